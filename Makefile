@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-replication bench-walks bench-kills bench-kills-all bench-tampering fuzz audit venv environment house lab postgresql clean
+.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics fuzz audit venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers; JSON=1 as above'
 	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
+	@echo 'make bench-metrics  measures what the metrics and their scrapers cost a call; ROUNDS=6 RATE=20'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
@@ -107,6 +108,9 @@ bench-ledger: $(DEV)
 
 bench-replication: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.replication $(if $(JSON),--json)
+
+bench-metrics: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))
 
 bench-walks: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.calls walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)

@@ -62,6 +62,8 @@ class ApplicationRunner:
         self._lost_s: deque[float] = deque(maxlen=TAKEOVERS)
         self._again = asyncio.Event()
         self._departing = False
+        self.connections = 0
+        """How many connections have been made."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set."""
@@ -85,6 +87,7 @@ class ApplicationRunner:
                 async with self._connect() as ari:
                     delay_s = RETRY_FIRST_S
                     self._throttle.flush()
+                    self.connections += 1
                     log.info("ready: Asterisk %s, %s", ari.version, ari.transport)
                     try:
                         await self._attend(ari)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
 from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended, time_by
+from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
@@ -37,6 +40,9 @@ KEPT_WITHIN_S: Final = 1.0
 decisions cannot be written."""
 CLOSED_KEPT: Final = 100_000
 """How many ids of ended calls stay in memory. For older calls the ledger is asked."""
+DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Classes of the time that a call waits for its decision. After 3 s the hook falls back."""
+_TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Request:
     diverting: str = ""
     own_dial: bool = False
     """The request comes from the operator's own Dial(), after the answer: only the called party can hear a sound."""
+    asked_s: float | None = field(default=None, compare=False)
+    """When the hook made the request, by Asterisk's clock (Unix); None if it does not say so."""
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Request | None:
@@ -69,10 +77,10 @@ class Request:
         """
         if len(arguments) != 11 or arguments[0] not in ("decide", "own"):
             return None
-        kind, call_id, nonce, _, number, direction, called, dial_string, caller, chain, diverting = arguments
+        kind, call_id, nonce, time, number, direction, called, dial_string, caller, chain, diverting = arguments
         return cls(
             call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string), unquote(caller),
-            chain, unquote(diverting), kind == "own",
+            chain, unquote(diverting), kind == "own", float(time) if _TIME.fullmatch(time) else None,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -139,9 +147,12 @@ class CallControl:
     """`_closed` may no longer hold calls that ended before this time."""
     since: datetime = field(init=False)
     """When this process began to decide calls."""
+    deciding: Mapping[Interface, Durations] = field(init=False)
+    """How long calls waited, from the hook's request until the decision survived this process."""
 
     def __post_init__(self) -> None:
         self.since = self._forgotten = self.now()
+        self.deciding = {interface: Durations(DECISION_S) for interface in Interface}
 
     # -- the calls in progress ----------------------------------------------------------------------------------
 
@@ -206,8 +217,13 @@ class CallControl:
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
+        if request.asked_s is not None:
+            call.kept.add_done_callback(partial(self._waited, interface, request.asked_s))
         log.debug("%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip)
         return call
+
+    def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
+        self.deciding[interface].add(self.now().timestamp() - asked_s)
 
     def _is_over(self, call_id: str) -> bool:
         return call_id in self._closed or (_is_older(call_id, self._forgotten) and self.recorded(call_id))

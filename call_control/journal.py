@@ -228,6 +228,7 @@ class JournalReader:
         self._all_written = all_written
         self._set_gap_s = set_gap_s
         self._files: list[_File] = []
+        self._began_s = time.monotonic()
         self._read_s: float | None = None
         self._refreshed_s: float | None = None
         self._saved_s = 0.0
@@ -237,6 +238,12 @@ class JournalReader:
         self._logged = ""
         self.read = asyncio.Event()
         """Set when all lines that existed at the start have been read."""
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since all lines were read, or since the start if they never were. From any thread."""
+        read_s = self._read_s
+        return time.monotonic() - (self._began_s if read_s is None else read_s)
 
     async def follow(self) -> None:
         """Follow the journal until cancelled. An error is logged once, and the reader tries again."""

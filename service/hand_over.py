@@ -3,11 +3,11 @@
     next → running   {"take-over": 1, "manager": …}     the next instance has loaded everything
     running → next   {"agi": address}, the AGI listener  if it has one; or {"refused": why}
     next → running   {"ready": true}                     it has connected to Asterisk; the old one gets no more events
-    running → next   {"over": true}                      the old one has closed the journal and the ledger
+    running → next   {"over": true, "hand-overs": n}     the old one has closed the journal, the ledger and the metrics
     next → running   {"serving": true}                   the old one can end
 
-Each message is one JSON packet. The old instance passes its listening socket on, so that the port is never closed. Only
-the service's user can use the socket's file.
+Each message is one JSON packet. The old instance passes its listening socket for AGI on, so that the port is never
+closed. `n` counts the hand-overs before this one. Only the service's user can use the socket's file.
 """
 
 from __future__ import annotations

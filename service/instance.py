@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from idtone.agi.application import AgiApplication
 from idtone.agi.server import FastAgiServer, Limits, Listener, bound_to
@@ -38,8 +38,14 @@ from idtone.translation import Message
 
 from . import hand_over
 from .assembly import Loaded, assemble, journal_of
+from .call_counts import CallCounts
+from .ledger_room import LedgerRoom
+from .metrics import Observed
 from .registry_watch import RegistryWatch
 from .systemd import ServiceManager
+
+if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only metrics need
+    from .metrics_listener import MetricsListener
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,9 @@ class Instance:
         self._calls: CallControl | None = None
         self._fallback: Fallback | None = None
         self._replicator: Replicator | None = None
+        self._metrics: MetricsListener | None = None
+        self._hand_overs = 0
+        """How many there have been since the service was started."""
 
     @property
     def unwritten(self) -> bool:
@@ -100,11 +109,12 @@ class Instance:
             resources.callback(evidence.close)
             pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.key_ring.days))
             reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
-            calls, self._fallback, refresh = assemble(self._settings, self._loaded, pending, reader)
+            counts = CallCounts(pending)
+            calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
             resources.callback(journal.close)
-            await self._serve(calls, journal, evidence, refresh, handed_over, peer)
+            await self._serve(calls, counts, journal, evidence, refresh, handed_over, peer)
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
@@ -118,6 +128,7 @@ class Instance:
     async def _serve(
         self,
         calls: CallControl,
+        counts: CallCounts,
         journal: JournalReader,
         evidence: LedgerWriter,
         refresh: Callable[[], None],
@@ -145,6 +156,14 @@ class Instance:
             watching = asyncio.create_task(RegistryWatch(refresh).run())
             background = self._start_background(evidence, journal)
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
+            assert self._fallback
+            self._begin_metrics(
+                Observed(
+                    calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
+                    application, runner, LedgerRoom(self._settings.ledger.own()), lambda: self._hand_overs,
+                ),
+                bound,
+            )  # fmt: skip
             try:
                 async with hand_over.offered(self._socket, hand_over_to):
                     async with self._answering(calls, listener):
@@ -176,6 +195,16 @@ class Instance:
             return nullcontext()
         answer = AgiApplication(calls, self._settings.agi_secret()).answer
         return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
+
+    def _begin_metrics(self, observed: Observed, bound: ExitStack) -> None:
+        address = self._settings.metrics.address()
+        if address is None:
+            return
+        from .metrics_listener import MetricsListener
+
+        self._metrics = MetricsListener(address, observed)
+        self._metrics.begin()
+        bound.callback(self._metrics.close)
 
     def _start_background(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
@@ -257,7 +286,7 @@ class Instance:
         except AriError as error:
             log.warning("%s; taking over without a connection to Asterisk", error)
         await peer.send(ready=True)
-        await peer.receive()
+        self._hand_overs = 1 + (await peer.receive()).get("hand-overs", 0)
         return handed_over
 
     # -- to the next instance -------------------------------------------------------------------------------------
@@ -336,7 +365,9 @@ class Instance:
             task.cancel()
         await asyncio.wait(background)
         await asyncio.to_thread(evidence.close)
-        await peer.send(over=True)
+        if self._metrics:  # the next instance listens at the same address
+            await asyncio.to_thread(self._metrics.close)
+        await peer.send(**{"over": True, "hand-overs": self._hand_overs})
         if not (await peer.receive()).get("serving"):
             raise UsageError(Message("the next instance took over but does not serve; its log says why"))
         log.info("the next instance has taken over")

@@ -30,6 +30,7 @@ from ..tree.notes import Note
 from .group_writer import GroupWriter, NotWrittenError
 from .housekeeping import Housekeeping
 from .missing_steps_file import MissingFile
+from .reserve import Reserve
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000
@@ -157,6 +158,11 @@ class LedgerWriter:
         owed = self._unwritten.owed
         late = f"{owed.steps} steps of evidence are not written" if owed else ""
         return ", ".join(filter(None, (self._database.reserve.words, late)))
+
+    @property
+    def reserve(self) -> Reserve:
+        """The disk space that is reserved for evidence. From any thread."""
+        return self._database.reserve
 
     @property
     def checkpoint(self) -> Note | None:

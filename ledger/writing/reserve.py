@@ -68,6 +68,11 @@ class Reserve:
             self._left = min(_held(self._path.stat()), size)
 
     @property
+    def size(self) -> int:
+        """What it should hold."""
+        return self._size
+
+    @property
     def left(self) -> int:
         return self._left
 

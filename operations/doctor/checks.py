@@ -7,7 +7,6 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from idtone.errors import AriError, DocumentError, LedgerError, TrustError, Usag
 from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
 from idtone.ledger.replication.own_replica import own_replica
+from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
@@ -46,7 +46,6 @@ from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
 from .findings import Finding, bad, good, unknown
 
 LOOK_UP_S: Final = 3.0
-RATE_OVER: Final = timedelta(days=7)
 
 _NO_ASTERISK: Final = (Message("Asterisk's REST interface does not answer"), Message("Correct the finding on it first"))
 _ELSEWHERE: Final = (
@@ -313,18 +312,18 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
         for topic in LEDGER:
             yield unknown(topic, f"{path}: {error.strerror}", AS_SERVICE)
         return
-    growth, trouble = None, None
+    rate, trouble = None, None
     if exists:
         try:
             with LedgerReader.open(settings.own()) as reader:
-                growth = _growth(reader, path, exam.now())
+                rate = growth(reader, path, exam.now())
         except LedgerError as error:
             trouble = error
     writable = os.access(observe_machine.existing(path), os.W_OK) and os.access(
         observe_machine.existing(path.parent), os.W_OK
     )
     yield ledger.opened(path, exists, writable, trouble)
-    yield ledger.room(room, growth)
+    yield ledger.room(room, rate)
     size = observe_machine.size(reserve.reserve_file(path))
     yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
     yield _aside(exam)
@@ -391,14 +390,6 @@ LEDGER: Final = (
     "ledger-signed",
     "ledger-sqlite",
 )
-
-
-def _growth(reader: LedgerReader, path: Path, now: datetime) -> ledger.Growth | None:
-    extent = reader.extent(now - RATE_OVER)
-    if extent is None:
-        return None
-    days = max((now - extent.first_at) / timedelta(days=1), 1 / 24)
-    return ledger.Growth(extent.recent / days, path.stat().st_size / extent.steps)
 
 
 def _service(exam: Exam) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Final
 from idtone.errors import LedgerError
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.replication.own_replica import OwnReplica
+from idtone.ledger.store.growth import Growth
 from idtone.ledger.store.sqlite import wal_is_safe
 from idtone.ledger.writing.reserve import RoomLeft as Left
 from idtone.ledger.writing.reserve import judged
@@ -26,14 +27,6 @@ FULL_BYTES: Final = 16 * 2**20
 SHIPPED_WITHIN: Final = timedelta(minutes=5)
 FULL_INODES: Final = 16
 """The ledger needs a few new files, and so do other programs on the disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """Steps a day at the rate of the last week, and the bytes of one step on the disk."""
-
-    steps_a_day: float
-    bytes_a_step: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +74,9 @@ def room(room: Room, growth: Growth | None) -> Finding:
             Message("{free}, but only {inodes} free inodes", free=free, inodes=room.inodes),
             Message("Remove files from the ledger's disk (df -i)"),
         )
-    if growth is None or growth.steps_a_day * growth.bytes_a_step <= 0:
+    days = growth.days(room.free_bytes) if growth else None
+    if growth is None or days is None:
         return good(topic, Message("{free}; the rate of calls is not known yet", free=free))
-    days = room.free_bytes / (growth.steps_a_day * growth.bytes_a_step)
     found = Message(
         "{free}, enough for {days:,.0f} days at {steps_a_day:,.0f} steps a day",
         free=free,

@@ -83,6 +83,13 @@ def _listen_address(value: str) -> str:
         if not value.startswith("unix:/") or len(os.fsencode(value)) > 90 or "\0" in value:
             raise ValueError(Message("is not the absolute path of a socket, or is too long"), remedy)
         return value
+    if not _ip_address(value, remedy).is_loopback:
+        raise ValueError(Message("is not a loopback address, and AGI is not encrypted; use ARI over https"), remedy)
+    return value
+
+
+def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of an IP address and a port. Raises ValueError."""
     found = _PORT.fullmatch(value)
     try:
         address = ipaddress.ip_address(found["host"].strip("[]")) if found else None
@@ -90,9 +97,12 @@ def _listen_address(value: str) -> str:
         address = None
     if found is None or address is None or not 0 < int(found["port"]) < 65536:
         raise ValueError(Message("is not an IP address and a port"), remedy)
-    if not address.is_loopback:
-        raise ValueError(Message("is not a loopback address, and AGI is not encrypted; use ARI over https"), remedy)
-    return value
+    return address
+
+
+def _split_port(value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 class AgiSettings(Model):
@@ -104,8 +114,7 @@ class AgiSettings(Model):
         """The path of a Unix socket, or an IP address and a port."""
         if self.listen.startswith("unix:"):
             return Path(self.listen.removeprefix("unix:"))
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _split_port(self.listen)
 
 
 class Interface(StrEnum):
@@ -370,6 +379,21 @@ class PolicySettings(Model):
         )
 
 
+def _metrics_address(value: str) -> str:
+    _ip_address(value, Message("Write it like 127.0.0.1:9573, or null for no metrics"))
+    return value
+
+
+class MetricsSettings(Model):
+    """Where the service listens for requests of Prometheus."""
+
+    listen: Annotated[str, AfterValidator(_metrics_address)] | None = None
+
+    def address(self) -> tuple[str, int] | None:
+        """An IP address and a port; None if there are no metrics."""
+        return _split_port(self.listen) if self.listen else None
+
+
 class LogSettings(Model):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -385,6 +409,7 @@ class Settings(Model):
     registry: RegistrySettings = RegistrySettings()
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     def journal_directory(self) -> Path:

@@ -23,8 +23,8 @@ from ..registry.examples import valid_until_2096
 
 OTHERS = {
     "G722", "aiohttp", "asterisk", "cryptography", "inotify_simple", "matplotlib", "numpy", "phonenumbers",
-    "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib", "sounddevice", "soundfile",
-    "soxr", "tuf", "typer", "urllib3", "yaml",
+    "prometheus_client", "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib",
+    "sounddevice", "soundfile", "soxr", "tuf", "typer", "urllib3", "yaml",
 }  # fmt: skip
 """Packages that idtone imports, besides its own and Python's."""
 COMMAND_LINE = {"pydantic", "rich", "typer"}

@@ -77,6 +77,7 @@ OTHER = {
     ("policy", "tones", "outgoing", "caller"): ("chime", "chime"),
     ("policy", "caller_hears"): ("answered", CallerHears.ANSWERED),
     ("policy", "chain"): ("each", Chain.EACH),
+    ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "level"): ("debug", "debug"),
 }
@@ -263,6 +264,26 @@ def test_agi_refuses_other_addresses():
         assert fault.startswith("environment: IDTONE_AGI_LISTEN: "), listen
         assert "unix:/run/idtone/agi.sock" in fault, listen
         assert ("is not a loopback address, and AGI is not encrypted; use ARI" in fault) == (listen in public), listen
+
+
+def test_where_metrics_are(tmp_path):
+    assert Settings().metrics.address() is None
+    path = tmp_path / "idtone.yaml"
+    for listen, address in (
+        ("null", None),
+        ("'127.0.0.1:9573'", ("127.0.0.1", 9573)),
+        ("'0.0.0.0:1'", ("0.0.0.0", 1)),
+        ("'[::]:9'", ("::", 9)),
+    ):
+        path.write_text(f"metrics: {{listen: {listen}}}")
+        assert load_settings(path, {}).metrics.address() == address
+
+
+def test_metrics_need_an_address_and_a_port():
+    told = "is not an IP address and a port. Write it like 127.0.0.1:9573, or null for no metrics"
+    for listen in ("localhost:9573", "9573", "127.0.0.1:0", "unix:/run/x.sock", ""):
+        (fault,) = faults(None, {"IDTONE_METRICS_LISTEN": listen})
+        assert str(fault) == f"environment: IDTONE_METRICS_LISTEN: {told}"
 
 
 def test_the_journal_is_beside_the_sounds_unless_its_folder_is_named():

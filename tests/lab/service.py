@@ -38,6 +38,8 @@ class Service:
     """Its address for AGI; empty for the PBX's own."""
     shared: Server | None = None
     """The PostgreSQL that holds the replica of its ledger, if any."""
+    metrics: str = ""
+    """Its address for metrics; empty for none."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class Service:
             f" cache: {self.asterisk.scratch / 'registry'}}}\n"
             f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}}}\n"
             f"policy: {{{self.policy}}}\n"
+            f"metrics: {{listen: {self.metrics or 'null'}}}\n"
         )
 
     def _where(self) -> str:

@@ -1,0 +1,103 @@
+"""Counts the calls by the steps that call control writes, on their way to the ledger.
+
+So no module on the path of a call counts for monitoring. The counts begin with this process.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from idtone.call_control.evidence import Evidence
+from idtone.durations import Durations
+from idtone.ledger.evidence.steps import Step, StepKind
+
+CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""Classes of the time from the answer to the connection: a sound takes about half a second."""
+NONE: Final = "none"
+"""The label of what a step does not say."""
+LABELS: Final = ("outcome", "reason", "interface", "direction")
+"""Of `CallCounts.decisions`: details of the step."""
+
+# In Python 3.11 the look-up of an enumeration's member takes longer than all else here.
+_DECIDED: Final = StepKind.DECIDED
+_FALLBACK: Final = StepKind.FALLBACK
+_ANSWERED: Final = StepKind.ANSWERED
+_SOUND_ENDED: Final = StepKind.SOUND_ENDED
+_CONNECTED: Final = StepKind.CONNECTED
+_ENDED: Final = StepKind.ENDED
+_INTERRUPTED: Final = StepKind.INTERRUPTED
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known of a call in progress."""
+
+    to_hear: frozenset[str]
+    """The parties that are to hear a sound."""
+    heard: set[str] = field(default_factory=set)
+    answered_at: datetime | None = None
+    connected: bool = False
+
+
+class CallCounts:
+    """Evidence that counts what it passes on. Use it in one thread; its counts can be read from any thread."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._calls: dict[str, _Call] = {}
+        """The calls in progress that were decided since this process began."""
+        self.decisions: Counter[tuple[str, ...]] = Counter()
+        """By `LABELS`; the interface of the hook's own decisions is `none`."""
+        self.ended: Counter[tuple[str, ...]] = Counter()
+        """By status; `INTERRUPTED` if the end is not known."""
+        self.connected = 0
+        """Connected calls on which a party was to hear a sound."""
+        self.heard = 0
+        """Those of them on which all these parties heard it to its end."""
+        self.connecting = Durations(CONNECT_S)
+        """From the answer to the connection of the parties, if a sound was played."""
+
+    @property
+    def full(self) -> bool:
+        return self._evidence.full
+
+    def append(self, step: Step) -> Future[None]:
+        written = self._evidence.append(step)
+        self._count(step)
+        return written
+
+    def hurry(self) -> None:
+        self._evidence.hurry()
+
+    def _count(self, step: Step) -> None:
+        kind, details = step.kind, step.details
+        if kind is _DECIDED or kind is _FALLBACK:
+            self.decisions[tuple([str(details.get(label, NONE)) for label in LABELS])] += 1
+            parties = str(details.get("parties", ""))
+            self._calls[step.call_id] = _Call(frozenset(parties.split(",") if parties else ()))
+            return
+        call = self._calls.get(step.call_id)
+        if kind is _ENDED or kind is _INTERRUPTED:
+            self.ended[str(details.get("status", "INTERRUPTED")),] += 1
+            if call:
+                del self._calls[step.call_id]
+                if call.connected and call.to_hear:
+                    self.connected += 1
+                    self.heard += call.heard >= call.to_hear
+        elif call is None:
+            return
+        elif kind is _ANSWERED:
+            call.answered_at = step.at
+        elif kind is _SOUND_ENDED and "instead" not in details:
+            call.heard.add(str(details["party"]))
+        elif kind is _CONNECTED:
+            call.connected = True
+            if call.answered_at:
+                self.connecting.add((step.at - call.answered_at).total_seconds())
+
+
+_: type[Evidence] = CallCounts

@@ -1,0 +1,216 @@
+"""The metrics for monitoring, as a table: name, kind, meaning, where the value comes from. It does not know Prometheus.
+
+No metric holds a telephone number, a call id or a member. Names follow Prometheus' conventions.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from idtone import __version__
+from idtone.ari_app.application import AriApplication
+from idtone.ari_app.runner import ApplicationRunner
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.fallback_file import Fallback
+from idtone.call_control.journal import JournalReader
+from idtone.durations import Durations
+from idtone.ledger.replication.replicator import Replicator
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.registry.index import RegistryIndex
+from idtone.registry.sources import Source
+
+from .call_counts import LABELS, CallCounts
+from .ledger_room import LedgerRoom
+
+
+class MetricKind(StrEnum):
+    COUNTER = "counter"
+    """Begins at 0 with each instance of the service."""
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass
+class Observed:
+    """The parts of an instance that the metrics show. They are read from the thread of the metrics."""
+
+    calls: CallControl
+    counts: CallCounts
+    journal: JournalReader
+    evidence: LedgerWriter
+    replicator: Replicator | None
+    source: Source
+    fallback: Fallback
+    application: AriApplication
+    runner: ApplicationRunner
+    room: LedgerRoom
+    hand_overs: Callable[[], int]
+    _suspended: tuple[RegistryIndex, list[float]] | None = field(default=None, init=False)
+
+    def suspensions_in_force(self, now_s: float) -> int:
+        registry = self.source.current
+        if registry is None:
+            return sum(since.timestamp() <= now_s for since in self.calls.remembered.values())
+        if self._suspended is None or self._suspended[0] is not registry:
+            self._suspended = registry, sorted(each.since.timestamp() for each in registry.suspensions())
+        return bisect_right(self._suspended[1], max(now_s, registry.issued.timestamp()))
+
+
+Value = float | Durations
+Values = Value | Mapping[tuple[str, ...], Value] | None
+"""One value, or one for each combination of the labels' values; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    kind: MetricKind
+    meaning: str
+    read: Callable[[Observed], Values]
+    labels: tuple[str, ...] = ()
+
+
+def _registry(read: Callable[[RegistryIndex], float]) -> Callable[[Observed], Values]:
+    return lambda observed: read(observed.source.current) if observed.source.current else None
+
+
+def _replica(read: Callable[[Replicator], float | None]) -> Callable[[Observed], Values]:
+    return lambda observed: read(observed.replicator) if observed.replicator else None
+
+
+def _unwritten(observed: Observed) -> float:
+    owed = observed.evidence.unwritten
+    return owed.steps if owed else 0
+
+
+_COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+
+METRICS: Final = (
+    Metric(
+        "idtone_build_info", _GAUGE, "The running version; the value is always 1.",
+        lambda observed: {(__version__, platform.python_version()): 1.0}, ("version", "python"),
+    ),
+    # Calls
+    Metric(
+        "idtone_decisions_total", _COUNTER,
+        "Decisions on calls. The interface is none if the hook decided by itself (fallback), the outcome is none if "
+        "the call ended before the decision. A call whose verdict came too late counts twice, because the hook decided "
+        "it too.",
+        lambda observed: dict(observed.counts.decisions), LABELS,
+    ),
+    Metric(
+        "idtone_calls_ended_total", _COUNTER,
+        "Calls that ended, by IDTONE_STATUS; INTERRUPTED if their end is not known.",
+        lambda observed: dict(observed.counts.ended), ("status",),
+    ),
+    Metric(
+        "idtone_calls_in_progress", _GAUGE, "Calls between their decision and their end.",
+        lambda observed: len(observed.calls),
+    ),
+    Metric(
+        "idtone_calls_with_sound_total", _COUNTER,
+        "Ended calls that were connected and on which a party was to hear a sound. Calls that an earlier instance "
+        "decided are left out.",
+        lambda observed: observed.counts.connected,
+    ),
+    Metric(
+        "idtone_calls_heard_total", _COUNTER,
+        "Those of idtone_calls_with_sound_total on which all these parties heard the sound to its end.",
+        lambda observed: observed.counts.heard,
+    ),
+    Metric(
+        "idtone_decision_seconds", _HISTOGRAM,
+        "Time from the hook's request until the decision survived the process and the verdict could be given.",
+        lambda observed: {(interface,): waited for interface, waited in observed.calls.deciding.items()},
+        ("interface",),
+    ),
+    Metric(
+        "idtone_connect_seconds", _HISTOGRAM,
+        "Time from the answer to the connection of the parties, on calls with a sound: the sound, and what it cost.",
+        lambda observed: observed.counts.connecting,
+    ),
+    # Asterisk
+    Metric(
+        "idtone_ari_connected", _GAUGE, "1 if the service is connected to Asterisk's ARI, else 0.",
+        lambda observed: observed.application.connected,
+    ),
+    Metric(
+        "idtone_ari_reconnects_total", _COUNTER, "Connections to ARI after the first one.",
+        lambda observed: max(0, observed.runner.connections - 1),
+    ),
+    Metric(
+        "idtone_journal_lag_seconds", _GAUGE,
+        "Time since the journal was read to its end; normally less than a second.",
+        lambda observed: observed.journal.lag_s,
+    ),
+    Metric(
+        "idtone_fallback_file_current", _GAUGE,
+        "1 if Asterisk has the suspended numbers of the registry in use, for a time without the service; else 0.",
+        lambda observed: not observed.fallback.trouble,
+    ),
+    # Registry
+    Metric(
+        "idtone_registry_version", _GAUGE, "The version of the registry in use; 0 without a registry.",
+        lambda observed: observed.source.current.version if observed.source.current else 0,
+    ),
+    Metric(
+        "idtone_registry_issued_timestamp_seconds", _GAUGE, "When the registry in use was issued.",
+        _registry(lambda registry: registry.issued.timestamp()),
+    ),
+    Metric(
+        "idtone_registry_expires_timestamp_seconds", _GAUGE, "When the registry in use expires.",
+        _registry(lambda registry: registry.expires.timestamp()),
+    ),
+    Metric(
+        "idtone_suspensions_in_force", _GAUGE, "Numbers that are suspended now.",
+        lambda observed: observed.suspensions_in_force(time.time()),
+    ),
+    # Evidence
+    Metric(
+        "idtone_ledger_unwritten_steps", _GAUGE, "Steps of evidence that could not be written yet, or never will be.",
+        _unwritten,
+    ),
+    Metric(
+        "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",
+        _replica(lambda replicator: replicator.status.behind),
+    ),
+    Metric(
+        "idtone_ledger_replicated", _GAUGE, "1 if PostgreSQL took the evidence at the last attempt, else 0.",
+        _replica(lambda replicator: replicator.status.behind is not None and not replicator.status.trouble),
+    ),
+    Metric(
+        "idtone_ledger_reserve_bytes", _GAUGE, "Disk space that is in reserve for evidence.",
+        lambda observed: observed.evidence.reserve.left,
+    ),
+    Metric(
+        "idtone_ledger_reserve_size_bytes", _GAUGE, "Disk space that should be in reserve (ledger.reserve).",
+        lambda observed: observed.evidence.reserve.size,
+    ),
+    Metric(
+        "idtone_ledger_free_bytes", _GAUGE, "Free disk space for evidence, without the reserve.",
+        lambda observed: observed.room.look().free_bytes,
+    ),
+    Metric(
+        "idtone_ledger_room_days", _GAUGE,
+        "For how many days the free disk space is enough, at the rate of the last week.",
+        lambda observed: observed.room.look().days,
+    ),
+    # The service
+    Metric(
+        "idtone_hand_overs_total", _COUNTER,
+        "Hand-overs from one instance to the next since the service was started; it continues with the next instance.",
+        lambda observed: observed.hand_overs(),
+    ),
+    Metric(
+        "idtone_clock_timestamp_seconds", _GAUGE, "The time by the clock of this machine.",
+        lambda observed: datetime.now(UTC).timestamp(),
+    ),
+)  # fmt: skip
+"""All metrics that are idtone's own. The metrics `process_…` come from prometheus-client."""

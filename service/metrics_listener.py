@@ -1,0 +1,169 @@
+"""Answers requests for the metrics over HTTP, in a thread and an event loop of its own, so that no call waits for it.
+
+One text serves all requests of a second: a hundred scrapers cost little more processor time than one. Connections are
+few, and end after some seconds: they cannot use up the open files that evidence needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from idtone.durations import Durations
+
+from .metrics import METRICS, Metric, MetricKind, Observed
+
+log = logging.getLogger(__name__)
+
+PATH: Final = "/metrics"
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format, which all scrapers read."""
+FRESH_S: Final = 1.0
+"""How long a text serves further requests."""
+MOST_CONNECTIONS: Final = 32
+"""Further ones are closed. As many may wait in the kernel."""
+CONNECTION_S: Final = 30.0
+"""How long a connection may exist: a scraper makes a new one, and whoever reads slowly does not keep it."""
+RETRY_S: Final = 5.0
+"""How often the address is tried if it is in use."""
+CLOSE_WITHIN_S: Final = 2.0
+"""How long `close` waits. The thread may be held up by a hung disk."""
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+_FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
+    MetricKind.COUNTER: CounterMetricFamily,
+    MetricKind.GAUGE: GaugeMetricFamily,
+    MetricKind.HISTOGRAM: HistogramMetricFamily,
+}
+
+
+class MetricsCollector(Collector):
+    """Makes prometheus-client's metrics of the table."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def collect(self) -> Iterator[Family]:
+        for metric in METRICS:
+            values = metric.read(self._observed)
+            yield family(metric, values if isinstance(values, Mapping) else {} if values is None else {(): values})
+
+
+def family(metric: Metric, values: Mapping[tuple[str, ...], Any]) -> Family:
+    made = _FAMILIES[metric.kind](metric.name, metric.meaning, labels=metric.labels)
+    for labels, value in values.items():
+        if isinstance(made, HistogramMetricFamily):
+            made.add_metric(labels, *_buckets(value))
+        else:
+            made.add_metric(labels, value)
+    return made
+
+
+def _buckets(durations: Durations) -> tuple[list[tuple[str, float]], float]:
+    counts, total_s = durations.counted()
+    bounds = [*map(floatToGoString, durations.bounds_s), "+Inf"]
+    return list(zip(bounds, counts, strict=True)), total_s
+
+
+class _Refused(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+class MetricsListener:
+    """Listens from `begin` to `close`. If the address is in use, it logs that and tries again."""
+
+    def __init__(self, address: tuple[str, int], observed: Observed) -> None:
+        self._address = address
+        self._registry = CollectorRegistry()
+        self._registry.register(MetricsCollector(observed))
+        ProcessCollector(registry=self._registry)
+        self._text = b""
+        self._made_s = -FRESH_S
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="idtone-metrics", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and free the address. From another thread; also a second time."""
+        if self._thread.is_alive():
+            with suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(CLOSE_WITHIN_S)
+
+    # -- the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with self._runner() as runner:
+            runner.run(self._serve())
+
+    def _runner(self) -> asyncio.Runner:
+        return asyncio.Runner(loop_factory=lambda: self._loop)
+
+    async def _serve(self) -> None:
+        server = web.Server(self._answer, access_log=None)
+        listening = await self._listening(server)
+        if listening:
+            log.info("metrics are at http://%s:%d%s", *self._address, PATH)
+            await self._over.wait()
+            listening.close()
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                for connection in server.connections:
+                    _cut(connection)
+                await asyncio.wait(others, timeout=0.01)
+
+    async def _listening(self, server: web.Server) -> asyncio.Server | None:
+        """Listen as soon as the address is free; None if `close` comes first."""
+
+        def accepted() -> asyncio.BaseProtocol:
+            if len(server.connections) >= MOST_CONNECTIONS:
+                return _Refused()
+            connection = server()
+            self._loop.call_later(CONNECTION_S, _cut, connection)
+            return connection
+
+        logged = False
+        while not self._over.is_set():
+            try:
+                return await self._loop.create_server(accepted, *self._address, backlog=MOST_CONNECTIONS)
+            except OSError as error:
+                if not logged:
+                    logged = True
+                    log.error("metrics.listen cannot be used, and is tried again: %s; free it, or name another", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), RETRY_S)
+        return None
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if request.path != PATH:
+            return web.Response(status=HTTPStatus.NOT_FOUND, text=f"The metrics are at {PATH}\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
+        now_s = time.monotonic()
+        if now_s - self._made_s >= FRESH_S:
+            self._text, self._made_s = generate_latest(self._registry), now_s
+        return web.Response(body=self._text, headers={"Content-Type": CONTENT_TYPE})
+
+
+def _cut(connection: Any) -> None:
+    """End a connection, also one whose peer does not read."""
+    if connection.transport is not None:
+        connection.transport.abort()

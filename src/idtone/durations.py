@@ -1,0 +1,31 @@
+"""How long something took, counted in classes as in a histogram."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+
+
+class Durations:
+    """Counts durations. From any thread."""
+
+    def __init__(self, bounds_s: Sequence[float]) -> None:
+        """`bounds_s` are the upper bounds of the classes in seconds, ascending. One more class has no bound."""
+        self.bounds_s = tuple(bounds_s)
+        self._counts = [0] * (len(self.bounds_s) + 1)
+        self._total_s = 0.0
+        self._adding = threading.Lock()
+
+    def add(self, seconds: float) -> None:
+        """Count one. A negative one, which a clock that was set back measures, counts as 0."""
+        seconds = max(0.0, seconds)
+        with self._adding:
+            self._counts[bisect_left(self.bounds_s, seconds)] += 1
+            self._total_s += seconds
+
+    def counted(self) -> tuple[Sequence[int], float]:
+        """For each bound, how many lasted at most that long, and last how many in all; and the sum in seconds."""
+        with self._adding:
+            return tuple(accumulate(self._counts)), self._total_s

@@ -1,0 +1,77 @@
+"""What a real Prometheus sees of the service: of calls on a real Asterisk, and of a hand-over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .. import ROOT
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import free_ports
+from ..lab.lab import SUSPENDED, Forwarding, lab
+from ..lab.prometheus import Prometheus
+from ..lab.service import Service
+
+RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
+
+
+@pytest.fixture
+def own(asterisk, beside) -> Iterator[Service]:
+    beside.away()
+    (port,) = free_ports(1)
+    with Service(asterisk, LAB_REGISTRY, metrics=f"127.0.0.1:{port}") as service:
+        yield service
+
+
+@pytest.fixture
+def prometheus(own: Service, tmp_path: Path) -> Iterator[Prometheus]:
+    with Prometheus(tmp_path, own.metrics, RULES) as running:
+        yield running
+
+
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus, interface):
+    becomes = prometheus.becomes
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(interface=interface))
+        await asyncio.to_thread(becomes, "idtone_calls_in_progress", 1)
+        await phones.talk_and_hang_up(placed)
+        refused = await phones.place(Forwarding(SUSPENDED, interface=interface))
+        assert (await phones.ending(refused)).reason == "number-suspended"
+    labels = f'interface="{interface}",direction="incoming"'
+    for expression, wanted in {
+        f'idtone_decisions_total{{outcome="PLAY",reason="licence-valid",{labels}}}': 1,
+        f'idtone_decisions_total{{outcome="REFUSE",reason="number-suspended",{labels}}}': 1,
+        'idtone_calls_ended_total{status="CONNECTED"}': 1,
+        'idtone_calls_ended_total{status="REFUSED"}': 1,
+        "idtone_calls_with_sound_total": 1,
+        "idtone_calls_heard_total": 1,
+        "idtone_connect_seconds_count": 1,
+        f'idtone_decision_seconds_count{{interface="{interface}"}}': 2,
+        "idtone_calls_in_progress": 0,
+        "idtone_ari_connected": 1,
+        "idtone_suspensions_in_force": 1,
+        "idtone_registry_version": 42,
+        "idtone_hand_overs_total": 0,
+    }.items():
+        await asyncio.to_thread(becomes, expression, wanted)
+    assert 0.44 <= prometheus.value("idtone_connect_seconds_sum") < 1
+    assert prometheus.value(f'idtone_decision_seconds_sum{{interface="{interface}"}}') < 1
+    before = own.process
+    await asyncio.to_thread(own.start, "--take-over")
+    assert before
+    assert await asyncio.to_thread(before.wait, 10) == 0
+    await asyncio.to_thread(becomes, "idtone_hand_overs_total", 1)
+    await asyncio.to_thread(becomes, 'up{job="idtone"}', 1)
+    assert "metrics.listen cannot be used" not in own.log()
+
+
+async def test_prometheus_loads_the_alert_rules_and_is_told_that_the_service_is_away(own, prometheus):
+    groups = await asyncio.to_thread(prometheus.get, "rules")
+    assert {rule["health"] for group in groups["groups"] for rule in group["rules"]} <= {"ok", "unknown"}
+    await asyncio.to_thread(prometheus.becomes, 'up{job="idtone"}', 1)
+    await asyncio.to_thread(own.stop)
+    await asyncio.to_thread(prometheus.becomes, 'count(ALERTS{alertname="IdtoneDown"})', 1)

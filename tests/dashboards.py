@@ -1,0 +1,229 @@
+"""The Grafana dashboards in config/monitoring, in English and Japanese, made of one table.
+
+python -m tests.dashboards     writes them; `make docs` does so
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from . import ROOT
+
+FOLDER: Final = ROOT / "config" / "monitoring"
+WIDTH: Final = 24
+"""Columns of a Grafana dashboard."""
+CHOSEN: Final = 'instance=~"$instance"'
+DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """`queries` are expressions with their legends; `limits` are where its colour turns to red, from below or above."""
+
+    en: str
+    ja: str
+    queries: Mapping[str, str]
+    unit: str = "short"
+    kind: str = "timeseries"
+    red_below: float | None = None
+    red_above: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    en: str
+    ja: str
+    panels: tuple[Panel, ...]
+
+
+def rate(counter: str, by: str = "instance") -> str:
+    return f"sum by ({by}) (rate({counter}{{{CHOSEN}}}[$__rate_interval]))"
+
+
+def gauge(name: str) -> str:
+    return f"{name}{{{CHOSEN}}}"
+
+
+def quantile(share: float, name: str) -> str:
+    return f"histogram_quantile({share}, {rate(f'{name}_bucket', 'instance, le')})"
+
+
+EACH: Final = "{{instance}}"
+HEARD: Final = (
+    f"sum by (instance) (increase(idtone_calls_heard_total{{{CHOSEN}}}[1h]))"
+    f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
+)
+ROWS: Final = (
+    Row("State", "状態", (
+        Panel("Service answers", "サービスの応答", {f'up{{job="idtone",{CHOSEN}}}': EACH}, kind="stat", red_below=1),
+        Panel("ARI is connected", "ARI の接続", {gauge("idtone_ari_connected"): EACH}, kind="stat", red_below=1),
+        Panel(
+            "Registry expires in", "登録簿の残り期限",
+            {f"{gauge('idtone_registry_expires_timestamp_seconds')} - time()": EACH}, "s", "stat", red_below=86400,
+        ),
+        Panel(
+            "Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit", "stat",
+            red_below=0.95,
+        ),
+        Panel(
+            "Steps not written", "未記録の証跡ステップ", {gauge("idtone_ledger_unwritten_steps"): EACH}, kind="stat",
+            red_above=1,
+        ),
+        Panel(
+            "Room on the disk", "ディスクの残り日数", {gauge("idtone_ledger_room_days"): EACH}, "d", "stat",
+            red_below=30,
+        ),
+    )),
+    Row("Calls", "通話", (
+        Panel(
+            "Decisions by outcome", "結果別の判定", {rate("idtone_decisions_total", "outcome"): "{{outcome}}"}, "cps",
+        ),
+        Panel("Decisions by reason", "理由別の判定", {rate("idtone_decisions_total", "reason"): "{{reason}}"}, "cps"),
+        Panel(
+            "Decisions by interface and direction", "方式・方向別の判定",
+            {rate("idtone_decisions_total", "interface, direction"): "{{interface}} {{direction}}"}, "cps",
+        ),
+        Panel("Calls in progress", "進行中の通話", {gauge("idtone_calls_in_progress"): EACH}),
+        Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
+        Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
+    )),
+    Row("Delays", "所要時間", (
+        Panel(
+            "From the request to the decision", "問い合わせから判定まで",
+            {quantile(0.5, "idtone_decision_seconds"): "p50 {{instance}}",
+             quantile(0.99, "idtone_decision_seconds"): "p99 {{instance}}"}, "s",
+        ),
+        Panel(
+            "From the answer to the connection", "応答から接続まで",
+            {quantile(0.5, "idtone_connect_seconds"): "p50 {{instance}}",
+             quantile(0.99, "idtone_connect_seconds"): "p99 {{instance}}"}, "s",
+        ),
+        Panel("Journal not read for", "ジャーナルの未読時間", {gauge("idtone_journal_lag_seconds"): EACH}, "s"),
+    )),
+    Row("Registry", "登録簿", (
+        Panel("Version", "版", {gauge("idtone_registry_version"): EACH}),
+        Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
+        Panel("Suspended numbers", "停止中の番号の数", {gauge("idtone_suspensions_in_force"): EACH}),
+    )),
+    Row("Evidence", "証跡", (
+        Panel(
+            "Steps not written, not replicated", "未記録・未複製のステップ",
+            {gauge("idtone_ledger_unwritten_steps"): "not written {{instance}}",
+             gauge("idtone_ledger_unreplicated_steps"): "not replicated {{instance}}"},
+        ),
+        Panel(
+            "Reserve", "予備領域",
+            {gauge("idtone_ledger_reserve_bytes"): "left {{instance}}",
+             gauge("idtone_ledger_reserve_size_bytes"): "size {{instance}}"}, "bytes",
+        ),
+        Panel("Free disk space", "ディスクの空き", {gauge("idtone_ledger_free_bytes"): EACH}, "bytes"),
+    )),
+    Row("Process", "プロセス", (
+        Panel("Processor", "CPU", {rate("process_cpu_seconds_total"): EACH}, "percentunit"),
+        Panel("Memory", "メモリ", {gauge("process_resident_memory_bytes"): EACH}, "bytes"),
+        Panel(
+            "Hand-overs, reconnects to ARI", "引き継ぎ、ARI への再接続",
+            {gauge("idtone_hand_overs_total"): "hand-overs {{instance}}",
+             gauge("idtone_ari_reconnects_total"): "reconnects {{instance}}"},
+        ),
+        Panel(
+            "Clock against Prometheus", "Prometheus との時計の差",
+            {f"{gauge('idtone_clock_timestamp_seconds')} - timestamp({gauge('idtone_clock_timestamp_seconds')})": EACH},
+            "s",
+        ),
+    )),
+)  # fmt: skip
+
+
+def dashboard(japanese: bool) -> str:
+    made = {
+        "uid": "idtone-ja" if japanese else "idtone",
+        "title": "idtone(転送通話の識別音)" if japanese else "idtone: identification sound on forwarded calls",
+        "tags": ["idtone"],
+        "schemaVersion": 39,
+        "editable": True,
+        "timezone": "browser",
+        "refresh": "30s",
+        "time": {"from": "now-6h", "to": "now"},
+        "templating": {"list": list(_variables(japanese))},
+        "panels": list(_panels(japanese)),
+    }
+    return json.dumps(made, ensure_ascii=False, indent=1) + "\n"
+
+
+def _variables(japanese: bool) -> Iterator[dict[str, Any]]:
+    yield {
+        "name": "datasource", "type": "datasource", "query": "prometheus",
+        "label": "データソース" if japanese else "Data source",
+    }  # fmt: skip
+    yield {
+        "name": "instance", "type": "query", "datasource": DATASOURCE, "label": "PBX",
+        "query": {"query": "label_values(idtone_build_info, instance)", "refId": "instances"},
+        "includeAll": True, "allValue": ".*", "multi": True, "refresh": 2, "sort": 1,
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }  # fmt: skip
+
+
+def _panels(japanese: bool) -> Iterator[dict[str, Any]]:
+    number, top = 0, 0
+    for row in ROWS:
+        number += 1
+        title = row.ja if japanese else row.en
+        yield {"id": number, "type": "row", "title": title, "gridPos": _place(0, top, WIDTH, 1), "panels": []}
+        top += 1
+        across = 6 if row.panels[0].kind == "stat" else 3
+        width, height = WIDTH // across, 4 if across == 6 else 8
+        for place, panel in enumerate(row.panels):
+            number += 1
+            grid = _place(place % across * width, top + place // across * height, width, height)
+            yield _panel(panel, number, grid, japanese)
+        top += -(-len(row.panels) // across) * height
+
+
+def _place(left: int, top: int, width: int, height: int) -> dict[str, int]:
+    return {"x": left, "y": top, "w": width, "h": height}
+
+
+def _panel(panel: Panel, number: int, grid: dict[str, int], japanese: bool) -> dict[str, Any]:
+    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+    if panel.red_above is not None:
+        steps.append({"color": "red", "value": panel.red_above})
+    if panel.red_below is not None:
+        steps = [{"color": "red", "value": None}, {"color": "green", "value": panel.red_below}]
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.ja if japanese else panel.en,
+        "datasource": DATASOURCE,
+        "gridPos": grid,
+        "fieldConfig": {
+            "defaults": {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}},
+            "overrides": [],
+        },
+        "targets": [
+            {"refId": chr(ord("A") + place), "datasource": DATASOURCE, "expr": query, "legendFormat": legend}
+            for place, (query, legend) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+def dashboards() -> dict[Path, str]:
+    """Every dashboard, by its place."""
+    return {FOLDER / f"idtone-dashboard{'.ja' if japanese else ''}.json": dashboard(japanese) for japanese in (0, 1)}
+
+
+def expressions() -> list[str]:
+    return [query for row in ROWS for panel in row.panels for query in panel.queries]
+
+
+def write() -> None:
+    for path, text in dashboards().items():
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    write()

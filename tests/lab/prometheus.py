@@ -1,0 +1,97 @@
+"""A real Prometheus for the tests, and its `promtool`: the machine's own, or Debian's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any, Final, Self
+
+from .asterisk import free_ports
+from .packages import command, tree
+
+WITHOUT: Final = tuple(
+    """
+    adduser base-passwd debconf fonts-* gcc-* init-system-helpers javascript-common libacl* libattr* libaudit* libbsd*
+    libbz2-* libcap* libcrypt* libdb* libdebconf* libgcc-* libjs-* libmd0 libpam* libpcre* libselinux* libsemanage*
+    libsepol* libsystemd* login.defs passwd
+    """.split()
+)
+"""Packages that only its installation and its pages need."""
+READY_S: Final = 30.0
+
+
+def program(name: str) -> list[str]:
+    """The command of `prometheus` or `promtool`. Raises PackagesUnavailable."""
+    installed = shutil.which(name)
+    return [installed] if installed else command(tree("prometheus", without=WITHOUT), f"usr/bin/{name}")
+
+
+def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
+    """What promtool says about files, or about what it is `given`; an AssertionError with the same if it objects."""
+    done = subprocess.run(
+        [*program("promtool"), *arguments], input=given.encode() if isinstance(given, str) else given,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+    )  # fmt: skip
+    said = done.stdout.decode()
+    assert done.returncode == 0, said
+    return said
+
+
+class Prometheus:
+    """Scrapes one address twice a second, with alert rules; on the loopback address, while in the context."""
+
+    def __init__(self, scratch: Path, target: str, rules: Path) -> None:
+        (self._port,) = free_ports(1)
+        self._scratch = scratch
+        configured = {
+            "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
+            "rule_files": [str(rules)],
+            "scrape_configs": [{"job_name": "idtone", "static_configs": [{"targets": [target]}]}],
+        }
+        (scratch / "prometheus.yml").write_text(json.dumps(configured))
+
+    def __enter__(self) -> Self:
+        with (self._scratch / "prometheus.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *program("prometheus"), f"--config.file={self._scratch / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={self._scratch / 'data'}", f"--web.listen-address=127.0.0.1:{self._port}",
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+    def get(self, path: str, **query: str) -> Any:
+        """The data of an answer of its HTTP API. It may have just been started."""
+        address = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        deadline_s = time.monotonic() + READY_S
+        while True:
+            try:
+                with urllib.request.urlopen(address, timeout=10) as answer:
+                    return json.load(answer)["data"]
+            except OSError:
+                if time.monotonic() > deadline_s or self._process.poll() is not None:
+                    raise RuntimeError((self._scratch / "prometheus.log").read_text()) from None
+                time.sleep(0.1)
+
+    def value(self, expression: str) -> float | None:
+        """The present value; None without one."""
+        found = self.get("query", query=expression)["result"]
+        assert len(found) <= 1, found
+        return float(found[0]["value"][1]) if found else None
+
+    def becomes(self, expression: str, wanted: float, within_s: float = READY_S) -> None:
+        """Wait until the value is there."""
+        deadline_s = time.monotonic() + within_s
+        while (found := self.value(expression)) != wanted:
+            assert time.monotonic() < deadline_s, f"{expression} is {found} and not {wanted}"
+            time.sleep(0.2)

@@ -1,0 +1,74 @@
+"""docs/reference/metrics.md, made of the table of metrics; `tests/reference_pages.py` writes it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from idtone.service.metrics import METRICS
+
+HEAD: Final = """\
+# Metrics
+
+The service serves them at `metrics.listen`, in Prometheus' text format ([Monitor](../how-to/monitor.md)). It also
+serves prometheus-client's metrics `process_…`: processor time, memory, open files, time of the start. Each instance
+counts from 0, so counters begin again after a start and after a hand-over; Prometheus expects that. No metric holds a
+telephone number, a call id or a member.
+
+| metric | kind | labels | meaning |
+|---|---|---|---|
+"""
+HEAD_JA: Final = """\
+# メトリクス
+
+サービスが `metrics.listen` で、Prometheus のテキスト形式で公開します([監視する](../how-to/monitor.md))。
+このほかに prometheus-client の `process_…`(CPU 時間、メモリ、開いているファイル、起動時刻)があります。
+カウンターは起動時と引き継ぎの後に 0 から数え直します(Prometheus はこれを考慮します)。
+電話番号、通話 ID、会員は含まれません。
+
+| メトリクス | 種類 | ラベル | 意味 |
+|---|---|---|---|
+"""
+JAPANESE: Final = {
+    "idtone_build_info": "動作中の版(値は常に 1)",
+    "idtone_decisions_total": (
+        "通話の判定。フックが自分で判断した場合(フォールバック)の interface は none、"
+        "判定前に終わった通話の outcome は none です。判定が間に合わなかった通話は、フックも判断したので 2 回数えます"
+    ),
+    "idtone_calls_ended_total": "終わった通話(IDTONE_STATUS 別)。終わり方が分からないものは INTERRUPTED",
+    "idtone_calls_in_progress": "判定から終わりまでの間にある通話",
+    "idtone_calls_with_sound_total": (
+        "接続され、音を聞かせるはずだった、終わった通話。前のインスタンスが判定した通話は除きます"
+    ),
+    "idtone_calls_heard_total": "idtone_calls_with_sound_total のうち、聞かせる相手全員が音を最後まで聞いた通話",
+    "idtone_decision_seconds": "フックの問い合わせから、判定が確定して返せるようになるまでの時間",
+    "idtone_connect_seconds": "音を鳴らした通話の、応答から接続までの時間(音の長さを含みます)",
+    "idtone_ari_connected": "Asterisk の ARI に接続していれば 1、いなければ 0",
+    "idtone_ari_reconnects_total": "ARI への 2 回目以降の接続",
+    "idtone_journal_lag_seconds": "ジャーナルを最後まで読んでからの時間(通常は 1 秒未満)",
+    "idtone_fallback_file_current": (
+        "サービスの停止中に備えた番号停止の一覧が Asterisk に渡っていれば 1、いなければ 0"
+    ),
+    "idtone_registry_version": "使用中の登録簿の版。登録簿がなければ 0",
+    "idtone_registry_issued_timestamp_seconds": "使用中の登録簿の発行時刻",
+    "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
+    "idtone_suspensions_in_force": "現在停止中の番号の数",
+    "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
+    "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",
+    "idtone_ledger_replicated": "直近の試みで PostgreSQL に証跡を送れていれば 1、いなければ 0",
+    "idtone_ledger_reserve_bytes": "証跡のための予備領域の残り",
+    "idtone_ledger_reserve_size_bytes": "予備領域の大きさ(ledger.reserve)",
+    "idtone_ledger_free_bytes": "証跡に使えるディスクの空き(予備領域を除く)",
+    "idtone_ledger_room_days": "直近 1 週間の増え方で、ディスクの空きが足りる日数",
+    "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のインスタンスが続けて数えます",
+    "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
+}
+"""The meanings in Japanese."""
+
+
+def page(japanese: bool) -> str:
+    lines = [HEAD_JA if japanese else HEAD]
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        meaning = JAPANESE[metric.name] if japanese else metric.meaning
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {meaning} |\n")
+    return "".join(lines)

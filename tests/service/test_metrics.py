@@ -1,0 +1,312 @@
+"""The metrics: what they say, what they never say, and who may ask for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from idtone.ari_app.application import AriApplication
+from idtone.ari_app.runner import ApplicationRunner
+from idtone.call_control.call_control import Request
+from idtone.call_control.journal import JournalReader
+from idtone.ledger.replication.replicator import ReplicaStatus
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending_decisions import Pending
+from idtone.service import metrics_listener
+from idtone.service.assembly import assemble, journal_of, load
+from idtone.service.call_counts import CallCounts
+from idtone.service.ledger_room import LedgerRoom
+from idtone.service.metrics import METRICS, MetricKind, Observed
+from idtone.service.metrics_listener import MetricsListener
+from idtone.settings import Interface, Settings
+
+from ..call_control.evidence import registry
+from ..lab.asterisk import free_ports
+from ..lab.prometheus import promtool
+from ..ledger.sample_evidence import FORWARDING, heard_call
+from .test_serve import request, settings  # noqa: F401 — a fixture
+
+
+@pytest.fixture
+def observed(settings: Settings) -> Iterator[Observed]:  # noqa: F811
+    """The parts of a service that has decided a call, without Asterisk."""
+    loaded, url = load(settings), settings.ledger.own()
+    with ExitStack() as opened:
+        evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
+        counts = CallCounts(opened.enter_context(Pending.open(url, evidence, loaded.key_ring.days)))
+        reader = opened.enter_context(LedgerReader.open(url))
+        calls, fallback, _ = assemble(settings, loaded, counts, reader)
+        journal = JournalReader(journal_of(settings), lambda _: (), lambda: True, lambda _: None)
+
+        async def read_journal() -> None: ...
+
+        application = AriApplication(calls, read_journal)
+        runner = ApplicationRunner(application, nullcontext)
+        for step in heard_call("1795.9-1"):
+            counts.append(step)
+        calls.decide(request("1795.1-1"), Interface.ARI)
+        yield Observed(
+            calls, counts, journal, evidence, None, loaded.source, fallback, application, runner, LedgerRoom(url),
+            lambda: 3,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def address() -> tuple[str, int]:
+    (port,) = free_ports(1)
+    return "127.0.0.1", port
+
+
+@pytest.fixture
+def listener(observed: Observed, address: tuple[str, int]) -> Iterator[MetricsListener]:
+    listening = MetricsListener(address, observed)
+    listening.begin()
+    yield listening
+    listening.close()
+
+
+def get(address: tuple[str, int], path: str = "/metrics", method: str = "GET") -> tuple[int, str, str]:
+    """Status, type and text. The listener may have just been started."""
+    asked = urllib.request.Request(f"http://{address[0]}:{address[1]}{path}", method=method)
+    deadline_s = time.monotonic() + 10
+    while True:
+        try:
+            with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+                return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+        except urllib.error.URLError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def text(listener: MetricsListener, address: tuple[str, int]) -> str:
+    status, kind, found = get(address)
+    assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return found
+
+
+def values(text: str) -> dict[tuple[str, ...], float]:
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_promtool_objects_to_nothing(text: str) -> None:
+    assert promtool("check", "metrics", given=text) == ""
+
+
+def test_every_metric_of_the_table_is_there(text: str, observed: Observed) -> None:
+    told = {family.name: family for family in text_string_to_metric_families(text)}
+    for metric in METRICS:
+        family = told[metric.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (metric.kind, metric.meaning)
+        if metric.read(observed) is not None:
+            assert {tuple(sorted(set(sample.labels) - {"le"})) for sample in family.samples} == {
+                tuple(sorted(metric.labels))
+            }
+    assert "process" in {name.partition("_")[0] for name in told}
+
+
+def test_the_values_are_those_of_the_service(text: str, observed: Observed) -> None:
+    found = values(text)
+    assert found["idtone_decisions_total", "incoming", "ari", "PLAY", "licence-valid"] == 1
+    assert found["idtone_decisions_total", "incoming", "none", "PLAY", "licence-valid"] == 1  # of the sample evidence
+    assert (found["idtone_calls_with_sound_total",], found["idtone_calls_heard_total",]) == (1, 1)
+    assert found["idtone_calls_in_progress",] == len(observed.calls) == 1
+    assert found["idtone_decision_seconds_count", "ari"] == 0  # this request does not say when the hook asked
+    assert found["idtone_connect_seconds_count",] == 1
+    assert (found["idtone_ari_connected",], found["idtone_ari_reconnects_total",]) == (0, 0)
+    index = observed.source.current
+    assert index
+    assert found["idtone_registry_version",] == index.version > 0
+    assert found["idtone_registry_issued_timestamp_seconds",] == index.issued.timestamp()
+    assert found["idtone_registry_expires_timestamp_seconds",] == index.expires.timestamp()
+    assert (found["idtone_fallback_file_current",], found["idtone_hand_overs_total",]) == (1, 3)
+    assert (found["idtone_ledger_unwritten_steps",], found["idtone_suspensions_in_force",]) == (0, 0)
+    assert abs(found["idtone_clock_timestamp_seconds",] - time.time()) < 60
+    assert found["idtone_ledger_free_bytes",] > 0
+    assert not any(name.startswith("idtone_ledger_unreplicated") for name, *_ in found)  # there is no PostgreSQL
+
+
+def test_nothing_tells_who_telephones(text: str, observed: Observed) -> None:
+    """No number, not even its last digits, no call id, no member and no licence."""
+    told = "".join(re.findall(r'="([^"]*)"', text))
+    for secret in (FORWARDING, FORWARDING[-4:], "1795.1-1", "m-1", "L-1"):
+        assert secret not in told
+    assert FORWARDING not in text
+
+
+def test_what_the_hook_waited_for_is_counted(observed: Observed) -> None:
+    fields = f"decide,1795.2-1,123456789012,{time.time() - 0.3:.6f},0312345678,incoming,0312340000,PJSIP/x,,,"
+    asked = Request.read(fields.split(","))
+    assert asked
+    observed.calls.decide(asked, Interface.AGI)
+    cumulative, total_s = observed.calls.deciding[Interface.AGI].counted()
+    assert cumulative[-1] == 1
+    assert total_s >= 0.3
+
+
+def test_suspensions_in_force_are_those_whose_time_has_come(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def entries(*since: str) -> str:
+        return ", ".join(f'{{number: "03123456{i:02}", since: {at}, reference: R}}' for i, at in enumerate(since))
+
+    index = registry(entries("2026-03-01T00:00:00Z", "2026-05-01T00:00:00Z", "2099-01-01T00:00:00Z"), 7)
+    monkeypatch.setattr(observed.source, "current", index)
+    assert observed.suspensions_in_force(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) == 2
+    assert observed.suspensions_in_force(0) == 2  # it cannot be earlier than the registry
+    monkeypatch.setattr(observed.source, "current", None)
+    assert observed.suspensions_in_force(time.time()) == 0
+    observed.calls.remembered = {"+81312345677": datetime.now(UTC) - timedelta(days=1)}
+    assert observed.suspensions_in_force(time.time()) == 1
+    assert {metric.name for metric in METRICS if metric.read(observed) is None} >= {
+        "idtone_registry_issued_timestamp_seconds", "idtone_registry_expires_timestamp_seconds",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "unreplicated", "replicated"),
+    [
+        (ReplicaStatus(), None, False),
+        (ReplicaStatus(0), 0, True),
+        (ReplicaStatus(7), 7, True),
+        (ReplicaStatus(7, "it does not answer"), 7, False),
+    ],
+)
+def test_how_far_the_replica_is(
+    observed: Observed, status: ReplicaStatus, unreplicated: int | None, replicated: bool
+) -> None:
+    observed.replicator = SimpleNamespace(status=status)  # type: ignore[assignment]
+    read = {metric.name: metric.read(observed) for metric in METRICS if "replicated" in metric.name}
+    assert read == {"idtone_ledger_unreplicated_steps": unreplicated, "idtone_ledger_replicated": replicated}
+
+
+def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(
+    observed: Observed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = LedgerRoom(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
+    assert (room.look().free_bytes, room.look().days) == (None, None)
+    assert caplog.text.count("its room is not known") == 1
+    assert observed.room.look().free_bytes
+
+
+@pytest.mark.usefixtures("listener")
+def test_only_the_metrics_are_served(address: tuple[str, int]) -> None:
+    assert get(address, "/")[0] == 404
+    assert "/metrics" in get(address, "/")[2]
+    assert get(address, method="POST")[0] == 405
+    status, _, body = get(address, method="HEAD")
+    assert (status, body) == (200, "")
+
+
+def test_one_text_serves_all_requests_of_a_second(
+    observed: Observed, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+    make = metrics_listener.generate_latest
+
+    def counted(collectors: object) -> bytes:
+        nonlocal made
+        made += 1
+        return make(collectors)
+
+    monkeypatch.setattr(metrics_listener, "generate_latest", counted)
+    monkeypatch.setattr(metrics_listener, "FRESH_S", 60.0)
+    listening = MetricsListener(address, observed)
+    listening.begin()
+    for _ in range(5):
+        get(address)
+    listening.close()
+    assert made == 1
+
+
+def test_the_address_is_tried_again_until_it_is_free(
+    observed: Observed, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics_listener, "RETRY_S", 0.05)
+    caplog.set_level(logging.INFO)
+    with socket.create_server(address):
+        listening = MetricsListener(address, observed)
+        listening.begin()
+        time.sleep(0.3)
+    assert get(address)[0] == 200
+    listening.close()
+    assert caplog.text.count("metrics.listen cannot be used") == 1
+    assert f"metrics are at http://127.0.0.1:{address[1]}/metrics" in caplog.text
+
+
+def test_closing_frees_the_address_although_a_scraper_does_not_read(
+    observed: Observed, address: tuple[str, int]
+) -> None:
+    listening = MetricsListener(address, observed)
+    listening.begin()
+    get(address)
+    with ExitStack() as open_ones:
+        for _ in range(5):
+            slow = open_ones.enter_context(socket.create_connection(address))
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics")
+            assert slow.recv(1)
+        listening.close()
+        assert not listening._thread.is_alive()
+        listening.close()
+        socket.create_server(address).close()
+
+
+@pytest.mark.usefixtures("listener")
+async def test_connections_are_few(address: tuple[str, int]) -> None:
+    """Who opens connections and says nothing does not use up the open files, which evidence needs."""
+    await asyncio.to_thread(get, address)
+    opened = [await asyncio.open_connection(*address) for _ in range(4 * metrics_listener.MOST_CONNECTIONS)]
+    ended = [asyncio.create_task(_ended(reader)) for reader, _ in opened]
+    async with asyncio.timeout(30):
+        while sum(task.done() for task in ended) < 2 * metrics_listener.MOST_CONNECTIONS:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    for task in ended:
+        task.cancel()
+    for _, writer in opened:
+        writer.close()
+
+
+async def _ended(reader: asyncio.StreamReader) -> None:
+    with suppress(ConnectionError):
+        await reader.read()
+
+
+@pytest.mark.usefixtures("listener")
+async def test_a_connection_ends_although_its_peer_says_and_reads_nothing(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_listener, "CONNECTION_S", 0.2)
+    await asyncio.to_thread(get, address)
+    reader, writer = await asyncio.open_connection(*address)
+    async with asyncio.timeout(30):
+        await _ended(reader)
+    writer.close()
+
+
+def test_names_follow_the_conventions() -> None:
+    for metric in METRICS:
+        assert re.fullmatch(r"idtone_[a-z]+(_[a-z]+)*", metric.name)
+        assert metric.name.endswith("_total") is (metric.kind is MetricKind.COUNTER)
+        assert metric.meaning.endswith(".")
+    assert len({metric.name for metric in METRICS}) == len(METRICS)

@@ -1,0 +1,158 @@
+"""The alert rules and the dashboards in config/monitoring: they fit the metrics, and the right alerts fire."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from idtone.service.metrics import METRICS, MetricKind
+
+from . import ROOT
+from .dashboards import FOLDER, dashboards, expressions
+from .lab.prometheus import promtool
+
+RULES = FOLDER / "idtone-alerts.yml"
+ALERTS = [rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]]
+NAMES = {
+    metric.name + ending
+    for metric in METRICS
+    for ending in (("_bucket", "_sum", "_count") if metric.kind is MetricKind.HISTOGRAM else ("",))
+}
+LABELS = {label for metric in METRICS for label in metric.labels} | {"job", "instance", "le", "alertname"}
+WELL = {
+    'up{job="idtone"}': "1x90",
+    "idtone_ari_connected": "1x90",
+    "idtone_fallback_file_current": "1x90",
+    "idtone_journal_lag_seconds": "0.4x90",
+    "idtone_registry_version": "42x90",
+    "idtone_registry_expires_timestamp_seconds": "1000000x90",
+    "idtone_ledger_unwritten_steps": "0x90",
+    "idtone_ledger_unreplicated_steps": "50x90",
+    "idtone_ledger_replicated": "1x90",
+    "idtone_ledger_reserve_bytes": "64000000x90",
+    "idtone_ledger_reserve_size_bytes": "64000000x90",
+    "idtone_ledger_room_days": "400x90",
+    "idtone_clock_timestamp_seconds": "0+60x90",
+    "idtone_calls_with_sound_total": "0+100x90",
+    "idtone_calls_heard_total": "0+99x90",
+    'idtone_decisions_total{reason="licence-valid"}': "0+100x90",
+    'idtone_decisions_total{reason="service-unavailable"}': "7x90",
+    'idtone_decisions_total{reason="overload"}': "7x90",
+    'idtone_decision_seconds_bucket{interface="ari",le="0.01"}': "0+100x90",
+    'idtone_decision_seconds_bucket{interface="ari",le="1"}': "0+100x90",
+    'idtone_decision_seconds_bucket{interface="ari",le="+Inf"}': "0+100x90",
+}
+"""The metrics of a service to which nothing happens, minute by minute."""
+CASES: list[tuple[dict[str, str], set[str]]] = [
+    ({}, set()),
+    ({'up{job="idtone"}': "1x70 0x20"}, {"IdtoneDown"}),
+    ({'idtone_decisions_total{reason="service-unavailable"}': "7x80 8x10"}, {"IdtoneFallback"}),
+    ({'idtone_decisions_total{reason="overload"}': "7x80 8x10"}, {"IdtoneOverload"}),
+    ({"idtone_ari_connected": "1x80 0x10"}, {"IdtoneAriDisconnected"}),
+    ({'idtone_decision_seconds_bucket{interface="ari",le="0.01"}': "0+90x90"}, {"IdtoneDecisionsSlow"}),
+    ({"idtone_fallback_file_current": "1x80 0x10"}, {"IdtoneFallbackFileOld"}),
+    ({"idtone_calls_heard_total": "0+90x90"}, {"IdtoneHeardRatioLow"}),
+    ({"idtone_calls_heard_total": "0x90", "idtone_calls_with_sound_total": "0+0.2x90"}, set()),  # only twelve calls
+    ({"idtone_calls_heard_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),
+    (
+        {"idtone_registry_version": "0x90", "idtone_registry_expires_timestamp_seconds": "_x90"},
+        {"IdtoneRegistryMissing"},
+    ),
+    ({"idtone_registry_expires_timestamp_seconds": "90000x90"}, {"IdtoneRegistryExpiresSoon"}),
+    ({"idtone_registry_expires_timestamp_seconds": "5000x90"}, {"IdtoneRegistryExpired"}),
+    ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
+    ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
+    ({"idtone_ledger_replicated": "1x60 0x30"}, {"IdtoneEvidenceNotReplicated"}),
+    ({"idtone_ledger_unreplicated_steps": "20000x90"}, {"IdtoneEvidenceNotReplicated"}),
+    ({"idtone_ledger_replicated": "_x90", "idtone_ledger_unreplicated_steps": "_x90"}, set()),  # without PostgreSQL
+    ({"idtone_ledger_reserve_bytes": "64000000x80 0x10"}, {"IdtoneReserveUsed"}),
+    ({"idtone_ledger_room_days": "29x90"}, {"IdtoneDiskRoomLow"}),
+    ({"idtone_clock_timestamp_seconds": "-8+60x90"}, {"IdtoneClockWrong"}),
+    ({"idtone_clock_timestamp_seconds": "4+60x90"}, set()),
+]
+"""Other series than in `WELL` → the alerts that fire after 85 minutes, and no others."""
+
+
+def names(expression: str) -> set[str]:
+    return set(re.findall(r"\bidtone_[a-z_]+", expression))
+
+
+def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:
+    tests = [
+        {
+            "name": ", ".join(fire) or "none",
+            "interval": "1m",
+            "input_series": [
+                {"series": _with_instance(series), "values": values} for series, values in (WELL | other).items()
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": "85m",
+                    "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(fire)],
+                }
+            ],
+        }
+        for other, fire in CASES
+    ]
+    path = tmp_path / "tests.json"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
+    promtool("test", "rules", path)
+    assert {alert["alert"] for alert in ALERTS} == set().union(*(fire for _, fire in CASES))
+
+
+def _with_instance(series: str) -> str:
+    name, _, labels = series.partition("{")
+    return f'{name}{{instance="pbx",{labels or "}"}'
+
+
+def test_promtool_accepts_the_rules_and_their_texts() -> None:
+    promtool("check", "rules", "--lint-fatal", RULES)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_an_alert_says_in_both_languages_what_is_wrong_and_what_to_do(alert: dict[str, dict[str, str]]) -> None:
+    assert set(alert["annotations"]) == {"summary", "action", "summary_ja", "action_ja"}
+    for name, text in alert["annotations"].items():
+        assert bool(re.search(r"[ぁ-んァ-ヶ]", text)) is name.endswith("_ja")
+
+
+@pytest.mark.parametrize("page", ["docs/how-to/monitor.md", "docs/ja/how-to/monitor.md"])
+def test_every_alert_is_explained_to_operators_with_its_severity(page: str) -> None:
+    rows = [line.split("|") for line in (ROOT / page).read_text("utf-8").splitlines() if line.startswith("| `")]
+    explained = {name: row[2].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    assert explained == {alert["alert"]: alert["labels"]["severity"] for alert in ALERTS}
+
+
+@pytest.mark.parametrize("path", dashboards(), ids=lambda path: path.name)
+def test_a_dashboard_is_what_its_table_says(path: Path) -> None:
+    assert path.read_text("utf-8") == dashboards()[path], "run make docs"
+
+
+@pytest.mark.parametrize("expression", [*(alert["expr"] for alert in ALERTS), *expressions()])
+def test_rules_and_dashboards_use_metrics_and_labels_that_exist(expression: str) -> None:
+    assert names(expression) <= NAMES
+    grouped = ",".join(re.findall(r"by \(([^)]*)\)", expression)).replace(" ", "")
+    matched = re.findall(r'(\w+)=~?"', expression)
+    assert set(filter(None, [*grouped.split(","), *matched])) <= LABELS
+
+
+def test_every_metric_but_the_version_is_on_the_dashboard() -> None:
+    shown = set().union(*map(names, expressions()))
+    assert {metric.name for metric in METRICS if not any(name.startswith(metric.name) for name in shown)} == {
+        "idtone_build_info", "idtone_ledger_replicated", "idtone_fallback_file_current",
+    }  # fmt: skip
+
+
+def test_every_expression_of_the_dashboards_is_promql(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:{place}", "expr": each.replace("$__rate_interval", "5m").replace("$instance", ".*")}
+        for place, each in enumerate(expressions())
+    ]
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    promtool("check", "rules", path)
