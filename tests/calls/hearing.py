@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lab import voices
-from ..lab.heard import Heard, hear, identify
+from ..lab.heard import Heard, hear, hear_whole, identify
 from ..lab.lab import Placed
 
 SOONEST_MS, LATEST_MS = -20, 80
@@ -22,7 +22,7 @@ def heard_by_called(placed: Placed, reference: Any) -> Heard:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
-    return hear(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+    return hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
 
 
 def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
@@ -38,7 +38,7 @@ def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
     packets, voice = (called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
     early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
     found = [
-        hear(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
+        hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
         for skipped in range(max(early - MOST_EARLY, 0), early + 1)
     ]
     return next((one for one in found if one.complete and not _voice_first(one)), found[0])

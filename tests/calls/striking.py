@@ -12,12 +12,12 @@ from ..endings import Event, Evidence, Hears, Step, cells
 from ..lab import voices
 from ..lab.asterisk import Ending as Told
 from ..lab.called import IncomingCall
-from ..lab.heard import identify
+from ..lab.heard import identify, in_order
 from ..lab.lab import Forwarding, Lab, Placed, until
 from ..lab.phone import Behaviour
 from .endings import UNTIL
 from .proving import NOTIFY
-from .walking import in_order, listen
+from .walking import listen
 
 LEAD_S = 0.6
 """From when all wait at their steps to the blow: longer than a sound."""

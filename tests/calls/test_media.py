@@ -19,7 +19,7 @@ from ..lab.asterisk import Asterisk
 from ..lab.call import Call
 from ..lab.codecs import G722, OPUS
 from ..lab.g711 import PCMA, PCMU
-from ..lab.heard import Heard, hear
+from ..lab.heard import Heard, hear, hear_whole
 from ..lab.keys import press
 from ..lab.lab import ANSWER, Lab, Placed, lab, until
 from ..lab.phone import Phone
@@ -170,7 +170,7 @@ async def test_a_key_of_the_called_party_has_the_sound_played_again(asterisk, se
             continue
         assert placed.called
         assert placed.called.answered_ns
-        heard = hear(
+        heard = hear_whole(
             placed.called.packets, placed.called.answered_ns, reference=references["sample"], voice=voices.CALLER
         )
         assert heard.complete, f"{case}: {heard}"
@@ -190,7 +190,7 @@ async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving,
         assert placed.called
         assert placed.called.answered_ns
         for call in (placed.caller, placed.called)[2 - len(case.way.parties) :]:
-            heard = hear(call.packets, placed.called.answered_ns, reference=second)
+            heard = hear_whole(call.packets, placed.called.answered_ns, reference=second)
             assert heard.correlation >= 0.99, f"{case}: {heard}"
 
 

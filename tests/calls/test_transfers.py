@@ -14,7 +14,7 @@ from ..lab import transfer, voices
 from ..lab.call import Call
 from ..lab.called import IncomingCall
 from ..lab.calling import OutgoingCall
-from ..lab.heard import hear
+from ..lab.heard import hear, hear_whole
 from ..lab.lab import Lab, Placed, lab, until
 from ..lab.phone import Answer, Phone
 from ..lab.sip import Uri
@@ -144,7 +144,7 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
     later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
     voice = voices.CALLED if case.who == "caller" else voices.CALLER
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
-    sounded = hear(done.reached.packets, done.reached.answered_ns, reference=sound)
+    sounded = hear_whole(done.reached.packets, done.reached.answered_ns, reference=sound)
     assert at_the_third.voice_ms is not None, f"{case}: the third phone heard nobody"
     assert sounded.times == (case.target == "number"), case
     if sounded.times:
@@ -216,7 +216,7 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
         assert refused >= 400, case
         assert_connected(case.way, said)
         assert placed.called
-        heard = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
+        heard = hear_whole(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
         assert (heard.times, heard.complete) == (1, True), case
 
 
@@ -268,7 +268,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
     for case, (placed, reached, said) in calls:
         assert placed.called
         first = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
-        heard = hear(reached.packets, placed.called.answered_ns, reference=references["sample"])
+        heard = hear_whole(reached.packets, placed.called.answered_ns, reference=references["sample"])
         if case.who == "called":
             assert (first.times, heard.times, heard.complete) == (0, 1, True), f"{case}: {heard}, {said.record}"
             later = [packet for packet in reached.packets if packet.arrival_ns > placed.called.answered_ns + FRAME_NS]

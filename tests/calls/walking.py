@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -21,8 +21,8 @@ from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.asterisk import Ending as Told
 from ..lab.call import Call
 from ..lab.called import IncomingCall
-from ..lab.codecs import CODECS, FRAME
-from ..lab.heard import INTACT, Heard, hear
+from ..lab.codecs import CODECS
+from ..lab.heard import INTACT, Heard, hear, in_order
 from ..lab.lab import Forwarding, Lab, Placed, lab, until
 from ..lab.rtp import Packet
 from ..lab.supervisor import Supervisor
@@ -501,14 +501,6 @@ class Capture:
         """When that came, after the answer, which is so far from the beginning in order."""
         packet = self.packets[min(int(at_ms // FRAME_MS), len(self.packets) - 1)]
         return (packet.arrival_ns - self.answered_ns) / 1e6
-
-
-def in_order(packets: Iterable[Packet]) -> list[Packet]:
-    """As if one had come after the other, each in its time, from 0 on."""
-    return [
-        packet._replace(arrival_ns=at * FRAME_NS, sequence=at & 0xFFFF, timestamp=at * FRAME, ssrc=0)
-        for at, packet in enumerate(packets)
-    ]
 
 
 def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:

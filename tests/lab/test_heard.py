@@ -7,7 +7,7 @@ import pytest
 
 from .codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from .g711 import PCMA, PCMU, Samples
-from .heard import Heard, hear, identify
+from .heard import Heard, hear, hear_whole, identify
 from .recording import reassemble
 from .rtp import FRAME_NS, Packet
 from .voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
@@ -286,3 +286,18 @@ def test_voices_are_as_loud_as_a_talker_and_nothing_like_each_other() -> None:
         assert PERIOD % FRAME == 0
         assert np.sqrt(np.mean(voice.astype(float) ** 2)) == pytest.approx(LEVEL_RMS, rel=0.001)
     assert np.abs(np.corrcoef([CALLER, CALLED, ANNOUNCEMENT]) - np.eye(3)).max() < 0.1
+
+
+def test_a_sound_that_asterisk_sends_late_is_whole_and_one_with_a_packet_less_is_not() -> None:
+    packets, by = capture(SAMPLE, SPEECH), 6
+    sound = packets[:4]
+    late = [
+        each._replace(arrival_ns=each.arrival_ns + by * FRAME_NS, timestamp=each.timestamp + by * FRAME & 0xFFFFFFFF)
+        for each in packets[4:]
+    ]
+    assert not measure(sound + late).complete
+    whole = hear_whole(sound + late, ANSWERED_NS, reference=SAMPLE, voice=CALLER)
+    assert (whole.complete, whole.times) == (True, 1)
+    assert whole.onset_ms == pytest.approx(0)
+    assert whole.voice_ms == pytest.approx(440, abs=0.5)
+    assert not hear_whole(sound + late[1:], ANSWERED_NS, reference=SAMPLE).complete
