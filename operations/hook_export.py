@@ -64,7 +64,7 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
 
 
 def _asking(settings: Settings, config: Path | None) -> str:
-    """The text before the entry point in AGI(): an address, or for a Unix socket the program that connects to it."""
+    """What is before the entry point in `AGI(…)`: an address; for a Unix socket, the program that connects to it."""
     if not isinstance(settings.agi.address(), Path):
         return f"agi://{settings.agi.listen}/"
     program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))

@@ -50,11 +50,11 @@ class Event(StrEnum):
     SERVICE_FROZEN = "the service is frozen (SIGSTOP)"
     SERVICE_STOPPED = "the service is stopped (SIGTERM)"
     SERVICE_REPLACED = "the next instance takes over"
-    LINE_CUT = "the line to ARI is cut"
-    LINE_DEAD = "the line to ARI swallows everything"
+    LINE_CUT = "the connection to ARI is cut"
+    LINE_DEAD = "the connection to ARI drops everything"
     SECOND_INSTANCE = "a second instance is started"
     ASTERISK_KILLED = "Asterisk is killed and started again"
-    ASTERISK_FROZEN = "Asterisk stands still for three seconds"
+    ASTERISK_FROZEN = "Asterisk hangs for three seconds"
     ASTERISK_RELOADED = "Asterisk is reloaded"
     CLOCK_STEPPED = "the clock is stepped by an hour"
 
@@ -263,11 +263,12 @@ TABLE: Final = (
     Ending(
         # A transfer with a second call puts the other party of that in the place of the phone that asked.
         Event.REFER, (*_SOUND, Step.CONNECTING),
-        "notices nothing of a blind one, which is refused; one who was to hear the sound and transfers with a second "
-        "call ends the call",
-        "notices nothing of a blind one; with a second call its party hears the sound from the beginning",
-        "a blind one leaves no trace; with a second call the sound is begun again; if the caller was to hear it and "
-        "transferred, the call ended as FAILED or CANCEL, never connected",
+        "notices nothing of a blind transfer, which is refused; if a caller who was to hear the sound transfers with a "
+        "second call, the call ends",
+        "notices nothing of a blind transfer; after one with a second call, the new party hears the sound from the "
+        "beginning",
+        "a blind transfer leaves no trace; after one with a second call, the sound begins again; if the caller was to "
+        "hear it and transferred, the call ended as FAILED or CANCEL, never connected",
         ("CONNECTED", "FAILED", "CANCEL"), (16, 34), (200, 503),
         (
             f"{_TRANSFERS}::test_a_blind_transfer_during_the_sound_is_refused",
@@ -275,8 +276,8 @@ TABLE: Final = (
         ),
     ),
     Ending(
-        Event.REFER, (Step.CONNECTED,), "talks to whom the transfer leads to",
-        "the same; who is called next hears the sound where that is a forwarded number",
+        Event.REFER, (Step.CONNECTED,), "talks to the party that the transfer leads to",
+        "the same; if the next number is a forwarded one, the next called party hears the sound",
         "connected, ended as CONNECTED; a forwarded number begins a record of its own",
         ("CONNECTED",), (16,), (200,),
         (
@@ -288,8 +289,9 @@ TABLE: Final = (
     Ending(
         Event.REINVITE, (*_SOUND, Step.CONNECTING),
         "hears the sound; while holding the call, nothing until it is resumed",
-        "hears the sound; where it holds the call, the sound again or the notice, and nothing until it resumes it",
-        "connected; a called party that held the call did not hear the sound; of a caller this is not seen",
+        "hears the sound; if it holds the call, hears nothing until it resumes it, and the hook plays the sound again "
+        "or the notice",
+        "connected; a called party that held the call did not hear the sound; hold by the caller is not detected",
         ("CONNECTED",), (16,), (200,),
         (
             f"{_MEDIA}::test_a_reinvite_during_the_sound_does_not_interrupt_it",

@@ -11,14 +11,14 @@ PAGE = ROOT / "docs" / "reference" / "endings.md"
 HEAD = """\
 # Every ending of a call
 
-Made of the table in [tests/endings.py](../../tests/endings.py): each row names the tests that prove it on a real
-Asterisk; `make docs` makes the page anew. Unless a row says otherwise, it holds for both interfaces (ARI and AGI),
-and whether the called party hears the sound or both do. `IDTONE_CAUSE` is of ITU-T Q.850; SIP is what ends the caller's
-INVITE (after 200 there is a BYE).
+Generated from the table in [tests/endings.py](../../tests/endings.py), where each row names the tests that prove it on
+a real Asterisk; `make docs` generates the page again. Unless a row says otherwise, it holds for both interfaces (ARI
+and AGI), and whether the called party hears the sound or both do. `IDTONE_CAUSE` is a cause of ITU-T Q.850; SIP is the
+final response to the caller's INVITE (after 200 a BYE follows).
 
 The steps: deciding (the service is asked), dialling (the called phone has the call and says nothing yet), ringing,
 early media, answered (by the called party; the sound is about to begin), sounding, connecting (the sound is over, and
-Asterisk about to let the parties talk), connected.
+Asterisk is about to connect the parties), connected.
 """
 ONLY = {"called": "the called party hears it", "both": "both hear it"}
 
@@ -39,7 +39,7 @@ def section(event: Event) -> Iterator[str]:
             )  # fmt: skip
             yield f"| {' | '.join(cells)} |"
     never = [f"{steps_of(steps)}: {why}" for of, steps, why in IMPOSSIBLE if of is event]
-    yield f"\nCannot be while {'; while '.join(never)}.\n" if never else ""
+    yield f"\nImpossible while {'; while '.join(never)}.\n" if never else ""
 
 
 def where(row: Ending) -> str:

@@ -113,8 +113,8 @@ def joined(lines: Iterable[str]) -> str:
 SETTINGS_HEAD: Final = """\
 # Settings
 
-Made of [config/idtone.yaml](../../config/idtone.yaml), which is copied to `/etc/idtone/idtone.yaml`. What you do not
-need to change you can leave out. An environment variable of the key's name overrides the file: `ari.url` is
+Generated from [config/idtone.yaml](../../config/idtone.yaml), which is copied to `/etc/idtone/idtone.yaml`. Leave out
+what you do not change. An environment variable of the key's name overrides the file: `ari.url` is
 `IDTONE_ARI_URL`. A variable that begins with `IDTONE_` and that idtone does not know is an error. `IDTONE_CONFIG` names
 the settings file.
 """
@@ -266,7 +266,7 @@ NOTICE. The codes are public and do not change.
 
 ## Outcomes
 
-| outcome | when | who is to hear a sound hears | then |
+| outcome | when | the sound | then |
 |---|---|---|---|
 """
 REASONS_HEAD_JA: Final = """\
@@ -306,9 +306,10 @@ SHARED: Final = ("-c", "--json", "--csv", "--tsv")
 COMMANDS_HEAD: Final = """\
 # Commands: {title}
 
-Made of the command line itself; `--help` says the same. Every command ends with 0 (good), 1 (a negative verdict) or 2
-(wrong use or unusable input). Options that mean the same everywhere: `-c FILE`, `--config FILE` is the settings file
-(default: `/etc/idtone/idtone.yaml`); `--json` prints JSON for programs; `--csv` and `--tsv` print fields, a line a row.
+Generated from the command line itself; `--help` says the same. Every command ends with 0 (good), 1 (a negative
+verdict) or 2 (wrong use or unusable input). Options that mean the same everywhere: `-c FILE`, `--config FILE` is the
+settings file (default: `/etc/idtone/idtone.yaml`); `--json` prints JSON for programs; `--csv` and `--tsv` print fields,
+one line for each row.
 """
 OWN_PAGE: Final = 4
 """A group with so many commands has a page of its own."""

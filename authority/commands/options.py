@@ -33,7 +33,7 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 
 
 def attributed(why: str) -> Attribution:
-    """To the account that runs this command, with its reason, now. Raises UsageError as `line` does."""
+    """Attribution to the account that runs this command, with the reason, now. Raises UsageError as `line` does."""
     return Attribution(str(acting()), line(why, "--why"), datetime.now(UTC))
 
 
@@ -80,12 +80,15 @@ def moment(text: str, option: str) -> datetime:
 
 
 def in_japan(at: datetime) -> datetime:
-    """To the second, in Japan Standard Time."""
+    """The time in Japan Standard Time, without fractions of a second."""
     return at.astimezone(JAPAN).replace(microsecond=0)
 
 
 def number_asked() -> Number:
-    """Asks for a telephone number: other users and the shell's history can see a command line. Raises UsageError."""
+    """Asks for a telephone number, because a command line is in the shell's history and other users see it.
+
+    Raises UsageError.
+    """
     return _number(_asked("Number"))
 
 
@@ -98,7 +101,7 @@ def number_asked_of_two() -> Number:
 
 
 def entries_asked(file: Path | None) -> list[str]:
-    """Entries of `numbers`, one a line, from a file or asked for. Raises UsageError."""
+    """Entries of `numbers`, separated by commas or line ends, from a file or asked for. Raises UsageError."""
     if file is not None:
         lines = read_text(file).splitlines()
     elif sys.stdin.isatty():
@@ -112,7 +115,7 @@ def entries_asked(file: Path | None) -> list[str]:
 
 
 def passphrase(whose: str, twice: bool = False) -> str:
-    """Raises TrustError without a terminal to ask at."""
+    """From the environment, otherwise asked for. Raises TrustError if there is no terminal to ask at."""
     given = os.environ.get(PASSPHRASE)
     if given is not None:
         return given
@@ -143,4 +146,4 @@ def _number(text: str) -> Number:
     try:
         return parse_japanese(text)
     except NumberError as error:
-        raise UsageError(Message("that is not a number of a line: {error}", error=error)) from error
+        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error

@@ -26,8 +26,8 @@ _BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
     """Write the picture; an existing file is replaced in one step.
 
-    The horizontal axis shows days, or members or licences if calls are not counted by day. Each member has a line of
-    its own if calls are counted by member too.
+    The horizontal axis shows days, or members or licences if calls are not counted by day. If calls are counted by
+    day and member, each of the members with the most calls has a line of its own.
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
     """

@@ -47,7 +47,7 @@ _CANDIDATES: Final = 5
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:
-    """The newest call ids that begin so, for the shell; none if the ledger cannot be read."""
+    """The newest call ids that begin like this, for the shell; none if the ledger cannot be read."""
     given = context.params
     # The command itself will report errors.
     with suppress(IdtoneError), redirect_stderr(io.StringIO()):
@@ -93,7 +93,7 @@ def parse_day(text: str, now: datetime) -> str:
     except ValueError as error:
         raise UsageError(Message("--before {text!r} is not a day; write it like 2026-11-01", text=text)) from error
     if day > day_of(now):
-        raise UsageError(Message("--before {day} is in the future; numbers of today are still being sealed", day=day))
+        raise UsageError(Message("--before {day} is in the future; today's numbers are still being sealed", day=day))
     return day
 
 
@@ -128,7 +128,7 @@ def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None,
 
 
 def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys: Sequence[str]) -> Ledgers:
-    """As `ledgers_of`, without a report: for a command that looks again and again."""
+    """Like `ledgers_of`, but does not report those that cannot be read: for a command that looks again and again."""
     whole = load_settings(config)
     settings = whole.ledger
     days = days_of(settings)
@@ -138,9 +138,7 @@ def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys:
     by_node |= dict(map(_keys, keys))
     if not settings.is_shared():
         if node is not None:
-            raise UsageError(
-                Message("--node chooses among the nodes of a PostgreSQL, and this is the file of one node")
-            )
+            raise UsageError(Message("--node selects a node of a PostgreSQL, but this ledger is the file of one node"))
         return Ledgers.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
     return Ledgers.in_postgresql(Server.of(settings), by_node, node)
 

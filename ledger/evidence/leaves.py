@@ -68,8 +68,8 @@ def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
 
 
 def must_be_counted(kinds: Sequence[str]) -> bool:
-    """Whether other steps of the call may come before steps of these kinds: they do not begin the call, or were
-    recorded later.
+    """Whether the call may have earlier steps than these: the first does not begin a call, or there is only one,
+    which may have been recorded later.
     """
     return len(kinds) == 1 or kinds[0] not in OPENING
 

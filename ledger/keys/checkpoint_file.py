@@ -1,4 +1,4 @@
-"""A file with the latest checkpoint that was signed or cosigned. By it the writer knows a database that is older."""
+"""A file with the latest checkpoint that was signed or cosigned. By it the writer recognises an older database."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class CheckpointFile:
         self.path = path
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """None if nothing was signed yet by this name.
+        """None if nothing was signed under this name yet.
 
-        What this key has signed by another name was another log. Raises LedgerError if the file holds anything else.
+        A checkpoint that this key signed under another name is one of another log. Raises LedgerError if the file holds
+        anything else.
         """
         try:
             octets = self.path.read_bytes()[: NOTE_LIMIT + 1]

@@ -12,7 +12,7 @@ from typing import Final
 SQLITE: Final = {"whole": "INTEGER", "name": "TEXT", "octets": "BLOB", "keyed": " WITHOUT ROWID"}
 """SQLite's whole numbers have 64 bits by any name, and only an INTEGER is the row's own number."""
 POSTGRESQL: Final = {"whole": "BIGINT", "name": 'TEXT COLLATE "C"', "octets": "BYTEA", "keyed": ""}
-"""Names are compared octet by octet, as in SQLite, whatever language a PostgreSQL sorts by."""
+"""With COLLATE "C", names are compared octet by octet, as in SQLite, whatever the language of the database is."""
 
 _FIRST: Final = (
     "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
@@ -24,7 +24,7 @@ _FIRST: Final = (
     "CREATE INDEX ix_steps_call_id ON steps (call_id)",
     # The hashes of the tree's complete subtrees (`tree.merkle`).
     "CREATE TABLE hashes (place {whole} NOT NULL PRIMARY KEY, hash {octets} NOT NULL)",
-    # By which tokens the calls that are over are found (`leaves.search_keys`): the step that closed each one's leaf.
+    # For searches of calls that are over: a token (`leaves.search_keys`), and the step that closed the call's leaf.
     "CREATE TABLE sought (token BIGINT NOT NULL, step {whole} NOT NULL, PRIMARY KEY (token, step)){keyed}",
 )
 MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)

@@ -22,7 +22,7 @@ from idtone.errors import ProofError
 from idtone.translation import Message
 
 SIGNATURES_LIMIT: Final = 64
-"""Lines; signed-note asks for 16 at least."""
+"""Signature lines of a note; signed-note asks for room for 16 at least."""
 NOTE_LIMIT: Final = 256 * 1024
 """Bytes: room for as many post-quantum signatures, which we keep."""
 KEY_BYTES: Final = 32
@@ -39,7 +39,7 @@ class Algorithm(IntEnum):
     ED25519 = 1
     """The note's text."""
     COSIGNATURE = 4
-    """The text of a checkpoint below a line with the time."""
+    """The text of a checkpoint, below `cosignature/v1` and a line with the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class SignatureLine:
         name, _, encoded = rest.partition(" ")
         octets = decoded(encoded)
         if dash != _DASH or not _NAME.fullmatch(name) or octets is None or len(octets) < 5:
-            raise ProofError(Message("a signature line of the note is not one: — NAME BASE64"))
+            raise ProofError(Message("a line below the note is not a signature line (— NAME BASE64)"))
         return cls(name, octets[:4], octets[4:])
 
 
@@ -110,7 +110,9 @@ class VerifierKey:
         key = cls(name, Algorithm(octets[0]), octets[1:])
         if key.key_id.hex() != key_id:
             raise ProofError(
-                Message("the verifier key of {name} does not have the id that it names; copy it again", name=name)
+                Message(
+                    "the verifier key of {name} does not have the id that is written in it; copy it again", name=name
+                )
             )
         return key
 

@@ -25,20 +25,20 @@ _log = logging.getLogger(__name__)
 
 
 def continued(begun: Continued) -> Step:
-    """The first step of the next one."""
+    """The first step of the next database."""
     origin, size, root = begun.ended
     return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name)
 
 
 def emptied() -> sqlite3.DatabaseError:
-    """The error that SQLite does not give: it takes an empty file for a new database."""
+    """An error for an empty file. SQLite raises none, because it takes an empty file for a new database."""
     error = sqlite3.DatabaseError("the file is empty")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
 def latest(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """What was signed last of a ledger, as far as it is found: in memory, in its damaged database, beside its key."""
+    """The last signed checkpoint of a ledger that is found: in memory, in its damaged database, or beside its key."""
     found = [note for note in (known, *_kept(path, key_ring)) if note]
     return max(found, key=lambda note: Checkpoint.parse(note.text).size, default=None)
 

@@ -90,7 +90,10 @@ class Exam:
         return observe_machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
-        """The service's user, and its process if it runs; else the user of its unit, else the owner of the ledger."""
+        """The service's user, and its process if it runs.
+
+        If it does not run: the user of its unit, else the owner of the ledger's lock, of the ledger or of its folder.
+        """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
         who = observe_machine.identity(process) if process else None

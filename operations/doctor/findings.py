@@ -114,7 +114,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         ),
     ),
     "fallback": Topic(
-        Message("What the hook decides by while the service is down (fallback.conf)"),
+        Message("How the hook decides while the service is down (fallback.conf)"),
         Message("While the service is down, only this file stops calls of suspended numbers."),
     ),
     "journal": Topic(

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 LOOK_S: Final = 10.0
 """The time limit for the metadata, without the two files themselves."""
 FILE_S: Final = 60.0
-"""The time limit for each file, which may have 64 MB."""
+"""The time limit for each file of up to 64 MB."""
 SILENCE_S: Final = 4.0
 """How long a server may be silent; short enough for two requests within `LOOK_S`."""
 PAUSES_S: Final = (0.2, 0.5)
@@ -80,8 +80,8 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class HttpsFetcher(FetcherInterface):
-    """Reads `https:` addresses, through the proxy that the environment names. It retries where that may help, and
-    does not follow redirects. The deadline does not cover the resolver.
+    """Reads `https:` addresses, through the proxy that the environment names. It tries again if that may help, and
+    does not follow redirects. The deadline does not cover the look-up of host names.
     """
 
     def __init__(self, host: str, deadline: Deadline) -> None:

@@ -25,7 +25,7 @@ def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
-    """As `waveform`, in 16 bits and in blocks of any length. The caller must not change them.
+    """Like `waveform`, in 16 bits and in blocks of any length. The caller must not change the blocks.
 
     `dither` False omits the profile's dither, for an encoder that adds noise itself.
     """

@@ -21,7 +21,7 @@ def click_energy(samples: NDArray[Any], burst: Found, neighbours: Sequence[Lines
     """The energy (sum of squares) around both edges, more than 200 Hz from the frequencies of the burst and its
     neighbours.
 
-    A glide has all frequencies that it passes.
+    For a glide, all frequencies that it passes count as its own.
     """
     rate = burst.lines.sample_rate_hz
     flank = round(_FLANK_S * rate)
@@ -46,7 +46,7 @@ def _outside(
     part = np.zeros(end - first)
     inside = samples[max(first, 0) : end]
     part[max(-first, 0) : max(-first, 0) + len(inside)] = inside
-    # Cut softly, because a hard cut would click itself.
+    # Cut softly, because a hard cut would itself click.
     slope = raised_cosine((np.arange(flank) + 0.5) / flank)
     part[:flank] *= slope
     part[-flank:] *= slope[::-1]

@@ -87,7 +87,7 @@ class Inspection:
 
     `clipped_runs` counts runs of three or more samples at the recording's own peak, if that is the highest step of 16
     bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of
-    the recording without its spectral peaks. `truncated` is True where there are more bursts than listed.
+    the recording without its spectral peaks. `truncated` is True where there may be more bursts than listed.
     """
 
     duration_ms: float
@@ -154,7 +154,7 @@ def _totals(samples: NDArray[Any]) -> tuple[float, float, float]:
 def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
     if peak < _CLIP:
         return 0, 0
-    # A leg holds 32-bit floats, and clips one step lower above zero than below.
+    # Samples are 32-bit floats, and clip one step lower above zero than below.
     top = np.float32(peak) - np.float32(1.5 / 32768)
     count = total = reaching = 0
     for first in range(0, len(samples), _BLOCK):
@@ -176,7 +176,7 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
 
 
 def _find(work: Working, spans: list[Span], noise: float) -> tuple[list[Found], bool]:
-    """The tone bursts in order of time, and whether there are more."""
+    """The tone bursts in order of time, and whether there may be more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
     drafts: list[tuple[Span, Lines]] = []
