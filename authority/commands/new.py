@@ -12,7 +12,7 @@ from idtone.errors import UsageError
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import JAPAN
 from idtone.registry.trust import tuf_roles
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from .options import FolderArgument
 
@@ -65,7 +65,7 @@ def new(
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             path.write_text(text, encoding="utf-8")
-            print(f"{path} is written")
+            print(translated(Message("{path} is written", path=path)))
     except OSError as error:
         raise UsageError(
             Message(

@@ -9,11 +9,12 @@ from typing import Any, Final
 import rfc8785
 
 from idtone.errors import LedgerError
+from idtone.translation import Message
 
 WHOLE_LIMIT: Final = 2**53
 """RFC 8785, appendix D: readers of JSON may read larger numbers differently."""
 
-_NONE: Final = "a detail of a step has no canonical JSON (RFC 8785)"
+_NONE: Final = Message("a detail of a step has no canonical JSON (RFC 8785)")
 _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 

@@ -115,7 +115,7 @@ def plan_of(profile: Profile) -> Plan:
             )
     if not components:
         raise ToneError(
-            Message("the recording of the profile {id} holds no steady tone and cannot be looked for", id=profile.id)
+            Message("the recording of the profile {id} holds no tone and cannot be looked for", id=profile.id)
         )
     components = _alike(components)
     first_s = min(component.start_s for component in components)
