@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.agi import relay
+from idtone.agi import plain_agi
 from idtone.agi.environment import AgiRequest, write_fields
 from idtone.agi.plain_agi import Relay
 from idtone.agi.plain_agi_command import agi
@@ -156,7 +156,7 @@ async def test_a_malformed_response_is_not_passed_on(path):
 
 
 async def test_there_is_a_deadline(path, monkeypatch):
-    monkeypatch.setattr(relay, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(plain_agi, "DEADLINE_S", 0.2)
     started_s = time.monotonic()
     async with listening(path, b""):
         with pytest.raises(AgiError, match=r"no answer within 0.2 s"):

@@ -46,7 +46,7 @@ def test_the_calls_of_all_nodes_are_listed_in_their_order_and_counted(nodes):
     assert calls("list", "--node", "sendai") == [name for name in names if name.startswith("sendai")]
     with pytest.raises(UsageError, match="there is no ledger of a node nagoya yet"):
         run("list", "--node", "nagoya")
-    with pytest.raises(UsageError, match="this is the file of one node"):
+    with pytest.raises(UsageError, match="this ledger is the file of one node"):
         run("list", "--node", "tokyo", "--ledger", nodes["tokyo"].settings.own())
     everything = ["stats", "--since", (NOW - timedelta(days=1)).isoformat()]
     assert sum(each["calls"] for each in told(*everything)) == 9
