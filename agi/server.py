@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import AgiError, IdtoneError
+from idtone.errors import AgiError
 from idtone.log_throttle import LogThrottle
+from idtone.logs import in_words, unexpected
 from idtone.translation import Message
 
 from .codec import HANGUP, AgiCodec
@@ -205,11 +206,11 @@ class FastAgiServer:
             variables = await self._answer(request)
         except AgiError:
             raise
-        except IdtoneError as error:
-            log.error("%s, channel %s: no answer: %s", request.entry, request.channel, error)
-            return
-        except Exception:
-            log.exception("%s, channel %s: no answer", request.entry, request.channel)
+        except Exception as error:
+            log.error(
+                "%s, channel %s: no answer: %s",
+                request.entry, request.channel, in_words(error), exc_info=unexpected(error),
+            )  # fmt: skip
             return
         try:
             complete = await self._set(asterisk, variables)

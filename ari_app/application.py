@@ -17,8 +17,10 @@ from typing import Final
 
 from idtone import dialplan
 from idtone.call_control.call_control import KEPT_WITHIN_S, Call, CallControl, Request
+from idtone.calls import Reason
 from idtone.decision import CALL_REJECTED
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
+from idtone.logs import about, in_words, unexpected
 from idtone.settings import Interface
 from idtone.translation import Message
 
@@ -140,9 +142,15 @@ class AriApplication:
             if not self.connected:
                 if call.id not in self._not_ended:
                     self._not_ended.add(call.id)
-                    log.error("%s: its number is suspended; the call continues until Asterisk is connected", call.id)
+                    log.error(
+                        "%s: its number is suspended; the call continues until Asterisk is connected",
+                        call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                    )  # fmt: skip
                 continue
-            log.warning("%s: its number is suspended; Asterisk ends the call", call.id)
+            log.warning(
+                "%s: its number is suspended; Asterisk ends the call",
+                call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
+            )  # fmt: skip
             self._calls.record_suspension(call)
             self._spawn(self._end(call))
 
@@ -193,7 +201,7 @@ class AriApplication:
         if isinstance(error, AriError):
             log.warning("a request failed: %s", error)
         elif error:
-            log.error("a request failed", exc_info=error)
+            log.error("a request failed: %s", in_words(error), exc_info=unexpected(error))
 
     async def _ask(self, method: str, path: str, **query: str) -> None:
         if self._ari is None:

@@ -25,6 +25,7 @@ from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
+from idtone.logs import about
 from idtone.numbers import Number, parse, perhaps
 from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
@@ -98,6 +99,8 @@ class Call:
     id: str
     nonce: str
     decision: Decision
+    decided_at: datetime
+    """When it was decided; when it ended if it ended before."""
     forwarding_numbers: tuple[Number, ...] = ()
     """Empty for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
     called: Number | None = None
@@ -105,7 +108,11 @@ class Call:
     """None if an earlier service or the hook decided the call."""
     kept: Future[None] | None = None
     """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
+    undecided: bool = False
+    """It ended before it was decided. `decision` is what the hook would have decided."""
     answered: bool = False
+    heard: set[Party] = field(default_factory=set)
+    """The parties that heard the decided sound, or the notice instead, to its end."""
     sounded_at: datetime | None = None
     """When the last sound before the connection ended."""
     suspended: bool = False
@@ -183,10 +190,12 @@ class CallControl:
             )  # fmt: skip
             numbers = record.opened
             self._calls[record.call_id] = Call(
-                record.call_id, record.nonce, decision,
+                record.call_id, record.nonce, decision, record.steps[0].at,
                 (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
                 numbers.get(NumberRole.CALLED),
+                undecided=record.outcome is None,
                 answered=StepKind.ANSWERED in record.times,
+                heard={Party(party) for party in record.heard_by},
                 sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
                 written=frozenset((step.kind, step.at, _party(step)) for step in record.steps),
             )  # fmt: skip
@@ -203,23 +212,31 @@ class CallControl:
         if known:
             if known.request == request or (known.request is None and known.nonce == request.nonce):
                 return known
-            log.error("%s: this call already has a decision for another request; it gets no verdict", known.id)
+            log.error(
+                "%s: this call already has a decision for another request; it gets no verdict",
+                known.id, extra=about(known.id, known.decision.reason),
+            )  # fmt: skip
             return None
         if self._is_over(request.call_id):
-            log.error("%s: this call has ended; it gets no verdict", request.call_id)
+            log.error(
+                "%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id)
+            )  # fmt: skip
             return None
         forwarded, now = self._forwarded(request), self.now()
         registry = self.registry()
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce)
         call = Call(
-            forwarded.id, request.nonce, decision, forwarded.forwarding_numbers, forwarded.called, request
+            forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called, request
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
         if request.asked_s is not None:
             call.kept.add_done_callback(partial(self._waited, interface, request.asked_s))
-        log.debug("%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip)
+        log.debug(
+            "%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip,
+            extra=about(call.id, decision.reason),
+        )  # fmt: skip
         return call
 
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
@@ -230,7 +247,10 @@ class CallControl:
 
     def _forwarded(self, request: Request) -> ForwardedCall:
         if request.direction not in ("", *Direction):
-            log.error("%s: the hook's DIRECTION is unknown; it counts as incoming", request.call_id)
+            log.error(
+                "%s: the hook's DIRECTION is unknown; it counts as incoming",
+                request.call_id, extra=about(request.call_id),
+            )  # fmt: skip
         dialled = request.called or dialplan.dialled_user(request.dial_string)
         number = parse(request.number)
         return ForwardedCall(
@@ -278,14 +298,15 @@ class CallControl:
                 if sound is None:
                     log.error(
                         "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
-                        call.id, party,
+                        call.id, party, extra=about(call.id, decision.reason),
                     )  # fmt: skip
                 files[party] = sound.stem.name if sound else self.policy.notice_profile
         verdict = self._verdict(call, files)
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
             log.error(
-                "the names of the profiles %s are too long together; the hook plays the notice", set(files.values())
-            )
+                "%s: the names of the profiles %s are too long together; the hook plays the notice",
+                call.id, set(files.values()), extra=about(call.id, decision.reason),
+            )  # fmt: skip
             verdict = self._verdict(call, dict.fromkeys(files, self.policy.notice_profile))
         return verdict
 
@@ -328,8 +349,9 @@ class CallControl:
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
         self._calls[line.call_id] = Call(
-            line.call_id, line.nonce, decision, line.call.forwarding_numbers, line.call.called
-        )
+            line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
+            undecided=line.outcome is None,
+        )  # fmt: skip
         return self.record(steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
@@ -370,6 +392,7 @@ class CallControl:
         if found.lasted_ms:
             entered.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
         if found.heard and found.known_by and (not instead or profile == self.policy.notice_profile):
+            call.heard.add(party)
             entered.append(
                 steps.sound_ended(
                     call.id,
@@ -383,7 +406,10 @@ class CallControl:
             )
         else:
             why = found.why or "the sound that was played is not the decided one"
-            log.error("%s: the %s party did not hear the sound: %s", call.id, party, why)
+            log.error(
+                "%s: the %s party did not hear the sound: %s",
+                call.id, party, why, extra=about(call.id, call.decision.reason),
+            )  # fmt: skip
             entered.append(steps.sound_failed(call.id, line.at, why, party))
         return self._write(call, *entered)
 
@@ -397,16 +423,26 @@ class CallControl:
             entered += [steps.sound_failed(call.id, line.at, why, party) for party in call.decision.profiles]
         entered.append(steps.ended(call.id, line.at, line.status, line.hangup_cause, line.reason))
         written = self._write(call, *entered)
-        self._close(call)
+        self._close(call, line.status, line.at)
         return written
 
     def close_interrupted(self, call: Call) -> None:
         """Close a call whose channel no longer exists and whose end is not in the journal."""
         if self._calls.get(call.id) is call:
-            self._close(call)
-            self.record(steps.interrupted(call.id, self.now()))
+            now = self.now()
+            self._close(call, "INTERRUPTED", now)
+            self.record(steps.interrupted(call.id, now))
 
-    def _close(self, call: Call) -> None:
+    def _close(self, call: Call, status: str, at: datetime) -> None:
+        """Forget the call, and log its one line."""
+        if log.isEnabledFor(logging.INFO):
+            decision = call.decision
+            log.info(
+                "%s: %s, %s, heard by %s, %.1f s",
+                call.id, "no decision" if call.undecided else f"{decision.outcome} ({decision.reason})", status,
+                " and ".join(sorted(call.heard)) or "no party", (at - call.decided_at).total_seconds(),
+                extra=about(call.id, None if call.undecided else decision.reason),
+            )  # fmt: skip
         del self._calls[call.id]
         self._closed[call.id] = self.now()
         if len(self._closed) > CLOSED_KEPT:

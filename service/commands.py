@@ -7,13 +7,16 @@ import faulthandler
 import gc
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
 import typer
 
-from idtone.console import ConfigOption
-from idtone.errors import IdtoneError, TrustError
+from idtone import logs
+from idtone.console import UNUSABLE, ConfigOption
+from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.registry.sources import load_registry
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
@@ -53,19 +56,40 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
     if check:
         print(translated(Message("the settings can be used")))
         return
-    logging.basicConfig(level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logs.begin(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
     faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
-    instance = Instance(settings, password, load(settings))
-    loop_first()
-    try:
-        asyncio.run(instance.live(take_over))
-    except asyncio.CancelledError:
-        log.warning("second stop signal: the service ends without waiting for requests in progress")
-        raise typer.Exit(1) from None
+    with _reported(settings.log.format):
+        instance = Instance(settings, password, load(settings))
+        loop_first()
+        try:
+            asyncio.run(instance.live(take_over))
+        except asyncio.CancelledError:
+            log.warning("second stop signal: the service ends without waiting for requests in progress")
+            raise typer.Exit(1) from None
     if instance.unwritten:
         raise typer.Exit(1)  # the ledger has logged it
+
+
+@contextmanager
+def _reported(form: logs.LogFormat) -> Iterator[None]:
+    """Report the error that ends the service in the form of its log; in text the command line prints it."""
+    try:
+        yield
+    except OSError as error:
+        problem = UsageError(Message("{error}; correct this, and start the service again", error=error))
+        if form is logs.LogFormat.TEXT:
+            raise problem from error
+        log.critical("%s", problem)
+        raise typer.Exit(UNUSABLE) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if form is logs.LogFormat.TEXT:
+            raise
+        log.critical("%s", logs.in_words(error), exc_info=logs.unexpected(error))
+        raise typer.Exit(UNUSABLE) from None
 
 
 def check_settings(settings: Settings) -> None:

@@ -33,6 +33,7 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
+from idtone.logs import in_words, unexpected
 from idtone.settings import Interface, Settings
 from idtone.translation import Message
 
@@ -54,11 +55,14 @@ AGI_DRAIN_S: Final = 1.0
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     """Log that a background task failed: calls continue without it, so nothing else would show it."""
-    if not task.cancelled() and task.exception():
+    error = None if task.cancelled() else task.exception()
+    if error:
         log.error(
-            "%s has failed and stops until the next start; report this as a fault",
-            task.get_name(), exc_info=task.exception(),
-        )  # fmt: skip
+            "%s has failed and stops until the next start: %s",
+            task.get_name(),
+            in_words(error),
+            exc_info=unexpected(error),
+        )
 
 
 @dataclass

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Final
 
 from idtone.errors import LedgerError
+from idtone.logs import in_words, unexpected
 from idtone.settings import LedgerSettings
 
 from ..store.database import Database
@@ -137,10 +138,9 @@ class Replicator:
 
     def _tell(self, error: Exception) -> None:
         """Log each trouble once, not at every attempt."""
-        known = isinstance(error, LedgerError)
-        trouble = str(error) if known else f"{type(error).__name__}; report this as a fault of idtone"
+        trouble = in_words(error)
         if trouble != self.status.trouble:
-            _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=None if known else error)
+            _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=unexpected(error))
         try:
             behind = self._waiting()
         except LedgerError as also:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from idtone.errors import LedgerError
+from idtone.logs import about
 from idtone.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step
@@ -235,7 +236,9 @@ class GroupWriter:
         except LedgerError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
                 raise error.__cause__ from None
-            _log.error("the numbers of call %s are not kept: %s", step.call_id, error)
+            _log.error(
+                "the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id)
+            )  # fmt: skip
             bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={})
             return row_of(self._node, bare, self._key_ring.days.writing)
 

@@ -25,6 +25,7 @@ from .calls import Direction, Party
 from .decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault, NumberError
+from .logs import LogFormat
 from .numbers import parse_pattern
 from .translation import Message
 
@@ -395,6 +396,7 @@ class MetricsSettings(Model):
 
 
 class LogSettings(Model):
+    format: LogFormat = LogFormat.TEXT
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -125,14 +125,18 @@ async def test_each_part_of_a_connection_has_limited_time(logged, answer, silent
     [
         (AgiError("decide wants two arguments"), "an AGI connection was closed: decide wants two arguments"),
         (LedgerError("the disk is full"), "decide, channel 1795597718.1: no answer: the disk is full"),
-        (RuntimeError("a fault of ours"), "decide, channel 1795597718.1: no answer"),
-        (TimeoutError(), "decide, channel 1795597718.1: no answer"),
-        (ConnectionError(), "decide, channel 1795597718.1: no answer"),
+        (
+            RuntimeError("a fault of ours"),
+            "decide, channel 1795597718.1: no answer: RuntimeError; report this as a fault of idtone",
+        ),
+        (TimeoutError(), "decide, channel 1795597718.1: no answer: TimeoutError"),
+        (ConnectionError(), "decide, channel 1795597718.1: no answer: ConnectionError"),
     ],
 )
 async def test_an_answer_that_fails_sets_nothing(logged, error, line):
     assert (await served(RecordingAnswer(error))).commands == ["NOOP"]
     assert logged.messages == [line]
+    assert ("Traceback" in logged.text) is isinstance(error, RuntimeError)
 
 
 async def test_if_one_variable_cannot_be_set_none_is_set(logged):

@@ -17,6 +17,7 @@ from idtone.calls import Direction, Party
 from idtone.console import ConfigOption
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
 from idtone.errors import DocumentError
+from idtone.logs import LogFormat
 from idtone.settings import (
     CONFIG,
     CallerHears,
@@ -79,6 +80,7 @@ OTHER = {
     ("policy", "chain"): ("each", Chain.EACH),
     ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
+    ("log", "format"): ("journald", LogFormat.JOURNALD),
     ("log", "level"): ("debug", "debug"),
 }
 """For every key a text that is not the default, if another is possible, and the value that it becomes."""

@@ -40,6 +40,8 @@ class Service:
     """The PostgreSQL that holds the replica of its ledger, if any."""
     metrics: str = ""
     """Its address for metrics; empty for none."""
+    logging: str = ""
+    """Its section `log` (YAML)."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -95,6 +97,7 @@ class Service:
             f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}}}\n"
             f"policy: {{{self.policy}}}\n"
             f"metrics: {{listen: {self.metrics or 'null'}}}\n"
+            f"log: {{{self.logging}}}\n"
         )
 
     def _where(self) -> str:

@@ -115,7 +115,7 @@ def test_after_the_remedies_the_service_starts_and_asterisk_gets_suspensions(ser
     assert findings["sounds-writable"]["state"] == "bad"
     assert "Operation not permitted" in findings["sounds-writable"]["found"]
     known = suspend(service, "0312345697")
-    until(lambda: "CRITICAL" in service.log())
+    until(lambda: " crit " in service.log())
     assert not known()
     subprocess.run(["sh", "-ec", findings["sounds-writable"]["remedy"]], check=True)
     until(known)

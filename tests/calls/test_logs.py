@@ -1,0 +1,132 @@
+"""The log of the service after every kind of call, in each form: one line a call, and no number."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from ..conftest import LAB_REGISTRY
+from ..kernel.test_logs import Journald
+from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.phone import Behaviour, Refuse
+from ..lab.service import Service
+
+NUMBERS = [
+    *(member["numbers"][0] for member in yaml.safe_load(LAB_REGISTRY.read_text())["members"][1:]),
+    LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345", "anonymous", "",
+]  # fmt: skip
+"""A number for each state of a licence, and all that is not a member's number."""
+SECRETS = sorted({re.sub("[^0-9]", "", each)[-9:] for each in (*NUMBERS, CALLED_NUMBER, CALLER_NUMBER)} - {"", "110"})
+CALL_ID = re.compile(r"[0-9]+\.[0-9]+-[0-9]+")
+TEXT = re.compile(r"[-0-9]{10} [:0-9]{8},[0-9]{3} (debug|info|warning|err) (.*)")
+WITH_SOCKET = """
+import sys
+from pathlib import Path
+from idtone import logs
+logs.JOURNALD = Path(sys.argv.pop(1))
+from idtone.cli import main
+main()
+"""
+"""Runs `idtone` with another socket in the place of journald's."""
+
+
+@dataclass
+class Logging(Service):
+    """A service with this form of its log. Its journald is a socket of the lab."""
+
+    form: str = "text"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.logging = f"format: {self.form}, level: debug"
+        self.log_file.unlink(missing_ok=True)
+        self.journald = Journald(self.asterisk.scratch / "journald")
+        self.journald.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+        self.journald.socket.settimeout(0)
+        self._lines: list[dict[str, str]] = []
+
+    def _launch(self, *options: str) -> None:
+        command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
+        with self._output() as log:
+            self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stderr=log, env=os.environ)
+
+    def log(self) -> str:
+        """All that it has logged, as it came."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._lines.append(self.journald.read())
+        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self._lines)
+
+    def logged(self) -> list[dict[str, str]]:
+        """Its records: level, message, and for JSON and journald the call and its reason."""
+        lines = self.log().splitlines()
+        if self.form == "text":
+            return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
+        if self.form == "json":
+            return list(map(json.loads, lines))
+        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self._lines]
+
+
+@pytest.fixture(params=["text", "json", "journald"])
+def logging_service(request: pytest.FixtureRequest, asterisk, beside) -> Iterator[Logging]:
+    beside.away()
+    service = Logging(asterisk, LAB_REGISTRY, form=request.param)
+    with contextlib.closing(service.journald.socket), service:
+        yield service
+    service.journald.path.unlink()
+
+
+async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_service):
+    service, since = logging_service, datetime.now(UTC)
+    async with lab(asterisk) as phones:
+
+        async def pass_by(forwarding: Forwarding, behaviour: Behaviour | None = None) -> None:
+            placed = await phones.place(forwarding, behaviour=behaviour)
+            if placed.called and placed.caller.answered_ns and not placed.caller.ended_ns:
+                await phones.talk_and_hang_up(placed, 0.05)
+            await phones.ending(placed)
+
+        for number in NUMBERS:
+            await pass_by(Forwarding(number, interface="ari"))
+            await pass_by(Forwarding(number, "outgoing", interface="agi"))
+        await pass_by(Forwarding(way="own-dial", interface="ari"))
+        await pass_by(Forwarding(), Refuse(486))
+        await pass_by(Forwarding(headers=(("Diversion", f"<sip:{LICENSED}@lab>"),)))
+        service.stop()
+        for number in (LICENSED, SUSPENDED, "110", "0399999999"):
+            await pass_by(Forwarding(number))
+        service.start()
+        await phones.nothing_is_left()
+    records = service.records(since)
+    assert len(records) >= 2 * len(NUMBERS) + 7
+    lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}
+    assert len(ends(service)) == len(lines)
+    assert lines.keys() == records.keys()
+    for call_id, record in records.items():
+        heard = " and ".join(record["heard_by"]) or "no party"
+        told = f"{call_id}: {record['outcome']} ({record['reason']}), {record['status']}, heard by {heard}, "
+        assert lines[call_id]["message"].startswith(told)
+        if service.form != "text":
+            assert (lines[call_id]["call_id"], lines[call_id]["reason"]) == (call_id, record["reason"])
+    log = service.log()
+    assert "Traceback" not in log
+    assert [secret for secret in SECRETS if secret in log] == []
+    logged = service.logged()
+    assert not [each for each in logged if re.search(r"[0-9]{6}", CALL_ID.sub("", each["message"]))]
+    assert [each for each in logged if each.get("level", each.get("priority")) in ("debug", "7")]
+
+
+def ends(service: Logging) -> list[dict[str, str]]:
+    """The lines of the calls that are over."""
+    return [line for line in service.logged() if re.search(r", heard by .*, [0-9]+\.[0-9] s$", line["message"])]

@@ -1,0 +1,46 @@
+"""What an operator's mistake prints at the start of the service: one line, in the form of its log, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ..lab.asterisk import IDTONE
+
+MISTAKES = {
+    "ledger/l.sqlite3": "the ledger cannot be opened",
+    "ledger/l.sqlite3.next": "Is a directory",
+    "ledger/key": "the ledger's key cannot be read",
+    "ledger/key.sign": "the ledger's key cannot be read",
+}
+"""Where a folder is in the place of a file, and the problem that is named."""
+
+
+@pytest.mark.parametrize("form", ["text", "json", "journald"])
+@pytest.mark.parametrize("place", MISTAKES)
+def test_a_mistake_of_the_operator_is_one_line(place: str, form: str, tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "registry.yaml").write_text("registry: 1")
+    (tmp_path / "idtone.yaml").write_text(
+        f"ari: {{url: 'http://127.0.0.1:1/ari', password: x}}\n"
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+        f"log: {{format: {form}}}\n"
+    )
+    done = subprocess.run(
+        [IDTONE, "serve", "-c", tmp_path / "idtone.yaml"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        env=os.environ | {"LANGUAGE": "en"}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    *_, last = done.stderr.splitlines()
+    if form == "json":
+        (last,) = [each["message"] for each in map(json.loads, done.stderr.splitlines()) if each["level"] == "crit"]
+    assert MISTAKES[place] in last
+    assert f"{tmp_path}/{place}" in last
