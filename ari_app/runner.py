@@ -62,6 +62,8 @@ class ApplicationRunner:
         self._lost_s: deque[float] = deque(maxlen=TAKEOVERS)
         self._again = asyncio.Event()
         self._departing = False
+        self.connection: AriConnection | None = None
+        """The present one; None while Asterisk is not connected."""
         self.connections = 0
         """How many connections have been made."""
 
@@ -87,11 +89,13 @@ class ApplicationRunner:
                 async with self._connect() as ari:
                     delay_s = RETRY_FIRST_S
                     self._throttle.flush()
+                    self.connection = ari
                     self.connections += 1
                     log.info("ready: Asterisk %s, %s", ari.version, ari.transport)
                     try:
                         await self._attend(ari)
                     finally:
+                        self.connection = None
                         if self._departing:
                             await self._application.depart(ari)
             except AriRefused as error:

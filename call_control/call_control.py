@@ -31,6 +31,7 @@ from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
+from .call_log import CallLog, OverCall
 from .evidence import Evidence
 from .hearing import Hearing, hearing
 
@@ -147,6 +148,7 @@ class CallControl:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
     """The service is about to stop: the interfaces give no more verdicts, and the hook uses its fallback."""
+    call_log: CallLog = field(default_factory=CallLog, init=False)
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
     """The calls that ended most recently, and when this process saw it."""
@@ -434,14 +436,11 @@ class CallControl:
             self.record(steps.interrupted(call.id, now))
 
     def _close(self, call: Call, status: str, at: datetime) -> None:
-        """Forget the call, and log its one line."""
+        """Forget the call, except for its line in the log."""
         if log.isEnabledFor(logging.INFO):
-            decision = call.decision
-            log.info(
-                "%s: %s, %s, heard by %s, %.1f s",
-                call.id, "no decision" if call.undecided else f"{decision.outcome} ({decision.reason})", status,
-                " and ".join(sorted(call.heard)) or "no party", (at - call.decided_at).total_seconds(),
-                extra=about(call.id, None if call.undecided else decision.reason),
+            seconds = (at - call.decided_at).total_seconds()
+            self.call_log.add(
+                OverCall(call.id, None if call.undecided else call.decision, status, call.heard, seconds)
             )  # fmt: skip
         del self._calls[call.id]
         self._closed[call.id] = self.now()

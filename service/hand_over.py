@@ -15,9 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -25,6 +23,8 @@ from typing import Any, Final
 
 from idtone.errors import UsageError
 from idtone.translation import Message
+
+from .local_sockets import connected, is_ours, listening
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def socket_path(ledger: Path) -> Path:
 @asynccontextmanager
 async def offered(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
     """In this context the next instance may ask for a hand-over, one at a time. The caller holds the ledger's lock."""
-    with _listener(path) as listener:
+    with listening(path, socket.SOCK_SEQPACKET) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))
         try:
             yield
@@ -99,55 +99,14 @@ async def _attend(listener: socket.socket, hand_over: Callable[[Peer], Awaitable
         end, _ = await asyncio.get_running_loop().sock_accept(listener)
         with end:
             try:
-                if _is_ours(end):
+                if is_ours(end):
                     await hand_over(Peer(end))
             except (UsageError, OSError, ValueError) as error:
                 log.error("the next instance did not take over: %s", error)
 
 
 @contextmanager
-def _listener(path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, _short(path) as name:
-        path.unlink(missing_ok=True)
-        listener.bind(name)
-        path.chmod(0o600)
-        listener.listen(1)
-        listener.setblocking(False)
-        yield listener
-
-
-@contextmanager
 def running_instance(path: Path) -> Iterator[Peer | None]:
     """The instance that is running on this ledger; None if there is no such instance."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as end:
-        try:
-            with _short(path) as name:
-                end.connect(name)
-        except (FileNotFoundError, ConnectionRefusedError):
-            yield None
-            return
-        except OSError as error:
-            raise UsageError(
-                Message(
-                    "{path}: the running instance cannot be reached: {reason}; run this as the same user",
-                    path=path,
-                    reason=error.strerror,
-                )
-            ) from error
-        yield Peer(end) if _is_ours(end) else None
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A short name for a socket: the kernel allows 107 octets, and the path can be longer."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
-def _is_ours(end: socket.socket) -> bool:
-    """Whether the same user, or root, is at the other end."""
-    _, user, _ = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return user in (0, os.geteuid())
+    with connected(path, socket.SOCK_SEQPACKET) as end:
+        yield Peer(end) if end else None

@@ -37,7 +37,7 @@ from idtone.logs import in_words, unexpected
 from idtone.settings import Interface, Settings
 from idtone.translation import Message
 
-from . import hand_over
+from . import hand_over, status_feed
 from .assembly import Loaded, assemble, journal_of
 from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
@@ -158,18 +158,20 @@ class Instance:
 
             serving = asyncio.create_task(runner.run(over))
             watching = asyncio.create_task(RegistryWatch(refresh).run())
-            background = self._start_background(evidence, journal)
+            ledger = self._settings.ledger
+            every_s = ledger.witness_every.total_seconds()
+            cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
+            background = self._start_background(evidence, journal, cosigning)
+            logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             assert self._fallback
-            self._begin_metrics(
-                Observed(
-                    calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
-                    application, runner, LedgerRoom(self._settings.ledger.own()), lambda: self._hand_overs,
-                ),
-                bound,
+            observed = Observed(
+                calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
+                application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
             )  # fmt: skip
+            self._begin_metrics(observed, bound)
             try:
-                async with hand_over.offered(self._socket, hand_over_to):
+                async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
                         awaited: set[asyncio.Future[Any]] = {serving, watching, stopped, successor}
@@ -184,9 +186,11 @@ class Instance:
                     if successor.done():
                         await self._release(successor.result(), application, evidence, background)
             finally:
-                for task in (serving, watching, reporting, *background, stopped):
+                ours = {serving, watching, logging_calls, reporting, *background, stopped}
+                for task in ours:
                     task.cancel()
-                await asyncio.wait({serving, watching, reporting, *background, stopped})
+                await asyncio.wait(ours)
+                calls.call_log.write()
 
     def _listener(self, bound: ExitStack) -> Listener | None:
         """The listening socket for AGI; None unless AGI is the chosen interface."""
@@ -210,10 +214,11 @@ class Instance:
         self._metrics.begin()
         bound.callback(self._metrics.close)
 
-    def _start_background(self, evidence: LedgerWriter, journal: JournalReader) -> list[asyncio.Task[None]]:
+    def _start_background(
+        self, evidence: LedgerWriter, journal: JournalReader, cosigning: Cosigning
+    ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
-        cosigning = Cosigning(evidence, key_ring, ledger.witnesses, ledger.witness_every.total_seconds())
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),

@@ -22,9 +22,11 @@ from idtone.call_control.fallback_file import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.durations import Durations
 from idtone.ledger.replication.replicator import Replicator
+from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import Source
+from idtone.settings import Settings
 
 from .call_counts import LABELS, CallCounts
 from .ledger_room import LedgerRoom
@@ -39,7 +41,7 @@ class MetricKind(StrEnum):
 
 @dataclass
 class Observed:
-    """The parts of an instance that the metrics show. They are read from the thread of the metrics."""
+    """The parts of an instance that the metrics and `idtone status` show. They are read from other threads."""
 
     calls: CallControl
     counts: CallCounts
@@ -52,6 +54,8 @@ class Observed:
     runner: ApplicationRunner
     room: LedgerRoom
     hand_overs: Callable[[], int]
+    cosigning: Cosigning
+    settings: Settings
     _suspended: tuple[RegistryIndex, list[float]] | None = field(default=None, init=False)
 
     def suspensions_in_force(self, now_s: float) -> int:

@@ -3,8 +3,8 @@
 python -m tests.reference_pages     writes them; `make docs` does so
 
 Settings come from `config/idtone.yaml`, whose comments have both languages; commands from the command line itself;
-reason codes from their enumeration, with the words of `REASONS`; metrics and endings from their tables
-(`tests/metrics_page.py`, `tests/endings_page.py`).
+reason codes from their enumeration, with the words of `REASONS`; metrics, status and endings from their
+tables (`tests/metrics_page.py`, `tests/status_page.py`, `tests/endings_page.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from idtone.calls import Outcome, Reason
 from idtone.cli import app
 from idtone.settings import locations, variable_name
 
-from . import ROOT, dashboards, endings_page, metrics_page
+from . import ROOT, dashboards, endings_page, metrics_page, status_page
 from .man_pages import man_pages
 
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -388,6 +388,8 @@ def pages() -> Mapping[Path, str]:
         REFERENCE_JA / "reasons.md": lambda: reasons_page(japanese=True),
         REFERENCE / "metrics.md": lambda: metrics_page.page(japanese=False),
         REFERENCE_JA / "metrics.md": lambda: metrics_page.page(japanese=True),
+        REFERENCE / "status.md": lambda: status_page.page(japanese=False),
+        REFERENCE_JA / "status.md": lambda: status_page.page(japanese=True),
         endings_page.PAGE: endings_page.page,
     }
     return {path: page() for path, page in made.items()} | command_pages() | man_pages()

@@ -60,6 +60,10 @@ class Cosigning:
         self._every_s = every_s
         self._origin = ""
 
+    @property
+    def witnesses(self) -> Sequence[WitnessStatus]:
+        return self._asked
+
     async def run(self) -> None:
         """Until cancelled; returns at once if there are no witnesses."""
         if not self._asked:

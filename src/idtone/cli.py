@@ -23,6 +23,10 @@ console.add_commands(
             "idtone.service.commands:serve",
             "Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.",
         ),
+        "status": (
+            "idtone.service.status_command:status",
+            "Show the state of the running service: Asterisk, calls, registry, evidence. --watch shows it each second.",
+        ),
         "agi": (
             "idtone.agi.plain_agi_command:agi",
             "Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",

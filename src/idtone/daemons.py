@@ -5,20 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def in_daemon(work: Callable[[], object], name: str) -> Future[None]:
+def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
     """Run `work` in a thread of its own. The process does not wait for this thread when it exits."""
-    done: Future[None] = Future()
+    done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
 
     def run() -> None:
         try:
-            work()
+            result = work()
         except BaseException as error:
             done.set_exception(error)
         else:
-            done.set_result(None)
+            done.set_result(result)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return done

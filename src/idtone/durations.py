@@ -25,6 +25,21 @@ class Durations:
             self._counts[bisect_left(self.bounds_s, seconds)] += 1
             self._total_s += seconds
 
+    def quantile_s(self, share: float) -> float | None:
+        """The duration that this share of them did not exceed, estimated within its class as Prometheus does. None
+        without durations; the largest bound if the duration is in the class without one.
+        """
+        cumulative, _ = self.counted()
+        wanted = share * cumulative[-1]
+        if not cumulative[-1]:
+            return None
+        lower_s, before = 0.0, 0
+        for bound_s, count in zip(self.bounds_s, cumulative, strict=False):
+            if count >= wanted and count > before:
+                return lower_s + (bound_s - lower_s) * (wanted - before) / (count - before)
+            lower_s, before = bound_s, count
+        return lower_s
+
     def counted(self) -> tuple[Sequence[int], float]:
         """For each bound, how many lasted at most that long, and last how many in all; and the sum in seconds."""
         with self._adding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,6 +16,8 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
+
+from idtone.call_control.call_log import EVERY_S
 
 from ..conftest import LAB_REGISTRY
 from ..kernel.test_logs import Journald
@@ -109,6 +112,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
         service.start()
         await phones.nothing_is_left()
     records = service.records(since)
+    await asyncio.sleep(2 * EVERY_S)
     assert len(records) >= 2 * len(NUMBERS) + 7
     lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}
     assert len(ends(service)) == len(lines)

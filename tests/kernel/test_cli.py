@@ -17,7 +17,7 @@ from idtone.cli import app
 from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
-GROUPS = {"agi", "serve", "setup", "doctor", "tone", "registry", "authority", "ledger", "dialplan"}
+GROUPS = {"agi", "serve", "status", "setup", "doctor", "tone", "registry", "authority", "ledger", "dialplan"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -24,6 +24,7 @@ from idtone.call_control.call_control import Request
 from idtone.call_control.journal import JournalReader
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.service import metrics_listener
@@ -61,7 +62,7 @@ def observed(settings: Settings) -> Iterator[Observed]:  # noqa: F811
         calls.decide(request("1795.1-1"), Interface.ARI)
         yield Observed(
             calls, counts, journal, evidence, None, loaded.source, fallback, application, runner, LedgerRoom(url),
-            lambda: 3,
+            lambda: 3, Cosigning(evidence, loaded.key_ring, (), 60), settings,
         )  # fmt: skip
 
 

@@ -1,0 +1,59 @@
+"""One line of the log for each call that is over, written together once a second.
+
+A single line, written while a call is served, costs several times the processor time of one of many: its code and data
+have left the processor's cache since the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.calls import Decision
+from idtone.logs import about
+
+EVERY_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OverCall:
+    """A call that is over. `decision` is None if it ended before it was decided, `seconds` count from its decision."""
+
+    call_id: str
+    decision: Decision | None
+    status: str
+    heard: Iterable[str]
+    seconds: float
+
+
+class CallLog:
+    """Use it in one event loop."""
+
+    def __init__(self) -> None:
+        self._over: list[OverCall] = []
+
+    def add(self, call: OverCall) -> None:
+        self._over.append(call)
+
+    def write(self) -> None:
+        """Log the calls that were added since the last time."""
+        over, self._over = self._over, []
+        for call in over:
+            decision = call.decision
+            _log.info(
+                "%s: %s, %s, heard by %s, %.1f s",
+                call.call_id, f"{decision.outcome} ({decision.reason})" if decision else "no decision", call.status,
+                " and ".join(sorted(call.heard)) or "no party", call.seconds,
+                extra=about(call.call_id, decision.reason if decision else None),
+            )  # fmt: skip
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            self.write()

@@ -1,0 +1,70 @@
+"""Unix sockets beside the ledger, which only the service's user and root can use."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import UsageError
+from idtone.translation import Message
+
+WAITING: Final = 8
+"""How many connections may wait."""
+
+
+@contextmanager
+def listening(path: Path, kind: socket.SocketKind) -> Iterator[socket.socket]:
+    """A listening socket at this path, which replaces the one of an earlier instance."""
+    with socket.socket(socket.AF_UNIX, kind) as listener, _short(path) as name:
+        path.unlink(missing_ok=True)
+        listener.bind(name)
+        path.chmod(0o600)
+        listener.listen(WAITING)
+        listener.setblocking(False)
+        yield listener
+
+
+@contextmanager
+def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None) -> Iterator[socket.socket | None]:
+    """A connection to the instance that listens there; None if there is no such instance. Raises UsageError.
+
+    `within_s` is how long each use of the connection may take.
+    """
+    with socket.socket(socket.AF_UNIX, kind) as end:
+        end.settimeout(within_s)
+        try:
+            with _short(path) as name:
+                end.connect(name)
+        except (FileNotFoundError, ConnectionRefusedError):
+            yield None
+            return
+        except OSError as error:
+            raise UsageError(
+                Message(
+                    "{path}: the running instance cannot be reached: {reason}; run this as the same user",
+                    path=path,
+                    reason=error.strerror,
+                )
+            ) from error
+        yield end if is_ours(end) else None
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A short name for a socket: the kernel allows 107 octets, and the path can be longer."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def is_ours(end: socket.socket) -> bool:
+    """Whether the same user, or root, is at the other end."""
+    _, user, _ = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return user in (0, os.geteuid())

@@ -1,0 +1,321 @@
+"""`idtone status`: what the running service says of itself, or what its files say while it does not run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from idtone import console
+from idtone.console import ConfigOption, JsonOption
+from idtone.errors import IdtoneError
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
+from idtone.registry.sources import load_registry
+from idtone.settings import LedgerSettings, RegistrySettings, Settings, load_settings
+from idtone.translation import Message, translated
+
+from . import status_feed
+from .ledger_room import LedgerRoom
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+EVERY_S: Final = 1.0
+
+Watch = Annotated[bool, typer.Option("--watch", help="Show it each second, until Ctrl-C.")]
+Row = tuple[str, str]
+"""What it is, and its state."""
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watch = False) -> None:
+    """Show the state of the running service: Asterisk, calls, registry, evidence. --watch shows it each second.
+
+    Run it as the service's user or as root. With --watch, --json prints one line each second. Exit 1: no service runs,
+    or it does not answer; then it shows what the ledger and the registry say.
+    """
+    settings = load_settings(config)
+    if not watch:
+        found = look(settings)
+        console.print_json(found) if as_json else console.screen(highlight=False).print(table(found))
+    else:
+        found = _watch_as_json(settings) if as_json else _watch(settings)
+    if not found["running"]:
+        console.negative()
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """The service's feed; or, with `running` false, what is known without the service."""
+    try:
+        found = status_feed.ask(path_of(settings.ledger.own()))
+        trouble = Message("no service runs; start it: systemctl start idtone")
+    except IdtoneError as error:
+        found, trouble = None, Message("{error}", error=error)
+    if found:
+        return found
+    return {
+        "format": status_feed.FORMAT, "running": False, "trouble": trouble,
+        "ledger": _ledger(settings.ledger), "registry": _registry(settings.registry),
+    }  # fmt: skip
+
+
+def _ledger(settings: LedgerSettings) -> dict[str, Any]:
+    path = path_of(settings.own())
+    try:
+        if not path.exists():
+            return {"path": str(path), "trouble": Message("it does not exist yet")}
+        with LedgerReader.open(settings.own()) as reader:
+            steps = reader.newest_place()
+    except (IdtoneError, OSError) as error:
+        return {"path": str(path), "trouble": str(error)}
+    room = LedgerRoom(settings.own()).look()
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    return {
+        "path": str(path), "steps": steps, "written": written, "free_bytes": room.free_bytes, "room_days": room.days,
+        "trouble": "",
+    }  # fmt: skip
+
+
+def _registry(settings: RegistrySettings) -> dict[str, Any]:
+    """Of an unsigned registry the file; of a signed one what is kept of it, without asking its source."""
+    found: dict[str, Any] = {"path": settings.source, "version": None, "expires": None, "trouble": ""}
+    try:
+        root = settings.root()
+        if root is None:
+            registry = load_registry(settings.file())
+            return found | {"version": registry.version, "expires": registry.expires.isoformat()}
+        from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
+
+        kept = Repository(root, settings.source, settings.cache).kept()
+    except IdtoneError as error:
+        return found | {"trouble": str(error)}
+    if kept is None:
+        return found | {"trouble": Message("it was never fetched")}
+    return found | {"path": str(settings.cache), "expires": kept.expires.isoformat()}
+
+
+# -- again each second ----------------------------------------------------------------------------------------------
+
+
+def _watch_as_json(settings: Settings) -> dict[str, Any]:
+    found = look(settings)
+    with _until_interrupted():
+        while True:
+            console.print_json(found, indent=None)
+            sys.stdout.flush()
+            if not console.is_read(EVERY_S):
+                break
+            found = look(settings)
+    return found
+
+
+def _watch(settings: Settings) -> dict[str, Any]:
+    from rich.live import Live
+
+    found, screen = look(settings), console.screen(highlight=False)
+    with _until_interrupted():
+        if not screen.is_terminal:  # a file or a pipe: one after another
+            while True:
+                screen.print(table(found))
+                screen.print()
+                sys.stdout.flush()
+                if not console.is_read(EVERY_S):
+                    break
+                found = look(settings)
+            return found
+        with Live(table(found), console=screen, screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(EVERY_S)
+                found = look(settings)
+                live.update(table(found), refresh=True)
+    return found
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+
+
+# -- for people -----------------------------------------------------------------------------------------------------
+
+
+def table(found: Mapping[str, Any]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table.grid(padding=(0, 2))
+    for name, state in rows(found) if found["running"] else rows_without_service(found):
+        shown.add_row(Text(translated(name), "bold"), Text(translated(state)))
+    return shown
+
+
+def rows_without_service(found: Mapping[str, Any]) -> Iterator[Row]:
+    ledger, registry = found["ledger"], found["registry"]
+    yield Message("service"), found["trouble"]
+    if ledger["trouble"]:
+        known: str = Message("{path}: {trouble}", path=ledger["path"], trouble=ledger["trouble"])
+    else:
+        known = Message(
+            "{path}: {steps:,} steps, the last written {written}",
+            path=ledger["path"], steps=ledger["steps"], written=_local(ledger["written"]),
+        )  # fmt: skip
+    yield Message("ledger"), known
+    yield Message("room"), _room(ledger)
+    if registry["trouble"]:
+        yield Message("registry"), Message("{path}: {trouble}", path=registry["path"], trouble=registry["trouble"])
+    else:
+        yield (
+            Message("registry"),
+            Message("{path}, expires {expires}", path=registry["path"], expires=_local(registry["expires"])),
+        )
+
+
+def rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    instance, ari, calls = found["instance"], found["ari"], found["calls"]
+    yield (
+        Message("service"),
+        Message(
+            "idtone {version} on {node}, process {pid}, since {since} ({age}), {hand_overs} hand-overs",
+            version=instance["version"], node=instance["node"], pid=instance["pid"], since=_local(instance["since"]),
+            age=_age(instance["since"]), hand_overs=instance["hand_overs"],
+        ),
+    )  # fmt: skip
+    if ari["connected"]:
+        yield (
+            Message("Asterisk"),
+            Message(
+                "{version} is connected, {transport}, {reconnects} reconnects",
+                version=ari["asterisk"], transport=ari["transport"], reconnects=ari["reconnects"],
+            ),
+        )  # fmt: skip
+    else:
+        yield Message("Asterisk"), Message("NOT connected; the log says why")
+    if found["agi"]["listen"]:
+        yield "AGI", found["agi"]["listen"]
+    if calls["in_progress"]:
+        longest = _duration(calls["longest_seconds"])
+        progress: str = Message(
+            "{calls} in progress, the longest for {longest}", calls=calls["in_progress"], longest=longest
+        )
+    else:
+        progress = Message("none in progress")
+    yield Message("calls"), progress
+    yield (
+        Message("decisions"),
+        _listed(f"{each['outcome']} ({each['reason']}) {each['calls']}" for each in calls["decisions"]),
+    )
+    yield Message("ended"), _listed(f"{status} {count}" for status, count in calls["ended"].items())
+    if calls["heard_ratio"] is not None:
+        yield (
+            Message("heard"),
+            Message(
+                "on {heard} of {calls} connected calls with a sound ({percent:.1f} %)",
+                heard=calls["heard"], calls=calls["with_sound"], percent=100 * calls["heard_ratio"],
+            ),
+        )  # fmt: skip
+    if calls["decision_seconds"]:
+        yield (
+            Message("decision delay"),
+            _listed(
+                f"{interface}: p50 {1000 * delay['p50']:.1f} ms, p99 {1000 * delay['p99']:.1f} ms"
+                for interface, delay in calls["decision_seconds"].items()
+            ),
+        )
+    yield from _registry_rows(found)
+    yield from _evidence_rows(found)
+    yield Message("metrics"), found["metrics"]["listen"] or Message("off")
+
+
+def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    registry, fallback = found["registry"], found["fallback"]
+    if registry["version"]:
+        yield (
+            Message("registry"),
+            Message(
+                "version {version} ({trust}), issued {age} ago, expires {expires}",
+                version=registry["version"], trust=registry["trust"], age=_age(registry["issued"]),
+                expires=_local(registry["expires"]),
+            ),
+        )  # fmt: skip
+    else:
+        yield Message("registry"), Message("NO registry; the log says why")
+    yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
+    if fallback["trouble"]:
+        yield Message("fallback"), fallback["trouble"]
+
+
+def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    ledger, replication = found["ledger"], found["replication"]
+    yield (
+        Message("ledger"),
+        ledger["trouble"] or Message("{steps} unwritten steps", steps=ledger["unwritten_steps"]),
+    )
+    yield Message("room"), _room(ledger)
+    yield (
+        Message("reserve"),
+        Message("{left} of {size}", left=_size(ledger["reserve_bytes"]), size=_size(ledger["reserve_size_bytes"])),
+    )
+    if ledger["checkpoint_leaves"] is not None:
+        yield (
+            Message("checkpoint"),
+            Message(
+                "{leaves:,} leaves, written {written}",
+                leaves=ledger["checkpoint_leaves"], written=_local(ledger["checkpoint_written"]),
+            ),
+        )  # fmt: skip
+    for witness in ledger["witnesses"]:
+        known = Message("{name} has cosigned {leaves:,} leaves", name=witness["name"], leaves=witness["leaves"])
+        yield Message("witness"), witness["trouble"] or known
+    if replication:
+        behind = replication["unreplicated_steps"]
+        waiting = (
+            Message("PostgreSQL has not answered yet")
+            if behind is None
+            else Message("{steps:,} steps are not in PostgreSQL", steps=behind)
+        )
+        yield Message("replication"), replication["trouble"] or waiting
+    yield Message("journal"), Message("read {seconds:.1f} s ago", seconds=found["journal"]["lag_seconds"])
+
+
+def _room(ledger: Mapping[str, Any]) -> str:
+    if ledger.get("free_bytes") is None:
+        return Message("not known")
+    free = _size(ledger["free_bytes"])
+    if ledger["room_days"] is None:
+        return Message("{free} free", free=free)
+    return Message("{free} free, enough for {days:,.0f} days", free=free, days=ledger["room_days"])
+
+
+def _listed(texts: Iterator[str]) -> str:
+    return ", ".join(texts) or Message("none")
+
+
+def _local(time: str | None) -> str:
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else "?"
+
+
+def _age(time: str | None) -> str:
+    return _duration((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()) if time else "?"
+
+
+def _duration(seconds: float) -> str:
+    """`1:02:03`; from two days on, `2 days`."""
+    lasted = timedelta(seconds=max(0, round(seconds)))
+    return Message("{days:,} days", days=lasted.days) if lasted >= timedelta(days=2) else _clock(lasted)
+
+
+def _clock(lasted: timedelta) -> str:
+    hours, rest = divmod(lasted.seconds + 86400 * lasted.days, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
+def _size(octets: float) -> str:
+    return f"{octets / 1e9:,.1f} GB" if octets >= 1e9 else f"{octets / 1e6:,.1f} MB"

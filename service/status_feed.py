@@ -1,0 +1,285 @@
+"""The state of the running service as one JSON object, over a socket beside the ledger. `FEED` is its table of fields.
+
+A reader connects and gets the object, and the connection ends. Only the service's user and root can connect. No field
+holds a telephone number, a call id or a member. Counts and states come from the same functions as the metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone import __version__
+from idtone.daemons import in_daemon
+from idtone.errors import UsageError
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.logs import in_words, unexpected
+from idtone.settings import Interface
+from idtone.translation import Message
+
+from .call_counts import LABELS
+from .local_sockets import connected, is_ours, listening
+from .metrics import METRICS, Observed
+
+log = logging.getLogger(__name__)
+
+FORMAT: Final = 1
+"""The version of the feed. A new field does not change it."""
+ANSWER_WITHIN_S: Final = 5.0
+"""How long a command waits for the feed."""
+READ_WITHIN_S: Final = 1.0
+"""How long the service waits for a reader."""
+
+_METRICS: Final = {metric.name: metric.read for metric in METRICS}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    """Its path, with dots."""
+    meaning: str
+    read: Callable[[Observed], Any]
+
+
+def _metric(name: str) -> Callable[[Observed], Any]:
+    return _METRICS[f"idtone_{name}"]
+
+
+def _time(timestamp_s: float | None) -> str | None:
+    return None if timestamp_s is None else datetime.fromtimestamp(timestamp_s, UTC).isoformat(timespec="seconds")
+
+
+def _time_of(name: str) -> Callable[[Observed], str | None]:
+    read = _metric(name)
+    return lambda observed: _time(read(observed))
+
+
+def _longest_s(observed: Observed) -> float | None:
+    now = observed.calls.now()
+    return max((round((now - call.decided_at).total_seconds(), 1) for call in observed.calls), default=None)
+
+
+def _decisions(observed: Observed) -> list[dict[str, Any]]:
+    counted: Counter[tuple[str, ...]] = Counter()
+    for labels, count in _metric("decisions_total")(observed).items():
+        named = dict(zip(LABELS, labels, strict=True))
+        counted[named["outcome"], named["reason"]] += count
+    return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
+
+
+def _heard_ratio(observed: Observed) -> float | None:
+    calls = _metric("calls_with_sound_total")(observed)
+    return round(_metric("calls_heard_total")(observed) / calls, 4) if calls else None
+
+
+def _delays(observed: Observed) -> dict[str, dict[str, Any]]:
+    return {
+        interface: {"calls": n, "p50": waited.quantile_s(0.5), "p99": waited.quantile_s(0.99)}
+        for (interface,), waited in _metric("decision_seconds")(observed).items()
+        if (n := waited.counted()[0][-1])
+    }
+
+
+def _checkpoint_size(observed: Observed) -> int | None:
+    note = observed.evidence.checkpoint
+    return Checkpoint.parse(note.text).size if note else None
+
+
+def _checkpoint_written(observed: Observed) -> str | None:
+    with suppress(FileNotFoundError):
+        return _time(observed.settings.ledger.seen().stat().st_mtime)
+    return None
+
+
+def _replication(observed: Observed) -> dict[str, Any] | None:
+    if observed.replicator is None:
+        return None
+    status = observed.replicator.status
+    return {"unreplicated_steps": status.behind, "trouble": str(status.trouble)}
+
+
+FEED: Final = (
+    Field("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
+    Field("running", "Whether the service runs.", lambda _: True),
+    Field("instance.version", "The version of idtone.", lambda _: __version__),
+    Field("instance.node", "The PBX's name in the evidence.", lambda observed: observed.settings.node),
+    Field("instance.pid", "The process.", lambda _: os.getpid()),
+    Field(
+        "instance.since",
+        "When this instance began to decide calls. All counts begin then.",
+        lambda observed: _time(observed.calls.since.timestamp()),
+    ),
+    Field("instance.hand_overs", "Hand-overs since the service was started.", _metric("hand_overs_total")),
+    Field("ari.connected", "Whether Asterisk's ARI is connected.", _metric("ari_connected")),
+    Field(
+        "ari.asterisk",
+        "Asterisk's version; null while it is not connected.",
+        lambda observed: observed.runner.connection and observed.runner.connection.version,
+    ),
+    Field(
+        "ari.transport",
+        "How requests go to Asterisk; null while it is not connected.",
+        lambda observed: observed.runner.connection and observed.runner.connection.transport,
+    ),
+    Field("ari.reconnects", "Connections after the first one.", _metric("ari_reconnects_total")),
+    Field(
+        "agi.listen",
+        "Where the service listens for AGI; null if it does not.",
+        lambda observed: observed.settings.agi.listen if observed.settings.interface is Interface.AGI else None,
+    ),
+    Field("calls.in_progress", "Calls between their decision and their end.", _metric("calls_in_progress")),
+    Field("calls.longest_seconds", "How long ago the oldest of them was decided; null without calls.", _longest_s),
+    Field("calls.decisions", "Decided calls: a list of outcome, reason and their number.", _decisions),
+    Field(
+        "calls.ended",
+        "Ended calls by IDTONE_STATUS.",
+        lambda observed: {status: n for (status,), n in _metric("calls_ended_total")(observed).items()},
+    ),
+    Field(
+        "calls.with_sound", "Connected calls on which a party was to hear a sound.", _metric("calls_with_sound_total")
+    ),
+    Field("calls.heard", "Those on which all these parties heard it to its end.", _metric("calls_heard_total")),
+    Field("calls.heard_ratio", "`heard` of `with_sound`; null without such calls.", _heard_ratio),
+    Field(
+        "calls.decision_seconds",
+        "From the hook's request to the decision, by interface: the number of calls, and the median and 99th "
+        "percentile, estimated from a histogram.",
+        _delays,
+    ),
+    Field("registry.version", "The registry's version; 0 without a registry.", _metric("registry_version")),
+    Field(
+        "registry.trust",
+        "`signed` or `unsigned`; null without a registry.",
+        lambda observed: observed.source.current and observed.source.current.trust,
+    ),
+    Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),
+    Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),
+    Field("registry.suspensions_in_force", "Numbers that are suspended now.", _metric("suspensions_in_force")),
+    Field("fallback.current", "Whether Asterisk has the suspended numbers.", _metric("fallback_file_current")),
+    Field("fallback.trouble", "Why not; empty if it has.", lambda observed: str(observed.fallback.trouble)),
+    Field(
+        "journal.lag_seconds",
+        "Time since the journal was read to its end.",
+        lambda observed: round(_metric("journal_lag_seconds")(observed), 3),
+    ),
+    Field(
+        "ledger.unwritten_steps",
+        "Steps that are not in the ledger yet, or never will be.",
+        _metric("ledger_unwritten_steps"),
+    ),
+    Field("ledger.free_bytes", "Free disk space, without the reserve.", _metric("ledger_free_bytes")),
+    Field("ledger.room_days", "How long it is enough, at the rate of the last week.", _metric("ledger_room_days")),
+    Field("ledger.reserve_bytes", "Disk space in reserve.", _metric("ledger_reserve_bytes")),
+    Field("ledger.reserve_size_bytes", "What should be in reserve.", _metric("ledger_reserve_size_bytes")),
+    Field(
+        "ledger.checkpoint_leaves",
+        "Leaves in the last signed checkpoint; null if nothing was signed.",
+        _checkpoint_size,
+    ),
+    Field("ledger.checkpoint_written", "When it was written.", _checkpoint_written),
+    Field(
+        "ledger.trouble",
+        "What is wrong with the room for evidence; empty if nothing is.",
+        lambda observed: observed.evidence.words,
+    ),
+    Field(
+        "ledger.witnesses",
+        "A list of the witnesses: name, the leaves that it cosigned last (0 if unknown), trouble.",
+        lambda observed: [
+            {"name": each.key.name, "leaves": each.size, "trouble": each.complaint}
+            for each in observed.cosigning.witnesses
+        ],
+    ),
+    Field(
+        "replication",
+        "PostgreSQL: steps that it does not have, and what is wrong; null without PostgreSQL.",
+        _replication,
+    ),
+    Field(
+        "metrics.listen",
+        "Where the metrics are; null if they are off.",
+        lambda observed: observed.settings.metrics.listen,
+    ),
+)
+
+
+def snapshot(observed: Observed) -> dict[str, Any]:
+    """The object. It reads the disk, which may block: not for the event loop."""
+    made: dict[str, Any] = {}
+    for field in FEED:
+        *above, name = field.name.split(".")
+        place = made
+        for each in above:
+            place = place.setdefault(each, {})
+        place[name] = field.read(observed)
+    return made
+
+
+def socket_path(ledger: Path) -> Path:
+    """The path of the socket beside a ledger."""
+    return ledger.with_name(ledger.name + ".status")
+
+
+@asynccontextmanager
+async def offered(observed: Observed) -> AsyncIterator[None]:
+    """In this context the feed can be read, by one reader at a time. The caller holds the ledger's lock."""
+    with listening(socket_path(path_of(observed.settings.ledger.own())), socket.SOCK_STREAM) as listener:
+        attending = asyncio.create_task(_attend(listener, observed))
+        try:
+            yield
+        finally:
+            attending.cancel()
+            await asyncio.wait({attending})
+
+
+async def _attend(listener: socket.socket, observed: Observed) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        end, _ = await loop.sock_accept(listener)
+        with end:
+            if not is_ours(end):
+                continue
+            end.setblocking(False)
+            try:
+                made = await asyncio.wrap_future(in_daemon(lambda: snapshot(observed), "the status"))
+                async with asyncio.timeout(READ_WITHIN_S):
+                    await loop.sock_sendall(end, json.dumps(made).encode() + b"\n")
+            except Exception as error:
+                log.error("the status was not read: %s", in_words(error), exc_info=unexpected(error))
+
+
+def ask(ledger: Path) -> dict[str, Any] | None:
+    """The feed of the service that runs on this ledger; None if no service runs. Raises UsageError."""
+    if not ledger.parent.is_dir():
+        return None
+    with connected(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
+        if end is None:
+            return None
+        octets = b""
+        try:
+            while more := end.recv(2**16):
+                octets += more
+            found = json.loads(octets)
+        except TimeoutError as error:
+            raise UsageError(
+                Message(
+                    "the service does not answer within {seconds:g} s; its log, and `systemctl status idtone`, say why",
+                    seconds=ANSWER_WITHIN_S,
+                )
+            ) from error
+        except (OSError, ValueError):
+            return None  # it has just ended
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UsageError(Message("the service is of another version; use the `idtone` that it runs"))
+    return found

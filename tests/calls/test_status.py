@@ -1,0 +1,149 @@
+"""`idtone status` of a real service, during and after calls, over a hand-over, and without a service."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE
+from ..lab.lab import SUSPENDED, Forwarding, lab, until
+from ..lab.service import Service
+
+
+@pytest.fixture
+def own(asterisk, beside) -> Iterator[Service]:
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY) as service:
+        yield service
+
+
+def status(service: Service, *options: str, code: int = 0) -> str:
+    command = [IDTONE, "status", "-c", service.settings, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, "")
+    return done.stdout
+
+
+def feed(service: Service, code: int = 0) -> dict[str, Any]:
+    found = json.loads(status(service, "--json", code=code))
+    assert isinstance(found, dict)
+    return found
+
+
+def watch(service: Service, *options: str, **streams: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen([IDTONE, "status", "-c", service.settings, "--watch", *options], text=True, **streams)
+
+
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+async def test_calls_are_seen_while_they_last_and_after(asterisk, own, interface):
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding(interface=interface))
+        during = await asyncio.to_thread(feed, own)
+        await phones.talk_and_hang_up(placed)
+        refused = await phones.place(Forwarding(SUSPENDED, interface=interface))
+        await phones.ending(refused)
+    await until(lambda: sum(feed(own)["calls"]["ended"].values()) == 2, "the ends", 20)
+    after = await asyncio.to_thread(feed, own)
+    assert during["calls"]["in_progress"] == 1
+    assert during["calls"]["longest_seconds"] > 0
+    assert own.process
+    assert after["instance"]["pid"] == own.process.pid
+    assert after["ari"]["connected"] is True
+    assert asterisk.command("core show version").split()[1].startswith(after["ari"]["asterisk"])
+    assert after["ari"]["transport"].startswith("requests over ")
+    calls = after["calls"]
+    assert (calls["in_progress"], calls["longest_seconds"]) == (0, None)
+    assert sorted((each["outcome"], each["reason"], each["calls"]) for each in calls["decisions"]) == [
+        ("PLAY", "licence-valid", 1), ("REFUSE", "number-suspended", 1),
+    ]  # fmt: skip
+    assert calls["ended"] == {"CONNECTED": 1, "REFUSED": 1}
+    assert (calls["with_sound"], calls["heard"], calls["heard_ratio"]) == (1, 1, 1)
+    assert set(calls["decision_seconds"]) == {interface}
+    assert 0 < calls["decision_seconds"][interface]["p50"] <= calls["decision_seconds"][interface]["p99"] < 3
+    assert (after["registry"]["version"], after["registry"]["suspensions_in_force"]) == (42, 1)
+    assert (after["ledger"]["unwritten_steps"], after["ledger"]["trouble"]) == (0, "")
+    shown = await asyncio.to_thread(status, own)
+    for text in (
+        "is connected",
+        "PLAY (licence-valid) 1",
+        "on 1 of 1 connected calls",
+        f"{interface}: p50",
+        "version 42",
+    ):
+        assert text in shown
+
+
+async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
+    """As one line of JSON a second in a pipe. SIGINT ends it without a traceback."""
+    watching = watch(own, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert watching.stdout
+    read = watching.stdout.readline
+    first = json.loads(await asyncio.to_thread(read))
+    before, found = own.process, first
+    await asyncio.to_thread(own.start, "--take-over")
+    assert before
+    assert await asyncio.to_thread(before.wait, 10) == 0
+    async with asyncio.timeout(30):
+        while found["running"] is False or found["instance"]["pid"] == first["instance"]["pid"]:
+            found = json.loads(await asyncio.to_thread(read))
+    assert (first["instance"]["hand_overs"], found["instance"]["hand_overs"]) == (0, 1)
+    await asyncio.to_thread(own.stop)
+    async with asyncio.timeout(30):
+        while found["running"]:
+            found = json.loads(await asyncio.to_thread(read))
+    assert found["trouble"] == "no service runs; start it: systemctl start idtone"
+    assert (found["ledger"]["trouble"], found["registry"]["version"]) == ("", 42)
+    watching.send_signal(signal.SIGINT)
+    _, errors = await asyncio.to_thread(watching.communicate, timeout=20)
+    assert (watching.returncode, errors) == (1, "")
+    assert feed(own, code=1)["running"] is False
+
+
+def _own_terminal() -> None:
+    """Let Ctrl-C reach this process."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def test_a_terminal_is_redrawn_until_ctrl_c(own):
+    master, slave = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    watching = watch(own, stdin=slave, stdout=slave, stderr=slave, env=environment, preexec_fn=_own_terminal)
+    os.close(slave)
+    shown = b""
+    async with asyncio.timeout(40):
+        while shown.count(b"none in progress") < 3:
+            shown += await asyncio.to_thread(os.read, master, 65536)
+    os.write(master, b"\x03")
+    assert await asyncio.to_thread(watching.wait, 20) == 0
+    rest = b""
+    try:
+        while more := os.read(master, 65536):
+            rest += more
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.close(master)
+    assert b"Traceback" not in shown + rest
+
+
+async def test_a_reader_that_ends_early_ends_the_watching(own):
+    for options in (["--json"], []):
+        watching = watch(own, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert watching.stdout
+        assert watching.stderr
+        assert await asyncio.to_thread(watching.stdout.readline)
+        watching.stdout.close()
+        assert await asyncio.to_thread(watching.wait, 20) == 0
+        assert watching.stderr.read() == ""
+        watching.stderr.close()

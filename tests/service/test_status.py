@@ -1,0 +1,164 @@
+"""`idtone status`: the feed of a service, the screen, and what is known without a service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.durations import Durations
+from idtone.errors import UsageError
+from idtone.ledger.store.sqlite import path_of
+from idtone.service import status_feed
+from idtone.service.local_sockets import listening
+from idtone.service.metrics import Observed
+from idtone.service.status_command import look, rows, rows_without_service
+from idtone.service.status_feed import FEED, ask, snapshot, socket_path
+from idtone.settings import Settings
+
+from ..ledger.sample_evidence import CALLED, FORWARDING
+from .test_metrics import observed  # noqa: F401 — a fixture
+from .test_serve import settings  # noqa: F401 — a fixture
+
+
+def value(found: Any, name: str) -> Any:
+    for each in name.split("."):
+        found = found[each]
+    return found
+
+
+@contextmanager
+def serving(observed: Observed) -> Iterator[Path]:  # noqa: F811
+    """The feed in an event loop of its own; the path of the ledger."""
+    over, ready = threading.Event(), threading.Event()
+
+    async def run() -> None:
+        async with status_feed.offered(observed):
+            ready.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    ready.wait(10)
+    try:
+        yield path_of(observed.settings.ledger.own())
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observed) -> None:  # noqa: F811
+    with serving(observed) as ledger:
+        found = ask(ledger)
+    assert found
+    for field in FEED:
+        value(found, field.name)  # it is there
+    assert (value(found, "format"), value(found, "running")) == (1, True)
+    assert value(found, "instance.pid") == os.getpid()
+    assert value(found, "calls.in_progress") == 1
+    assert value(found, "calls.longest_seconds") >= 0
+    assert value(found, "calls.decisions") == [{"outcome": "PLAY", "reason": "licence-valid", "calls": 2}]
+    assert value(found, "calls.ended") == {"CONNECTED": 1}
+    assert value(found, "calls.heard_ratio") == 1
+    registry = observed.source.current
+    assert registry
+    assert value(found, "registry.version") == registry.version
+    assert datetime.fromisoformat(value(found, "registry.expires")) == registry.expires
+    assert value(found, "instance.hand_overs") == 3
+    assert value(found, "ledger.witnesses") == []
+    assert value(found, "replication") is None
+    assert value(found, "ledger.free_bytes") > 0
+
+
+def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Observed) -> None:  # noqa: F811
+    found = snapshot(observed)
+    shown = json.dumps(found) + "".join(map(str, rows(found)))
+    for secret in (FORWARDING, CALLED, FORWARDING[-4:], "1795.1-1", "m-1", "L-1"):
+        assert secret not in shown
+
+
+def test_only_the_services_user_can_read_it(observed: Observed) -> None:  # noqa: F811
+    with serving(observed) as ledger:
+        assert socket_path(ledger).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(
+    observed: Observed,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(status_feed, "READ_WITHIN_S", 0.5)
+    monkeypatch.setattr(status_feed, "snapshot", lambda _: {"format": 1, "padding": "x" * 2**21})
+    with serving(observed) as ledger, socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(socket_path(ledger)))
+        found = ask(ledger)
+    assert found
+    assert len(found["padding"]) == 2**21
+
+
+def test_a_service_that_hangs_or_is_of_another_version_is_named(
+    settings: Settings,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(status_feed, "ANSWER_WITHIN_S", 0.2)
+    ledger = path_of(settings.ledger.own())
+    assert ask(ledger) is None
+    with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
+        with pytest.raises(UsageError, match=r"the service does not answer within 0\.2 s"):
+            ask(ledger)
+        found = look(settings)
+        assert found["running"] is False
+        assert "does not answer" in found["trouble"]
+        listener.setblocking(True)
+
+        def answer() -> None:
+            for _ in range(3):  # the first two are of the readers above
+                with listener.accept()[0] as end:
+                    try:
+                        end.sendall(b'{"format": 99}')
+                    except BrokenPipeError:
+                        continue
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        monkeypatch.setattr(status_feed, "ANSWER_WITHIN_S", 5)
+        with pytest.raises(UsageError, match="of another version"):
+            ask(ledger)
+        thread.join()
+
+
+def test_without_a_service_the_files_are_shown(observed: Observed) -> None:  # noqa: F811
+    found = look(observed.settings)
+    assert observed.source.current
+    assert (found["running"], found["registry"]["version"]) == (False, observed.source.current.version)
+    assert found["ledger"]["steps"] > 0
+    shown = "\n".join(" ".join(row) for row in rows_without_service(found))
+    assert "no service runs; start it: systemctl start idtone" in shown
+    assert re.search(r"l\.sqlite3: [0-9]+ steps, the last written [0-9]{4}-", shown)
+    observed.settings.registry.file().unlink()
+    assert "No such file" in look(observed.settings)["registry"]["trouble"]
+
+
+def test_without_a_service_and_a_ledger_it_says_so(settings: Settings) -> None:  # noqa: F811
+    assert look(settings)["ledger"]["trouble"] == "it does not exist yet"
+
+
+def test_quantiles_are_estimated_as_prometheus_does() -> None:
+    waited = Durations((0.1, 0.2, 1.0))
+    assert waited.quantile_s(0.5) is None
+    for seconds in (0.05, 0.15, 0.15, 0.15):
+        waited.add(seconds)
+    assert waited.quantile_s(0.25) == pytest.approx(0.1)
+    assert waited.quantile_s(0.5) == pytest.approx(0.1 + 0.1 / 3)
+    assert waited.quantile_s(1) == pytest.approx(0.2)
+    waited.add(7)
+    assert waited.quantile_s(1) == 1.0
