@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics fuzz audit venv environment house lab postgresql clean
+.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-ledger bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -22,6 +22,7 @@ DEV := $(VENV)/dev.stamp
 SITE := $(VENV)/site.stamp
 FUZZ := $(VENV)/fuzz.stamp
 AUDIT := $(VENV)/audit.stamp
+RELEASE := $(VENV)/release.stamp
 SETUP := setup.cfg pyproject.toml src/idtone/__init__.py Makefile
 HOUSE := build/house/idtone
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -47,7 +48,11 @@ help:
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
 	@echo 'make bench-tampering  tampers with a ledger and counts what verify does not find; COUNT=10000 SEED=…'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
-	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed'
+	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed, and of requirements.lock'
+	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
+	@echo 'make dist     makes source archive, wheel and list of components (SBOM) in dist/'
+	@echo 'make deb      makes the package of the running Debian in dist/, as root; RELEASES="bookworm trixie" makes these'
+	@echo 'make test-packages  installs, upgrades, removes and purges both packages while calls come, as root; RELEASES=… one of them'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
 	@echo 'make clean    removes .venv and all that was built'
@@ -134,6 +139,23 @@ fuzz: $(FUZZ)
 
 audit: $(AUDIT)
 	@$(VENV)/bin/python -m pip_audit --skip-editable --progress-spinner off
+	@$(VENV)/bin/python -m pip_audit --requirement requirements.lock --disable-pip --strict --progress-spinner off
+
+lock: $(RELEASE)
+	@$(VENV)/bin/uv pip compile setup.cfg --extra postgresql --extra token --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet \
+		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+dist: $(RELEASE)
+	@$(VENV)/bin/python -m tests.packages.dist
+	@$(VENV)/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	@$(VENV)/bin/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o dist/idtone.cdx.json
+
+deb: $(DEV)
+	@$(VENV)/bin/python -m tests.packages.deb $(RELEASES)
+
+test-packages: $(DEV) lab
+	@RELEASES='$(RELEASES)' $(VENV)/bin/python -m pytest tests/packages/installation.py $(ARGS)
 
 bench-verify: $(DEV) lab
 	@mkdir -p build
@@ -168,6 +190,11 @@ $(FUZZ): $(DEV)
 $(AUDIT): $(RUN)
 	$(call say,installing pip-audit into $(VENV) …)
 	@$(PIP) install --editable '.[audit]' >&2
+	@touch $@
+
+$(RELEASE): $(DEV)
+	$(call say,installing the tools for a release into $(VENV) …)
+	@$(PIP) install --editable '.[release]' >&2
 	@touch $@
 
 environment:

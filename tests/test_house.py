@@ -15,12 +15,12 @@ import pytest
 from . import ROOT, files, modules
 
 FOLDERS = {
-    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "dialplan", "docs", "ledger",
+    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "debian", "dialplan", "docs", "ledger",
     "operations", "registry", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
-    "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml", "setup.cfg",
+    "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml", "requirements.lock", "setup.cfg",
 }  # fmt: skip
 
 

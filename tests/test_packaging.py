@@ -24,7 +24,7 @@ BROUGHT = {"pydantic_core": "pydantic"}
 
 NEEDED_BY = {"audioop-lts": "pydub", "python-pkcs11": "securesystemslib"}
 """Libraries that a declared one imports without declaring them."""
-TOOLS = {"audit", "dev", "docs", "fuzz"}
+TOOLS = {"audit", "dev", "docs", "fuzz", "release"}
 """Extras of which the product itself imports nothing."""
 MAN_PAGES = [*(ROOT / "docs" / "man").glob("*.1")]
 

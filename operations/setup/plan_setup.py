@@ -43,6 +43,8 @@ from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")
 UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
+PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
+ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
 _BYTES: Final = 24
@@ -124,7 +126,7 @@ def plan(wishes: Wishes) -> Plan:
     found.add("sounds", Message("The folder of the sounds"), lambda: _folder(sounds, SOUNDS_MODE, wishes.user, group))
     ours = hook.encode("utf-8", "surrogateescape")
     found.add("hook", Message("The hook in the dialplan"), lambda: _hook(folder, ours))
-    if not UNIT_FILE.exists():
+    if not (UNIT_FILE.exists() or ENABLED.is_symlink()):
         if SYSTEMD.is_dir():
             found.add("service", Message("The service"), lambda: _service(found, wishes, with_secret, group))
         else:
@@ -133,8 +135,12 @@ def plan(wishes: Wishes) -> Plan:
 
 
 def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
-    """The text of new settings, None if there are some; and the settings. Raises DocumentError."""
-    if wishes.config.exists():
+    """The text of new settings, None if there are some; and the settings. Raises DocumentError.
+
+    The settings of a package that nobody has filled in are none.
+    """
+    text = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
+    if wishes.config.exists() and _text(wishes.config) != text:
         settings = load_settings(wishes.config)
         for key, wish, value in (
             ("registry.source", wishes.registry, settings.registry.source),
@@ -143,7 +149,6 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
             if wish not in (None, str(value)):
                 raise UsageError(Message("{config} has another {key}; change it there", config=wishes.config, key=key))
         return None, settings
-    text = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
     for name, value in {
         "url": _ari_url(options(wishes.folder, "http.conf", "general")),
         "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
@@ -199,7 +204,7 @@ def _own_files(wishes: Wishes, text: str | None, settings: Settings, secret: str
     if not config.parent.exists():
         changes.append(FolderChange(config.parent, 0o755, *_ROOT))
     if text is not None:
-        changes.append(FileChange(config, None, text.encode(), 0o644))
+        changes.append(FileChange(config, observe_machine.content(config), text.encode(), 0o644))
     path = settings.ari.password_file
     if settings.ari.password is not None:
         return changes  # from the environment
@@ -244,10 +249,12 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
     shipped = (resources.files("idtone.config") / "idtone.service").read_text("utf-8")
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     text = unit_file(shipped, Path(program), config, wishes.user, group, sounds)
-    changes: list[Change] = [
-        FileChange(UNIT_FILE, None, text.encode(), 0o644),
-        ProgramChange(("systemctl", "daemon-reload"), ("systemctl", "daemon-reload")),
-    ]
+    changes: list[Change] = []
+    if _text(PACKAGED_UNIT_FILE) != text:
+        changes += [
+            FileChange(UNIT_FILE, None, text.encode(), 0o644),
+            ProgramChange(("systemctl", "daemon-reload"), ("systemctl", "daemon-reload")),
+        ]
     try:
         check_settings(settings)
     except IdtoneError as error:

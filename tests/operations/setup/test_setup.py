@@ -22,6 +22,7 @@ from idtone.errors import UsageError
 from idtone.operations.changes import MARK
 from idtone.operations.make_changes import RECORD
 
+from ... import ROOT
 from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
@@ -73,7 +74,8 @@ class Pbx:
         if ended.exception is not None and not isinstance(ended.exception, SystemExit):
             raise ended.exception
         password = self.config.with_name("ari.password")
-        assert not password.exists() or password.read_text().strip() not in ended.output
+        secret = password.read_text().strip() if password.exists() else ""
+        assert not secret or secret not in ended.output
         return ended.exit_code, ended.output
 
     def setup(self, *arguments: str, text: str = "") -> dict[str, Any]:
@@ -244,6 +246,23 @@ def test_freepbx_keeps_its_files(installation, tmp_path, monkeypatch):
         assert "heard sample (conforms)" in output
 
 
+def test_the_settings_of_a_package_are_filled_in_and_those_of_the_operator_are_not(installation, tmp_path, monkeypatch):
+    with bare(installation, tmp_path, monkeypatch) as pbx:
+        pbx.config.parent.mkdir()
+        shipped = (ROOT / "config" / "idtone.yaml").read_text()
+        pbx.config.write_text(shipped)
+        pbx.config.with_name("ari.password").touch()
+        pbx.setup(*NEW)
+        assert f'  source: "{LAB_REGISTRY}"\n' in pbx.config.read_text()
+        assert pbx.config.with_name("ari.password").read_text()
+        assert not pbx.setup("--yes")["changes"]
+        pbx.setup("--undo", "--yes")
+        assert pbx.config.read_text() == shipped
+        pbx.config.write_text(f"{shipped}# mine\n")
+        with pytest.raises(UsageError, match=r"has another registry\.source"):
+            pbx.setup(*NEW)
+
+
 def test_what_the_operator_has_written_since_is_not_undone(installation, tmp_path, monkeypatch):
     with bare(installation, tmp_path, monkeypatch) as pbx:
         pbx.setup(*NEW)
@@ -264,6 +283,9 @@ def test_systemd_starts_the_service_and_undo_stops_it(installation, tmp_path, mo
     unit, asked = tmp_path / "idtone.service", tmp_path / "asked"
     monkeypatch.setattr("idtone.operations.setup.plan_setup.SYSTEMD", tmp_path)
     monkeypatch.setattr("idtone.operations.setup.plan_setup.UNIT_FILE", unit)
+    packaged, enabled = tmp_path / "packaged.service", tmp_path / "enabled.service"
+    monkeypatch.setattr("idtone.operations.setup.plan_setup.PACKAGED_UNIT_FILE", packaged)
+    monkeypatch.setattr("idtone.operations.setup.plan_setup.ENABLED", enabled)
     systemctl = tmp_path / "systemctl"
     systemctl.write_text(f'#!/bin/sh\necho "$@" >> {asked}\ncase "$*" in *--now*) [ ! -e {tmp_path}/broken ];; esac\n')
     systemctl.chmod(0o755)
@@ -288,6 +310,14 @@ def test_systemd_starts_the_service_and_undo_stops_it(installation, tmp_path, mo
         pbx.setup("--undo", "--yes")
         assert not unit.exists()
         assert "disable --now idtone" in asked.read_text()
+
+        packaged.write_text(text)
+        asked.unlink()
+        pbx.setup(*NEW)
+        assert asked.read_text().splitlines() == ["enable --now idtone"]
+        assert not unit.exists()
+        enabled.symlink_to(packaged)
+        assert not pbx.setup("--yes")["changes"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""The packages under test, and a Debian for each, with a real Asterisk in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.asterisk import Asterisk
+from tests.lab.bootstrap import AsteriskInstallation
+from tests.lab.trees import cache_directory
+
+from .deb import build
+from .machine import RELEASES, Machine, image
+from .pbx import PbxInMachine
+
+CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The package of each release, built now."""
+    return {release: build(release, tmp_path_factory.mktemp("packages")) for release in CHOSEN}
+
+
+@pytest.fixture(scope="module", params=CHOSEN)
+def release(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """A folder that the machine sees too. Not in /tmp, which a machine has for itself."""
+    with tempfile.TemporaryDirectory(prefix="packages-", dir=cache_directory(os.environ, print)) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def machine(
+    release: str, packages: dict[str, Path], scratch: Path, installation: AsteriskInstallation
+) -> Iterator[Machine]:
+    """A fresh Debian that has Asterisk's user, and has never had idtone."""
+    assert installation.origin.startswith("Debian "), f"{installation.origin} cannot be lent to another Debian"
+    tree = installation.data_directory.parents[2]
+    for each in packages.values():
+        shutil.copy(each, scratch)
+    with Machine(image(release), scratch, tree) as machine:
+        machine.run("adduser", "--system", "--group", "--home", "/var/lib/asterisk", "--quiet", "asterisk")
+        folders = [str(each) for each in (*scratch.parents, *tree.parents) if each != Path("/")]
+        machine.run("chmod", "o+x", *folders, str(scratch))
+        machine.run("apt-get", "update", "--quiet")
+        yield machine
+        print(machine.run("journalctl", "--unit", "idtone", "--no-pager"))  # pytest shows it beside a failure
+
+
+@pytest.fixture(scope="module")
+def package(release: str, packages: dict[str, Path], scratch: Path) -> Path:
+    """The release's package, where the machine sees it."""
+    return scratch / packages[release].name
+
+
+@pytest.fixture(scope="module")
+def pbx(machine: Machine, scratch: Path, installation: AsteriskInstallation) -> Iterator[Asterisk]:
+    """An Asterisk in the machine. It runs when a test has started it."""
+    one = PbxInMachine(installation, scratch / "pbx", machine)
+    yield one
+    one.stop()

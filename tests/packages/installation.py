@@ -1,0 +1,217 @@
+"""The Debian packages, in fresh Debians with a real systemd and a real Asterisk: `make test-packages`.
+
+The tests of a release follow each other on one machine: install, fill in, start, upgrade, remove, purge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import idtone
+from tests.calls.test_upgrade import profile_heard, traffic
+from tests.conftest import LAB_REGISTRY
+from tests.lab.asterisk import Ending
+from tests.lab.lab import lab, until
+
+from .machine import Machine, MachineFailed
+from .pbx import SOUNDS, PbxInMachine
+
+NEXT = f"{idtone.__version__}+next"
+SITE = "opt/venvs/idtone/lib/python3*/site-packages"
+AS_SETUP_WRITES_THEM = """
+from importlib.resources import files
+from pathlib import Path
+from idtone.operations.setup.plan_setup import PACKAGED_UNIT_FILE
+from idtone.operations.setup.unit_file import unit_file
+shipped, settings, sounds = files("idtone.config"), Path("/etc/idtone/idtone.yaml"), Path("SOUNDS")
+text = (shipped / "idtone.service").read_text()
+unit = unit_file(text, Path("/usr/bin/idtone"), settings, "idtone", "asterisk", sounds)
+print(settings.read_text() == (shipped / "idtone.yaml").read_text(), PACKAGED_UNIT_FILE.read_text() == unit)
+""".replace("SOUNDS", str(SOUNDS))
+AS_SERVICE = ("runuser", "-u", "idtone", "--")
+
+
+def show(machine: Machine, name: str) -> str:
+    """A property of the service, as systemd has it."""
+    return machine.run("systemctl", "show", "--value", "--property", name, "idtone").strip()
+
+
+def log(machine: Machine) -> str:
+    """What the service has logged."""
+    return machine.run("journalctl", "--unit", "idtone", "--no-pager", "--output", "cat")
+
+
+def stat(machine: Machine, path: str | Path) -> str:
+    """Mode, user and group."""
+    return machine.run("stat", "--format", "%a %U %G", path).strip()
+
+
+async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, Any]]:
+    """The records of calls that have just ended, when the service has written the last step of each."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def all_complete() -> bool:
+        listed = machine.run(*AS_SERVICE, "idtone", "ledger", "list", "--limit", "100000", "--json")
+        found.update((each["call_id"], each) for each in json.loads(listed))
+        return all(found.get(each.call_id, {}).get("complete") for each in endings)
+
+    await until(all_complete, "the evidence of all calls to be complete", 20)
+    return [found[each.call_id] for each in endings]
+
+
+@pytest.fixture(scope="module")
+def upgraded(machine: Machine, package: Path) -> Path:
+    """The same package as the next version of the product."""
+    tree = machine.run("mktemp", "--directory").strip()
+    machine.run("dpkg-deb", "--raw-extract", package, tree)
+    inside = machine.root / tree[1:]
+    control = inside / "DEBIAN/control"
+    control.write_text(control.read_text().replace(f"Version: {idtone.__version__}", f"Version: {NEXT}"))
+    (site,) = inside.glob(SITE)
+    source = site / "idtone/__init__.py"
+    source.write_text(source.read_text().replace(f'"{idtone.__version__}"', f'"{NEXT}"'))
+    compiled = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/")
+    machine.run("python3", *compiled, f"/{source.relative_to(machine.root)}")
+    made = package.with_name("next.deb")
+    machine.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, made)
+    return made
+
+
+def test_the_package_of_another_release_is_refused(machine, packages, package):
+    others = [each.name for each in packages.values() if each.name != package.name]
+    if not others:
+        pytest.skip("RELEASES names one alone")
+    for name in others:
+        with pytest.raises(MachineFailed, match="python3"):
+            machine.install(package.with_name(name))
+    assert machine.status("test", "-e", "/opt/venvs") == 1
+
+
+def test_the_package_installs_all_that_the_guide_needs(machine, package):
+    machine.install(package)
+    assert machine.run("idtone", "--version").strip().endswith(idtone.__version__)
+    assert machine.run("dpkg", "--verify", "idtone") == ""
+    assert machine.run("id", "--groups", "--name", "idtone").strip() == "asterisk"
+    assert stat(machine, SOUNDS) == "2750 idtone asterisk"
+    assert stat(machine, "/etc/idtone/ari.password") == "600 idtone root"
+    assert "/etc/idtone/idtone.yaml" in (machine.root / "var/lib/dpkg/info/idtone.conffiles").read_text()
+    assert machine.run("systemctl", "show", "--property", "ExecStart", "idtone").count("/usr/bin/idtone serve") == 1
+    completed = "source /usr/share/bash-completion/completions/idtone; COMP_WORDS=(idtone led) COMP_CWORD=1; "
+    assert "ledger" in machine.run("bash", "-c", f"{completed} _idtone_completion idtone; echo ${{COMPREPLY[@]}}")
+    listed = machine.run("dpkg", "--listfiles", "idtone").split()
+    for page in ("idtone.1.gz", "idtone-agi.1.gz", "idtone-ledger.1.gz"):
+        assert f"/usr/share/man/man1/{page}" in listed
+    assert "/usr/bin/idtone-agi" in listed
+    assert "/usr/share/idtone/idtone-alerts.yml" in listed
+    # So the next tests see that a reload needs no procps.
+    assert machine.status("test", "-e", "/usr/bin/kill") == 1
+
+
+def test_setup_takes_its_settings_and_its_unit_for_its_own(machine):
+    """So it fills in the settings, and starts the package's unit."""
+    assert machine.run("/opt/venvs/idtone/bin/python3", "-c", AS_SETUP_WRITES_THEM).split() == ["True", "True"]
+
+
+def test_it_does_not_start_before_the_settings_are_filled_in(machine):
+    assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("inactive", "disabled")
+
+
+async def test_it_serves_calls(machine, pbx: PbxInMachine, scratch, references):
+    shutil.copy(LAB_REGISTRY, machine.root / "etc/idtone/registry.yaml")
+    (machine.root / "etc/idtone/ari.password").write_text(pbx.ari_password)
+    (machine.root / "etc/idtone/idtone.yaml").write_text(
+        f"node: lab\nari: {{url: '{pbx.ari_url}', password_file: /etc/idtone/ari.password}}\n"
+        "registry: {source: /etc/idtone/registry.yaml, trust: unsigned}\n"
+    )
+    pbx.start()
+    machine.run("systemctl", "enable", "--now", "idtone")
+    await until(lambda: "ready: Asterisk" in log(machine), "the service to be connected", 20)
+    async with lab(pbx) as phones:
+        async with traffic(phones, "ari") as placed:
+            await asyncio.sleep(2)
+        endings = [await phones.ending(each) for each in placed]
+    assert {profile_heard(each, references) for each in placed} == {"sample"}
+    assert all(record["heard"] for record in await evidence(machine, endings))
+    assert stat(machine, "/var/lib/idtone") == "700 idtone asterisk"
+
+
+async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
+    before = show(machine, "MainPID")
+    settings = (machine.root / "etc/idtone/idtone.yaml").read_text()
+    async with lab(pbx) as phones:
+        async with traffic(phones, "ari") as placed:
+            said = await asyncio.to_thread(machine.install, upgraded)
+            await until(lambda: show(machine, "MainPID") != before, "the next instance", 20)
+            await asyncio.sleep(1)
+        endings = [await phones.ending(each) for each in placed]
+    print(f"\n{len(placed)} calls during the upgrade")
+    assert {profile_heard(each, references) for each in placed} == {"sample"}, said
+    for record in await evidence(machine, endings):
+        assert (record["heard"], record["status"]) == (True, "CONNECTED"), record
+        assert (record["fallback"], record["anomalies"]) == (False, []), record
+    assert machine.run("idtone", "--version").strip().endswith(NEXT)
+    assert (show(machine, "ActiveState"), show(machine, "NRestarts")) == ("active", "0")
+    assert (machine.root / "etc/idtone/idtone.yaml").read_text() == settings
+
+
+async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_running(machine, pbx, upgraded, references):
+    path = machine.root / "etc/idtone/idtone.yaml"
+    good = path.read_text()
+    before = show(machine, "MainPID")
+    path.write_text(f"{good}typo: 1\n")
+    said = machine.run("dpkg", "--install", upgraded)
+    path.write_text(good)
+    assert "the new version has not taken over" in said
+    assert show(machine, "MainPID") == before
+    async with lab(pbx) as phones:
+        placed = await phones.place()
+        await phones.talk_and_hang_up(placed)
+    assert profile_heard(placed, references) == "sample"
+
+
+async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, references):
+    """After a hand-over it says that it would most likely not notice the end of this process."""
+    assert "which is not our child" in log(machine)
+    before = show(machine, "MainPID")
+    machine.run("systemctl", "kill", "--kill-whom", "main", "--signal", "KILL", "idtone")
+    await until(lambda: "Main process exited, code=killed, status=9/KILL" in log(machine), "systemd to notice", 20)
+    await until(lambda: show(machine, "NRestarts") == "1" and show(machine, "ActiveState") == "active", "the next", 20)
+    assert show(machine, "MainPID") != before
+    assert "Watchdog timeout" not in log(machine)
+    async with lab(pbx) as phones:
+        placed = await phones.place()
+        await phones.talk_and_hang_up(placed)
+    assert profile_heard(placed, references) == "sample"
+
+
+def test_removed_it_leaves_settings_and_evidence(machine, pbx):
+    pbx.stop()
+    machine.run("apt-get", "remove", "--yes", "idtone")
+    assert machine.status("systemctl", "is-active", "--quiet", "idtone") != 0
+    assert "Watchdog timeout" not in log(machine)
+    assert machine.status("test", "-e", "/opt/venvs/idtone") == 1
+    for kept in ("/etc/idtone/idtone.yaml", "/etc/idtone/ari.password", "/var/lib/idtone/ledger.sqlite3", SOUNDS):
+        assert machine.status("test", "-e", kept) == 0, kept
+
+
+def test_purged_it_leaves_the_evidence_and_says_so(machine):
+    said = machine.run("apt-get", "purge", "--yes", "idtone")
+    for kept in ("/var/lib/idtone", str(SOUNDS)):
+        assert f"idtone: {kept} is kept" in said
+        assert machine.status("test", "-d", kept) == 0
+    assert machine.status("test", "-e", "/etc/idtone/idtone.yaml") == 1
+    assert machine.status("test", "-e", "/etc/idtone/ari.password") == 1
+
+
+def test_asterisk_may_be_installed_later(machine, package):
+    machine.run("userdel", "asterisk")
+    machine.status("groupdel", "asterisk")
+    machine.install(package)
+    machine.run("adduser", "--system", "--group", "--home", "/var/lib/asterisk", "--quiet", "asterisk")
+    assert machine.run("id", "--group", "--name", "asterisk").strip() == "asterisk"

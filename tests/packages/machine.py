@@ -1,0 +1,193 @@
+"""A Debian of its own, with a real systemd: to build packages in, and to install them.
+
+Its processes, its files and its name are its own; the network is this machine's. It needs root, and ends with its
+Python: no process and no mount is left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from tests.lab import debian
+from tests.lab.trees import cache_directory
+
+RELEASES: Final = ("bookworm", "trixie")
+"""Debian 12 and 13: there is a package for each, because each has its own Python."""
+_ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
+BOOT_WITHIN_S: Final = 60
+UP: Final = ("running", "degraded")
+"""`degraded`: a unit failed that a machine of this kind cannot have, for example one that loads a kernel module."""
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+_BOOT: Final = """
+set -eu
+image=$1 root=$2
+shift 2
+mount -t tmpfs -o mode=755 tmpfs "$root"
+tar --extract --xattrs --file "$image" --directory "$root"
+for file in etc/resolv.conf etc/ssl/certs/ca-certificates.crt; do
+    if [ -e "/$file" ]; then mkdir -p "$root/${file%/*}"; rm -f "$root/$file"; cp "/$file" "$root/$file"; fi
+done
+cd "$root"
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs dev
+for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+mount -t tmpfs tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+mount -t tmpfs -o mode=755 tmpfs run
+for lent in "$@"; do mkdir -p "./$lent"; mount --bind "$lent" "./$lent"; done
+mkdir run/before
+pivot_root . run/before
+umount -l /run/before
+exec env -i container=idtone-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init
+"""
+"""Its files are in memory. Its names and certificates for the way to Debian and to PyPI are this machine's."""
+
+
+class MachineFailed(Exception):
+    """A machine did not start, or a command in it failed; the text has what it wrote."""
+
+
+class Machine:
+    """One Debian, from an image. `lent` are folders of this machine that it sees at the same path."""
+
+    def __init__(self, image: Path, *lent: Path) -> None:
+        if os.geteuid():
+            raise MachineFailed("a Debian with its own systemd needs root: run this as root")
+        self._image = image
+        self._lent = lent
+        self._started: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Machine:
+        with ExitStack() as undo:
+            scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="idtone-machine-")))
+            (scratch / "root").mkdir()
+            console = undo.enter_context((scratch / "console").open("w+", errors="replace"))
+            self._started = subprocess.Popen(
+                [*_ENDS_WITH_US, "unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child",
+                 "--propagation", "private", "sh", "-c", _BOOT, "sh", self._image, scratch / "root", *self._lent],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+            )  # fmt: skip
+            undo.callback(self._end)
+            deadline_s = time.monotonic() + BOOT_WITHIN_S
+            while not self._is_up():
+                if self._started.poll() is not None or time.monotonic() > deadline_s:
+                    console.seek(0)
+                    raise MachineFailed(f"{self._image} does not start:\n{console.read()}")
+                time.sleep(0.1)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._undo.close()
+
+    def _end(self) -> None:
+        assert self._started
+        self._started.kill()  # and with it its systemd, which is all processes of the machine
+        self._started.wait()
+
+    @property
+    def root(self) -> Path:
+        """Its files, as this machine sees them."""
+        return Path(f"/proc/{self.leader}/root")
+
+    def _is_up(self) -> bool:
+        """Whether systemd has started everything."""
+        return bool(self.leader) and self._run("systemctl", "is-system-running").stdout.strip() in UP
+
+    @property
+    def leader(self) -> int:
+        """The process id of its systemd, as this machine sees it; 0 if there is none."""
+        assert self._started
+        children = Path(f"/proc/{self._started.pid}/task/{self._started.pid}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+    def inside(self, *namespaces: str) -> list[str]:
+        """What begins a command that runs in the machine, or in `namespaces` of it."""
+        entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
+        return ["nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
+
+    def run(self, *command: str | Path, **environment: str) -> str:
+        """What a command prints, run as root. Raises MachineFailed if it fails."""
+        done = self._run(*command, **environment)
+        if done.returncode:
+            raise MachineFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
+        return done.stdout
+
+    def status(self, *command: str | Path) -> int:
+        """The exit code of a command."""
+        return self._run(*command).returncode
+
+    def _run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+        return subprocess.run(
+            [*self.inside(), *command],
+            env={"PATH": _PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **kept, **environment},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+
+    def install(self, *packages: str | Path) -> str:
+        """Install packages by name, or from a file, with their dependencies."""
+        return self.run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages)
+
+
+def image(release: str, *packages: str) -> Path:
+    """A tar archive of a fresh Debian with `packages` and systemd. Made once and kept in the user's cache."""
+    base = image(release) if packages else None
+    cache = cache_directory(os.environ, _tell)
+    kept = cache / f"machine-{'-'.join((release, *packages))}-{debian.architecture()}.tar"
+    with (cache / "machines.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if kept.exists():
+            return kept
+        making = kept.with_suffix(".making")
+        if base:
+            _extend(base, packages, making)
+        else:
+            _bootstrap(release, making)
+        making.rename(kept)
+    return kept
+
+
+def _bootstrap(release: str, into: Path) -> None:
+    _tell(f"packages: making a fresh Debian {release}, about 100 MB to download …")
+    with tempfile.TemporaryDirectory(prefix="idtone-machine-") as scratch:
+        program = shutil.which("mmdebstrap")
+        if program is None:
+            debian.fetch(["mmdebstrap"], Path(scratch, "mmdebstrap"))
+            program = str(Path(scratch, "mmdebstrap/usr/bin/mmdebstrap"))
+        subprocess.run(
+            [program, "--quiet", "--format=tar", "--variant=minbase", "--skip=cleanup/apt/lists",
+             "--include=systemd,systemd-sysv,dbus,adduser,man-db", release, into, debian.mirrors()[0]],
+            check=True,
+        )  # fmt: skip
+
+
+def _extend(base: Path, packages: Sequence[str], into: Path) -> None:
+    _tell(f"packages: installing {' '.join(packages)} …")
+    with Machine(base) as machine, into.open("wb") as archive:
+        machine.install(*packages)
+        machine.run("apt-get", "clean")
+        # A second view of the files shows none of the mounts above them.
+        archived = "mount --bind / /mnt && exec tar --create --xattrs --exclude ./var/log/journal --directory /mnt ."
+        subprocess.run([*machine.inside(), "sh", "-c", archived], stdout=archive, check=True)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
