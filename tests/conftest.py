@@ -107,6 +107,11 @@ class Beside:
             self.serving()
         self._stop()
 
+    def settled(self) -> None:
+        """It is away, others may run, and they find no lines in the journal of what the tests before left."""
+        self.serving()
+        self.away()
+
     def away(self) -> None:
         """It is away, and others may run."""
         self._stop()

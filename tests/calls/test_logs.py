@@ -83,7 +83,7 @@ class Logging(Service):
 
 @pytest.fixture(params=["text", "json", "journald"])
 def logging_service(request: pytest.FixtureRequest, asterisk, beside) -> Iterator[Logging]:
-    beside.away()
+    beside.settled()
     service = Logging(asterisk, LAB_REGISTRY, form=request.param)
     with contextlib.closing(service.journald.socket), service:
         yield service

@@ -20,7 +20,7 @@ RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    beside.away()
+    beside.settled()
     (port,) = free_ports(1)
     with Service(asterisk, LAB_REGISTRY, metrics=f"127.0.0.1:{port}") as service:
         yield service

@@ -23,7 +23,7 @@ from ..lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    beside.away()
+    beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 
