@@ -133,6 +133,9 @@ class _Verification:
             verdict.fault(f"{odd}: calls can be missing in what readers show")
         held = self._rows.facts()
         last, count = self._rows.extent()  # after what was signed
+        if count and CHECKPOINT not in held:  # the first leaf and its checkpoint may have come in between
+            held = self._rows.facts()
+            last, count = self._rows.extent()
         roots = self._signed(held.get(CHECKPOINT))
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
         for number, call_id in self._rows.below(FAULTS_LIMIT):

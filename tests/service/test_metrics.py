@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,52 +18,18 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from idtone.ari_app.application import AriApplication
-from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.call_control import Request
-from idtone.call_control.journal import JournalReader
 from idtone.ledger.replication.replicator import ReplicaStatus
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.witness.cosigning import Cosigning
-from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
 from idtone.service import metrics_listener
-from idtone.service.assembly import assemble, journal_of, load
-from idtone.service.call_counts import CallCounts
 from idtone.service.ledger_room import LedgerRoom
 from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
-from idtone.settings import Interface, Settings
+from idtone.settings import Interface
 
 from ..call_control.evidence import registry
 from ..lab.asterisk import free_ports
 from ..lab.prometheus import promtool
-from ..ledger.sample_evidence import FORWARDING, heard_call
-from .test_serve import request, settings  # noqa: F401 — a fixture
-
-
-@pytest.fixture
-def observed(settings: Settings) -> Iterator[Observed]:  # noqa: F811
-    """The parts of a service that has decided a call, without Asterisk."""
-    loaded, url = load(settings), settings.ledger.own()
-    with ExitStack() as opened:
-        evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
-        counts = CallCounts(opened.enter_context(Pending.open(url, evidence, loaded.key_ring.days)))
-        reader = opened.enter_context(LedgerReader.open(url))
-        calls, fallback, _ = assemble(settings, loaded, counts, reader)
-        journal = JournalReader(journal_of(settings), lambda _: (), lambda: True, lambda _: None)
-
-        async def read_journal() -> None: ...
-
-        application = AriApplication(calls, read_journal)
-        runner = ApplicationRunner(application, nullcontext)
-        for step in heard_call("1795.9-1"):
-            counts.append(step)
-        calls.decide(request("1795.1-1"), Interface.ARI)
-        yield Observed(
-            calls, counts, journal, evidence, None, loaded.source, fallback, application, runner, LedgerRoom(url),
-            lambda: 3, Cosigning(evidence, loaded.key_ring, (), 60), settings,
-        )  # fmt: skip
+from ..ledger.sample_evidence import FORWARDING
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from idtone.call_control.call_control import CallControl, Request
+from idtone.call_control.call_control import CallControl
 from idtone.calls import Outcome, Party, Reason
 from idtone.dialplan import JOURNAL_FILE
 from idtone.errors import DocumentError, TrustError
@@ -29,24 +28,12 @@ from idtone.service import assembly
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings, loop_first
 from idtone.service.instance import Instance
-from idtone.settings import AgiSettings, Interface, JournalSettings, RegistrySettings, Settings, load_settings
+from idtone.settings import AgiSettings, Interface, JournalSettings, RegistrySettings, Settings
 
 from ..lab.asterisk import free_ports
-from ..ledger.sample_evidence import CALLED, FORWARDING, NONCE, PLAY, forwarded, heard_call, put
+from ..ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, put
 from ..registry.examples import valid_until_2096
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings with a registry in which 0312345678 is licensed."""
-    (tmp_path / "ledger").mkdir()
-    (tmp_path / "registry.yaml").write_text(valid_until_2096(), "utf-8")
-    (tmp_path / "idtone.yaml").write_text(
-        f"sounds: {{directory: {tmp_path}/sounds}}\n"
-        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
-        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
-    )
-    return load_settings(tmp_path / "idtone.yaml", {})
+from .asking import request
 
 
 @contextmanager
@@ -65,10 +52,6 @@ def record_of(settings: Settings, call_id: str) -> Record:
         record = reader.record(call_id)
     assert record
     return record
-
-
-def request(call_id: str, nonce: str = NONCE) -> Request:
-    return Request(call_id, nonce, FORWARDING, "incoming", CALLED, "PJSIP/x")
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,8 +28,6 @@ from idtone.service.status_feed import FEED, ask, snapshot, socket_path
 from idtone.settings import Settings
 
 from ..ledger.sample_evidence import CALLED, FORWARDING
-from .test_metrics import observed  # noqa: F401 — a fixture
-from .test_serve import settings  # noqa: F401 — a fixture
 
 
 def value(found: Any, name: str) -> Any:
@@ -38,7 +37,7 @@ def value(found: Any, name: str) -> Any:
 
 
 @contextmanager
-def serving(observed: Observed) -> Iterator[Path]:  # noqa: F811
+def serving(observed: Observed) -> Iterator[Path]:
     """The feed in an event loop of its own; the path of the ledger."""
     over, ready = threading.Event(), threading.Event()
 
@@ -57,7 +56,7 @@ def serving(observed: Observed) -> Iterator[Path]:  # noqa: F811
         thread.join()
 
 
-def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observed) -> None:  # noqa: F811
+def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observed) -> None:
     with serving(observed) as ledger:
         found = ask(ledger)
     assert found
@@ -80,20 +79,20 @@ def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observe
     assert value(found, "ledger.free_bytes") > 0
 
 
-def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Observed) -> None:  # noqa: F811
+def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Observed) -> None:
     found = snapshot(observed)
     shown = json.dumps(found) + "".join(map(str, rows(found)))
     for secret in (FORWARDING, CALLED, FORWARDING[-4:], "1795.1-1", "m-1", "L-1"):
         assert secret not in shown
 
 
-def test_only_the_services_user_can_read_it(observed: Observed) -> None:  # noqa: F811
+def test_only_the_services_user_can_read_it(observed: Observed) -> None:
     with serving(observed) as ledger:
         assert socket_path(ledger).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(
-    observed: Observed,  # noqa: F811
+    observed: Observed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(status_feed, "READ_WITHIN_S", 0.5)
@@ -106,7 +105,7 @@ def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(
 
 
 def test_a_service_that_hangs_or_is_of_another_version_is_named(
-    settings: Settings,  # noqa: F811
+    settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(status_feed, "ANSWER_WITHIN_S", 0.2)
@@ -136,11 +135,11 @@ def test_a_service_that_hangs_or_is_of_another_version_is_named(
         thread.join()
 
 
-def test_without_a_service_the_files_are_shown(observed: Observed) -> None:  # noqa: F811
-    found = look(observed.settings)
+def test_without_a_service_the_files_are_shown(observed: Observed) -> None:
+    while not (found := look(observed.settings))["ledger"]["steps"]:
+        time.sleep(0.01)  # they are written in a thread
     assert observed.source.current
     assert (found["running"], found["registry"]["version"]) == (False, observed.source.current.version)
-    assert found["ledger"]["steps"] > 0
     shown = "\n".join(" ".join(row) for row in rows_without_service(found))
     assert "no service runs; start it: systemctl start idtone" in shown
     assert re.search(r"l\.sqlite3: [0-9]+ steps, the last written [0-9]{4}-", shown)
@@ -148,7 +147,7 @@ def test_without_a_service_the_files_are_shown(observed: Observed) -> None:  # n
     assert "No such file" in look(observed.settings)["registry"]["trouble"]
 
 
-def test_without_a_service_and_a_ledger_it_says_so(settings: Settings) -> None:  # noqa: F811
+def test_without_a_service_and_a_ledger_it_says_so(settings: Settings) -> None:
     assert look(settings)["ledger"]["trouble"] == "it does not exist yet"
 
 

@@ -1,0 +1,63 @@
+"""The parts of a service, without Asterisk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+
+import pytest
+
+from idtone.ari_app.application import AriApplication
+from idtone.ari_app.runner import ApplicationRunner
+from idtone.call_control.journal import JournalReader
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.witness.cosigning import Cosigning
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending_decisions import Pending
+from idtone.service.assembly import assemble, journal_of, load
+from idtone.service.call_counts import CallCounts
+from idtone.service.ledger_room import LedgerRoom
+from idtone.service.metrics import Observed
+from idtone.settings import Interface, Settings, load_settings
+
+from ..ledger.sample_evidence import heard_call
+from ..registry.examples import valid_until_2096
+from .asking import request
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a registry in which 0312345678 is licensed."""
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "registry.yaml").write_text(valid_until_2096(), "utf-8")
+    (tmp_path / "idtone.yaml").write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+    )
+    return load_settings(tmp_path / "idtone.yaml", {})
+
+
+@pytest.fixture
+def observed(settings: Settings) -> Iterator[Observed]:
+    """The parts of a service that has decided a call, without Asterisk."""
+    loaded, url = load(settings), settings.ledger.own()
+    with ExitStack() as opened:
+        evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
+        counts = CallCounts(opened.enter_context(Pending.open(url, evidence, loaded.key_ring.days)))
+        reader = opened.enter_context(LedgerReader.open(url))
+        calls, fallback, _ = assemble(settings, loaded, counts, reader)
+        journal = JournalReader(journal_of(settings), lambda _: (), lambda: True, lambda _: None)
+
+        async def read_journal() -> None: ...
+
+        application = AriApplication(calls, read_journal)
+        runner = ApplicationRunner(application, nullcontext)
+        for step in heard_call("1795.9-1"):
+            counts.append(step)
+        calls.decide(request("1795.1-1"), Interface.ARI)
+        yield Observed(
+            calls, counts, journal, evidence, None, loaded.source, fallback, application, runner, LedgerRoom(url),
+            lambda: 3, Cosigning(evidence, loaded.key_ring, (), 60), settings,
+        )  # fmt: skip
