@@ -13,7 +13,7 @@ from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback_file import Fallback, remembered
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
-from idtone.daemons import in_daemon
+from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing

@@ -22,7 +22,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.fallback_file import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
-from idtone.daemons import in_daemon
+from idtone.daemon_thread import in_daemon
 from idtone.errors import AriError, AriRefused, UsageError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from idtone.daemons import in_daemon
+from idtone.daemon_thread import in_daemon
 from idtone.errors import FallbackError, IdtoneError
 from idtone.log_throttle import LogThrottle
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone import __version__
-from idtone.daemons import in_daemon
+from idtone.daemon_thread import in_daemon
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint

@@ -9,9 +9,9 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
+from ..lab.dialplan_steps import HookCall, hook_calls, results
 from ..lab.lab import LICENSED
 from ..lab.service import Service
-from ..lab.steps import HookCall, hook_calls, results
 from ..spellings import EMERGENCIES, LOOKING_ALIKE, OF_OTHERS, OF_SUSPENDED, SUSPENDED
 
 NUMBERS = (*OF_SUSPENDED, *OF_OTHERS)

@@ -34,7 +34,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, parse
 
 from ..lab.asterisk import Asterisk
-from ..lab.steps import NOWHERE, HookCall, hook_calls, results, steps
+from ..lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
 from ..spellings import EMERGENCIES, LOOKING_ALIKE, OF_OTHERS, OF_SUSPENDED, SUSPENDED
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)

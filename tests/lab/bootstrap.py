@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import trees
+from . import unpacked_packages
 from .debian import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "LAB_ASTERISK"
@@ -51,7 +51,9 @@ class AsteriskInstallation:
     """Its origin as text: "/usr/sbin/asterisk", "Debian forky, unpacked in …"."""
 
 
-def find_or_get(progress: Progress = trees.tell, environment: Mapping[str, str] = os.environ) -> AsteriskInstallation:
+def find_or_get(
+    progress: Progress = unpacked_packages.tell, environment: Mapping[str, str] = os.environ
+) -> AsteriskInstallation:
     """The Asterisk of this machine, or a fetched one. Raises AsteriskMissing.
 
     An Asterisk that the user names must be usable; an installed one that is too old is skipped.
@@ -89,15 +91,15 @@ def _installed(program: Path) -> AsteriskInstallation:
 
 def _fetched(progress: Progress, environment: Mapping[str, str]) -> AsteriskInstallation:
     try:
-        root = trees.tree("asterisk", suites=SUITES, progress=progress, environment=environment)
+        root = unpacked_packages.tree("asterisk", suites=SUITES, progress=progress, environment=environment)
     except PackagesUnavailable as error:
         raise AsteriskMissing(f"No Asterisk for the lab: {error}\n{_REMEDY}") from error
-    program = trees.command(root, "usr/sbin/asterisk")
+    program = unpacked_packages.command(root, "usr/sbin/asterisk")
     version = _version_of(program)
     module = next(root.glob(f"usr/lib/**/asterisk/modules/{_NEEDED_MODULE}"), None)
     if version is None or module is None:
         raise AsteriskMissing(f"The Asterisk unpacked in {root} does not start. Remove the folder. {_REMEDY}")
-    origin = f"Debian {trees.suite_of(root)}, unpacked in {root}"
+    origin = f"Debian {unpacked_packages.suite_of(root)}, unpacked in {root}"
     return AsteriskInstallation(program, module.parent, root / "usr/share/asterisk", version, origin)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from .debian import PackagesUnavailable, Progress
-from .trees import command, tell, tree
+from .unpacked_packages import command, tell, tree
 
 FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
 """The encoders that an ffmpeg must have; otherwise it is skipped."""

@@ -26,7 +26,7 @@ import psycopg
 
 from .debian import PackagesUnavailable, Progress
 from .packages import write_script
-from .trees import command, tell, tree
+from .unpacked_packages import command, tell, tree
 
 INSTALLED: Final = Path("/usr/lib/postgresql")
 """Debian's folder of the programs of each version, outside PATH."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.asterisk import Asterisk
 from tests.lab.bootstrap import AsteriskInstallation
-from tests.lab.trees import cache_directory
+from tests.lab.unpacked_packages import cache_directory
 
 from .deb import build
 from .machine import RELEASES, Machine, image

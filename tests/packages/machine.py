@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Final
 
 from tests.lab import debian
-from tests.lab.trees import cache_directory
+from tests.lab.unpacked_packages import cache_directory
 
 RELEASES: Final = ("bookworm", "trixie")
 """Debian 12 and 13: there is a package for each, because each has its own Python."""

@@ -26,8 +26,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from tests.lab import g711, packages, trees
-from tests.lab.trees import cache_directory, tell
+from tests.lab import g711, packages
+from tests.lab.unpacked_packages import alone, cache_directory, tell
 
 Signal = npt.NDArray[np.float32]
 """8 kHz, one channel; 1.0 is full scale."""
@@ -178,7 +178,7 @@ def base(part: Part) -> tuple[Path, ...]:
     cache = cache_directory(os.environ, tell) / f"material-{_SEAL}"
     folder = cache / part.value
     cache.mkdir(parents=True, exist_ok=True)
-    with trees.alone(cache / "lock", "the material", tell):
+    with alone(cache / "lock", "the material", tell):
         for leftover in cache.glob("making-*"):
             shutil.rmtree(leftover)
         if not folder.exists():

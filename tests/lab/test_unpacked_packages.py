@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from . import bootstrap, packages, postgresql, trees
+from . import bootstrap, packages, postgresql, unpacked_packages
 from .bootstrap import OVERRIDE, AsteriskInstallation, AsteriskMissing
 from .debian import PackagesUnavailable
 from .packages import FFMPEG_ENCODERS
@@ -59,7 +59,7 @@ class Debian:
 @pytest.fixture
 def debian(monkeypatch):
     archive = Debian()
-    monkeypatch.setattr(trees.debian, "fetch", archive.fetch)
+    monkeypatch.setattr(unpacked_packages.debian, "fetch", archive.fetch)
     return archive
 
 
@@ -73,17 +73,17 @@ def machine(tmp_path, monkeypatch, debian):
 
 def test_fetched_packages_are_kept(machine, debian):
     here, _ = machine
-    first = trees.tree("one", "two", **here)
-    assert trees.suite_of(first) == "trixie"
-    assert trees.tree("one", "two", **here) == first
-    assert trees.tree("one", **here) != first
+    first = unpacked_packages.tree("one", "two", **here)
+    assert unpacked_packages.suite_of(first) == "trixie"
+    assert unpacked_packages.tree("one", "two", **here) == first
+    assert unpacked_packages.tree("one", **here) != first
     assert debian.asked == [("one", "two"), ("one",)]
 
 
 def test_two_runs_side_by_side_fetch_once(machine, debian):
     here, _ = machine
     with ThreadPoolExecutor(4) as runs:
-        found = list(runs.map(lambda _: trees.tree("one", **here), range(4)))
+        found = list(runs.map(lambda _: unpacked_packages.tree("one", **here), range(4)))
     assert len(set(found)) == len(debian.asked) == 1
 
 
@@ -101,9 +101,9 @@ def test_two_runs_side_by_side_fetch_once(machine, debian):
 )
 def test_a_damaged_tree_is_fetched_again(machine, debian, damage):
     here, said = machine
-    first = trees.tree("one", **here)
+    first = unpacked_packages.tree("one", **here)
     damage(first)
-    assert trees.tree("one", **here) == first
+    assert unpacked_packages.tree("one", **here) == first
     assert len(debian.asked) == 2
     assert any("damaged" in line for line in said)
 
@@ -112,7 +112,7 @@ def test_leftovers_of_a_killed_run_are_removed(machine, tmp_path):
     here, _ = machine
     leftover = tmp_path / "home/.cache/idtone/unpacking-abc"
     leftover.mkdir(parents=True)
-    trees.tree("one", **here)
+    unpacked_packages.tree("one", **here)
     assert not leftover.exists()
 
 
@@ -125,11 +125,11 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(machine, debian, t
 
 
 def test_without_a_home_it_is_kept_in_a_private_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(trees.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(unpacked_packages.tempfile, "gettempdir", lambda: str(tmp_path))
     home, said = tmp_path / "home", []
     home.write_text("a file where the folder should be")
-    kept = trees.cache_directory({"HOME": str(home)}, said.append)
-    assert kept == trees.cache_directory({}, said.append) == tmp_path / f"idtone-{os.getuid()}"
+    kept = unpacked_packages.cache_directory({"HOME": str(home)}, said.append)
+    assert kept == unpacked_packages.cache_directory({}, said.append) == tmp_path / f"idtone-{os.getuid()}"
     assert kept.stat().st_mode & 0o077 == 0
     assert "using a temporary folder" in said[0]
 

@@ -47,7 +47,7 @@ def tree(
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
     kept = cache / f"debian-{packages[0]}-{named}-{platform.machine()}"
-    with _alone(cache / "packages.lock", progress):
+    with alone(cache / "packages.lock", "packages", progress):
         for leftover in cache.glob("unpacking-*"):
             shutil.rmtree(leftover)
         if suite_of(kept):
@@ -115,13 +115,13 @@ def suite_of(tree: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _alone(lock: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock, so that two runs side by side fetch a package once."""
+def alone(lock: Path, what: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock, so that two runs side by side get `what` once."""
     with lock.open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("lab: another run is fetching packages; waiting for it …")
+            progress(f"lab: another run is getting {what}; waiting for it …")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
