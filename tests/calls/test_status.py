@@ -10,7 +10,7 @@ import pty
 import signal
 import subprocess
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,8 +41,16 @@ def feed(service: Service, code: int = 0) -> dict[str, Any]:
     return found
 
 
-def watch(service: Service, *options: str, **streams: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen([IDTONE, "status", "-c", service.settings, "--watch", *options], text=True, **streams)
+def _heeding_interrupts() -> None:
+    """A shell lets what it starts in the background ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def watch(
+    service: Service, *options: str, begin: Callable[[], None] = _heeding_interrupts, **streams: Any
+) -> subprocess.Popen[str]:
+    command = [IDTONE, "status", "-c", service.settings, "--watch", *options]
+    return subprocess.Popen(command, text=True, preexec_fn=begin, **streams)
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"])
@@ -112,6 +120,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
 
 def _own_terminal() -> None:
     """Let Ctrl-C reach this process."""
+    _heeding_interrupts()
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
@@ -119,7 +128,7 @@ def _own_terminal() -> None:
 async def test_a_terminal_is_redrawn_until_ctrl_c(own):
     master, slave = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
-    watching = watch(own, stdin=slave, stdout=slave, stderr=slave, env=environment, preexec_fn=_own_terminal)
+    watching = watch(own, stdin=slave, stdout=slave, stderr=slave, env=environment, begin=_own_terminal)
     os.close(slave)
     shown = b""
     async with asyncio.timeout(40):

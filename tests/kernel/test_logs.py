@@ -19,6 +19,8 @@ from idtone import logs
 from idtone.errors import LedgerError
 from idtone.logs import JournaldHandler, JsonFormatter, LogFormat, TextFormatter, about
 
+from ..lab.journald import Journald
+
 LEVELS = [
     (logging.DEBUG, "debug", 7),
     (logging.INFO, "info", 6),
@@ -82,29 +84,6 @@ def test_only_a_fault_of_this_program_has_a_traceback(error: Exception, words: s
 
 
 # -- journald -----------------------------------------------------------------------------------------------------
-
-
-class Journald:
-    """A datagram socket in journald's place, which reads its protocol."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(path))
-        self.socket.settimeout(5)
-
-    def read(self) -> dict[str, str]:
-        """The fields of the next record."""
-        rest, fields = self.socket.recv(2**20), {}
-        while rest:
-            line, _, after = rest.partition(b"\n")
-            name, is_short, value = line.partition(b"=")
-            if not is_short:
-                size = int.from_bytes(after[:8], "little")
-                value, after = after[8 : 8 + size], after[8 + size + 1 :]
-            fields[name.decode()] = value.decode()
-            rest = after
-        return fields
 
 
 @pytest.fixture
