@@ -1,7 +1,7 @@
 """One line of the log for each call that is over, written together once a second.
 
-A single line, written while a call is served, costs several times the processor time of one of many: its code and data
-have left the processor's cache since the last one.
+A line that is written by itself, while a call is served, costs several times as much processor time as one that is
+written with others: its code and data have left the processor's cache since the last line.
 """
 
 from __future__ import annotations

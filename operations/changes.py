@@ -112,7 +112,7 @@ Change = FileChange | FolderChange | RightsChange | AsteriskChange | ProgramChan
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Changes that are made together or not at all: what for, for programs and for people."""
+    """Changes that are made together or not at all. `ids` says to programs what they are for, `title` to people."""
 
     ids: tuple[str, ...]
     title: str
@@ -137,8 +137,8 @@ _SECTION: Final = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 
 
 def with_include(content: bytes, name: str) -> bytes:
-    """A dialplan file that includes another one. The line comes before the first section: so no line of the operator
-    follows it that would then belong to the included file's last section.
+    """A dialplan file that includes another one. The line comes before the first section: the operator's lines after it
+    would otherwise belong to the last section of the included file.
     """
     first = _SECTION.search(content)
     at = first.start() if first else len(content)
@@ -148,7 +148,8 @@ def with_include(content: bytes, name: str) -> bytes:
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
     """A configuration file with more options in a section; None if it has no such section.
 
-    Asterisk takes the last of equal options, so the lines come after these, or at the beginning of the section.
+    Of several options with one name Asterisk takes the last. So the lines come after those with the same names, or at
+    the beginning of the section.
     """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)
     if head is None:

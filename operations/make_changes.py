@@ -41,7 +41,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What was there before a change: content, None for a folder or a new file, and rights, None for a new one."""
+    """What was there before a change. `content` is None for a folder or a new file, `rights` for anything new."""
 
     content: bytes | None
     rights: tuple[int, int, int] | None
@@ -160,7 +160,7 @@ class Changer:
 
 
 def back_of(change: AsteriskChange | ProgramChange) -> list[str]:
-    """The command that takes a change back, as in a record."""
+    """The command that takes a change back, in the form that a record has."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
@@ -231,7 +231,10 @@ def obstacle(change: Change) -> str:
 
 
 def is_done(change: Change) -> bool:
-    """Whether a folder or file already has what the change would give it. Raises OSError, LookupError."""
+    """Whether a folder or file already has the rights that the change would give it; False for other changes.
+
+    Raises OSError, LookupError.
+    """
     if not isinstance(change, RightsChange):
         return False
     wanted = (change.mode, _user(change.user), _group(change.group))

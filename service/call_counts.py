@@ -18,11 +18,11 @@ from idtone.ledger.evidence.steps import Step, StepKind
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Classes of the time from the answer to the connection: a sound takes about half a second."""
 NONE: Final = "none"
-"""The label of what a step does not say."""
+"""The value of a label if the step does not have that detail."""
 LABELS: Final = ("outcome", "reason", "interface", "direction")
-"""Of `CallCounts.decisions`: details of the step."""
+"""The labels of `CallCounts.decisions`: names of details of a step."""
 
-# In Python 3.11 the look-up of an enumeration's member takes longer than all else here.
+# In Python 3.11 the look-up of an enumeration's member takes longer than everything else here.
 _DECIDED: Final = StepKind.DECIDED
 _FALLBACK: Final = StepKind.FALLBACK
 _ANSWERED: Final = StepKind.ANSWERED
@@ -55,7 +55,7 @@ class CallCounts:
         self.ended: Counter[tuple[str, ...]] = Counter()
         """By status; `INTERRUPTED` if the end is not known."""
         self.connected = 0
-        """Connected calls on which a party was to hear a sound."""
+        """Ended calls that were connected and on which a party was to hear a sound."""
         self.heard = 0
         """Those of them on which all these parties heard it to its end."""
         self.connecting = Durations(CONNECT_S)

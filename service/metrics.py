@@ -131,7 +131,8 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_decision_seconds", _HISTOGRAM,
-        "Time from the hook's request until the decision survived the process and the verdict could be given.",
+        "Time from the hook's request until the decision was safe from a crash of the service and the verdict could be "
+        "given.",
         lambda observed: {(interface,): waited for interface, waited in observed.calls.deciding.items()},
         ("interface",),
     ),
@@ -156,7 +157,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_fallback_file_current", _GAUGE,
-        "1 if Asterisk has the suspended numbers of the registry in use, for a time without the service; else 0.",
+        "1 if Asterisk has the suspended numbers of the registry in use, for its decisions during a fallback; else 0.",
         lambda observed: not observed.fallback.trouble,
     ),
     # Registry

@@ -35,7 +35,7 @@ FRESH_S: Final = 1.0
 MOST_CONNECTIONS: Final = 32
 """Further ones are closed. As many may wait in the kernel."""
 CONNECTION_S: Final = 30.0
-"""How long a connection may exist: a scraper makes a new one, and whoever reads slowly does not keep it."""
+"""How long a connection may exist. A scraper makes a new one; a slow reader cannot keep one."""
 RETRY_S: Final = 5.0
 """How often the address is tried if it is in use."""
 CLOSE_WITHIN_S: Final = 2.0
@@ -50,7 +50,7 @@ _FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
 
 
 class MetricsCollector(Collector):
-    """Makes prometheus-client's metrics of the table."""
+    """Turns the table into prometheus-client's metrics."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -103,7 +103,7 @@ class MetricsListener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and free the address. From another thread; also a second time."""
+        """Stop, and free the address. Call it from another thread; it may be called again."""
         if self._thread.is_alive():
             with suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(self._over.set)

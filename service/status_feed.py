@@ -147,10 +147,12 @@ FEED: Final = (
         lambda observed: {status: n for (status,), n in _metric("calls_ended_total")(observed).items()},
     ),
     Field(
-        "calls.with_sound", "Connected calls on which a party was to hear a sound.", _metric("calls_with_sound_total")
+        "calls.with_sound",
+        "Ended calls that were connected and on which a party was to hear a sound.",
+        _metric("calls_with_sound_total"),
     ),
     Field("calls.heard", "Those on which all these parties heard it to its end.", _metric("calls_heard_total")),
-    Field("calls.heard_ratio", "`heard` of `with_sound`; null without such calls.", _heard_ratio),
+    Field("calls.heard_ratio", "`heard` divided by `with_sound`; null without such calls.", _heard_ratio),
     Field(
         "calls.decision_seconds",
         "From the hook's request to the decision, by interface: the number of calls, and the median and 99th "
@@ -179,7 +181,11 @@ FEED: Final = (
         _metric("ledger_unwritten_steps"),
     ),
     Field("ledger.free_bytes", "Free disk space, without the reserve.", _metric("ledger_free_bytes")),
-    Field("ledger.room_days", "How long it is enough, at the rate of the last week.", _metric("ledger_room_days")),
+    Field(
+        "ledger.room_days",
+        "For how many days it is enough, at the rate of the last week.",
+        _metric("ledger_room_days"),
+    ),
     Field("ledger.reserve_bytes", "Disk space in reserve.", _metric("ledger_reserve_bytes")),
     Field("ledger.reserve_size_bytes", "What should be in reserve.", _metric("ledger_reserve_size_bytes")),
     Field(
@@ -195,7 +201,7 @@ FEED: Final = (
     ),
     Field(
         "ledger.witnesses",
-        "A list of the witnesses: name, the leaves that it cosigned last (0 if unknown), trouble.",
+        "A list of the witnesses: name, how many leaves it cosigned last (0 if unknown), trouble.",
         lambda observed: [
             {"name": each.key.name, "leaves": each.size, "trouble": each.complaint}
             for each in observed.cosigning.witnesses
@@ -215,7 +221,7 @@ FEED: Final = (
 
 
 def snapshot(observed: Observed) -> dict[str, Any]:
-    """The object. It reads the disk, which may block: not for the event loop."""
+    """Make the object. This reads the disk, which may block: do not call it in the event loop."""
     made: dict[str, Any] = {}
     for field in FEED:
         *above, name = field.name.split(".")

@@ -14,7 +14,7 @@ reader of the Unix socket `LEDGER.status` beside its ledger, and closes the conn
 can read it. Times are in ISO 8601, UTC. Counts begin with each instance. No field holds a telephone number, a call id
 or a member. New fields may be added; `format` changes if a field changes or goes.
 
-If no service runs, `running` is false, and the object has `trouble`, and of `ledger` and `registry` what their files
+If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
 say.
 
 | field | meaning |
@@ -52,7 +52,7 @@ JAPANESE: Final = {
     "calls.longest_seconds": "そのうち最も古い判定からの時間。通話がなければ null",
     "calls.decisions": "判定した通話。結果、理由、件数のリスト",
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
-    "calls.with_sound": "接続され、音を聞かせるはずだった通話",
+    "calls.with_sound": "接続され、音を聞かせるはずだった、終わった通話",
     "calls.heard": "そのうち、聞かせる相手全員が音を最後まで聞いた通話",
     "calls.heard_ratio": "`with_sound` のうち `heard` の割合。そのような通話がなければ null",
     "calls.decision_seconds": (

@@ -64,7 +64,7 @@ def _own_names(exam: Exam) -> Callable[[str], bool]:
 
 
 def _private(exam: Exam, finding: Finding) -> Sequence[Change]:
-    """Rights of a secret, if the service's user owns it: to another owner's file the service needs its group."""
+    """Rights of a secret, if the service's user owns it. It may need the group's rights to read another's file."""
     who, _ = exam.service_user()
     for change in finding.changes:
         held = observe_machine.mode_and_owner(change.path) if isinstance(change, RightsChange) else None
@@ -186,8 +186,8 @@ FIXES: Final[Mapping[str, Fix]] = {
 
 
 def plan(exam: Exam, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
-    """The groups of changes for findings that are bad or a warning, and for the other topics of these why there is
-    none.
+    """The groups of changes for findings that are bad or a warning; and for each such finding without a group, its
+    topic and why there is none.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}

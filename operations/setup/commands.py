@@ -77,7 +77,7 @@ def setup(
     out = console.screen(highlight=False)
     if undo_all:
         if call or registry or trust:
-            raise UsageError(Message("--undo goes with --yes, --copies and --json only"))
+            raise UsageError(Message("--undo does not go with --call, --registry or --trust"))
         _undo(asterisk_etc, copies, yes, as_json, out)
         return
     found = plan(wishes)

@@ -135,9 +135,9 @@ def plan(wishes: Wishes) -> Plan:
 
 
 def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
-    """The text of new settings, None if there are some; and the settings. Raises DocumentError.
+    """The text of new settings, None if settings exist; and the settings. Raises DocumentError.
 
-    The settings of a package that nobody has filled in are none.
+    A package's settings that are not filled in yet do not count.
     """
     text = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
     if wishes.config.exists() and _text(wishes.config) != text:
@@ -173,7 +173,7 @@ def _ari_url(http: dict[str, str]) -> str:
     """The address of ARI by http.conf, as it is or will be."""
     enabled = http.get("enabled", "no").lower() in asterisk.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
-    if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  what is compared listens, not we
+    if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
         address = LOOPBACK
     prefix = http.get("prefix", "").strip("/")
     host = f"[{address}]" if ":" in address else address

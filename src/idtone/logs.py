@@ -20,7 +20,9 @@ from .errors import IdtoneError
 
 JOURNALD: Final = Path("/run/systemd/journal/socket")
 PATIENCE_S: Final = 0.1
-"""How long a record waits while journald does not read. Everything else waits with it, so the next ones do not wait."""
+"""How long a record waits for a journald that does not read. The whole service waits with it, so the records after it
+do not wait.
+"""
 BUFFER: Final = 2**20
 """Bytes that may wait for journald; the kernel may allow less."""
 TEXT: Final = "%(asctime)s %(level)s %(message)s"
@@ -34,7 +36,7 @@ _LEVELS: Final = (
     (logging.INFO, "info", 6),
     (logging.NOTSET, "debug", 7),
 )
-"""From which level of Python each name and number of syslog (RFC 5424) counts."""
+"""For each name and number of syslog (RFC 5424), the lowest of Python's levels."""
 
 
 class LogFormat(StrEnum):
@@ -107,7 +109,7 @@ class JournaldHandler(logging.Handler):
     """Sends records to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL).
 
     What journald does not take goes to standard error as text. While journald hangs, records are lost, and the next one
-    that it takes says how many: no call waits for the log.
+    that it takes says how many: a call waits for the log for `PATIENCE_S` at most.
     """
 
     def __init__(self, path: Path) -> None:

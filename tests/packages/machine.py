@@ -1,7 +1,7 @@
 """A Debian of its own, with a real systemd: to build packages in, and to install them.
 
-Its processes, its files and its name are its own; the network is this machine's. It needs root, and ends with its
-Python: no process and no mount is left.
+Its processes, its files and its name are its own; the network is this machine's. It needs root. It ends with
+the Python that started it, and leaves no process and no mount.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ pivot_root . run/before
 umount -l /run/before
 exec env -i container=idtone-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init
 """
-"""Its files are in memory. Its names and certificates for the way to Debian and to PyPI are this machine's."""
+"""Its files are in memory. It reaches Debian and PyPI by this machine's name servers and certificates."""
 
 
 class MachineFailed(Exception):
@@ -119,7 +119,7 @@ class Machine:
         return int(children[0]) if children else 0
 
     def inside(self, *namespaces: str) -> list[str]:
-        """What begins a command that runs in the machine, or in `namespaces` of it."""
+        """The beginning of a command that runs in the machine, or only in these `namespaces` of it."""
         entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
         return ["nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
 

@@ -16,7 +16,7 @@ _AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-grou
 
 class PbxInMachine(Asterisk):
     def __init__(self, installation: AsteriskInstallation, scratch: Path, machine: Machine) -> None:
-        # Only the files are the machine's, so that the lab ends it by its process id.
+        # Of the machine it has only the files, so the lab can end it by its process id.
         inside = [*machine.inside("mount"), *_AS_ASTERISK, *installation.command]
         super().__init__(replace(installation, command=inside), scratch)
         self.machine = machine
