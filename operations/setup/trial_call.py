@@ -6,9 +6,10 @@ request: on a command line other users could read it.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,15 @@ from idtone.errors import AriError, ChangeError, UsageError
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.doctor import observe_asterisk
 from idtone.settings import AriSettings
-from idtone.tones.profile import Profile
+from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.verification.folder import check
 from idtone.tones.verification.report import ToneVerdict
 from idtone.translation import Message
 
 NUMBER: Final = "IDTONE_TRIAL_NUMBER"
 ENDING: Final = "IDTONE_TRIAL_ENDING"
-LISTEN_S: Final = 4
-"""How long the called extension records: longer than every sound for calls."""
+AFTERWARDS_S: Final = 3
+"""How long the called extension records after the longest sound: until the parties are connected."""
 PATIENCE_S: Final = 45.0
 POLL_S: Final = 0.2
 _RECORD: Final = "app_record"
@@ -53,11 +54,17 @@ def place(
         raise UsageError(Message("Asterisk does not say where its spool folder is"))
     recording = Path(spool, f"{name}.sln")
     try:
-        with _recorder(console), _extensions(console, name, recording):
+        with _recorder(console), _extensions(console, name, recording, _listen_s(profiles.values())):
             ending = _ending(ari, secret, name, number, waiting)
         return _heard(recording, ending, profiles)
     finally:
         recording.unlink(missing_ok=True)
+
+
+def _listen_s(profiles: Iterable[Profile]) -> int:
+    """Longer than every sound that a call can have."""
+    longest_ms = max((each.duration_ms for each in profiles if each.duration_ms <= CALL_LIMIT_MS), default=0)
+    return math.ceil(longest_ms / 1000) + AFTERWARDS_S
 
 
 @contextmanager
@@ -77,7 +84,7 @@ def _recorder(console: AsteriskConsole) -> Iterator[None]:
 
 
 @contextmanager
-def _extensions(console: AsteriskConsole, name: str, recording: Path) -> Iterator[None]:
+def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: int) -> Iterator[None]:
     """Two contexts: `h` in the first sees what the hook returned, so no other channel may run it."""
     ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
     contexts = {
@@ -88,7 +95,7 @@ def _extensions(console: AsteriskConsole, name: str, recording: Path) -> Iterato
         ),
         f"{name}-end": (
             "heard,1,Answer()",
-            f"heard,2,Record({recording},0,{LISTEN_S},q)",
+            f"heard,2,Record({recording},0,{listen_s},q)",
             "heard,3,Hangup()",
             f"caller,1,Wait({PATIENCE_S:g})",
         ),

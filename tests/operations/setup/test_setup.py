@@ -324,7 +324,7 @@ def test_systemd_starts_the_service_and_undo_stops_it(installation, tmp_path, mo
     ("arguments", "message"),
     [
         (["--user", "nobody-by-this-name"], "adduser --system --ingroup asterisk nobody-by-this-name"),
-        (["--undo", "--call"], "--undo goes with"),
+        (["--undo", "--call"], "--undo does not go with"),
     ],
 )
 def test_wrong_use(installation, tmp_path, monkeypatch, arguments, message):
