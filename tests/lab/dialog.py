@@ -36,13 +36,6 @@ def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], bod
     return request("INVITE", uri, via, fixed, headers, body)
 
 
-def register(user: str, registrar: Address, via: Address, headers: Iterable[Header]) -> Request:
-    """The REGISTER that binds `user` at the registrar (10.2)."""
-    us = Party(Uri(user, *registrar))
-    fixed = [("From", str(us.tagged(token()))), ("To", str(us)), ("Call-ID", token()), ("CSeq", "1 REGISTER")]
-    return request("REGISTER", Uri("", *registrar), via, fixed, headers)
-
-
 @dataclass(slots=True)
 class Dialog:
     """One party's half of a call (section 12)."""

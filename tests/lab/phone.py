@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from .call import WAIT_S, Call
 from .called import IncomingCall
 from .calling import OutgoingCall
-from .dialog import T1_S, client_key, intervals, register, server_key, token
+from .dialog import T1_S, client_key, intervals, server_key, token
 from .g711 import PCMA, PCMU, Samples
 from .rtp import HOST, Address, Media, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
@@ -26,7 +26,6 @@ CLOSE_S: Final = 2.0
 """How long a closing phone waits until the others have accepted its BYEs."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
 _WITHIN_CALLS: Final = frozenset({"INVITE", "UPDATE", "INFO", "NOTIFY"})
-REGISTERED_S: Final = 3600
 
 Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
@@ -194,15 +193,6 @@ class Phone:
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)
         return call
-
-    async def register(self, user: str, registrar: Address, headers: Iterable[Header] = ()) -> Response:
-        """Register this phone for `user`; return the registrar's response. Raises TimeoutError without one."""
-        expiry = ("Expires", str(REGISTERED_S))
-        request = register(user, registrar, self.address, [*self.contact, expiry, *headers])
-        response = await self.transact(request, registrar)
-        if response is None:
-            raise TimeoutError(f"no registrar at {registrar[0]}:{registrar[1]}")
-        return response
 
     # -- what the calls need --------------------------------------------------------------------------------------
 

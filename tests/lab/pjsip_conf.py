@@ -11,14 +11,10 @@ ENDPOINTS: Final = {
     "lab": "allow = ulaw",
     "wide": "allow = ulaw,alaw,g722,opus",
     "video": "allow = ulaw,h264",
-    "redirecting": "allow = ulaw\nredirect_method = uri_pjsip",
-    "101": "allow = ulaw\naors = 101",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
 called phone is `lab`, or the same endpoint as the caller.
 """
-REGISTERED: Final = "101"
-"""The endpoint that a phone may register as."""
 
 
 def pjsip(address: Address) -> str:
@@ -28,7 +24,6 @@ def pjsip(address: Address) -> str:
         # Otherwise Asterisk ignores requests while any of its queues is long; see docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
         f"[udp]\ntype = transport\nprotocol = udp\nbind = {address[0]}:{address[1]}\n"
-        f"[{REGISTERED}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n"
         + "".join(_endpoint(name, own, address[0]) for name, own in ENDPOINTS.items())
         + "".join(_named(name) for name in ENDPOINTS if name != "anonymous")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -21,24 +21,6 @@ from .sdp import Session
 from .sip import Party, Request, Response, SipError, Uri, parse
 
 TALK_S = 0.25
-
-
-@pytest.fixture
-def media() -> Iterator[Media]:
-    with Media() as running:
-        yield running
-
-
-@pytest.fixture
-async def alice(media: Media) -> AsyncIterator[Phone]:
-    async with Phone(media, voices.CALLER) as phone:
-        yield phone
-
-
-@pytest.fixture
-async def bob(media: Media) -> AsyncIterator[Phone]:
-    async with Phone(media, voices.CALLED) as phone:
-        yield phone
 
 
 class LossyPhone(Phone):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
@@ -19,24 +18,6 @@ from .recording import reassemble
 from .rtp import Media
 from .sdp import Session
 from .sip import Uri
-
-
-@pytest.fixture
-def media() -> Iterator[Media]:
-    with Media() as running:
-        yield running
-
-
-@pytest.fixture
-async def alice(media: Media) -> AsyncIterator[Phone]:
-    async with Phone(media, voices.CALLER) as phone:
-        yield phone
-
-
-@pytest.fixture
-async def bob(media: Media) -> AsyncIterator[Phone]:
-    async with Phone(media, voices.CALLED) as phone:
-        yield phone
 
 
 async def both_sides(alice: Phone, bob: Phone) -> tuple[Call, Call]:

@@ -1,0 +1,29 @@
+"""Two phones that call each other without a PBX."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from . import voices
+from .phone import Phone
+from .rtp import Media
+
+
+@pytest.fixture
+def media() -> Iterator[Media]:
+    with Media() as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(media: Media) -> AsyncIterator[Phone]:
+    async with Phone(media, voices.CALLER) as phone:
+        yield phone
+
+
+@pytest.fixture
+async def bob(media: Media) -> AsyncIterator[Phone]:
+    async with Phone(media, voices.CALLED) as phone:
+        yield phone
