@@ -90,6 +90,8 @@ def _member(old: Member, new: Member) -> Iterator[str]:
     yield from _changed(
         "the pledge", old.pledge.signed if old.pledge else None, new.pledge.signed if new.pledge else None
     )
+    yield from (f"key {key} is removed" for key in old.keys if key not in new.keys)
+    yield from (f"key {key} is new" for key in new.keys if key not in old.keys)
     yield from _items("licence", old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:
         before, after = ({_key(span): span for span in map(read_span, each.numbers)} for each in (old, new))

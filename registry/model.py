@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from idtone.calls import Direction, LicenceStatus
 from idtone.documents import Model
+from idtone.errors import ProofError
 from idtone.translation import Message
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -47,6 +48,15 @@ def _sha256(value: str) -> str:
     return value.lower()
 
 
+def _note_key(value: str) -> str:
+    from idtone.signed_notes import VerifierKey
+
+    try:
+        return str(VerifierKey.parse(value))
+    except ProofError as error:
+        raise ValueError(str(error), Message("Copy what `idtone desk key` prints")) from error
+
+
 def _moment(value: Any) -> Any:
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic reads 20261101 as seconds since 1970
         raise ValueError(Message("is not a date and time"), Message("Write it like 2026-01-10T00:00:00+09:00"))
@@ -73,6 +83,8 @@ Id = Annotated[str, AfterValidator(_id)]
 """Ids go into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
+NoteKey = Annotated[str, AfterValidator(_note_key)]
+"""A verifier key (C2SP signed-note): NAME+ID+BASE64."""
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sensible)]
 Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
@@ -130,6 +142,8 @@ class Member(Model):
     pledge: Pledge | None = None
     licences: tuple[LicenceEntry, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
+    keys: tuple[NoteKey, ...] = ()
+    """The keys by which its nodes sign documents (`idtone desk key`)."""
 
 
 class SuspensionEntry(Model):

@@ -76,6 +76,16 @@ console.add_commands(
 console.add_commands(
     app,
     {
+        "desk": (
+            "idtone.authority.commands.desk:desk",
+            "Run the association's desk until SIGTERM: it accepts the documents that members sign.",
+        ),
+    },
+    panel="The desk",
+)
+console.add_commands(
+    app,
+    {
         "history": (
             "idtone.authority.commands.history:history",
             "Show who changed what, when and why, and which keys have signed each change.",

@@ -16,13 +16,13 @@ from rich.progress import Progress
 from idtone import console
 from idtone.errors import ProofError, UsageError
 from idtone.settings import Settings, load_settings
+from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import continuity_of, own_key
 from ..replication.node_ledgers import NodeLedger
 from ..tree.checkpoints import Checkpoint
-from ..tree.notes import Note, VerifierKey
 from ..verification.verify_ledger import verify_ledger
 from .shared import CallArgument, LedgerOption, NodeOption, ledgers_of, whole_id
 

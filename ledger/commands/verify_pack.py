@@ -9,6 +9,7 @@ import typer
 
 from idtone import console
 from idtone.errors import ProofError, UsageError
+from idtone.signed_notes import Algorithm, VerifierKey
 from idtone.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
@@ -16,7 +17,6 @@ from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report.words import heard_in_english
-from ..tree.notes import Algorithm, VerifierKey
 
 
 def verify_pack(

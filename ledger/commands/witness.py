@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import signal
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Annotated
 
 import typer
 
+from idtone import console
 from idtone.errors import ProofError, UsageError
+from idtone.signed_notes import Signer
 from idtone.translation import Message
 
-from ..tree.notes import Signer
 from ..witness.witness import Witness, WitnessState, attend, read_logs
 
 
@@ -33,7 +33,7 @@ def witness(
     It prints its address and verifier key for the setting ledger.witnesses of the logs that use it. It speaks HTTP; put
     a proxy with TLS before it.
     """
-    host, port = _address(listen)
+    host, port = console.listen_address(listen)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
     known = read_logs(logs)
     with WitnessState.held(state) as held:
@@ -49,17 +49,3 @@ async def _run(one: Witness, signer: Signer, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     await attend(one, host, port, lambda bound: print(f"http://{host}:{bound} {signer.cosigner}", flush=True), over)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-        number = int(port)
-    except ValueError as error:
-        raise UsageError(
-            Message("--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700", text=text)
-        ) from error
-    if not 0 <= number < 65536:
-        raise UsageError(Message("--listen {text!r}: a port lies between 0 and 65535", text=text))
-    return host.strip("[]"), number

@@ -29,6 +29,7 @@ import rfc8785
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
+from idtone.signed_notes import Note, Signer, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.records import Record, fold
@@ -36,7 +37,6 @@ from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
 from ..store.rows import moment
-from ..tree.notes import Note, Signer, VerifierKey
 
 FORMAT: Final = "idtone-evidence/1"
 ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from idtone.errors import LedgerError, ProofError
+from idtone.signed_notes import Algorithm, Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.steps import Step
 from ..tree.checkpoints import believed
 from ..tree.inclusion_proof import InclusionProof
-from ..tree.notes import Algorithm, Note, VerifierKey
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .pack import (
     FORMAT,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from idtone.errors import UsageError
+from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..store.ledger_reader import LedgerReader
-from ..tree.notes import Note
 from .pack import PackedCall, selection
 
 

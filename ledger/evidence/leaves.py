@@ -23,6 +23,7 @@ KEEPERS_ACTS: Final = frozenset(
         StepKind.EXPORT_REFUSED,
         StepKind.EXPORTED,
         StepKind.FORGOTTEN,
+        StepKind.DUTY,
     )
 )
 """Acts of the ledger's keepers."""

@@ -51,6 +51,8 @@ class StepKind(StrEnum):
     """Evidence was disclosed."""
     FORGOTTEN = "forgotten"
     """Day keys were destroyed."""
+    DUTY = "duty"
+    """A person, or a member's machine, did what the association's rules demand; `act` says what."""
     GAP = "gap"
     """Steps could not be written, and are not in the ledger."""
     CONTINUED = "continued"
@@ -320,6 +322,14 @@ def _by(person: Person) -> dict[str, Scalar]:
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
     """The keys of so many days were destroyed: all of days before `before` (UTC)."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
+
+
+def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details: Mapping[str, Scalar]) -> Step:
+    """An act by the association's rules: a report answered, a form filed. `subject` is the id of what it is about.
+
+    The details hold no telephone numbers: documents stay elsewhere, and the details name them by their SHA-256.
+    """
+    return Step(act_id, StepKind.DUTY, at, {**details, **_by(by), "act": act, "subject": subject})
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:

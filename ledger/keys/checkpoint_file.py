@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from idtone.errors import LedgerError, ProofError
+from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed
-from ..tree.notes import NOTE_LIMIT, Note, VerifierKey
 from .private_files import replace_private
 
 

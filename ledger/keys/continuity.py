@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
+from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import Frontier
-from ..tree.notes import Note
 from .private_files import PRIVATE_FILE, replace_private
 
 _COMPANIONS: Final = ("-journal", "-wal", "-shm")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from idtone.settings import LedgerSettings
+from idtone.signed_notes import Note, Signer, VerifierKey
 
-from ..tree.notes import Note, Signer, VerifierKey
 from .checkpoint_file import CheckpointFile
 from .continuity import Continuity
 from .day_keys import DayKeys

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from idtone.errors import LedgerError
+from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..evidence.leaves import OPENING, search_keys
@@ -16,7 +17,6 @@ from ..store.meta import CHECKPOINT, facts
 from ..store.stored_tree import STEP, count_leaves, newest_id, read_hashes
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import root, stored
-from ..tree.notes import Note
 
 BATCH_STEPS: Final = 1000
 """To read so many can hold up the writer's commit for some milliseconds."""

@@ -13,6 +13,7 @@ from typing import Self
 from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.numbers import Number
 from idtone.settings import LedgerSettings
+from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.records import Record
@@ -25,7 +26,6 @@ from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STE
 from ..store.postgresql import Server, schema_of
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
-from ..tree.notes import Note, VerifierKey
 from .batch import position_of
 
 

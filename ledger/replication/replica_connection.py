@@ -15,6 +15,7 @@ from typing import Final
 
 from idtone.errors import LedgerError
 from idtone.settings import LedgerSettings
+from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from ..keys.key_ring import continuity_of, own_key
@@ -23,7 +24,6 @@ from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STE
 from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
 from ..store.schema import make_or_upgrade
 from ..store.sqlite import path_of
-from ..tree.notes import VerifierKey
 from .batch import Batch, Position, ReplicaDiffersError, batch_after, check_replica, position_of
 
 ANSWER_WITHIN_S: Final = 45.0

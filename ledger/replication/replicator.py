@@ -16,10 +16,10 @@ from typing import Final
 from idtone.errors import LedgerError
 from idtone.logs import in_words, unexpected
 from idtone.settings import LedgerSettings
+from idtone.signed_notes import VerifierKey
 
 from ..store.database import Database
 from ..store.stored_tree import newest_id
-from ..tree.notes import VerifierKey
 from .replica_connection import ReplicaConnection, key_of_own_ledger
 
 LOOK_EVERY_S: Final = 1.0

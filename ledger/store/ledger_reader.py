@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
+from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_key
@@ -21,7 +22,6 @@ from ..keys.day_keys import DayKeys
 from ..keys.sealing import DayKey, day_of
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import consistency_proof
-from ..tree.notes import Note, VerifierKey
 from .database import Database, literals, marks
 from .meta import CHECKPOINT, facts
 from .proven_leaf import ProvenLeaf, prove
@@ -29,6 +29,8 @@ from .rows import microseconds, moment, step_of
 from .schema import check_version, tell_strange
 from .stored_tree import STEP, read_hashes, signed_leaves
 
+OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
+"""What its keepers do with the ledger, and what happens to it."""
 PAGE_ROWS: Final = 500
 """Rows that a reader fetches in one transaction: so long it can hold up the writer's commit."""
 OPEN_FOR: Final = timedelta(hours=1)
@@ -75,10 +77,10 @@ class LedgerReader:
         """The evidence of one call; None if the ledger does not know it."""
         return next(iter(self._records([call_id])), None)
 
-    def acts(self) -> list[Step]:
-        """What the keepers of the ledger have done with it, in the order of writing."""
+    def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
+        """What was done with the ledger, or what `kinds` name, in the order of writing."""
         # Their ids are indexed, and their kinds are not.
-        query = f"SELECT {STEP} FROM steps WHERE call_id BETWEEN ? AND ? AND kind IN ({_ACTS}) ORDER BY id"  # noqa: S608
+        query = f"SELECT {STEP} FROM steps WHERE call_id BETWEEN ? AND ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
         return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, f"{ACT_ID}~")]
 
     def knows(self, call_id: str) -> bool:
@@ -329,7 +331,6 @@ class LedgerReader:
             return rows
 
 
-_ACTS: Final = literals(ACTS)
 _FIRST: Final = literals(FIRST)
 _CLOSING: Final = literals(CLOSING)
 _ENDLESS: Final = (

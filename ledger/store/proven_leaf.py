@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from idtone.errors import LedgerError
+from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from ..tree.inclusion_proof import InclusionProof
 from ..tree.merkle import inclusion_proof
-from ..tree.notes import Note
 from .database import Connection
 from .meta import CHECKPOINT, facts
 from .stored_tree import leaf_of, open_call, read_hashes

@@ -7,12 +7,12 @@ from functools import partial
 from typing import NamedTuple
 
 from idtone.errors import LedgerError
+from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf, must_be_counted
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import Frontier, root, stored
-from ..tree.notes import Note, VerifierKey
 from .database import Connection, marks, scalar
 from .meta import CHECKPOINT, facts
 

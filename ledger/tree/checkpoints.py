@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.errors import ProofError
+from idtone.signed_notes import Note, VerifierKey, decoded
 from idtone.translation import Message
 
 from .merkle import HASH_BYTES
-from .notes import Note, VerifierKey, decoded
 
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 

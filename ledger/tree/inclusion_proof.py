@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.errors import ProofError
+from idtone.signed_notes import Note, VerifierKey, decoded
 from idtone.translation import Message
 
 from .checkpoints import Checkpoint, believed, parse_size
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
-from .notes import Note, VerifierKey, decoded
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 HASHES_LIMIT: Final = 63

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from idtone.errors import ProofError
+from idtone.signed_notes import Note, VerifierKey
 
 from ..evidence.leaves import CLOSING, OPENING, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
@@ -22,7 +23,6 @@ from ..store.ledger_reader import LedgerReader
 from ..store.meta import CHECKPOINT
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
-from ..tree.notes import Note, VerifierKey
 from .regrown_tree import BEGINS, RegrownTree
 from .search_entries import EntrySum, add_held, differences
 from .verification_queries import LedgerRows

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Final
 
 from idtone.errors import ProofError
+from idtone.signed_notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
 from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed, parse_size
 from ..tree.inclusion_proof import parse_hashes
 from ..tree.merkle import EMPTY_ROOT, check_consistency
-from ..tree.notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
 
 SIZE_TYPE: Final = "text/x.tlog.size"
 """The content type of an answer with the size that the witness has cosigned last."""

@@ -16,11 +16,11 @@ from typing import Final, Protocol
 import aiohttp
 
 from idtone.errors import LedgerError, ProofError, UsageError
+from idtone.signed_notes import Algorithm, Note, SignatureLine, VerifierKey
 from idtone.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..tree.checkpoints import Checkpoint, parse_size
-from ..tree.notes import Algorithm, Note, SignatureLine, VerifierKey
 from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignatures
 
 ANSWER_WITHIN_S: Final = 10.0

@@ -19,12 +19,12 @@ from aiohttp import web
 from idtone.documents import read_text
 from idtone.errors import DocumentError, Fault, LedgerError, ProofError
 from idtone.files import replace_durably
+from idtone.signed_notes import Algorithm, Note, Signer, VerifierKey
 from idtone.translation import Message
 
 from ..keys.key_file import load_key
 from ..keys.private_files import PRIVATE_FILE, make_parents
 from ..tree.checkpoints import Checkpoint
-from ..tree.notes import Algorithm, Note, Signer, VerifierKey
 from .add_checkpoint import REQUEST_LIMIT, AddCheckpoint, WitnessAnswer, judge, origin_of
 
 _log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from idtone.errors import LedgerError
+from idtone.signed_notes import Note
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
@@ -19,7 +20,6 @@ from ..keys.key_ring import KeyRing
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..tree.checkpoints import Checkpoint, believed
-from ..tree.notes import Note
 
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from idtone.errors import LedgerError
 from idtone.logs import about
+from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step
@@ -36,7 +37,6 @@ from ..store.sqlite import (
     trouble,
     writing,
 )
-from ..tree.notes import Note
 from .damaged_database import continued, emptied, latest
 from .log_store import LogAppend, LogStore
 from .reserve import Reserve

@@ -6,8 +6,9 @@ import logging
 import threading
 from typing import Final
 
+from idtone.signed_notes import Note
+
 from ..keys.checkpoint_file import CheckpointFile
-from ..tree.notes import Note
 from .group_writer import NO_ROOM, GroupWriter
 
 LOOK_EVERY_S: Final = 10.0

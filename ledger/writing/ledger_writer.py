@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
+from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..evidence import steps
@@ -26,7 +27,6 @@ from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import BUSY_TIMEOUT_S, Trouble, path_of
-from ..tree.notes import Note
 from .group_writer import GroupWriter, NotWrittenError
 from .housekeeping import Housekeeping
 from .missing_steps_file import MissingFile

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.errors import LedgerError
+from idtone.signed_notes import Note
 
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, search_keys
 from ..evidence.steps import StepKind
@@ -28,7 +29,6 @@ from ..store.stored_tree import (
 )
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import Frontier, leaf_hash, stored
-from ..tree.notes import Note
 
 OPEN_LIMIT: Final = 50_000
 """The steps of so many calls in progress are kept in memory; those of others are read again."""

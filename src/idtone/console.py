@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import ipaddress
 import json
 import os
 import re
@@ -43,6 +44,21 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")]
 TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fields, one row a line, for scripts.")]
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """The IP address and the port of an option --listen. Raises UsageError."""
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError as error:
+        raise UsageError(
+            Message("--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700", text=text)
+        ) from error
+    if not 0 <= number < 65536:
+        raise UsageError(Message("--listen {text!r}: a port lies between 0 and 65535", text=text))
+    return host.strip("[]"), number
 
 
 def group(summary: str) -> typer.Typer:

@@ -18,6 +18,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
@@ -395,6 +396,24 @@ class MetricsSettings(Model):
         return _split_port(self.listen) if self.listen else None
 
 
+def _desk_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
+        raise ValueError(
+            Message("is not an address that begins with https://"), Message("Write it like https://desk.example")
+        )
+    return value.rstrip("/")
+
+
+class AssociationSettings(Model):
+    """This operator as a member of the association."""
+
+    member: str | None = None
+    """Its id in the registry."""
+    desk: Annotated[str, AfterValidator(_desk_url)] | None = None
+    """The address of the association's desk."""
+
+
 class LogSettings(Model):
     format: LogFormat = LogFormat.TEXT
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -411,6 +430,7 @@ class Settings(Model):
     registry: RegistrySettings = RegistrySettings()
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
+    association: AssociationSettings = AssociationSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 

@@ -21,8 +21,8 @@ from idtone.ledger.store.meta import CHECKPOINT
 from idtone.ledger.store.rows import microseconds, row_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.merkle import Frontier, leaf_hash
-from idtone.ledger.tree.notes import Note
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.signed_notes import Note
 
 from ..ledger.sample_evidence import NOW, heard_call
 

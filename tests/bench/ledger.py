@@ -31,10 +31,10 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
-from idtone.ledger.tree.notes import Signer
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
+from idtone.signed_notes import Signer
 
 from ..ledger.sample_evidence import FORWARDING, NOW, heard_call
 from .filling import fill

@@ -78,6 +78,8 @@ OTHER = {
     ("policy", "tones", "outgoing", "caller"): ("chime", "chime"),
     ("policy", "caller_hears"): ("answered", CallerHears.ANSWERED),
     ("policy", "chain"): ("each", Chain.EACH),
+    ("association", "member"): ("m-0001", "m-0001"),
+    ("association", "desk"): ("https://desk.example/", "https://desk.example"),
     ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "format"): ("journald", LogFormat.JOURNALD),

@@ -29,8 +29,8 @@ from idtone.ledger.keys import sealing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.merkle import leaf_hash
-from idtone.ledger.tree.notes import Note, Signer
 from idtone.numbers import parse
+from idtone.signed_notes import Note, Signer
 
 from .sample_evidence import ALICE, BOB, KEY, LOG, PLAY, REFUSE, SEED, at, days_of, put, url_of
 from .sample_ledger import writer_of

@@ -17,10 +17,10 @@ from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.sqlite import path_of
-from idtone.ledger.tree.notes import Signer
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
 from idtone.persons import AccountKnownBy, Person
+from idtone.signed_notes import Signer
 
 NOW = datetime(2026, 11, 1, 0, 0, 0, 123456, UTC)
 KEY = bytes(range(32))

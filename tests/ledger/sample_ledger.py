@@ -11,9 +11,9 @@ from idtone.errors import LedgerError
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.signed_notes import Note, Signer
 
 from .sample_evidence import LOG, days_of, key_ring_of, wait_until
 

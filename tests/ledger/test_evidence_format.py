@@ -25,7 +25,7 @@ from idtone.errors import LedgerError
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verified
-from idtone.ledger.tree.notes import Signer
+from idtone.signed_notes import Signer
 
 from ..operations.tamperings import TAMPERINGS
 from .disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed

@@ -28,10 +28,10 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tree.notes import Signer, VerifierKey
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import AccountKnownBy, Person
 from idtone.settings import LedgerSettings, load_settings
+from idtone.signed_notes import Signer, VerifierKey
 
 from ..ledger.sample_evidence import ALICE, BOB
 from .exporting import run

@@ -19,7 +19,7 @@ from idtone.ledger.commands.shared import parse_since
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.tree.inclusion_proof import InclusionProof
-from idtone.ledger.tree.notes import Note, Signer
+from idtone.signed_notes import Note, Signer
 
 from ..sample_evidence import (
     CALLER,

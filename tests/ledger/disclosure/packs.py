@@ -16,7 +16,7 @@ from idtone.ledger.disclosure.report.content import report
 from idtone.ledger.disclosure.report.html import page
 from idtone.ledger.disclosure.report.pdf import paper
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tree.notes import Signer
+from idtone.signed_notes import Signer
 
 from ..sample_evidence import LOG, NOW, SEED, days_of, url_of
 

@@ -17,9 +17,8 @@ from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.leaves import ACTS
 from idtone.ledger.evidence.steps import Step, StepKind
-from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.ledger_reader import OF_THE_LEDGER, LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
 from ...lab.lab import until
@@ -186,7 +185,7 @@ async def test_the_service_refuses_what_may_not_be_and_who_left_it_is_told(url, 
 
 
 def test_an_act_is_over_at_once_and_is_found_by_its_id(url):
-    acts = [Step(f"act-{kind}", kind, NOW, {"case": "R-7"}) for kind in StepKind if kind in ACTS]
+    acts = [Step(f"act-{kind}", kind, NOW, {"case": "R-7"}) for kind in StepKind if kind in OF_THE_LEDGER]
     write(url, acts, [Step("act-y", StepKind.ENDED, NOW)], heard_call())
     with LedgerReader.open(url) as reader:
         assert [(step.call_id, step.kind) for step in reader.acts()] == [(act.call_id, act.kind) for act in acts]

@@ -17,9 +17,9 @@ from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server, schema_of
-from idtone.ledger.tree.notes import VerifierKey
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import LedgerSettings
+from idtone.signed_notes import VerifierKey
 from tests.lab.postgresql import PostgreSQL, changed, database_of
 
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call

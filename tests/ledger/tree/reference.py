@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash
-from idtone.ledger.tree.notes import Note, Signer
+from idtone.signed_notes import Note, Signer
 
 SIGNER = Signer("pbx.example/ledger", bytes(range(32)))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from idtone.errors import ProofError
 from idtone.ledger.tree.checkpoints import Checkpoint, believed
-from idtone.ledger.tree.notes import Signer
+from idtone.signed_notes import Signer
 
 from .reference import SIGNER, head, signed
 

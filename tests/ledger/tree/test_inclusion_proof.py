@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from idtone.errors import ProofError
 from idtone.ledger.tree import merkle
 from idtone.ledger.tree.inclusion_proof import HEADER, InclusionProof
-from idtone.ledger.tree.notes import Signer
+from idtone.signed_notes import Signer
 
 from .reference import LEAVES, SIGNER, Stored, head, signed
 

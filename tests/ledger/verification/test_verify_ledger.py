@@ -13,10 +13,10 @@ from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tree.notes import Signer
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.signed_notes import Signer
 
 from ..sample_evidence import LOG, PLAY, at, days_of, decided, evidence, heard_call, key_ring_of, put
 from ..sample_ledger import faults, query, write, writer_of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from idtone.ledger.tree import merkle
-from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint
+from idtone.signed_notes import Note, Signer
 
 from ..tree.reference import LEAVES, SIGNER, Stored, head, signed
 

@@ -6,8 +6,8 @@ import pytest
 
 from idtone.errors import ProofError
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.tree.notes import Signer, cosigned_at
 from idtone.ledger.witness.add_checkpoint import SIZE_TYPE, AddCheckpoint, cosignatures, judge
+from idtone.signed_notes import Signer, cosigned_at
 
 from ..tree.reference import ROOTS, SIGNER, head, signed
 from .asking import LOGS, WITNESS, asking

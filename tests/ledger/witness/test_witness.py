@@ -16,11 +16,11 @@ import aiohttp
 import pytest
 
 from idtone.errors import DocumentError, LedgerError, UsageError
-from idtone.ledger.tree.notes import Signer, VerifierKey
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.signed_notes import Signer, VerifierKey
 
 from ..sample_evidence import LOG, heard_call, key_ring_of, put
 from ..sample_ledger import faults, write, writer_of

@@ -22,13 +22,13 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store import sqlite as ledger_sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.tree.notes import VerifierKey
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import group_writer
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.log_store import LogAppend, LogStore
 from idtone.ledger.writing.reserve import PIECE
 from idtone.settings import LedgerSettings
+from idtone.signed_notes import VerifierKey
 
 from ..sample_evidence import NOW, at, continuity_of, days_of, decided, heard_call, key_ring_of, put, wait_until
 from ..sample_ledger import query, records_of, spoil, together, write, writer_of

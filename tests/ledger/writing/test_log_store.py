@@ -17,10 +17,10 @@ from idtone.ledger.keys.continuity import Continuity
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.tree.checkpoints import Checkpoint, believed
-from idtone.ledger.tree.notes import Note, Signer
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.signed_notes import Note, Signer
 
 from ..sample_evidence import LOG, PLAY, SEED, at, days_of, decided, evidence, heard_call, key_ring_of, put
 from ..sample_ledger import faults, query, records_of, together, write, writer_of

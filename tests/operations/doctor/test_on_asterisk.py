@@ -25,11 +25,11 @@ from idtone import console
 from idtone.call_control.journal import READ
 from idtone.cli import app
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.tree.notes import Note, Signer
 from idtone.operations.doctor.checks import LEDGER
 from idtone.operations.doctor.findings import TOPICS
 from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, needed
 from idtone.operations.doctor.shared_files import WRITABLE
+from idtone.signed_notes import Note, Signer
 
 from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, MODULES, Asterisk

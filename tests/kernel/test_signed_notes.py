@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from idtone.errors import ProofError
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.tree.notes import (
+from idtone.signed_notes import (
     NOTE_LIMIT,
     Algorithm,
     Note,
@@ -21,7 +21,7 @@ from idtone.ledger.tree.notes import (
     decoded,
 )
 
-from .reference import SIGNER
+from ..ledger.tree.reference import SIGNER
 
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETERS_SEED = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]

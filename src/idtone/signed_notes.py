@@ -18,8 +18,8 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from idtone.errors import ProofError
-from idtone.translation import Message
+from .errors import ProofError
+from .translation import Message
 
 SIGNATURES_LIMIT: Final = 64
 """Signature lines of a note; signed-note asks for room for 16 at least."""

@@ -1,0 +1,48 @@
+"""`idtone authority desk`: accept what members send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import UsageError
+from idtone.translation import Message
+
+from ..desk.desk import Desk
+from ..desk.desk_server import attend
+from ..desk.document_rules import RULES
+from .options import FolderArgument
+
+
+def desk(
+    folder: FolderArgument,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to answer.")
+    ] = "127.0.0.1:8710",
+) -> None:
+    """Run the association's desk until SIGTERM: it accepts the documents that members sign.
+
+    It prints its address for the setting association.desk. It speaks HTTP; put a proxy with TLS before it. Each
+    document is kept in the folder, and each act is a leaf of the ledger in it (`idtone ledger verify -c
+    FOLDER/ledger/idtone.yaml`).
+    """
+    host, port = console.listen_address(listen)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
+    asyncio.run(_run(Desk(folder, RULES), host, port))
+
+
+async def _run(one: Desk, host: str, port: int) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await attend(one, host, port, lambda bound: print(f"http://{host}:{bound}", flush=True), over)
+    except OSError as error:
+        raise UsageError(
+            Message("--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error)
+        ) from error

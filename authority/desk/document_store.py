@@ -1,0 +1,94 @@
+"""The documents that the desk has accepted, with what it answered: one SQLite file in the authority's folder.
+
+The office's ledger has the SHA-256 of each document. The store is what one searches; it can be checked by the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.correspondence.signed_document import SignedDocument
+from idtone.errors import TrustError
+from idtone.translation import Message
+
+FILE: Final = "desk.sqlite3"
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS documents (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    member TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    received INTEGER NOT NULL,
+    octets BLOB NOT NULL,
+    answer TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS by_subject ON documents (kind, subject);
+CREATE INDEX IF NOT EXISTS by_member ON documents (kind, member, received);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDocument:
+    """`subject` is the id of what the document is about, `octets` the signed note, `answer` what the desk answered."""
+
+    id: str
+    kind: str
+    member: str
+    subject: str
+    received: datetime
+    octets: bytes
+    answer: Mapping[str, Any]
+
+
+class DocumentStore:
+    """Each call opens the file for itself, from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+
+    def add(self, document: SignedDocument, subject: str, received: datetime, answer: Mapping[str, Any]) -> None:
+        """It is on the disk when this returns. Raises TrustError."""
+        row = (
+            document.id, document.kind, document.member, subject, int(received.timestamp() * 1e6), document.octets,
+            json.dumps(answer, ensure_ascii=False),
+        )  # fmt: skip
+        with self._open() as database:
+            database.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def get(self, document_id: str) -> KeptDocument | None:
+        return next(self._read("id = ?", document_id), None)
+
+    def of(self, kind: str, *, subject: str | None = None, member: str | None = None) -> Iterator[KeptDocument]:
+        """The documents of a kind, in the order in which they were received."""
+        given = [("kind = ?", kind), ("subject = ?", subject), ("member = ?", member)]
+        where = [(clause, value) for clause, value in given if value is not None]
+        return self._read(" AND ".join(clause for clause, _ in where), *(str(value) for _, value in where))
+
+    def _read(self, where: str, *values: str) -> Iterator[KeptDocument]:
+        if not self._path.exists():
+            return
+        query = f"SELECT * FROM documents WHERE {where} ORDER BY received, id"  # noqa: S608  clauses of our own
+        with self._open() as database:
+            rows = database.execute(query, values).fetchall()
+        for document_id, kind, member, subject, received, octets, answer in rows:
+            at = datetime.fromtimestamp(received / 1e6, UTC)
+            yield KeptDocument(document_id, kind, member, subject, at, octets, json.loads(answer))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
+                database.executescript(_SCHEMA)
+                database.execute("PRAGMA synchronous = FULL")
+                yield database
+        except sqlite3.Error as error:
+            raise TrustError(
+                Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
+            ) from error

@@ -1,0 +1,1 @@
+"""Signed documents between members and the association: confirmations, reports and their answers, figures."""
