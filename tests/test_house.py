@@ -15,8 +15,8 @@ import pytest
 from . import ROOT, files, modules
 
 FOLDERS = {
-    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "correspondence", "debian", "dialplan", "docs",
-    "ledger", "operations", "registry", "service", "src", "tests", "tones",
+    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "correspondence", "debian", "dialplan",
+    "docs", "ledger", "operations", "registry", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
