@@ -15,12 +15,11 @@ from idtone import console
 from idtone.errors import UsageError
 from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
+from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, packed, seal, told
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
-from idtone.ledger.disclosure.report.content import DisclosureReport, report
-from idtone.ledger.disclosure.report.html import page
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_file import read_key
@@ -28,6 +27,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
+from idtone.paper.content import Paper
+from idtone.paper.html import as_html
 from idtone.persons import Person, acting
 from idtone.settings import Exports, Settings, load_settings
 from idtone.tones.profile_library import Library, load_library
@@ -209,10 +210,10 @@ def _make(
     return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
 
 
-def _reports(content: DisclosureReport) -> dict[str, bytes]:
-    from idtone.ledger.disclosure.report.pdf import paper  # takes time and memory that other commands do not need
+def _reports(content: Paper) -> dict[str, bytes]:
+    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
-    return {REPORT: page(content), PAPER: paper(content)}
+    return {REPORT: as_html(content), PAPER: as_pdf(content)}
 
 
 def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:

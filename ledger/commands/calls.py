@@ -18,7 +18,7 @@ from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
 from idtone.translation import Message
 
-from ..disclosure.report.words import heard_in_english
+from ..disclosure.report_words import heard_in_english
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.records import Record, iso_ms
 from ..evidence.steps import FIRST, NumberRole, Step

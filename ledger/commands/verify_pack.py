@@ -16,7 +16,7 @@ from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
-from ..disclosure.report.words import heard_in_english
+from ..disclosure.report_words import heard_in_english
 
 
 def verify_pack(

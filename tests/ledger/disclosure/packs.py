@@ -11,11 +11,11 @@ from typing import Any
 
 import rfc8785
 
+from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal, told
-from idtone.ledger.disclosure.report.content import report
-from idtone.ledger.disclosure.report.html import page
-from idtone.ledger.disclosure.report.pdf import paper
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.paper.html import as_html
+from idtone.paper.pdf import as_pdf
 from idtone.signed_notes import Signer
 
 from ..sample_evidence import LOG, NOW, SEED, days_of, url_of
@@ -37,7 +37,9 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
     ]
     profiles = {"sample": {"id": "sample", "title": "<見本>"}}
     content = report(CASE, NOW, tales, profiles, str(LOG))
-    return resealed(packed(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: page(content), PAPER: paper(content)}))
+    return resealed(
+        packed(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)})
+    )
 
 
 def resealed(

@@ -15,15 +15,16 @@ import pypdf
 from idtone.call_control.hearing import KnownBy
 from idtone.calls import Party
 from idtone.ledger.disclosure.disclosure_request import requests
+from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import PackRecord
-from idtone.ledger.disclosure.report.content import DisclosureReport, Section, Table, report
-from idtone.ledger.disclosure.report.html import page
-from idtone.ledger.disclosure.report.pdf import paper
-from idtone.ledger.disclosure.report.words import KNOWN_BY, PARTIES
+from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.numbers import parse
+from idtone.paper.content import Paper, Section, Table
+from idtone.paper.html import as_html
+from idtone.paper.pdf import as_pdf
 
 from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, PLAY, SHA256, at, decided, heard_call
 
@@ -31,7 +32,7 @@ NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CA
 PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}
 
 
-def content(calls: int = 8) -> DisclosureReport:
+def content(calls: int = 8) -> Paper:
     tales = [PackRecord(fold("pbx-1", heard_call(f"pbx-1-1793491200.{n}", n)), (n,), NUMBERS) for n in range(calls)]
     week = timedelta(days=7)
     asked = steps.export_requested("act-1", NOW, ALICE, "R-7", ["c-1", "c-2"], False, SHA256, NOW + week)
@@ -39,7 +40,7 @@ def content(calls: int = 8) -> DisclosureReport:
     return report("令和8年(わ)第1234号 <&>", NOW, tales, PROFILES, str(LOG), request)
 
 
-def texts(made: DisclosureReport) -> list[str]:
+def texts(made: Paper) -> list[str]:
     """Everything that the report says."""
     found = []
     for section in made.sections:
@@ -59,7 +60,7 @@ def squeezed(text: str) -> str:
 
 def test_page_and_paper_say_all_of_the_content_and_every_page_says_which_it_is():
     made = content()
-    pages = [each.extract_text() for each in read(paper(made)).pages]
+    pages = [each.extract_text() for each in read(as_pdf(made)).pages]
     assert len(pages) > 4
     for number, text in enumerate(pages, 1):
         assert f"{number} / {len(pages)}" in text
@@ -67,7 +68,7 @@ def test_page_and_paper_say_all_of_the_content_and_every_page_says_which_it_is()
     # Without the line at the foot, in the middle of which a long text may go on overleaf.
     on_paper = squeezed("".join(text.replace(made.title, "").replace(f"{n} / {len(pages)}", "")
                                 for n, text in enumerate(pages, 1)))  # fmt: skip
-    on_page = squeezed(html.unescape(re.sub("<[^<>]*>", "", page(made).decode())))
+    on_page = squeezed(html.unescape(re.sub("<[^<>]*>", "", as_html(made).decode())))
     for text in texts(made):
         assert squeezed(text) in on_page, text
         assert squeezed(text) in on_paper, text
@@ -120,28 +121,30 @@ def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce():
 def test_a_table_that_goes_on_overleaf_has_its_columns_there_too():
     rows = [("2026-11-01 09:00:00.123+09:00", "判定 / decided", f"row {n}") for n in range(100)]
     made = replace(content(0), sections=(Section("表 / table", table=Table(("時刻", "段階", "詳細"), rows)),))
-    pages = [each.extract_text() for each in read(paper(made)).pages]
+    pages = [each.extract_text() for each in read(as_pdf(made)).pages]
     assert len(pages) > 1
     assert all("段階" in text for text in pages)
 
 
 def test_what_the_font_has_no_picture_of_is_written_as_its_number():
     texts = ["한국어", "😀", "𠮷", "\t", "￿"]
-    written = read(paper(replace(content(0), sections=tuple(Section(f"<{text}>") for text in texts))))
+    written = read(as_pdf(replace(content(0), sections=tuple(Section(f"<{text}>") for text in texts))))
     shown = "".join(page.extract_text() for page in written.pages)
     for text in texts:
         assert f"<{''.join(f'U+{ord(character):04X}' for character in text)}>" in shown
 
 
 def test_the_same_report_is_the_same_file_in_another_process_too():
-    first = paper(content(2))
-    assert paper(content(1)) != first
-    source = "import sys; from tests.ledger.disclosure.test_report import *; sys.stdout.buffer.write(paper(content(2)))"
+    first = as_pdf(content(2))
+    assert as_pdf(content(1)) != first
+    source = (
+        "import sys; from tests.ledger.disclosure.test_report import *; sys.stdout.buffer.write(as_pdf(content(2)))"
+    )
     assert subprocess.run([sys.executable, "-c", source], capture_output=True, check=True).stdout == first
 
 
 def test_the_file_has_its_fonts_is_dated_as_the_export_and_fetches_nothing():
-    octets = paper(content(1))
+    octets = as_pdf(content(1))
     reader = read(octets)
     fonts = [font.get_object() for page in reader.pages for font in page["/Resources"]["/Font"].get_object().values()]
     assert fonts

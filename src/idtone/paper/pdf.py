@@ -1,4 +1,4 @@
-"""The report as PDF (A4): the same report is the same file, and its font is in it, so that it looks the same anywhere.
+"""A document as PDF (A4). The same document is the same file; its font is in it, so that it looks the same anywhere.
 
 What the font has no picture of is written as its number in Unicode, `U+1F600`: nothing of the content is lost.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from datetime import timedelta, timezone
 from functools import cache, partial
 from importlib import resources
 from typing import Any, Final
@@ -21,8 +22,9 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer
 
-from .content import DisclosureReport, Section, Table
+from .content import Paper, Section, Table
 
+_JAPAN: Final = timezone(timedelta(hours=9))
 _FONT: Final = "BIZ UDPGothic"
 _MARGIN: Final = 18 * mm
 _WIDTH: Final = A4[0] - 2 * _MARGIN
@@ -31,8 +33,6 @@ _PADDING: Final = 6
 _INK, _PALE, _LINE = HexColor(0x222222), HexColor(0x666666), HexColor(0xBBBBBB)
 _NAMES: Final = 62 * mm
 """The width of the names of facts."""
-_STEPS: Final = (38 * mm, 42 * mm, _WIDTH - 80 * mm)
-"""Of the columns of a table: when, what, and the details."""
 
 _TEXT: Final = ParagraphStyle("text", fontName=_FONT, fontSize=9, leading=13, textColor=_INK, spaceAfter=4)
 _JAPANESE: Final = ParagraphStyle("japanese", _TEXT, wordWrap="CJK")
@@ -52,18 +52,18 @@ _PLAIN: Final[list[tuple[Any, ...]]] = [
 _RULED: Final = [*_PLAIN, ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 3)]
 
 
-def paper(report: DisclosureReport) -> bytes:
+def as_pdf(paper: Paper) -> bytes:
     font = _font()
     made = io.BytesIO()
     document = SimpleDocTemplate(
         made, pagesize=A4, leftMargin=_MARGIN - _PADDING, rightMargin=_MARGIN - _PADDING, topMargin=_MARGIN,
         bottomMargin=_MARGIN + 4 * mm,
-        title=report.title, author="idtone", subject="", creator="idtone", lang="ja", invariant=1,
+        title=paper.title, author="idtone", subject="", creator="idtone", lang="ja", invariant=1,
         initialFontName=_FONT,
     )  # fmt: skip
     text = partial(_known, font)
-    story = [part for number, section in enumerate(report.sections) for part in _section(section, not number, text)]
-    document.build(story, canvasmaker=partial(_Numbered, report=report, text=text))
+    story = [part for number, section in enumerate(paper.sections) for part in _section(section, not number, text)]
+    document.build(story, canvasmaker=partial(_Numbered, paper=paper, text=text))
     return made.getvalue()
 
 
@@ -100,18 +100,25 @@ def _section(section: Section, first: bool, text: Callable[[str], str]) -> Itera
 def _table(table: Table, paragraph: Callable[[str, ParagraphStyle], Paragraph]) -> Flowable:
     rows = [[paragraph(name, _SMALL_NAME) for name in table.columns]]
     rows += ([paragraph(cell, _SMALL) for cell in row] for row in table.rows)
-    return LongTable(rows, colWidths=_STEPS, style=_RULED, repeatRows=1, splitInRow=1)
+    return LongTable(rows, colWidths=_widths(table), style=_RULED, repeatRows=1, splitInRow=1)
+
+
+def _widths(table: Table) -> list[float]:
+    """In points."""
+    given = [None if width is None else width * mm for width in table.widths or [None] * len(table.columns)]
+    share = (_WIDTH - sum(filter(None, given))) / max(1, given.count(None))
+    return [share if width is None else width for width in given]
 
 
 class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
     """Pages that say at their foot which of how many they are, which is known when all are there."""
 
-    def __init__(self, *arguments: Any, report: DisclosureReport, text: Callable[[str], str], **options: Any) -> None:
+    def __init__(self, *arguments: Any, paper: Paper, text: Callable[[str], str], **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._report, self._text = report, text
+        self._paper, self._text = paper, text
         self._pages: list[dict[str, Any]] = []
         # In the place of the moment at which the file is made.
-        self.setDateFormatter(lambda *_: report.made.strftime("D:%Y%m%d%H%M%S+09'00'"))
+        self.setDateFormatter(lambda *_: paper.made.astimezone(_JAPAN).strftime("D:%Y%m%d%H%M%S+09'00'"))
 
     def showPage(self) -> None:
         self._pages.append(dict(self.__dict__))
@@ -122,7 +129,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
             self.__dict__.update(page)
             self.setFont(_FONT, 8)
             self.setFillColor(_PALE)
-            self.drawString(_MARGIN, 12 * mm, self._text(self._report.title)[:90])
+            self.drawString(_MARGIN, 12 * mm, self._text(self._paper.title)[:90])
             self.drawRightString(A4[0] - _MARGIN, 12 * mm, f"{number} / {len(self._pages)}")
             super().showPage()
         super().save()

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from idtone.calls import Party
 
-from ...evidence.records import Record
+from ..evidence.records import Record
 
 
 class Words(NamedTuple):

@@ -1,4 +1,4 @@
-"""The report as one HTML page with nothing from elsewhere. Pure."""
+"""A document as one HTML page with nothing from elsewhere. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from .content import DisclosureReport, Section
+from .content import Paper, Section
 
 _STYLE: Final = """
 body { font-family: "Noto Sans JP", "Hiragino Sans", "Yu Gothic", sans-serif; color: #222 }
@@ -14,16 +14,16 @@ body { max-width: 62em; margin: 2em auto }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em; border-bottom: 1px solid #999 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25em .8em .25em 0 }
-th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .steps td { border-top: 1px solid #ddd }
+th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .rows td { border-top: 1px solid #ddd }
 @media print { h2 { break-after: avoid } table { break-inside: avoid } }
 """
 
 
-def page(report: DisclosureReport) -> bytes:
+def as_html(paper: Paper) -> bytes:
     parts = [
         "<!doctype html><html lang=ja><meta charset=utf-8>",
-        f"<title>{escape(report.title)}</title><style>{_STYLE}</style>",
-        *(part for number, section in enumerate(report.sections) for part in _section(section, 2 if number else 1)),
+        f"<title>{escape(paper.title)}</title><style>{_STYLE}</style>",
+        *(part for number, section in enumerate(paper.sections) for part in _section(section, 2 if number else 1)),
         "</html>",
     ]
     return "\n".join(parts).encode()
@@ -38,7 +38,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
     if section.table:
         head = "".join(f"<th>{escape(name)}" for name in section.table.columns)
         rows = "".join(f"<tr>{_cells(row)}</tr>" for row in section.table.rows)
-        yield f"<table class=steps><tr>{head}</tr>{rows}</table>"
+        yield f"<table class=rows><tr>{head}</tr>{rows}</table>"
 
 
 def _cells(row: Iterable[str]) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from idtone.numbers import Number
+from idtone.paper.content import Paper, Section, Table, known
 
-from ...evidence.masked_number import MaskedNumber
-from ...evidence.records import Record
-from ...evidence.steps import NumberRole, Step, StepKind
-from ..disclosure_request import DisclosureRequest
-from ..pack import PackRecord
-from .words import heard_in_both
+from ..evidence.masked_number import MaskedNumber
+from ..evidence.records import Record
+from ..evidence.steps import NumberRole, Step, StepKind
+from .disclosure_request import DisclosureRequest
+from .pack import PackRecord
+from .report_words import heard_in_both
 
 _JAPAN: Final = timezone(timedelta(hours=9))
 _ROLES: Final = {
@@ -57,31 +57,6 @@ _PROVES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """`facts` are names and what they are."""
-
-    heading: str
-    facts: Sequence[tuple[str, str]] = ()
-    paragraphs: Sequence[str] = ()
-    table: Table | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DisclosureReport:
-    """The first of the sections is about the pack itself."""
-
-    title: str
-    made: datetime
-    sections: Sequence[Section]
-
-
 def report(
     case: str,
     at: datetime,
@@ -89,7 +64,7 @@ def report(
     profiles: Mapping[str, Mapping[str, Any]],
     log_key: str,
     request: DisclosureRequest | None = None,
-) -> DisclosureReport:
+) -> Paper:
     """Times are those of Japan. `request` is what another person has approved."""
     approval = request.approval if request else None
     about = {
@@ -101,11 +76,11 @@ def report(
         "検証鍵 / verifier key": log_key,
         "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
     }
-    return DisclosureReport(
+    return Paper(
         f"再生証跡 / Evidence {case}",
         at.astimezone(_JAPAN),
         (
-            Section("再生証跡 / Evidence of what was decided and heard", _facts(about)),
+            Section("再生証跡 / Evidence of what was decided and heard", known(about)),
             Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
             *(_call(number, each) for number, each in enumerate(told, 1)),
             *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
@@ -132,7 +107,8 @@ def _call(number: int, told: PackRecord) -> Section:
         "矛盾 / anomalies": "; ".join(record.anomalies),
     }
     columns = ("時刻 / time", "段階 / step", "詳細 / details")
-    return Section(f"{number}. {record.call_id}", _facts(facts), table=Table(columns, list(map(_step, record.steps))))
+    table = Table(columns, list(map(_step, record.steps)), (38, 42, None))
+    return Section(f"{number}. {record.call_id}", known(facts), table=table)
 
 
 def _registry(record: Record) -> str | None:
@@ -153,12 +129,7 @@ def _step(step: Step) -> tuple[str, str, str]:
 
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
     facts = {name: None if value is None else str(value) for name, value in profile.items()}
-    return Section(f"音 / Sound: {profile_id}", _facts(facts))
-
-
-def _facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
-    """Without those that there are none of."""
-    return [(name, value) for name, value in facts.items() if value]
+    return Section(f"音 / Sound: {profile_id}", known(facts))
 
 
 def _time(at: datetime) -> str:

@@ -1,0 +1,40 @@
+"""What a document for people says: a title, and sections with facts, paragraphs and a table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`widths` are those of the columns on paper, in mm; None shares what is left. Without them all are the same."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    widths: Sequence[int | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`facts` are names and what they are."""
+
+    heading: str
+    facts: Sequence[tuple[str, str]] = ()
+    paragraphs: Sequence[str] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """`made` has a time zone. The heading of the first section is the heading of the whole."""
+
+    title: str
+    made: datetime
+    sections: Sequence[Section]
+
+
+def known(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
+    """The facts of a section, without those that are None or empty."""
+    return [(name, value) for name, value in facts.items() if value]
