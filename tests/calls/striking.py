@@ -21,6 +21,8 @@ from .walking import listen
 
 LEAD_S = 0.6
 """From when all wait at their steps to the blow: longer than a sound."""
+MOST_UNDER_WAY = 8
+"""Fewer calls than may wait for a verdict (`policy.waiting`)."""
 HELD_S = 0.06
 """How long before the blow calls are held while it is decided."""
 AFTER_S = 0.3
@@ -131,17 +133,21 @@ async def caught(
     loop = asyncio.get_running_loop()
     moment = Strike()
     placed: dict[Where, Placed] = {}
+
+    def under_way() -> list[Where]:
+        """The calls that have not reached their phones yet."""
+        for each in placed.values():
+            phones.pair(each)
+        over = {at: each.caller.final_status for at, each in placed.items() if not each.called}
+        assert not any(over.values()), f"calls ended before they reached their phones: {over}"
+        return list(over)
+
     for at in where:
         if at.step is not Step.DECIDING:
             placed |= dial(phones, moment, [at])
-            await asyncio.sleep(0.02)
-
-    def there() -> bool:
-        for each in placed.values():
-            phones.pair(each)
-        return all(each.called for each in placed.values())
-
-    await until(there, "every call to reach its phone")
+            # The hook turns calls away if too many wait for a verdict, because the service or the machine is busy.
+            await until(lambda: len(under_way()) < MOST_UNDER_WAY, "calls to reach their phones")
+    await until(lambda: not under_way(), "every call to reach its phone")
     await until(lambda: all(placed[at].caller.answered_ns for at in placed if at.step is Step.CONNECTED), "the talks")
     at_s = loop.time() + LEAD_S
     moment.at_s.set_result(at_s)

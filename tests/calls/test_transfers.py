@@ -144,13 +144,14 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
     later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
     voice = voices.CALLED if case.who == "caller" else voices.CALLER
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
-    sounded = hear_whole(done.reached.packets, done.reached.answered_ns, reference=sound)
+    sounded = hear_whole(done.reached.packets, done.reached.answered_ns, reference=sound, voice=voice)
     assert at_the_third.voice_ms is not None, f"{case}: the third phone heard nobody"
     assert sounded.times == (case.target == "number"), case
     if sounded.times:
         assert sounded.complete, f"{case}: {sounded}"
         assert sounded.end_ms is not None
-        assert at_the_third.voice_ms >= sounded.end_ms - FRAME_MS, f"{case}: {at_the_third}"
+        assert sounded.voice_ms is not None, f"{case}: {sounded}"
+        assert sounded.voice_ms >= sounded.end_ms - FRAME_MS, f"{case}: {sounded}"
 
 
 async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> None:
