@@ -63,7 +63,7 @@ demo: $(RUN) lab
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
 WORKERS ?= 3
-CALLERS ?= 2
+CALLERS ?= 4
 
 test: $(DEV) lab postgresql
 ifdef ARGS

@@ -1,4 +1,4 @@
-"""The service is killed at random moments while calls come at an even rate: three times here, a hundred by
+"""The service is killed at random moments while calls come at an even rate: twice here, a hundred by
 `make bench-kills`.
 """
 
@@ -11,7 +11,7 @@ from .paths import Mishap, draw_storm
 from .walking import walk_round
 
 SEED = 2026
-KILLS, CALLS_PER_S = 3, 20
+KILLS, CALLS_PER_S = 2, 20
 
 
 @pytest.mark.alone
