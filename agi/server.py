@@ -132,7 +132,11 @@ class FastAgiServer:
             asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: Listener) -> bool:
-        """Accept some of the queued connections. Returns whether there may be more."""
+        """Accept some of the queued connections. Returns whether there may be more.
+
+        asyncio.start_server() drops the kernel's queue at its end, accepts nothing for a second if no file descriptors
+        are left, and starts thousands of queued connections before the existing ones get their turn.
+        """
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 accepted, _ = bound.accept()
