@@ -30,6 +30,7 @@ import typer.main
 
 from .errors import IdtoneError, UsageError
 from .translation import Message, is_japanese, paragraphs, translate_libraries, translated
+from .usage_errors import usage_message
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,13 +67,22 @@ def group(summary: str) -> typer.Typer:
     return typer.Typer(cls=_Group, help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+_OwnError: Any = typer.BadParameter.__base__
+"""Typer's base of all errors of use, which it does not export by a name."""
+
+
 class _Translated:
     """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         _translate(self)
         above: Any = super()
-        return above.make_context(info_name, args, parent, **extra)
+        try:
+            return above.make_context(info_name, args, parent, **extra)
+        except _OwnError as error:
+            if not is_japanese():
+                raise
+            raise _OwnError(translated(usage_message(error.format_message())), error.ctx) from error
 
     def get_help_option(self, ctx: Any) -> Any:
         above: Any = super()

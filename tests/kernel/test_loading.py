@@ -38,7 +38,7 @@ ROOMS = {
     "registry", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
-TABLES = {"idtone.cli", "idtone.console", "idtone.errors", "idtone.translation"} | {
+TABLES = {"idtone.cli", "idtone.console", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
     f"idtone.{room}{commands}"
     for room in ("authority", "correspondence", "ledger", "registry", "tones")
     for commands in ("", ".commands")

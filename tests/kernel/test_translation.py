@@ -228,3 +228,26 @@ LOGGED = (AgiError, JournalError, AriRefused)
 
 def test_the_text_of_an_error_is_a_message():
     assert not {path.relative_to(ROOT): found for path in modules() if (found := dict(error_texts(path)))}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("tone lint", "引数 'PROFILE' を指定してください。"),
+        ("ledger list --nosuch", "オプション --nosuch はありません"),
+        ("ledger list --sinc 3d", "オプション --sinc はありません(候補: --json, --licence, --since)"),
+        ("ledger list --limit x", "'--limit' の値が正しくありません: 整数で指定してください"),
+        ("ledger list --limit 0", "'--limit' の値が正しくありません: 1 以上で指定してください"),
+        ("ledger list --limit", "オプション '--limit' には値が必要です。"),
+        ("ledger list --json=3", "オプション '--json' に値は指定できません。"),
+        ("ledger list more", "余分な引数があります: more"),
+        (
+            "registry decide --number 1 --direction up",
+            "'up' は指定できません。次のいずれかです: 'incoming', 'outgoing'",
+        ),
+    ],
+)
+def test_wrong_use_is_said_in_japanese(run, command, said):
+    code, _, errors = run(*command.split(), LANG="ja_JP.UTF-8")
+    assert code == 2
+    assert said in errors
