@@ -105,13 +105,13 @@ def hear_whole(
 ) -> Heard:
     """As `hear`; but if the sound has gaps only because Asterisk sent it late, as on a busy machine, without them.
 
-    Then no packet of it is missing, and its packets were played one after the other.
+    Then no packet of it is missing, and its packets, one after the other, are more like the sound.
     """
     by_the_clock = hear(packets, answered_ns, reference=reference, voice=voice)
     if by_the_clock.complete or not packets:
         return by_the_clock
     whole = hear(in_order(packets), answered_ns - packets[0].arrival_ns, reference=reference, voice=voice)
-    return whole if whole.complete else by_the_clock
+    return whole if whole.correlation > by_the_clock.correlation else by_the_clock
 
 
 def in_order(packets: Iterable[Packet]) -> list[Packet]:
