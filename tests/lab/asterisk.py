@@ -271,10 +271,8 @@ class Asterisk:
     # -- configuration ------------------------------------------------------------------------------------------
 
     def _write_configuration(self) -> None:
-        for folder in ("etc", "run", "log", "spool", "db", "keys", "sounds"):
-            (self.scratch / folder).mkdir(parents=True, exist_ok=True)
-        for name, text in self._files().items():
-            (self.etc / name).write_text(dedent(text))
+        self._write_files()
+        self.sounds.mkdir(exist_ok=True)
         subprocess.run(
             [IDTONE, "dialplan", "export", self.etc],
             env=os.environ
@@ -286,6 +284,13 @@ class Asterisk:
             },
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def _write_files(self) -> None:
+        for folder in ("etc", "run", "log", "spool", "db", "keys"):
+            (self.scratch / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in self._files().items():
+            (self.etc / name).parent.mkdir(exist_ok=True)
+            (self.etc / name).write_text(dedent(text))
 
     def _files(self) -> dict[str, str]:
         # RTP is bound to one address. If it is bound to all, Asterisk resolves its own host name for each stream

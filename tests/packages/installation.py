@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import idtone
 from tests.calls.test_upgrade import profile_heard, traffic
 from tests.conftest import LAB_REGISTRY
 from tests.lab.asterisk import Ending
-from tests.lab.lab import lab, until
+from tests.lab.lab import LICENSED, lab, until
 
 from .machine import Machine, MachineFailed
 from .pbx import SOUNDS, PbxInMachine
@@ -122,16 +123,24 @@ def test_it_does_not_start_before_the_settings_are_filled_in(machine):
     assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("inactive", "disabled")
 
 
-async def test_it_serves_calls(machine, pbx: PbxInMachine, scratch, references):
+def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package):
+    """As the guide says: the package, setup, a call. The first test has fetched what the package depends on."""
     shutil.copy(LAB_REGISTRY, machine.root / "etc/idtone/registry.yaml")
-    (machine.root / "etc/idtone/ari.password").write_text(pbx.ari_password)
-    (machine.root / "etc/idtone/idtone.yaml").write_text(
-        f"node: lab\nari: {{url: '{pbx.ari_url}', password_file: /etc/idtone/ari.password}}\n"
-        "registry: {source: /etc/idtone/registry.yaml, trust: unsigned}\n"
-    )
     pbx.start()
-    machine.run("systemctl", "enable", "--now", "idtone")
-    await until(lambda: "ready: Asterisk" in log(machine), "the service to be connected", 20)
+    machine.run("apt-get", "purge", "--yes", "idtone")
+    began_s = time.monotonic()
+    machine.run("dpkg", "--install", package)
+    setup = f"idtone setup --yes --asterisk-etc {pbx.etc}"
+    said = machine.run(*setup.split(), "--registry", "/etc/idtone/registry.yaml", "--trust", "unsigned")
+    said += machine.run("sh", "-c", f"echo {LICENSED} | {setup} --call")
+    took_s = time.monotonic() - began_s
+    print(f"\n{said}\nfrom dpkg to the sound: {took_s:.0f} s")
+    assert "the called extension heard sample (conforms); the hook returned CONNECTED, licence-valid" in said
+    assert took_s < 180
+    assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("active", "enabled")
+
+
+async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
     async with lab(pbx) as phones:
         async with traffic(phones, "ari") as placed:
             await asyncio.sleep(2)

@@ -1,7 +1,8 @@
-"""An Asterisk that runs in a machine, as Asterisk's user there, with the hook that the installed idtone exports."""
+"""An Asterisk that runs in a machine, as Asterisk's user there, and knows nothing of idtone before its setup."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .machine import Machine
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 _AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups")
+_PROGRAM = "usr/sbin/asterisk"
 
 
 class PbxInMachine(Asterisk):
@@ -21,8 +23,18 @@ class PbxInMachine(Asterisk):
         super().__init__(replace(installation, command=inside), scratch)
         self.machine = machine
         self.sounds = SOUNDS
+        program = machine.root / _PROGRAM
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(installation.command)} "$@"\n')
+        program.chmod(0o755)
 
     def _write_configuration(self) -> None:
-        super()._write_configuration()
-        self.machine.run("idtone", "dialplan", "export", self.etc)
+        self._write_files()
         self.machine.run("chown", "-R", "asterisk:asterisk", self.scratch)
+
+    def _files(self) -> dict[str, str]:
+        files = super()._files()
+        del files["ari.conf"]
+        return files | {
+            "http.conf": f"[general]\nbindport = {self.http_port}\n",
+            "extensions.conf": files["extensions.conf"].removeprefix("#include idtone.conf\n"),
+        }

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -36,11 +35,7 @@ class BareAsterisk(Asterisk):
     """An Asterisk that knows nothing of idtone: no ARI, no HTTP server, no hook, few modules."""
 
     def _write_configuration(self) -> None:
-        for folder in ("etc", "run", "log", "spool", "db", "keys"):
-            (self.scratch / folder).mkdir(parents=True, exist_ok=True)
-        for name, text in self._files().items():
-            (self.etc / name).parent.mkdir(exist_ok=True)
-            (self.etc / name).write_text(dedent(text))
+        self._write_files()
 
     def _files(self) -> dict[str, str]:
         files = super()._files()
