@@ -1,0 +1,72 @@
+"""Asks for what no command line may hold, and checks the words that a history or a ledger keeps."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from .documents import read_text
+from .errors import NumberError, UsageError
+from .numbers import Number, parse, parse_japanese
+from .translation import Message
+
+_NUMBER: Final = re.compile(r"(?:\+|0)[0-9][0-9 ().-]{6,}[0-9]")
+
+
+def line(text: str, option: str) -> str:
+    """One readable line without a telephone number, to be kept for ever. Raises UsageError."""
+    if not (text.strip() and text.isprintable() and len(text) <= 200):
+        raise UsageError(
+            Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
+        )
+    if any(parse(found).known for found in _NUMBER.findall(unicodedata.normalize("NFKC", text))):
+        raise UsageError(
+            Message("{option} contains a telephone number, which others would see; leave it out", option=option)
+        )
+    return text
+
+
+def number_asked() -> Number:
+    """Asks for a telephone number, because a command line is in the shell's history and other users see it.
+
+    Raises UsageError.
+    """
+    return number_of(asked("Number"))
+
+
+def entries_asked(file: Path | None) -> list[str]:
+    """Entries of `numbers`, separated by commas or line ends, from a file or asked for. Raises UsageError."""
+    if file is not None:
+        lines = read_text(file).splitlines()
+    elif sys.stdin.isatty():
+        lines = [asked("Numbers, separated by commas")]
+    else:
+        lines = sys.stdin.read().splitlines()
+    entries = [entry.strip() for line in lines for entry in line.partition("#")[0].split(",") if entry.strip()]
+    if not entries:
+        raise UsageError(Message("no number was given; write one number, range or prefix on each line"))
+    return entries
+
+
+def asked(what: str, hidden: bool = False) -> str:
+    """One line; if `hidden`, the terminal does not show it."""
+    if hidden and sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, err=True)).strip()
+    print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError(Message("{what}: was not given", what=what))
+    return line.strip()
+
+
+def number_of(text: str) -> Number:
+    """A complete Japanese number. Raises UsageError."""
+    try:
+        return parse_japanese(text)
+    except NumberError as error:
+        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
