@@ -15,8 +15,8 @@ import pytest
 from . import ROOT, files, modules
 
 FOLDERS = {
-    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "correspondence", "debian", "dialplan",
-    "docs", "ledger", "operations", "registry", "service", "src", "tests", "tones",
+    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "debian",
+    "dialplan", "docs", "ledger", "operations", "registry", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
@@ -56,6 +56,7 @@ AGAINST_THE_ARROWS = {
     "ledger/__init__.py": "registry dialplan call_control",
     "authority/__init__.py": "call_control",
     "call_control/__init__.py": "authority ari_app agi",
+    "customers/__init__.py": "authority call_control",
     "ari_app/__init__.py": "authority agi cli",
     "agi/__init__.py": "authority ari_app config",
     "service/instance.py": "authority",

@@ -1,4 +1,4 @@
-"""The files of the ledger's keys. They are made at the first start, and kept forever.
+"""The files of keys: the ledger's are made at the first start. All are kept forever.
 
 Without them no number can be opened and nothing can be signed; anyone who reads them can do both. So they are never
 overwritten, and not accepted if others can read them.
@@ -32,7 +32,7 @@ def load_key(path: Path) -> bytes:
     except OSError as error:
         raise LedgerError(
             Message(
-                "{path}: the ledger's key cannot be made: {reason}; check the path and its permissions",
+                "{path}: the key cannot be made: {reason}; check the path and its permissions",
                 path=path,
                 reason=error.strerror,
             )
@@ -49,7 +49,7 @@ def read_key(path: Path) -> bytes:
     except OSError as error:
         raise LedgerError(
             Message(
-                "{path}: the ledger's key cannot be read: {reason}; check the path and its permissions",
+                "{path}: the key cannot be read: {reason}; check the path and its permissions",
                 path=path,
                 reason=error.strerror,
             )
@@ -57,7 +57,7 @@ def read_key(path: Path) -> bytes:
     if mode & 0o077:
         raise LedgerError(
             Message(
-                "{path}: others can read the ledger's key (mode {mode:04o}); run: chmod 600 {path}",
+                "{path}: others can read the key (mode {mode:04o}); run: chmod 600 {path}",
                 path=path,
                 mode=mode,
             )
@@ -65,7 +65,7 @@ def read_key(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise LedgerError(
             Message(
-                "{path}: the ledger's key must have exactly {wanted} bytes; restore it from a backup",
+                "{path}: the key must have exactly {wanted} bytes; restore it from a backup",
                 path=path,
                 wanted=KEY_BYTES,
             )

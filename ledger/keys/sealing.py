@@ -48,8 +48,8 @@ class DayKey:
 
     def __init__(self, day: str, secret: bytes) -> None:
         self.day = day
-        self._tokens = _derived(secret, b"idtone ledger token")
-        self._wrap = AESGCM(_derived(secret, b"idtone ledger record key"))
+        self._tokens = derived(secret, b"idtone ledger token")
+        self._wrap = AESGCM(derived(secret, b"idtone ledger record key"))
 
     def token(self, number: Number) -> str:
         """32 hexadecimal digits, the same for the same number on this day."""
@@ -106,7 +106,7 @@ class LedgerKey:
                     wanted=KEY_BYTES,
                 )
             )
-        self._wrap = AESGCM(_derived(key, b"idtone ledger day key"))
+        self._wrap = AESGCM(derived(key, b"idtone ledger day key"))
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
         """A fresh key, and its stored form."""
@@ -125,7 +125,7 @@ class LedgerKey:
             ) from error
 
 
-def _derived(secret: bytes, purpose: bytes) -> bytes:
+def derived(secret: bytes, purpose: bytes) -> bytes:
     """HKDF-Expand of one block (RFC 5869, section 2.3): the secret is uniform already."""
     return hmac.digest(secret, purpose + b"\1", hashlib.sha256)
 

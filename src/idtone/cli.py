@@ -8,6 +8,7 @@ import typer
 
 from idtone.authority.commands import app as authority
 from idtone.correspondence.commands import app as desk
+from idtone.customers.commands import app as form
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry
 from idtone.tones.commands import app as tone
@@ -47,6 +48,7 @@ app.add_typer(registry, name="registry")
 app.add_typer(authority, name="authority")
 app.add_typer(ledger, name="ledger")
 app.add_typer(desk, name="desk")
+app.add_typer(form, name="form")
 app.add_typer(hook, name="dialplan")
 
 # A command that needs more than one room is not in the table of a room.

@@ -69,6 +69,10 @@ class LedgerError(IdtoneError):
     """Evidence cannot be written or read."""
 
 
+class CustomerError(IdtoneError):
+    """A customer's form cannot be kept, opened or forgotten."""
+
+
 class FallbackError(IdtoneError):
     """fallback.conf, by which the hook decides while the service is down, cannot be written."""
 

@@ -414,6 +414,18 @@ class AssociationSettings(Model):
     """The address of the association's desk."""
 
 
+class CustomersSettings(Model):
+    """Where the customers' forms are kept, sealed, and by which rules they are checked."""
+
+    directory: Path = Path("/var/lib/idtone/customers")
+    rules: Path | None = None
+    """None: the rules that are shipped."""
+
+    def key_file(self) -> Path:
+        """The key that seals the records."""
+        return self.directory / "root.key"
+
+
 class LogSettings(Model):
     format: LogFormat = LogFormat.TEXT
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -431,6 +443,7 @@ class Settings(Model):
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
     association: AssociationSettings = AssociationSettings()
+    customers: CustomersSettings = CustomersSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 

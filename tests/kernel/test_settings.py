@@ -80,6 +80,8 @@ OTHER = {
     ("policy", "chain"): ("each", Chain.EACH),
     ("association", "member"): ("m-0001", "m-0001"),
     ("association", "desk"): ("https://desk.example/", "https://desk.example"),
+    ("customers", "directory"): ("/srv/customers", Path("/srv/customers")),
+    ("customers", "rules"): ("/srv/customer_rules.yaml", Path("/srv/customer_rules.yaml")),
     ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "format"): ("journald", LogFormat.JOURNALD),

@@ -128,6 +128,6 @@ def test_what_cannot_be_exported_is_not_recorded(config, tmp_path, pack):
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
         assert len(reader.records()) == 3
     (tmp_path / "ledger" / "key.sign").unlink()
-    with pytest.raises(LedgerError, match=r"key\.sign: the ledger's key cannot be read"):
+    with pytest.raises(LedgerError, match=r"key\.sign: the key cannot be read"):
         run(*export, "c-1")
     assert not (tmp_path / "ledger" / "key.sign").exists(), "no key is created"

@@ -14,8 +14,8 @@ from ..lab.asterisk import IDTONE
 MISTAKES = {
     "ledger/l.sqlite3": "the ledger cannot be opened",
     "ledger/l.sqlite3.next": "Is a directory",
-    "ledger/key": "the ledger's key cannot be read",
-    "ledger/key.sign": "the ledger's key cannot be read",
+    "ledger/key": "the key cannot be read",
+    "ledger/key.sign": "the key cannot be read",
 }
 """Where a folder is in the place of a file, and the problem that is named."""
 

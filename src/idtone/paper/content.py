@@ -18,12 +18,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`facts` are names and what they are."""
+    """`facts` are names and what they are; line breaks of a value are kept. `boxed`: as on a form, each fact in a box,
+    which may be empty, to be filled in by hand; the part of a name after ` / ` is small.
+    """
 
     heading: str
     facts: Sequence[tuple[str, str]] = ()
     paragraphs: Sequence[str] = ()
     table: Table | None = None
+    boxed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ body { max-width: 62em; margin: 2em auto }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em; border-bottom: 1px solid #999 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25em .8em .25em 0 }
-th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .rows td { border-top: 1px solid #ddd }
+th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere; white-space: pre-line }
+.boxed :is(th, td) { border: 1px solid #999; padding: .4em .6em } .boxed th { width: 16em; white-space: normal }
+.rows td { border-top: 1px solid #ddd }
 @media print { h2 { break-after: avoid } table { break-inside: avoid } }
 """
 
@@ -33,7 +35,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
     yield f"<h{level}>{escape(section.heading)}</h{level}>"
     if section.facts:
         rows = "".join(f"<tr><th>{escape(name)}<td>{escape(value)}</tr>" for name, value in section.facts)
-        yield f"<table>{rows}</table>"
+        yield f"<table{' class=boxed' if section.boxed else ''}>{rows}</table>"
     yield from (f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs)
     if section.table:
         head = "".join(f"<th>{escape(name)}" for name in section.table.columns)

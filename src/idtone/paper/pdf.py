@@ -38,6 +38,7 @@ _TEXT: Final = ParagraphStyle("text", fontName=_FONT, fontSize=9, leading=13, te
 _JAPANESE: Final = ParagraphStyle("japanese", _TEXT, wordWrap="CJK")
 """Which has no spaces to break lines at."""
 _NAME: Final = ParagraphStyle("name", _TEXT, textColor=_PALE)
+_BOX_NAME: Final = ParagraphStyle("box name", _TEXT, leading=11)
 _SMALL: Final = ParagraphStyle("small", _TEXT, fontSize=8, leading=11)
 _SMALL_NAME: Final = ParagraphStyle("small name", _SMALL, textColor=_PALE)
 _TITLE: Final = ParagraphStyle("title", _TEXT, fontSize=16, leading=22, spaceAfter=8)
@@ -48,6 +49,14 @@ _PLAIN: Final[list[tuple[Any, ...]]] = [
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
     ("TOPPADDING", (0, 0), (-1, -1), 1),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+]
+_BOXED: Final = [
+    *_PLAIN,
+    ("GRID", (0, 0), (-1, -1), 0.5, _PALE),
+    ("BACKGROUND", (0, 0), (0, -1), HexColor(0xF2F2F2)),
+    ("LEFTPADDING", (0, 0), (-1, -1), 5),
+    ("TOPPADDING", (0, 0), (-1, -1), 3),
+    ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
 ]
 _RULED: Final = [*_PLAIN, ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 3)]
 
@@ -83,11 +92,16 @@ def _known(font: TTFont, text: str) -> str:
 
 def _section(section: Section, first: bool, text: Callable[[str], str]) -> Iterator[Flowable]:
     def paragraph(what: str, style: ParagraphStyle) -> Paragraph:
-        return Paragraph(escape(text(what)), style)
+        return Paragraph("<br/>".join(escape(text(line)) for line in what.split("\n")), style)
 
     yield CondPageBreak(45 * mm)
-    yield paragraph(section.heading, _TITLE if first else _HEADING)
-    if section.facts:
+    if section.heading:
+        yield paragraph(section.heading, _TITLE if first else _HEADING)
+    if section.facts and section.boxed:
+        boxes = [[_name(name, text), paragraph(value, _TEXT)] for name, value in section.facts]
+        yield LongTable(boxes, colWidths=(_NAMES, _WIDTH - _NAMES), style=_BOXED, splitInRow=1)
+        yield Spacer(0, 2 * mm)
+    elif section.facts:
         facts = [[paragraph(name, _NAME), paragraph(value, _TEXT)] for name, value in section.facts]
         yield LongTable(facts, colWidths=(_NAMES, _WIDTH - _NAMES), style=_PLAIN, splitInRow=1)
     for each in section.paragraphs:
@@ -95,6 +109,12 @@ def _section(section: Section, first: bool, text: Callable[[str], str]) -> Itera
     if section.table:
         yield Spacer(0, 2 * mm)
         yield _table(section.table, paragraph)
+
+
+def _name(name: str, text: Callable[[str], str]) -> Paragraph:
+    japanese, _, english = name.partition(" / ")
+    below = f'<br/><font size="{_SMALL.fontSize - 1}" color="#666666">{escape(text(english))}</font>' if english else ""
+    return Paragraph(escape(text(japanese)) + below, _BOX_NAME)
 
 
 def _table(table: Table, paragraph: Callable[[str, ParagraphStyle], Paragraph]) -> Flowable:

@@ -337,7 +337,7 @@ def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(
     kept = key.with_name("key.seen").rename(tmp_path / "kept")
     for name in ("key.sign", "key.days"):
         key.with_name(name).unlink()
-    with pytest.raises(LedgerError, match=r"key\.sign: the ledger's key cannot be read"):
+    with pytest.raises(LedgerError, match=r"key\.sign: the key cannot be read"):
         run("verify")
     result = run("verify", "--log-key", LOG, "--checkpoint", kept)
     assert (result.exit_code, f"signed       2 leaves ({kept})" in result.stdout) == (0, True)

@@ -1,0 +1,55 @@
+"""`idtone form`: the customers' standard application form."""
+
+from __future__ import annotations
+
+from idtone import console
+
+app = console.group("The customers' standard application form (標準申込書): check, print and keep it.")
+console.add_commands(
+    app,
+    {
+        "new": (
+            "idtone.customers.commands.forms:new",
+            "Write an empty form for a kind of customer, with the fields that it needs.",
+        ),
+        "check": (
+            "idtone.customers.commands.forms:check",
+            "Find everything that a form lacks, each with its line, its field, and what demands it.",
+        ),
+        "print": (
+            "idtone.customers.commands.forms:print_form",
+            "Print a form as PDF, filled in or empty, to be signed by the customer.",
+        ),
+    },
+    panel="Forms",
+)
+console.add_commands(
+    app,
+    {
+        "record": (
+            "idtone.customers.commands.records:record",
+            "Seal a complete form, keep it with the numbers assigned, and record that in the ledger.",
+        ),
+        "list": (
+            "idtone.customers.commands.records:list_records",
+            "List the recorded forms: since when, until when they are kept, and whether they are here.",
+        ),
+        "show": (
+            "idtone.customers.commands.records:show",
+            "Open a recorded form, by its id or by a number that it was recorded for. The ledger records who, and why.",
+        ),
+        "approve": (
+            "idtone.customers.commands.records:approve",
+            "Approve that another person opens a form.",
+        ),
+        "end": (
+            "idtone.customers.commands.records:end",
+            "Record the end of a contract: from it the form is kept for seven years.",
+        ),
+        "forget": (
+            "idtone.customers.commands.records:forget",
+            "Destroy the keys of the forms whose time is over: they can never be opened again.",
+        ),
+    },
+    panel="Records",
+)
