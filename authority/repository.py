@@ -78,6 +78,17 @@ class SignedRepository:
         sha256 = self.sha256(role)
         return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
+    def digests(self, role: str) -> Iterator[str]:
+        """The digest of a role's file in each edition, the newest first. Raises TrustError."""
+        for _, path in sorted(self._versions(role), reverse=True):
+            target = _read(path).signed.targets.get(tuf_roles.DELEGATED[role])
+            if target:
+                yield str(target.hashes["sha256"])
+
+    def edition(self, role: str, sha256: str) -> bytes:
+        """A role's file in one of the `digests`. Raises TrustError if it is damaged."""
+        return self._content(tuf_roles.DELEGATED[role], sha256)
+
     def files(self) -> dict[str, bytes]:
         """The two files by name."""
         published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}

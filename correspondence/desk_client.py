@@ -48,6 +48,15 @@ def send(settings: Settings, octets: bytes) -> dict[str, Any]:
     """Send a signed document; returns what the desk answers. Raises DocumentError, and TrustError if the desk cannot be
     reached or refuses the document. A document that was sent before is answered again, and not recorded twice.
     """
+    return _answer(settings, "POST", PATH, octets)
+
+
+def ask(settings: Settings, path: str) -> dict[str, Any]:
+    """What the desk says openly at a path, such as its public keys. Raises DocumentError and TrustError."""
+    return _answer(settings, "GET", path, None)
+
+
+def _answer(settings: Settings, method: str, path: str, octets: bytes | None) -> dict[str, Any]:
     desk = settings.association.desk
     if desk is None:
         raise DocumentError(
@@ -60,8 +69,8 @@ def send(settings: Settings, octets: bytes) -> dict[str, Any]:
         )  # fmt: skip
     try:
         answer = urllib3.request(
-            "POST", desk + PATH, body=octets, headers={"Content-Type": TYPE}, preload_content=False, redirect=False,
-            retries=False, timeout=urllib3.Timeout(total=_WITHIN_S),
+            method, desk + path, body=octets, headers={"Content-Type": TYPE} if octets else None,
+            preload_content=False, redirect=False, retries=False, timeout=urllib3.Timeout(total=_WITHIN_S),
         )  # fmt: skip
         with answer:
             status, body = answer.status, answer.read(ANSWER_LIMIT)

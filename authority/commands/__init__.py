@@ -86,6 +86,46 @@ console.add_commands(
 console.add_commands(
     app,
     {
+        "reports": (
+            "idtone.authority.commands.reports:reports",
+            "List reports (申告), the newest last: the holder of the number, who has to act, and the result.",
+        ),
+        "report": (
+            "idtone.authority.commands.reports:report",
+            "Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.",
+        ),
+        "close-report": (
+            "idtone.authority.commands.reports:close_report",
+            "Close a report with its result. A request that still waits for an answer is withdrawn.",
+        ),
+        "overdue-reports": (
+            "idtone.authority.commands.reports:overdue_reports",
+            "List the requests whose members have not answered in time. Exit 1: there are some.",
+        ),
+        "report-stats": (
+            "idtone.authority.commands.reports:report_stats",
+            "Count reports for publication. Small counts are left out (`statistics.least` in reports.yaml), and so is "
+            "what would let a reader compute them.",
+        ),
+        "forget-reports": (
+            "idtone.authority.commands.reports:forget_reports",
+            "Erase what old reports say and who reported: number, words, hashes of files, name.",
+        ),
+        "reveal-reporter": (
+            "idtone.authority.commands.reports:reveal_reporter",
+            "Show who has reported, if the reporter consented to be named. The office's ledger records it.",
+        ),
+        "report-key": (
+            "idtone.authority.commands.reports:report_key",
+            "Make the report officer's key pair. The desk gets its public half, and can then take the names of "
+            "reporters.",
+        ),
+    },
+    panel="Reports",
+)
+console.add_commands(
+    app,
+    {
         "history": (
             "idtone.authority.commands.history:history",
             "Show who changed what, when and why, and which keys have signed each change.",

@@ -15,7 +15,7 @@ from idtone.asking import entries_asked as entries_asked
 from idtone.asking import line as line
 from idtone.asking import number_asked as number_asked
 from idtone.errors import TrustError, UsageError
-from idtone.numbers import Number
+from idtone.numbers import Number, parse
 from idtone.persons import acting
 from idtone.registry.model import JAPAN
 from idtone.settings import PASSPHRASE
@@ -69,6 +69,14 @@ def moment(text: str, option: str) -> datetime:
 def in_japan(at: datetime) -> datetime:
     """The time in Japan Standard Time, without fractions of a second."""
     return at.astimezone(JAPAN).replace(microsecond=0)
+
+
+def any_number_asked() -> Number:
+    """As `number_asked`, also for a number abroad. Raises UsageError."""
+    number = parse(asked("Number"))
+    if not number.known:
+        raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))
+    return number
 
 
 def number_asked_of_two() -> Number:

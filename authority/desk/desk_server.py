@@ -17,6 +17,7 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
 
 from .desk import Desk
+from .reports.report_routes import add_report_routes
 
 DOCUMENT_LIMIT: Final = 256 * 1024
 """Bytes."""
@@ -58,6 +59,7 @@ def application(desk: Desk) -> web.Application:
 
     made = web.Application(client_max_size=DOCUMENT_LIMIT)
     made.router.add_post(PATH, documents)
+    add_report_routes(made, desk)
     return made
 
 

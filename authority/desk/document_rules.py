@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .desk import Rule
+from idtone.reports.report_documents import ANSWER, FETCH, REPORT
 
-RULES: Final[Mapping[str, Rule]] = {}
+from .desk import Rule
+from .reports.report_desk import answer_rule, fetch_rule, report_rule
+
+RULES: Final[Mapping[str, Rule]] = {REPORT: report_rule, FETCH: fetch_rule, ANSWER: answer_rule}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,6 +61,15 @@ class DocumentStore:
         )  # fmt: skip
         with self._open() as database:
             database.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def forget(self, kind: str, subjects: Iterable[str]) -> None:
+        """Erase the content of documents; that there were such documents, and when, stays. Raises TrustError."""
+        with self._open() as database:
+            database.execute("PRAGMA secure_delete = ON")
+            database.executemany(
+                "UPDATE documents SET octets = x'' WHERE kind = ? AND subject = ?",
+                [(kind, subject) for subject in subjects],
+            )
 
     def get(self, document_id: str) -> KeptDocument | None:
         return next(self._read("id = ?", document_id), None)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from idtone.signed_notes import Signer
 
 from ...lab.asterisk import IDTONE
 from ...registry.examples import GOOD
+from .desk_process import running
 
 SIGNER = Signer("m-0001/pbx-1", b"1" * 32)
 NOW = datetime.now(UTC)
@@ -89,18 +87,6 @@ def test_acts_of_several_threads_are_all_recorded(desk):
         for each in threads:
             each.join()
     assert {act.subject for act in desk.ledger.acts()} == {f"S-{n}" for n in range(20)}
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[str]:
-    command = [IDTONE, "authority", "desk", folder, "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            yield process.stdout.readline().strip()
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
 
 
 def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_path):

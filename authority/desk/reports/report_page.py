@@ -1,0 +1,186 @@
+"""The public page of the report desk in Japanese and English: plain HTML without scripts. Pure.
+
+Every value of a visitor is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from html import escape
+from typing import Final
+
+from .report_store import KeptReport
+from .traceback import ReportResult, Stage
+
+FORM_PATH: Final = "/report"
+STATUS_PATH: Final = "/report/status"
+TRAP: Final = "website"
+"""A field that people do not see. A program that fills in every field fills it in too."""
+_STYLE: Final = (
+    "body{font-family:sans-serif;max-width:42em;margin:2em auto;padding:0 1em;line-height:1.6}"
+    "label,fieldset{display:block;margin:1em 0}input[type=text],textarea,select{width:100%;font:inherit}"
+    "[lang=en]{color:#555;display:block}.problem{border:2px solid #b00;padding:1em}.receipt{font-size:1.5em}"
+    ".trap{position:absolute;left:-9999px}"
+)
+POLICY: Final = (
+    "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    + "'"
+)
+"""The content security policy: no script, no frame, no other origin."""
+WITHIN: Final = {
+    "10": ("10 分以内", "within 10 minutes"),
+    "60": ("1 時間以内", "within an hour"),
+    "1440": ("1 日以内", "within a day"),
+    "10080": ("1 週間以内", "within a week"),
+}
+"""Minutes → how sure the time is."""
+PROBLEMS: Final = {
+    "number": ("電話番号を確認してください。例: 0312345678", "Check the telephone number, for example 0312345678."),
+    "at": ("日付と時刻を確認してください。", "Check the date and the time."),
+    "within_minutes": ("時刻の確かさを選んでください。", "Choose how sure the time is."),
+    "what": ("何があったかを 4000 字以内で書いてください。", "Write what happened, in at most 4000 characters."),
+    "attachments": ("添付は 10 件までです。", "Attach at most 10 files."),
+    "reporter": (
+        "お名前と連絡先は、両方書くか、両方空けてください。",
+        "Fill in both your name and how to reach you, or neither.",
+    ),
+    "size": ("添付が大きすぎます。小さくするか、添付せずに送ってください。",
+             "The files are too large. Send smaller ones, or none."),
+    "busy": ("ただいま混み合っています。前の画面に戻り、1 時間ほど後にもう一度送ってください。",
+             "There are too many requests. Go back, and send it again in an hour."),
+    "failed": ("ただいま受け付けられません。しばらくしてから送ってください。",
+               "The desk cannot accept it now. Send it again later."),
+    "receipt": ("その受付番号の申告はありません。", "There is no report of this receipt number."),
+    "form": ("このページの様式から送ってください。", "Send it by the form on this page."),
+}  # fmt: skip
+"""A field, or what went wrong → the words in both languages."""
+_STATES: Final[Mapping[object, tuple[str, str]]] = {
+    Stage.MEMBER: ("事業者に照会しています。", "An operator is being asked."),
+    Stage.OFFICE: ("協会で確認しています。", "The association is examining it."),
+    ReportResult.TRACED: ("調査が終わりました。発信元の事業者が分かりました。", "Closed: the operator was found."),
+    ReportResult.OPEN: ("調査が終わりました。発信元は分かりませんでした。", "Closed: the origin was not found."),
+    ReportResult.UNFOUNDED: (
+        "調査が終わりました。該当する問題はありませんでした。",
+        "Closed: nothing wrong was found.",
+    ),
+}
+_PROMISE: Final = (
+    "どなたでも申告できます。不確かな情報でも構いません。申告者が誰であるかは、下の欄で同意された場合を除き、行政機関を含め"
+    "誰にも開示しません。個々の申告は公表しません。個人が分からない統計を公表することがあります。",
+    "Anyone may report, and uncertain information is welcome. Nobody is told who reports, not even the government, "
+    "unless you consent below. Single reports are not published; statistics that identify nobody may be.",
+)
+_ONCE: Final = (
+    "この受付番号を控えてください。ここにしか表示されません。",
+    "Write this receipt number down. It is shown only here.",
+)
+_KEPT: Final = (
+    "添付ファイルはお手元で保管してください。ここではハッシュ値(SHA-256)だけを記録し、ファイルは保存しません。",
+    "Keep the files yourself. Only their hashes (SHA-256) are recorded here, not the files.",
+)
+
+
+def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | None = None) -> str:
+    """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`.
+
+    Without a key of the report officer the form does not ask for the reporter.
+    """
+
+    def value(name: str) -> str:
+        return escape(values.get(name, ""))
+
+    options = "".join(
+        f'<option value="{minutes}"{" selected" * (values.get("within_minutes", "60") == minutes)}>{ja} / {en}</option>'
+        for minutes, (ja, en) in WITHIN.items()
+    )
+    consent = " checked" * bool(values.get("disclose"))
+    reporter = (
+        f"<fieldset><legend>{_both('申告者(空欄でも構いません)', 'Who you are (you may leave it empty)')}</legend>"
+        + _input("name", "お名前", "Name", value("name"))
+        + _input("contact", "連絡先", "How to reach you", value("contact"))
+        + f'<label><input type="checkbox" name="disclose" value="yes"{consent}> '
+        + _both("私の氏名と連絡先を、警察や行政機関に開示することに同意します。",
+                "I consent that my name and how to reach me are disclosed to the police or the government.")
+        + "</label></fieldset>"
+        if with_reporter
+        else ""
+    )  # fmt: skip
+    return _page(
+        ("申告窓口", "Report a call"),
+        (_problem(problem) if problem else "")
+        + f"<p>{_both(*_PROMISE)}</p>"
+        + f'<form method="post" action="{FORM_PATH}" enctype="multipart/form-data">'
+        + _input(
+            "number", "かかってきた(または表示された)電話番号", "The number that called or was shown", value("number")
+        )
+        + _input("date", "日付", "Date", value("date"), "date")
+        + _input("time", "時刻(日本時間)", "Time (Japan)", value("time"), "time")
+        + f"<label>{_both('時刻の確かさ', 'How sure the time is')}"
+        + f'<select name="within_minutes">{options}</select></label>'
+        + f"<label>{_both('何がありましたか', 'What happened')}"
+        + f'<textarea name="what" rows="8" maxlength="4000" required>{value("what")}</textarea></label>'
+        + f'<label>{_both("添付(録音など)", "Files, such as a recording")}<input type="file" name="files" multiple>'
+        + f"{_both(*_KEPT)}</label>"
+        + reporter
+        + f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
+        + 'autocomplete="off"></label></div>'
+        + f"<button>{_both('申告する', 'Send the report')}</button></form>"
+        + f'<p><a href="{STATUS_PATH}">{_both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
+    )
+
+
+def problem_page(problem: str) -> str:
+    """Instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    return _page(("申告窓口", "Report a call"), _problem(problem))
+
+
+def receipt_page(receipt: str) -> str:
+    """Shows the receipt, once."""
+    return _page(
+        ("申告を受け付けました", "Your report was accepted"),
+        f'<p class="receipt">{escape(receipt)}</p>'
+        + f"<p>{_both(*_ONCE)}</p>"
+        + f'<p><a href="{STATUS_PATH}">{_both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
+    )
+
+
+def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
+    """The form that asks for a receipt, and the state of its report without any member's name."""
+    told = ""
+    if unknown:
+        told = _problem("receipt")
+    elif report:
+        told = f"<p>{_both(*_STATES[report.result or report.stage])}</p>"
+    return _page(
+        ("申告の経過", "The state of a report"),
+        told
+        + f'<form method="post" action="{STATUS_PATH}">'
+        + _input("receipt", "受付番号", "Receipt number", "")
+        + f"<button>{_both('見る', 'Show')}</button></form>",
+    )
+
+
+def _input(name: str, japanese: str, english: str, value: str, kind: str = "text") -> str:
+    """`value` is escaped already."""
+    return (
+        f'<label>{_both(japanese, english)}<input type="{kind}" name="{name}" value="{value}" maxlength="200"></label>'
+    )
+
+
+def _problem(problem: str) -> str:
+    return f'<div class="problem" role="alert">{_both(*PROBLEMS[problem])}</div>'
+
+
+def _both(japanese: str, english: str) -> str:
+    return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
+
+
+def _page(title: tuple[str, str], body: str) -> str:
+    return (
+        f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
+        '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
+        f"<style>{_STYLE}</style></head><body><h1>{_both(*title)}</h1>{body}</body></html>\n"
+    )

@@ -1,0 +1,194 @@
+"""The report desk over HTTP: the public page (`/report`), the state of a report, and the desk's public keys."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import BodyPartReader, web
+from pydantic import ValidationError
+
+from idtone.errors import IdtoneError
+from idtone.registry.model import JAPAN
+from idtone.reports.report import Report
+from idtone.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
+from idtone.reports.sealed_box import public_key
+
+from ..desk import Desk
+from .rate_limit import RateLimit
+from .report_desk import ReportDesk
+from .report_page import FORM_PATH, POLICY, STATUS_PATH, TRAP, form_page, problem_page, receipt_page, status_page
+from .report_rules import read_rules
+from .report_store import PAGE
+
+_FIELD_LIMIT: Final = 16 * 1024
+"""Bytes of a field that is not a file."""
+_PARTS_LIMIT: Final = 30
+_CHUNK: Final = 64 * 1024
+_MB: Final = 1024 * 1024
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _FormError(Exception):
+    """`problem` is one of `PROBLEMS`."""
+
+    def __init__(self, problem: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(problem)
+        self.problem, self.status = problem, status
+
+
+def add_report_routes(application: web.Application, desk: Desk) -> None:
+    """Raises DocumentError if the desk's limits cannot be read."""
+    limits = read_rules(desk.folder).page
+    rate = RateLimit(limits.hourly, limits.hourly_each)
+
+    async def keys(request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(_keys, desk))
+
+    async def form(request: web.Request) -> web.StreamResponse:
+        return _html(form_page({}, (await asyncio.to_thread(_keys, desk))["officer"] is not None))
+
+    async def report(request: web.Request) -> web.StreamResponse:
+        with_reporter = (await asyncio.to_thread(_keys, desk))["officer"] is not None
+        values: dict[str, str] = {}
+        try:
+            attachments = await _read_form(request, limits.upload_mb * _MB, values)
+            receipt = new_receipt()
+            if not values.get(TRAP):
+                made = _report(values, attachments, datetime.now(UTC))
+                await asyncio.to_thread(_enter, desk, made, receipt)
+        except _FormError as error:
+            return _html(form_page(values, with_reporter, error.problem), error.status)
+        except IdtoneError as error:
+            _log.error("a report was not accepted: %s", error)
+            return _html(form_page(values, with_reporter, "failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+        return _html(receipt_page(receipt))
+
+    async def status_form(request: web.Request) -> web.StreamResponse:
+        return _html(status_page())
+
+    async def status(request: web.Request) -> web.StreamResponse:
+        digest = receipt_digest(str((await request.post()).get("receipt", ""))[:200])
+        found = await asyncio.to_thread(lambda: ReportDesk(desk).store.by_receipt(digest))
+        return _html(status_page(found, unknown=found is None))
+
+    def limited(handler: Handler) -> Handler:
+        """Serves no visitor too often, and tells one what has failed here."""
+
+        async def served(request: web.Request) -> web.StreamResponse:
+            if request.method == "POST" and not rate.admits(_visitor(request), time.monotonic()):
+                return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+            try:
+                return await handler(request)
+            except IdtoneError as error:
+                _log.error("the report desk cannot answer: %s", error)
+                return _html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+
+        return served
+
+    application.router.add_get(KEYS_PATH, limited(keys))
+    application.router.add_get(FORM_PATH, limited(form))
+    application.router.add_post(FORM_PATH, limited(report))
+    application.router.add_get(STATUS_PATH, limited(status_form))
+    application.router.add_post(STATUS_PATH, limited(status))
+
+
+def _keys(desk: Desk) -> Mapping[str, str | None]:
+    return ReportDesk(desk).keys()
+
+
+def _enter(desk: Desk, report: Report, receipt: str) -> None:
+    reports = ReportDesk(desk)
+    officer = reports.keys()["officer"]
+    sealed = sealed_report(report, receipt, reports.key.public, public_key(officer) if officer else None)
+    reports.enter(sealed, PAGE, datetime.now(UTC))
+
+
+async def _read_form(request: web.Request, limit: int, values: dict[str, str]) -> list[Mapping[str, str]]:
+    """Read the fields into `values`, and return the names and hashes of the files, which are not kept.
+
+    Raises _FormError.
+    """
+    if (request.content_length or 0) > limit + _CHUNK:
+        raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if request.content_type != "multipart/form-data":
+        raise _FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    left = limit
+    attachments: list[Mapping[str, str]] = []
+    try:
+        parts = await request.multipart()
+        for _ in range(_PARTS_LIMIT):
+            part: Any = await parts.next()
+            if part is None:
+                return attachments
+            if not isinstance(part, BodyPartReader) or not part.name:
+                raise _FormError("form")
+            is_file = part.filename is not None
+            digest, held = hashlib.sha256(), bytearray()
+            while chunk := await part.read_chunk(_CHUNK):
+                left -= len(chunk)
+                if left < 0 or (not is_file and len(held) > _FIELD_LIMIT):
+                    raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                digest.update(chunk)
+                if not is_file:
+                    held += chunk
+            if is_file and part.filename:
+                name = "".join(each if each.isprintable() else " " for each in part.filename)[:200]
+                attachments.append({"name": name.strip() or "file", "sha256": digest.hexdigest()})
+            elif not is_file:
+                values[part.name] = held.decode("utf-8", "replace").replace("\r\n", "\n").strip()
+    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
+        raise _FormError("form") from error
+    raise _FormError("form")
+
+
+def _report(values: Mapping[str, str], attachments: list[Mapping[str, str]], now: datetime) -> Report:
+    """Raises _FormError, which names the field."""
+    try:
+        at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
+    except ValueError as error:
+        raise _FormError("at") from error
+    if at > now:
+        raise _FormError("at")
+    name, contact = values.get("name"), values.get("contact")
+    if bool(name) != bool(contact):
+        raise _FormError("reporter")
+    reporter = {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name else None
+    content = {
+        "number": values.get("number", ""), "at": at.isoformat(), "within_minutes": values.get("within_minutes", ""),
+        "what": values.get("what", ""), "attachments": attachments, "reporter": reporter,
+    }  # fmt: skip
+    try:
+        return Report.model_validate(content)
+    except ValidationError as error:
+        raise _FormError(str(error.errors()[0]["loc"][0])) from None  # the cause would show what was written
+
+
+def _visitor(request: web.Request) -> str:
+    """The address of the visitor. Only a proxy on this machine is believed when it names another one."""
+    peer = request.remote or ""
+    try:
+        is_proxy = ipaddress.ip_address(peer).is_loopback
+    except ValueError:
+        is_proxy = False
+    named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return named if is_proxy and named else peer
+
+
+def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)

@@ -1,0 +1,29 @@
+"""Counts that may be published: small ones are left out, so that they name nobody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """None stands for a count that is not shown."""
+
+    counts: Mapping[str, int | None]
+    total: int | None
+
+
+def published(counts: Mapping[str, int], least: int) -> Published:
+    """Counts below `least` are hidden. If that hides less than two counts, or less than `least` reports in all, a
+    reader could compute them from the total: then the smallest of the others is hidden too, or else the total.
+    """
+    hidden = {name for name, count in counts.items() if 0 < count < least}
+    rest = sorted((count, name) for name, count in counts.items() if count >= least)
+    while hidden and rest and (len(hidden) < 2 or sum(counts[name] for name in hidden) < least):
+        hidden.add(rest.pop(0)[1])
+    computable = len(hidden) == 1 or 0 < sum(counts[name] for name in hidden) < least
+    return Published(
+        {name: None if name in hidden else count for name, count in counts.items()},
+        None if computable else sum(counts.values()),
+    )

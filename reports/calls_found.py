@@ -1,0 +1,31 @@
+"""What a member's ledger has about a reported call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from idtone.ledger.evidence.records import Record
+
+from .report_documents import AnswerResult, Found, Request
+
+
+def span(request: Request) -> tuple[datetime, datetime]:
+    """The time in which the call began: from the first moment up to, but not at, the second."""
+    within = timedelta(minutes=request.within_minutes)
+    return request.at - within, request.at + within + timedelta(minutes=1)
+
+
+def found(records: Sequence[Record], at: datetime) -> Found:
+    """How many calls fit, and the one nearest to `at`."""
+    if not records:
+        return Found(calls=0)
+    nearest = min(records, key=lambda record: abs(record.steps[0].at - at))
+    return Found(
+        calls=len(records), call=nearest.call_id, outcome=nearest.outcome, reason=nearest.reason, heard=nearest.heard
+    )
+
+
+def suggested(facts: Found) -> AnswerResult:
+    """The answer that fits the ledger. From where a call came, only a person can say."""
+    return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

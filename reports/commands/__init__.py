@@ -1,0 +1,43 @@
+"""`idtone reports`: reports about calls, and what the member's own ledger answers to them."""
+
+from __future__ import annotations
+
+from idtone import console
+
+app = console.group("Reports about calls (申告): report a call, and answer the association's requests.")
+console.add_commands(
+    app,
+    {
+        "new": (
+            "idtone.reports.commands.reporting:new",
+            "Write a report to fill in.",
+        ),
+        "check": (
+            "idtone.reports.commands.reporting:check",
+            "Find all faults of a report, each with its place and remedy.",
+        ),
+        "send": (
+            "idtone.reports.commands.reporting:send",
+            "Sign a report, and send it to the association's desk; prints the receipt number.",
+        ),
+    },
+    panel="Reporting",
+)
+console.add_commands(
+    app,
+    {
+        "fetch": (
+            "idtone.reports.commands.answering:fetch",
+            "Fetch the requests that this member has to answer, and show them.",
+        ),
+        "answer": (
+            "idtone.reports.commands.answering:answer",
+            "Answer a request with what this member's ledger has about the call.",
+        ),
+        "list": (
+            "idtone.reports.commands.answering:list_own",
+            "List the reports and answers that this node has signed, from its own ledger.",
+        ),
+    },
+    panel="Answering",
+)

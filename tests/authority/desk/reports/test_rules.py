@@ -1,0 +1,97 @@
+"""The pure rules of the report desk: whom to ask next, which counts may be shown, how many requests are served."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from idtone.authority.desk.reports.rate_limit import RateLimit
+from idtone.authority.desk.reports.report_rules import FILE, ReportRules, read_rules
+from idtone.authority.desk.reports.small_counts import published
+from idtone.authority.desk.reports.traceback import Finding, Next, after, first
+from idtone.errors import DocumentError
+from idtone.reports.report_documents import AnswerResult
+
+from .... import ROOT
+
+HELD, NOT_OURS, UPSTREAM = AnswerResult.CUSTOMER_HELD, AnswerResult.NOT_OURS, AnswerResult.UPSTREAM
+AFTER = [
+    # the members that were asked, the last one's answer, whom it names; what follows
+    (["a"], HELD, None, Next(finding=Finding.CUSTOMER_HELD)),
+    (["a"], NOT_OURS, None, Next(finding=Finding.NOT_OURS)),
+    (["a"], UPSTREAM, "b", Next(member="b")),
+    (["a", "b"], UPSTREAM, "c", Next(member="c")),
+    (["a"], UPSTREAM, "a", Next(finding=Finding.LOOP)),
+    (["a", "b"], UPSTREAM, "a", Next(finding=Finding.LOOP)),
+    (["a", "b", "c"], UPSTREAM, "d", Next(finding=Finding.TOO_LONG)),
+    (["a", "b", "c"], UPSTREAM, "b", Next(finding=Finding.LOOP)),
+    (["a", "b", "c"], HELD, None, Next(finding=Finding.CUSTOMER_HELD)),
+]
+
+
+@pytest.mark.parametrize(("asked", "result", "upstream", "follows"), AFTER)
+def test_what_follows_an_answer(asked, result, upstream, follows):
+    assert after(asked, result, upstream, most=3) == follows
+
+
+def test_the_holder_is_asked_first_and_without_one_the_office_acts():
+    assert (first("a"), first(None)) == (Next(member="a"), Next(finding=Finding.NO_HOLDER))
+
+
+COUNTS = [
+    # counts; which are shown, and the total
+    ({"a": 9, "b": 7}, {"a": 9, "b": 7}, 16),
+    ({"a": 9, "b": 0}, {"a": 9, "b": 0}, 9),
+    ({"a": 9, "b": 7, "c": 4}, {"a": 9, "b": None, "c": None}, 20),
+    ({"a": 9, "b": 1, "c": 2}, {"a": None, "b": None, "c": None}, 12),
+    ({"a": 9, "b": 3, "c": 4}, {"a": 9, "b": None, "c": None}, 16),
+    ({"a": 4}, {"a": None}, None),
+    ({"a": 1, "b": 1}, {"a": None, "b": None}, None),
+    ({}, {}, 0),
+]
+
+
+@pytest.mark.parametrize(("counts", "shown", "total"), COUNTS)
+def test_small_counts_are_not_shown(counts, shown, total):
+    found = published(counts, least=5)
+    assert (dict(found.counts), found.total) == (shown, total)
+
+
+def test_no_small_count_can_be_computed():
+    for numbers in itertools.product(range(9), repeat=3):
+        found = published(dict(zip("abc", numbers, strict=True)), least=5)
+        hidden = [n for name, n in zip("abc", numbers, strict=True) if found.counts[name] is None]
+        if hidden and found.total is not None:
+            assert len(hidden) > 1, numbers
+            assert sum(hidden) >= 5, numbers
+        assert all(n == 0 or n >= 5 for n in found.counts.values() if n is not None)
+
+
+def test_each_visitor_and_all_together_have_a_limit_an_hour():
+    limit = RateLimit(hourly=5, hourly_each=2)
+    served = [limit.admits(f"2001:db8::{n}", 0.0) for n in range(3)]
+    assert served == [True, True, False], "one network is one visitor"
+    assert [limit.admits(f"192.0.2.{n}", 1.0) for n in range(5)] == [True, True, True, False, False]
+    assert not limit.admits("192.0.2.9", 3599.0)
+    assert limit.admits("2001:db8::1", 3600.5)
+
+
+def test_the_sample_has_the_defaults(tmp_path):
+    (tmp_path / FILE).write_bytes((ROOT / "config" / "reports.yaml").read_bytes())
+    assert read_rules(tmp_path) == read_rules(tmp_path / "nowhere") == ReportRules()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("traceback: {answer_within: PT1M}", "traceback.answer_within: is not a plausible time"),
+        ("traceback: {members: 0}", "traceback.members"),
+        ("statistics: {least: 1}", "statistics.least"),
+        ("page: {upload: 1}", "page.upload"),
+    ],
+)
+def test_a_wrong_rule_is_named(tmp_path, text, said):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(DocumentError, match=said):
+        read_rules(tmp_path)
