@@ -86,6 +86,11 @@ class LedgerReader:
     def knows(self, call_id: str) -> bool:
         return bool(self._all("SELECT 1 FROM steps WHERE call_id = ? LIMIT 1", call_id))
 
+    def tokens(self, numbers: Iterable[Number], day: str) -> frozenset[str]:
+        """The tokens of these numbers on that day; empty if its key is not here, or destroyed."""
+        key = self._key_of(day)
+        return frozenset(map(key.token, numbers)) if key else frozenset()
+
     def knows_day(self, day: str) -> bool:
         """Whether there is a key of that day, or was one that is destroyed; True if this reader has no keys."""
         return self._days is None or self._days.knows(day)
@@ -110,6 +115,18 @@ class LedgerReader:
         """The id of the latest step; 0 if there is none."""
         ((newest,),) = self._all("SELECT max(id) FROM steps")
         return newest or 0
+
+    def place_before(self, at: datetime) -> int:
+        """The id of the step before the first one since then; `newest_place` if there is none since then."""
+        since = self.extent(at)
+        return since.steps - since.recent if since else self.newest_place()
+
+    def in_order(self, after: int, until: int, kinds: frozenset[StepKind]) -> Iterator[StoredStep]:
+        """The steps of these kinds after the place `after` up to `until`, as stored, in the order of writing."""
+        query = f"SELECT {STEP} FROM steps WHERE id > ? AND id <= ? AND kind IN ({literals(kinds)}) ORDER BY id LIMIT ?"  # noqa: S608
+        while rows := self._all(query, after, until, PAGE_ROWS):
+            yield from map(StoredStep._make, rows)
+            after = rows[-1][0]
 
     def records(
         self,
