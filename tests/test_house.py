@@ -16,7 +16,7 @@ from . import ROOT, files, modules
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "debian",
-    "dialplan", "docs", "ledger", "operations", "registry", "reports", "service", "src", "tests", "tones",
+    "dialplan", "docs", "ledger", "misuse", "operations", "registry", "reports", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
@@ -55,6 +55,7 @@ AGAINST_THE_ARROWS = {
     "registry/__init__.py": "tones ari_app authority",
     "ledger/__init__.py": "registry dialplan call_control",
     "authority/__init__.py": "call_control",
+    "misuse/__init__.py": "authority call_control",
     "call_control/__init__.py": "authority ari_app agi",
     "customers/__init__.py": "authority call_control",
     "reports/__init__.py": "authority customers",

@@ -35,12 +35,12 @@ LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
     "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "dialplan", "ledger",
-    "operations", "registry", "reports", "service", "tones",
+    "misuse", "operations", "registry", "reports", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
 TABLES = {"idtone.cli", "idtone.console", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
     f"idtone.{room}{commands}"
-    for room in ("authority", "correspondence", "customers", "ledger", "registry", "reports", "tones")
+    for room in ("authority", "correspondence", "customers", "ledger", "misuse", "registry", "reports", "tones")
     for commands in ("", ".commands")
 }
 """The modules that every command imports."""

@@ -1,0 +1,32 @@
+"""`idtone misuse`: signs of misuse in the ledger, and what came of them."""
+
+from __future__ import annotations
+
+from idtone import console
+
+app = console.group("Signs of misuse in the ledger (不正利用の兆候).")
+console.add_commands(
+    app,
+    {
+        "scan": (
+            "idtone.misuse.commands.findings:scan",
+            "Look for signs of misuse in the ledger, and list the findings. Exit 1: there are new ones.",
+        ),
+        "explain": (
+            "idtone.misuse.commands.findings:explain",
+            "Explain a finding: its reason, its calls, and what to do next. Exit 1: there is no such finding.",
+        ),
+        "plot": (
+            "idtone.misuse.commands.findings:plot",
+            "Draw what a finding counted over time, with the limit. Exit 1: there is no such finding.",
+        ),
+        "review": (
+            "idtone.misuse.commands.findings:review",
+            "Record in the ledger what came of a finding, so that it is not shown as new again.",
+        ),
+        "rules": (
+            "idtone.misuse.commands.rules:rules",
+            "Show the rules, and the limits in force.",
+        ),
+    },
+)

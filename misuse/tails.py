@@ -1,0 +1,114 @@
+"""How probable it is to count so many, or more. Pure; exact but for rounding."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+_NEGLIGIBLE: Final = 1e-16
+"""A term that is smaller than this part of the sum ends it."""
+_TO_SIGMA: Final = 1.4826
+"""The median absolute deviation of a normal distribution, times this, is its standard deviation."""
+
+
+@lru_cache(maxsize=65536)
+def poisson_tail(count: int, mean: float) -> float:
+    """The probability of `count` or more where `mean` is usual (Poisson)."""
+    if count <= 0:
+        return 1.0
+    if count <= mean:  # from below, where the terms are large
+        return max(0.0, 1 - math.fsum(_poisson(each, mean) for each in range(count)))
+    total, term = 0.0, _poisson(count, mean)
+    while term > total * _NEGLIGIBLE:
+        total += term
+        count += 1
+        term *= mean / count
+    return total
+
+
+def _poisson(count: int, mean: float) -> float:
+    return math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
+
+
+@lru_cache(maxsize=65536)
+def binomial_tail(count: int, of: int, share: float) -> float:
+    """The probability that `count` or more `of` so many have a property that this `share` (0 < share < 1) has."""
+    if count <= 0:
+        return 1.0
+    if count <= of * share:  # from below, where the terms are large
+        return max(0.0, 1 - math.fsum(_binomial(each, of, share) for each in range(count)))
+    if count > of:
+        return 0.0
+    total, term, odds = 0.0, _binomial(count, of, share), share / (1 - share)
+    while term > total * _NEGLIGIBLE:
+        total += term
+        term *= (of - count) / (count + 1) * odds
+        count += 1
+    return total
+
+
+def _binomial(count: int, of: int, share: float) -> float:
+    return math.exp(
+        math.lgamma(of + 1) - math.lgamma(count + 1) - math.lgamma(of - count + 1)
+        + count * math.log(share) + (of - count) * math.log1p(-share)
+    )  # fmt: skip
+
+
+def least_poisson(mean: float, level: float) -> int:
+    """The smallest count whose `poisson_tail` is below `level`."""
+    count = math.ceil(mean)
+    while poisson_tail(count, mean) >= level:
+        count += 1
+    return count
+
+
+def least_binomial(of: int, share: float, level: float) -> int:
+    """The smallest count whose `binomial_tail` is below `level`; `of` + 1 if even all are no exception."""
+    count = math.ceil(of * share)
+    while count <= of and binomial_tail(count, of, share) >= level:
+        count += 1
+    return count
+
+
+def few_runs(order: Sequence[str]) -> float:
+    """The probability that names in a random order change so rarely from one to the next: the runs test of Mood (1940)
+    for several kinds, by its normal approximation. 1 if there is one name only.
+    """
+    count = len(order)
+    each = Counter(order).values()
+    squares, cubes = sum(number**2 for number in each), sum(number**3 for number in each)
+    if len(each) < 2 or count < 3:
+        return 1.0
+    mean = count + 1 - squares / count
+    variance = (squares * (squares + count * (count + 1)) - 2 * count * cubes - count**3) / (count**2 * (count - 1))
+    if variance <= 0:
+        return 1.0
+    runs = 1 + sum(one != other for one, other in pairwise(order))
+    return 0.5 * math.erfc((mean - runs - 0.5) / math.sqrt(2 * variance))
+
+
+def full_turns(order: Sequence[str]) -> float:
+    """The probability that names in a random order take so regular turns: that so many rounds, each as long as there
+    are names, have each name once. An upper bound: it is reached if all are equally frequent.
+    """
+    kinds = len(set(order))
+    rounds = len(order) // kinds
+    full = sum(len(set(order[start : start + kinds])) == kinds for start in range(0, rounds * kinds, kinds))
+    if kinds < 2:
+        return 1.0
+    return binomial_tail(full, rounds, math.factorial(kinds) / kinds**kinds)
+
+
+def usual(counts: Sequence[int]) -> float:
+    """What `counts` usually reach: their median, and one robust standard deviation (by the median deviation) more."""
+    middle = _median(counts)
+    return middle + _TO_SIGMA * _median([abs(count - middle) for count in counts])
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -1,0 +1,88 @@
+"""Calls over time: what a rule looks at, what it has found, and the windows and intervals in which it counts. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from idtone.ledger.evidence.call_outline import CallOutline
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The calls of one number, party or licence on one day, in the order of their decisions.
+
+    `past` has the numbers of calls of the days before, of a licence only: 0 for a day without calls.
+    """
+
+    start_s: float
+    """The beginning of the day, in seconds since 1970."""
+    calls: Sequence[CallOutline]
+    past: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What a rule counted over time: for each interval of `width_s` from `start_s` on, the count, and the limit from
+    which on it is reported; None if the rule has no limit there.
+    """
+
+    start_s: float
+    width_s: float
+    counts: Sequence[int]
+    limits: Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a rule has found. `chance` is how probable it is by chance, None for a rule without statistics; `fields` are
+    those of the rule's `reason`.
+    """
+
+    calls: Sequence[CallOutline]
+    series: Series
+    chance: float | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Window(NamedTuple):
+    """`calls[first:end]`, of which `counted` are what is looked for."""
+
+    first: int
+    end: int
+    counted: int
+
+
+def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float) -> Iterator[Window]:
+    """For each call, the window that ends with it."""
+    first = counted = 0
+    for place, call in enumerate(calls):
+        counted += wanted[place]
+        while call.at_s - calls[first].at_s >= width_s:
+            counted -= wanted[first]
+            first += 1
+        yield Window(first, place + 1, counted)
+
+
+def per_window(false_alarm: float, count: int) -> float:
+    """The level of each of so many windows that are looked at (Bonferroni)."""
+    return false_alarm / max(1, count)
+
+
+def aligned(start_s: float, window_s: float, width_s: float) -> float:
+    """The last moment, not after `start_s`, from which on intervals meet the beginning of a window; a millisecond
+    earlier, for rounding.
+    """
+    return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
+
+
+def split(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
+    """The calls by intervals of the day, until that of the last one."""
+    parts: list[list[CallOutline]] = []
+    for call in calls:
+        place = int((call.at_s - start_s) // width_s)
+        parts.extend([] for _ in range(place + 1 - len(parts)))
+        parts[place].append(call)
+    return parts
