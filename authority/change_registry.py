@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from idtone.files import replace_durably, rewrite_durably
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
 from idtone.registry.model import JAPAN, RegistryDocument, SuspensionsDocument
-from idtone.registry.parsers import parse_registry
+from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
@@ -208,9 +208,32 @@ def grant(
             raise UsageError(
                 Message("application {application} {why}", application=application, why=_NOT_GRANTED[status])
             )
+        edits.refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
         edits.granted(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
+
+
+def assign(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+    """Assign numbers to a member. Raises UsageError if a suspension forbids it."""
+
+    def edit(text: YamlText, document: RegistryDocument) -> None:
+        edits.refuse_suspended(suspensions_of(workspace), member, entries, attribution.at)
+        edits.assigned(text, document, member, entries)
+
+    return change_registry(workspace, Action.ASSIGN_NUMBER, member, attribution, edit)
+
+
+def suspensions_of(workspace: Workspace) -> SuspensionsDocument:
+    """The suspensions as they are in the folder. Raises IdtoneError."""
+    file = tuf_roles.SUSPENSIONS_FILE
+    return parse_suspensions(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+
+
+def registry_of(workspace: Workspace) -> RegistryDocument:
+    """The registry as it is in the folder. Raises IdtoneError."""
+    file = tuf_roles.REGISTRY_FILE
+    return parse_registry(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 _NOT_GRANTED: Final = {

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from idtone.calls import LicenceStatus
 from idtone.documents import Location
 from idtone.errors import UsageError
+from idtone.number_spans import NumberSpan
 from idtone.numbers import Number, parse_japanese
 from idtone.registry.member_application import MemberApplication
-from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionsDocument
-from idtone.registry.number_notation import NumberSpan, read_single, read_span
+from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, SuspensionsDocument
+from idtone.registry.number_notation import read_span
+from idtone.registry.suspended_numbers import scope_of
 from idtone.translation import Message
 
 from .yaml_text import Tree, YamlText
@@ -147,26 +150,87 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
     text.append(location, more)
 
 
-def suspended(
-    text: YamlText, document: SuspensionsDocument, number: Number, since: datetime, reference: str, issued: datetime
-) -> None:
-    """Suspend a number at the request of the police (番号停止)."""
-    if _suspension(document, number) is not None:
-        raise UsageError(
-            Message("{number} is already suspended; `idtone authority history` says since when", number=number)
-        )
-    item: Tree = {"number": _national(number), "since": since, "reference": reference}
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the police, or another authority, ask for: `scope` is what they want suspended, a member by its id."""
+
+    scope: NumberSpan | str
+    reference: str
+    since: datetime
+    until: datetime | None = None
+    authority: str | None = None
+    kind: SuspensionKind = SuspensionKind.STOP
+
+
+def suspended(text: YamlText, document: SuspensionsDocument, request: Request, issued: datetime) -> None:
+    """Suspend at the request of the police (番号停止). A suspension of the same that is over is replaced."""
+    at = _suspension(document, request.scope, request.kind)
+    if at is not None:
+        until = document.suspensions[at].until
+        if until is None or until > issued:
+            raise UsageError(
+                Message(
+                    "{what} is already suspended; `idtone authority history` says since when", what=said(request.scope)
+                )
+            )
+        text.remove(("suspensions", at))
+    item: dict[str, Tree] = {}
+    if isinstance(request.scope, str):
+        item["member"] = request.scope
+    else:
+        item["number" if len(request.scope) == 1 else "numbers"] = _written(request.scope)
+    if request.kind is not SuspensionKind.STOP:
+        item["kind"] = request.kind.value
+    item["since"] = request.since
+    if request.until is not None:
+        item["until"] = request.until
+    item["reference"] = request.reference
+    if request.authority is not None:
+        item["authority"] = request.authority
     text.append(("suspensions",), [item])
     text.replace(("issued",), issued)
 
 
-def lifted(text: YamlText, document: SuspensionsDocument, number: Number, issued: datetime) -> None:
-    """End the suspension of a number."""
-    at = _suspension(document, number)
+def lifted(
+    text: YamlText,
+    document: SuspensionsDocument,
+    scope: NumberSpan | str,
+    issued: datetime,
+    kind: SuspensionKind = SuspensionKind.STOP,
+) -> None:
+    """End a suspension."""
+    at = _suspension(document, scope, kind)
     if at is None:
-        raise UsageError(Message("{number} is not suspended; look at suspensions.yaml", number=number))
+        raise UsageError(Message("{what} is not suspended; look at suspensions.yaml", what=said(scope)))
     text.remove(("suspensions", at))
     text.replace(("issued",), issued)
+
+
+def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
+    """Raises UsageError if a suspension in force forbids that the member gets these numbers."""
+    spans = [read_span(entry) for entry in entries]
+    in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]
+    for entry in in_force:
+        scope = scope_of(entry)
+        if scope == member and spans and entry.kind is SuspensionKind.NO_NEW_NUMBERS:
+            raise UsageError(
+                Message(
+                    "member {member} gets no new numbers (reference {reference}); "
+                    "`idtone authority allow-new-numbers` ends that",
+                    member=member,
+                    reference=entry.reference,
+                )
+            )
+        for span in spans:
+            if isinstance(scope, NumberSpan) and scope.overlaps(span):
+                raise UsageError(
+                    Message(
+                        "{what} is suspended in part or whole (reference {reference}); it cannot be assigned before "
+                        "the suspension is lifted",
+                        what=said(span),
+                        reference=entry.reference,
+                    )
+                )
 
 
 # -- looking up -------------------------------------------------------------------------------------------------------
@@ -189,9 +253,22 @@ def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
     raise UsageError(Message("the registry has no member {member!r}; `idtone registry show` lists them", member=member))
 
 
-def _suspension(document: SuspensionsDocument, number: Number) -> int | None:
-    wanted = int(number.e164)
-    return next((n for n, entry in enumerate(document.suspensions) if read_single(entry.number) == wanted), None)
+def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: SuspensionKind) -> int | None:
+    entries = enumerate(document.suspensions)
+    return next((n for n, entry in entries if entry.kind is kind and scope_of(entry) == scope), None)
+
+
+def said(scope: NumberSpan | str) -> str:
+    """What is suspended, with the last four digits of numbers."""
+    if isinstance(scope, str):
+        return scope
+    first, last = (str(parse_japanese(f"+{end}")) for end in (scope.first, scope.last))
+    return first if first == last else f"{first} – {last}"
+
+
+def known_member(document: RegistryDocument, member: str) -> str:
+    """Raises UsageError if the registry has no such member."""
+    return _member(document, member)[1].id
 
 
 def _free_ids(document: RegistryDocument) -> Iterator[str]:

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
-from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, decide, suspended, time_by
+from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, Remembered, decide, suspended, time_by
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
@@ -142,7 +142,7 @@ class CallControl:
     """All sounds that were made, by the name of their files."""
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
-    remembered: Mapping[str, datetime] = field(default_factory=lambda: NOTHING_REMEMBERED)
+    remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -33,7 +33,7 @@ FALLBACK_POLICY: Final = "policy"
 """The section with `fallback` (`notice` or `refuse`), `refuse_cause` (Q.850), `incoming` and `outgoing` (who hears
 the notice, as in a journal line), and `answer_first` (whether the call is answered before the caller hears it)."""
 FALLBACK_SUSPENDED: Final = "suspended"
-"""The section with the suspended numbers: E.164 digits = start in Unix seconds."""
+"""The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
 JOURNAL_FILE: Final = "calls"
 """The file in the journal's folder to which the hook writes."""
 PACKET_MS: Final = 20

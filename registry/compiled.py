@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from idtone.calls import Direction, Licence, LicenceStatus
 from idtone.errors import TrustError
+from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
 from .model import Member, RegistryDocument
@@ -49,6 +50,12 @@ class Spans:
             return None
         at = bisect_right(self.firsts, number, *touching) - 1
         return self.holders[at] if at >= touching[0] and number <= self.lasts[at] else None
+
+    def held(self, holder: int) -> Iterator[NumberSpan]:
+        """The intervals of one holder, ascending."""
+        for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
+            if each == holder:
+                yield NumberSpan(first, last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,22 @@ The words show the last four digits of numbers at most, because they go into the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 
-from .model import LicenceEntry, Member, RegistryDocument, SuspensionEntry, SuspensionsDocument, ToneEntry
-from .number_notation import NumberSpan, read_single, read_span
+from .model import (
+    LicenceEntry,
+    Member,
+    RegistryDocument,
+    SuspensionEntry,
+    SuspensionKind,
+    SuspensionsDocument,
+    ToneEntry,
+)
+from .number_notation import read_span
+from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
 
@@ -29,21 +39,40 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
     """Suspensions that were lifted, added or changed."""
-    before, after = ({read_single(entry.number): entry for entry in each.suspensions} for each in (old, new))
+    before, after = ({(entry.kind, scope_of(entry)): entry for entry in each.suspensions} for each in (old, new))
     for key, entry in before.items():
         if key not in after:
-            yield f"{_number(entry.number)}: its suspension is lifted (reference {entry.reference})"
+            yield f"{_suspended(entry)}: {_LIFTED[entry.kind]} (reference {entry.reference})"
     for key, entry in after.items():
-        if key not in before:
-            yield f"{_number(entry.number)}: is suspended since {_moment(entry.since)} (reference {entry.reference})"
-        else:
+        if key in before:
             yield from _suspension(before[key], entry)
+            continue
+        until = f" until {_moment(entry.until)}" if entry.until else ""
+        asked = f", {entry.authority}" if entry.authority else ""
+        since = f"{_SUSPENDED[entry.kind]} since {_moment(entry.since)}{until}"
+        yield f"{_suspended(entry)}: {since} (reference {entry.reference}{asked})"
+
+
+_SUSPENDED: Final = {SuspensionKind.STOP: "is suspended", SuspensionKind.NO_NEW_NUMBERS: "gets no new numbers"}
+_LIFTED: Final = {
+    SuspensionKind.STOP: "its suspension is lifted",
+    SuspensionKind.NO_NEW_NUMBERS: "may get new numbers again",
+}
+
+
+def _suspended(entry: SuspensionEntry) -> str:
+    scope = scope_of(entry)
+    if not isinstance(scope, NumberSpan):
+        return f"member {scope}" if entry.kind is SuspensionKind.NO_NEW_NUMBERS else f"all numbers of member {scope}"
+    return _span(scope)
 
 
 def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
-    number = _number(new.number)
-    yield from _changed(f"{number}: the start of its suspension", old.since, new.since)
-    yield from _changed(f"{number}: the reference of its suspension", old.reference, new.reference)
+    what = _suspended(new)
+    yield from _changed(f"{what}: the start of its suspension", old.since, new.since)
+    yield from _changed(f"{what}: the end of its suspension", old.until, new.until)
+    yield from _changed(f"{what}: the reference of its suspension", old.reference, new.reference)
+    yield from _changed(f"{what}: the authority of its suspension", old.authority, new.authority)
 
 
 def _items(

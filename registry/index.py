@@ -9,24 +9,30 @@ from datetime import datetime
 from types import MappingProxyType
 
 from idtone.calls import Licence, Suspension, Trust
-from idtone.numbers import Number, parse_japanese
+from idtone.number_spans import NumberSpan
+from idtone.numbers import Number
 
 from .compiled import Compiled, compiled, utc
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
+from .suspended_numbers import SuspendedNumbers
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the association signs separately from the members: the suspensions, and the expiry of the whole."""
+    """What the association signs separately from the members: the suspensions, and the expiry of the whole.
+
+    `sha256` is that of the suspensions' file.
+    """
 
     suspensions: SuspensionsDocument
     expires: datetime
+    sha256: str = ""
 
 
 class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
 
-    __slots__ = ("_compiled", "_expires", "_issued", "_suspensions", "_tones", "_trust")
+    __slots__ = ("_compiled", "_expires", "_issued", "_signed", "_suspended", "_tones", "_trust")
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None) -> None:
         """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
@@ -54,13 +60,8 @@ class RegistryIndex:
         self._trust = Trust.SIGNED if signed else Trust.UNSIGNED
         self._issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
         self._expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
-        entries = signed.suspensions.suspensions if signed else suspensions
-        self._suspensions = {
-            suspension.number.e164: suspension
-            for suspension in (
-                Suspension(parse_japanese(entry.number), utc(entry.since), entry.reference) for entry in entries
-            )
-        }
+        self._signed = signed
+        self._suspended = SuspendedNumbers(signed.suspensions.suspensions if signed else suspensions)
 
     def __repr__(self) -> str:
         return f"<RegistryIndex version {self.version}>"
@@ -86,13 +87,28 @@ class RegistryIndex:
         """Tone id → SHA-256 of its master; None for a sound that is not a recording."""
         return self._tones
 
-    def suspension(self, number: Number) -> Suspension | None:
-        """The suspension of `number`, current or future; None if there is no such suspension."""
-        return self._suspensions.get(number.e164)
+    @property
+    def signed(self) -> Signed | None:
+        """The suspensions' file, if it is signed."""
+        return self._signed
 
-    def suspensions(self) -> Iterator[Suspension]:
-        """All suspensions, in the order of the file."""
-        return iter(self._suspensions.values())
+    @property
+    def suspensions(self) -> Sequence[Suspension]:
+        """All suspensions that stop calls, in the order of the file."""
+        return self._suspended.all
+
+    def suspensions_of(self, number: Number) -> Sequence[Suspension]:
+        """The suspensions of `number`, past, current and future."""
+        return self._suspended.of(int(number.e164), lambda: self.member(number)) if number.e164 else ()
+
+    def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
+        """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        return self._suspended.spans(self._held if stocks else lambda _: ())
+
+    def _held(self, member: str) -> Iterator[NumberSpan]:
+        ready = self._compiled
+        if member in ready.members:
+            yield from ready.spans.held(ready.members.index(member))
 
     def licences(self, number: Number) -> Sequence[Licence] | None:
         """The licences of the member that holds `number`; None if no member holds it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
@@ -146,16 +147,35 @@ class Member(Model):
     """The keys by which its nodes sign documents (`idtone desk key`)."""
 
 
-class SuspensionEntry(Model):
-    """A number that is suspended at the request of the police (番号停止)."""
+class SuspensionKind(StrEnum):
+    STOP = "stop"
+    """Calls of the numbers are refused."""
+    NO_NEW_NUMBERS = "no-new-numbers"
+    """The member gets no more numbers; those that it holds stay in use."""
 
-    number: Annotated[str, Field(repr=False)]
+
+class SuspensionEntry(Model):
+    """What is suspended at the request of the police (番号停止): exactly one of `number`, `numbers` (an entry in one of
+    the three ways of `number_notation`) and `member` (its whole stock, as the registry has it at any time).
+
+    It is in force from `since` up to, but not at, `until`. `authority` is who made the request.
+    """
+
+    number: Annotated[str | None, Field(repr=False)] = None
+    numbers: Annotated[str | None, Field(repr=False)] = None
+    member: Id | None = None
+    kind: SuspensionKind = SuspensionKind.STOP
     since: Moment
+    until: Moment | None = None
     reference: Text
+    authority: Text | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
 
 
 class SuspensionsDocument(Model):
-    """The file of suspended numbers. Other people sign it than the registry, and more often."""
+    """The file of suspensions. Other people sign it than the registry, and more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()

@@ -13,10 +13,10 @@ from 0612345000, "05012345*" the thousand eleven-digit numbers from 05012345000.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from idtone.errors import NumberError
+from idtone.number_spans import NumberSpan
 from idtone.numbers import ascii_form, national_length, parse_japanese
 from idtone.translation import Message
 
@@ -28,27 +28,6 @@ _CANONICAL: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]{8,9})")  # 010 is t
 _PREFIX: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]*)\*")
 _WRITABLE: Final = re.compile(r"[0-9 +().*-]{1,60}")
 _SEPARATORS: Final = re.compile(r"[ ().-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class NumberSpan:
-    """An interval of numbers, both ends included, as the integers of their E.164 digits (81312345678)."""
-
-    first: int
-    last: int
-
-    def __len__(self) -> int:
-        return self.last - self.first + 1
-
-    def without(self, gone: NumberSpan) -> list[NumberSpan]:
-        """What remains of this span without `gone`: at most two spans."""
-        if gone.last < self.first or self.last < gone.first:
-            return [self]
-        sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))
-        return [NumberSpan(first, last) for first, last in sides if first <= last]
-
-    def __repr__(self) -> str:
-        return f"<NumberSpan of {len(self)}>"
 
 
 def read_single(text: str) -> int:

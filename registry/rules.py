@@ -15,8 +15,9 @@ from idtone.documents import Location, ValidationFault, field_name
 from idtone.errors import NumberError
 from idtone.translation import Message, capitalised, template
 
-from .model import RegistryDocument, SuspensionsDocument
-from .number_notation import read_single, read_span
+from .model import RegistryDocument, SuspensionKind, SuspensionsDocument
+from .number_notation import read_span
+from .suspended_numbers import scope_of
 
 _Placed = Iterable[tuple[Location, Hashable]]
 
@@ -26,7 +27,7 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults between the values of `document`."""
-    for rule in (_dates, _tones, _ids, _numbers, _suspensions):
+    for rule in (_dates, _tones, _ids, _numbers, _suspensions, _suspended_members):
         yield from rule(document)
 
 
@@ -99,16 +100,53 @@ def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[ValidationFault]:
     read: list[tuple[Location, Hashable]] = []
-    for s, suspension in enumerate(document.suspensions):
-        location: Location = ("suspensions", s, "number")
+    for s, entry in enumerate(document.suspensions):
+        here: Location = ("suspensions", s)
+        named = [name for name in _SAME if getattr(entry, name) is not None]
+        if len(named) != 1:
+            yield ValidationFault(
+                here,
+                Message("names {count} of `number`, `numbers` and `member`", count=len(named)),
+                Message("Write exactly one of the three"),
+            )
+            continue
+        if entry.until is not None and entry.until <= entry.since:
+            yield ValidationFault(
+                (*here, "until"), Message("is not after `since`"), Message("Correct one of the two dates")
+            )
+        if entry.kind is SuspensionKind.NO_NEW_NUMBERS and entry.member is None:
+            yield ValidationFault(
+                (*here, "kind"),
+                Message("is about a member, but the entry names numbers"),
+                Message("Name the member, or remove `kind`"),
+            )
+        location: Location = (*here, named[0])
         try:
-            read.append((location, read_single(suspension.number)))
+            read.append((location, (entry.kind, scope_of(entry))))
         except NumberError as error:
             yield _number_fault(location, error)
     for place, first in _twice(read):
-        yield ValidationFault(
-            place, Message("is the same number as {field}", field=field_name(first)), Message("Keep one of the two")
-        )
+        problem = _SAME[str(place[-1])]
+        yield ValidationFault(place, Message(problem, field=field_name(first)), Message("Keep one of the two"))
+
+
+_SAME: Final = {
+    "number": template("is the same number as {field}"),
+    "numbers": template("is the same range as {field}"),
+    "member": template("is the same member as {field}"),
+}
+"""What an entry may name → the fault if another one names the same."""
+
+
+def _suspended_members(document: RegistryDocument) -> Iterator[ValidationFault]:
+    known = {member.id for member in document.members}
+    for s, entry in enumerate(document.suspensions):
+        if entry.member is not None and entry.member not in known:
+            yield ValidationFault(
+                ("suspensions", s, "member"),
+                Message("names the member {member!r}, which is not in `members`", member=entry.member),
+                Message("Correct the id, or add the member"),
+            )
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:

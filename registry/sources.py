@@ -138,7 +138,7 @@ class SignedSource:
     def _take(self, published: Published, how: str) -> None:
         before, current = self._published, self.current
         suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
-        signed = Signed(suspensions, published.expires)
+        signed = Signed(suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE])
         same = (
             before and current and published.sha256[tuf_roles.REGISTRY_FILE] == before.sha256[tuf_roles.REGISTRY_FILE]
         )

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from idtone.decision import judge
+from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 
 from .compiled import licences
 from .index import RegistryIndex
-from .model import JAPAN, Member, RegistryDocument, SuspensionEntry
+from .model import JAPAN, Member, RegistryDocument, SuspensionEntry, SuspensionKind
 from .number_notation import read_span
 
 
@@ -49,10 +50,17 @@ class MemberReport(TypedDict):
 
 
 class SuspensionReport(TypedDict):
-    number: str
+    """Exactly one of `number`, `numbers` and `member` has a value."""
+
+    kind: str
+    number: str | None
+    numbers: str | None
+    member: str | None
     since: str
+    until: str | None
     in_force: bool
     reference: str
+    authority: str | None
 
 
 class RegistryReport(TypedDict):
@@ -101,10 +109,15 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
 def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> list[SuspensionReport]:
     return [
         SuspensionReport(
-            number=str(parse_japanese(entry.number)),
+            kind=entry.kind,
+            number=str(parse_japanese(entry.number)) if entry.number else None,
+            numbers=_masked(read_span(entry.numbers)) if entry.numbers else None,
+            member=entry.member,
             since=_iso(entry.since),
-            in_force=now >= entry.since,
+            until=_iso(entry.until) if entry.until else None,
+            in_force=entry.in_force(now),
             reference=entry.reference,
+            authority=entry.authority,
         )
         for entry in entries
     ]
@@ -148,10 +161,24 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
 
 
 def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
-    yield "suspended numbers" if reports else "no number is suspended"
-    for suspension in reports:
-        to_come = "" if suspension["in_force"] else " (to come)"
-        yield f"  {suspension['number']}  since {suspension['since']}{to_come}  reference {suspension['reference']}"
+    yield "suspensions" if reports else "nothing is suspended"
+    for each in reports:
+        what = each["number"] or each["numbers"] or f"{_OF_MEMBER[SuspensionKind(each['kind'])]} {each['member']}"
+        until = f" until {each['until']}" if each["until"] else ""
+        asked = f", {each['authority']}" if each["authority"] else ""
+        state = "" if each["in_force"] else " (not in force)"
+        yield f"  {what}  since {each['since']}{until}{state}  reference {each['reference']}{asked}"
+
+
+_OF_MEMBER: Final = {
+    SuspensionKind.STOP: "all numbers of member",
+    SuspensionKind.NO_NEW_NUMBERS: "no new numbers for member",
+}
+
+
+def _masked(span: NumberSpan) -> str:
+    first, last = (parse_japanese(f"+{end}") for end in (span.first, span.last))
+    return f"{first} to {last} ({len(span):,} numbers)" if len(span) > 1 else str(first)
 
 
 def member_lines(report: MemberReport) -> Iterator[str]:

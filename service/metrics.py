@@ -56,15 +56,20 @@ class Observed:
     hand_overs: Callable[[], int]
     cosigning: Cosigning
     settings: Settings
-    _suspended: tuple[RegistryIndex, list[float]] | None = field(default=None, init=False)
+    _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
 
     def suspensions_in_force(self, now_s: float) -> int:
         registry = self.source.current
         if registry is None:
-            return sum(since.timestamp() <= now_s for since in self.calls.remembered.values())
+            now = datetime.fromtimestamp(now_s, UTC)
+            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.values())
         if self._suspended is None or self._suspended[0] is not registry:
-            self._suspended = registry, sorted(each.since.timestamp() for each in registry.suspensions())
-        return bisect_right(self._suspended[1], max(now_s, registry.issued.timestamp()))
+            begin = sorted(each.since.timestamp() for each in registry.suspensions)
+            end = sorted(each.until.timestamp() for each in registry.suspensions if each.until)
+            self._suspended = registry, begin, end
+        _, begin, end = self._suspended
+        at_s = max(now_s, registry.issued.timestamp())
+        return bisect_right(begin, at_s) - bisect_right(end, at_s)
 
 
 Value = float | Durations
@@ -174,7 +179,8 @@ METRICS: Final = (
         _registry(lambda registry: registry.expires.timestamp()),
     ),
     Metric(
-        "idtone_suspensions_in_force", _GAUGE, "Numbers that are suspended now.",
+        "idtone_suspensions_in_force", _GAUGE,
+        "Suspensions in force: of numbers, of ranges, of whole members. Without a registry: entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
     ),
     # Evidence

@@ -167,7 +167,11 @@ FEED: Final = (
     ),
     Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),
     Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),
-    Field("registry.suspensions_in_force", "Numbers that are suspended now.", _metric("suspensions_in_force")),
+    Field(
+        "registry.suspensions_in_force",
+        "Suspensions in force: of numbers, of ranges, of whole members.",
+        _metric("suspensions_in_force"),
+    ),
     Field("fallback.current", "Whether Asterisk has the suspended numbers.", _metric("fallback_file_current")),
     Field("fallback.trouble", "Why not; empty if it has.", lambda observed: str(observed.fallback.trouble)),
     Field(

@@ -54,7 +54,7 @@ console.add_commands(
         ),
         "find": (
             "idtone.authority.commands.find:find",
-            "Find members by a part of their names or ids, or the holder of a number and its suspension.",
+            "Find members by a part of their names or ids, or the holder of a number, and their suspensions.",
         ),
     },
     panel="The registry",
@@ -66,9 +66,25 @@ console.add_commands(
             "idtone.authority.commands.number_suspensions:suspend_number",
             "Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.",
         ),
+        "suspend-range": (
+            "idtone.authority.commands.number_suspensions:suspend_range",
+            "Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it.",
+        ),
+        "suspend-member": (
+            "idtone.authority.commands.number_suspensions:suspend_member",
+            "Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it.",
+        ),
         "lift": (
             "idtone.authority.commands.number_suspensions:lift",
-            "End the suspension of a number. Two people enter the number, and both sign it.",
+            "End the suspension of a number, a range or a member. Two people enter which, and both sign it.",
+        ),
+        "no-new-numbers": (
+            "idtone.authority.commands.number_suspensions:no_new_numbers",
+            "Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it.",
+        ),
+        "allow-new-numbers": (
+            "idtone.authority.commands.number_suspensions:allow_new_numbers",
+            "Let a member get numbers again. Two people sign it.",
         ),
     },
     panel="Suspensions",

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from idtone import console
-from idtone.numbers import parse
+from idtone.number_spans import NumberSpan
 from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, SuspensionEntry
 from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
+from idtone.registry.suspended_numbers import scope_of
 
 from .options import FolderArgument, number_asked
 
@@ -23,7 +24,7 @@ def find(
     ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Find members by a part of their names or ids, or the holder of a number and its suspension.
+    """Find members by a part of their names or ids, or the holder of a number, and their suspensions.
 
     The number is asked for, because other users can see a command line. Exit 1: nothing was found.
     """
@@ -31,11 +32,13 @@ def find(
     stopped: list[SuspensionEntry] = []
     if text is not None:
         members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
+        found = {entry.id for entry in members}
+        stopped = [entry for entry in seen.document.suspensions if entry.member in found]
     else:
         number = number_asked()
         holder = seen.index().member(number)
         members = [entry for entry in seen.document.members if entry.id == holder]
-        stopped = [entry for entry in seen.document.suspensions if parse(entry.number) == number]
+        stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), holder)]
     reports = [member_report(entry, now) for entry in members]
     suspensions = suspension_reports(stopped, now)
     if as_json:
@@ -47,6 +50,11 @@ def find(
         print(*(lines or ["nothing was found"]), sep="\n")
     if not members and not stopped:
         console.negative()
+
+
+def _concerns(entry: SuspensionEntry, number: int, holder: str | None) -> bool:
+    scope = scope_of(entry)
+    return number in scope if isinstance(scope, NumberSpan) else scope is not None and scope == holder
 
 
 def _words(member: Member) -> str:

@@ -1,59 +1,177 @@
-"""`idtone authority suspend-number | lift`: numbers that the police want stopped.
+"""`idtone authority suspend-number | suspend-range | suspend-member | lift | no-new-numbers | allow-new-numbers`.
 
-Two people enter the number. The second person confirms it by a signature: the suspensions are published with the keys
-of two holders, and both signatures cover the history's line.
+Two people enter what the police want stopped. The second person confirms it by a signature: the suspensions are
+published with the keys of two holders, and both signatures cover the history's line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from idtone import console
 from idtone.errors import UsageError
+from idtone.number_spans import NumberSpan
+from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 from .. import edits
-from ..change_registry import change_suspensions
+from ..change_registry import change_suspensions, registry_of
 from ..history import Action
 from ..workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, in_japan, line, moment, number_asked_of_two
+from .options import (
+    FolderArgument,
+    WhyOption,
+    attributed,
+    in_japan,
+    line,
+    member_asked_of_two,
+    moment,
+    number_asked_of_two,
+    range_asked_of_two,
+    suspended_asked_of_two,
+)
+
+_POLICE = "requested by the police"
+_ReferenceOption = Annotated[str, typer.Option(metavar="TEXT", help="The reference of the police's request.")]
+_RequestedOption = Annotated[str, typer.Option(metavar="MOMENT", help="When the police made the request.")]
+_SinceOption = Annotated[str | None, typer.Option(metavar="MOMENT", help="The start of the suspension (default: now).")]
+_UntilOption = Annotated[
+    str | None, typer.Option(metavar="MOMENT", help="The end of the suspension (default: when it is lifted).")
+]
+_AuthorityOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Who made the request.")]
+_MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")]
 
 
 def suspend_number(
     folder: FolderArgument,
-    reference: Annotated[str, typer.Option(metavar="TEXT", help="The reference of the police's request.")],
-    requested: Annotated[str, typer.Option(metavar="MOMENT", help="When the police made the request.")],
-    since: Annotated[
-        str | None, typer.Option(metavar="MOMENT", help="The start of the suspension (default: now).")
-    ] = None,
-    why: WhyOption = "requested by the police",
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
     as_json: console.JsonOption = False,
 ) -> None:
     """Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it."""
+
+    def asked() -> NumberSpan:
+        number = int(number_asked_of_two().e164)
+        return NumberSpan(number, number)
+
+    _suspend(folder, Action.SUSPEND_NUMBER, asked, reference, requested, since, until, authority, why, as_json)
+
+
+def suspend_range(
+    folder: FolderArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
+    _suspend(
+        folder, Action.SUSPEND_RANGE, range_asked_of_two, reference, requested, since, until, authority, why, as_json
+    )  # fmt: skip
+
+
+def suspend_member(
+    folder: FolderArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it."""
+
+    def asked() -> str:
+        return edits.known_member(registry_of(Workspace(folder)), member_asked_of_two())
+
+    _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
+
+
+def no_new_numbers(
+    folder: FolderArgument,
+    member: _MemberArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it."""
+
+    def asked() -> str:
+        return edits.known_member(registry_of(Workspace(folder)), member)
+
+    _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
+
+
+def lift(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:
+    """End the suspension of a number, a range or a member. Two people enter which, and both sign it."""
     attribution = attributed(why)
-    line(reference, "--reference")
-    asked_at, begins = moment(requested, "--requested"), moment(since, "--since") if since else attribution.at
-    if asked_at > attribution.at:
-        raise UsageError(Message("--requested is in the future; write when they asked"))
-    number, now = number_asked_of_two(), in_japan(attribution.at)
+    scope = suspended_asked_of_two()
     entry = change_suspensions(
-        Workspace(folder), Action.SUSPEND_NUMBER, reference, attribution,
-        lambda text, document: edits.suspended(text, document, number, in_japan(begins), reference, now),
-        requested=asked_at,
+        Workspace(folder), Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
+        lambda text, document: edits.lifted(text, document, scope, in_japan(attribution.at)),
     )  # fmt: skip
     print_change(entry, as_json)
 
 
-def lift(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:
-    """End the suspension of a number. Two people enter the number, and both sign it."""
+def allow_new_numbers(
+    folder: FolderArgument, member: _MemberArgument, why: WhyOption, as_json: console.JsonOption = False
+) -> None:
+    """Let a member get numbers again. Two people sign it."""
     attribution = attributed(why)
-    number = number_asked_of_two()
     entry = change_suspensions(
-        Workspace(folder), Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
-        lambda text, document: edits.lifted(text, document, number, in_japan(attribution.at)),
+        Workspace(folder), Action.ALLOW_NEW_NUMBERS, member, attribution,
+        lambda text, document: edits.lifted(
+            text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS
+        ),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def _suspend(
+    folder: FolderArgument,
+    action: Action,
+    asked: Callable[[], NumberSpan | str],
+    reference: str,
+    requested: str,
+    since: str | None,
+    until: str | None,
+    authority: str | None,
+    why: str,
+    as_json: bool,
+) -> None:
+    attribution = attributed(why)
+    line(reference, "--reference")
+    if authority is not None:
+        line(authority, "--authority")
+    asked_at, begins = moment(requested, "--requested"), moment(since, "--since") if since else attribution.at
+    if asked_at > attribution.at:
+        raise UsageError(Message("--requested is in the future; write when they asked"))
+    ends = moment(until, "--until") if until else None
+    if ends is not None and ends <= max(begins, attribution.at):
+        raise UsageError(Message("--until is over, or not after the start of the suspension; write a later time"))
+    kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
+    request = edits.Request(asked(), reference, in_japan(begins), in_japan(ends) if ends else None, authority, kind)
+    now = in_japan(attribution.at)
+    entry = change_suspensions(
+        Workspace(folder), action, reference, attribution,
+        lambda text, document: edits.suspended(text, document, request, now),
+        requested=asked_at,
     )  # fmt: skip
     print_change(entry, as_json)

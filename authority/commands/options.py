@@ -14,10 +14,12 @@ from idtone.asking import asked, number_of
 from idtone.asking import entries_asked as entries_asked
 from idtone.asking import line as line
 from idtone.asking import number_asked as number_asked
-from idtone.errors import TrustError, UsageError
+from idtone.errors import NumberError, TrustError, UsageError
+from idtone.number_spans import NumberSpan
 from idtone.numbers import Number, parse
 from idtone.persons import acting
 from idtone.registry.model import JAPAN
+from idtone.registry.number_notation import read_span
 from idtone.settings import PASSPHRASE
 from idtone.translation import Message
 
@@ -87,6 +89,30 @@ def number_asked_of_two() -> Number:
     return first
 
 
+def range_asked_of_two() -> NumberSpan:
+    """Asks two people for the same range or prefix, without showing it. Raises UsageError."""
+    first = _span(asked("Range or prefix", hidden=True))
+    if _span(asked("Range or prefix again, entered by the second person", hidden=True)) != first:
+        raise UsageError(Message("the two ranges differ; look at the request again"))
+    return first
+
+
+def member_asked_of_two() -> str:
+    """Asks two people for the id of the same member. Raises UsageError."""
+    first = asked("Member")
+    if asked("Member again, entered by the second person") != first:
+        raise UsageError(Message("the two members differ; look at the request again"))
+    return first
+
+
+def suspended_asked_of_two() -> NumberSpan | str:
+    """Asks two people for the same number, range, prefix or member, without showing it. Raises UsageError."""
+    first = _scope(asked("Number, range, prefix or member", hidden=True))
+    if _scope(asked("The same again, entered by the second person", hidden=True)) != first:
+        raise UsageError(Message("the two entries differ; look at the request again"))
+    return first
+
+
 def passphrase(whose: str, twice: bool = False) -> str:
     """From the environment, otherwise asked for. Raises TrustError if there is no terminal to ask at."""
     given = os.environ.get(PASSPHRASE)
@@ -102,3 +128,17 @@ def passphrase(whose: str, twice: bool = False) -> str:
                 passphrase=PASSPHRASE,
             )
         ) from error
+
+
+def _span(text: str) -> NumberSpan:
+    try:
+        return read_span(text)
+    except NumberError as error:
+        raise UsageError(Message("that range cannot be used: {error}", error=error)) from error
+
+
+def _scope(text: str) -> NumberSpan | str:
+    try:
+        return read_span(text)
+    except NumberError:
+        return text

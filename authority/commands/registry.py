@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,12 @@ import typer
 
 from idtone import console
 from idtone.calls import LicenceStatus
-from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import tuf_roles
 
 from .. import edits
-from ..change_registry import change_registry
+from ..change_registry import assign, change_registry
 from ..history import Action
 from ..workspace import Workspace
-from ..yaml_text import YamlText
 from .history_entry import print_change
 from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
 
@@ -80,7 +77,8 @@ def assign_number(
     as_json: console.JsonOption = False,
 ) -> None:  # fmt: skip
     """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
-    _change_numbers(folder, member, Action.ASSIGN_NUMBER, edits.assigned, why, numbers, as_json)
+    entry = assign(Workspace(folder), member, entries_asked(numbers), attributed(why))
+    print_change(entry, as_json)
 
 
 def release_number(
@@ -88,22 +86,10 @@ def release_number(
     as_json: console.JsonOption = False,
 ) -> None:  # fmt: skip
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
-    _change_numbers(folder, member, Action.RELEASE_NUMBER, edits.released, why, numbers, as_json)
-
-
-def _change_numbers(
-    folder: Path,
-    member: str,
-    action: Action,
-    edit: Callable[[YamlText, RegistryDocument, str, Sequence[str]], None],
-    why: str,
-    numbers: Path | None,
-    as_json: bool,
-) -> None:
     entries = entries_asked(numbers)
     entry = change_registry(
-        Workspace(folder), action, member, attributed(why),
-        lambda text, document: edit(text, document, member, entries),
+        Workspace(folder), Action.RELEASE_NUMBER, member, attributed(why),
+        lambda text, document: edits.released(text, document, member, entries),
     )  # fmt: skip
     print_change(entry, as_json)
 

@@ -249,9 +249,9 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    suspensions = index.suspensions()
+    suspended, _ = fallback_file.what_fits(index)
     answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    text = fallback_file.render(suspensions, settings.policy.policy(), settings.policy.fallback, answer_first)
+    text = fallback_file.render(suspended, settings.policy.policy(), settings.policy.fallback, answer_first)
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 

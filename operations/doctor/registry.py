@@ -70,7 +70,7 @@ def readable(document: RegistryDocument, path: str, now: datetime) -> Finding:
             Message("Correct the clock (timedatectl), or get the registry again from the association"),
         )
     totals = counts(document)
-    in_force = sum(entry.since <= now for entry in document.suspensions)
+    in_force = sum(entry.in_force(now) for entry in document.suspensions)
     return good(
         "registry",
         Message(

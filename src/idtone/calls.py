@@ -142,11 +142,18 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """The police had this number stopped (番号停止). Only a newer registry lifts the suspension."""
+    """Numbers that the police had stopped (番号停止), from `since` up to, but not at, `until`.
 
-    number: Number
+    Without `until`, only a newer registry lifts the suspension. `reference` is that of the request; it is empty if the
+    suspension was read from Asterisk's file, which lacks it.
+    """
+
     since: datetime
-    reference: str
+    until: datetime | None = None
+    reference: str = ""
+
+    def in_force(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
 
 
 class Decision(NamedTuple):

@@ -26,6 +26,7 @@ from .calls import (
     Suspension,
     Trust,
 )
+from .number_spans import NumberSpan, patterns_of
 from .numbers import Number, NumberKind, NumberPattern
 
 
@@ -43,8 +44,14 @@ class Registry(Protocol):
 
     @property
     def expires(self) -> datetime: ...
-    def suspension(self, number: Number) -> Suspension | None: ...
-    def suspensions(self) -> Iterable[Suspension]: ...
+    def suspensions_of(self, number: Number) -> Sequence[Suspension]:
+        """The suspensions of the number, past, current and future: its own, its ranges', and its holder's."""
+        ...
+
+    def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
+        """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        ...
+
     def licences(self, number: Number) -> Sequence[Licence] | None:
         """The licences of the member that holds the number; None if no member does."""
         ...
@@ -133,7 +140,9 @@ def time_by(registry: Registry | None, clock: datetime) -> datetime:
     return max(clock, registry.issued) if registry else clock
 
 
-NOTHING_REMEMBERED: Final[Mapping[str, datetime]] = MappingProxyType({})
+Remembered = Mapping[str, Sequence[Suspension]]
+"""The suspensions of an earlier registry, by the patterns of `number_spans`."""
+NOTHING_REMEMBERED: Final[Remembered] = MappingProxyType({})
 
 
 def decide(
@@ -141,12 +150,12 @@ def decide(
     registry: Registry | None,
     policy: Policy,
     now: datetime,
-    remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
+    remembered: Remembered = NOTHING_REMEMBERED,
     ledger_full: bool = False,
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
-    `remembered` counts only if `registry` is None: the suspensions of an earlier registry, E.164 → since when.
+    `remembered` counts only if `registry` is None.
     `ledger_full` means that the ledger has no room for evidence of the call.
     """
     if call.called.kind is _EMERGENCY:
@@ -188,21 +197,20 @@ def _refuses(policy: Policy, reason: Reason) -> bool:
 
 
 def suspended(
-    numbers: Iterable[Number],
-    registry: Registry | None,
-    now: datetime,
-    remembered: Mapping[str, datetime] = NOTHING_REMEMBERED,
-) -> bool:
-    """Whether one of the numbers is suspended by now."""
+    numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
+) -> Suspension | None:
+    """The first suspension that is in force for one of the numbers; None if there is none."""
     for number in numbers:
-        if registry is None:
-            since = remembered.get(number.e164)
+        if registry is not None:
+            found = registry.suspensions_of(number)
+        elif remembered:
+            found = [each for pattern in patterns_of(number.e164[1:]) for each in remembered.get(pattern, ())]
         else:
-            suspension = registry.suspension(number)
-            since = suspension.since if suspension else None
-        if since and now >= since:
-            return True
-    return False
+            return None
+        for suspension in found:
+            if suspension.in_force(now):
+                return suspension
+    return None
 
 
 def _refusal(

@@ -186,10 +186,69 @@ def test_two_people_stop_a_number_and_lift_it(office):
     assert "…5677 is not suspended" in office.refused("lift", *WHY, typed=TWICE)
 
 
+M1, M2 = "m-0001", "m-0002"
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "written", "said"),
+    [
+        ("suspend-range", "0612345*", "numbers: 0612345000-0612345999", "…5000 to …5999 (1,000 numbers)"),
+        ("suspend-range", "03-1234-5600-0312345699", "numbers: 0312345600-0312345699", "…5600 to …5699 (100 numbers)"),
+        ("suspend-member", M2, "member: m-0002", "all numbers of member m-0002"),
+    ],
+)
+def test_two_people_stop_ranges_and_members_for_a_time(office, command, typed, written, said):
+    twice = f"{typed}\n{typed}\n"
+    told = office.told(command, *STOP, "--until", "2099-01-01", "--authority", "警視庁", typed=twice)
+    assert (told["action"], told["subject"]) == (command, "R-7")
+    [what] = told["what"]
+    assert what.startswith(f"{said}: is suspended since ")
+    assert what.endswith(" until 2099-01-01T00:00:00+09:00 (reference R-7, 警視庁)")
+    assert written in office.suspensions.read_text().replace('"', "").replace("'", "")
+    assert "is already suspended" in office.refused(command, *STOP, typed=twice)
+    assert "differ; look at the request again" in office.refused(command, *STOP, typed=f"{typed}\n0612340000\n")
+    assert "was not given" in office.refused(command, *STOP, typed=f"{typed}\n"), "one of two people alone"
+    assert "--until is over" in office.refused(command, *STOP, "--until", "2026-01-01", typed=twice)
+    assert office.told("history")[-1]["what"] == [what]
+    assert office.told("lift", *WHY, typed=twice)["what"] == [f"{said}: its suspension is lifted (reference R-7)"]
+
+
+def test_a_suspension_that_is_over_is_replaced(office):
+    over = STOPPED.replace("reference", "until: 2026-11-02T00:00:01+09:00, reference")
+    office.suspensions.write_text(over)
+    office.told("note", *WHY)
+    told = office.told("suspend-number", *STOP, typed=TWICE)
+    assert told["what"][-1] == "…5677: the reference of its suspension is R-7, was R-1"
+
+
+def test_no_number_is_assigned_against_a_suspension(office):
+    assert "no member 'm-9'" in office.refused("no-new-numbers", "m-9", *STOP)
+    assert "no member 'm-9'" in office.refused("suspend-member", *STOP, typed="m-9\nm-9\n")
+    office.told("no-new-numbers", M2, *STOP)
+    assert "m-0002 is already suspended" in office.refused("no-new-numbers", M2, *STOP)
+    error = office.refused("assign-number", M2, *WHY, typed="0312349999\n")
+    assert "member m-0002 gets no new numbers (reference R-7); `idtone authority allow-new-numbers` ends that" in error
+    office.told("assign-number", M1, *WHY, typed="0312349999\n")
+    told = office.told("allow-new-numbers", M2, *WHY)
+    assert told["what"] == ["member m-0002: may get new numbers again (reference R-7)"]
+    office.told("suspend-range", *STOP, typed="0312348*\n0312348*\n")
+    for number in ("0312348000", "0312347990-0312348000"):
+        error = office.refused("assign-number", M2, *WHY, typed=f"{number}\n")
+        assert "is suspended in part or whole (reference R-7)" in error
+    office.told("assign-number", M2, *WHY, typed="0312347990-0312347999\n")
+
+
+def test_an_application_is_not_granted_against_a_suspension(office):
+    applied(office)
+    reviewed(office)
+    office.told("suspend-range", *STOP, typed="036234570*\n036234570*\n")
+    assert "…5700 – …5799 is suspended in part" in office.refused("grant", "A-1", "--until", "2027-12-01")
+
+
 def test_two_people_enter_the_same_number(office):
     for command, more in (("suspend-number", STOP[:4]), ("lift", ())):
         error = office.refused(command, *more, *WHY, typed="0312345677\n0312345678\n")
-        assert "the two numbers differ" in error
+        assert "differ; look at the request again" in error
         assert "was not given" in office.refused(command, *more, *WHY, typed="0312345677\n")
     for number in ("110", "", "12345"):
         assert "number" in office.refused("suspend-number", *STOP, typed=f"{number}\n{number}\n")

@@ -35,4 +35,4 @@ def test_a_generation_is_known_by_its_time_and_suspends_the_number_whose_turn_it
     signed = Signed(parse_suspensions(suspending(generation), "suspensions.yaml"), HELD.registry.expires)
     index = RegistryIndex(HELD, signed)
     assert (index.issued - FIRST_ISSUED).total_seconds() == generation
-    assert [bool(index.suspension(parse(number))) for number in ASKED] == [generation % 2 == 0, generation % 2 == 1]
+    assert [bool(index.suspensions_of(parse(number))) for number in ASKED] == [generation % 2 == 0, generation % 2 == 1]

@@ -13,7 +13,7 @@ from idtone.call_control import call_control as module
 from idtone.call_control.call_control import Call, CallControl, Request
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
-from idtone.calls import Direction, Outcome, Party, Reason, Skip
+from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
 from idtone.decision import Policy
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
@@ -197,7 +197,7 @@ def test_without_room_for_evidence_the_licensed_sound_is_not_played(control, evi
 
 
 def test_without_a_registry_the_remembered_suspensions_count(sounds, evidence):
-    control = made(sounds, evidence, registry=lambda: None, remembered={"+81312345677": ms(-1)})
+    control = made(sounds, evidence, registry=lambda: None, remembered={"81312345677": [Suspension(ms(-1))]})
     suspended = decide(control, replace(REQUEST, number=SUSPENDED)).decision
     other = decide(control, replace(REQUEST, call_id=id_of(2))).decision
     assert (suspended.reason, other.reason) == (Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING)
@@ -653,7 +653,7 @@ def test_a_suspension_that_begins_later_ends_the_calls_then_and_refuses_the_next
 
 def test_without_a_registry_a_remembered_suspension_ends_the_call(control):
     call = decide(control)
-    control.registry, control.remembered = lambda: None, {"+81312345678": ms(-1)}
+    control.registry, control.remembered = lambda: None, {"8131234567x": [Suspension(ms(-1))]}
     assert control.calls_to_end() == [call]
 
 

@@ -50,6 +50,31 @@ async def test_a_suspension_that_is_not_yet_in_force_does_not_refuse(asterisk, s
         assert_heard_then_connected(placed, "notice", references)
 
 
+RANGES = """
+suspensions:
+  - {numbers: "0312345675-0312345689", since: 2026-03-01T00:00:00+09:00, reference: R-1}
+  - {numbers: "031234569*", since: 2026-03-01T00:00:00+09:00, until: 2026-04-01T00:00:00+09:00, reference: R-2}
+  - {number: "0312345699", since: 2026-05-01T00:00:00+09:00, reference: R-3}
+"""
+
+
+async def test_a_suspended_range_is_refused_and_one_whose_time_is_over_is_not(asterisk, serving, beside, tmp_path):
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + RANGES)
+    serving(registry)
+    beside.away()
+    found = {}
+    async with lab(asterisk) as phones:
+        for number in ("0312345675", "+81-3-1234-5684", "0312345699"):
+            found[number] = await phones.ending(await phones.place(Forwarding(number)))
+        for number in ("0312345674", "0312345691"):
+            placed = await phones.place(Forwarding(number))
+            await phones.talk_and_hang_up(placed)
+            found[number] = await phones.ending(placed)
+    refused, connected = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
+    assert [(ending.status, ending.reason) for ending in found.values()] == [refused] * 3 + [connected] * 2
+
+
 async def test_fallback_refuse(asterisk, serving, beside):
     serving(policy="fallback: refuse, refuse_cause: 38")
     beside.away()

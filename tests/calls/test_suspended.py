@@ -38,10 +38,10 @@ def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
         yield service
 
 
-def suspend(service: Service) -> None:
+def suspend(service: Service, suspensions: str = SUSPENSION) -> None:
     text = LAB_REGISTRY.read_text().replace("version: 42", "version: 43")
     draft = service.registry.with_name("draft.yaml")
-    draft.write_text(text.partition("\nsuspensions:")[0] + SUSPENSION)
+    draft.write_text(text.partition("\nsuspensions:")[0] + suspensions)
     draft.replace(service.registry)
 
 
@@ -103,6 +103,21 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
     assert len(stopped) == 4
     assert {ending.call_id for ending in endings} < {record["call_id"] for record in stopped}
     assert "suspended" not in records[other.call_id]["times"]
+
+
+async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):
+    async with lab(asterisk) as phones:
+        talking = [await phones.place(Forwarding(number)) for number in (LICENSED, OTHER)]
+        suspend(own, "\nsuspensions:\n  - {member: m-0001, since: 2026-01-01T00:00:00+09:00, reference: R-1}\n")
+        for placed in talking:
+            await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
+        refused = [await phones.ending(await phones.place(Forwarding(number))) for number in ("0612345999", OTHER)]
+        await asyncio.to_thread(own.stop)
+        refused += [await phones.ending(await phones.place(Forwarding(number))) for number in ("0612345999", OTHER)]
+        kept = await phones.place(Forwarding("0352345678"))
+        await phones.talk_and_hang_up(kept)
+        assert (await phones.ending(kept)).reason == "service-unavailable", "the number of another member"
+    assert [(ending.status, ending.reason) for ending in refused] == [("REFUSED", "number-suspended")] * 4
 
 
 @pytest.mark.parametrize("way", ["folder", "https"])

@@ -24,6 +24,7 @@ from idtone.decision import CALL_REJECTED, Policy, Unlicensed
 from idtone.dialplan import Played
 from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
+from idtone.number_spans import OPEN_DIGITS
 from idtone.numbers import NumberKind, parse
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import load_library
@@ -355,7 +356,7 @@ def test_the_fallback_file(code):
     )
     policy = dialplan.FALLBACK_POLICY
     assert {(section, key) for section, key in read_by_hook if "IF(" not in key} == {
-        (dialplan.FALLBACK_SUSPENDED, "${number}"),
+        (dialplan.FALLBACK_SUSPENDED, "${pattern}"),
         *((policy, key) for key in ("refuse_cause", "fallback", "answer_first")),
     }
     assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys for who hears the notice
@@ -364,6 +365,8 @@ def test_the_fallback_file(code):
         assert f"\n{key} = " in text
     assert [Unlicensed(word) for word in re.findall(r'fallback\)}" = "(\w+)"', code)] == [Unlicensed.REFUSE]
     assert f"Set(LOCAL(cause)={CALL_REJECTED})" in code
+    assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
+    assert f"$[${{open}} <= {OPEN_DIGITS}]?look" in code
 
 
 def test_every_status_is_known_to_the_ledger(text, code):

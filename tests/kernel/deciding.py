@@ -14,6 +14,7 @@ from idtone.calls import (
     Suspension,
     Trust,
 )
+from idtone.number_spans import NumberSpan
 from idtone.numbers import WITHHELD, Number, parse
 
 JST = timezone(timedelta(hours=9))
@@ -45,11 +46,11 @@ class FakeRegistry:
     trust: Trust = Trust.SIGNED
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
 
-    def suspensions(self) -> list[Suspension]:
-        return list(self.stopped.values())
+    def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
+        return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
 
-    def suspension(self, number: Number) -> Suspension | None:
-        return self.stopped.get(number)
+    def suspensions_of(self, number: Number) -> Sequence[Suspension]:
+        return [self.stopped[number]] if number in self.stopped else []
 
     def licences(self, number: Number) -> Sequence[Licence] | None:
         return {HELD: self.held, BARE: ()}.get(number)
@@ -59,7 +60,7 @@ class FakeRegistry:
 
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
-    return FakeRegistry(stopped={number: Suspension(number, since, "R-1")}, **changes)
+    return FakeRegistry(stopped={number: Suspension(since)}, **changes)
 
 
 def call(number: Number = HELD, direction: Direction = Direction.INCOMING, called: Number = CALLED) -> ForwardedCall:

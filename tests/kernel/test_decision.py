@@ -207,7 +207,7 @@ known = st.builds(
     held=st.lists(licences, min_size=1, max_size=3, unique_by=lambda licence: licence.id),
     expires=moments(-1, 6),
     stopped=st.dictionaries(
-        numbers, st.builds(Suspension, number=numbers, since=moments(-2, 6), reference=st.just("R")), max_size=1
+        numbers, st.builds(Suspension, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
     ),
 )
 registries = st.one_of(known, known, known, st.none())
@@ -221,9 +221,9 @@ policies = st.builds(
 @settings(max_examples=200, deadline=None)
 def test_what_must_never_happen(asked, registry, policy, now):
     decision = decide(asked, registry, policy, now)
-    suspension = registry.suspension(asked.forwarding_number) if registry else None
+    suspensions = registry.suspensions_of(asked.forwarding_number) if registry else []
     assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
-    if suspension and now >= suspension.since:
+    if any(each.since <= now and (each.until is None or now < each.until) for each in suspensions):
         assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
     if decision.outcome is Outcome.PLAY:
         assert registry is not None
@@ -239,13 +239,22 @@ def test_what_must_never_happen(asked, registry, policy, now):
     assert bool(decision.parties) == (decision.outcome in {Outcome.PLAY, Outcome.NOTICE})
 
 
-def test_remembered_suspensions_count_without_a_registry():
-    for moment, reason in ((NOW - SECOND, Reason.REGISTRY_MISSING), (NOW, Reason.NUMBER_SUSPENDED)):
-        decision = decide(call(), None, Policy(), moment, {HELD.e164: NOW})
-        assert decision.reason is reason
-        assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
-        known = decide(call(), FakeRegistry(), Policy(), moment, {HELD.e164: NOW})
-        assert known.reason is Reason.LICENCE_VALID
+@pytest.mark.parametrize("pattern", ["81312345678", "8131234567x", "81312xxxxxx"])
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        (NOW - SECOND, Reason.REGISTRY_MISSING),
+        (NOW, Reason.NUMBER_SUSPENDED),
+        (NOW + DAY - SECOND, Reason.NUMBER_SUSPENDED),
+        (NOW + DAY, Reason.REGISTRY_MISSING),
+    ],
+)
+def test_remembered_suspensions_count_without_a_registry(pattern, moment, reason):
+    remembered = {pattern: [Suspension(NOW, NOW + DAY)], "8131234568x": [Suspension(NOW - DAY)]}
+    decision = decide(call(), None, Policy(), moment, remembered)
+    assert decision.reason is reason
+    assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
+    assert decide(call(), FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID
 
 
 @given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))

@@ -106,7 +106,7 @@ def test_a_folder_of_the_association_is_checked_and_shown(run, tmp_path):
     code, out, _ = run("show", tmp_path)
     assert (code, "JUSA, version 42" in out, "…5677" in out) == (0, True, True)
     code, out, _ = run("show", stopped)
-    assert (code, out.splitlines()[0], "…5677" in out, "12345" in out) == (0, "suspended numbers", True, False)
+    assert (code, out.splitlines()[0], "…5677" in out, "12345" in out) == (0, "suspensions", True, False)
 
 
 def test_the_default_file_is_that_of_the_settings(run, file, tmp_path):
@@ -134,7 +134,51 @@ def test_show_is_readable_and_masks_suspended_numbers(run, file):
     assert [member["id"] for member in report["members"]] == ["m-0001", "m-0002"]
     assert report["members"][0]["numbers"] == 1100
     assert report["suspensions"] == [
-        {"number": "…5677", "since": "2026-03-01T00:00:00+09:00", "in_force": True, "reference": "R-1"}
+        {
+            "kind": "stop",
+            "number": "…5677",
+            "numbers": None,
+            "member": None,
+            "since": "2026-03-01T00:00:00+09:00",
+            "until": None,
+            "in_force": True,
+            "reference": "R-1",
+            "authority": None,
+        }
+    ]
+
+
+MARCH, APRIL = "2026-03-01T00:00:00+09:00", "2026-04-01T00:00:00+09:00"
+EACH_KIND = f"""
+  - {{numbers: "0312345600-0312345699", since: {MARCH}, until: {APRIL}, reference: R-1}}
+  - {{member: m-0001, since: {MARCH}, reference: R-2, authority: 警視庁}}
+  - {{member: m-0001, kind: no-new-numbers, since: {MARCH}, reference: R-2}}
+"""
+
+
+def test_show_and_diff_name_suspensions_of_each_kind(run, tmp_path):
+    old, new, later = (tmp_path / f"{name}-suspensions.yaml" for name in ("old", "new", "later"))
+    head = "issued: 2026-11-01T00:00:00+09:00\nsuspensions: "
+    old.write_text(f"{head}[]\n")
+    new.write_text(head + EACH_KIND)
+    assert run("show", new)[1].splitlines()[1:] == [
+        f"  …5600 to …5699 (100 numbers)  since {MARCH} until {APRIL} (not in force)  reference R-1",
+        f"  all numbers of member m-0001  since {MARCH}  reference R-2, 警視庁",
+        f"  no new numbers for member m-0001  since {MARCH}  reference R-2",
+    ]
+    code, out, _ = run("diff", old, new)
+    assert (code, out.splitlines()) == (
+        1,
+        [
+            f"…5600 to …5699 (100 numbers): is suspended since {MARCH} until {APRIL} (reference R-1)",
+            f"all numbers of member m-0001: is suspended since {MARCH} (reference R-2, 警視庁)",
+            f"member m-0001: gets no new numbers since {MARCH} (reference R-2)",
+        ],
+    )
+    later.write_text(new.read_text().replace("until: 2026-04", "until: 2026-05").partition("  - {member: m-0001, k")[0])
+    assert run("diff", new, later)[1].splitlines() == [
+        "member m-0001: may get new numbers again (reference R-2)",
+        f"…5600 to …5699 (100 numbers): the end of its suspension is 2026-05-01T00:00:00+09:00, was {APRIL}",
     ]
 
 

@@ -51,19 +51,60 @@ def test_the_licences_of_the_holder(index):
 def test_a_number_without_a_holder(index):
     texts = "0312345599 0312345700 0612344999 0612346000 06123450000 0312345 +12125551234 110 05012345678"
     for number in (*map(parse, texts.split()), WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")):
-        assert index.licences(number) is index.member(number) is index.suspension(number) is None, number
+        assert index.licences(number) is index.member(number) is None, number
+        assert index.suspensions_of(number) == ()
 
 
 def test_suspensions_masters_and_no_number_in_a_repr(index):
-    suspension = index.suspension(parse("03-1234-5677"))
+    [suspension] = index.suspensions_of(parse("03-1234-5677"))
     assert (suspension.since, suspension.reference) == (datetime(2026, 3, 1, tzinfo=JST), "R-1")
-    assert list(index.suspensions()) == [suspension]
-    assert index.suspension(parse("0312345678")) is None
+    assert index.suspensions == (suspension,)
+    assert index.suspensions_of(parse("0312345678")) == ()
     assert index.tones == {"sample": None}
     named = index_of(GOOD.replace("title: Sample sound", f"title: Sample sound, sha256: {'AB' * 32}"))
     assert named.tones == {"sample": "ab" * 32}
     assert repr(index) == "<RegistryIndex version 42>"
-    assert "12345" not in repr(list(index.suspensions()))
+    assert "12345" not in repr(list(index.suspended_spans()))
+
+
+SUSPENSIONS = """suspensions:
+  - {number: "0312345677", since: 2026-03-01T00:00:00+09:00, reference: one}
+  - {numbers: "0312345670-0312345679", since: 2026-03-01T00:00:00+09:00, reference: range}
+  - {numbers: "0399999990-0400000009", since: 2026-03-01T00:00:00+09:00, reference: blocks}
+  - {member: m-0002, since: 2026-03-01T00:00:00+09:00, reference: stock}
+  - {member: m-0001, kind: no-new-numbers, since: 2026-03-01T00:00:00+09:00, reference: new}
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "references"),
+    [
+        ("0312345677", ["range", "one"]),
+        ("0312345670", ["range"]),
+        ("0312345680", []),
+        ("0312340001", ["stock"]),
+        ("0399999990", ["blocks"]),
+        ("0400000009", ["blocks"]),
+        ("0400000010", []),
+        ("0312345678", ["range"]),
+        ("0312345699", []),
+    ],
+)
+def test_which_suspensions_a_number_has(number, references):
+    index = index_of(GOOD.partition("suspensions:")[0] + SUSPENSIONS)
+    found = [each.reference for each in index.suspensions_of(parse(number))]
+    assert sorted(found) == sorted(references)
+    covering = [each.reference for span, each in index.suspended_spans() if int(parse(number).e164) in span]
+    assert sorted(covering) == sorted(references), "Asterisk gets the same"
+
+
+def test_a_number_that_a_suspended_member_gets_later_is_suspended():
+    text = GOOD.partition("suspensions:")[0] + SUSPENSIONS
+    for numbers, count in (('"0312340001"', 0), ('"0312340002"', 1)):
+        index = index_of(text.replace('"0312340001"', numbers))
+        assert len(index.suspensions_of(parse("0312340002"))) == count
+        covering = [each for span, each in index.suspended_spans() if 81312340002 in span]
+        assert covering == [index.suspensions[3]] * count
 
 
 def test_a_range_across_blocks():

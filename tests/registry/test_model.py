@@ -33,6 +33,7 @@ def test_a_valid_registry_is_read():
 
 ISSUED, UNTIL = "issued: 2026-11-01T00:00:00+09:00", "until: 2027-01-10T00:00:00+09:00"
 LICENCE = "members[0].licences[0]"
+STARTED = "2026-03-01T00:00:00+09:00"
 FAULTS = [
     # what is replaced, and by what; line, field, problem, remedy
     ("version: 42", "version: 0", 1, "registry.version", "is less than 1", "larger value"),
@@ -84,6 +85,13 @@ FAULTS = [
     (FREE, "03*", 20, HELD, "covers 100,000,000", "really holds"),
     ("0312345677", "0312345*", 22, "suspensions[0].number", "not a Japanese", "Write it like"),
     ("0312345677", "119", 22, "suspensions[0].number", "emergency", "remove it"),
+    ('number: "0312345677", ', "", 22, "suspensions[0]", "names 0 of `number`", "exactly one"),
+    (", reference: R-1", ", reference: R-1, member: m-0001", 22, "suspensions[0]", "names 2 of", "exactly one"),
+    ('number: "0312345677"', "numbers: 03*", 22, "suspensions[0].numbers", "covers 100,000,000", "really"),
+    ('number: "0312345677"', "member: m-9", 22, "suspensions[0].member", "'m-9', which is not in", "add the member"),
+    (", reference: R-1", ", reference: R, kind: stopp", 22, "suspensions[0].kind", "one of the", "'no-new-numbers'"),
+    (", reference: R-1", ", reference: R, kind: no-new-numbers", 22, "suspensions[0].kind", "about a member", "remove"),
+    ("reference: R-1", f"reference: R, until: {STARTED}", 22, "suspensions[0].until", "not after `since`", "Correct"),
 ]
 
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.errors import NumberError
+from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
-from idtone.registry.number_notation import ENTRY_LIMIT, NumberSpan, read_single, read_span
+from idtone.registry.number_notation import ENTRY_LIMIT, read_single, read_span
 
 SPANS = {
     (81312345678, 81312345678): [

@@ -17,9 +17,24 @@ def test_licences_and_suspensions_are_unique_over_the_file():
     [fault] = faults_of(spoiled("    licences: []\n", f"    licences:\n{licence}"))
     assert (fault.line, fault.field) == (19, "members[1].licences[0].id")
     assert "members[0].licences[0].id" in fault.problem
-    [fault] = faults_of(f'{GOOD}  - {{number: "03-1234-5677", since: 2026-04-01T00:00:00+09:00, reference: R-2}}\n')
-    assert (fault.line, fault.field) == (23, "suspensions[1].number")
-    assert "the same number as suspensions[0].number" in fault.problem
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "problem"),
+    [
+        ('number: "0312345677"', 'number: "03-1234-5677"', "the same number as suspensions[0].number"),
+        ('numbers: "0612345*"', 'numbers: "0612345000-0612345999"', "the same range as suspensions[0].numbers"),
+        ('number: "0312345677"', 'numbers: "0312345677"', "the same range as suspensions[0].number"),
+        ("member: m-0001", "member: m-0001", "the same member as suspensions[0].member"),
+        ("member: m-0001", "member: m-0001, kind: no-new-numbers", None),
+        ('number: "0612345678"', 'numbers: "0612345*"', None),
+        ('numbers: "06123456*"', 'numbers: "0612345*"', None),
+    ],
+)
+def test_each_suspension_stands_once(first, second, problem):
+    rest = "since: 2026-04-01T00:00:00+09:00, reference: R}\n"
+    text = GOOD.partition("  - {number:")[0] + "".join(f"  - {{{what}, {rest}" for what in (first, second))
+    assert [fault.problem for fault in faults_of(text)] == ([f"is {problem}"] if problem else [])
 
 
 def test_entries_of_one_member():

@@ -33,7 +33,7 @@ def test_an_expired_registry_and_a_future_suspension():
     )
     assert (early["expired"], early["suspensions"][0]["in_force"]) == (False, False)
     assert (late["expired"], late["suspensions"][0]["in_force"]) == (True, True)
-    assert any("(to come)" in line for line in registry_lines(early))
+    assert any("(not in force)" in line for line in registry_lines(early))
     assert any("(has expired)" in line for line in registry_lines(late))
 
 

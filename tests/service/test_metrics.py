@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from idtone.call_control.call_control import Request
+from idtone.calls import Suspension
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.service import metrics_listener
 from idtone.service.ledger_room import LedgerRoom
@@ -135,16 +136,23 @@ def test_what_the_hook_waited_for_is_counted(observed: Observed) -> None:
 def test_suspensions_in_force_are_those_whose_time_has_come(
     observed: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def entries(*since: str) -> str:
-        return ", ".join(f'{{number: "03123456{i:02}", since: {at}, reference: R}}' for i, at in enumerate(since))
-
-    index = registry(entries("2026-03-01T00:00:00Z", "2026-05-01T00:00:00Z", "2099-01-01T00:00:00Z"), 7)
+    index = registry(
+        """
+        {number: "0312345601", since: 2026-03-01T00:00:00Z, reference: R},
+        {numbers: "031234562*", since: 2026-05-01T00:00:00Z, until: 2026-11-02T00:00:00Z, reference: R},
+        {member: m-0001, since: 2026-03-01T00:00:00Z, until: 2026-10-01T00:00:00Z, reference: R},
+        {member: m-0001, kind: no-new-numbers, since: 2026-03-01T00:00:00Z, reference: R},
+        {number: "0312345602", since: 2099-01-01T00:00:00Z, reference: R}
+        """,
+        7,
+    )
     monkeypatch.setattr(observed.source, "current", index)
     assert observed.suspensions_in_force(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) == 2
+    assert observed.suspensions_in_force(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) == 1
     assert observed.suspensions_in_force(0) == 2  # it cannot be earlier than the registry
     monkeypatch.setattr(observed.source, "current", None)
     assert observed.suspensions_in_force(time.time()) == 0
-    observed.calls.remembered = {"+81312345677": datetime.now(UTC) - timedelta(days=1)}
+    observed.calls.remembered = {"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]}
     assert observed.suspensions_in_force(time.time()) == 1
     assert {metric.name for metric in METRICS if metric.read(observed) is None} >= {
         "idtone_registry_issued_timestamp_seconds", "idtone_registry_expires_timestamp_seconds",

@@ -54,8 +54,8 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(assoc
     monkeypatch.setattr("idtone.registry.sources.RegistryIndex", None)  # which must not be made again
     assert source.refresh(), "although the timestamp's file has the same date and size"
     after = source.current
-    assert before.suspension(STOPPED_NUMBER) is None
-    assert after.suspension(STOPPED_NUMBER)
+    assert not before.suspensions_of(STOPPED_NUMBER)
+    assert after.suspensions_of(STOPPED_NUMBER)
     assert after.licences(held) is before.licences(held)
     assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 
@@ -87,7 +87,7 @@ def test_after_a_restart_the_kept_generation_is_used_without_asking_the_source(a
     assert not walks, "a start does not wait for the source"
     assert not source.refresh()
     assert source.current.trust is Trust.SIGNED
-    assert source.current.suspension(STOPPED_NUMBER)
+    assert source.current.suspensions_of(STOPPED_NUMBER)
 
 
 def test_an_expired_registry_still_suspends_but_licenses_nothing(association, open_source):
@@ -126,7 +126,7 @@ def test_signed_faults_are_logged_and_change_nothing(
     for _ in range(3):
         assert not source.refresh()
     assert source.current
-    assert source.current.suspension(STOPPED_NUMBER) is None
+    assert not source.current.suspensions_of(STOPPED_NUMBER)
     assert caplog.text.count("suspensions.yaml:") == 1
     again = open_source()
     again.refresh()

@@ -1,0 +1,97 @@
+"""Suspensions as look-ups: what an entry of suspensions.yaml stops, and which suspensions a number has. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import repeat
+from typing import Final
+
+from idtone.calls import Suspension
+from idtone.number_spans import NumberSpan, disjoint
+
+from .compiled import utc
+from .model import SuspensionEntry, SuspensionKind
+from .number_notation import ENTRY_LIMIT, read_single, read_span
+
+_BLOCK: Final = ENTRY_LIMIT
+"""So an entry lies in two blocks at most."""
+
+
+def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
+    """The numbers or the member that the entry names; None if it names neither. Raises NumberError."""
+    if entry.number is not None:
+        number = read_single(entry.number)
+        return NumberSpan(number, number)
+    return entry.member if entry.numbers is None else read_span(entry.numbers)
+
+
+def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:
+    """The entries that stop calls."""
+    return (entry for entry in entries if entry.kind is SuspensionKind.STOP)
+
+
+class SuspendedNumbers:
+    """The suspensions of one edition. A look-up takes one access and a bisection inside a block of a million numbers,
+    and, only if a whole stock is suspended, the look-up of the number's holder.
+    """
+
+    __slots__ = ("_blocks", "_covering", "_firsts", "_lasts", "_placed", "all", "stocks")
+
+    def __init__(self, entries: Iterable[SuspensionEntry]) -> None:
+        """The entries must have passed `rules`; an unreadable number raises NumberError here."""
+        placed: list[tuple[NumberSpan, Suspension]] = []
+        stocks: dict[str, list[Suspension]] = {}
+        found = []
+        for entry in stops(entries):
+            suspension = Suspension(utc(entry.since), entry.until and utc(entry.until), entry.reference)
+            found.append(suspension)
+            scope = scope_of(entry)
+            if isinstance(scope, NumberSpan):
+                placed.append((scope, suspension))
+            elif scope is not None:
+                stocks.setdefault(scope, []).append(suspension)
+        self.all: Sequence[Suspension] = tuple(found)
+        """In the order of the file."""
+        self.stocks: Mapping[str, Sequence[Suspension]] = stocks
+        """Of whole stocks, by member."""
+        self._placed = sorted(placed, key=_first)
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        self._covering: list[tuple[Suspension, ...]] = []
+        self._blocks: dict[int, tuple[int, int]] = {}
+        for at, (span, covering) in enumerate(disjoint(self._placed)):
+            self._firsts.append(span.first)
+            self._lasts.append(span.last)
+            self._covering.append(covering)
+            for block in range(span.first // _BLOCK, span.last // _BLOCK + 1):
+                start, _ = self._blocks.get(block, (at, at))
+                self._blocks[block] = (start, at + 1)
+
+    def of(self, number: int, holder: Callable[[], str | None]) -> Sequence[Suspension]:
+        """The suspensions of a number; `holder` gives the member that holds it, and is asked only if necessary."""
+        found: Sequence[Suspension] = ()
+        touching = self._blocks.get(number // _BLOCK)
+        if touching is not None:
+            at = bisect_right(self._firsts, number, *touching) - 1
+            if at >= touching[0] and number <= self._lasts[at]:
+                found = self._covering[at]
+        if self.stocks:
+            member = holder()
+            if member is not None and member in self.stocks:
+                return (*found, *self.stocks[member])
+        return found
+
+    def spans(self, held: Callable[[str], Iterable[NumberSpan]]) -> Iterator[tuple[NumberSpan, Suspension]]:
+        """All suspended spans, ascending by first number; `held` gives the spans of a member, ascending."""
+        stocks = [
+            zip(held(member), repeat(suspension))
+            for member, suspensions in self.stocks.items()
+            for suspension in suspensions
+        ]
+        return merge(self._placed, *stocks, key=_first)
+
+
+def _first(placed: tuple[NumberSpan, Suspension]) -> int:
+    return placed[0].first
