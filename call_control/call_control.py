@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -143,6 +144,8 @@ class CallControl:
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
+    ended_suspended: Counter[str] = field(default_factory=Counter)
+    """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -476,6 +479,8 @@ class CallControl:
         if not call.suspended and self.find(call.id) is call:
             call.suspended = True
             registry = self.registry()
+            cause = suspended(call.forwarding_numbers, registry, time_by(registry, self.now()), self.remembered)
+            self.ended_suspended[cause.reference if cause else ""] += 1
             self.record(steps.suspended(call.id, self.now(), registry.version if registry else None))
 
     # -- evidence -------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
 from .metrics import Observed
 from .registry_watch import RegistryWatch
+from .suspension_confirmations import SuspensionConfirmations
 from .systemd import ServiceManager
 
 if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only metrics need
@@ -161,7 +162,10 @@ class Instance:
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
-            background = self._start_background(evidence, journal, cosigning)
+            confirming = SuspensionConfirmations(
+                self._settings, lambda: self._loaded.source.current, application.end_suspended, calls.ended_suspended
+            )
+            background = self._start_background(evidence, journal, cosigning, confirming)
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             assert self._fallback
@@ -215,13 +219,18 @@ class Instance:
         bound.callback(self._metrics.close)
 
     def _start_background(
-        self, evidence: LedgerWriter, journal: JournalReader, cosigning: Cosigning
+        self,
+        evidence: LedgerWriter,
+        journal: JournalReader,
+        cosigning: Cosigning,
+        confirming: SuspensionConfirmations,
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
+            asyncio.create_task(confirming.run(), name="confirming suspensions"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
                 record_acts(ledger.own(), evidence, DisclosureRules.of(ledger)),

@@ -86,6 +86,10 @@ console.add_commands(
             "idtone.authority.commands.number_suspensions:allow_new_numbers",
             "Let a member get numbers again. Two people sign it.",
         ),
+        "confirmations": (
+            "idtone.authority.commands.confirmations:confirmations",
+            "Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.",
+        ),
     },
     panel="Suspensions",
 )

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from idtone.correspondence import suspension_confirmation
 from idtone.reports.report_documents import ANSWER, FETCH, REPORT
 
+from . import suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
 
-RULES: Final[Mapping[str, Rule]] = {REPORT: report_rule, FETCH: fetch_rule, ANSWER: answer_rule}
+RULES: Final[Mapping[str, Rule]] = {
+    REPORT: report_rule,
+    FETCH: fetch_rule,
+    ANSWER: answer_rule,
+    suspension_confirmation.KIND: suspension_confirmations.confirmed,
+}

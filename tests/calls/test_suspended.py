@@ -8,12 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from idtone.authority.desk.desk import Desk
+from idtone.authority.desk.suspension_confirmations import confirmations
+from idtone.ledger.keys.key_file import read_key
 from idtone.registry.trust.tuf_roles import Keys
+from idtone.signed_notes import Signer
 
+from ..authority.desk.test_desk import running
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.called import IncomingCall
@@ -156,6 +162,37 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
         assert (refused.status, refused.reason) == ("REFUSED", "number-suspended")
         record = own.record(other.call_id)
     assert (record["outcome"], record["registry_version"], record["registry_trust"]) == ("PLAY", 42, "signed")
+
+
+async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
+    """And how many calls that has ended."""
+    key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
+    beside.away()
+    shutil.rmtree(asterisk.scratch / "registry", ignore_errors=True)
+    association = Association(tmp_path / "association")
+    text = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
+    keys = f"    keys: ['{Signer('m-0001/lab', key).key}']\n    licences:"
+    association.write(text.replace("    licences:", keys, 1))
+    association.begin()
+    machine = Machine(association, tmp_path / "machine")
+    desk = Desk(association.folder, {})
+    with running(association.folder) as url:
+        member = f"member: m-0001, desk: '{url}'"
+        with Service(asterisk, Path(machine.source), trust=str(machine.trust), association=member):
+            async with lab(asterisk) as phones:
+                talking = [await phones.place(Forwarding(number)) for number in (LICENSED, "0312345679")]
+                stop = '  - {numbers: "031234567*", since: 2026-11-02T00:00:00+09:00, reference: R-1}\n'
+                association.write(suspensions=f"issued: {datetime.now(UTC).isoformat()}\nsuspensions:\n{stop}")
+                began_s = time.monotonic()
+                association.publish(association.signers(Keys.DUTY))
+                await until(lambda: list(desk.documents.of("suspension-confirmation")), "the confirmation", WITHIN_S)
+                took_s = time.monotonic() - began_s
+                for placed in talking:
+                    await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
+        print(f"\npublished → confirmed at the desk: {took_s:.2f} s")
+    rows = [each for each in confirmations(desk, "R-1") if each.node]
+    assert [(each.node, each.calls_ended) for each in rows] == [("m-0001/lab", 2)]
+    assert took_s < WITHIN_S
 
 
 async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own):

@@ -42,6 +42,8 @@ class Service:
     """Its address for metrics; empty for none."""
     logging: str = ""
     """Its section `log` (YAML)."""
+    association: str = ""
+    """Its section `association` (YAML)."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ class Service:
             f"policy: {{{self.policy}}}\n"
             f"metrics: {{listen: {self.metrics or 'null'}}}\n"
             f"log: {{{self.logging}}}\n"
+            f"association: {{{self.association}}}\n"
         )
 
     def _where(self) -> str:

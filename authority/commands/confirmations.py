@@ -1,0 +1,47 @@
+"""`idtone authority confirmations`: which nodes have taken the published suspensions into use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.registry.model import JAPAN
+
+from ..desk.desk import Desk
+from ..desk.document_rules import RULES
+from ..desk.suspension_confirmations import as_plain
+from ..desk.suspension_confirmations import confirmations as found
+from .options import FolderArgument
+
+_COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended")
+
+
+def confirmations(
+    folder: FolderArgument,
+    reference: Annotated[
+        str | None, typer.Argument(metavar="REFERENCE", help="Only this one (default: all that are published).")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.
+
+    The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
+    counts as missing.
+    """
+    rows = list(found(Desk(folder, RULES), reference))
+    if as_json:
+        console.print_json([as_plain(each) for each in rows])
+    else:
+        console.Rows(_COLUMNS).print(
+            (
+                each.reference, each.member, each.node or "-",
+                each.in_use.astimezone(JAPAN).isoformat(timespec="seconds") if each.in_use else "not confirmed",
+                each.received.astimezone(JAPAN).isoformat(timespec="seconds") if each.received else "-",
+                each.calls_ended if each.in_use else "-",
+            )
+            for each in rows
+        )  # fmt: skip
+    if any(each.in_use is None for each in rows):
+        console.negative()

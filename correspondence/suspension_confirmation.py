@@ -1,0 +1,47 @@
+"""The document by which a node confirms to the association that suspensions are in use there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError
+
+from idtone.documents import Model
+from idtone.errors import TrustError
+from idtone.registry.model import Moment, Sha256, Text
+from idtone.translation import Message
+
+KIND: Final = "suspension-confirmation"
+STOPS_LIMIT: Final = 500
+"""The most stops in one document."""
+
+
+class ConfirmedStop(Model):
+    """`calls_ended` counts the calls in progress that the node has ended because of the reference, up to the document,
+    and not in an earlier one.
+    """
+
+    reference: Text
+    calls_ended: Annotated[int, Field(ge=0)]
+
+
+class SuspensionConfirmation(Model):
+    """`sha256` and `issued` are those of the suspensions.yaml in use, `registry_version` that of the registry then.
+
+    `in_use` is when the node took it into use. `stops` are those that the node had not confirmed before.
+    """
+
+    sha256: Sha256
+    issued: Moment
+    registry_version: Annotated[int, Field(ge=1)]
+    in_use: Moment
+    stops: Annotated[tuple[ConfirmedStop, ...], Field(min_length=1, max_length=STOPS_LIMIT)]
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> SuspensionConfirmation:
+        """The content of a document. Raises TrustError."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise TrustError(Message("the content is not that of a {kind}", kind=KIND)) from error

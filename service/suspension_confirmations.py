@@ -1,0 +1,161 @@
+"""Confirms to the association which suspensions this node has taken into use. No call waits for this.
+
+A confirmation is signed and kept in a folder beside the ledger before it is sent, so it survives an absent desk and the
+end of this process. `confirmed.json` has the digests of the confirmed entries, so each is confirmed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.correspondence import desk_client
+from idtone.correspondence.signed_document import signed
+from idtone.correspondence.suspension_confirmation import KIND, STOPS_LIMIT
+from idtone.daemon_thread import in_daemon
+from idtone.errors import IdtoneError, LedgerError
+from idtone.ledger.keys.private_files import replace_private
+from idtone.ledger.store.sqlite import path_of
+from idtone.log_throttle import LogThrottle
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.model import SuspensionEntry
+from idtone.registry.suspended_numbers import stops
+from idtone.settings import Settings
+from idtone.translation import Message
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.1
+AGAIN_S: Final = (1.0, 60.0)
+"""How long to wait after a failure: at first, and at most."""
+_SUFFIX: Final = ".note"
+
+
+class SuspensionConfirmations:
+    """Runs while the service does. Without a desk in the settings, and for an unsigned registry, it does nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Callable[[], RegistryIndex | None],
+        end_calls: Callable[[], object],
+        ended: Mapping[str, int],
+        send: Callable[[Settings, bytes], object] = desk_client.send,
+    ) -> None:
+        """`end_calls` ends the calls of suspended numbers, so that they can be counted; `ended` counts them by
+        reference.
+        """
+        self._settings = settings
+        self._registry = registry
+        self._end_calls = end_calls
+        self._ended = ended
+        self._told: Counter[str] = Counter()
+        """What earlier confirmations have said of `ended`."""
+        self._send = send
+        ledger = path_of(settings.ledger.own())
+        self._folder = ledger.with_name(f"{ledger.name}.confirmations")
+        self._state = self._folder / "confirmed.json"
+        self._seen: RegistryIndex | None = None
+        self._unsent = True
+        """Whether there may be confirmations that the desk does not have yet."""
+
+    @property
+    def waiting(self) -> list[Path]:
+        """The confirmations that the desk does not have yet, the oldest first."""
+        return sorted(self._folder.glob(f"*{_SUFFIX}"))
+
+    async def run(self) -> None:
+        """Until cancelled. Raises DocumentError if `association.member` is not set."""
+        if self._settings.association.desk is None:
+            return
+        desk_client.member_of(self._settings)
+        throttle = LogThrottle(log, window_s=AGAIN_S[1])
+        wait_s, next_s = AGAIN_S[0], 0.0
+        try:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                try:
+                    await self._look()
+                    if self._unsent and time.monotonic() >= next_s:
+                        await asyncio.wrap_future(in_daemon(self._send_waiting, "sending confirmations"))
+                        wait_s = AGAIN_S[0]
+                except IdtoneError as error:
+                    throttle.log(logging.ERROR, f"suspensions are not confirmed to the association yet: {error}")
+                    if isinstance(error, LedgerError):
+                        await asyncio.sleep(AGAIN_S[0])
+                    next_s = time.monotonic() + wait_s
+                    wait_s = min(2 * wait_s, AGAIN_S[1])
+        finally:
+            throttle.flush()
+
+    async def _look(self) -> None:
+        """Keep a confirmation if the registry in use has new suspensions. Raises LedgerError; then it tries again."""
+        registry = self._registry()
+        if registry is None or registry is self._seen or registry.signed is None:
+            return
+        in_use = datetime.now(UTC)
+        self._end_calls()
+        await asyncio.to_thread(self._keep, registry.version, registry.signed, in_use)
+        self._seen = registry
+
+    def _keep(self, version: int, edition: Signed, in_use: datetime) -> None:
+        present = {_digest(entry): entry for entry in stops(edition.suspensions.suspensions)}
+        confirmed = self._confirmed()
+        if present.keys() == confirmed:
+            return
+        new = iter(dict.fromkeys(entry.reference for key, entry in present.items() if key not in confirmed))
+        try:
+            while references := list(islice(new, STOPS_LIMIT)):
+                content = {
+                    "sha256": edition.sha256,
+                    "issued": edition.suspensions.issued.isoformat(),
+                    "registry_version": version,
+                    "in_use": in_use.isoformat(),
+                    "stops": list(self._counted(references)),
+                }
+                signer = desk_client.document_signer(self._settings)
+                member = desk_client.member_of(self._settings)
+                document = signed(KIND, member, content, signer, datetime.now(UTC))
+                replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
+            # Last: a confirmation may be sent twice, but none is lost.
+            replace_private(self._state, json.dumps(sorted(present)).encode())
+            self._unsent = True
+        except OSError as error:
+            raise LedgerError(
+                Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
+            ) from error
+
+    def _counted(self, references: list[str]) -> Iterator[dict[str, Any]]:
+        for reference in references:
+            count = self._ended.get(reference, 0)
+            yield {"reference": reference, "calls_ended": count - self._told[reference]}
+            self._told[reference] = count
+
+    def _confirmed(self) -> set[str]:
+        with contextlib.suppress(FileNotFoundError, ValueError):  # if it is lost, all are confirmed again
+            return set(json.loads(self._state.read_bytes()))
+        return set()
+
+    def _send_waiting(self) -> None:
+        """Raises TrustError if the desk cannot be reached or refuses one of them."""
+        for path in self.waiting:
+            with contextlib.suppress(FileNotFoundError):  # the instance before this one has just sent it
+                self._send(self._settings, path.read_bytes())
+                path.unlink()
+                log.info("a confirmation of suspensions has reached the association's desk")
+        self._unsent = False
+
+
+def _digest(entry: SuspensionEntry) -> str:
+    """Identifies an entry without its number."""
+    return hashlib.sha256(entry.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""Confirmations of suspensions at the desk, what it refuses, and who has confirmed what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.authority.desk.desk import Desk
+from idtone.authority.desk.document_rules import RULES
+from idtone.correspondence.signed_document import signed
+from idtone.correspondence.suspension_confirmation import KIND
+from idtone.errors import TrustError
+from idtone.registry.trust.tuf_roles import Keys
+from idtone.signed_notes import Signer
+
+from ...registry.examples import GOOD
+from ...registry.trust.association import STOPPED, Association
+from ..office import Office
+
+ONE, TWO, OTHER = (
+    Signer(name, name[0:1].encode() * 31 + name[-1:].encode()) for name in ("m-0001/a", "m-0001/b", "m-0002/c")
+)
+NOW = datetime.now(UTC)
+MORE = '  - {numbers: "0312345600-0312345619", since: 2026-11-03T00:00:00+09:00, reference: R-2}\n'
+
+
+@pytest.fixture
+def association(tmp_path: Path) -> Association:
+    """It has published one stop; the registry names two nodes of m-0001 and one of m-0002."""
+    found = Association(tmp_path / "authority")
+    text = GOOD.partition("suspensions:")[0]
+    first, second, third = text.split("    licences:")
+    text = f"    keys: ['{OTHER.key}']\n    licences:".join(
+        (f"    keys: ['{ONE.key}', '{TWO.key}']\n    licences:".join((first, second)), third)
+    )
+    found.write(text, STOPPED)
+    found.begin()
+    return found
+
+
+@pytest.fixture
+def desk(association: Association) -> Desk:
+    return Desk(association.folder, RULES)
+
+
+def content(text: str = STOPPED, ended: Mapping[str, int] = {"R-1": 2}, in_use: datetime = NOW) -> dict[str, object]:
+    return {
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "issued": "2026-11-02T00:00:00+09:00",
+        "registry_version": 42,
+        "in_use": in_use.isoformat(),
+        "stops": [{"reference": reference, "calls_ended": calls} for reference, calls in ended.items()],
+    }
+
+
+def confirmation(signer: Signer = ONE, member: str = "", at: datetime = NOW, **more: object) -> bytes:
+    return signed(KIND, member or signer.key.name.partition("/")[0], content(**more), signer, at)
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (confirmation(OTHER, "m-0001"), "not signed by a key that the registry names for member 'm-0001'"),
+        (confirmation(ended={"R-9": 0}), "has no reference 'R-9'"),
+        (confirmation(text="other"), "no suspensions.yaml with the SHA-256 .* was published"),
+        (confirmation(at=NOW + timedelta(minutes=6)), "of a later time than now"),
+        (confirmation(in_use=NOW + timedelta(minutes=6)), "in use from a later time than now"),
+        (confirmation(ended={}), "content is not that of a suspension-confirmation"),
+        (confirmation(ended={"R-1": -1}), "content is not that of a suspension-confirmation"),
+    ],
+    ids=[
+        "another member's key",
+        "its reference",
+        "its edition",
+        "its time",
+        "a later use",
+        "no stop",
+        "minus one call",
+    ],
+)
+def test_what_is_refused_leaves_nothing(desk, octets, said):
+    with pytest.raises(TrustError, match=said):
+        desk.accept(octets, NOW)
+    assert not desk.ledger.acts()
+    assert not list(desk.documents.of(KIND))
+
+
+def test_a_replayed_confirmation_changes_nothing(desk):
+    octets = confirmation()
+    for minutes in (0, 90):
+        desk.accept(octets, NOW + timedelta(minutes=minutes))
+    [act] = desk.ledger.acts()
+    assert (act.act, act.details["member"]) == (KIND, "m-0001")
+    [kept] = desk.documents.of(KIND)
+    assert kept.received == NOW
+
+
+def test_who_has_confirmed_and_who_has_not(association, desk, capsys, monkeypatch):
+    office = Office(association.folder, capsys, monkeypatch)
+
+    def told(*reference: str) -> tuple[int, list[tuple[object, ...]]]:
+        code, rows, error = office.run("confirmations", association.folder, *reference, "--json")
+        assert not error
+        names = ("reference", "node", "calls_ended")
+        return code, [(*(row[name] for name in names), row["in_use"] is not None) for row in rows]
+
+    for signer in (ONE, OTHER):
+        desk.accept(confirmation(signer), NOW)
+    one, two, other = ("R-1", "m-0001/a", 2, True), ("R-1", "m-0001/b", 0, False), ("R-1", "m-0002/c", 2, True)
+    assert told() == (1, [one, two, other])
+    shown = office.run("confirmations", association.folder)[1]
+    assert "not confirmed" in shown
+    desk.accept(confirmation(TWO), NOW)
+    assert told("R-1") == (0, [one, ("R-1", "m-0001/b", 2, True), other])
+    assert "has the reference 'R-2'" in office.refused("confirmations", "R-2")
+    # A second entry by the same reference, and another reference: what was confirmed before does not cover them.
+    later = STOPPED + MORE + MORE.replace("R-2", "R-1").replace("0312345600-0312345619", "061234500*")
+    later = later.replace("issued: 2026-11-02", "issued: 2026-11-03")
+    association.write(suspensions=later)
+    association.publish(association.signers(Keys.DUTY))
+    assert told("R-1") == (1, [(*row[:2], 0, False) for row in (one, two, other)])
+    desk.accept(confirmation(text=later, ended={"R-1": 1, "R-2": 4}), NOW)
+    assert told()[1][0] == ("R-1", "m-0001/a", 3, True)
+    assert told("R-2")[1][0] == ("R-2", "m-0001/a", 4, True)
+    # A key that the registry no longer names counts no more.
+    association.write(
+        (association.folder / "registry.yaml")
+        .read_text()
+        .replace(f"'{ONE.key}', ", "")
+        .replace("version: 42", "version: 43")
+    )
+    association.publish()
+    assert [row[1] for row in told("R-2")[1]] == ["m-0001/b", "m-0002/c"]
+    json.dumps(told())

@@ -1,0 +1,149 @@
+"""A node's confirmations of suspensions: each once, kept while the desk is away, and never in the way of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.correspondence.signed_document import verified
+from idtone.errors import DocumentError, TrustError
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.parsers import parse_suspensions
+from idtone.service import suspension_confirmations
+from idtone.service.suspension_confirmations import SuspensionConfirmations
+from idtone.settings import Settings
+from idtone.signed_notes import Signer
+
+from ..registry.examples import GOOD, index_of
+
+SEED = b"1" * 32
+SIGNER = Signer("m-0001/pbx-1", SEED)
+ENTRY = "  - {{number: '03123456{0:02}', since: 2026-11-02T00:00:00+09:00, reference: R-{0}}}\n"
+REGISTRY = index_of(GOOD.partition("suspensions:")[0])
+
+
+def with_stops(*references: int) -> RegistryIndex:
+    """A signed generation with these stops, and with a member that gets no new numbers."""
+    text = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n" + "".join(map(ENTRY.format, references))
+    text += "  - {member: m-0002, kind: no-new-numbers, since: 2026-11-02T00:00:00+09:00, reference: R-0}\n"
+    document = parse_suspensions(text, "suspensions.yaml")
+    return REGISTRY.renewed(Signed(document, datetime.now(UTC) + timedelta(days=1), "ab" * 32))
+
+
+class Node:
+    """One with a desk that can be away."""
+
+    def __init__(self, folder: Path) -> None:
+        key_file = folder / "ledger.key"
+        seed = key_file.with_name("ledger.key.sign")
+        seed.write_bytes(SEED)
+        seed.chmod(0o600)
+        self.settings = Settings.model_validate(
+            {
+                "node": "pbx-1",
+                "association": {"member": "m-0001", "desk": "https://desk.example"},
+                "ledger": {"url": f"sqlite:///{folder / 'ledger.sqlite3'}", "key_file": str(key_file)},
+            }
+        )
+        self.registry: RegistryIndex | None = None
+        self.ended: Counter[str] = Counter()
+        self.away = False
+        self.received: list[bytes] = []
+        self.start()
+
+    def start(self) -> None:
+        """As the next process."""
+        self.confirming = SuspensionConfirmations(
+            self.settings, lambda: self.registry, lambda: self.ended.update(self.ending), self.ended, self.send
+        )
+        self.ending: dict[str, int] = {}
+
+    def send(self, settings: Settings, octets: bytes) -> None:
+        if self.away:
+            raise TrustError("the desk cannot be reached")
+        self.received.append(octets)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.received) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def told(self) -> list[dict[str, int]]:
+        documents = [verified(octets, lambda _: [SIGNER.key]).content for octets in self.received]
+        return [{stop["reference"]: stop["calls_ended"] for stop in each["stops"]} for each in documents]
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    monkeypatch.setattr(suspension_confirmations, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(suspension_confirmations, "AGAIN_S", (0.05, 0.1))
+    return Node(tmp_path)
+
+
+async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node):
+    running = asyncio.create_task(node.confirming.run())
+    node.registry, node.ending = with_stops(1, 2), {"R-1": 3}
+    await node.until(1)
+    node.ending = {"R-3": 1}
+    for references in ((2, 1), (1,), (1, 3)):  # in another order; one is lifted; one is new
+        node.registry = with_stops(*references)
+        await asyncio.sleep(0.05)
+    await node.until(2)
+    node.ending = {}
+    node.registry = with_stops(1, 2, 3)  # the one that was lifted comes again
+    await node.until(3)
+    running.cancel()
+    assert node.told() == [{"R-1": 3, "R-2": 0}, {"R-3": 3}, {"R-2": 0}]
+    assert verified(node.received[0], lambda _: [SIGNER.key]).content["sha256"] == "ab" * 32
+
+
+async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(node, caplog):
+    node.away = True
+    running = asyncio.create_task(node.confirming.run())
+    node.registry = with_stops(1)
+    async with asyncio.timeout(5):
+        while "not confirmed to the association yet" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    [kept] = node.confirming.waiting
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert "0312345" not in kept.read_text() + (kept.parent / "confirmed.json").read_text()
+    running.cancel()
+    node.start()
+    node.away = False
+    running = asyncio.create_task(node.confirming.run())
+    await node.until(1)
+    await asyncio.sleep(0.05)
+    running.cancel()
+    assert node.told() == [{"R-1": 0}]
+    assert node.confirming.waiting == []
+    assert len(json.loads((kept.parent / "confirmed.json").read_text())) == 1
+
+
+async def test_many_stops_go_in_several_documents(node, monkeypatch):
+    monkeypatch.setattr(suspension_confirmations, "STOPS_LIMIT", 2)
+    node.registry = with_stops(1, 2, 3, 4, 5)
+    running = asyncio.create_task(node.confirming.run())
+    await node.until(3)
+    running.cancel()
+    assert [list(each) for each in node.told()] == [["R-1", "R-2"], ["R-3", "R-4"], ["R-5"]]
+
+
+async def test_without_a_desk_or_a_signed_registry_nothing_is_kept(node):
+    node.registry = index_of(GOOD)
+    running = asyncio.create_task(node.confirming.run())
+    await asyncio.sleep(0.05)
+    running.cancel()
+    node.settings = Settings()
+    node.start()
+    await node.confirming.run()
+    assert node.received == node.confirming.waiting == []
+    node.settings = Settings.model_validate({"association": {"desk": "https://desk.example"}})
+    node.start()
+    with pytest.raises(DocumentError, match=r"association\.member"):
+        await node.confirming.run()
