@@ -13,10 +13,10 @@ from idtone.number_spans import NumberSpan, disjoint
 
 from .compiled import utc
 from .model import SuspensionEntry, SuspensionKind
-from .number_notation import ENTRY_LIMIT, read_single, read_span
+from .number_notation import read_single, read_span
 
-_BLOCK: Final = ENTRY_LIMIT
-"""So an entry lies in two blocks at most."""
+_BLOCK: Final = 1_000
+"""As in `compiled`: few spans to search, and all numbers of Japan are a million blocks."""
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
@@ -33,7 +33,7 @@ def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:
 
 
 class SuspendedNumbers:
-    """The suspensions of one edition. A look-up takes one access and a bisection inside a block of a million numbers,
+    """The suspensions of one edition. A look-up takes one access and a bisection inside a block,
     and, only if a whole stock is suspended, the look-up of the number's holder.
     """
 
@@ -57,7 +57,7 @@ class SuspendedNumbers:
         self.stocks: Mapping[str, Sequence[Suspension]] = stocks
         """Of whole stocks, by member."""
         self._placed = sorted(placed, key=_first)
-        self._firsts: list[int] = []
+        self._firsts: list[int] = []  # a bisection in a list is faster than in an array
         self._lasts: list[int] = []
         self._covering: list[tuple[Suspension, ...]] = []
         self._blocks: dict[int, tuple[int, int]] = {}

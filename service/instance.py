@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -43,7 +43,6 @@ from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
 from .metrics import Observed
 from .registry_watch import RegistryWatch
-from .suspension_confirmations import SuspensionConfirmations
 from .systemd import ServiceManager
 
 if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only metrics need
@@ -162,9 +161,7 @@ class Instance:
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
-            confirming = SuspensionConfirmations(
-                self._settings, lambda: self._loaded.source.current, application.end_suspended, calls.ended_suspended
-            )
+            confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended)
             background = self._start_background(evidence, journal, cosigning, confirming)
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
@@ -218,19 +215,26 @@ class Instance:
         self._metrics.begin()
         bound.callback(self._metrics.close)
 
+    async def _confirm_suspensions(self, end_calls: Callable[[], None], ended: Mapping[str, int]) -> None:
+        if self._settings.association.desk is None:
+            return
+        from .suspension_confirmations import SuspensionConfirmations  # imports an HTTP client
+
+        await SuspensionConfirmations(self._settings, lambda: self._loaded.source.current, end_calls, ended).run()
+
     def _start_background(
         self,
         evidence: LedgerWriter,
         journal: JournalReader,
         cosigning: Cosigning,
-        confirming: SuspensionConfirmations,
+        confirming: Coroutine[Any, Any, None],
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
-            asyncio.create_task(confirming.run(), name="confirming suspensions"),
+            asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
                 record_acts(ledger.own(), evidence, DisclosureRules.of(ledger)),

@@ -180,7 +180,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_suspensions_in_force", _GAUGE,
-        "Suspensions in force: of numbers, of ranges, of whole members. Without a registry: entries of fallback.conf.",
+        "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
     ),
     # Evidence

@@ -169,7 +169,7 @@ FEED: Final = (
     Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),
     Field(
         "registry.suspensions_in_force",
-        "Suspensions in force: of numbers, of ranges, of whole members.",
+        "Suspensions in force: of numbers, ranges and members.",
         _metric("suspensions_in_force"),
     ),
     Field("fallback.current", "Whether Asterisk has the suspended numbers.", _metric("fallback_file_current")),

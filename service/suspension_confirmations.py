@@ -42,7 +42,7 @@ _SUFFIX: Final = ".note"
 
 
 class SuspensionConfirmations:
-    """Runs while the service does. Without a desk in the settings, and for an unsigned registry, it does nothing."""
+    """Runs while the service does. For an unsigned registry it does nothing."""
 
     def __init__(
         self,
@@ -76,8 +76,6 @@ class SuspensionConfirmations:
 
     async def run(self) -> None:
         """Until cancelled. Raises DocumentError if `association.member` is not set."""
-        if self._settings.association.desk is None:
-            return
         desk_client.member_of(self._settings)
         throttle = LogThrottle(log, window_s=AGAIN_S[1])
         wait_s, next_s = AGAIN_S[0], 0.0

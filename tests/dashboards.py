@@ -107,7 +107,7 @@ ROWS: Final = (
     Row("Registry", "登録簿", (
         Panel("Version", "版", {gauge("idtone_registry_version"): EACH}),
         Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
-        Panel("Suspended numbers", "停止中の番号の数", {gauge("idtone_suspensions_in_force"): EACH}),
+        Panel("Suspensions in force", "有効な番号停止の数", {gauge("idtone_suspensions_in_force"): EACH}),
     )),
     Row("Evidence", "証跡", (
         Panel(

@@ -51,7 +51,7 @@ JAPANESE: Final = {
     "idtone_registry_version": "使用中の登録簿の版。登録簿がなければ 0",
     "idtone_registry_issued_timestamp_seconds": "使用中の登録簿の発行時刻",
     "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
-    "idtone_suspensions_in_force": "現在停止中の番号の数",
+    "idtone_suspensions_in_force": "有効な停止(番号、番号帯、会員)の数。登録簿がなければ fallback.conf の項目数",
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",
     "idtone_ledger_replicated": "直近の試みで PostgreSQL に証跡を送れていれば 1、いなければ 0",

@@ -63,7 +63,7 @@ JAPANESE: Final = {
     "registry.trust": "`signed` または `unsigned`。登録簿がなければ null",
     "registry.issued": "発行時刻",
     "registry.expires": "期限",
-    "registry.suspensions_in_force": "現在停止中の番号の数",
+    "registry.suspensions_in_force": "現在有効な停止(番号、番号帯、会員)の数",
     "fallback.current": "番号停止の一覧が Asterisk に渡っているか",
     "fallback.trouble": "渡っていない理由。渡っていれば空",
     "journal.lag_seconds": "ジャーナルを最後まで読んでからの時間",

@@ -37,8 +37,10 @@ tones:
 members: []
 """,
     tuf_roles.SUSPENSIONS: """\
-# The numbers that the police want stopped. `idtone authority suspend-number` enters them.
-# 警察の要請で停止した番号。`idtone authority suspend-number` で登録します。
+# What the police want stopped: numbers, ranges, members. `idtone authority suspend-number`, `suspend-range`,
+# `suspend-member` and `no-new-numbers` enter it.
+# 警察の要請で停止した番号、番号帯、会員。`idtone authority suspend-number`、`suspend-range`、`suspend-member`、
+# `no-new-numbers` で登録します。
 issued: {issued}
 suspensions: []
 """,

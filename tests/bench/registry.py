@@ -27,7 +27,9 @@ from typing import Any, Final
 
 from idtone.calls import Direction, ForwardedCall, Reason
 from idtone.decision import Policy, decide
-from idtone.numbers import parse
+from idtone.numbers import Number, parse
+from idtone.registry.index import Signed
+from idtone.registry.model import SuspensionEntry, SuspensionsDocument
 from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
@@ -42,6 +44,7 @@ PREFIX: Final = 10
 """Of a member's numbers so many lie in one range and one prefix; the others are single, and no two are neighbours."""
 QUESTIONS: Final = 100_000
 ROUNDS: Final = (5, 10)
+SPANS: Final = 10_000
 RELOADS: Final = 100
 """In a round of suspensions."""
 TICK_S: Final = 0.001
@@ -143,6 +146,53 @@ def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
     return {"median_us": statistics.median(took), "p99_us": statistics.quantiles(took, n=100)[98]}
 
 
+def stopping(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
+    """Suspensions of so many ranges of ten numbers, evenly over the members, and of the first member's whole stock."""
+    since = FIRST_ISSUED
+    entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []
+    for place in range(spans):
+        area, first = first_of(place % members, each)
+        start = first + 10 * (place // members)
+        entries.append(SuspensionEntry(numbers=f"{area}{start}-{area}{start + 9}", since=since, reference=f"R-{place}"))
+    return SuspensionsDocument(issued=since, suspensions=tuple(entries))
+
+
+def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
+    """Nanoseconds for the suspensions of a number: with few and many ranges, and with a stock too, beside a table of
+    single numbers by their text, which a registry without ranges needs, and the look-up of the number's holder.
+    """
+    source, dice = place.open(), random.Random(2)
+    source.refresh()
+    index = source.current
+    assert index
+    asked = [parse(some_number(dice, numbers, members)) for _ in range(QUESTIONS)]
+    single = {number.e164: index.suspensions for number in asked[:SPANS]}
+    expires = index.expires
+    few, many, stock = (
+        index.renewed(Signed(stopping(spans, members, numbers // members, is_stock), expires))
+        for spans, is_stock in ((10, False), (SPANS, False), (SPANS, True))
+    )
+
+    ways: dict[str, Callable[[Number], object]] = {
+        "single": lambda number: single.get(number.e164),
+        "few": few.suspensions_of,
+        "many": many.suspensions_of,
+        "stock": stock.suspensions_of,
+        "holder": index.member,
+    }
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for start in range(0, QUESTIONS, 1000):
+        batch = asked[start : start + 1000]
+        for name, look in ways.items():  # in turn, since this machine has other work as well
+            began = time.perf_counter_ns()
+            for number in batch:
+                look(number)
+            took[name].append((time.perf_counter_ns() - began) / len(batch))
+    found = {name: statistics.median(times) for name, times in took.items()}
+    ratios = {"many_to_few": found["many"] / found["few"], "many_to_single": found["many"] / found["single"]}
+    return {f"{name}_ns": median for name, median in found.items()} | ratios
+
+
 def suspending(generation: int) -> str:
     """The suspensions of a generation: of the two numbers the one whose turn it is."""
     issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
@@ -241,6 +291,8 @@ def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[
         found["warm"] = in_a_process(load, place)
         tell("deciding …")
         found["decision"] = in_a_process(decisions, place, numbers, members)
+        tell(f"looking up numbers among {SPANS:,} suspended ranges …")
+        found["suspended"] = in_a_process(look_ups, place, numbers, members)
 
         def grow() -> None:
             association.write(text(numbers, members, next(versions)))

@@ -6,12 +6,14 @@ import random
 
 import pytest
 
+from idtone.number_spans import disjoint
 from idtone.numbers import parse
 from idtone.registry.compiled import compiled
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
+from idtone.registry.rules import suspension_faults
 
-from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, some_number, suspending, text
+from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, some_number, stopping, suspending, text
 
 EACH = NUMBERS // MEMBERS
 HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")
@@ -36,3 +38,12 @@ def test_a_generation_is_known_by_its_time_and_suspends_the_number_whose_turn_it
     index = RegistryIndex(HELD, signed)
     assert (index.issued - FIRST_ISSUED).total_seconds() == generation
     assert [bool(index.suspensions_of(parse(number))) for number in ASKED] == [generation % 2 == 0, generation % 2 == 1]
+
+
+@pytest.mark.parametrize(("spans", "stock"), [(10, False), (40, True)])
+def test_the_suspended_ranges_are_disjoint_and_those_of_the_members(spans, stock):
+    document = stopping(spans, 4, EACH, stock)
+    assert not list(suspension_faults(document))
+    index = RegistryIndex(HELD, Signed(document, HELD.registry.expires))
+    assert len(index.suspensions) == spans + stock
+    assert len(list(disjoint(index.suspended_spans(stocks=False)))) == spans
