@@ -32,6 +32,7 @@ from idtone.dialplan import (
 )  # fmt: skip
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, parse
+from idtone.registry.number_notation import read_span
 
 from ..lab.asterisk import Asterisk
 from ..lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
@@ -171,7 +172,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
-        leave(asterisk.sounds, render([Suspension(parse(SUSPENDED), SINCE, "R-1")], Policy(), Unlicensed.NOTICE))
+        leave(asterisk.sounds, render([(read_span(SUSPENDED), Suspension(SINCE))], Policy(), Unlicensed.NOTICE))
         yield Hooked(asterisk, complaints)
 
 

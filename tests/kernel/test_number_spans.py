@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.number_spans import NumberSpan, disjoint, patterns, patterns_of
@@ -28,11 +28,13 @@ def test_patterns(first, last, written):
     assert list(patterns(NumberSpan(first, last))) == written
 
 
+@settings(deadline=None)
 @given(spans, st.integers(81312344900, 81312347600))
 def test_a_number_has_a_pattern_exactly_if_the_span_has_the_number(span, number):
     assert bool(set(patterns(span)) & set(patterns_of(str(number)))) == (number in span)
 
 
+@settings(deadline=None)
 @given(st.lists(spans, max_size=8))
 def test_disjoint_spans_have_the_items_of_the_spans_over_them(given):
     placed = [(span, place) for place, span in enumerate(sorted(given, key=lambda span: span.first))]
