@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -49,6 +49,8 @@ help:
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
 	@echo 'make bench-tampering  tampers with a ledger and counts what verify does not find; COUNT=10000 SEED=…'
+	@echo 'make bench-refusals  measures a check of a customer against a million tokens; TOKENS=1000000 JSON=1'
+	@echo 'make bench-identities  counts refused customers that are missed, and others that are taken for them; JSON=1'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed, and of requirements.lock'
 	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
@@ -136,6 +138,12 @@ bench-kills-all: $(DEV) lab
 
 bench-tampering: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+bench-refusals: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.refusals $(if $(TOKENS),--tokens $(TOKENS)) $(if $(JSON),--json)
+
+bench-identities: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.identities $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON),--json)
 

@@ -18,6 +18,7 @@ from securesystemslib.signer import Key
 from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
+from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
 from idtone.registry.trust import tuf_roles
@@ -66,6 +67,9 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
         if target is None:
             raise _unfit(Message("the published {name}", name=name), Message("does not name {file}", file=file))
         _fits(target, edition.files.get(file), f"the published {file}")
+    refusals = before[tuf_roles.SUSPENSIONS].signed.targets.get(tuf_roles.REFUSALS_FILE)
+    if refusals is not None:
+        _fits(refusals, edition.files.get(tuf_roles.REFUSALS_FILE), f"the published {tuf_roles.REFUSALS_FILE}")
 
 
 # -- the drafts ------------------------------------------------------------------------------------------------------
@@ -161,10 +165,14 @@ def _examine_targets(edition: Edition, name: str) -> None:
         custom = {"custom": {"history": (target.custom or {}).get("history")}} if path == file else {}
         if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
             raise _unfit(path, Message("has unknown fields"))
-    if file not in named or (name == tuf_roles.SUSPENSIONS and len(named) > 1):
-        raise _unfit(name, Message("does not name its one file"))
+    if file not in named or (name == tuf_roles.SUSPENSIONS and set(named) - {file, tuf_roles.REFUSALS_FILE}):
+        raise _unfit(name, Message("does not name its own files alone"))
     document = KINDS[name].parse(_text(edition, file), file)
     if name == tuf_roles.SUSPENSIONS:
+        if tuf_roles.REFUSALS_FILE in named:
+            if tuf_roles.REFUSALS_FILE not in edition.targets:
+                raise _unfit(tuf_roles.REFUSALS_FILE, Message("is missing from the package"))
+            RefusalList(edition.targets[tuf_roles.REFUSALS_FILE]).check_order()
         return
     listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
     if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(document):
@@ -232,7 +240,19 @@ def _file_words(edition: Edition, name: str) -> Iterator[str]:
             both = (f"{field} {_stamp(kind, new, field)}, was {_stamp(kind, old, field)}" for field in kind.stamp)
             yield f"{file}: {'; '.join(both)}"
     yield from kind.differences(old, new)
+    if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
+        for words in differences(_refusals(edition.files), _refusals(edition.targets)):
+            yield f"{tuf_roles.REFUSALS_FILE}: {words}"
     yield from _history_words(edition, name)
+
+
+def _is_same_list(edition: Edition) -> bool:
+    return edition.files.get(tuf_roles.REFUSALS_FILE) == edition.targets.get(tuf_roles.REFUSALS_FILE)
+
+
+def _refusals(files: Mapping[str, bytes]) -> RefusalList | None:
+    octets = files.get(tuf_roles.REFUSALS_FILE)
+    return None if octets is None else RefusalList(octets)
 
 
 def _stamp(kind: Kind, document: Any, field: str) -> str:

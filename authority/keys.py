@@ -47,6 +47,13 @@ class WrongPassphraseError(TrustError):
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
     """A new Ed25519 key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
+    key = make_private(path, passphrase)
+    write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
+    return CryptoSigner(key)
+
+
+def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
+    """As `make_key`, without the public half."""
     if not passphrase:
         raise TrustError(Message("the passphrase is empty; choose one"))
     key = Ed25519PrivateKey.generate()
@@ -56,8 +63,7 @@ def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoS
     except ValueError as error:
         raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
     _write_new(path, text, _KEY_MODE)
-    write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
-    return CryptoSigner(key)
+    return key
 
 
 def public_beside(path: Path) -> Path:
@@ -83,6 +89,10 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
 
 def load_key(path: Path, passphrase: str) -> CryptoSigner:
     """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
+    return CryptoSigner(_read_private(path, passphrase))
+
+
+def _read_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise TrustError(
@@ -95,26 +105,29 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
         raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=path)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(Message("{path}: is not an Ed25519 key", path=path))
-    return CryptoSigner(key)
+    return key
 
 
-def _loaded(path: Path, passphrase: Passphrase) -> CryptoSigner:
-    """Asks again for a mistyped passphrase, unless the same answer comes twice."""
+def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
+    """The key in a file. Asks again for a mistyped passphrase, unless the same answer comes twice.
+
+    Raises TrustError.
+    """
     given = passphrase(f"of {path}")
     for _ in range(TRIES - 1):
         try:
-            return load_key(path, given)
+            return _read_private(path, given)
         except WrongPassphraseError:
             before, given = given, passphrase(f"of {path} again, because it was wrong")
             if given == before:
                 raise
-    return load_key(path, given)
+    return _read_private(path, given)
 
 
 def signer(name: str, passphrase: Passphrase) -> Signer:
     """The key in a file or, as `hsm:…`, in a token. Raises TrustError."""
     if not name.startswith(_TOKEN):
-        return _loaded(Path(name), passphrase)
+        return CryptoSigner(private(Path(name), passphrase))
 
     def pin(_: str) -> str:
         return passphrase(f"(PIN) of the token {name}")

@@ -89,9 +89,17 @@ class SignedRepository:
         """A role's file in one of the `digests`. Raises TrustError if it is damaged."""
         return self._content(tuf_roles.DELEGATED[role], sha256)
 
+    def refusals(self) -> bytes | None:
+        """refusals.list; None if there is none."""
+        if self._latest(tuf_roles.SUSPENSIONS) is None:
+            return None
+        target = self.current(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
+        return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
+
     def files(self) -> dict[str, bytes]:
-        """The two files by name."""
+        """The two files by name, and refusals.list."""
         published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        published[tuf_roles.REFUSALS_FILE] = self.refusals()
         return {file: octets for file, octets in published.items() if octets is not None}
 
     def listed(self) -> bytes:

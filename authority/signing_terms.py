@@ -1,4 +1,5 @@
-"""`authority.yaml`: how many keys a set has, how many of them sign, and how long a role's signatures are valid.
+"""`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, and how
+often members may ask for refused contractors.
 
 Everything has a default (`trust.layout`), and the file is optional.
 """
@@ -28,11 +29,26 @@ class KeySet(Model):
     threshold: Annotated[int, Field(ge=_LEAST, le=16)]
 
 
+class RefusalTerms(Model):
+    """Ours, not the law's: no rule of how long a contractor is refused is public."""
+
+    checks_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """How many customers a member may compare with the refusals on one day (Japan Standard Time)."""
+    checks_of: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
+    """The same for single members, by their ids."""
+    longest: timedelta = timedelta(days=5 * 365)
+    """The longest period of a refusal."""
+
+    def checks(self, member: str) -> int:
+        return self.checks_of.get(member, self.checks_per_day)
+
+
 class Terms(Model):
     """The whole file."""
 
     sets: dict[Keys, KeySet] = Field(default_factory=dict)
     lasts: dict[str, timedelta] = Field(default_factory=dict)
+    refusals: RefusalTerms = RefusalTerms()
 
     def set_of(self, keys: Keys) -> KeySet:
         return self.sets.get(keys) or KeySet(keys=tuf_roles.KEYS[keys], threshold=tuf_roles.THRESHOLD)
@@ -51,6 +67,12 @@ def read_terms(path: Path) -> Terms:
 
 
 def _faults(terms: Terms) -> Iterator[ValidationFault]:
+    if not timedelta(days=1) <= terms.refusals.longest <= _LONGEST:
+        yield ValidationFault(
+            ("refusals", "longest"),
+            Message("is not a plausible time"),
+            Message("Write between P1D (a day) and P3653D (ten years)"),
+        )
     for name, one in terms.sets.items():
         if one.threshold > one.keys:
             yield ValidationFault(

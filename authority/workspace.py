@@ -1,6 +1,7 @@
 """The authority's folder: the two files that it edits, their histories, and the repository that it publishes.
 
     registry.yaml, suspensions.yaml    the two files
+    refusals.list                      the tokens of refused contractors, if there are any
     authority.yaml                     terms and thresholds that differ from the defaults
     applications/                      members' applications
     history/                           who changed what, when and why
@@ -24,6 +25,7 @@ from typing import Any, Final
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, TargetFile
 
+from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.files import replace_durably
 from idtone.registry.file_kinds import KINDS
@@ -150,6 +152,12 @@ class Workspace:
                 continue
             for words in kind.differences(self._check(role, published), new):
                 yield f"{file}: {words}"
+        for words in differences(_listed(self.repository.refusals()), _listed(self.refusals())):
+            yield f"{tuf_roles.REFUSALS_FILE}: {words}"
+
+    def refusals(self) -> bytes | None:
+        """The list of refused contractors to be published; None if there is none. Raises TrustError."""
+        return self.octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def present(self, signers: Iterable[Signer]) -> list[str]:
         """The roles of the two files that some of these keys may sign."""
@@ -198,6 +206,8 @@ class Workspace:
         except TrustError:
             if must:
                 raise
+            return True
+        if role == tuf_roles.SUSPENSIONS and self.refusals() != self.repository.refusals():
             return True
         return hashlib.sha256(octets).hexdigest() != self.repository.sha256(role)
 
@@ -286,6 +296,8 @@ class Workspace:
                 content[tuf_roles.OPERATORS_FILE] = operator_list.octets(checked)
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
+            elif (refusals := self.refusals()) is not None:
+                content[tuf_roles.REFUSALS_FILE] = refusals
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
             made[file].unrecognized_fields["custom"] = {"history": self.history(name).anchor()}
             drafts[name].signed.targets = kept | made
@@ -325,3 +337,7 @@ class Workspace:
     def _check(self, role: str, octets: bytes) -> Any:
         name = str(self.folder / tuf_roles.DELEGATED[role])
         return KINDS[role].parse(octets.decode("utf-8-sig", "replace"), name)
+
+
+def _listed(octets: bytes | None) -> RefusalList | None:
+    return None if octets is None else RefusalList(octets)

@@ -96,6 +96,28 @@ console.add_commands(
 console.add_commands(
     app,
     {
+        "refuse-customer": (
+            "idtone.authority.commands.refusals:refuse_customer",
+            "Have members recognise a contractor who is refused for a period (事業者渡り).",
+        ),
+        "lift-refusal": (
+            "idtone.authority.commands.refusals:lift_refusal",
+            "End the refusal of a contractor before its day.",
+        ),
+        "refusals": (
+            "idtone.authority.commands.refusals:refusals",
+            "Show which refusals are in force. Their identities are sealed, and are not shown.",
+        ),
+        "refusal-key": (
+            "idtone.authority.commands.refusals:refusal_key",
+            "Make the key of the refusals, or begin a new epoch with another key or another identity table.",
+        ),
+    },
+    panel="Refused contractors",
+)
+console.add_commands(
+    app,
+    {
         "desk": (
             "idtone.authority.commands.desk:desk",
             "Run the association's desk until SIGTERM: it accepts the documents that members sign.",

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from idtone import console
+from idtone.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from idtone.errors import UsageError
 from idtone.translation import Message
 
 from ..desk.desk import Desk
 from ..desk.desk_server import attend
 from ..desk.document_rules import RULES
-from .options import FolderArgument
+from ..refused.change_refusals import Refusals
+from ..refused.evaluation import Evaluation
+from ..refused.refusal_key import RefusalKey
+from .options import FolderArgument, passphrase
 
 
 def desk(
@@ -24,6 +29,10 @@ def desk(
     listen: Annotated[
         str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to answer.")
     ] = "127.0.0.1:8710",
+    refusal_key: Annotated[
+        Path | None,
+        typer.Option("--refusal-key", metavar="KEY", help="The key of the refusals: members may check customers."),
+    ] = None,
 ) -> None:
     """Run the association's desk until SIGTERM: it accepts the documents that members sign.
 
@@ -33,7 +42,12 @@ def desk(
     """
     host, port = console.listen_address(listen)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
-    asyncio.run(_run(Desk(folder, RULES), host, port))
+    rules = dict(RULES)
+    if refusal_key is not None:
+        key = RefusalKey.load(refusal_key, passphrase)
+        Refusals(folder).check_key(key)
+        rules[REFUSAL_CHECK] = Evaluation(key)
+    asyncio.run(_run(Desk(folder, rules), host, port))
 
 
 async def _run(one: Desk, host: str, port: int) -> None:

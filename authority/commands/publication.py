@@ -20,6 +20,7 @@ from ..change_registry import record_edits
 from ..edition import assembled, read_edition
 from ..edition_rules import describe, examine, examine_before, examine_issued
 from ..operator_list_site import write_site
+from ..refused.change_refusals import Refusals
 from ..workspace import Workspace
 from .options import FolderArgument, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
@@ -45,14 +46,17 @@ def publish(
 ) -> None:
     """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
 
-    Suspensions need the two duty keys. A changed registry also needs two registry keys; without any of them, it stays
-    unpublished. Before the passphrases are asked for, the command shows what has changed: each holder confirms it by
-    signing. Without a change it renews the signatures. Do that at least once a week: otherwise they expire, and no
-    licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
-    file has faults, or a role has too few keys; nothing was published.
+    Suspensions need the two duty keys, and with them the list of refused contractors, from which those whose period is
+    over are left out. A changed registry also needs two registry keys; without any of them, it stays unpublished.
+    Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
+    Without a change it renews the signatures. Do that at least once a week: otherwise they expire, and no licence is
+    valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a file has
+    faults, or a role has too few keys; nothing was published.
     """
     workspace = Workspace(folder)
     now, left = datetime.now(UTC), list[str]()
+    if package is None:
+        _drop_ended(folder, now)
     if key:
         for difference in _to_be_signed(workspace, package, now):
             print(difference, file=sys.stderr)
@@ -74,6 +78,11 @@ def publish(
             raise UsageError(
                 Message("the registry was published, but not the public list: {error}", error=error)
             ) from error
+
+
+def _drop_ended(folder: Path, now: datetime) -> None:
+    with console.working(Message("list of refusals")):
+        Refusals(folder).drop_ended(now)
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
@@ -99,6 +108,7 @@ def prepare(
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     record_edits_by_hand(workspace, why, tuf_roles.DELEGATED)
+    _drop_ended(folder, now)
     edition, _ = workspace.next(now)
     write_package(edition, package, now, as_json)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from idtone.correspondence.signed_document import SignedDocument, verified
 from idtone.errors import TrustError
+from idtone.ledger.evidence.steps import Scalar
 from idtone.registry.model import RegistryDocument
 from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
@@ -28,10 +29,11 @@ AHEAD: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a document is about, and what its sender is answered."""
+    """What a document is about, what its sender is answered, and what its leaf says beside that."""
 
     subject: str
     answer: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 Rule = Callable[["Desk", SignedDocument, datetime], Accepted]
@@ -69,7 +71,7 @@ class Desk:
                 raise TrustError(Message("the desk does not know documents of the kind {kind!r}", kind=document.kind))
             accepted = rule(self, document, now)
             self.ledger.record(
-                document.kind, accepted.subject, member=document.member, document=document.id,
+                document.kind, accepted.subject, **accepted.details, member=document.member, document=document.id,
                 sha256=hashlib.sha256(octets).hexdigest(),
             )  # fmt: skip
             self.documents.add(document, accepted.subject, now, accepted.answer)

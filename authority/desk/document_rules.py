@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from idtone.correspondence import suspension_confirmation
+from idtone.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from idtone.reports.report_documents import ANSWER, FETCH, REPORT
 
+from ..refused.evaluation import without_key
 from . import suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
@@ -17,4 +19,5 @@ RULES: Final[Mapping[str, Rule]] = {
     FETCH: fetch_rule,
     ANSWER: answer_rule,
     suspension_confirmation.KIND: suspension_confirmations.confirmed,
+    REFUSAL_CHECK: without_key,
 }

@@ -80,6 +80,15 @@ class DocumentStore:
         where = [(clause, value) for clause, value in given if value is not None]
         return self._read(" AND ".join(clause for clause, _ in where), *(str(value) for _, value in where))
 
+    def count(self, kind: str, member: str, since: datetime) -> int:
+        """How many documents of a kind were received from a member since a moment."""
+        if not self._path.exists():
+            return 0
+        query = "SELECT count(*) FROM documents WHERE kind = ? AND member = ? AND received >= ?"
+        with self._open() as database:
+            (found,) = database.execute(query, (kind, member, int(since.timestamp() * 1e6))).fetchone()
+        return int(found)
+
     def _read(self, where: str, *values: str) -> Iterator[KeptDocument]:
         if not self._path.exists():
             return

@@ -1,4 +1,4 @@
-"""`idtone form`: the customers' standard application form."""
+"""`idtone form | customer`: the customers' standard application form, and whether a customer is refused elsewhere."""
 
 from __future__ import annotations
 
@@ -52,4 +52,15 @@ console.add_commands(
         ),
     },
     panel="Records",
+)
+
+customer = console.group("A customer before a contract: whether other members refuse the same contractor (事業者渡り).")
+console.add_commands(
+    customer,
+    {
+        "check": (
+            "idtone.customers.commands.customer_check:check",
+            "Ask whether a customer is a refused contractor. The association does not learn whom you ask for.",
+        ),
+    },
 )

@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.exceptions import DownloadError, LengthOrHashMismatchError, RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
@@ -188,6 +188,38 @@ class Repository:
             updater.download_target(self._signed(updater, path), str(copy))
             return copy
 
+    def refusals(self) -> bytes | None:
+        """The published list of refused contractors, which stays in the cache; None where none is published.
+
+        Raises TrustError. The cache must be another one than the registry's, whose files `keep` clears away.
+        """
+        with self._explained():
+            updater = self._refreshed()
+            self._signed(updater, tuf_roles.SUSPENSIONS_FILE)  # also loads the other targets of its role
+            role = Metadata[Targets].from_file(str(self._metadata / f"{tuf_roles.SUSPENSIONS}.json")).signed
+            if tuf_roles.REFUSALS_FILE not in role.targets:
+                return None
+            target = self._signed(updater, tuf_roles.REFUSALS_FILE)
+            self._check_keys(self._contents(name for name in tuf_roles.ROLES if name != tuf_roles.REGISTRY))
+            path = self._targets / f"{target.hashes['sha256']}.{tuf_roles.REFUSALS_FILE}"
+            octets = path.read_bytes() if path.exists() else b""
+            if not self._is(target, octets):
+                self._deadline.within(FILE_S)
+                updater.download_target(target, str(path))
+                octets = path.read_bytes()
+                for other in self._targets.glob(f"*.{tuf_roles.REFUSALS_FILE}"):
+                    if other != path:
+                        other.unlink()
+            return octets
+
+    @staticmethod
+    def _is(target: TargetFile, octets: bytes) -> bool:
+        try:
+            target.verify_length_and_hashes(octets)
+        except LengthOrHashMismatchError:
+            return False
+        return True
+
     def _refreshed(self) -> Updater:
         """An updater with the latest, verified metadata of the top-level roles."""
         self._deadline.within(LOOK_S)
@@ -216,13 +248,16 @@ class Repository:
 
     def _verified(self) -> dict[str, Any]:
         """The content of each role's metadata, which was just verified."""
-        files = {role: self._metadata / f"{role}.json" for role in tuf_roles.ROLES}
+        return self._contents(tuf_roles.ROLES)
+
+    def _contents(self, roles: Iterable[str]) -> dict[str, Any]:
+        files = {role: self._metadata / f"{role}.json" for role in roles}
         return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
 
     def _check_keys(self, roles: Mapping[str, Any]) -> None:
         """Refuse a key that is listed under two ids: python-tuf counts ids for the threshold, not keys."""
         root, targets = roles["root"], roles["targets"]
-        for name in tuf_roles.ROLES:
+        for name in roles:
             parent = targets if name in tuf_roles.DELEGATED else root
             keys = targets.delegations.keys if name in tuf_roles.DELEGATED else root.keys
             listed = [keys[keyid].keyval["public"] for keyid in parent.get_delegated_role(name).keyids if keyid in keys]

@@ -3,7 +3,7 @@
     root         (offline)  names the keys of targets, snapshot and timestamp
     targets      (offline)  delegates registry.yaml and suspensions.yaml to two roles
     registry     (offline)  registry.yaml: members, licences, numbers, tones; and the masters of the tones
-    suspensions  (duty)     suspensions.yaml: numbers suspended at the request of the police
+    suspensions  (duty)     suspensions.yaml: numbers suspended at the request of the police; and refusals.list
     snapshot     (duty)     which versions belong together
     timestamp    (duty)     which snapshot is the latest
 
@@ -41,9 +41,12 @@ SUSPENSIONS_FILE: Final = "suspensions.yaml"
 DELEGATED: Final = {REGISTRY: REGISTRY_FILE, SUSPENSIONS: SUSPENSIONS_FILE}
 """Role → its file."""
 OPERATORS_FILE: Final = "operators.json"
+REFUSALS_FILE: Final = "refusals.list"
 TONES: Final = "tones"
-PATHS: Final = {REGISTRY: [REGISTRY_FILE, OPERATORS_FILE, f"{TONES}/*"], SUSPENSIONS: [SUSPENSIONS_FILE]}
-"""Role → all that it may sign: the registry, the public list made from it, and the masters that it names."""
+PATHS: Final = {REGISTRY: [REGISTRY_FILE, OPERATORS_FILE, f"{TONES}/*"], SUSPENSIONS: [SUSPENSIONS_FILE, REFUSALS_FILE]}
+"""Role → all that it may sign: the registry, the public list made from it, and the masters that it names; the
+suspensions, and the list of refused contractors.
+"""
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 2}
 """The number of keys of each set in a new repository."""

@@ -9,6 +9,7 @@ import typer
 from idtone.authority.commands import app as authority
 from idtone.correspondence.commands import app as desk
 from idtone.customers.commands import app as form
+from idtone.customers.commands import customer
 from idtone.ledger.commands import app as ledger
 from idtone.misuse.commands import app as misuse
 from idtone.registry.commands import app as registry
@@ -53,6 +54,7 @@ app.add_typer(desk, name="desk")
 app.add_typer(form, name="form")
 app.add_typer(reports, name="reports")
 app.add_typer(misuse, name="misuse")
+app.add_typer(customer, name="customer")
 app.add_typer(hook, name="dialplan")
 
 # A command that needs more than one room is not in the table of a room.

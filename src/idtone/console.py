@@ -283,6 +283,19 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on standard error that something is in progress, if that is a terminal."""
+    from rich.console import Console
+
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(f"{translated(what)} …"):
+        yield
+
+
 def negative() -> NoReturn:
     """End with the exit code of a negative verdict."""
     raise typer.Exit(NEGATIVE)

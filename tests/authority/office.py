@@ -33,7 +33,7 @@ application:
   numbers: ["0362345678", "+81362345700-+81362345799"]
 """
 READING = {"check", "decide", "diff", "operators", "show", "update"}
-"""The commands of `idtone registry`; all others here belong to `idtone authority`."""
+"""The commands of `idtone registry`; all others here belong to `idtone authority`, but for the group `customer`."""
 
 
 @dataclass
@@ -58,10 +58,12 @@ class Office:
 
     def run(self, *arguments: object, typed: str = "") -> tuple[int, Any, str]:
         """Exit code, standard output (parsed if JSON was asked for) and standard error."""
-        group = "registry" if arguments[0] in READING else "authority"
+        words = list(map(str, arguments))
+        if words[0] != "customer":
+            words.insert(0, "registry" if words[0] in READING else "authority")
         self.monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         try:
-            console.run(lambda: app([group, *map(str, arguments)]))
+            console.run(lambda: app(words))
             code = 0
         except SystemExit as ended:
             code = int(ended.code or 0)

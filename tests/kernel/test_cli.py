@@ -32,6 +32,7 @@ GROUPS = {
     "form",
     "reports",
     "misuse",
+    "customer",
 }
 
 

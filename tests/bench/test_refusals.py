@@ -1,0 +1,12 @@
+"""The bench of the refusals finds every refused customer and no other, and its figures are of one run."""
+
+from __future__ import annotations
+
+from .refusals import measured
+
+
+def test_each_check_finds_what_it_should_and_stays_within_fifty_milliseconds():
+    found = measured(tokens=1000, checks=6)
+    assert found["check_ms"] < 50
+    assert 12 < found["ratio"] < 500, "twelve evaluations, with their proof"
+    assert sum(found["ms"].values()) > 0
