@@ -18,7 +18,14 @@ from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number, parse_japanese
 from idtone.registry.member_application import MemberApplication
-from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, SuspensionsDocument
+from idtone.registry.model import (
+    EvaluationEntry,
+    LicenceEntry,
+    Member,
+    RegistryDocument,
+    SuspensionKind,
+    SuspensionsDocument,
+)
 from idtone.registry.number_notation import read_span
 from idtone.registry.suspended_numbers import scope_of
 from idtone.translation import Message
@@ -231,6 +238,25 @@ def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Ite
                         reference=entry.reference,
                     )
                 )
+
+
+def evaluated(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
+    """Give the registry these evaluations instead of the ones before."""
+    text.rewrite("evaluations", [_evaluation(entry) for entry in entries])
+
+
+def _evaluation(entry: EvaluationEntry) -> Tree:
+    return {
+        "member": entry.member,
+        "grade": entry.grade,
+        "title": {"ja": entry.title.ja, "en": entry.title.en},
+        "percent": entry.percent,
+        "period": {"from": entry.period.start, "until": entry.period.until},
+        "valid": {"from": entry.valid.start, "until": entry.valid.until},
+        "criteria": {"version": entry.criteria.version, "sha256": entry.criteria.sha256},
+        "result": entry.result,
+        "badge": entry.badge,
+    }
 
 
 # -- looking up -------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Action(StrEnum):
     ASSIGN_NUMBER = "assign-number"
     RELEASE_NUMBER = "release-number"
     PROLONG = "prolong"
+    EVALUATE = "evaluate"
     SUSPEND_NUMBER = "suspend-number"
     SUSPEND_RANGE = "suspend-range"
     SUSPEND_MEMBER = "suspend-member"

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any, Final
 
 from idtone.calls import Direction, LicenceStatus
-from idtone.registry.model import JAPAN, LicenceEntry, RegistryDocument
+from idtone.registry.model import JAPAN, EvaluationEntry, LicenceEntry, RegistryDocument
 
 _DIRECTIONS: Final = {
     Direction.INCOMING: ("着信転送", "incoming"),
@@ -25,6 +25,7 @@ def octets(document: RegistryDocument) -> bytes:
     """JSON: each member with a licence that is active and had not expired when the registry was issued."""
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
+    evaluations = {entry.member: entry for entry in document.evaluations if entry.valid.until > header.issued}
     operators = []
     for member in document.members:
         licences = [
@@ -34,7 +35,10 @@ def octets(document: RegistryDocument) -> bytes:
         ]
         if licences:
             name = {"ja": member.name.ja, "en": member.name.en}
-            operators.append({"member": member.id, "name": name, "licences": licences})
+            operator: dict[str, Any] = {"member": member.id, "name": name, "licences": licences}
+            if member.id in evaluations:
+                operator["evaluation"] = _evaluation(evaluations[member.id])
+            operators.append(operator)
     content = {
         "association": header.association,
         "registry_version": header.version,
@@ -55,6 +59,21 @@ def _licence(licence: LicenceEntry, title: str) -> dict[str, Any]:
     }
 
 
+def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
+    return {
+        "grade": entry.grade,
+        "title": {"ja": entry.title.ja, "en": entry.title.en},
+        "percent": entry.percent,
+        "period_from": entry.period.start.isoformat(),
+        "period_until": entry.period.until.isoformat(),
+        "valid_from": entry.valid.start.isoformat(),
+        "valid_until": entry.valid.until.isoformat(),
+        "criteria": {"version": entry.criteria.version, "sha256": entry.criteria.sha256},
+        "result": entry.result,
+        "badge": entry.badge,
+    }
+
+
 def page(listed: bytes) -> bytes:
     """The list as one HTML page in Japanese and English, which loads nothing else."""
     content = json.loads(listed)
@@ -70,8 +89,9 @@ def page(listed: bytes) -> bytes:
         until=_day(content["counts_until"]),
         version=content["registry_version"],
         count=len(content["operators"]),
-        rows=rows or '<tr><td colspan="4">該当なし <span lang="en">none</span></td></tr>',
+        rows=rows or '<tr><td colspan="5">該当なし <span lang="en">none</span></td></tr>',
         sha256=hashlib.sha256(listed).hexdigest(),
+        criteria=_CRITERIA if any("evaluation" in operator for operator in content["operators"]) else "",
     ).encode()
 
 
@@ -83,12 +103,26 @@ def _row(operator: dict[str, Any], licence: dict[str, Any], first: bool) -> str:
         if first
         else ""
     )
+    grade = f"<td{span}>{_grade(operator)}</td>" if first else ""
     words = [_DIRECTIONS[Direction(direction)] for direction in licence["directions"]]
     japanese, english = ("・".join(ja for ja, _ in words), ", ".join(en for _, en in words))
     return (
         f"<tr>{member}<td>{escape(licence['id'])}<br><small>{escape(licence['tone']['title'])}</small></td>"
         f'<td>{japanese}<br><span lang="en">{english}</span></td>'
-        f"<td>{_day(licence['valid_from'])}<br>– {_day(licence['valid_until'])}</td></tr>"
+        f"<td>{_day(licence['valid_from'])}<br>– {_day(licence['valid_until'])}</td>{grade}</tr>"
+    )
+
+
+def _grade(operator: dict[str, Any]) -> str:
+    """With the address of the result, which has a file of its own beside the page."""
+    evaluation = operator.get("evaluation")
+    if evaluation is None:
+        return "–"
+    title, file = evaluation["title"], f"evaluation/{operator['member']}"
+    return (
+        f'<a href="{escape(file)}.json">{escape(title["ja"])}<br><span lang="en">{escape(title["en"])}</span></a><br>'
+        f"{evaluation['percent']} %<br>– {_day(evaluation['valid_until'])}<br>"
+        f'<a href="{escape(file)}.svg">標章 <span lang="en">badge</span></a>'
     )
 
 
@@ -98,6 +132,12 @@ def _day(moment: str) -> str:
     return f'<time datetime="{local.isoformat()}">{local:%Y-%m-%d %H:%M}</time>'
 
 
+_CRITERIA: Final = """\
+<p>評価の基準: <a href="evaluation/criteria.yaml">criteria.yaml</a>。確認の方法:
+<code>idtone evaluation verify</code><br>
+<span lang="en">The criteria of the evaluation: <a href="evaluation/criteria.yaml">criteria.yaml</a>. To verify one:
+<code>idtone evaluation verify</code></span></p>
+"""
 _PAGE: Final = """\
 <!DOCTYPE html>
 <html lang="ja">
@@ -130,6 +170,7 @@ sound.</span></p>
 <th scope="col">利用許諾<br><span lang="en">Licence</span></th>
 <th scope="col">対象<br><span lang="en">Covers</span></th>
 <th scope="col">有効期間<br><span lang="en">Valid</span></th>
+<th scope="col">優良事業者評価<br><span lang="en">Evaluation</span></th>
 </tr></thead>
 <tbody>
 {rows}
@@ -140,7 +181,7 @@ sound.</span></p>
 (署名は <code>proof</code> にあります)。<br>
 <span lang="en">Registry version {version}. The same list for programs:
 <a href="operators.json">operators.json</a>, signed in <code>proof</code>.</span></p>
-<p>SHA-256 {sha256}</p>
+{criteria}<p>SHA-256 {sha256}</p>
 </footer>
 </body>
 </html>

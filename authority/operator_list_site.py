@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from idtone.errors import UsageError
+from idtone.evaluation.published_evaluation import FOLDER as EVALUATIONS
 from idtone.files import replace_durably
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.licensed_operators import PAGE, PROOF
@@ -17,10 +18,19 @@ from idtone.translation import Message
 from . import operator_list
 
 
-def write_site(folder: Path, listed: bytes, proof: Mapping[str, bytes]) -> None:
-    """`listed` is operators.json, `proof` the signed metadata by file name. Raises UsageError."""
+def write_site(
+    folder: Path, listed: bytes, proof: Mapping[str, bytes], evaluations: Iterable[tuple[str, bytes]]
+) -> None:
+    """`listed` is operators.json, `proof` the signed metadata by file name, `evaluations` the criteria, results and
+    badges with their file names. Raises UsageError.
+    """
     try:
         (folder / PROOF).mkdir(parents=True, exist_ok=True)
+        (folder / EVALUATIONS).mkdir(exist_ok=True)
+        for name, octets in evaluations:
+            path = folder / EVALUATIONS / name
+            if not path.exists() or path.read_bytes() != octets:
+                replace_durably(path, octets)
         for name, octets in proof.items():
             replace_durably(folder / PROOF / name, octets)
         replace_durably(folder / tuf_roles.OPERATORS_FILE, listed)

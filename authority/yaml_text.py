@@ -80,6 +80,13 @@ class YamlText:
         )
         holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
 
+    def rewrite(self, key: str, items: Sequence[Tree]) -> None:
+        """Gives the file's list `key` these items instead of all its own, and their comments."""
+        if self._tree.get(key):
+            self.text = emptied(self.text, (key,))
+            self._tree[key] = []
+        self.append((key,), items)
+
     def remove(self, location: Location) -> None:
         self.text = removed(self.text, location)
         del self._at(location[:-1])[location[-1]]
@@ -132,6 +139,13 @@ def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
     emptied = text[: place.key.end] + ":" + text[place.end :]
     column = place.key.column + _STEP
     return _below(emptied, place.key.end + 1, column, _items(items, column))
+
+
+def emptied(text: str, location: Location) -> str:
+    """The text with an empty list instead of a list."""
+    place = _find(text, location)
+    assert place.key is not None, "a list of the file follows its key"
+    return text[: place.key.end] + ": []" + text[place.end :]
 
 
 def removed(text: str, location: Location) -> str:

@@ -12,6 +12,7 @@ from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 
 from .model import (
+    EvaluationEntry,
     LicenceEntry,
     Member,
     RegistryDocument,
@@ -35,6 +36,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
         yield from _changed(name, before, after)
     yield from _items("tone", old.tones, new.tones, _of_tone, _tone)
     yield from _items("member", old.members, new.members, _of_member, _member)
+    yield from _evaluations(old.evaluations, new.evaluations)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -73,6 +75,20 @@ def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
     yield from _changed(f"{what}: the end of its suspension", old.until, new.until)
     yield from _changed(f"{what}: the reference of its suspension", old.reference, new.reference)
     yield from _changed(f"{what}: the authority of its suspension", old.authority, new.authority)
+
+
+def _evaluations(old: Iterable[EvaluationEntry], new: Iterable[EvaluationEntry]) -> Iterator[str]:
+    before, after = ({entry.member: entry for entry in each} for each in (old, new))
+    for member in sorted(before.keys() - after.keys()):
+        yield f"evaluation of {member} is removed"
+    for member, entry in after.items():
+        if before.get(member) != entry:
+            valid = f"valid from {_moment(entry.valid.start)} until {_moment(entry.valid.until)}"
+            yield (
+                f"evaluation of {member}: {entry.grade} ({entry.title.ja} / {entry.title.en}), {entry.percent} %, for "
+                f"{entry.period.start}/{entry.period.until} by criteria {entry.criteria.version}, {valid}, result "
+                f"{entry.result[:8]}…"
+            )
 
 
 def _items(

@@ -147,6 +147,34 @@ class Member(Model):
     """The keys by which its nodes sign documents (`idtone desk key`)."""
 
 
+class Days(Model):
+    """From the day `start` (`from` in the file) up to, but not including, the day `until`."""
+
+    start: Day = Field(alias="from")
+    until: Day
+
+
+class CriteriaReference(Model):
+    version: Annotated[int, Field(ge=1)]
+    sha256: Sha256
+
+
+class EvaluationEntry(Model):
+    """The evaluation of a member (優良事業者評価): `percent` of the points. `criteria`, `result` and `badge` have the
+    digests of files that stand beside the public list.
+    """
+
+    member: Id
+    grade: Id
+    title: Name
+    percent: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]$")]
+    period: Days
+    valid: Validity
+    criteria: CriteriaReference
+    result: Sha256
+    badge: Sha256
+
+
 class SuspensionKind(StrEnum):
     STOP = "stop"
     """Calls of the numbers are refused."""
@@ -187,4 +215,5 @@ class RegistryDocument(Model):
     registry: Header
     tones: tuple[ToneEntry, ...]
     members: tuple[Member, ...]
+    evaluations: tuple[EvaluationEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()

@@ -27,7 +27,7 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults between the values of `document`."""
-    for rule in (_dates, _tones, _ids, _numbers, _suspensions, _suspended_members):
+    for rule in (_dates, _tones, _ids, _numbers, _evaluations, _suspensions, _suspended_members):
         yield from rule(document)
 
 
@@ -80,6 +80,27 @@ def _ids(document: RegistryDocument) -> Iterator[ValidationFault]:
                 Message("is the same id as {field}", field=field_name(first)),
                 Message("Give each entry its own id"),
             )
+
+
+def _evaluations(document: RegistryDocument) -> Iterator[ValidationFault]:
+    members, seen = {member.id for member in document.members}, set[str]()
+    for n, entry in enumerate(document.evaluations):
+        if entry.member not in members or entry.member in seen:
+            yield ValidationFault(
+                ("evaluations", n, "member"),
+                Message("is no member of the registry, or is evaluated twice"),
+                Message("Evaluate again, or remove the entry"),
+            )
+        seen.add(entry.member)
+        for name, start, until in (
+            ("period", entry.period.start, entry.period.until), ("valid", entry.valid.start, entry.valid.until),
+        ):  # fmt: skip
+            if until <= start:
+                yield ValidationFault(
+                    ("evaluations", n, name, "until"),
+                    Message("is not after `from`"),
+                    Message("Correct one of the two dates"),
+                )
 
 
 def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault]:

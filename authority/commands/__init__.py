@@ -168,6 +168,20 @@ console.add_commands(
 console.add_commands(
     app,
     {
+        "evaluate": (
+            "idtone.authority.commands.evaluation:evaluate",
+            "Evaluate all members by evaluation.yaml in the folder, and show how each point came about.",
+        ),
+        "evaluations": (
+            "idtone.authority.commands.evaluation:evaluations",
+            "Show the evaluations of all periods, and draw them. Each result is computed again from its values.",
+        ),
+    },
+    panel="Evaluation",
+)
+console.add_commands(
+    app,
+    {
         "history": (
             "idtone.authority.commands.history:history",
             "Show who changed what, when and why, and which keys have signed each change.",

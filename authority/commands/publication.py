@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import track
 
 from idtone import console
 from idtone.errors import TrustError, UsageError
@@ -19,6 +22,7 @@ from idtone.translation import Message
 from ..change_registry import record_edits
 from ..edition import assembled, read_edition
 from ..edition_rules import describe, examine, examine_before, examine_issued
+from ..evaluation.results import published_files
 from ..operator_list_site import write_site
 from ..refused.change_refusals import Refusals
 from ..workspace import Workspace
@@ -73,8 +77,15 @@ def publish(
     print_report({"signed": signed, "left": left, "words": list(describe(edition)), **state(workspace, now)}, as_json)
     if site:
         try:
-            write_site(site, workspace.repository.listed(), workspace.repository.proof())
-        except UsageError as error:
+            listed = workspace.repository.listed()
+            files = published_files(workspace, json.loads(listed)["operators"])
+            screen = Console(stderr=True)
+            shown = track(
+                files.items(), "writing", console=screen, transient=True, disable=not screen.is_terminal,
+                update_period=0.2,
+            )  # fmt: skip
+            write_site(site, listed, workspace.repository.proof(), shown)
+        except (UsageError, TrustError) as error:
             raise UsageError(
                 Message("the registry was published, but not the public list: {error}", error=error)
             ) from error

@@ -7,14 +7,17 @@ from typing import Final
 
 from idtone.correspondence import suspension_confirmation
 from idtone.customers.refused.refusal_check import KIND as REFUSAL_CHECK
+from idtone.evaluation.figures import KIND as FIGURES
 from idtone.reports.report_documents import ANSWER, FETCH, REPORT
 
+from ..evaluation.figures_rule import accept_figures
 from ..refused.evaluation import without_key
 from . import suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
 
 RULES: Final[Mapping[str, Rule]] = {
+    FIGURES: accept_figures,
     REPORT: report_rule,
     FETCH: fetch_rule,
     ANSWER: answer_rule,

@@ -26,7 +26,7 @@ _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule for confirmations. They are about an edition that was published, and about stops in it."""
     content = SuspensionConfirmation.of(document.content)
-    edition = _edition(desk.workspace.repository, content.sha256)
+    edition = published_stops(desk.workspace.repository, content.sha256)
     if edition is None:
         raise TrustError(Message("no suspensions.yaml with the SHA-256 {sha256} was published", sha256=content.sha256))
     if content.in_use > min(document.at, now) + AHEAD:
@@ -38,7 +38,7 @@ def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     return Accepted(content.sha256)
 
 
-def _edition(repository: SignedRepository, sha256: str) -> list[SuspensionEntry] | None:
+def published_stops(repository: SignedRepository, sha256: str) -> list[SuspensionEntry] | None:
     """The stops of a published edition."""
     if sha256 not in repository.digests(tuf_roles.SUSPENSIONS):
         return None
@@ -68,7 +68,7 @@ def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirma
     """
     repository = desk.workspace.repository
     sha256 = repository.sha256(tuf_roles.SUSPENSIONS)
-    entries = _edition(repository, sha256) if sha256 else None
+    entries = published_stops(repository, sha256) if sha256 else None
     if entries is None:
         raise TrustError(Message("{folder}: nothing is published yet", folder=desk.folder))
     wanted: dict[str, list[SuspensionEntry]] = {}
@@ -129,7 +129,7 @@ def _documents(desk: Desk) -> Iterator[_Document]:
             continue
         content = SuspensionConfirmation.of(document.content)
         if content.sha256 not in editions:
-            editions[content.sha256] = _edition(desk.workspace.repository, content.sha256)
+            editions[content.sha256] = published_stops(desk.workspace.repository, content.sha256)
         edition = editions[content.sha256]
         if edition is not None:
             yield _Document(document.key.name, kept.received, content, edition)

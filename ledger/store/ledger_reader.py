@@ -111,6 +111,11 @@ class LedgerReader:
         found = {record.call_id: record for record in self._records(ids)}
         return last, [found[call_id] for call_id in ids if call_id in found]
 
+    def first_at(self) -> datetime | None:
+        """The time of the earliest step; None if there is none."""
+        ((first,),) = self._all("SELECT min(at) FROM steps")
+        return None if first is None else moment(first)
+
     def newest_place(self) -> int:
         """The id of the latest step; 0 if there is none."""
         ((newest,),) = self._all("SELECT max(id) FROM steps")

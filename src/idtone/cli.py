@@ -10,6 +10,7 @@ from idtone.authority.commands import app as authority
 from idtone.correspondence.commands import app as desk
 from idtone.customers.commands import app as form
 from idtone.customers.commands import customer
+from idtone.evaluation.commands import app as evaluation
 from idtone.ledger.commands import app as ledger
 from idtone.misuse.commands import app as misuse
 from idtone.registry.commands import app as registry
@@ -55,6 +56,7 @@ app.add_typer(form, name="form")
 app.add_typer(reports, name="reports")
 app.add_typer(misuse, name="misuse")
 app.add_typer(customer, name="customer")
+app.add_typer(evaluation, name="evaluation")
 app.add_typer(hook, name="dialplan")
 
 # A command that needs more than one room is not in the table of a room.

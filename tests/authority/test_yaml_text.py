@@ -107,6 +107,18 @@ def test_the_last_item_leaves_an_empty_list_and_others_take_their_commas():
         assert yaml_text.removed("x: [a, b, c]\n", ("x", at)) == f"x: {expected}\n"
 
 
+@pytest.mark.parametrize(
+    "before", ["a: [x, y]  # why\nb: c\n", "a:  # why\n  - x\n  # of y\n  - y\n# of b\nb: c\n", "b: c\n"]
+)
+def test_a_list_is_written_anew(before):
+    for items in ([], ["z"], [{"m": "1"}, {"m": "2"}]):
+        text = yaml_text.YamlText(before)
+        text.rewrite("a", items)
+        expected = {"b": "c", "a": items} if items or "a" in before else {"b": "c"}
+        assert tree(text.done()) == expected
+        assert ("# of b" in text.text) == ("# of b" in before)
+
+
 def test_a_value_is_replaced_in_place():
     after = yaml_text.replaced(GOOD, ("members", 0, "licences", 0, "status"), "revoked")
     assert after == GOOD.replace("status: active", "status: revoked")

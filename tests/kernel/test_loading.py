@@ -34,13 +34,23 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
-    "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "dialplan", "ledger",
-    "misuse", "operations", "registry", "reports", "service", "tones",
+    "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "dialplan", "evaluation",
+    "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
 TABLES = {"idtone.cli", "idtone.console", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
     f"idtone.{room}{commands}"
-    for room in ("authority", "correspondence", "customers", "ledger", "misuse", "registry", "reports", "tones")
+    for room in (
+        "authority",
+        "correspondence",
+        "customers",
+        "evaluation",
+        "ledger",
+        "misuse",
+        "registry",
+        "reports",
+        "tones",
+    )
     for commands in ("", ".commands")
 }
 """The modules that every command imports."""

@@ -228,6 +228,20 @@ class ReportStore:
             query = "SELECT count(*) FROM requests WHERE member = ? AND answered IS NULL"
             return int(database.execute(query, (member,)).fetchone()[0])
 
+    def in_time(self, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
+        """By member: of the requests that were due from `since` on and before `until`, how many it answered in time,
+        and how many there were. Requests that were withdrawn do not count.
+        """
+        if not self._path.exists():
+            return {}
+        query = (
+            "SELECT member, count(*) FILTER (WHERE answered <= due), count(*) FROM requests "
+            "WHERE due >= ? AND due < ? AND result IS NOT ? GROUP BY member"
+        )
+        with self._open() as database:
+            rows = database.execute(query, (_micros(since), _micros(until), WITHDRAWN)).fetchall()
+        return {member: (good, asked) for member, good, asked in rows}
+
     def overdue(self, now: datetime) -> list[KeptRequest]:
         return self._requests("answered IS NULL AND due < ? ORDER BY due, id", _micros(now))
 

@@ -1,0 +1,175 @@
+"""`idtone authority evaluate | evaluations`: the evaluation of good operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from idtone import console
+from idtone.correspondence.suspension_confirmation import KIND as CONFIRMATION
+from idtone.errors import UsageError
+from idtone.evaluation.criteria import read_criteria
+from idtone.evaluation.figures import KIND
+from idtone.evaluation.measures import NoValue, Share
+from idtone.evaluation.period import Period
+from idtone.registry.parsers import parse_registry
+from idtone.registry.trust import tuf_roles
+from idtone.signed_notes import VerifierKey
+from idtone.translation import Message, translated
+
+from ..desk.document_store import DocumentStore
+from ..desk.reports.report_store import ReportStore
+from ..evaluation.assessments import read_assessments
+from ..evaluation.confirmed_stops import confirmed_stops, published_editions
+from ..evaluation.evaluate import Evaluation, lines
+from ..evaluation.evaluate import evaluate as evaluated
+from ..evaluation.figures_rule import CRITERIA_FILE
+from ..evaluation.kept_figures import read_figures
+from ..evaluation.plot import plot
+from ..evaluation.results import enter, kept_results
+from ..workspace import Workspace
+from .history_entry import as_plain
+from .history_entry import lines as history_lines
+from .options import FolderArgument, attributed
+
+
+def evaluate(
+    folder: FolderArgument,
+    start: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day of the period, in Japan.")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The first day after the period, in Japan.")],
+    assessments: Annotated[
+        Path | None,
+        typer.Option(
+            "--assessments", metavar="FILE", help="What the office hands in: stops, forms, assessors' points."
+        ),
+    ] = None,
+    member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Show only this one.")] = None,
+    is_entered: Annotated[
+        bool, typer.Option("--enter", help="Enter the results into registry.yaml, to be published.")
+    ] = False,
+    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason, with --enter.")] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
+
+    A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
+    head that a named witness has cosigned since. With --enter, members that reach a grade are entered in registry.yaml
+    instead of the ones before; `publish --site` then publishes criteria, results and badges beside the public list.
+    """
+    workspace, period = Workspace(folder), Period.given(start, until)
+    if is_entered != (why is not None) or (is_entered and member):
+        raise UsageError(Message("--enter takes --why, and evaluates all members"))
+    if period.ends > datetime.now(UTC):
+        raise UsageError(Message("the period {period} is not over yet", period=str(period)))
+    attribution = attributed(why) if why is not None else None
+    criteria = read_criteria(folder / CRITERIA_FILE)
+    name = str(folder / tuf_roles.REGISTRY_FILE)
+    registry = parse_registry(workspace.octets(tuf_roles.REGISTRY_FILE).decode("utf-8-sig", "replace"), name)
+    ids = [each.id for each in registry.members]
+    unknown = [each for each in member or () if each not in ids]
+    if unknown:
+        raise UsageError(
+            Message("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
+        )
+    given = read_assessments(assessments, ids, period) if assessments else {}
+    documents, screen = DocumentStore(folder), Console(stderr=True)
+    answered = ReportStore(folder).in_time(period.begins, period.ends)
+    editions = published_editions(workspace.repository)
+    keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
+    found = []
+    chosen = [each for each in registry.members if not member or each.id in member]
+    for each in track(
+        chosen, "evaluating", console=screen, transient=True, disable=not screen.is_terminal, update_period=0.2
+    ):
+        figures = list(read_figures(documents.of(KIND, member=each.id), keys))
+        stops = confirmed_stops(documents.of(CONFIRMATION, member=each.id), keys, editions, period)
+        reports = Share(*answered[each.id]) if each.id in answered else None
+        found.append(evaluated(each, figures, given.get(each.id), stops, reports, criteria, period))
+    entry = enter(workspace, registry, found, criteria, period, attribution) if attribution else None
+    if as_json:
+        console.print_json(
+            {
+                "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
+                "members": [_plain(each) for each in found],
+                "history": as_plain(entry) if entry else None,
+            }
+        )
+        return
+    for evaluation in found:
+        print(*map(translated, lines(evaluation)), sep="\n")
+    if entry:
+        print(
+            *history_lines(entry),
+            translated(Message("publish it with --site, so that the public list has it")),
+            sep="\n",
+        )
+
+
+def _plain(each: Evaluation) -> dict[str, Any]:
+    found = each.score
+    return {
+        "member": each.member.id,
+        "grade": found.grade.id if found.grade else None,
+        "percent": None if found.percent is None else str(found.percent),
+        "rows": [
+            {
+                "criterion": row.criterion.id,
+                "measure": row.criterion.measure.value,
+                "value": None if isinstance(row.value, NoValue) else str(row.value),
+                "no_value": row.value.value if isinstance(row.value, NoValue) else None,
+                "points": row.points,
+                "of": row.criterion.most,
+                "weight": row.criterion.weight,
+            }
+            for row in found.rows
+        ],
+        "missed": {grade: list(names) for grade, names in found.missed.items()},
+        "missing": list(each.missing),
+        "doubts": [str(doubt) for doubt in each.doubts],
+    }
+
+
+def evaluations(
+    folder: FolderArgument,
+    member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE",
+            help="Also draw them over the years, as PNG or SVG; members of --member have lines of their own. Needs the "
+            "extra `plot`.",
+        ),
+    ] = None,
+    as_json: console.JsonOption = False,
+    as_csv: console.CsvOption = False,
+    as_tsv: console.TsvOption = False,
+) -> None:  # fmt: skip
+    """Show the evaluations of all periods, and draw them. Each result is computed again from its values."""
+    form = console.form(as_json, as_csv, as_tsv)
+    screen = Console(stderr=True)
+    kept = list(
+        track(
+            kept_results(Workspace(folder)), "reading", console=screen, transient=True,
+            disable=not screen.is_terminal, update_period=0.2,
+        )
+    )  # fmt: skip
+    if picture:
+        plot(picture, kept, member or ())
+    rows = [
+        (result.member, str(result.period), str(result.criteria_version), result.grade or "",
+         "" if result.percent is None else str(result.percent))
+        for _, results in kept
+        for result in results
+        if not member or result.member in member
+    ]  # fmt: skip
+    columns: Sequence[str] = ("member", "period", "criteria", "grade", "percent")
+    if form is console.Form.JSON:
+        console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    console.Rows(columns, form).print(rows)

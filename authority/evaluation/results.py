@@ -1,0 +1,188 @@
+"""The folder `evaluation` of the authority: one file for each period, with its criteria, results and badges.
+
+evaluation/2026-01-01_2027-01-01.json
+    {"criteria": TEXT, "members": {"m-0001": {"result": TEXT, "badge": TEXT or null}, …}}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.documents import read_text
+from idtone.errors import TrustError, UsageError
+from idtone.evaluation.criteria import Criteria, parse_criteria
+from idtone.evaluation.period import Period
+from idtone.evaluation.published_evaluation import CRITERIA, FOLDER
+from idtone.evaluation.result import Result, check, octets
+from idtone.files import replace_durably
+from idtone.registry.model import JAPAN, EvaluationEntry, RegistryDocument
+from idtone.translation import Message
+
+from .. import edits
+from ..change_registry import Attribution, change_registry
+from ..desk.office_ledger import OfficeLedger
+from ..history import PRIVATE, Action, HistoryEntry
+from ..workspace import Workspace
+from ..yaml_text import YamlText
+from .badge import badge
+from .evaluate import Evaluation
+
+ACT: Final = "evaluated"
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Of one member."""
+
+    result: bytes
+    badge: bytes | None
+    entry: EvaluationEntry | None
+
+
+def enter(
+    workspace: Workspace,
+    registry: RegistryDocument,
+    evaluations: Sequence[Evaluation],
+    criteria: Criteria,
+    period: Period,
+    attribution: Attribution,
+) -> HistoryEntry:
+    """Keep the results, and enter those with a grade into registry.yaml instead of the ones before.
+
+    The act is in the office's ledger first. Raises IdtoneError: also if other criteria were used under the same
+    version.
+    """
+    for each in _all(workspace):
+        if each.criteria.terms.version == criteria.terms.version and each.criteria.sha256 != criteria.sha256:
+            raise UsageError(
+                Message(
+                    "criteria of version {version} were used before with another content; raise `version`",
+                    version=criteria.terms.version,
+                )
+            )
+    start = attribution.at.astimezone(JAPAN).replace(hour=0, minute=0, second=0, microsecond=0)
+    made = {
+        each.member.id: _files(each, criteria, period, registry.registry.association, start) for each in evaluations
+    }
+    digest = hashlib.sha256(b"".join(hashlib.sha256(files.result).digest() for files in made.values())).hexdigest()
+    entries = [files.entry for files in made.values() if files.entry]
+
+    def edit(text: YamlText, _: RegistryDocument) -> None:
+        edits.evaluated(text, entries)
+        OfficeLedger(workspace.folder).record(
+            ACT, str(period), criteria=criteria.sha256, results=digest, members=len(made), graded=len(entries)
+        )
+        _write(workspace.folder / FOLDER / f"{period.start}_{period.until}.json", made, criteria)
+
+    return change_registry(workspace, Action.EVALUATE, str(period), attribution, edit)
+
+
+def _files(each: Evaluation, criteria: Criteria, period: Period, association: str, start: datetime) -> _Files:
+    member, found = each.member, each.score
+    result = octets(Result.of(member.id, period, criteria, each.values, found), criteria)
+    if found.grade is None:
+        return _Files(result, None, None)
+    until = start + timedelta(days=criteria.terms.valid_days)
+    sha256 = hashlib.sha256(result).hexdigest()
+    picture = badge(member, found.grade, criteria, association, (until - timedelta(days=1)).date(), sha256)
+    content: dict[str, Any] = {
+        "member": member.id,
+        "grade": found.grade.id,
+        "title": found.grade.title,
+        "percent": str(found.percent),
+        "period": {"from": period.start, "until": period.until},
+        "valid": {"from": start, "until": until},
+        "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
+        "result": sha256,
+        "badge": hashlib.sha256(picture).hexdigest(),
+    }
+    return _Files(result, picture, EvaluationEntry.model_validate(content))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the file of a period holds."""
+
+    path: Path
+    criteria: Criteria
+    members: Mapping[str, _Files]
+
+
+def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
+    content = {
+        "criteria": criteria.octets.decode(),
+        "members": {
+            member: {"result": files.result.decode(), "badge": files.badge.decode() if files.badge else None}
+            for member, files in made.items()
+        },
+    }
+    try:
+        path.parent.mkdir(exist_ok=True)
+        replace_durably(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", PRIVATE)
+    except OSError as error:
+        raise TrustError(
+            Message("{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror)
+        ) from error
+
+
+def _read(path: Path) -> _Kept:
+    """Raises DocumentError, or TrustError if it is none of our files."""
+    try:
+        content = json.loads(read_text(path))
+        members = {
+            str(member): _Files(files["result"].encode(), files["badge"].encode() if files["badge"] else None, None)
+            for member, files in content["members"].items()
+        }
+        return _Kept(path, parse_criteria(content["criteria"], CRITERIA), members)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrustError(Message("{path}: is no file with results; restore it from a backup", path=path)) from error
+
+
+def _all(workspace: Workspace) -> Iterator[_Kept]:
+    """The earliest period first."""
+    yield from map(_read, sorted((workspace.folder / FOLDER).glob("*_*.json")))
+
+
+def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]]:
+    """The results of each period, the earliest first. Raises TrustError for one that was changed."""
+    for kept in _all(workspace):
+        found = (check(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items())
+        yield kept.criteria, list(found)
+
+
+def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
+    """What stands beside the public list, by file name, for the operators in it.
+
+    Raises TrustError if something is not what the list has the digest of.
+    """
+    found: dict[str, bytes] = {}
+    read: dict[str, _Kept] = {}
+    for operator in operators:
+        evaluation, member = operator.get("evaluation"), operator["member"]
+        if evaluation is None:
+            continue
+        name = f"{evaluation['period_from']}_{evaluation['period_until']}"
+        kept = read.get(name) or _read(workspace.folder / FOLDER / f"{name}.json")
+        read[name] = kept
+        files = kept.members.get(member)
+        for file, octets_, sha256 in (
+            (CRITERIA, kept.criteria.octets, evaluation["criteria"]["sha256"]),
+            (f"{member}.json", files.result if files else None, evaluation["result"]),
+            (f"{member}.svg", files.badge if files else None, evaluation["badge"]),
+        ):
+            if octets_ is None or hashlib.sha256(octets_).hexdigest() != sha256:
+                raise TrustError(
+                    Message(
+                        "{path}: {file} is not what was published; evaluate again, or restore the file",
+                        path=kept.path,
+                        file=file,
+                    )
+                )
+            found[file] = octets_
+    return found

@@ -1,0 +1,29 @@
+"""`idtone evaluation`: a member's figures, the criteria, and published evaluations."""
+
+from __future__ import annotations
+
+from idtone import console
+
+app = console.group("The evaluation of good operators (優良事業者評価): figures, criteria, badges.")
+console.add_commands(
+    app,
+    {
+        "figures": (
+            "idtone.evaluation.commands.figures:figures",
+            "Compute the figures of a period from this node's ledger, and sign them for the association.",
+        ),
+        "send": (
+            "idtone.evaluation.commands.figures:send",
+            "Send signed figures to the association's desk.",
+        ),
+        "criteria": (
+            "idtone.evaluation.commands.criteria:criteria",
+            "Find all faults of a file of criteria, and show it: what is measured, and how many points it gives.",
+        ),
+        "verify": (
+            "idtone.evaluation.commands.verify:verify",
+            "Verify a member's evaluation, or a badge, by the association's public list. Exit 1: it is not what the "
+            "association published, or not valid now.",
+        ),
+    },
+)

@@ -1,0 +1,45 @@
+"""`idtone evaluation verify`: a published evaluation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import console
+from idtone.errors import TrustError
+from idtone.translation import Message, translated
+
+from ..published_evaluation import verify_published
+
+
+def verify(
+    site: Annotated[Path, typer.Argument(metavar="LIST", help="The folder of the public list: operators.json, proof.")],
+    what: Annotated[str, typer.Argument(metavar="BADGE|MEMBER", help="A badge, FILE.svg, or a member's id.")],
+    trust: Annotated[Path, typer.Option(metavar="FILE", help="The association's root metadata.")],
+    as_json: console.JsonOption = False,
+) -> None:
+    """Verify a member's evaluation, or a badge, by the association's public list. Exit 1: it is not what the
+    association published, or not valid now.
+
+    No network is needed. The command verifies the signatures of the list, the digests of criteria, result and badge,
+    and computes points and grade again from the values in the result.
+    """
+    try:
+        found = verify_published(site, trust, what, datetime.now(UTC))
+    except TrustError as error:
+        if as_json:
+            console.print_json({"good": False, "reason": str(error)})
+        else:
+            print(translated(Message("NOT GOOD: {reason}", reason=error.args[0])))
+        console.negative()
+    evaluation = found["evaluation"]
+    if as_json:
+        console.print_json({"good": True, **found})
+        return
+    print(f"{found['member']}: {found['name']['ja']} / {found['name']['en']}")
+    title = evaluation["title"]
+    print(f"{title['ja']} / {title['en']} ({evaluation['grade']}), {evaluation['percent']} %")
+    print(f"{evaluation['period_from']} – {evaluation['period_until']}, valid until {evaluation['valid_until']}")

@@ -1,0 +1,119 @@
+"""What can be measured of a member in a period: a closed set, each measure with its formula. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+
+class Measure(StrEnum):
+    """The names are public: criteria and results have them."""
+
+    HEARD_RATIO = "heard-ratio"
+    """Of the connected calls on which a party was to hear a sound: those on which all these parties heard it."""
+    FALLBACK_SHARE = "fallback-share"
+    """Of all calls: those that the hook decided without the service."""
+    STOP_HOURS = "stop-hours"
+    """The longest time from the request to stop a number until it was stopped, in hours."""
+    FORMS_COMPLETE = "forms-complete"
+    """Of the application forms that were looked at: those without a gap."""
+    REPORTS_IN_TIME = "reports-in-time"
+    """Of the reports about the member's numbers: those that it answered in time."""
+    REACHABILITY = "reachability"
+    """Of the attempts to reach the member's contact: those that succeeded."""
+    ASSESSMENT = "assessment"
+    """The mean of the external assessors' points, 0 to 10."""
+
+
+class NoValue(StrEnum):
+    """Why a measure has no value."""
+
+    NOT_ENOUGH_CALLS = "not-enough-calls"
+    NO_FIGURES = "no-figures"
+    """A node has not handed in figures for each day of the period."""
+    NOT_WHOLE = "not-whole"
+    """A node's ledger continues another one, and does not hold each day of the period."""
+    NONE = "none"
+    """Nothing of the kind happened, or was handed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many."""
+
+    part: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one member in one period.
+
+    `calls` and `connected` are counted in the ledgers of all nodes; None with the reason in `no_calls` if they are not
+    known. `stops_hours` has one time for each stopped number.
+    """
+
+    fallback: Share | None = None
+    heard: Share | None = None
+    no_calls: NoValue = NoValue.NO_FIGURES
+    stops_hours: Sequence[Fraction] = ()
+    forms: Share = Share(0, 0)
+    reports: Share = Share(0, 0)
+    reachability: Share = Share(0, 0)
+    assessors_points: Sequence[Fraction] = ()
+
+
+Value = Decimal | NoValue
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """`compute` gets the facts and how many calls are enough. `digits` are decimal places; a value is rounded to the
+    side that is worse for the member.
+    """
+
+    compute: Callable[[Facts, int], Fraction | NoValue]
+    more_is_better: bool
+    digits: int
+
+
+def _of_calls(share: Share | None, facts: Facts, enough: int) -> Fraction | NoValue:
+    if share is None:
+        return facts.no_calls
+    return Fraction(share.part, share.of) if share.of >= enough else NoValue.NOT_ENOUGH_CALLS
+
+
+def _of(share: Share) -> Fraction | NoValue:
+    return Fraction(share.part, share.of) if share.of else NoValue.NONE
+
+
+def _mean(values: Sequence[Fraction]) -> Fraction | NoValue:
+    return sum(values, Fraction(0)) / len(values) if values else NoValue.NONE
+
+
+FORMULAS: Final[Mapping[Measure, Formula]] = {
+    Measure.HEARD_RATIO: Formula(lambda facts, enough: _of_calls(facts.heard, facts, enough), True, 4),
+    Measure.FALLBACK_SHARE: Formula(lambda facts, enough: _of_calls(facts.fallback, facts, enough), False, 4),
+    Measure.STOP_HOURS: Formula(lambda facts, _: max(facts.stops_hours, default=NoValue.NONE), False, 1),
+    Measure.FORMS_COMPLETE: Formula(lambda facts, _: _of(facts.forms), True, 4),
+    Measure.REPORTS_IN_TIME: Formula(lambda facts, _: _of(facts.reports), True, 4),
+    Measure.REACHABILITY: Formula(lambda facts, _: _of(facts.reachability), True, 4),
+    Measure.ASSESSMENT: Formula(lambda facts, _: _mean(facts.assessors_points), True, 2),
+}
+
+
+def measured(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
+    """The value of each measure."""
+    return {measure: _rounded(formula, formula.compute(facts, enough_calls)) for measure, formula in FORMULAS.items()}
+
+
+def _rounded(formula: Formula, exact: Fraction | NoValue) -> Value:
+    if isinstance(exact, NoValue):
+        return exact
+    scaled = Decimal(exact.numerator * 10**formula.digits) / Decimal(exact.denominator)
+    whole = scaled.to_integral_value(ROUND_FLOOR if formula.more_is_better else ROUND_CEILING)
+    return whole.scaleb(-formula.digits)

@@ -1,0 +1,64 @@
+"""Points and grade of one member, by the criteria and the values of its measures. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from .criteria import CriteriaDocument, Criterion, Grade
+from .measures import Measure, NoValue, Value
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One criterion: its value, and the points of the `most` that can be had; None if it is not counted."""
+
+    criterion: Criterion
+    value: Value
+    points: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """`percent` of the weighted points of the criteria that are counted, rounded down to one decimal; None if none of
+    them is. `missed` are the criteria that kept the member from a grade that its percentage would have given, by grade.
+    """
+
+    rows: tuple[ScoreRow, ...]
+    percent: Decimal | None
+    grade: Grade | None
+    counted_percent: int
+    missed: Mapping[str, tuple[str, ...]]
+
+
+def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
+    """The better grade wins whose percentage is reached, and all of whose minimums are.
+
+    A criterion without a value is left out, with its weight and its minimum, if it says `skip`; with `zero` it has no
+    points. No grade is given if less than `counted_percent` of all weight is counted.
+    """
+    rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
+    counted = [(row.criterion, row.points) for row in rows if row.points is not None]
+    most = sum(criterion.weight * criterion.most for criterion, _ in counted)
+    reached = sum(criterion.weight * points for criterion, points in counted)
+    percent = (Decimal(reached * 1000 // most) / 10).quantize(Decimal("0.1")) if most else None
+    weight = sum(criterion.weight for criterion, _ in counted)
+    share = 100 * weight // sum(criterion.weight for criterion in criteria.criteria)
+    found, missed = None, {}
+    if percent is not None and share >= criteria.evaluation.counted_percent:
+        for grade in criteria.grades:
+            if percent < grade.percent:
+                continue
+            below = tuple(each.id for each, points in counted if points < each.minimum.get(grade.id, 0))
+            if not below:
+                found = grade
+                break
+            missed[grade.id] = below
+    return Score(rows, percent, found, share, missed)
+
+
+def _row(criterion: Criterion, value: Value) -> ScoreRow:
+    if isinstance(value, NoValue):
+        return ScoreRow(criterion, value, 0 if criterion.without == "zero" else None)
+    return ScoreRow(criterion, value, next((row.points for row in criterion.points if row.holds(value)), 0))

@@ -1,0 +1,360 @@
+"""An evaluation from the desk to the public list and its badges, and attacks on each part of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from idtone import console
+from idtone.authority.desk.desk import Desk
+from idtone.authority.desk.document_rules import RULES
+from idtone.authority.desk.document_store import DocumentStore
+from idtone.authority.desk.office_ledger import OfficeLedger
+from idtone.authority.desk.reports.number_holder import Basis, Holder
+from idtone.authority.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport, KeptRequest, ReportStore
+from idtone.authority.desk.reports.traceback import Stage
+from idtone.cli import app
+from idtone.correspondence.signed_document import signed, verified
+from idtone.correspondence.suspension_confirmation import KIND as CONFIRMATION
+from idtone.errors import TrustError
+from idtone.evaluation.period import Period
+from idtone.evaluation.published_evaluation import verify_published
+from idtone.registry.parsers import parse_suspensions
+from idtone.reports.report_documents import SealedReport
+from idtone.signed_notes import Signer, VerifierKey
+
+from ...evaluation.sample_figures import (
+    CRITERIA,
+    LAST_YEAR,
+    LOG,
+    NODE,
+    STRANGER,
+    WITNESS,
+    YEAR,
+    content_of,
+    document_of,
+    head_of,
+    write_criteria,
+)  # fmt: skip
+from ...ledger.sample_ledger import query
+from ...registry.trust.association import STOPPED
+from ..office import WHY, Office
+
+DAYS = ("--from", YEAR.start, "--until", YEAR.until)
+ASSESSMENTS = f"""\
+period: {{from: {YEAR.start}, until: {YEAR.until}}}
+members:
+  - member: m-0001
+    stops: [{{reference: R-1, asked: 2025-03-01T10:00:00+09:00, stopped: 2025-03-01T10:40:00+09:00}}]
+    forms: {{asked: 20, complete: 20}}
+    reports: {{asked: 4, in_time: 4}}
+    reachability: {{tried: 12, reached: 12}}
+    assessors:
+      - {{assessor: A. Assessor, on: 2026-01-15, points: 9}}
+      - {{assessor: B. Assessor, on: 2026-01-18, points: 7.5}}
+"""
+INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)
+
+
+@pytest.fixture
+def folder(office: Office) -> Office:
+    """The association has criteria and assessments, and the first member's node has a key."""
+    text = office.registry.read_text()
+    at = text.index("    licences:")
+    office.registry.write_text(
+        (text[:at] + f"    keys: ['{NODE.key}']\n" + text[at:]).replace("version: 42", "version: 43")
+    )
+    office.told("note", *WHY)
+    office.told("publish", *office.all_keys())
+    write_criteria(office.folder)
+    (office.folder / "assessments.yaml").write_text(ASSESSMENTS)
+    return office
+
+
+def hand_in(office: Office, *contents: dict[str, Any], signer: Signer = NODE) -> None:
+    desk = Desk(office.folder, RULES)
+    for content in contents:
+        desk.accept(document_of(content, signer), datetime.now(UTC))
+
+
+def evaluated(office: Office, *more: object) -> Any:
+    return office.told("evaluate", *DAYS, "--assessments", office.folder / "assessments.yaml", *more)
+
+
+@pytest.fixture
+def site(folder: Office, tmp_path: Path) -> Path:
+    """What is published after an evaluation."""
+    hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
+    evaluated(folder, "--enter", *WHY)
+    folder.told("publish", *folder.all_keys(), "--site", tmp_path / "site")
+    return tmp_path / "site"
+
+
+def verify(office: Office, *arguments: object) -> tuple[int, str]:
+    try:
+        console.run(lambda: app(["evaluation", "verify", *map(str, arguments), "--trust", str(office.root)]))
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    return code, office.capsys.readouterr().out
+
+
+def test_from_the_desk_to_the_badge(folder, site, tmp_path):
+    [act] = [act for act in OfficeLedger(folder.folder).acts() if act.act == "evaluated"]
+    assert (act.subject, act.details["members"], act.details["graded"]) == (str(YEAR), 2, 1)
+    listed = json.loads((site / "operators.json").read_text())["operators"]
+    [evaluation] = [operator["evaluation"] for operator in listed if "evaluation" in operator]
+    assert (evaluation["grade"], evaluation["percent"]) == ("excellent", "96.0")
+    badge = site / "evaluation" / "m-0001.svg"
+    for what in ("m-0001", badge):
+        code, out = verify(folder, site, what)
+        assert (code, "最優良 / Excellent (excellent), 96.0 %" in out) == (0, True), out
+    picture = ElementTree.fromstring(badge.read_bytes())  # noqa: S314  our own
+    title, desc = (picture.findtext(f"{{*}}{name}") or "" for name in ("title", "desc"))
+    assert "最優良 – 良い電話株式会社 / Evaluation of good operators: Excellent – Good Telecom" in title
+    assert picture.get("aria-labelledby") == "title-m-0001 desc-m-0001"
+    assert evaluation["result"] in desc
+    assert "https://association.example/operators/" in desc
+    published = "".join(path.read_text("utf-8") for path in (site / "evaluation").iterdir())
+    assert "Assessor" not in published, "the names stay with the office"
+    assert "12000" not in published, "so do the numbers of calls"
+    page = (site / "index.html").read_text()
+    assert 'href="evaluation/m-0001.json">最優良' in page
+    history = folder.told("history")
+    assert "evaluation of m-0001: excellent (最優良 / Excellent), 96.0 %" in json.dumps(history, ensure_ascii=False)
+    # A copy elsewhere, without the rest of the site, is judged by its octets.
+    shutil.copy(badge, tmp_path / "their-badge.svg")
+    assert verify(folder, site, tmp_path / "their-badge.svg")[0] == 0
+
+
+FORGERIES: dict[str, tuple[str, Callable[[str], str], str, str]] = {
+    # file, how it is changed, what is verified, what is said
+    "another grade in the list": (
+        "operators.json", lambda text: text.replace('"excellent"', '"better"'), "m-0001", "not what the association",
+    ),
+    "another grade on the badge": (
+        "evaluation/m-0001.svg", lambda text: text.replace("96.0", "99.9").replace("最優良", "超優良"),
+        "evaluation/m-0001.svg", "is no badge of the present list",
+    ),
+    "another member's name on the badge": (
+        "evaluation/m-0001.svg", lambda text: text.replace("良い電話", "悪い電話"), "evaluation/m-0001.svg",
+        "is no badge",
+    ),
+    "criteria changed after publication": (
+        "evaluation/criteria.yaml", lambda text: text.replace("at_least: 0.995", "at_least: 0.5"), "m-0001",
+        "criteria.yaml: was changed after it was published",
+    ),
+    "a changed result": (
+        "evaluation/m-0001.json", lambda text: text.replace('"points": 7', '"points": 10'), "m-0001",
+        "m-0001.json: was changed",
+    ),
+}  # fmt: skip
+
+
+def test_forgeries_are_found(folder, site):
+    for name, (file, change, what, said) in FORGERIES.items():
+        path = site / file
+        text = path.read_text("utf-8")
+        assert change(text) != text, name
+        path.write_text(change(text), "utf-8")
+        code, out = verify(folder, site, site / what if "/" in what else what)
+        assert (code, said in out) == (1, True), (name, out)
+        path.write_text(text, "utf-8")
+    assert verify(folder, site, "m-0002")[0] == 1, "it has no evaluation"
+    assert verify(folder, site, "m-0001")[0] == 0
+    with pytest.raises(TrustError, match=r"has expired|valid from"):
+        verify_published(site, folder.root, "m-0001", datetime(2028, 1, 1, tzinfo=UTC))
+
+
+def test_a_result_that_does_not_follow_is_not_published(folder, site):
+    """Even the office cannot give a grade that the values do not earn: the verifier computes again."""
+    result = folder.folder / "evaluation" / "2025-01-01_2026-01-01.json"
+    text = result.read_text("utf-8")
+    assert r"\"points\": 7," in text
+    result.write_text(text.replace(r"\"points\": 7,", r"\"points\": 10,"), "utf-8")
+    code, _, error = folder.run("publish", folder.folder, *folder.all_keys(), "--site", site)
+    assert code == 2
+    assert "is not what was published" in " ".join(error.split())
+    assert folder.run("evaluations", folder.folder)[0] == 2
+
+
+ATTACKS = {
+    "figures of another member": (document_of(content_of(YEAR), NODE, "m-0002"), "not signed by a key"),
+    "figures by a key that the registry does not name": (
+        document_of(content_of(YEAR), INTRUDER), "not signed by a key",
+    ),
+    "changed figures": (
+        document_of(content_of(YEAR)).replace(b'"heard":500', b'"heard":499', 1), "is not on this text",
+    ),
+    "a head that no witness cosigned": (
+        document_of(content_of(YEAR, head=head_of(YEAR, witness=STRANGER))), "0 of the association's witnesses",
+    ),
+    "a head of another node's tree": (
+        document_of(content_of(YEAR, head=head_of(YEAR, log=Signer(LOG.key.name, b"8" * 32)))),
+        "not of the ledger whose key",
+    ),
+    "last year's head and counts": (
+        document_of({**content_of(LAST_YEAR), **{name: content_of(YEAR)[name] for name in ("period", "months")}}),
+        "since the end of the period",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("octets", "said"), ATTACKS.values(), ids=list(ATTACKS))
+def test_the_desk_refuses(folder, octets, said):
+    desk = Desk(folder.folder, RULES)
+    hand_in(folder, content_of(LAST_YEAR))
+    with pytest.raises(TrustError, match=said):
+        desk.accept(octets, datetime.now(UTC))
+    assert len(list(desk.documents.of("figures"))) == 1
+    assert len(desk.ledger.acts()) == 1
+
+
+def test_a_replay_of_last_years_document_adds_nothing(folder):
+    old = document_of(content_of(LAST_YEAR))
+    desk = Desk(folder.folder, RULES)
+    first = desk.accept(old, datetime.now(UTC))
+    assert desk.accept(old, datetime.now(UTC)) == first
+    [one, _] = evaluated(folder)["members"]
+    assert one["missing"] == ["m-0001/pbx-1"]
+    assert {row["no_value"] for row in one["rows"][:2]} == {"no-figures"}
+
+
+def test_without_criteria_nothing_is_accepted(folder):
+    (folder.folder / "evaluation.yaml").unlink()
+    with pytest.raises(TrustError, match="it has no criteria"):
+        hand_in(folder, content_of(YEAR))
+
+
+def test_what_changes_a_members_values(folder):
+    def rows() -> dict[str, Any]:
+        return {row["criterion"]: row["no_value"] or row["value"] for row in evaluated(folder)["members"][0]["rows"]}
+
+    ends = ("2025-01-01", "2025-07-01", "2026-01-01")
+    halves = [content_of(Period.given(*days), 20) for days in pairwise(ends)]
+    for content in halves:
+        content["head"] = head_of(YEAR)
+    hand_in(folder, halves[1])
+    assert rows()["sound"] == "no-figures", "half of the period is missing"
+    halves[0]["months"][0].update(connected=10, heard=9, fallback=1)
+    hand_in(folder, halves[0])
+    assert (rows()["sound"], rows()["service"]) == ("0.9916", "0.0042")
+    halves[0]["months"][0].update(heard=10, fallback=0)
+    hand_in(folder, halves[0])
+    assert (rows()["sound"], rows()["service"]) == ("1.0000", "0.0000"), "the later ones of a period count"
+    for content in halves:
+        for month in content["months"]:
+            month.update(calls=7, connected=3, heard=3)
+    hand_in(folder, *halves)
+    assert (rows()["sound"], rows()["service"]) == ("not-enough-calls", "not-enough-calls"), "a small member"
+    write_criteria(folder.folder, CRITERIA.replace(str(WITNESS.cosigner), str(STRANGER.cosigner)))
+    assert rows()["sound"] == "no-figures", "that witness does not count any more"
+
+
+def test_confirmed_stops_count_before_those_handed_in(folder):
+    folder.suspensions.write_text(STOPPED)
+    folder.told("publish", *WHY, *folder.all_keys())
+    sha256 = hashlib.sha256(STOPPED.encode()).hexdigest()
+    period = ("--from", "2026-11-01", "--until", "2026-11-10")
+    [stop] = parse_suspensions(STOPPED, "suspensions.yaml").suspensions
+    path = folder.folder / "assessments.yaml"
+    path.write_text(
+        "period: {from: 2026-11-01, until: 2026-11-10}\nmembers: [{member: m-0001, stops: ["
+        f"{{reference: {stop.reference}, asked: 2026-11-02T00:00+09:00, stopped: 2026-11-09T00:00+09:00}}]}}]\n"
+    )
+
+    def hours() -> str:
+        row = folder.told("evaluate", *period, "--assessments", path)["members"][0]["rows"][2]
+        return row["value"] or row["no_value"]
+
+    assert hours() == "168.0", "as handed in"
+    for minutes, signer in ((90, NODE), (30, NODE), (600, INTRUDER)):
+        in_use = stop.since + timedelta(minutes=minutes)
+        content = {
+            "sha256": sha256, "issued": stop.since.isoformat(), "in_use": in_use.isoformat(), "registry_version": 43,
+            "stops": [{"reference": reference, "calls_ended": 0} for reference in (stop.reference, "R-99")],
+        }  # fmt: skip
+        document = verified(signed(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
+        DocumentStore(folder.folder).add(document, sha256, in_use, {})
+    assert hours() == "0.5", "the first confirmation of the node; the other key is not the member's"
+
+
+def test_the_desk_counts_reports_itself(folder):
+    store, begins = ReportStore(folder.folder), YEAR.begins
+
+    def value() -> str:
+        return evaluated(folder)["members"][0]["rows"][4]["value"]
+
+    assert value() == "1.0000", "as handed in: 4 of 4"
+    assert not (folder.folder / "reports.sqlite3").exists()
+    for number, (day, took, result) in enumerate(
+        [
+            (-2, 9, None),
+            (0, 1, None),
+            (5, 1, None),
+            (9, 3, None),
+            (12, None, None),
+            (15, None, WITHDRAWN),
+            (364, 0, None),
+        ]
+    ):
+        asked = begins + timedelta(days=day)
+        sealed = SealedReport(receipt=f"{number:064x}", report="box", disclose=False)
+        holder = Holder("m-0001", Basis.EDITION)
+        report = KeptReport(f"R-{number}", asked, PAGE, holder, Stage.MEMBER, None, None, None, None, sealed)
+        store.add(report, "t", KeptRequest(f"Q-{number}", report.id, 1, "m-0001", asked, asked + timedelta(days=1)))
+        answered = None if took is None else round((asked + timedelta(days=took)).timestamp() * 1e6)
+        query(folder.folder / "reports.sqlite3", "UPDATE requests SET answered = ?, result = ? WHERE id = ?", answered,
+              result, f"Q-{number}")  # fmt: skip
+    assert value() == "0.5000", "of four that were due in the year, two were answered in time"
+
+
+def _only(signer: Signer, _: str) -> list[VerifierKey]:
+    return [signer.key]
+
+
+def test_what_is_refused(folder, site):
+    write_criteria(folder.folder, CRITERIA.replace("at_least: 0.995", "at_least: 0.9951"))
+    assert "raise `version`" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
+    assert "is not over yet" in folder.refused("evaluate", "--from", "2096-01-01", "--until", "2097-01-01")
+    assert "--enter takes --why" in folder.refused("evaluate", *DAYS, "--enter")
+    for old, new, said in (
+        ("complete: 20}", "complete: 21}", "assessments.yaml:5:5: members[0].forms: has more good ones"),
+        ("stopped: 2025-03-01T10:40", "stopped: 2025-03-01T09:40", "members[0].stops[0].stopped: is before `asked`"),
+        ("asked: 2025-03-01", "asked: 2024-03-01", "members[0].stops[0].asked: is not in the period"),
+        ("member: m-0001", "member: m-0009", "members[0].member: is no member of the registry"),
+        ("from: 2025", "from: 2024", "period: is not 2025-01-01/2026-01-01"),
+        ("points: 7.5", "points: 11", "members[0].assessors[1].points"),
+    ):
+        path = folder.folder / "assessments.yaml"
+        path.write_text(ASSESSMENTS.replace(old, new))
+        assert said in folder.refused("evaluate", *DAYS, "--assessments", path)
+
+
+def test_the_next_year_and_the_pictures(folder, site, tmp_path):
+    write_criteria(folder.folder, CRITERIA.replace("version: 1", "version: 2"))
+    entry = folder.told("evaluate", "--from", LAST_YEAR.start, "--until", LAST_YEAR.until, "--enter", *WHY)["history"]
+    assert entry["what"] == ["evaluation of m-0001 is removed"], "without assessments, no grade is reached"
+    assert re.search(r"^evaluations: \[\]$|^evaluations:$", folder.registry.read_text(), re.M)
+    told = folder.told("evaluations")
+    assert [(each["member"], each["period"][:4], each["grade"]) for each in told] == [
+        ("m-0001", "2024", ""), ("m-0002", "2024", ""), ("m-0001", "2025", "excellent"), ("m-0002", "2025", ""),
+    ]  # fmt: skip
+    for name in ("plot.png", "plot.svg"):
+        folder.told("evaluations", "--plot", tmp_path / name, "--member", "m-0001")
+    assert Image.open(io.BytesIO((tmp_path / "plot.png").read_bytes())).size[0] > 600
+    assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
+    assert "ends in .png or .svg" in folder.refused("evaluations", "--plot", tmp_path / "plot.pdf")
