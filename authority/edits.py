@@ -7,9 +7,9 @@ An edit that is not possible raises UsageError, or NumberError for a malformed e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from idtone.calls import LicenceStatus
@@ -22,6 +22,7 @@ from idtone.registry.model import (
     EvaluationEntry,
     LicenceEntry,
     Member,
+    Pledge,
     RegistryDocument,
     SuspensionKind,
     SuspensionsDocument,
@@ -64,7 +65,7 @@ def granted(
     ]  # fmt: skip
     at = next((m for m, member in enumerate(document.members) if member.id == application.member.id), None)
     name: Tree = {"ja": application.member.name.ja, "en": application.member.name.en}
-    pledge: Tree = {"signed": application.pledge.signed}
+    pledge: Tree = _as_tree(application.pledge)
     numbers: list[Tree] = list(application.numbers)
     if at is None:
         member: Tree = {
@@ -85,6 +86,42 @@ def granted(
         text.add(here, "pledge", pledge)
     text.append((*here, "licences"), licences)
     text.append((*here, "numbers"), numbers)
+
+
+def pledged(
+    text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
+) -> None:
+    """Record the pledge that a member has signed, in place of an older one. `fields` are its other fields, all of
+    them.
+    """
+    at, known = _member(document, member)
+    here: Location = ("members", at)
+    new = {"signed": signed, **fields}
+    if known.pledge is None:
+        text.add(here, "pledge", new)
+        return
+    if signed < known.pledge.signed:
+        raise UsageError(
+            Message(
+                "member {member} has signed a later pledge, on {signed}; look at --signed",
+                member=member,
+                signed=known.pledge.signed.isoformat(),
+            )
+        )
+    held = _as_tree(known.pledge)
+    for key, value in new.items():
+        if key in held:
+            text.replace((*here, "pledge", key), value)
+        else:
+            text.add((*here, "pledge"), key, value)
+
+
+def _as_tree(pledge: Pledge) -> dict[str, str | date]:
+    fields = {
+        "signed": pledge.signed, "document": pledge.document, "sha256": pledge.sha256,
+        "signatory": pledge.signatory, "until": pledge.until,
+    }  # fmt: skip
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:

@@ -38,6 +38,7 @@ class Action(StrEnum):
     REVOKE = "revoke"
     ASSIGN_NUMBER = "assign-number"
     RELEASE_NUMBER = "release-number"
+    PLEDGE = "pledge"
     PROLONG = "prolong"
     EVALUATE = "evaluate"
     SUSPEND_NUMBER = "suspend-number"

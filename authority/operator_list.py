@@ -13,7 +13,7 @@ from html import escape
 from typing import Any, Final
 
 from idtone.calls import Direction, LicenceStatus
-from idtone.registry.model import JAPAN, EvaluationEntry, LicenceEntry, RegistryDocument
+from idtone.registry.model import JAPAN, EvaluationEntry, LicenceEntry, Pledge, RegistryDocument, day_begins
 
 _DIRECTIONS: Final = {
     Direction.INCOMING: ("着信転送", "incoming"),
@@ -22,16 +22,19 @@ _DIRECTIONS: Final = {
 
 
 def octets(document: RegistryDocument) -> bytes:
-    """JSON: each member with a licence that is active and had not expired when the registry was issued."""
+    """JSON: each member with a pledge in force, and a licence that is active and had not expired when the registry was
+    issued. A licence ends with the pledge at the latest.
+    """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
     evaluations = {entry.member: entry for entry in document.evaluations if entry.valid.until > header.issued}
     operators = []
     for member in document.members:
         licences = [
-            _licence(licence, titles[licence.tone])
+            _licence(licence, titles[licence.tone], member.pledge)
             for licence in member.licences
             if licence.status is LicenceStatus.ACTIVE and licence.valid.until > header.issued
+            if member.pledge and member.pledge.in_force(max(header.issued, licence.valid.start))
         ]
         if licences:
             name = {"ja": member.name.ja, "en": member.name.en}
@@ -49,13 +52,16 @@ def octets(document: RegistryDocument) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def _licence(licence: LicenceEntry, title: str) -> dict[str, Any]:
+def _licence(licence: LicenceEntry, title: str, pledge: Pledge) -> dict[str, Any]:
+    until = licence.valid.until
+    if pledge.until:
+        until = min(until, day_begins(pledge.until).astimezone(JAPAN))
     return {
         "id": licence.id,
         "tone": {"id": licence.tone, "title": title},
         "directions": sorted(licence.directions),
         "valid_from": licence.valid.start.isoformat(),
-        "valid_until": licence.valid.until.isoformat(),
+        "valid_until": until.isoformat(),
     }
 
 

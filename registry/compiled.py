@@ -23,12 +23,12 @@ from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
-from .model import Member, RegistryDocument
+from .model import Member, RegistryDocument, day_begins
 from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
-_MAGIC: Final = b"idtone registry 3\n"
+_MAGIC: Final = b"idtone registry 4\n"
 """Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
 
@@ -106,6 +106,7 @@ def _spans(document: RegistryDocument) -> Spans:
 
 def licences(member: Member) -> tuple[Licence, ...]:
     """The licences of a member as the decision judges them."""
+    pledge = member.pledge
     return tuple(
         Licence(
             id=entry.id,
@@ -115,6 +116,8 @@ def licences(member: Member) -> tuple[Licence, ...]:
             valid_from=utc(entry.valid.start),
             valid_until=utc(entry.valid.until),
             directions=frozenset(entry.directions),
+            pledged_from=day_begins(pledge.signed) if pledge else None,
+            pledged_until=day_begins(pledge.until) if pledge and pledge.until else None,
         )
         for entry in member.licences
     )
@@ -188,16 +191,26 @@ def _arrays(body: memoryview, lengths: list[int]) -> Iterator[array[int]]:
 def _packed(licence: Licence) -> list[Any]:
     return [
         licence.id, licence.tone, licence.status, licence.valid_from.isoformat(), licence.valid_until.isoformat(),
-        sorted(licence.directions),
+        sorted(licence.directions), _text(licence.pledged_from), _text(licence.pledged_until),
     ]  # fmt: skip
 
 
 def _unpacked(member: str, fields: list[Any]) -> Licence:
-    name, tone, status, start, until, directions = fields
+    name, tone, status, start, until, directions, pledged_from, pledged_until = fields
     return Licence(
         name, member, tone, LicenceStatus(status), utc(datetime.fromisoformat(start)),
         utc(datetime.fromisoformat(until)), _directions(tuple(directions)),
+        _moment(pledged_from), _moment(pledged_until),
     )  # fmt: skip
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+@functools.cache
+def _moment(text: str | None) -> datetime | None:
+    return utc(datetime.fromisoformat(text)) if text else None
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from .model import (
     EvaluationEntry,
     LicenceEntry,
     Member,
+    Pledge,
     RegistryDocument,
     SuspensionEntry,
     SuspensionKind,
@@ -126,15 +127,25 @@ def _tone(old: ToneEntry, new: ToneEntry) -> Iterator[str]:
 def _of_member(member: Member) -> str:
     licences = "; ".join(f"licence {licence.id}, {_of_licence(licence)}" for licence in member.licences)
     numbers = sum(len(read_span(entry)) for entry in member.numbers)
-    return f"{member.name.ja} / {member.name.en}, {licences or 'no licence'}, {_count(numbers)}"
+    pledge = f"pledge {_pledge(member.pledge)}" if member.pledge else "no pledge"
+    return f"{member.name.ja} / {member.name.en}, {pledge}, {licences or 'no licence'}, {_count(numbers)}"
+
+
+def _pledge(pledge: Pledge | None) -> str | None:
+    if pledge is None:
+        return None
+    words = [f"signed {pledge.signed}"]
+    words += [f"by {pledge.signatory}"] if pledge.signatory else []
+    words += [f"version {pledge.document}"] if pledge.document else []
+    words += [f"SHA-256 {pledge.sha256[:8]}…"] if pledge.sha256 else []
+    words += [f"until {pledge.until}"] if pledge.until else []
+    return ", ".join(words)
 
 
 def _member(old: Member, new: Member) -> Iterator[str]:
     yield from _changed("the Japanese name", old.name.ja, new.name.ja)
     yield from _changed("the English name", old.name.en, new.name.en)
-    yield from _changed(
-        "the pledge", old.pledge.signed if old.pledge else None, new.pledge.signed if new.pledge else None
-    )
+    yield from _changed("the pledge", _pledge(old.pledge), _pledge(new.pledge))
     yield from (f"key {key} is removed" for key in old.keys if key not in new.keys)
     yield from (f"key {key} is new" for key in new.keys if key not in old.keys)
     yield from _items("licence", old.licences, new.licences, _of_licence, _licence)

@@ -14,6 +14,7 @@ from idtone.translation import Message, capitalised
 
 from .model import Day, Id, Name, Pledge, Text
 from .number_notation import read_span
+from .rules import pledge_faults
 
 
 class IdentityCheck(Model):
@@ -68,6 +69,7 @@ def _faults(document: ApplicationDocument) -> Iterator[ValidationFault]:
             yield ValidationFault((*here, "numbers", n), error.problem, remedy)
     if not application.licences and not application.numbers:
         yield ValidationFault(here, Message("asks for nothing"), Message("Add `licences`, `numbers` or both"))
+    yield from pledge_faults((*here, "pledge"), application.pledge)
     if application.pledge.signed > application.received:
         yield ValidationFault(
             (*here, "pledge", "signed"),

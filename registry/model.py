@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
@@ -90,6 +90,11 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sens
 Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
 
+def day_begins(day: date) -> datetime:
+    """The moment, in UTC, at which a day begins in Japan."""
+    return datetime.combine(day, time(), JAPAN).astimezone(UTC)
+
+
 class Header(Model):
     """The association, the version and the validity of the registry: from `issued` up to, but not at, `expires`."""
 
@@ -113,9 +118,19 @@ class Name(Model):
 
 
 class Pledge(Model):
-    """The member's pledge (誓約)."""
+    """The member's pledge (誓約), in force from the day `signed` up to, but not on, the day `until` (in Japan).
+
+    `document` is the version of the pledge's text, and `sha256` that of its file.
+    """
 
     signed: Day
+    document: Text | None = None
+    sha256: Sha256 | None = None
+    signatory: Text | None = None
+    until: Day | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return day_begins(self.signed) <= now and (self.until is None or now < day_begins(self.until))
 
 
 class Validity(Model):

@@ -15,7 +15,7 @@ from idtone.documents import Location, ValidationFault, field_name
 from idtone.errors import NumberError
 from idtone.translation import Message, capitalised, template
 
-from .model import RegistryDocument, SuspensionKind, SuspensionsDocument
+from .model import Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
 from .number_notation import read_span
 from .suspended_numbers import scope_of
 
@@ -38,6 +38,7 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
             ("registry", "expires"), Message("is not after `issued`"), Message("Correct one of the two dates")
         )
     for m, member in enumerate(document.members):
+        yield from pledge_faults(("members", m, "pledge"), member.pledge)
         for n, licence in enumerate(member.licences):
             if licence.valid.until <= licence.valid.start:
                 yield ValidationFault(
@@ -45,6 +46,14 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
                     Message("is not after `from`"),
                     Message("Correct one of the two dates"),
                 )
+
+
+def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[ValidationFault]:
+    """The faults of a pledge at `location`."""
+    if pledge and pledge.until and pledge.until <= pledge.signed:
+        yield ValidationFault(
+            (*location, "until"), Message("is not after `signed`"), Message("Correct one of the two dates")
+        )
 
 
 def _tones(document: RegistryDocument) -> Iterator[ValidationFault]:

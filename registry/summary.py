@@ -44,6 +44,11 @@ class MemberReport(TypedDict):
     name_ja: str
     name_en: str
     pledge_signed: str | None
+    pledge_until: str | None
+    pledge_document: str | None
+    pledge_sha256: str | None
+    pledge_signatory: str | None
+    pledge_in_force: bool
     entries: int
     numbers: int
     licences: list[LicenceReport]
@@ -124,11 +129,17 @@ def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> lis
 
 
 def member_report(member: Member, now: datetime) -> MemberReport:
+    pledge = member.pledge
     return MemberReport(
         id=member.id,
         name_ja=member.name.ja,
         name_en=member.name.en,
-        pledge_signed=member.pledge.signed.isoformat() if member.pledge else None,
+        pledge_signed=pledge.signed.isoformat() if pledge else None,
+        pledge_until=pledge.until.isoformat() if pledge and pledge.until else None,
+        pledge_document=pledge.document if pledge else None,
+        pledge_sha256=pledge.sha256 if pledge else None,
+        pledge_signatory=pledge.signatory if pledge else None,
+        pledge_in_force=pledge is not None and pledge.in_force(now),
         entries=len(member.numbers),
         numbers=_covered(member),
         licences=[
@@ -183,7 +194,7 @@ def _masked(span: NumberSpan) -> str:
 
 def member_lines(report: MemberReport) -> Iterator[str]:
     yield f"{report['id']}  {report['name_ja']} / {report['name_en']}"
-    yield f"  pledge  {'signed ' + report['pledge_signed'] if report['pledge_signed'] else 'not recorded'}"
+    yield f"  pledge  {_pledge(report)}"
     yield f"  numbers {report['numbers']:,}; entries {report['entries']:,}"
     for licence in report["licences"]:
         directions = ", ".join(licence["directions"])
@@ -191,6 +202,16 @@ def member_lines(report: MemberReport) -> Iterator[str]:
         yield f"          from {licence['valid_from']} until {licence['valid_until']}"
     if not report["licences"]:
         yield "  no licence"
+
+
+def _pledge(report: MemberReport) -> str:
+    if not report["pledge_signed"]:
+        return "none: no licence is valid"
+    words = [f"signed {report['pledge_signed']}"]
+    words += [f"by {report['pledge_signatory']}"] if report["pledge_signatory"] else []
+    words += [f"version {report['pledge_document']}"] if report["pledge_document"] else []
+    words += [f"until {report['pledge_until']}"] if report["pledge_until"] else []
+    return ", ".join(words) + ("" if report["pledge_in_force"] else " (not in force: no licence is valid)")
 
 
 def _covered(member: Member) -> int:

@@ -224,6 +224,10 @@ REASONS: Final = {
     Reason.LICENCE_REVOKED: ("NOTICE", "the association has revoked the licence", "利用許諾が取り消されています"),
     Reason.LICENCE_SUSPENDED: ("NOTICE", "the association has suspended the licence", "利用許諾が一時停止中です"),
     Reason.LICENCE_NOT_YET_VALID: ("NOTICE", "the licence begins later", "利用許諾の開始前です"),
+    Reason.PLEDGE_MISSING: (
+        "NOTICE", "the member's pledge is not in force: there is none, it is signed later, or its renewal is due",
+        "会員の誓約が有効ではありません(誓約がない、署名日が先、または更新期限が過ぎています)",
+    ),
     Reason.LICENCE_NONE: (
         "NOTICE", "the member that holds the number holds no licence (for this sound)",
         "番号を持つ会員に(この音の)利用許諾がありません",

@@ -40,6 +40,10 @@ console.add_commands(
             "idtone.authority.commands.registry:revoke",
             "Revoke a licence for good. The member has to apply for another one.",
         ),
+        "pledge": (
+            "idtone.authority.commands.registry:pledge",
+            "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
+        ),
         "assign-number": (
             "idtone.authority.commands.registry:assign_number",
             "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",

@@ -39,6 +39,17 @@ def attributed(why: str) -> Attribution:
     return Attribution(str(acting()), line(why, "--why"), datetime.now(UTC))
 
 
+def day(text: str, option: str) -> date:
+    """A day in Japan. Raises UsageError."""
+    try:
+        found = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        found = None
+    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise UsageError(Message("{option} is not a day. Write it like 2027-01-10", option=option))
+    return found
+
+
 def moment(text: str, option: str) -> datetime:
     """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
     try:

@@ -1,7 +1,10 @@
-"""`idtone authority renew | suspend-licence | resume-licence | revoke | assign-number | release-number | prolong`."""
+"""`idtone authority renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
+prolong`.
+"""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +12,16 @@ import typer
 
 from idtone import console
 from idtone.calls import LicenceStatus
+from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
 from .. import edits
 from ..change_registry import assign, change_registry
 from ..history import Action
 from ..workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
+from .options import FolderArgument, WhyOption, attributed, day, entries_asked, in_japan, line, moment
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -68,6 +73,33 @@ def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatu
     entry = change_registry(
         Workspace(folder), action, licence, attributed(why),
         lambda text, document: edits.with_status(text, document, licence, status),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def pledge(
+    folder: FolderArgument,
+    member: MemberArgument,
+    document: Annotated[str, typer.Option(metavar="VERSION", help="The version of the pledge's text.")],
+    sha256: Annotated[str, typer.Option(metavar="SHA-256", help="The SHA-256 of the file with the pledge's text.")],
+    signatory: Annotated[str, typer.Option(metavar="TEXT", help="Who signed it for the member.")],
+    signed: Annotated[str, typer.Option(metavar="DAY", help="The day of the signature.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The day before which it must be renewed.")],
+    why: WhyOption = "pledge received",
+    as_json: console.JsonOption = False,
+) -> None:
+    """Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid."""
+    attribution = attributed(why)
+    signed_on = day(signed, "--signed")
+    fields: dict[str, str | date] = {
+        "document": line(document, "--document"), "sha256": sha256, "signatory": line(signatory, "--signatory"),
+        "until": day(until, "--until"),
+    }  # fmt: skip
+    if signed_on > in_japan(attribution.at).date():
+        raise UsageError(Message("--signed is in the future; write the day of the signature"))
+    entry = change_registry(
+        Workspace(folder), Action.PLEDGE, member, attribution,
+        lambda text, registry: edits.pledged(text, registry, member, signed_on, fields),
     )  # fmt: skip
     print_change(entry, as_json)
 

@@ -204,6 +204,7 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
     Reason.LICENCE_REVOKED: Message("revoked"),
     Reason.LICENCE_SUSPENDED: Message("suspended"),
     Reason.LICENCE_NOT_YET_VALID: Message("not yet valid"),
+    Reason.PLEDGE_MISSING: Message("without a pledge in force"),
 }
 
 
@@ -219,16 +220,14 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
         return warning(
             topic, found, Message("Ask the association for licences for your numbers, and for the registry with them")
         )
-    ending = sorted(
-        licence.id
-        for licence in held
-        if judge(licence, min(licence.directions), now) is Reason.LICENCE_VALID
-        and licence.valid_until - LICENCE_SOON <= now
-    )
-    if ending:
+    valid = [one for one in held if judge(one, min(one.directions), now) is Reason.LICENCE_VALID]
+    ending = sorted(licence.id for licence in valid if licence.valid_until - LICENCE_SOON <= now)
+    pledges = sorted({one.member for one in valid if one.pledged_until and one.pledged_until - LICENCE_SOON <= now})
+    if ending or pledges:
+        ids = joined(", ", (*ending, *(Message("the pledge of {member}", member=member) for member in pledges)))
         return warning(
             topic,
-            Message("{found}; ending within 30 days: {ids}", found=found, ids=", ".join(ending)),
+            Message("{found}; ending within 30 days: {ids}", found=found, ids=ids),
             Message("Ask the association to renew them"),
         )
     return good(topic, found)

@@ -65,6 +65,8 @@ class Reason(StrEnum):
     LICENCE_REVOKED = "licence-revoked"
     LICENCE_SUSPENDED = "licence-suspended"
     LICENCE_NOT_YET_VALID = "licence-not-yet-valid"
+    PLEDGE_MISSING = "pledge-missing"
+    """The member's pledge (誓約) is not in force, so its licence is not valid."""
     LICENCE_NONE = "licence-none"
     """The member that holds the number has no licence."""
     DIRECTION_NOT_COVERED = "direction-not-covered"
@@ -129,7 +131,11 @@ class LicenceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """The right of one member to one sound (利用許諾), valid from `valid_from` until before `valid_until`."""
+    """The right of one member to one sound (利用許諾), valid from `valid_from` until before `valid_until`.
+
+    It needs the member's pledge (誓約), which is in force from `pledged_from` until before `pledged_until`; None in the
+    first: there is no pledge; in the second: it has no end.
+    """
 
     id: str
     member: str
@@ -138,6 +144,14 @@ class Licence:
     valid_from: datetime
     valid_until: datetime
     directions: frozenset[Direction]
+    pledged_from: datetime | None
+    pledged_until: datetime | None
+
+    def pledged(self, now: datetime) -> bool:
+        """Whether the member's pledge is in force."""
+        if self.pledged_from is None or now < self.pledged_from:
+            return False
+        return self.pledged_until is None or now < self.pledged_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,8 @@ def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
         return Reason.LICENCE_EXPIRED
     if licence.status is _SUSPENDED:
         return Reason.LICENCE_SUSPENDED
+    if not licence.pledged(now):
+        return Reason.PLEDGE_MISSING
     if direction not in licence.directions:
         return Reason.DIRECTION_NOT_COVERED
     return _VALID
@@ -274,6 +276,7 @@ _CLOSENESS: Final = {
         (
             Reason.LICENCE_VALID,
             Reason.DIRECTION_NOT_COVERED,
+            Reason.PLEDGE_MISSING,
             Reason.LICENCE_SUSPENDED,
             Reason.LICENCE_EXPIRED,
             Reason.LICENCE_NOT_YET_VALID,

@@ -27,7 +27,7 @@ application:
   member: {id: m-0008, name: {ja: 八番電話株式会社, en: Eighth Telecom}}
   identity:
     - {document: 登記事項証明書, checked: 2026-11-19, by: Suzuki}
-  pledge: {signed: 2026-11-18}   # 誓約
+  pledge: {signed: 2026-11-18, document: "2", until: 2027-11-18}   # 誓約
   licences:
     - {tone: sample, directions: [incoming, outgoing]}
   numbers: ["0362345678", "+81362345700-+81362345799"]

@@ -50,7 +50,7 @@ def test_from_the_application_to_the_member(office):
     assert after.splitlines()[-10:] == [
         "  - id: m-0008",
         '    name: {ja: "八番電話株式会社", en: "Eighth Telecom"}',
-        "    pledge: {signed: 2026-11-18}",
+        '    pledge: {signed: 2026-11-18, document: "2", until: 2027-11-18}',
         "    licences:",
         "      - id: L-0002",
         "        tone: sample",
@@ -68,8 +68,9 @@ def test_from_the_application_to_the_member(office):
     told = office.told("history")
     assert [entry["action"] for entry in told[-5:]] == ["edit", "apply", "review", "grant", "renew"]
     assert told[-2]["what"] == [
-        "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, licence L-0002, active, tone sample, incoming and "
-        "outgoing, from 2026-12-01T00:00:00+09:00 until 2027-12-01T00:00:00+09:00, 101 numbers"
+        "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, pledge signed 2026-11-18, version 2, until "
+        "2027-11-18, licence L-0002, active, tone sample, incoming and outgoing, from 2026-12-01T00:00:00+09:00 until "
+        "2027-12-01T00:00:00+09:00, 101 numbers"
     ]
     assert {entry["by"] for entry in told} == {str(acting())}
     assert told[-1]["signed"]["version"] == 3
@@ -95,7 +96,8 @@ def test_an_application_that_cannot_be_granted_is_refused(office):
         ("sample", "other", "the registry has no tone 'other'"),
         ("0362345678", "0312345678", "is the same as members[0].numbers[0]"),
         ("0362345678", "0362", "application.numbers[0]"),
-        ("pledge: {signed: 2026-11-18}", "pledge: {}", "application.pledge.signed: is missing"),
+        ("pledge: {signed: 2026-11-18, ", "pledge: {", "application.pledge.signed: is missing"),
+        ("until: 2027-11-18", "until: 2026-11-18", "application.pledge.until: is not after `signed`"),
         ("signed: 2026-11-18", "signed: 2026-11-21", "application.pledge.signed: is after `received`"),
         ("    - {document: 登記事項証明書, checked: 2026-11-19, by: Suzuki}", "    []", "application.identity"),
         ("A-1", "../A", "application.id: is not an id"),
@@ -315,6 +317,44 @@ def test_a_line_missing_from_the_history_is_found(office):
     assert "its last line is incomplete" in office.refused("history")
 
 
+# -- the pledge -------------------------------------------------------------------------------------------------------
+
+RENEWED = {"--document": "2", "--sha256": "ab" * 32, "--signatory": "代表取締役 見本", "--signed": "2026-11-20"}
+PLEDGE = [word for pair in RENEWED.items() for word in pair]
+
+
+def test_a_pledge_is_renewed(office):
+    """Also of a member that has none, and again."""
+    bare = office.registry.read_text().replace("    pledge: {signed: 2026-01-06}\n", "")
+    office.registry.write_text(bare.replace("version: 42", "version: 43"))
+    office.told("note", *WHY)
+    for member, was in (("m-0001", "signed 2026-01-05"), ("m-0002", "none")):
+        told = office.told("pledge", member, *PLEDGE, "--until", "2027-11-20")
+        words = "signed 2026-11-20, by 代表取締役 見本, version 2, SHA-256 abababab…, until 2027-11-20"
+        assert (told["action"], told["what"]) == ("pledge", [f"member {member}: the pledge is {words}, was {was}"])
+    office.told("pledge", "m-0002", *PLEDGE, "--until", "2028-11-20")
+    members = parse_registry(office.registry.read_text(), "").members
+    assert [str(member.pledge.until) for member in members] == ["2027-11-20", "2028-11-20"]
+    _, shown, _ = office.run("show", office.folder, "m-0001")
+    assert "pledge  signed 2026-11-20, by 代表取締役 見本, version 2, until 2027-11-20" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"--until": "2026-11-20"}, "members[0].pledge.until: is not after `signed`"),
+        ({"--sha256": "ab"}, "members[0].pledge.sha256: is not a SHA-256"),
+        ({"--signed": "2026-01-04"}, "has signed a later pledge, on 2026-01-05"),
+        ({"--signed": "2199-01-01", "--until": "2199-02-01"}, "--signed is in the future"),
+        ({"--signed": "20261120"}, "--signed is not a day"),
+        ({"--signatory": "03-1234-5678"}, "contains a telephone number"),
+    ],
+)
+def test_a_pledge_that_cannot_be_recorded(office, changes, error):
+    fields = RENEWED | {"--until": "2027-11-20"} | changes
+    assert error in office.refused("pledge", "m-0001", *(word for pair in fields.items() for word in pair))
+
+
 # -- in words ---------------------------------------------------------------------------------------------------------
 
 
@@ -337,7 +377,7 @@ def test_diff_lists_the_differences_in_words(office, tmp_path):
     assert told["differences"] == [
         "tone sample: the title is The sound, was Sample sound",
         "member m-0001: the English name is Best Telecom, was Good Telecom",
-        "member m-0001: the pledge is 2026-01-07, was 2026-01-05",
+        "member m-0001: the pledge is signed 2026-01-07, was signed 2026-01-05",
         "member m-0001: licence L-0001: the coverage is incoming, was incoming and outgoing",
         "member m-0001: the same numbers in another notation",
         "member m-0002: released: …0001",

@@ -31,6 +31,8 @@ LICENCE = Licence(
     valid_from=datetime(2026, 1, 10, tzinfo=JST),
     valid_until=datetime(2027, 1, 10, tzinfo=JST),
     directions=frozenset(Direction),
+    pledged_from=datetime(2026, 1, 5, tzinfo=JST),
+    pledged_until=None,
 )
 EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
 

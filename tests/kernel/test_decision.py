@@ -33,7 +33,7 @@ REVOKED = replace(LICENCE, id="L-revoked", status=LicenceStatus.REVOKED)
 SUSPENDED = replace(LICENCE, id="L-suspended", status=LicenceStatus.SUSPENDED)
 EARLY = replace(LICENCE, id="L-early", valid_from=NOW + SECOND)
 OUTGOING = replace(LICENCE, id="L-outgoing", directions=frozenset({Direction.OUTGOING}))
-
+UNPLEDGED = replace(LICENCE, id="L-unpledged", pledged_from=None)
 
 NOTICE_POLICY = Policy()
 REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
@@ -46,6 +46,11 @@ TABLE = [
     (call(), FakeRegistry([REVOKED]), Reason.LICENCE_REVOKED, "L-revoked"),
     (call(), FakeRegistry([SUSPENDED]), Reason.LICENCE_SUSPENDED, "L-suspended"),
     (call(), FakeRegistry([EARLY]), Reason.LICENCE_NOT_YET_VALID, "L-early"),
+    (call(), FakeRegistry([UNPLEDGED]), Reason.PLEDGE_MISSING, "L-unpledged"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW + SECOND)]), Reason.PLEDGE_MISSING, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW)]), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW)]), Reason.PLEDGE_MISSING, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW + SECOND)]), Reason.LICENCE_VALID, "L-1"),
     (call(), FakeRegistry([OUTGOING]), Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
     (call(direction=Direction.OUTGOING), FakeRegistry([OUTGOING]), Reason.LICENCE_VALID, "L-outgoing"),
     (call(BARE), FakeRegistry(), Reason.LICENCE_NONE, None),
@@ -138,6 +143,7 @@ def test_of_several_licences_the_closest_to_valid_gives_the_reason():
         ([REVOKED, LICENCE], Reason.LICENCE_VALID, "L-1"),
         ([LICENCE, replace(LICENCE, id="L-2")], Reason.LICENCE_VALID, "L-1"),
         ([REVOKED, EARLY, EXPIRED, SUSPENDED, OUTGOING], Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
+        ([REVOKED, EARLY, EXPIRED, SUSPENDED, UNPLEDGED], Reason.PLEDGE_MISSING, "L-unpledged"),
         ([REVOKED, EARLY, EXPIRED, SUSPENDED], Reason.LICENCE_SUSPENDED, "L-suspended"),
         ([REVOKED, EARLY, EXPIRED], Reason.LICENCE_EXPIRED, "L-expired"),
         ([REVOKED, EARLY], Reason.LICENCE_NOT_YET_VALID, "L-early"),
@@ -153,6 +159,8 @@ def test_of_several_objections_the_first_rule_gives_the_reason():
         (EXPIRED, LicenceStatus.SUSPENDED, Reason.LICENCE_EXPIRED),
         (EARLY, LicenceStatus.SUSPENDED, Reason.LICENCE_NOT_YET_VALID),
         (OUTGOING, LicenceStatus.SUSPENDED, Reason.LICENCE_SUSPENDED),
+        (UNPLEDGED, LicenceStatus.SUSPENDED, Reason.LICENCE_SUSPENDED),
+        (replace(OUTGOING, pledged_from=None), LicenceStatus.ACTIVE, Reason.PLEDGE_MISSING),
     ):
         assert judge(replace(licence, status=status), Direction.INCOMING, NOW) is reason, (licence, status)
 
@@ -201,6 +209,8 @@ licences = st.builds(
     valid_from=moments(-3, 1),
     valid_until=moments(0, 4),
     directions=st.frozensets(st.sampled_from(Direction), min_size=1),
+    pledged_from=st.one_of(moments(-3, 1), moments(-3, -2), st.none()),
+    pledged_until=st.one_of(moments(0, 4), st.none()),
 )
 known = st.builds(
     FakeRegistry,
@@ -230,6 +240,9 @@ def test_what_must_never_happen(asked, registry, policy, now):
         [licence] = [held for held in registry.licences(asked.forwarding_number) or () if held.id == decision.licence]
         assert licence.status is LicenceStatus.ACTIVE
         assert licence.valid_from <= now < licence.valid_until
+        assert licence.pledged_from is not None
+        assert licence.pledged_from <= now
+        assert licence.pledged_until is None or now < licence.pledged_until
         assert asked.direction in licence.directions
         assert now < registry.expires + policy.registry_stale
         assert decision.profile == licence.tone

@@ -7,7 +7,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import cycle, product
 
 import pytest
@@ -56,17 +56,20 @@ class World:
     ends: int
     since: int
     grace: int = 0
+    pledged: tuple[tuple[int, int, int], ...] = ((1970, 1, 1),)
+    """The day of the pledge, and of its renewal if it has one."""
 
     def index(self) -> RegistryIndex:
         moments = (self.issued, self.expires, self.begins, self.ends, self.since, self.suspensions_issued)
         issued, expires, begins, ends, since, later = map(written, moments, cycle(ZONES_EAST_H))
+        pledge = zip(("signed", "until"), (date(*day).isoformat() for day in self.pledged), strict=False)
         registry = f"""\
 registry: {{association: A, version: 7, issued: {issued}, expires: {expires}}}
 tones: [{{id: t, title: T}}]
 members:
   - id: m-1
     name: {{ja: 甲, en: A}}
-    pledge: {{signed: 2026-01-01}}
+    pledge: {{{", ".join(f"{name}: {day}" for name, day in pledge)}}}
     licences:
       - {{id: L-1, tone: t, status: active, directions: [incoming], valid: {{from: {begins}, until: {ends}}}}}
     numbers: ["{HELD}", "{STOPPED}"]
@@ -82,7 +85,7 @@ members:
         stale = min(self.expires, self.signatures_until)
         return {
             self.issued, self.suspensions_issued, self.begins, self.ends, self.since, self.expires,
-            self.signatures_until, stale + self.grace,
+            self.signatures_until, stale + self.grace, *(seconds(*day) for day in self.pledged),
         }  # fmt: skip
 
     def verdict(self, number: str, direction: Direction, clock: int) -> tuple[Outcome, Reason]:
@@ -103,6 +106,9 @@ members:
             return Outcome.NOTICE, Reason.LICENCE_NOT_YET_VALID
         if now > self.ends - 1:
             return Outcome.NOTICE, Reason.LICENCE_EXPIRED
+        signed, *until = (seconds(*day) for day in self.pledged)
+        if now < signed or (until and now >= until[0]):
+            return Outcome.NOTICE, Reason.PLEDGE_MISSING
         if direction is Direction.OUTGOING:
             return Outcome.NOTICE, Reason.DIRECTION_NOT_COVERED
         return Outcome.PLAY, Reason.LICENCE_VALID
@@ -115,6 +121,7 @@ WORLDS = [
         issued=seconds(2026, 11, 1), suspensions_issued=seconds(2026, 11, 2), since=seconds(2026, 11, 5, 3),
         begins=seconds(2026, 1, 10), ends=seconds(2027, 1, 10),
         expires=seconds(2027, 11, 1), signatures_until=seconds(2026, 11, 9, 12, 34, 56),
+        pledged=((2026, 11, 3), (2026, 11, 8)),
     ),
     World(
         "grace",
@@ -144,6 +151,7 @@ WORLDS = [
         issued=seconds(2100, 2, 1), suspensions_issued=seconds(2100, 2, 28), since=seconds(2100, 2, 28, 12),
         begins=seconds(2100, 2, 28, 6), ends=seconds(2100, 3, 1),
         expires=seconds(2100, 6, 1), signatures_until=seconds(2100, 3, 1, 0, 0, 5), grace=WEEK,
+        pledged=((2100, 2, 28), (2100, 3, 1)),
     ),
 ]  # fmt: skip
 

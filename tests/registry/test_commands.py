@@ -88,7 +88,7 @@ def test_a_member_checks_an_application(run, tmp_path):
     path = tmp_path / "ours.yaml"
     path.write_text(APPLICATION, "utf-8")
     assert run("check", path)[:2] == (0, f"{path}: good\n  licences    1\n  numbers     101\n")
-    path.write_text(APPLICATION.replace("{signed: 2026-11-18}", "{signed: 2026-11-21}"), "utf-8")
+    path.write_text(APPLICATION.replace("{signed: 2026-11-18,", "{signed: 2026-11-21,"), "utf-8")
     code, out, _ = run("check", path)
     assert (code, out.splitlines()[1]) == (1, f"{path}: 1 fault")
     assert "application.pledge.signed: is after `received`" in out

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from idtone.registry.summary import counts, member_report, registry_lines, registry_report
+from idtone.registry.summary import counts, member_lines, member_report, registry_lines, registry_report
 
 from .examples import GOOD, with_numbers
 
@@ -24,6 +24,15 @@ def test_the_state_of_a_licence_now():
         assert member_report(DOCUMENT.members[0], now)["licences"][0]["state"] == state
     document = parse_document(GOOD.replace("[incoming, outgoing]", "[outgoing]"), "registry.yaml")
     assert member_report(document.members[0], VALID_FROM)["licences"][0]["state"] == "licence-valid"
+
+
+def test_without_a_pledge_in_force_no_licence_is_valid():
+    for pledge, in_force in (("signed: 2026-01-05", True), ("signed: 2026-01-05, until: 2026-12-01", False)):
+        document = parse_document(GOOD.replace("signed: 2026-01-05", pledge), "registry.yaml")
+        told = member_report(document.members[0], VALID_UNTIL - SECOND)
+        state = "licence-valid" if in_force else "pledge-missing"
+        assert (told["pledge_in_force"], told["licences"][0]["state"]) == (in_force, state)
+        assert ("(not in force" in "".join(member_lines(told))) == (not in_force)
 
 
 def test_an_expired_registry_and_a_future_suspension():

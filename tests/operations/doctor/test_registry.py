@@ -56,8 +56,8 @@ def trusted(trust):
     return registry.trusted(trust, PATH)
 
 
-def standing(now):
-    return registry.standing(document(), now)
+def standing(now, pledge="signed: 2026-01-05"):
+    return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now)
 
 
 def kept(held, above=ABOVE, ourselves=5):
@@ -67,7 +67,7 @@ def kept(held, above=ABOVE, ourselves=5):
 OPEN = "other users can write to "
 TABLE = {
     readable: [
-        ((NOW,), GOOD, "version 42: 5 members, 5 licences, 1105 numbers, 1 suspensions in force"),
+        ((NOW,), GOOD, "version 42: 6 members, 6 licences, 1106 numbers, 1 suspensions in force"),
         ((date("2026-10-01"),), BAD, "future"),
     ],
     fresh: [
@@ -82,9 +82,12 @@ TABLE = {
         ((TrustError("it is not what the association signed"), PATH), BAD, "", "idtone registry update"),
     ],
     standing: [
-        ((NOW,), GOOD, "1 expired, 1 not yet valid, 1 revoked, 2 valid"),
+        ((NOW,), GOOD, "1 expired, 1 not yet valid, 1 revoked, 2 valid, 1 without a pledge in force"),
+        ((NOW, "signed: 2026-01-05, until: 2026-12-20"), WARNING, "ending within 30 days: the pledge of m-0001"),
+        ((NOW, "signed: 2026-01-05, until: 2026-12-21"), GOOD),
+        ((NOW, "signed: 2026-11-21"), GOOD, "1 valid, 2 without a pledge in force"),
         ((date("2036-01-01"),), WARNING, "ending within 30 days: L-0001"),
-        ((date("2037-01-01"),), WARNING, "4 expired, 1 revoked"),
+        ((date("2037-01-01"),), WARNING, "5 expired, 1 revoked"),
     ],
     # the copy's files, the folders above it, the user
     kept: [
