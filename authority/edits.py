@@ -124,6 +124,49 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
+def link_added(
+    text: YamlText, document: RegistryDocument, entry: str, wholesaler: str, reseller: str,
+    checked: Mapping[str, str | date] | None,
+) -> None:  # fmt: skip
+    """Hand the numbers of an entry on to a reseller: as the first link of a chain, or as the next one."""
+    link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
+    if checked:
+        link["checked"] = checked
+    at = _chain(document, entry)
+    if at is None:
+        chain: Tree = {"numbers": entry, "links": [link]}
+        text.append(("chains",), [chain])
+        return
+    last = document.chains[at].links[-1].reseller
+    if wholesaler != last:
+        raise UsageError(Message("the chain of these numbers ends with {last}; add the link from it", last=last))
+    text.append(("chains", at, "links"), [link])
+
+
+def link_checked(
+    text: YamlText, document: RegistryDocument, entry: str, reseller: str, checked: Mapping[str, str | date]
+) -> None:
+    """Record the check of a reseller, in place of an older one."""
+    at, n = _link(document, entry, reseller)
+    here: Location = ("chains", at, "links", n)
+    if document.chains[at].links[n].checked is None:
+        text.add(here, "checked", checked)
+        return
+    for key, value in checked.items():
+        text.replace((*here, "checked", key), value)
+
+
+def link_removed(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
+    """Take the numbers back from a reseller, and remove the chain with its only link."""
+    at, n = _link(document, entry, reseller)
+    links = document.chains[at].links
+    if n < len(links) - 1:
+        raise UsageError(
+            Message("{reseller} has handed these numbers on; remove the links after it first", reseller=reseller)
+        )
+    text.remove(("chains", at, "links", n) if n else ("chains", at))
+
+
 def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
     """Extend a licence that was not revoked."""
     location, entry = _licence(document, licence)
@@ -314,6 +357,23 @@ def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
         if entry.id == member:
             return m, entry
     raise UsageError(Message("the registry has no member {member!r}; `idtone registry show` lists them", member=member))
+
+
+def _chain(document: RegistryDocument, entry: str) -> int | None:
+    """The place of the chain with exactly these numbers."""
+    wanted = read_span(entry)
+    return next((c for c, chain in enumerate(document.chains) if read_span(chain.numbers) == wanted), None)
+
+
+def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, int]:
+    """The places of the chain with exactly these numbers, and of the link that ends with the reseller."""
+    at = _chain(document, entry)
+    if at is None:
+        raise UsageError(Message("these numbers have no wholesale chain; enter them as the chain does"))
+    for n, link in enumerate(document.chains[at].links):
+        if link.reseller == reseller:
+            return at, n
+    raise UsageError(Message("the chain of these numbers has no link to {reseller!r}", reseller=reseller))
 
 
 def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: SuspensionKind) -> int | None:

@@ -13,24 +13,27 @@ import json
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
-from idtone.calls import Direction, Licence, LicenceStatus
+from idtone.calls import Direction, Holding, Licence, LicenceStatus, WholesaleChain
 from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
-from .model import Member, RegistryDocument, day_begins
+from .model import ChainEntry, Member, RegistryDocument, day_begins
 from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
-_MAGIC: Final = b"idtone registry 4\n"
+_MAGIC: Final = b"idtone registry 5\n"
 """Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
+_Interval = tuple[int, int, int]
+"""First number, last number, holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +54,22 @@ class Spans:
         at = bisect_right(self.firsts, number, *touching) - 1
         return self.holders[at] if at >= touching[0] and number <= self.lasts[at] else None
 
-    def held(self, holder: int) -> Iterator[NumberSpan]:
-        """The intervals of one holder, ascending."""
+    def held(self, holders: Collection[int]) -> Iterator[NumberSpan]:
+        """The intervals of these holders, ascending."""
         for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
-            if each == holder:
+            if each in holders:
                 yield NumberSpan(first, last)
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`members` (their ids) and `licences` are indexed by holder."""
+    """`holdings` are indexed by holder: first the members, then the wholesale chains."""
 
     version: int
     issued: datetime
     expires: datetime
     tones: Mapping[str, str | None]
-    members: tuple[str, ...]
-    licences: tuple[tuple[Licence, ...], ...]
+    holdings: tuple[Holding, ...]
     spans: Spans
 
 
@@ -77,8 +79,24 @@ def compiled(document: RegistryDocument) -> Compiled:
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
-        tuple(member.id for member in document.members), tuple(map(licences, document.members)), _spans(document),
+        _holdings([Holding(member.id, licences(member)) for member in document.members],
+                  map(wholesale_chain, document.chains)),
+        _spans(document),
     )  # fmt: skip
+
+
+def _holdings(members: list[Holding], chains: Iterable[WholesaleChain]) -> tuple[Holding, ...]:
+    """A chain's holding has the licences of the member in charge."""
+    held = {one.member: one.licences for one in members}
+    return (*members, *(Holding(chain.members[-1], held[chain.members[-1]], chain) for chain in chains))
+
+
+def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
+    """The chain as the decision judges it."""
+    return WholesaleChain(
+        (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
+        tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
+    )
 
 
 def _spans(document: RegistryDocument) -> Spans:
@@ -96,12 +114,37 @@ def _spans(document: RegistryDocument) -> Spans:
             firsts.append(first)
             lasts.append(last)
             holders.append(holder)
+    if document.chains:
+        joined = zip(firsts, lasts, holders, strict=True)
+        chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document))
+        firsts, lasts, holders = (array("q", numbers) for numbers in zip(*_parted(joined, chained), strict=True))
     blocks: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // _BLOCK, last // _BLOCK + 1):
             start, _ = blocks.get(block, (at, at))
             blocks[block] = (start, at + 1)
     return Spans(firsts, lasts, holders, blocks)
+
+
+def _chain_spans(document: RegistryDocument) -> Iterator[tuple[int, NumberSpan]]:
+    spans = (read_span(chain.numbers) for chain in document.chains)
+    return enumerate(spans, len(document.members))
+
+
+def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
+    """The joined intervals, with the numbers of each chain as an interval of their own. Each chain is inside one of the
+    joined intervals; both are ascending.
+    """
+    chains = iter(chained)
+    chain = next(chains, None)
+    for first, last, holder in joined:
+        while chain and chain[0] <= last:
+            if first < chain[0]:
+                yield first, chain[0] - 1, holder
+            yield chain
+            first, chain = chain[1] + 1, next(chains, None)
+        if first <= last:
+            yield first, last, holder
 
 
 def licences(member: Member) -> tuple[Licence, ...]:
@@ -146,8 +189,10 @@ def pack(index: Compiled) -> bytes:
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
     }
-    holders = zip(index.members, index.licences, strict=True)
-    lines = [head, *([member, *map(_packed, held)] for member, held in holders)]
+    members = [[one.member, *map(_packed, one.licences)] for one in index.holdings if not one.chain]
+    chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in index.holdings if one.chain]
+    head["members"] = len(members)
+    lines = [head, *members, *chains]
     text = "".join(f"{json.dumps(line)}\n" for line in lines).encode("ascii")
     body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
     return _MAGIC + hashlib.sha256(body).digest() + body
@@ -165,17 +210,19 @@ def unpack(octets: bytes) -> Compiled:
         head = json.loads(next(lines))
         if head["order"] != sys.byteorder:
             raise TrustError(Message("this registry was compiled on another kind of machine"))
-        members, held = [], []
-        for line in lines:
+        members = []
+        for line in islice(lines, head["members"]):
             member, *packed = json.loads(line)
-            members.append(member)
-            held.append(tuple(_unpacked(member, fields) for fields in packed))
+            members.append(Holding(member, tuple(_unpacked(member, fields) for fields in packed)))
+        chains = (
+            WholesaleChain(tuple(names), tuple(map(_moment, checked))) for names, checked in map(json.loads, lines)
+        )
         firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
         places = iter(blocks)
         triples = zip(places, places, places, strict=True)
         spans = Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
-        return Compiled(head["version"], issued, expires, head["tones"], tuple(members), tuple(held), spans)
+        return Compiled(head["version"], issued, expires, head["tones"], _holdings(members, chains), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:
         raise TrustError(Message("this is no compiled registry")) from error
 

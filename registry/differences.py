@@ -12,6 +12,8 @@ from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 
 from .model import (
+    ChainEntry,
+    ChainLink,
     EvaluationEntry,
     LicenceEntry,
     Member,
@@ -22,7 +24,7 @@ from .model import (
     SuspensionsDocument,
     ToneEntry,
 )
-from .number_notation import read_span
+from .number_notation import counted, masked, read_span
 from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
@@ -38,6 +40,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
     yield from _items("tone", old.tones, new.tones, _of_tone, _tone)
     yield from _items("member", old.members, new.members, _of_member, _member)
     yield from _evaluations(old.evaluations, new.evaluations)
+    yield from _chains(old.chains, new.chains)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -67,7 +70,29 @@ def _suspended(entry: SuspensionEntry) -> str:
     scope = scope_of(entry)
     if not isinstance(scope, NumberSpan):
         return f"member {scope}" if entry.kind is SuspensionKind.NO_NEW_NUMBERS else f"all numbers of member {scope}"
-    return _span(scope)
+    return masked(scope)
+
+
+def _chains(old: Iterable[ChainEntry], new: Iterable[ChainEntry]) -> Iterator[str]:
+    """Wholesale chains; one is the same as before if it has the same numbers."""
+    before, after = ({read_span(chain.numbers): chain for chain in each} for each in (old, new))
+    for span, chain in before.items():
+        if span not in after:
+            yield f"the wholesale chain of {masked(span)} is removed: {_chain(chain)}"
+    for span, chain in after.items():
+        if span not in before:
+            yield f"the wholesale chain of {masked(span)} is new: {_chain(chain)}"
+        else:
+            yield from _changed(f"the wholesale chain of {masked(span)}", _chain(before[span]), _chain(chain))
+
+
+def _chain(chain: ChainEntry) -> str:
+    return " > ".join((chain.links[0].wholesaler, *map(_reseller, chain.links)))
+
+
+def _reseller(link: ChainLink) -> str:
+    check = link.checked
+    return f"{link.reseller} ({f'checked {check.day} by {check.by}: {check.document}' if check else 'not checked'})"
 
 
 def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
@@ -128,7 +153,7 @@ def _of_member(member: Member) -> str:
     licences = "; ".join(f"licence {licence.id}, {_of_licence(licence)}" for licence in member.licences)
     numbers = sum(len(read_span(entry)) for entry in member.numbers)
     pledge = f"pledge {_pledge(member.pledge)}" if member.pledge else "no pledge"
-    return f"{member.name.ja} / {member.name.en}, {pledge}, {licences or 'no licence'}, {_count(numbers)}"
+    return f"{member.name.ja} / {member.name.en}, {pledge}, {licences or 'no licence'}, {counted(numbers)}"
 
 
 def _pledge(pledge: Pledge | None) -> str | None:
@@ -183,16 +208,7 @@ def _licence(old: LicenceEntry, new: LicenceEntry) -> Iterator[str]:
 
 def _numbers(what: str, spans: list[NumberSpan]) -> Iterator[str]:
     for span in spans:
-        yield f"{what}: {_span(span)}"
-
-
-def _span(span: NumberSpan) -> str:
-    ends = [_digits(end) for end in (span.first, span.last)]
-    return ends[0] if len(span) == 1 else f"{ends[0]} to {ends[1]} ({_count(len(span))})"
-
-
-def _digits(number: int) -> str:
-    return _number(f"+{number}")
+        yield f"{what}: {masked(span)}"
 
 
 def _number(text: str) -> str:
@@ -201,10 +217,6 @@ def _number(text: str) -> str:
 
 def _key(span: NumberSpan) -> tuple[int, int]:
     return span.first, span.last
-
-
-def _count(numbers: int) -> str:
-    return f"{numbers:,} number{'s' * (numbers != 1)}"
 
 
 def _changed(name: str, old: Any, new: Any) -> Iterator[str]:

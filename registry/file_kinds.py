@@ -27,7 +27,7 @@ class Kind:
 KINDS: Final = {
     tuf_roles.REGISTRY: Kind(
         parse_registry, registry_differences, lambda document: document.registry, ("version", "issued"),
-        ("tones", "members", "evaluations"),
+        ("tones", "members", "chains", "evaluations"),
     ),
     tuf_roles.SUSPENSIONS: Kind(
         parse_suspensions, suspension_differences, lambda document: document, ("issued",), ("suspensions",)

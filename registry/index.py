@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.calls import Licence, Suspension, Trust
+from idtone.calls import Holding, Suspension, Trust
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number
 
@@ -99,7 +99,7 @@ class RegistryIndex:
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
-        return self._suspended.of(int(number.e164), lambda: self.member(number)) if number.e164 else ()
+        return self._suspended.of(int(number.e164), lambda: self._members(number)) if number.e164 else ()
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
@@ -107,19 +107,21 @@ class RegistryIndex:
 
     def _held(self, member: str) -> Iterator[NumberSpan]:
         ready = self._compiled
-        if member in ready.members:
-            yield from ready.spans.held(ready.members.index(member))
+        holders = {holder for holder, holding in enumerate(ready.holdings) if member in holding.members}
+        return ready.spans.held(holders)
 
-    def licences(self, number: Number) -> Sequence[Licence] | None:
-        """The licences of the member that holds `number`; None if no member holds it."""
-        holder = self._holder(number)
-        return None if holder is None else self._compiled.licences[holder]
+    def _members(self, number: Number) -> Sequence[str]:
+        holding = self.holding(number)
+        return holding.members if holding else ()
 
     def member(self, number: Number) -> str | None:
-        """The id of the member that holds `number`; None if no member holds it."""
-        holder = self._holder(number)
-        return None if holder is None else self._compiled.members[holder]
+        """The id of the member in charge of `number`; None if no member holds it."""
+        holding = self.holding(number)
+        return holding.member if holding else None
 
-    def _holder(self, number: Number) -> int | None:
-        # int() takes the '+'; an emergency number is below every other
-        return self._compiled.spans.holder(int(number.e164)) if number.e164 else None
+    def holding(self, number: Number) -> Holding | None:
+        """Who is in charge of `number`; None if no member holds it."""
+        if not number.e164:
+            return None
+        holder = self._compiled.spans.holder(int(number.e164))  # int() takes the '+'; emergency numbers are the lowest
+        return None if holder is None else self._compiled.holdings[holder]

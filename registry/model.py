@@ -20,6 +20,8 @@ _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
 """The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can hold."""
+CHAIN_LIMIT: Final = 16
+"""The most links of a wholesale chain."""
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
@@ -190,6 +192,31 @@ class EvaluationEntry(Model):
     badge: Sha256
 
 
+class ResellerCheck(Model):
+    """Who checked the reseller of a link, on which day (in Japan), and by which document."""
+
+    by: Id
+    day: Day
+    document: Text
+
+
+class ChainLink(Model):
+    """One member hands numbers to another (卸元 → 卸先); `from` and `to` in the file."""
+
+    wholesaler: Id = Field(alias="from")
+    reseller: Id = Field(alias="to")
+    checked: ResellerCheck | None = None
+
+
+class ChainEntry(Model):
+    """The wholesale chain of numbers (卸): the first link begins with the member that holds them, and the last one ends
+    with the member in charge. `numbers` is one entry of `number_notation`.
+    """
+
+    numbers: Annotated[str, Field(repr=False)]
+    links: Annotated[tuple[ChainLink, ...], Field(min_length=1, max_length=CHAIN_LIMIT)]
+
+
 class SuspensionKind(StrEnum):
     STOP = "stop"
     """Calls of the numbers are refused."""
@@ -231,4 +258,5 @@ class RegistryDocument(Model):
     tones: tuple[ToneEntry, ...]
     members: tuple[Member, ...]
     evaluations: tuple[EvaluationEntry, ...] = ()
+    chains: tuple[ChainEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()

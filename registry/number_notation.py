@@ -65,6 +65,16 @@ def read_span(text: str) -> NumberSpan:
     return span
 
 
+def masked(span: NumberSpan) -> str:
+    """The last four digits of both ends, and how many numbers there are."""
+    ends = [str(parse_japanese(f"+{end}")) for end in (span.first, span.last)]
+    return ends[0] if len(span) == 1 else f"{ends[0]} to {ends[1]} ({counted(len(span))})"
+
+
+def counted(numbers: int) -> str:
+    return f"{numbers:,} number{'s' * (numbers != 1)}"
+
+
 def _prefix(text: str) -> NumberSpan:
     prefix = _PREFIX.fullmatch(_SEPARATORS.sub("", text))
     if prefix is None:

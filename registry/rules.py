@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import difflib
 from array import array
-from collections.abc import Hashable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from idtone.documents import Location, ValidationFault, field_name
 from idtone.errors import NumberError
+from idtone.number_spans import NumberSpan
 from idtone.translation import Message, capitalised, template
 
-from .model import Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
+from .model import ChainEntry, Member, Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
 from .number_notation import read_span
 from .suspended_numbers import scope_of
 
@@ -27,7 +30,7 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults between the values of `document`."""
-    for rule in (_dates, _tones, _ids, _numbers, _evaluations, _suspensions, _suspended_members):
+    for rule in (_dates, _tones, _ids, _numbers, _chains, _evaluations, _suspensions, _suspended_members):
         yield from rule(document)
 
 
@@ -236,6 +239,126 @@ def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
         before = at
         if lasts[at] > lasts[furthest]:
             furthest = at
+
+
+def _chains(document: RegistryDocument) -> Iterator[ValidationFault]:
+    """Wholesale chains: their members, links and numbers. A number belongs to one chain, and all numbers of a chain to
+    the member with which it begins.
+    """
+    known = {member.id for member in document.members}
+    holders = _Holders(document)
+    spans: list[tuple[NumberSpan, Location]] = []
+    for c, chain in enumerate(document.chains):
+        here: Location = ("chains", c)
+        yield from _links((*here, "links"), chain, known)
+        try:
+            span = read_span(chain.numbers)
+        except NumberError as error:
+            yield _number_fault((*here, "numbers"), error)
+            continue
+        spans.append((span, (*here, "numbers")))
+        if chain.links[0].wholesaler in known and not holders.hold(chain.links[0].wholesaler, span):
+            yield ValidationFault(
+                (*here, "numbers"),
+                Message(
+                    "has numbers that {member}, with which its chain begins, does not hold",
+                    member=chain.links[0].wholesaler,
+                ),
+                Message("Begin the chain with the member that holds the numbers, or correct them"),
+            )
+    spans.sort(key=lambda placed: placed[0].first)
+    reached, other = 0, None
+    for span, place in spans:
+        if other and span.first <= reached:
+            later, earlier = sorted((place, other), reverse=True)
+            yield ValidationFault(
+                later,
+                Message("overlaps {field}", field=field_name(earlier)),
+                Message("Enter each number in one chain only"),
+            )
+        if span.last > reached:
+            reached, other = span.last, place
+
+
+def _links(place: Location, chain: ChainEntry, known: Collection[str]) -> Iterator[ValidationFault]:
+    """Each link begins where the one before it ends, and no member is in the chain twice. A reseller is checked by a
+    member above it.
+    """
+    above: list[str] = []
+    before: str | None = None
+    for n, link in enumerate(chain.links):
+        here: Location = (*place, n)
+        named: list[tuple[Location, str]] = [(("from",), link.wholesaler), (("to",), link.reseller)]
+        named += [(("checked", "by"), link.checked.by)] if link.checked else []
+        yield from (_unknown_member((*here, *key), name, known) for key, name in named if name not in known)
+        if before is not None and link.wholesaler != before:
+            yield ValidationFault(
+                (*here, "from"),
+                Message(
+                    "is {member}, but the link before it ends with {before}", member=link.wholesaler, before=before
+                ),
+                Message("Write the links in the order in which the numbers were handed on"),
+            )
+        above.append(link.wholesaler)
+        if link.reseller in above:
+            yield ValidationFault(
+                (*here, "to"),
+                Message("is {member}, which is in the chain already", member=link.reseller),
+                Message("Remove the links of the circle"),
+            )
+        if link.checked and link.checked.by in known and link.checked.by not in above:
+            yield ValidationFault(
+                (*here, "checked", "by"),
+                Message("is {member}, which is not above {reseller}", member=link.checked.by, reseller=link.reseller),
+                Message("Name the wholesaler, or a member before it in the chain"),
+            )
+        before = link.reseller
+
+
+def _unknown_member(place: Location, name: str, known: Collection[str]) -> ValidationFault:
+    near = difflib.get_close_matches(name, known, 1)
+    return ValidationFault(
+        place,
+        Message("names the member {member!r}, which is not in `members`", member=name),
+        Message("Did you mean {name!r}", name=near[0])
+        if near
+        else Message("Enter the member first, or correct the id"),
+    )
+
+
+class _Holders:
+    """Which numbers each member holds. The entries of a member are read when it is asked for."""
+
+    def __init__(self, document: RegistryDocument) -> None:
+        self._members = {member.id: member for member in document.members}
+        self._spans: dict[str, tuple[list[int], list[int]]] = {}
+
+    def hold(self, member: str, span: NumberSpan) -> bool:
+        """Whether the member holds all numbers of the span."""
+        if member not in self._spans:
+            self._spans[member] = _joined(self._members[member])
+        firsts, lasts = self._spans[member]
+        at = bisect_right(firsts, span.first) - 1
+        return at >= 0 and span.last <= lasts[at]
+
+
+def _joined(member: Member) -> tuple[list[int], list[int]]:
+    """The member's intervals, ascending; entries that touch or overlap are one. Unreadable entries are left out."""
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for span in sorted(_readable(member.numbers), key=lambda span: span.first):
+        if firsts and span.first <= lasts[-1] + 1:
+            lasts[-1] = max(lasts[-1], span.last)
+        else:
+            firsts.append(span.first)
+            lasts.append(span.last)
+    return firsts, lasts
+
+
+def _readable(entries: Iterable[str]) -> Iterator[NumberSpan]:
+    for entry in entries:
+        with suppress(NumberError):  # `_numbers` names it
+            yield read_span(entry)
 
 
 def _number_fault(location: Location, error: NumberError) -> ValidationFault:

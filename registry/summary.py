@@ -6,23 +6,24 @@ Of each number, only the last four digits are shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
+from idtone.calls import link_is_checked
 from idtone.decision import judge
-from idtone.number_spans import NumberSpan
-from idtone.numbers import parse_japanese
+from idtone.numbers import Number, parse_japanese
 
-from .compiled import licences
+from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
-from .model import JAPAN, Member, RegistryDocument, SuspensionEntry, SuspensionKind
-from .number_notation import read_span
+from .model import JAPAN, ChainEntry, Member, RegistryDocument, SuspensionEntry, SuspensionKind
+from .number_notation import masked, read_span
 
 
 class Counts(TypedDict):
     members: int
     licences: int
     numbers: int
+    chains: int
     suspensions: int
 
 
@@ -54,6 +55,36 @@ class MemberReport(TypedDict):
     licences: list[LicenceReport]
 
 
+class LinkReport(TypedDict):
+    """`counts`: the reseller's check counts now."""
+
+    wholesaler: str
+    reseller: str
+    checked_by: str | None
+    checked_on: str | None
+    document: str | None
+    counts: bool
+
+
+class ChainReport(TypedDict):
+    """`member` is in charge of the numbers."""
+
+    numbers: str
+    holder: str
+    member: str
+    links: list[LinkReport]
+
+
+class NumberReport(TypedDict):
+    """`member` is in charge of the number, by `links`. `numbers` are those of the chain; without one they are None."""
+
+    number: str
+    numbers: str | None
+    holder: str | None
+    member: str | None
+    links: list[LinkReport]
+
+
 class SuspensionReport(TypedDict):
     """Exactly one of `number`, `numbers` and `member` has a value."""
 
@@ -78,6 +109,7 @@ class RegistryReport(TypedDict):
     good_until: str
     tones: list[str]
     members: list[MemberReport]
+    chains: list[ChainReport]
     suspensions: list[SuspensionReport]
 
 
@@ -91,6 +123,7 @@ def counts(document: RegistryDocument) -> Counts:
         members=len(document.members),
         licences=sum(len(member.licences) for member in document.members),
         numbers=sum(map(_covered, document.members)),
+        chains=len(document.chains),
         suspensions=len(document.suspensions),
     )
 
@@ -107,8 +140,41 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
         good_until=_iso(index.expires),
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
+        chains=[chain_report(chain, now) for chain in document.chains],
         suspensions=suspension_reports(document.suspensions, now),
     )
+
+
+def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = None) -> ChainReport:
+    """`lasts` is how long a check counts (`policy.chain_check`)."""
+    return ChainReport(
+        numbers=masked(read_span(chain.numbers)),
+        holder=chain.links[0].wholesaler,
+        member=chain.links[-1].reseller,
+        links=[
+            LinkReport(
+                wholesaler=link.wholesaler,
+                reseller=link.reseller,
+                checked_by=link.checked.by if link.checked else None,
+                checked_on=link.checked.day.isoformat() if link.checked else None,
+                document=link.checked.document if link.checked else None,
+                counts=link_is_checked(at, now, lasts),
+            )
+            for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True)
+        ],
+    )
+
+
+def number_report(document: RegistryDocument, number: Number, now: datetime, lasts: timedelta | None) -> NumberReport:
+    """Who is in charge of one number; `lasts` as in `chain_report`."""
+    wanted = int(number.e164)
+    for chain in document.chains:
+        if wanted in read_span(chain.numbers):
+            told = chain_report(chain, now, lasts)
+            return NumberReport(number=str(number), **told)
+    held = (member.id for member in document.members if any(wanted in span for span in map(read_span, member.numbers)))
+    holder = next(held, None)
+    return NumberReport(number=str(number), numbers=None, holder=holder, member=holder, links=[])
 
 
 def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> list[SuspensionReport]:
@@ -116,7 +182,7 @@ def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> lis
         SuspensionReport(
             kind=entry.kind,
             number=str(parse_japanese(entry.number)) if entry.number else None,
-            numbers=_masked(read_span(entry.numbers)) if entry.numbers else None,
+            numbers=masked(read_span(entry.numbers)) if entry.numbers else None,
             member=entry.member,
             since=_iso(entry.since),
             until=_iso(entry.until) if entry.until else None,
@@ -166,9 +232,26 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
     for member in report["members"]:
         yield ""
         yield from member_lines(member)
+    if report["chains"]:
+        yield ""
+        yield "wholesale chains"
+        for chain in report["chains"]:
+            yield f"  {chain['numbers']}  {' > '.join((chain['holder'], *map(_reseller, chain['links'])))}"
     if report["suspensions"]:
         yield ""
         yield from suspension_lines(report["suspensions"])
+
+
+def _reseller(link: LinkReport) -> str:
+    return link["reseller"] if link["counts"] else f"{link['reseller']} (not checked)"
+
+
+def link_words(link: LinkReport) -> str:
+    """How the reseller of a link was checked."""
+    if link["checked_on"] is None:
+        return "not checked"
+    words = f"checked {link['checked_on']} by {link['checked_by']}: {link['document']}"
+    return words if link["counts"] else f"{words} (does not count now)"
 
 
 def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
@@ -185,11 +268,6 @@ _OF_MEMBER: Final = {
     SuspensionKind.STOP: "all numbers of member",
     SuspensionKind.NO_NEW_NUMBERS: "no new numbers for member",
 }
-
-
-def _masked(span: NumberSpan) -> str:
-    first, last = (parse_japanese(f"+{end}") for end in (span.first, span.last))
-    return f"{first} to {last} ({len(span):,} numbers)" if len(span) > 1 else str(first)
 
 
 def member_lines(report: MemberReport) -> Iterator[str]:

@@ -69,8 +69,10 @@ class SuspendedNumbers:
                 start, _ = self._blocks.get(block, (at, at))
                 self._blocks[block] = (start, at + 1)
 
-    def of(self, number: int, holder: Callable[[], str | None]) -> Sequence[Suspension]:
-        """The suspensions of a number; `holder` gives the member that holds it, and is asked only if necessary."""
+    def of(self, number: int, members: Callable[[], Iterable[str]]) -> Sequence[Suspension]:
+        """The suspensions of a number; `members` gives the member that holds it and those of its wholesale chain, and
+        is asked only if necessary.
+        """
         found: Sequence[Suspension] = ()
         touching = self._blocks.get(number // _BLOCK)
         if touching is not None:
@@ -78,9 +80,7 @@ class SuspendedNumbers:
             if at >= touching[0] and number <= self._lasts[at]:
                 found = self._covering[at]
         if self.stocks:
-            member = holder()
-            if member is not None and member in self.stocks:
-                return (*found, *self.stocks[member])
+            return (*found, *(each for member in members() for each in self.stocks.get(member, ())))
         return found
 
     def spans(self, held: Callable[[str], Iterable[NumberSpan]]) -> Iterator[tuple[NumberSpan, Suspension]]:

@@ -232,6 +232,11 @@ REASONS: Final = {
         "NOTICE", "the member that holds the number holds no licence (for this sound)",
         "番号を持つ会員に(この音の)利用許諾がありません",
     ),
+    Reason.CHAIN_UNCHECKED: (
+        "NOTICE, `policy.unchecked_chain`",
+        "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`",
+        "番号の卸の経路に、確認されていない卸先があります(または確認から `policy.chain_check` が過ぎています)",
+    ),
     Reason.DIRECTION_NOT_COVERED: (
         "NOTICE", "the licence does not cover this direction", "利用許諾がこの方向を対象としていません",
     ),

@@ -52,6 +52,18 @@ console.add_commands(
             "idtone.authority.commands.registry:release_number",
             "Take numbers back from a member, also from within a range; the rest of the range stays.",
         ),
+        "add-link": (
+            "idtone.authority.commands.chains:add_link",
+            "Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file.",
+        ),
+        "check-link": (
+            "idtone.authority.commands.chains:check_link",
+            "Record who checked the reseller of a link, when, and by which document.",
+        ),
+        "remove-link": (
+            "idtone.authority.commands.chains:remove_link",
+            "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
+        ),
         "prolong": (
             "idtone.authority.commands.registry:prolong",
             "Extend the registry itself (`expires`); licences keep their own terms.",

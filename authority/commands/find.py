@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -26,7 +27,8 @@ def find(
 ) -> None:
     """Find members by a part of their names or ids, or the holder of a number, and their suspensions.
 
-    The number is asked for, because other users can see a command line. Exit 1: nothing was found.
+    The number is asked for, because other users can see a command line. If it has a wholesale chain, each member of the
+    chain is found. Exit 1: nothing was found.
     """
     seen, now = from_folder(folder), datetime.now(UTC)
     stopped: list[SuspensionEntry] = []
@@ -36,9 +38,10 @@ def find(
         stopped = [entry for entry in seen.document.suspensions if entry.member in found]
     else:
         number = number_asked()
-        holder = seen.index().member(number)
-        members = [entry for entry in seen.document.members if entry.id == holder]
-        stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), holder)]
+        holding = seen.index().holding(number)
+        ids = holding.members if holding else ()
+        members = [entry for entry in seen.document.members if entry.id in ids]
+        stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), ids)]
     reports = [member_report(entry, now) for entry in members]
     suspensions = suspension_reports(stopped, now)
     if as_json:
@@ -52,9 +55,9 @@ def find(
         console.negative()
 
 
-def _concerns(entry: SuspensionEntry, number: int, holder: str | None) -> bool:
+def _concerns(entry: SuspensionEntry, number: int, members: Collection[str]) -> bool:
     scope = scope_of(entry)
-    return number in scope if isinstance(scope, NumberSpan) else scope is not None and scope == holder
+    return number in scope if isinstance(scope, NumberSpan) else scope in members
 
 
 def _words(member: Member) -> str:

@@ -35,6 +35,7 @@ class Record:
     outcome: str | None
     reason: str | None
     member: str | None
+    wholesale_chain: str | None
     licence: str | None
     profile: str | None
     profiles: Mapping[str, str]
@@ -81,6 +82,7 @@ class Record:
             "outcome": self.outcome,
             "reason": self.reason,
             "member": self.member,
+            "wholesale_chain": self.wholesale_chain,
             "licence": self.licence,
             "profile": self.profile,
             "profiles": dict(self.profiles),
@@ -124,6 +126,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         outcome=outcome,
         reason=_text(decision, "reason"),
         member=_text(decision, "member"),
+        wholesale_chain=_text(decision, "wholesale_chain"),
         licence=_text(decision, "licence"),
         profile=profile,
         profiles=profiles,

@@ -136,6 +136,7 @@ def decided(
         "outcome": decision.outcome,
         "reason": decision.reason,
         "member": decision.member,
+        "wholesale_chain": decision.wholesale_chain,
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": ",".join(sorted(decision.parties)) or None,

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from idtone import console
+from idtone.asking import number_asked
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.decision import decide as decide_call
 from idtone.documents import read_text
@@ -24,19 +25,26 @@ from idtone.translation import Message
 from ..index import RegistryIndex
 from ..local_registry import Known, from_folder, from_published, known
 from ..member_application import parse_application
+from ..model import RegistryDocument
 from ..number_notation import read_span
 from ..parsers import parse_suspensions
 from ..sources import parse_document, read_document
 from ..summary import (
+    NumberReport,
     counts,
+    link_words,
     member_lines,
     member_report,
+    number_report,
     registry_lines,
     registry_report,
     suspension_lines,
     suspension_reports,
 )
 from ..trust import tuf_roles
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Registry file (default: registry.source of the settings).")
@@ -108,14 +116,20 @@ def _totals(path: Path, text: str) -> Mapping[str, object]:
 def show(
     file: FileArgument = None,
     member: Annotated[str | None, typer.Argument(metavar="MEMBER", help="Only the member with this id.")] = None,
+    number: Annotated[
+        bool, typer.Option("--number", help="Ask for a number, and show who is in charge of it, by which chain.")
+    ] = False,
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Show a registry: its members, the state of their licences, and the suspensions (last four digits only).
 
-    FILE may also be the authority's folder, or a suspensions.yaml, which shows the suspensions alone.
+    FILE may also be the authority's folder, or a suspensions.yaml, which shows the suspensions alone. With --number,
+    exit 1: no member holds the number.
     """
     now = datetime.now(UTC)
+    if number and member is not None:
+        raise UsageError(Message("MEMBER and --number cannot go together; choose one"))
     text = read_text(file) if file and not file.is_dir() else ""
     if file and _kind(text) is _Kind.APPLICATION:
         raise UsageError(
@@ -130,6 +144,17 @@ def show(
     else:
         seen = from_folder(file) if file.is_dir() else Known(str(file), read_document(file))
     document = seen.document
+    if number:
+        found = number_report(document, number_asked(), now, load_settings(config).policy.chain_check)
+        if as_json:
+            console.print_json(found)
+        elif found["holder"] is None:
+            print("no member holds the number")
+        else:
+            console.screen().print(_tree(found, document))
+        if found["holder"] is None:
+            console.negative()
+        return
     if member is None:
         report = registry_report(document, now, seen.index())
         _print(report, registry_lines(report), as_json)
@@ -141,6 +166,24 @@ def show(
         )
     one = member_report(chosen, now)
     _print(one, member_lines(one), as_json)
+
+
+def _tree(found: NumberReport, document: RegistryDocument) -> Tree:
+    """The wholesale chain of a number, from the member that holds it down to the member in charge."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    names = {member.id: f"{member.id}  {member.name.ja} / {member.name.en}" for member in document.members}
+
+    def label(member: str, words: str) -> Text:
+        in_charge = ", in charge" if member == found["member"] else ""
+        return Text(f"{names[member]}: {words}{in_charge}")
+
+    assert found["holder"], "a member holds the number"
+    tree = branch = Tree(label(found["holder"], f"holds {found['numbers'] or found['number']}"))
+    for link in found["links"]:
+        branch = branch.add(label(link["reseller"], link_words(link)))
+    return tree
 
 
 def decide(
@@ -214,6 +257,8 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
     return {
         "outcome": decision.outcome,
         "reason": decision.reason,
+        "member": decision.member,
+        "wholesale_chain": decision.wholesale_chain,
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": sorted(decision.parties),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -68,7 +68,9 @@ class Reason(StrEnum):
     PLEDGE_MISSING = "pledge-missing"
     """The member's pledge (誓約) is not in force, so its licence is not valid."""
     LICENCE_NONE = "licence-none"
-    """The member that holds the number has no licence."""
+    """The member in charge of the number has no licence."""
+    CHAIN_UNCHECKED = "chain-unchecked"
+    """A link of the number's wholesale chain (卸) was not checked, or too long ago."""
     DIRECTION_NOT_COVERED = "direction-not-covered"
     NUMBER_UNKNOWN = "number-unknown"
     NUMBER_WITHHELD = "number-withheld"
@@ -155,6 +157,43 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
+class WholesaleChain:
+    """How a number went from the member that holds it through each reseller to the member in charge (卸).
+
+    `members` are their ids in this order. `checked` says, for each reseller, when it was checked; None: it was not.
+    """
+
+    members: tuple[str, ...]
+    checked: tuple[datetime | None, ...]
+
+    def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
+        """Whether each reseller has been checked; with `lasts`, less than that ago."""
+        return all(link_is_checked(at, now, lasts) for at in self.checked)
+
+    def __str__(self) -> str:
+        return ">".join(self.members)
+
+
+def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None) -> bool:
+    """Whether a check at `at` counts now."""
+    return at is not None and at <= now and (lasts is None or now - at < lasts)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Who is in charge of a number: the member that holds it, or the last one of its wholesale chain."""
+
+    member: str
+    licences: tuple[Licence, ...]
+    chain: WholesaleChain | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """All members through which the number has gone, beginning with the one that holds it."""
+        return self.chain.members if self.chain else (self.member,)
+
+
+@dataclass(frozen=True, slots=True)
 class Suspension:
     """Numbers that the police had stopped (番号停止), from `since` up to, but not at, `until`.
 
@@ -174,8 +213,8 @@ class Decision(NamedTuple):
     """What happens to one call, and why.
 
     `profiles` names the sound of each party that hears one. `licence` is set if a licence was judged, valid or not;
-    `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` holds the forwarding
-    number in that version of the registry.
+    `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` is in charge of the
+    forwarding number in that version of the registry, by `wholesale_chain` (`m-0001>m-0005`) if others handed it down.
     """
 
     # A tuple: a frozen dataclass takes twice as long to make, which was a sixth of a decision's time.
@@ -189,6 +228,7 @@ class Decision(NamedTuple):
     skip: Skip | None = None
     registry_trust: Trust | None = None
     member: str | None = None
+    wholesale_chain: str | None = None
 
     @property
     def profile(self) -> str | None:

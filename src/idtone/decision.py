@@ -17,6 +17,7 @@ from .calls import (
     Decision,
     Direction,
     ForwardedCall,
+    Holding,
     Licence,
     LicenceStatus,
     Outcome,
@@ -52,12 +53,8 @@ class Registry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
-    def licences(self, number: Number) -> Sequence[Licence] | None:
-        """The licences of the member that holds the number; None if no member does."""
-        ...
-
-    def member(self, number: Number) -> str | None:
-        """The id of the member that holds the number; None if no member does."""
+    def holding(self, number: Number) -> Holding | None:
+        """Who is in charge of the number; None if no member holds it."""
         ...
 
 
@@ -115,6 +112,10 @@ class Policy:
     tones: Mapping[tuple[Direction, Party], str] = field(default_factory=dict)
     """Which of the member's licensed sounds a party hears; by default the sound of the best licence."""
     chain: Chain = Chain.ONCE
+    unchecked_chain: Unlicensed = Unlicensed.NOTICE
+    """What a call gets whose wholesale chain is not checked."""
+    chain_check: timedelta | None = None
+    """How long the check of a reseller counts; None: for good."""
     silent: tuple[NumberPattern, ...] = ()
     """Called numbers that hear nothing."""
 
@@ -161,38 +162,40 @@ def decide(
     if call.called.kind is _EMERGENCY:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
+    holding = _holding(call, registry)
+    member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, _holder(call, registry))
+        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
     licensed: dict[Party, str] = {}
     for party in parties:
-        judged = _standing(call, registry, policy, now, policy.tones.get((call.direction, party)))
+        judged = _standing(call, registry, holding, policy, now, policy.tones.get((call.direction, party)))
         if standing is None or _distance(judged) > _distance(standing):
             standing = judged
         if judged[1]:
             licensed[party] = judged[1].tone
     assert standing is not None, "`hearing` names at least one party"
     reason, licence = standing
-    if ledger_full and (reason is _VALID or policy.unlicensed is not Unlicensed.REFUSE):
+    if ledger_full and (reason is _VALID or not _refuses(policy, reason)):
         reason = Reason.LEDGER_FULL
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
-        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, licence.member)
-    licence_id, member = (licence.id, licence.member) if licence else (None, None)
-    if not licence and reason is not _UNKNOWN:
-        member = _holder(call, registry)
+        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain)
+    licence_id = licence.id if licence else None
     if _refuses(policy, reason):
-        return _refusal(reason, licence_id, version, trust, policy, member)
+        return _refusal(reason, licence_id, version, trust, policy, member, chain)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain)
 
 
 def _refuses(policy: Policy, reason: Reason) -> bool:
     """Whether a call without the association's sound is refused."""
     if reason is Reason.LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
+    if reason is Reason.CHAIN_UNCHECKED and policy.unchecked_chain is Unlicensed.REFUSE:
+        return True
     return policy.unlicensed is Unlicensed.REFUSE
 
 
@@ -214,15 +217,18 @@ def suspended(
 
 
 def _refusal(
-    reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None
-) -> Decision:
-    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member)
+    reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None,
+    chain: str | None,
+) -> Decision:  # fmt: skip
+    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain)
 
 
-def _holder(call: ForwardedCall, registry: Registry | None) -> str | None:
-    """The member that holds the number, if no judged licence names it."""
-    held = map(registry.member, call.forwarding_numbers) if registry else ()
-    return next(filter(None, held), None)
+def _holding(call: ForwardedCall, registry: Registry | None) -> Holding | None:
+    """Who is in charge of the forwarding number."""
+    if registry is None:
+        return None
+    found = registry.holding(call.forwarding_number)
+    return found or (registry.holding(call.perhaps) if call.perhaps else None)
 
 
 _NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}
@@ -232,8 +238,9 @@ _Standing = tuple[Reason, Licence | None]
 
 
 def _standing(
-    call: ForwardedCall, registry: Registry | None, policy: Policy, now: datetime, tone: str | None
-) -> _Standing:
+    call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
+    tone: str | None,
+) -> _Standing:  # fmt: skip
     """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
     if registry is None:
         return Reason.REGISTRY_MISSING, None
@@ -241,11 +248,12 @@ def _standing(
         return _NO_NUMBER[call.forwarding_number.kind], None
     if now - registry.expires >= policy.registry_stale:  # a sum would overflow if it expires in 9999
         return Reason.REGISTRY_STALE, None
-    licences = registry.licences(call.forwarding_number)
-    if licences is None:
+    if holding is None:
         return _UNKNOWN, None
+    if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
+        return Reason.CHAIN_UNCHECKED, None
     nearest: _Standing = _NONE, None
-    for licence in licences:
+    for licence in holding.licences:
         if tone is None or licence.tone == tone:
             judged = judge(licence, call.direction, now), licence
             if nearest[1] is None or _distance(judged) < _distance(nearest):

@@ -358,6 +358,8 @@ class PolicySettings(Model):
     tones: ToneSettings = ToneSettings()
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     chain: Chain = Chain.ONCE
+    unchecked_chain: Unlicensed = Unlicensed.NOTICE
+    chain_check: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     silent: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_patterns)] = Field(
         default=(), repr=False
     )
@@ -377,6 +379,8 @@ class PolicySettings(Model):
             notify={direction: one.parties for direction, one in hearing.items()},
             tones={place: tone for place, tone in tones.items() if tone},
             chain=self.chain,
+            unchecked_chain=self.unchecked_chain,
+            chain_check=self.chain_check,
             silent=tuple(map(parse_pattern, self.silent)),
         )
 

@@ -18,18 +18,20 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.calls import Direction, ForwardedCall, Reason
+from idtone.calls import Direction, ForwardedCall, Reason, WholesaleChain
 from idtone.decision import Policy, decide
 from idtone.numbers import Number, parse
-from idtone.registry.index import Signed
-from idtone.registry.model import SuspensionEntry, SuspensionsDocument
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.model import ChainEntry, SuspensionEntry, SuspensionsDocument
+from idtone.registry.parsers import parse_registry
+from idtone.registry.rules import registry_faults
 from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
@@ -146,6 +148,53 @@ def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
     return {"median_us": statistics.median(took), "p99_us": statistics.quantiles(took, n=100)[98]}
 
 
+def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
+    """Microseconds for a decision by a registry without wholesale chains; and by the same registry with so many, the
+    ratio to these for numbers without a chain, and for numbers with one. In turn.
+    """
+    document = parse_registry(text(numbers, members), "registry.yaml")
+    each, check = numbers // members, {"by": "m-00000", "day": "2026-04-01", "document": "D"}
+    entries = []
+    for member in range(1, chains + 1):
+        area, first = first_of(member, each)
+        link = {"from": f"m-{member:05}", "to": "m-00000", "checked": check | {"by": f"m-{member:05}"}}
+        entries.append(ChainEntry.model_validate({"numbers": f"{area}{first}-{area}{first + 9}", "links": [link]}))
+    chained = document.model_copy(update={"chains": tuple(entries)})
+    assert not list(registry_faults(chained))
+    without, beside = RegistryIndex(document), RegistryIndex(chained)
+    dice, policy, now = random.Random(1), Policy(), datetime.now(UTC)
+    nobody, called = parse(""), parse("0501234567")
+
+    def calls(numbers: Iterable[str]) -> list[ForwardedCall]:
+        return [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in numbers]
+
+    def median_us(registry: RegistryIndex, asked: list[ForwardedCall]) -> float:
+        took = []
+        for call in asked:
+            began = time.perf_counter_ns()
+            decide(call, registry, policy, now)
+            took.append((time.perf_counter_ns() - began) / 1000)
+        return statistics.median(took)
+
+    some = (some_number(dice, numbers, members) for _ in range(questions))
+    bare = [call for call in calls(some) if not _chain_of(beside, call)]
+    firsts = (first_of(1 + n % chains, each) for n in range(len(bare)))
+    resold = calls(f"{area}{first + n % 10}" for n, (area, first) in enumerate(firsts))
+    assert all(_chain_of(beside, call) for call in resold)
+    rounds = [(median_us(without, bare), median_us(beside, bare), median_us(beside, resold)) for _ in range(11)]
+    return {
+        "chains": chains,
+        "without_us": statistics.median(one for one, _, _ in rounds),
+        "beside_ratio": statistics.median(one / other for other, one, _ in rounds),
+        "chained_ratio": statistics.median(one / other for other, _, one in rounds),
+    }
+
+
+def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | None:
+    holding = registry.holding(call.forwarding_number)
+    return holding.chain if holding else None
+
+
 def stopping(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
     """Suspensions of so many ranges of ten numbers, evenly over the members, and of the first member's whole stock."""
     since = FIRST_ISSUED
@@ -178,7 +227,7 @@ def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
         "few": few.suspensions_of,
         "many": many.suspensions_of,
         "stock": stock.suspensions_of,
-        "holder": index.member,
+        "holder": index.holding,
     }
     took: dict[str, list[float]] = {name: [] for name in ways}
     for start in range(0, QUESTIONS, 1000):
@@ -293,6 +342,9 @@ def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[
         found["decision"] = in_a_process(decisions, place, numbers, members)
         tell(f"looking up numbers among {SPANS:,} suspended ranges …")
         found["suspended"] = in_a_process(look_ups, place, numbers, members)
+
+        tell("deciding beside wholesale chains …")
+        found["chains"] = in_a_process(chain_cost, numbers, members, members // 2)
 
         def grow() -> None:
             association.write(text(numbers, members, next(versions)))

@@ -13,7 +13,7 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.rules import suspension_faults
 
-from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, some_number, stopping, suspending, text
+from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, chain_cost, some_number, stopping, suspending, text
 
 EACH = NUMBERS // MEMBERS
 HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")
@@ -27,9 +27,15 @@ def test_each_member_holds_a_range_a_prefix_and_single_numbers_that_do_not_becom
 
 def test_every_number_that_is_asked_about_is_held_and_all_members_are_asked_about():
     index, dice = RegistryIndex(HELD), random.Random(1)
-    found = [index.licences(parse(some_number(dice, 4 * EACH, 4))) for _ in range(1_000)]
-    assert {licence.member for held in found for licence in held or ()} == {f"m-{member:05}" for member in range(4)}
+    found = [index.holding(parse(some_number(dice, 4 * EACH, 4))) for _ in range(1_000)]
+    assert {held.member for held in found if held} == {f"m-{member:05}" for member in range(4)}
     assert None not in found
+
+
+def test_numbers_beside_and_in_chains_are_measured():
+    found = chain_cost(8 * EACH, 8, 4, questions=100)
+    assert found["chains"] == 4
+    assert all(found[name] > 0 for name in ("without_us", "beside_ratio", "chained_ratio"))
 
 
 @pytest.mark.parametrize("generation", [0, 1, 999])

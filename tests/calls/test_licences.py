@@ -40,6 +40,7 @@ async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, 
         ("0362345678", "incoming", "licence-revoked"),
         ("0452345678", "incoming", "licence-not-yet-valid"),
         ("0782345678", "incoming", "pledge-missing"),
+        ("0612345910", "incoming", "chain-unchecked"),
         ("0399999999", "incoming", "number-unknown"),
         ("0523456789", "outgoing", "direction-not-covered"),
         ("", "incoming", "number-withheld"),
@@ -60,6 +61,18 @@ async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, re
         "notice",
         True,
     )
+
+
+async def test_a_resold_number_is_announced_by_the_licence_of_the_member_in_charge(asterisk, service, references):
+    async with lab(asterisk) as phones:
+        placed = await phones.place(Forwarding("0612345900"))
+        await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(placed, "sample", references)
+        ending = await phones.ending(placed)
+    record = service.record(ending.call_id)
+    assert (record["outcome"], record["licence"], record["member"], record["wholesale_chain"]) == (
+        "PLAY", "L-0005", "m-0005", "m-0001>m-0005"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [SUSPENDED, "+81312345677", "03-1234-5677"])

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta, timezone
 from idtone.calls import (
     Direction,
     ForwardedCall,
+    Holding,
     Licence,
     LicenceStatus,
     Suspension,
     Trust,
+    WholesaleChain,
 )
 from idtone.number_spans import NumberSpan
 from idtone.numbers import WITHHELD, Number, parse
@@ -47,6 +49,8 @@ class FakeRegistry:
     version: int = 42
     trust: Trust = Trust.SIGNED
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
+    chain: WholesaleChain | None = None
+    """Of the number of the member with licences."""
 
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
@@ -54,11 +58,8 @@ class FakeRegistry:
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         return [self.stopped[number]] if number in self.stopped else []
 
-    def licences(self, number: Number) -> Sequence[Licence] | None:
-        return {HELD: self.held, BARE: ()}.get(number)
-
-    def member(self, number: Number) -> str | None:
-        return {HELD: "m-1", BARE: "m-2"}.get(number)
+    def holding(self, number: Number) -> Holding | None:
+        return {HELD: Holding("m-1", tuple(self.held), self.chain), BARE: Holding("m-2", ())}.get(number)
 
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from idtone.calls import (
     Reason,
     Suspension,
     Trust,
+    WholesaleChain,
 )
 from idtone.decision import LedgerFull, Policy, Unlicensed, decide, judge, time_by
 from idtone.numbers import MALFORMED, WITHHELD, parse
@@ -34,6 +36,10 @@ SUSPENDED = replace(LICENCE, id="L-suspended", status=LicenceStatus.SUSPENDED)
 EARLY = replace(LICENCE, id="L-early", valid_from=NOW + SECOND)
 OUTGOING = replace(LICENCE, id="L-outgoing", directions=frozenset({Direction.OUTGOING}))
 UNPLEDGED = replace(LICENCE, id="L-unpledged", pledged_from=None)
+
+CHECKED = WholesaleChain(("m-9", "m-1"), (NOW,))
+UNCHECKED = WholesaleChain(("m-9", "m-8", "m-1"), (NOW - DAY, None))
+EARLY_CHECK = WholesaleChain(("m-9", "m-1"), (NOW + SECOND,))
 
 NOTICE_POLICY = Policy()
 REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
@@ -53,6 +59,13 @@ TABLE = [
     (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW + SECOND)]), Reason.LICENCE_VALID, "L-1"),
     (call(), FakeRegistry([OUTGOING]), Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
     (call(direction=Direction.OUTGOING), FakeRegistry([OUTGOING]), Reason.LICENCE_VALID, "L-outgoing"),
+    (call(), FakeRegistry(chain=CHECKED), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([EXPIRED], chain=CHECKED), Reason.LICENCE_EXPIRED, "L-expired"),
+    (call(), FakeRegistry(chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(chain=EARLY_CHECK), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry([REVOKED], chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(chain=UNCHECKED, expires=NOW), Reason.REGISTRY_STALE, None),
+    (call(), stopped(NOW, chain=UNCHECKED), Reason.NUMBER_SUSPENDED, None),
     (call(BARE), FakeRegistry(), Reason.LICENCE_NONE, None),
     (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
     (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
@@ -90,7 +103,8 @@ def test_the_table(policy):
             expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
         if registry and reason is not Reason.EMERGENCY:
             member = {HELD: "m-1", BARE: "m-2"}.get(asked.forwarding_number)
-            expected = expected._replace(registry_trust=Trust.SIGNED, member=member)
+            chain = str(registry.chain) if registry.chain and member == "m-1" else None
+            expected = expected._replace(registry_trust=Trust.SIGNED, member=member, wholesale_chain=chain)
         assert decide(asked, registry, policy, NOW) == expected, (asked, registry)
 
 
@@ -165,6 +179,34 @@ def test_of_several_objections_the_first_rule_gives_the_reason():
         assert judge(replace(licence, status=status), Direction.INCOMING, NOW) is reason, (licence, status)
 
 
+def test_an_unchecked_chain_is_refused_where_either_policy_refuses():
+    for unlicensed, unchecked in product(Unlicensed, repeat=2):
+        policy = Policy(unlicensed=unlicensed, unchecked_chain=unchecked)
+        decision = decide(call(), FakeRegistry(chain=UNCHECKED), policy, NOW)
+        refused = Unlicensed.REFUSE in (unlicensed, unchecked)
+        assert decision.outcome is (Outcome.REFUSE if refused else Outcome.NOTICE)
+        assert (decision.reason, decision.member) == (Reason.CHAIN_UNCHECKED, "m-1")
+        assert decision.wholesale_chain == "m-9>m-8>m-1"
+        full = decide(call(), FakeRegistry(chain=UNCHECKED), policy, NOW, ledger_full=True)
+        assert full.reason is (Reason.CHAIN_UNCHECKED if refused else Reason.LEDGER_FULL)
+        assert decide(call(), FakeRegistry([EXPIRED]), policy, NOW).reason is Reason.LICENCE_EXPIRED, "another reason"
+
+
+def test_a_check_counts_as_long_as_the_policy_says():
+    chain = WholesaleChain(("m-9", "m-8", "m-1"), (NOW - 10 * DAY, NOW - DAY))
+    registry = FakeRegistry(chain=chain)
+    for lasts, moment, counts in (
+        (None, NOW + 99 * DAY, False),  # by then the registry has expired
+        (None, NOW + 9 * DAY, True),
+        (20 * DAY, NOW + 10 * DAY - SECOND, True),
+        (20 * DAY, NOW + 10 * DAY, False),
+        (None, NOW - DAY - SECOND, False),
+        (None, NOW - DAY, True),
+    ):
+        decision = decide(call(), registry, Policy(chain_check=lasts), moment)
+        assert (decision.outcome is Outcome.PLAY) == counts, (lasts, moment)
+
+
 def test_a_registry_counts_until_its_grace_is_over():
     registry = FakeRegistry(expires=NOW)
     for grace in (timedelta(0), SECOND, timedelta(hours=12), timedelta(days=30)):
@@ -216,6 +258,7 @@ known = st.builds(
     FakeRegistry,
     held=st.lists(licences, min_size=1, max_size=3, unique_by=lambda licence: licence.id),
     expires=moments(-1, 6),
+    chain=st.sampled_from([None, None, CHECKED, UNCHECKED, EARLY_CHECK]),
     stopped=st.dictionaries(
         numbers, st.builds(Suspension, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
     ),
@@ -237,7 +280,10 @@ def test_what_must_never_happen(asked, registry, policy, now):
         assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
     if decision.outcome is Outcome.PLAY:
         assert registry is not None
-        [licence] = [held for held in registry.licences(asked.forwarding_number) or () if held.id == decision.licence]
+        holding = registry.holding(asked.forwarding_number)
+        assert holding
+        assert holding.chain is None or holding.chain.is_checked(now, None)
+        [licence] = [held for held in holding.licences if held.id == decision.licence]
         assert licence.status is LicenceStatus.ACTIVE
         assert licence.valid_from <= now < licence.valid_until
         assert licence.pledged_from is not None

@@ -78,6 +78,8 @@ OTHER = {
     ("policy", "tones", "outgoing", "caller"): ("chime", "chime"),
     ("policy", "caller_hears"): ("answered", CallerHears.ANSWERED),
     ("policy", "chain"): ("each", Chain.EACH),
+    ("policy", "unchecked_chain"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "chain_check"): ("P180D", timedelta(days=180)),
     ("association", "member"): ("m-0001", "m-0001"),
     ("association", "desk"): ("https://desk.example/", "https://desk.example"),
     ("customers", "directory"): ("/srv/customers", Path("/srv/customers")),

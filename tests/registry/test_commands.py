@@ -49,7 +49,13 @@ def read_json(run: Run, *arguments: object) -> Any:
 
 
 def test_check_counts_a_good_registry(run, file):
-    counted = {"members": 2, "licences": 1, "numbers": 1101, "suspensions": 1}  # 0312345678 lies in the range
+    counted = {
+        "members": 2,
+        "licences": 1,
+        "numbers": 1101,
+        "chains": 0,
+        "suspensions": 1,
+    }  # 0312345678 lies in the range
     code, out, err = run("check", file)
     assert (code, err) == (0, "")
     rows = [[name, f"{count:,}"] for name, count in counted.items()]
@@ -215,7 +221,8 @@ def test_decide(run, file):
 
 def test_decide_reports_all_facts(run, file):
     assert read_json(run, *DECIDE, "--registry", file, "--number", "0312345678") == {
-        "outcome": "PLAY", "reason": "licence-valid", "licence": "L-0001", "profile": "sample", "parties": ["called"],
+        "outcome": "PLAY", "reason": "licence-valid", "member": "m-0001", "wholesale_chain": None, "licence": "L-0001",
+        "profile": "sample", "parties": ["called"],
         "registry_version": 42, "registry_trust": "unsigned", "hangup_cause": None, "number": "…5678",
         "direction": "incoming", "at": "2026-11-10T09:00:00+09:00",
     }  # fmt: skip

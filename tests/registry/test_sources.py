@@ -71,7 +71,7 @@ def test_the_last_good_generation_outlives_its_file(file, caplog):
 def test_the_sample_registry_is_good():
     with resources.as_file(resources.files("idtone.config") / "registry.yaml") as path:
         assert read_document(path).tones[0].id == "sample"
-        assert load_registry(path).licences(parse("0312345678"))
+        assert load_registry(path).holding(parse("0312345678"))
 
 
 def test_a_new_generation_is_taken_once_even_if_it_keeps_time_and_size(file):

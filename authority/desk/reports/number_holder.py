@@ -1,4 +1,5 @@
-"""Which member held a number at the time of a call, by the editions of the registry that were published.
+"""Which member was in charge of a number at the time of a call, by the editions of the registry that were published:
+the member that held it, or the last one of its wholesale chain.
 
 The repository keeps every edition. An edition counts from its `issued` until the next one's.
 """

@@ -251,7 +251,8 @@ def test_the_record_of_a_heard_call_and_its_json():
     assert json.loads(json.dumps(tree)) == tree
     assert tree | {"numbers": None} == {
         "call_id": "c-1", "node": "pbx-1", "direction": "incoming", "outcome": "PLAY", "reason": "licence-valid",
-        "member": "m-0001", "licence": "L-0001", "profile": "sample", "profiles": {"called": "sample"}, "skip": None,
+        "member": "m-0001", "wholesale_chain": None, "licence": "L-0001", "profile": "sample",
+        "profiles": {"called": "sample"}, "skip": None,
         "interface": None, "registry_version": 42, "registry_trust": None, "numbers": None,
         "times": {
             "decided": "2026-11-01T00:00:00.123+00:00", "answered": "2026-11-01T00:00:03.123+00:00",

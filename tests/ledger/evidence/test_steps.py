@@ -35,6 +35,8 @@ def test_decided_holds_the_decision_and_shows_no_number():
     assert decided(PLAY).numbers == dict(roles)
     for number in (FORWARDING, CALLER, CALLED):
         assert number[1:] not in repr(decided(PLAY))
+    resold = PLAY._replace(wholesale_chain="m-0001>m-0005")
+    assert decided(resold).details["wholesale_chain"] == "m-0001>m-0005"
     # A refusal holds its cause, and an emergency call its number.
     assert decided(REFUSE).details["hangup_cause"] == 21
     emergency = steps.decided(call(called="119"), BYPASS, NOW)

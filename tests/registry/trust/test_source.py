@@ -56,7 +56,7 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(assoc
     after = source.current
     assert not before.suspensions_of(STOPPED_NUMBER)
     assert after.suspensions_of(STOPPED_NUMBER)
-    assert after.licences(held) is before.licences(held)
+    assert after.holding(held) is before.holding(held)
     assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 
 
