@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+BASIS = {*"basis law authority reference scope received deadline court valid_until why confirm_by".split()}  # 6.2
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -75,10 +76,15 @@ class Pack:
         digests = {name: sha256(octets).hexdigest() for name, octets in self.files.items() if name != "manifest.note"}
         digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"])
         case, at, policy, form, records = map(manifest.get, ("case", "exported", "policy", "format", "records"))
-        fits = (canonical(manifest).encode(), form) == (self.files["manifest.json"], "idtone-evidence/1")
+        basis = manifest.get("basis", {})
+        fits = (canonical(manifest).encode(), "basis" in manifest) == (self.files["manifest.json"], bool(basis))
+        fits &= form == f"idtone-evidence/{1 + bool(basis)}"
         fits &= len({entry["call"] for entry in records}) == len(records) > 0 and (case + at).isprintable()
+        fits &= {*basis} <= BASIS and all(type(text) is str and text.isprintable() for text in basis.values())
+        fits &= not basis or bool(basis.get("basis") and basis.get("law"))
         need(fits and datetime.fromisoformat(at), "of another form, empty, or with a call twice")
         note, self.told = f"idtone evidence pack v1\n{case}\n{digest}\n", [f"case {case}, exported {at}, {policy}"]
+        self.told += [f"{name} {text}" for name, text in basis.items()]
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
         held = "|".join(f"{index:d}" for entry in records + manifest["acts"] for index in entry["leaves"])
         ours = rf"report\.(html|pdf)|profiles/[^/]+\.json|leaves/({held})\.json|proofs/({held})\.tlog-proof"
@@ -124,7 +130,9 @@ class Pack:
         [asked], [given] = map(self.steps, acts)
         files, records, ask, answer = manifest["files"], manifest["records"], asked["details"], given["details"]
         calls = [[e["call"], [files[f"leaves/{index}.json"] for index in sorted(e["leaves"])]] for e in records]
-        chosen = canonical({"calls": calls, "case": manifest["case"], "numbers_sealed": ask["numbers_sealed"]})
+        basis = {"basis": manifest["basis"]} if "basis" in manifest else {}
+        need(basis.get("basis", {}) == {name: ask[name] for name in BASIS & {*ask}}, "of another legal basis")
+        chosen = canonical({"calls": calls, "case": manifest["case"], "numbers_sealed": ask["numbers_sealed"], **basis})
         need([asked["kind"], given["kind"]] == ["export-requested", "export-approved"], "no request and approval")
         need(ask["selection"] == answer["selection"] == sha256(chosen.encode()).hexdigest(), "of another selection")
         need(answer["request"] == acts[0]["call"] and ask["by_uid"] != answer["by_uid"], "not by another person")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +13,16 @@ import typer
 
 from idtone import console
 from idtone.errors import UsageError
-from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, whole_id
+from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
 from idtone.ledger.disclosure.evidence_report import report
+from idtone.ledger.disclosure.legal_basis import (
+    LegalBasis,
+    basis_objection,
+    completed,
+    load_legal_bases,
+    text_objection,
+)
 from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, packed, seal, told
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
@@ -52,6 +59,38 @@ def export_pack(
     request: Annotated[
         str | None, typer.Option("--request", metavar="ID", help="Make the pack that was requested and approved.")
     ] = None,
+    basis: Annotated[
+        str | None,
+        typer.Option(
+            "--basis",
+            metavar="WORD",
+            help="The legal basis: inquiry, warrant, emergency, consent, or another word of ledger.legal_bases.",
+        ),
+    ] = None,
+    authority: Annotated[str | None, typer.Option("--authority", metavar="TEXT", help="The office that asks.")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="TEXT", help="The number of its document.")
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", metavar="TEXT", help="What was asked, in words, without telephone numbers."),
+    ] = None,
+    received: Annotated[
+        str | None,
+        typer.Option("--received", metavar="TIME", help="When the demand arrived, like 2026-11-26T10:00+09:00 or 2h."),
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option("--deadline", metavar="DAY", help="By when the office wants an answer.")
+    ] = None,
+    court: Annotated[
+        str | None, typer.Option("--court", metavar="TEXT", help="The court that has issued the warrant.")
+    ] = None,
+    valid_until: Annotated[
+        str | None, typer.Option("--valid-until", metavar="DAY", help="The last day on which the warrant is valid.")
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option("--why", metavar="TEXT", help="Why it cannot wait for a document (emergency).")
+    ] = None,
     config: console.ConfigOption = None,
     ledger: LedgerOption = None,
     as_json: console.JsonOption = False,
@@ -61,20 +100,29 @@ def export_pack(
     The ledger records the export before the pack is written. Anyone who has the pack can verify it with
     `idtone ledger verify-pack`. The pack has the telephone numbers of these calls unless --sealed is given.
 
-    If exports take two persons (`ledger.exports`), CALL and --case enter a request and print its id. When another
-    person has approved it (`idtone ledger approve`), one of the two makes the pack with --request ID -o FILE.
+    The legal basis and what it needs (`ledger.legal_bases`) are recorded for ever, in the ledger, the pack and its
+    report. Telephone numbers must not be in these texts.
+
+    If exports take two persons (`ledger.exports`), CALL, --case and the basis enter a request and print its id. When
+    another person has approved it (`idtone ledger approve`), one of the two makes the pack with --request ID -o FILE.
     """
     settings = load_settings(config)
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
         read_key(path)  # raises if it is missing: an export must not create a new key
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
+    demand = {
+        "basis": basis, "authority": authority, "reference": reference, "scope": scope, "received": received,
+        "deadline": deadline, "court": court, "valid_until": valid_until, "why": why,
+    }  # fmt: skip
     if ledger is not None and (two_persons or request is not None):
         raise UsageError(
             Message("--ledger is only for exports by one person; a request names calls in this node's own ledger")
         )
     if request is not None:
-        if calls or case is not None or sealed:
-            raise UsageError(Message("--request already names calls and case; leave out CALL, --case and --sealed"))
+        if calls or case is not None or sealed or any(each is not None for each in demand.values()):
+            raise UsageError(
+                Message("--request already names calls, case and legal basis; give --request and -o alone")
+            )
         facts = _make_approved(settings, request, _writable(output))
     else:
         if not calls:
@@ -85,15 +133,47 @@ def export_pack(
             raise UsageError(
                 Message("exports take two persons here: leave out -o, and give it later, together with --request")
             )
+        legal = _basis(settings, case, sealed, demand)
         facts = (
-            _request(settings, case, calls, sealed)
+            _request(settings, case, calls, sealed, legal)
             if two_persons
-            else _make(settings, case, calls, sealed, _writable(output), acting(), None, ledger)
+            else _make(settings, case, calls, sealed, legal, _writable(output), acting(), None, ledger)
         )
     if as_json:
         console.print_json(facts)
     else:
         print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
+
+
+def _basis(settings: Settings, case: str, sealed: bool, demand: Mapping[str, str | None]) -> LegalBasis:
+    """Raises UsageError if the demand does not have what its basis needs."""
+    bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
+    if demand["basis"] is None:
+        raise UsageError(
+            Message("name the legal basis with --basis: {known}", known=", ".join(bases.bases))
+        )  # fmt: skip
+    if why := text_objection("case", case):
+        raise UsageError(why)
+    moment = demand["received"]
+    given = LegalBasis(
+        demand["basis"], "", demand["authority"], demand["reference"], demand["scope"],
+        None if moment is None else parse_since(moment, now, "--received").replace(microsecond=0),
+        _day("--deadline", demand["deadline"]), demand["court"], _day("--valid-until", demand["valid_until"]),
+        demand["why"],
+    )  # fmt: skip
+    basis = completed(given, bases)
+    if objection := basis_objection(basis, sealed, bases, now):
+        raise UsageError(objection)
+    return basis
+
+
+def _day(option: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            Message("{option} {text!r} is not a day; write it like 2026-12-01", option=option, text=text)
+        ) from error
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
@@ -127,18 +207,19 @@ def _writable(output: Path | None) -> Path:
     return output
 
 
-def _request(settings: Settings, case: str, calls: Sequence[str], sealed: bool) -> dict[str, object]:
+def _request(settings: Settings, case: str, calls: Sequence[str], sealed: bool, basis: LegalBasis) -> dict[str, object]:
     person, now = answerable(settings.ledger), datetime.now(UTC)
     key_ring = KeyRing.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own()) as reader:
         calls = _whole(reader, calls)
         _refuse_other_nodes(settings, reader, calls)
         chosen = packed_calls(reader, calls, None, sealed=True)
-    until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen)
+    until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen, basis)
     act_id = record_act(
         settings.ledger.own(), settings.node, key_ring,
         lambda act: steps.export_requested(
-            act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until
+            act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until,
+            basis.details(),
         ),
         DisclosureRules.of(settings.ledger),
     )  # fmt: skip
@@ -162,7 +243,9 @@ def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[st
                 state=state,
             )
         )
-    return _make(settings, request.case, request.calls, request.sealed, output, person, request)
+    if request.basis is None:
+        raise UsageError(Message("the request names no legal basis; request these calls again"))
+    return _make(settings, request.case, request.calls, request.sealed, request.basis, output, person, request)
 
 
 def _make(
@@ -170,6 +253,7 @@ def _make(
     case: str,
     calls: Sequence[str],
     sealed: bool,
+    basis: LegalBasis,
     output: Path,
     person: Person,
     request: DisclosureRequest | None,
@@ -188,7 +272,7 @@ def _make(
         chosen = packed_calls(reader, calls, note, sealed)
         acts = [request.act, request.approval.act] if request and request.approval else []
         approval = packed_calls(reader, acts, note, sealed=True)
-    digest_ = selected(case, sealed, chosen)
+    digest_ = selected(case, sealed, chosen, basis)
     if request and digest_ != request.selection:
         raise UsageError(Message("these calls have new records since the request; request them again"))
     summaries = [
@@ -196,13 +280,13 @@ def _make(
         for each in chosen
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
-    reports = _reports(report(case, now, summaries, profiles, str(log), request))
+    reports = _reports(report(case, now, summaries, profiles, str(log), basis, request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, chosen, profiles, log, reports, approval))
+        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval))
         approved = (request.act, digest_) if request else None
-        return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved)
+        return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())
 
     act_id = record_act(settings.ledger.own(), settings.node, key_ring, act, DisclosureRules.of(settings.ledger))
     made[SEAL] = seal(made, case, signer)

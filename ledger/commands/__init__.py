@@ -63,5 +63,21 @@ console.add_commands(
             "idtone.ledger.commands.requests:refuse",
             "Refuse a requested export, even after its approval; or withdraw a request of your own.",
         ),
+        "deliver": (
+            "idtone.ledger.commands.disclosures:deliver",
+            "Make the receipt (受領書) that the receiving officer signs, in Japanese and English.",
+        ),
+        "receipt": (
+            "idtone.ledger.commands.disclosures:receipt",
+            "Record that an office has received a pack: on paper, with a scan of the paper, or with its signature.",
+        ),
+        "confirm": (
+            "idtone.ledger.commands.disclosures:confirm",
+            "Record that the office has confirmed in writing what it demanded in an emergency.",
+        ),
+        "disclosures": (
+            "idtone.ledger.commands.disclosures:disclosures",
+            "List all disclosures and requests of a year: legal basis, persons, pack, receipt, refusal, confirmation.",
+        ),
     },
 )

@@ -21,6 +21,7 @@ from ..disclosure.disclosure_request import (
     objection,
     requests,
 )
+from ..disclosure.legal_basis import basis_lines
 from ..disclosure.packed_calls import packed_calls, selected
 from ..disclosure.record_act import record_act
 from ..evidence import steps
@@ -109,7 +110,7 @@ def list_requests(
     if form is console.Form.JSON:
         console.print_json([_report(each, now) for each in found])
         return
-    columns = ("request", "case", "calls", "numbers", "by", "state", "answered by")
+    columns = ("request", "case", "basis", "calls", "numbers", "by", "state", "answered by")
     console.Rows(columns, form, whole=("request",)).print(_line(each, now) for each in found)
 
 
@@ -135,7 +136,7 @@ def _may_be(step: Step, known: dict[str, DisclosureRequest]) -> None:
 
 def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
     chosen = packed_calls(reader, request.calls, None, sealed=True)
-    if selected(request.case, request.sealed, chosen) != request.selection:
+    if selected(request.case, request.sealed, chosen, request.basis) != request.selection:
         raise UsageError(
             Message("more was recorded of these calls since they were requested; refuse this, and request it anew")
         )
@@ -152,12 +153,13 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
     began = [record.steps[0].at for record in records]
     facts = {
         "case": request.case,
+        **basis_lines(request.basis),
         "requested by": f"{request.by}, {local(request.at)}",
         "calls": f"{len(records)}, from {local(min(began))} to {local(max(began))}",
         "numbers": "stay sealed" if request.sealed else "are opened",
         "to approve": f"until {local(request.until)}",
     }
-    print(*(f"{name:<14} {value}" for name, value in facts.items()), sep="\n")
+    print(*(f"{name:<17} {value}" for name, value in facts.items()), sep="\n")
     rows = [
         (
             local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in NumberRole),
@@ -171,8 +173,8 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
 def _line(request: DisclosureRequest, now: datetime) -> tuple[str, ...]:
     answer = request.refusal or request.approval
     return (
-        request.act, request.case, str(len(request.calls)), "sealed" if request.sealed else "opened",
-        request.by.name, request.state(now), answer.by.name if answer else "",
+        request.act, request.case, request.basis.basis if request.basis else "", str(len(request.calls)),
+        "sealed" if request.sealed else "opened", request.by.name, request.state(now), answer.by.name if answer else "",
     )  # fmt: skip
 
 
@@ -180,6 +182,7 @@ def _report(request: DisclosureRequest, now: datetime) -> dict[str, object]:
     return {
         "request": request.act,
         "case": request.case,
+        "basis": request.basis.details() if request.basis else None,
         "calls": list(request.calls),
         "numbers_sealed": request.sealed,
         "selection": request.selection,

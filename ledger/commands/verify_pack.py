@@ -13,6 +13,7 @@ from idtone.signed_notes import Algorithm, VerifierKey
 from idtone.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
+from ..disclosure.legal_basis import basis_lines
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
@@ -76,6 +77,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "good": not verdict.faults,
         "case": verdict.case,
         "exported": verdict.exported,
+        "basis": verdict.basis.details() if verdict.basis else None,
         "log": str(verdict.log) if verdict.log else None,
         "log_is_known": verdict.log_is_known,
         "cosigners": [each.name for each in verdict.cosigners],
@@ -112,6 +114,8 @@ def _tell(verdict: PackVerdict) -> None:
     for fault in verdict.faults:
         _print(fault)
     _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
+    for name, text in basis_lines(verdict.basis).items():
+        _print(f"  {name:<17} {text}")
     _print(f"  sealed by    {verdict.log}")
     if not verdict.log_is_known:
         _print("               this key is from the pack itself: compare it with the key that the member gave you")

@@ -17,6 +17,7 @@ from idtone.persons import AccountKnownBy, Person
 from idtone.settings import Exports, LedgerSettings
 
 from ..evidence.steps import Scalar, Step, StepKind
+from .legal_basis import LegalBases, LegalBasis, basis_objection, load_legal_bases, text_objection
 
 
 class RequestState(StrEnum):
@@ -52,6 +53,8 @@ class DisclosureRequest:
     sealed: bool
     selection: str
     until: datetime
+    basis: LegalBasis | None = None
+    """None in a request by a version that did not ask for it."""
     approval: RequestAnswer | None = None
     refusal: RequestAnswer | None = None
     export: RequestAnswer | None = None
@@ -89,15 +92,18 @@ class DisclosureRules:
     """By which the writer of the ledger judges acts.
 
     `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and an approval
-    be valid.
+    be valid. `bases`: what the legal basis of an export needs; None judges no basis, as for acts of earlier times.
     """
 
     two_persons: bool = False
     term: timedelta | None = None
+    bases: LegalBases | None = None
 
     @classmethod
     def of(cls, settings: LedgerSettings) -> DisclosureRules:
-        return cls(settings.exports is Exports.TWO_PERSONS, settings.approval)
+        """Reads the file of legal bases. Raises DocumentError."""
+        bases = load_legal_bases(settings.legal_bases)
+        return cls(settings.exports is Exports.TWO_PERSONS, settings.approval, bases)
 
 
 def objection(
@@ -111,17 +117,19 @@ def objection(
         if step.kind is StepKind.EXPORT_REQUESTED:
             if step.call_id in known:
                 return "there is a request by this id already"
-            return _too_long(_request(step).until, rules, now or step.at)
+            return _too_long(_request(step).until, rules, now or step.at) or _basis_objection(step, rules, now)
         if step.kind not in _READY:
             return None
         if step.kind is StepKind.EXPORTED and step.details.get("request") is None:
             return (
                 "exports take two persons here (ledger.exports), and this one was not requested"
                 if rules.two_persons
-                else None
+                else _basis_objection(step, rules, now)
             )
-        return _answer_objection(step, known, max(step.at, now or step.at)) or (
-            _too_long(_answer(step).until, rules, now or step.at)
+        return (
+            _answer_objection(step, known, max(step.at, now or step.at))
+            or _too_long(_answer(step).until, rules, now or step.at)
+            or (_basis_objection(step, rules, now) if step.kind is StepKind.EXPORTED else None)
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"it is not what an act of this kind says ({type(error).__name__})"
@@ -131,6 +139,15 @@ def _too_long(until: datetime | None, rules: DisclosureRules, now: datetime) -> 
     if rules.term is None or until is None or until <= now + rules.term:
         return None
     return f"it counts until {until.isoformat()}, which is longer than ledger.approval allows"
+
+
+def _basis_objection(step: Step, rules: DisclosureRules, now: datetime | None) -> str | None:
+    basis = LegalBasis.of(step.details)  # also of acts that are not judged: what is of another form has no effect
+    if rules.bases is None:
+        return None
+    return text_objection("case", str(step.details["case"])) or basis_objection(
+        basis, step.details["numbers_sealed"] is True, rules.bases, now or step.at
+    )
 
 
 def _answer_objection(step: Step, known: Mapping[str, DisclosureRequest], now: datetime) -> str | None:
@@ -154,6 +171,8 @@ def _answer_objection(step: Step, known: Mapping[str, DisclosureRequest], now: d
         return f"{answer.by.name} has neither requested nor approved this"
     given = {"case": request.case, "calls": len(request.calls), "numbers_sealed": request.sealed}
     other = [name for name, value in given.items() if step.details[name] != value]
+    if LegalBasis.of(step.details) != request.basis:
+        other.append("basis")
     return f"it has another value of {', '.join(other)} than request {request.act}" if other else None
 
 
@@ -176,20 +195,22 @@ def _request(step: Step) -> DisclosureRequest:
     if not isinstance(calls, list) or not calls or len(calls) != details["calls"]:
         raise ValueError("not a list of as many calls")
     return DisclosureRequest(
-        step.call_id, step.at, _person(details), str(details["case"]), tuple(map(str, calls)),
+        step.call_id, step.at, person_of(details), str(details["case"]), tuple(map(str, calls)),
         details["numbers_sealed"] is not False, str(details["selection"]), _moment(details["until"]),
+        LegalBasis.of(details),
     )  # fmt: skip
 
 
 def _answer(step: Step) -> RequestAnswer:
     until = step.details.get("until")
     return RequestAnswer(
-        step.call_id, step.at, _person(step.details), None if until is None else _moment(until),
+        step.call_id, step.at, person_of(step.details), None if until is None else _moment(until),
         str(step.details.get("why", "")),
     )  # fmt: skip
 
 
-def _person(details: Mapping[str, Scalar]) -> Person:
+def person_of(details: Mapping[str, Scalar]) -> Person:
+    """Who did an act, from its details. Raises TypeError, ValueError, KeyError."""
     uid = details["by_uid"]
     if not isinstance(uid, int) or isinstance(uid, bool):
         raise TypeError("not the number of an account")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, Final
 
 from idtone.numbers import Number
@@ -13,10 +13,10 @@ from ..evidence.masked_number import MaskedNumber
 from ..evidence.records import Record
 from ..evidence.steps import NumberRole, Step, StepKind
 from .disclosure_request import DisclosureRequest
+from .legal_basis import JAPAN, LegalBasis
 from .pack import PackRecord
 from .report_words import heard_in_both
 
-_JAPAN: Final = timezone(timedelta(hours=9))
 _ROLES: Final = {
     NumberRole.FORWARDING: "転送元番号 / forwarding number",
     NumberRole.CALLER: "発信者番号 / caller's number",
@@ -63,22 +63,24 @@ def report(
     told: Sequence[PackRecord],
     profiles: Mapping[str, Mapping[str, Any]],
     log_key: str,
+    basis: LegalBasis,
     request: DisclosureRequest | None = None,
 ) -> Paper:
     """Times are those of Japan. `request` is what another person has approved."""
     approval = request.approval if request else None
     about = {
         "案件 / case": case,
-        "作成 / exported": _time(at),
-        "申請 / requested by": f"{request.by.name}, {_time(request.at)}" if request else None,
-        "承認 / approved by": f"{approval.by.name}, {_time(approval.at)}" if approval else None,
+        **basis_facts(basis),
+        "作成 / exported": in_japan(at),
+        "申請 / requested by": f"{request.by.name}, {in_japan(request.at)}" if request else None,
+        "承認 / approved by": f"{approval.by.name}, {in_japan(approval.at)}" if approval else None,
         "記録 / records": str(len(told)),
         "検証鍵 / verifier key": log_key,
         "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
     }
     return Paper(
         f"再生証跡 / Evidence {case}",
-        at.astimezone(_JAPAN),
+        at.astimezone(JAPAN),
         (
             Section("再生証跡 / Evidence of what was decided and heard", known(about)),
             Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
@@ -86,6 +88,25 @@ def report(
             *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
         ),
     )
+
+
+def basis_facts(basis: LegalBasis | None) -> dict[str, str | None]:
+    """The legal basis of a disclosure as facts of a section."""
+    if basis is None:
+        return {"法的根拠 / legal basis": "記録なし / not recorded"}
+    texts = {name: str(text) for name, text in basis.details().items()}
+    return {
+        "法的根拠 / legal basis": basis.law,
+        "照会元 / requesting authority": basis.authority,
+        "文書番号 / document": basis.reference,
+        "照会の範囲 / scope": basis.scope,
+        "受領日時 / demand received": in_japan(basis.received) if basis.received else None,
+        "回答期限 / deadline": texts.get("deadline"),
+        "発付裁判所 / issued by": basis.court,
+        "令状の有効期間の末日 / warrant valid until": texts.get("valid_until"),
+        "緊急を要した理由 / why it could not wait": basis.why,
+        "書面による確認の期限 / to be confirmed in writing by": texts.get("confirm_by"),
+    }
 
 
 def _call(number: int, told: PackRecord) -> Section:
@@ -125,7 +146,7 @@ def _number(number: Number | None, masked: MaskedNumber) -> str:
 def _step(step: Step) -> tuple[str, str, str]:
     hidden = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")
     details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(hidden))
-    return _time(step.at), _KINDS.get(step.kind, step.kind), details
+    return in_japan(step.at), _KINDS.get(step.kind, step.kind), details
 
 
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
@@ -133,5 +154,6 @@ def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
     return Section(f"音 / Sound: {profile_id}", known(facts))
 
 
-def _time(at: datetime) -> str:
-    return at.astimezone(_JAPAN).isoformat(sep=" ", timespec="milliseconds")
+def in_japan(at: datetime) -> str:
+    """The moment by the clocks of Japan."""
+    return at.astimezone(JAPAN).isoformat(sep=" ", timespec="milliseconds")

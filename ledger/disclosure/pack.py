@@ -1,6 +1,6 @@
 """Evidence packs: sealed records with their proofs. A third party needs nothing but the pack to verify it. Pure.
 
-    manifest.json   what the pack holds, for which case, and the SHA-256 of every other file
+    manifest.json   what the pack holds, for which case, on which legal basis, and the SHA-256 of every other file
     manifest.note   the log's signature on it
     leaves/N.json   the leaf N of the log's tree
     proofs/N.tlog-proof
@@ -37,8 +37,11 @@ from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
 from ..store.rows import moment
+from .legal_basis import LegalBasis
 
-FORMAT: Final = "idtone-evidence/1"
+FORMAT: Final = "idtone-evidence/2"
+WITHOUT_BASIS: Final = "idtone-evidence/1"
+"""The format of packs that do not name their legal basis, which are not made any more."""
 ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
 """The policy by which a pack was made."""
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
@@ -101,10 +104,18 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]]) -> str:
-    """The SHA-256, hexadecimal, of what a pack would hold: the case, whether numbers stay sealed, call → leaves."""
+def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], basis: LegalBasis | None = None) -> str:
+    """The SHA-256, hexadecimal, of what a pack would hold: the case, whether numbers stay sealed, call → leaves, and
+    the legal basis.
+    """
     calls = [[call_id, [hashlib.sha256(leaf).hexdigest() for leaf in each]] for call_id, each in leaves.items()]
-    return hashlib.sha256(rfc8785.dumps({"case": case, "numbers_sealed": sealed, "calls": calls})).hexdigest()
+    chosen: Any = {
+        "case": case,
+        "numbers_sealed": sealed,
+        "calls": calls,
+        **({"basis": basis.details()} if basis else {}),
+    }
+    return hashlib.sha256(rfc8785.dumps(chosen)).hexdigest()
 
 
 def packed(
@@ -115,6 +126,7 @@ def packed(
     profiles: Mapping[str, Mapping[str, Any]],
     log: VerifierKey,
     reports: Mapping[str, bytes],
+    basis: LegalBasis,
     approval: Sequence[PackedCall] = (),
 ) -> dict[str, bytes]:
     """The files of a pack, except its seal. `act_id` is the record of the export.
@@ -132,6 +144,7 @@ def packed(
         ).encode()
     manifest: dict[str, Any] = {
         "format": FORMAT,
+        "basis": basis.details(),
         "case": case,
         "exported": at.isoformat(),
         "export_record": act_id,

@@ -17,6 +17,7 @@ from ..evidence.steps import Step
 from ..tree.checkpoints import believed
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
+from .legal_basis import LegalBasis
 from .pack import (
     FORMAT,
     MANIFEST,
@@ -27,6 +28,7 @@ from .pack import (
     SEAL,
     SEAL_TEXT,
     TWO_PERSONS,
+    WITHOUT_BASIS,
     PackRecord,
     digest,
     leaf_files,
@@ -40,11 +42,13 @@ from .pack import (
 class PackVerdict:
     """`told` are the proven records; `cosigners` the witnesses that have signed the tree that holds them all.
 
+    `basis` is the legal basis; None in a pack of the first format.
     `request` is the approved request, proven as well; None if the pack does not show an approval.
     """
 
     case: str = ""
     exported: str = ""
+    basis: LegalBasis | None = None
     log: VerifierKey | None = None
     log_is_known: bool = False
     policy: str = ONE_PERSON
@@ -69,11 +73,12 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
         return verdict
     try:
         manifest = parsed(files[MANIFEST])
-        if manifest["format"] != FORMAT:
+        if manifest["format"] not in (FORMAT, WITHOUT_BASIS):
             verdict.faults.append(f"the pack is {manifest['format']!r}, which this version does not know")
             return verdict
         verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
         datetime.fromisoformat(verdict.exported)
+        verdict.basis = _basis(manifest)
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
         verdict.faults += _unsealed(files, manifest, verdict.log)
         verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
@@ -102,6 +107,19 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
     if not text.isprintable():
         raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
     return text
+
+
+def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
+    """Raises ProofError if the manifest names no legal basis in the form of its format."""
+    try:
+        given = manifest.get("basis", {})
+        basis = LegalBasis.of(given)
+        known = given == (basis.details() if basis else {}) and bool(basis and basis.law)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ProofError(Message("the manifest's legal basis cannot be read: {error}", error=error)) from error
+    if known != (manifest["format"] == FORMAT) or ("basis" in manifest) != known:
+        raise ProofError(Message("the manifest's legal basis is not as its format demands"))
+    return basis
 
 
 def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[str]:
@@ -167,8 +185,10 @@ def _verify_approval(
     sealed = not any(entry["key"] for entry in manifest["records"])
     if request is None:
         verdict.faults.append("the pack does not show that one person has requested it and another approved it")
-    elif request.selection != selection(verdict.case, request.sealed, given):
+    elif request.selection != selection(verdict.case, request.sealed, given, verdict.basis):
         verdict.faults.append("what was approved is another selection than this")
+    elif request.basis != verdict.basis:
+        verdict.faults.append("what was approved is another legal basis than this")
     elif request.sealed and not sealed:
         verdict.faults.append("the numbers are opened, and that was not approved")
     elif request.state(datetime.fromisoformat(verdict.exported)) is not RequestState.APPROVED:

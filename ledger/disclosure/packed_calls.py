@@ -9,6 +9,7 @@ from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..store.ledger_reader import LedgerReader
+from .legal_basis import LegalBasis
 from .pack import PackedCall, selection
 
 
@@ -27,6 +28,6 @@ def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | No
     return found
 
 
-def selected(case: str, sealed: bool, chosen: Iterable[PackedCall]) -> str:
+def selected(case: str, sealed: bool, chosen: Iterable[PackedCall], basis: LegalBasis | None) -> str:
     """The digest of what a pack would hold."""
-    return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen})
+    return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen}, basis)

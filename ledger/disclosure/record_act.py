@@ -2,7 +2,8 @@
 
 While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
 service records it and removes the file. Only the service's own user may use the folder, and a file that another user
-has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`).
+has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
+`receipts.receipt_objection`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..writing.ledger_writer import LedgerWriter
 from .disclosure_request import DisclosureRules, objection, requests
+from .receipts import exports, receipt_objection
 
 LOOK_EVERY_S: Final = 0.3
 RECORDED_WITHIN_S: Final = 10.0
@@ -66,7 +68,8 @@ def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
     with LedgerReader.open(url) as reader:
         why, record = None, reader.record(step.call_id)
         if record is None and step.kind is not StepKind.DUTY:
-            why = objection(step, requests(reader.acts()), rules, datetime.now(UTC))
+            acts, now = reader.acts(), datetime.now(UTC)
+            why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
     if record and record.steps != (step,):
         why = "there is another act by this id already"
     if why:

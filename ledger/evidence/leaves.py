@@ -22,6 +22,8 @@ KEEPERS_ACTS: Final = frozenset(
         StepKind.EXPORT_APPROVED,
         StepKind.EXPORT_REFUSED,
         StepKind.EXPORTED,
+        StepKind.EXPORT_RECEIVED,
+        StepKind.EXPORT_CONFIRMED,
         StepKind.FORGOTTEN,
         StepKind.DUTY,
     )

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -49,6 +49,10 @@ class StepKind(StrEnum):
     EXPORT_REFUSED = "export-refused"
     EXPORTED = "exported"
     """Evidence was disclosed."""
+    EXPORT_RECEIVED = "export-received"
+    """The receiving office has signed for a pack."""
+    EXPORT_CONFIRMED = "export-confirmed"
+    """The office that asked in an emergency has confirmed it in writing."""
     FORGOTTEN = "forgotten"
     """Day keys were destroyed."""
     DUTY = "duty"
@@ -92,6 +96,8 @@ CALL_ID_LIMIT: Final = 255
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
 """Six digits and more, however they are grouped: in a text this may be a telephone number."""
+
+_NOTHING: Final[Mapping[str, Scalar]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +276,14 @@ def export_requested(
     sealed: bool,
     selection: str,
     until: datetime,
+    basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
     """A person requests evidence of these calls, for a case; `selection` is the SHA-256 of it (`pack.selection`).
 
-    `until`: the end of the time in which another person can approve it.
+    `until`: the end of the time in which another person can approve it. `basis`: `LegalBasis.details`.
     """
     details: dict[str, Scalar] = {
-        **_by(by), "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
+        **_by(by), **basis, "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
         "numbers_sealed": sealed, "selection": selection, "until": until.isoformat(),
     }  # fmt: skip
     return Step(act_id, StepKind.EXPORT_REQUESTED, at, details)
@@ -304,16 +311,42 @@ def exported(
     sealed: bool,
     digest: str,
     approved: tuple[str, str] | None = None,
+    basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
     """Evidence of so many calls was disclosed for a case; `digest` is the SHA-256 of the pack.
 
-    `approved`: the request that another person has approved, and the digest of its selection.
+    `approved`: the request that another person has approved, and the digest of its selection. `basis`:
+    `LegalBasis.details`.
     """
     details: dict[str, Scalar] = {
-        **_by(by), "case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest,
+        **_by(by), **basis, "case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest,
         **({"request": approved[0], "selection": approved[1]} if approved else {}),
     }  # fmt: skip
     return Step(act_id, StepKind.EXPORTED, at, details)
+
+
+def export_received(
+    act_id: str, at: datetime, by: Person, export: str, digest: str, receiver: str, received: date,
+    proof: Mapping[str, Scalar] = _NOTHING,
+) -> Step:  # fmt: skip
+    """An office has signed for the pack of the act `export`; `digest` is the SHA-256 of the pack.
+
+    `receiver` names the office and the officer, without telephone numbers. `received`: the day, in Japan. `proof`:
+    `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`, those of a signature on the pack and
+    of its public key (DER); nothing if only the paper is kept.
+    """
+    details: dict[str, Scalar] = {
+        **_by(by), "export": export, "sha256": digest, "receiver": receiver, "received": received.isoformat(), **proof
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORT_RECEIVED, at, details)
+
+
+def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
+    """The document `reference`, received on that day (in Japan), confirms the demand of the act `export`."""
+    details: dict[str, Scalar] = {
+        **_by(by), "export": export, "reference": reference, "received": received.isoformat()
+    }  # fmt: skip
+    return Step(act_id, StepKind.EXPORT_CONFIRMED, at, details)
 
 
 def _by(person: Person) -> dict[str, Scalar]:

@@ -210,3 +210,13 @@ def parse_pattern(text: str) -> NumberPattern:
     if prefix:
         return NumberPattern(f"+{COUNTRY_CODE}{digits[1:]}" if digits.startswith("0") else digits, True)
     return NumberPattern(parse(digits).e164 or digits)
+
+
+_KANJI_DIGITS = str.maketrans("〇一二三四五六七八九", "0123456789")
+
+
+def holds_number(text: str) -> bool:
+    """Whether a text holds what reads as a valid telephone number, in Japan without its country code. Digits may be
+    full-width or kanji.
+    """
+    return phonenumbers.PhoneNumberMatcher(ascii_form(text).translate(_KANJI_DIGITS), REGION).has_next()

@@ -234,6 +234,8 @@ class LedgerSettings(Model):
     exports: Exports = Exports.ONE_PERSON
     approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
     """How long a request waits for an approval, and how long an approval counts."""
+    legal_bases: Path | None = None
+    """What each legal basis of an export needs; None means `config/legal_bases.yaml`."""
     origin: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)] | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[Annotated[str, AfterValidator(_witness)], ...], BeforeValidator(_patterns)] = ()

@@ -11,6 +11,7 @@ from typing import Any
 from ..lab.asterisk import IDTONE
 from ..lab.lab import LICENSED, Forwarding, lab
 from ..lab.service import Service
+from ..operations.exporting import WARRANT
 
 
 async def ledger(service: Service, *arguments: object, typed: str = "") -> Any:
@@ -38,7 +39,7 @@ async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(aster
         assert verdict["leaves"] >= 1
         found = await ledger(service, "find", typed=f"{LICENSED}\n")
         assert {ending.call_id} < {record["call_id"] for record in found}
-        made = await ledger(service, "export", ending.call_id, "--case", "R-7", "-o", tmp_path / "pack.zip")
+        made = await ledger(service, "export", ending.call_id, "--case", "R-7", *WARRANT, "-o", tmp_path / "pack.zip")
         await phones.talk_and_hang_up(going_on)
     told = await ledger(service, "verify-pack", tmp_path / "pack.zip", "--log-key", made["log_key"])
     (record,) = told["records"]

@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from typing import Final
 from unittest.mock import patch
 
 from idtone.calls import Decision, Direction, ForwardedCall
+from idtone.ledger.disclosure.legal_basis import LegalBasis
 from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
@@ -37,10 +38,16 @@ from .sample_ledger import writer_of
 
 FOLDER: Final = Path(__file__).with_name("example")
 PACK, VALUES = FOLDER / "pack.zip", FOLDER / "values.json"
+FIRST_FORMAT: Final = FOLDER / "pack-1.zip"
+"""The same pack in the first format, which named no legal basis."""
 PAGE: Final = Path(__file__).parents[2] / "docs" / "evidence-format.md"
 WIDTH: Final = 118
 
 CASE: Final = "照会 2026-7"
+BASIS: Final = LegalBasis(
+    "warrant", "令状 / warrant", "見本警察署 / Sample Police Station", "見本 第7号", "calls of 2026-11-01", at(0),
+    court="見本簡易裁判所", valid_until=date(2026, 11, 7),
+)  # fmt: skip
 WITNESS_SEED: Final = bytes(range(64, 96))
 WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
 COSIGNED_AT_S: Final = 1793498460
@@ -87,9 +94,10 @@ def _made(url: str) -> tuple[Files, dict[str, str]]:
     with writer_of(url) as writer:
         put(writer, *_calls())
         with LedgerReader.open(url) as reader:
-            selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True))
+            selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True), BASIS)
         asked = at(0) + hour
-        put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, asked + 7 * day))
+        until, basis = asked + 7 * day, BASIS.details()
+        put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, until, basis))
         put(writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day))
         note = writer.checkpoint
     assert note
@@ -99,7 +107,7 @@ def _made(url: str) -> tuple[Files, dict[str, str]]:
         approval = packed_calls(reader, ["act-1", "act-2"], note, sealed=True)
     profiles = {"sample": {"id": "sample", "title": "見本", "played_sha256": "5e" * 32}}
     reports = {REPORT: "<!doctype html>報告\n".encode(), PAPER: b"%PDF-1.4\n"}
-    files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, approval)
+    files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, BASIS, approval)
     files[SEAL] = seal(files, CASE, signer)
     days = path_of(url).with_name("key.days").read_text()
     return files, _values(files, chosen, approval, note, days)
@@ -120,7 +128,7 @@ def _values(
         [entry["call"], [manifest["files"][f"leaves/{index}.json"] for index in entry["leaves"]]]
         for entry in manifest["records"]
     ]
-    selection = _canonical({"calls": calls, "case": CASE, "numbers_sealed": False})
+    selection = _canonical({"basis": manifest["basis"], "calls": calls, "case": CASE, "numbers_sealed": False})
     return {
         "signing seed": SEED.hex(),
         "log key": str(LOG),

@@ -27,13 +27,14 @@ from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.signed_notes import Signer
 
+from ..operations.exporting import run as ledger
 from ..operations.tamperings import TAMPERINGS
 from .disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
-from .example_pack import PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
+from .example_pack import FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
 from .sample_evidence import LOG
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
-LINES = 150
+LINES = 160
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +110,20 @@ def test_the_example_is_good_by_both():
     assert "requested by alice, approved by bob" in told
 
 
+def test_a_pack_of_the_first_format_is_still_good_by_both_and_says_that_it_names_no_basis():
+    verdict = verified(read_zip(FIRST_FORMAT), LOG, [WITNESS.cosigner])
+    assert (verdict.faults, verdict.basis) == ([], None)
+    assert verdict.request
+    assert run(FIRST_FORMAT, "--log-key", LOG, "--witness", WITNESS.cosigner).code == 0
+    assert "legal basis       not recorded" in ledger("verify-pack", FIRST_FORMAT).stdout
+
+
 def test_the_document_names_every_member_and_detail_of_the_example():
     pack, page = read_zip(PACK), PAGE.read_text("utf-8")
     leaves = [json.loads(content) for name, content in pack.items() if name.startswith("leaves/")]
     steps = [step for leaf in leaves for step in leaf["steps"]]
-    found = [json.loads(pack[MANIFEST]), *leaves, *steps, *(step["details"] for step in steps)]
+    manifest = json.loads(pack[MANIFEST])
+    found = [manifest, manifest["basis"], *leaves, *steps, *(step["details"] for step in steps)]
     assert not {name for members in found for name in members if f"`{name}`" not in page}
 
 

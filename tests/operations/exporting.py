@@ -14,6 +14,14 @@ from idtone.settings import load_settings
 
 from ..ledger.sample_evidence import decided, heard_call, put
 
+DEMAND = (
+    "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
+    "--received", "1h",
+)  # fmt: skip
+"""What each legal basis needs."""
+WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "--valid-until", "2096-12-31")
+"""A legal basis that opens numbers."""
+
 
 def run(*arguments: object) -> Result:
     result = CliRunner().invoke(app, ["ledger", *map(str, arguments)], env={"COLUMNS": "200"})

@@ -14,6 +14,8 @@ TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda manifest: manifest["acts"][1].update(leaves=[99]), "not a proof"),
     (lambda manifest: manifest["records"].pop(), "another selection than this"),
     (lambda manifest: manifest.update(case="R-8"), "another selection than this"),
+    (lambda manifest: manifest["basis"].update(court="another court"), "another selection than this"),
+    (lambda manifest: (manifest.pop("basis"), manifest.update(format="idtone-evidence/1")), "another selection"),
     (lambda manifest: manifest.update(exported="2036-01-01T00:00:00+00:00"), "had expired when the pack was made"),
     (lambda manifest: manifest.update(policy="three-persons"), "which this version does not know"),
     (lambda manifest: manifest.pop("acts"), "cannot be read (KeyError)"),

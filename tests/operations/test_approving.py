@@ -6,7 +6,8 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from idtone.errors import LedgerError, UsageError
 from idtone.ledger.commands import shared
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.legal_basis import BASIS_DETAILS
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
@@ -34,7 +37,7 @@ from idtone.settings import LedgerSettings, load_settings
 from idtone.signed_notes import Signer, VerifierKey
 
 from ..ledger.sample_evidence import ALICE, BOB
-from .exporting import run
+from .exporting import WARRANT, run
 from .tamperings import TAMPERINGS
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
@@ -61,7 +64,7 @@ class Office:
         return json.loads(result.stdout)
 
     def ask(self, *arguments: object, person: Person = ALICE) -> str:
-        return str(self.run(person, "export", "--case", "R-7", *(arguments or ("c-1", "c-2")))["request"])
+        return str(self.run(person, "export", "--case", "R-7", *WARRANT, *(arguments or ("c-1", "c-2")))["request"])
 
     def approve(self, request: str, person: Person = BOB) -> str:
         return str(self.run(person, "approve", request, "--yes")["approval"])
@@ -125,7 +128,18 @@ def test_the_approver_sees_the_calls_but_no_number(office):
         run("approve", request, "-c", office.config, "--json")
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
     shown = run("approve", request, "-c", office.config, "--yes").stdout
-    for text in ("R-7", "alice (uid 1001, by login)", "are opened", "c-1", "c-2", "…5678", "…5679", "PLAY"):
+    for text in (
+        "R-7",
+        "令状による差押え等",
+        "見本簡易裁判所",
+        "alice (uid 1001, by login)",
+        "are opened",
+        "c-1",
+        "c-2",
+        "…5678",
+        "…5679",
+        "PLAY",
+    ):
         assert text in shown, text
     assert "12345678" not in shown
     office.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
@@ -147,8 +161,8 @@ def test_without_an_approval_nothing_is_exported_or_recorded(office):
         (lambda: office.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"),
         (lambda: office.run(BOB, "refuse", request, "--why", " "), "needs a reason"),
         (lambda: office.approve(request, Person(0, "root", AccountKnownBy.LOGIN)), "no person's own account"),
-        (lambda: as_alice(*export, "c-1", "-o", office.pack), "leave out CALL"),
-        (lambda: as_alice("export", "--case", "R", "c-1", "-o", office.pack), "leave out -o"),
+        (lambda: as_alice(*export, "c-1", "-o", office.pack), "give --request and -o alone"),
+        (lambda: as_alice("export", "--case", "R", *WARRANT, "c-1", "-o", office.pack), "leave out -o"),
         (lambda: as_alice(*export), "name the pack's file with -o"),
         (
             lambda: office.ask(person=Person(owner, "idtone", AccountKnownBy.ACCOUNT)),
@@ -213,9 +227,9 @@ async def test_the_service_refuses_what_other_settings_allow(office, tmp_path):
         recording = asyncio.create_task(record_acts(office.settings.url, writer, DisclosureRules.of(office.settings)))
         office.be(BOB)
         for own, arguments in (
-            (alone, ["export", "--case", "R-7", "-o", office.pack, "c-1"]),
+            (alone, ["export", "--case", "R-7", *WARRANT, "-o", office.pack, "c-1"]),
             (longer, ["approve", request, "--yes"]),
-            (longer, ["export", "--case", "R-7", "c-1"]),
+            (longer, ["export", "--case", "R-7", *WARRANT, "c-1"]),
         ):
             with pytest.raises(LedgerError, match="the service refuses to record this"):
                 await asyncio.to_thread(run, *arguments, "-c", own)
@@ -234,6 +248,40 @@ def test_a_self_approval_that_was_written_without_the_commands_does_not_count(of
     selection = str(asked.details["selection"])
     office.enter(lambda act: steps.export_approved(act, asked.at, ALICE, request, selection, until))
     with pytest.raises(UsageError, match="is open"):
+        office.export(request)
+
+
+def test_a_legal_basis_that_was_changed_after_the_approval_is_refused(office):
+    request = office.ask()
+    assert "見本警察署" in json.dumps(office.run(CAROL, "requests"), ensure_ascii=False)
+    office.approve(request)
+    with LedgerReader.open(office.settings.url) as reader:
+        asked = reader.acts()[0]
+    for change in ({"court": "another court"}, {"basis": "emergency", "why": "haste"}, {"scope": None}):
+        details = {name: value for name, value in {**asked.details, **change}.items() if value is not None}
+        basis = {name: value for name, value in details.items() if name in BASIS_DETAILS}
+        forged = steps.exported(
+            "act-9", asked.at, ALICE, "R-7", 2, False, "ab" * 32, (request, str(asked.details["selection"])), basis
+        )
+        with pytest.raises(LedgerError, match=r"this is not recorded: (it has another value of basis|its legal basis)"):
+            record_act_module.record_act(
+                office.settings.url, "pbx-1", office.key_ring, lambda act, step=forged: replace(step, call_id=act),
+                DisclosureRules.of(office.settings),
+            )  # fmt: skip
+    office.export(request)
+
+
+def test_a_request_of_earlier_times_without_a_basis_is_not_exported(office):
+    until = datetime.now(UTC) + timedelta(hours=1)
+    with LedgerReader.open(office.settings.url) as reader:
+        chosen = packed_calls(reader, ["c-1"], None, sealed=True)
+    selection = selected("R-7", False, chosen, None)
+    asked = datetime.now(UTC)
+    request = office.enter(
+        lambda act: steps.export_requested(act, asked, ALICE, "R-7", ["c-1"], False, selection, until)
+    )
+    office.approve(request)
+    with pytest.raises(UsageError, match="names no legal basis"):
         office.export(request)
 
 

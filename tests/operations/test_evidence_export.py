@@ -15,7 +15,7 @@ from idtone.settings import load_settings
 
 from ..ledger.replication.nodes import Node
 from ..ledger.sample_evidence import heard_call
-from .exporting import run
+from .exporting import WARRANT, run
 
 
 @pytest.fixture
@@ -26,14 +26,16 @@ def pack(tmp_path: Path) -> Path:
 @pytest.fixture
 def exported(config: Path, pack: Path) -> Path:
     """A pack of c-1."""
-    run("export", "--case", "R-7", "-o", pack, "c-1", "-c", config)
+    run("export", "--case", "R-7", *WARRANT, "-o", pack, "c-1", "-c", config)
     return pack
 
 
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     options = ["--sealed"] if sealed else []
-    made = json.loads(run("export", "--case", "R-7", "-o", pack, "c-1", "c-2", *options, "-c", config, "--json").stdout)
+    made = json.loads(
+        run("export", "--case", "R-7", *WARRANT, "-o", pack, "c-1", "c-2", *options, "-c", config, "--json").stdout
+    )
     shown = run("verify-pack", pack, "--log-key", made["log_key"])
     assert shown.exit_code == 0
     assert "good: case R-7" in shown.stdout
@@ -42,6 +44,11 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     assert [record["call_id"] for record in told["records"]] == ["c-1", "c-2"]
     numbers = {"forwarding": "+81312345678", "caller": "+819012345679", "called": "+815031234567"}
     assert told["records"][0]["opened"] == ({} if sealed else numbers)
+    assert {name: told["basis"][name] for name in ("basis", "authority", "valid_until")} == {
+        "basis": "warrant", "authority": "見本警察署", "valid_until": "2096-12-31"
+    }  # fmt: skip
+    assert "legal basis       令状による差押え等" in shown.stdout
+    assert "発付裁判所 / issued by<td>見本簡易裁判所" in read_zip(pack)["report.html"].decode()
     assert (told["good"], told["log_is_known"]) == (True, False)
     assert "compare it with the key that the member gave you" in run("verify-pack", pack).stdout
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
@@ -49,7 +56,7 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     person = acting()
     assert record.steps[0].details == {
         "by": person.name, "by_uid": person.uid, "by_way": person.known_by, "case": "R-7",
-        "calls": 2, "numbers_sealed": sealed, "sha256": made["sha256"],
+        "calls": 2, "numbers_sealed": sealed, "sha256": made["sha256"], **told["basis"],
     }  # fmt: skip
     assert run("verify", "-c", config).exit_code == 0
     assert "exported" in run("list", "-c", config).stdout
@@ -71,7 +78,7 @@ def test_a_changed_pack_is_a_negative_verdict(exported):
 
 
 def test_a_call_named_by_the_beginning_of_its_id_is_printed(config, tmp_path):
-    export = ["export", "--case", "R-7", "-o", tmp_path / "pack.zip", "-c", config]
+    export = ["export", "--case", "R-7", *WARRANT, "-o", tmp_path / "pack.zip", "-c", config]
     with pytest.raises(UsageError, match="begin with c-: c-1, c-2, c-3; write more of it"):
         run(*export, "c-")
     act = json.loads(run(*export, "c-1", "--json").stdout)["record"]
@@ -92,11 +99,11 @@ def test_another_nodes_call_is_exported_on_that_node(tmp_path, server, monkeypat
             for setting, value in {"NODE": name, **{f"LEDGER_{each}": ledger[each] for each in ledger}}.items():
                 monkeypatch.setenv(f"IDTONE_{setting}", str(value))
     with pytest.raises(UsageError, match="call osaka-heard is in the ledger of osaka: run this there"):
-        run("export", "--case", "R-7", "-o", pack, "tokyo-heard", "osaka-heard")
+        run("export", "--case", "R-7", *WARRANT, "-o", pack, "tokyo-heard", "osaka-heard")
     with pytest.raises(UsageError, match="no leaf of the ledger's tree holds call nowhere"):
-        run("export", "--case", "R-7", "-o", pack, "nowhere")
+        run("export", "--case", "R-7", *WARRANT, "-o", pack, "nowhere")
     assert not pack.exists()
-    assert run("export", "--case", "R-7", "-o", pack, "tokyo-heard").exit_code == 0
+    assert run("export", "--case", "R-7", *WARRANT, "-o", pack, "tokyo-heard").exit_code == 0
 
 
 def test_a_missing_cosignature_is_reported(exported):
@@ -116,7 +123,7 @@ def test_a_pack_of_one_person_says_so(exported):
 
 
 def test_what_cannot_be_exported_is_not_recorded(config, tmp_path, pack):
-    export = ("export", "--case", "R-7", "-o", pack, "-c", config)
+    export = ("export", "--case", "R-7", *WARRANT, "-o", pack, "-c", config)
     for arguments, problem in (
         (["c-9"], "no leaf of the ledger's tree holds call c-9"),
         (["c-3"], "no leaf of the ledger's tree holds call c-3"),

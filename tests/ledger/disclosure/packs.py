@@ -12,6 +12,7 @@ from typing import Any
 import rfc8785
 
 from idtone.ledger.disclosure.evidence_report import report
+from idtone.ledger.disclosure.legal_basis import LegalBasis
 from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal, told
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.paper.html import as_html
@@ -22,6 +23,7 @@ from ..sample_evidence import LOG, NOW, SEED, days_of, url_of
 
 SIGNER = Signer(LOG.name, SEED)
 CASE = "R-7 <&>"
+BASIS = LegalBasis("consent", "consent / consent", "見本警察署 <&>", "2026-7", "one call", NOW)
 NAMES = [f"pbx-1-1793491200.{number}" for number in (0, 1, 2, 3)]
 Files = dict[str, bytes]
 Manifest = dict[str, Any]
@@ -36,9 +38,9 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
         told(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key) for each in calls
     ]
     profiles = {"sample": {"id": "sample", "title": "<見本>"}}
-    content = report(CASE, NOW, tales, profiles, str(LOG))
+    content = report(CASE, NOW, tales, profiles, str(LOG), BASIS)
     return resealed(
-        packed(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)})
+        packed(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)}, BASIS)
     )
 
 
@@ -66,7 +68,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Files], object]]] = {
     "no proof": ("proofs/0.tlog-proof", lambda files: files.pop("proofs/0.tlog-proof")),
     "another case": (SEAL, lambda files: files.update({MANIFEST: files[MANIFEST].replace(b"R-7", b"R-8")})),
     "a manifest that is a list": (MANIFEST, lambda files: files.update({MANIFEST: b"[]"})),
-    "another format": (MANIFEST, lambda files: files.update({MANIFEST: files[MANIFEST].replace(b"ce/1", b"ce/2")})),
+    "another format": (MANIFEST, lambda files: files.update({MANIFEST: files[MANIFEST].replace(b"ce/2", b"ce/3")})),
 }
 """By anybody; the file that is named."""
 
@@ -78,6 +80,14 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["records"].append({}), "cannot be read (KeyError)"),
     (lambda manifest: manifest.update(exported="now"), "cannot be read (ValueError)"),
     (lambda manifest: manifest["records"].insert(1, manifest["records"][0]), "is there twice"),
+    (lambda manifest: manifest.pop("basis"), "legal basis is not as its format demands"),
+    (lambda manifest: manifest.update(basis={}), "legal basis is not as its format demands"),
+    (lambda manifest: manifest.update(format="idtone-evidence/1"), "legal basis is not as its format demands"),
+    (lambda manifest: manifest.update(format="idtone-evidence/1", basis={}), "is not as its format demands"),
+    (lambda manifest: manifest["basis"].pop("law"), "legal basis is not as its format demands"),
+    (lambda manifest: manifest["basis"].update(more="x"), "legal basis is not as its format demands"),
+    (lambda manifest: manifest["basis"].update(scope="x\x1b[2K"), "legal basis cannot be read"),
+    (lambda manifest: manifest["basis"].update(scope=7), "legal basis cannot be read"),
     (lambda manifest: manifest["records"].pop(), "belongs to no record of the pack"),
 ]
 """What somebody with the signing key may put into a manifest, and what is told of it."""

@@ -27,6 +27,7 @@ from idtone.paper.html import as_html
 from idtone.paper.pdf import as_pdf
 
 from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, PLAY, SHA256, at, decided, heard_call
+from .packs import BASIS
 
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
 PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}
@@ -37,7 +38,7 @@ def content(calls: int = 8) -> Paper:
     week = timedelta(days=7)
     asked = steps.export_requested("act-1", NOW, ALICE, "R-7", ["c-1", "c-2"], False, SHA256, NOW + week)
     [request] = requests([asked, steps.export_approved("act-2", NOW, BOB, "act-1", SHA256, NOW + week)]).values()
-    return report("令和8年(わ)第1234号 <&>", NOW, tales, PROFILES, str(LOG), request)
+    return report("令和8年(わ)第1234号 <&>", NOW, tales, PROFILES, str(LOG), BASIS, request)
 
 
 def texts(made: Paper) -> list[str]:
@@ -81,7 +82,7 @@ def who_heard(known_by: dict[Party, str | None]) -> str | None:
     for party, code in known_by.items():
         told.append(steps.sound_started("c-1", at(20), "sample", SHA256, party))
         told.append(steps.sound_ended("c-1", at(420), 400, party, known_by=code))
-    made = report("R-1", NOW, [PackRecord(fold("pbx-1", told), (0,), NUMBERS)], {}, str(LOG))
+    made = report("R-1", NOW, [PackRecord(fold("pbx-1", told), (0,), NUMBERS)], {}, str(LOG), BASIS)
     return dict(made.sections[2].facts).get("聞いた人 / heard by")
 
 

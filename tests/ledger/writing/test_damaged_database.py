@@ -30,6 +30,7 @@ from idtone.ledger.writing.reserve import PIECE
 from idtone.settings import LedgerSettings
 from idtone.signed_notes import VerifierKey
 
+from ...operations.exporting import WARRANT
 from ..sample_evidence import NOW, at, continuity_of, days_of, decided, heard_call, key_ring_of, put, wait_until
 from ..sample_ledger import query, records_of, spoil, together, write, writer_of
 
@@ -327,9 +328,9 @@ def test_the_two_link_up(tmp_path):
     assert old["log"].startswith("pbx-1/idtone+")
     assert {"source": f"{settings.key_file}.continued", "leaves": CALLS} in old["signed"]
     run("find", "--number", "0312345678", *before, "--json")
-    run("export", "--case", "K-1", "-o", pack, "c-3", *before)
+    run("export", "--case", "K-1", *WARRANT, "-o", pack, "c-3", *before)
     run("verify-pack", pack, "--log-key", old["log"])
-    run("export", "--case", "K-2", "-o", f"{pack}.new", f"c-{CALLS}")
+    run("export", "--case", "K-2", *WARRANT, "-o", f"{pack}.new", f"c-{CALLS}")
     run("verify-pack", f"{pack}.new", "--log-key", told["log"])
     with LedgerReader.open(settings.url) as reader:  # who was given something stands in the ledger that lives
         assert sum(record.steps[0].kind is StepKind.EXPORTED for record in reader.records()) == 2

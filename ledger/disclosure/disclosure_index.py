@@ -1,0 +1,146 @@
+"""The index of all disclosures of a year, and figures for a transparency report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from ..evidence.steps import Step
+from .disclosure_request import DisclosureRequest, RequestState, requests
+from .legal_basis import JAPAN, LegalBasis
+from .receipts import Export, exports
+
+SMALL: Final = 5
+"""A count from 1 to less than this could point at a person, and is not published."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A disclosure that was made, or a request for one that was not (yet)."""
+
+    export: Export | None
+    request: DisclosureRequest | None
+    state: RequestState
+
+    @property
+    def act(self) -> str:
+        return self.export.act if self.export else self._asked.act
+
+    @property
+    def at(self) -> datetime:
+        return self.export.at if self.export else self._asked.at
+
+    @property
+    def case(self) -> str:
+        return self.export.case if self.export else self._asked.case
+
+    @property
+    def basis(self) -> LegalBasis | None:
+        return self.export.basis if self.export else self._asked.basis
+
+    @property
+    def calls(self) -> int:
+        return self.export.calls if self.export else len(self._asked.calls)
+
+    @property
+    def sealed(self) -> bool:
+        return self.export.sealed if self.export else self._asked.sealed
+
+    @property
+    def refusal(self) -> str:
+        return self.request.refusal.why if self.request and self.request.refusal else ""
+
+    @property
+    def _asked(self) -> DisclosureRequest:
+        assert self.request
+        return self.request
+
+    def persons(self) -> dict[str, str | None]:
+        """Who requested, approved or refused it, and made the pack."""
+        asked = self.request
+        return {
+            "requested": asked.by.name if asked else None,
+            "approved": asked.approval.by.name if asked and asked.approval else None,
+            "refused": asked.refusal.by.name if asked and asked.refusal else None,
+            "exported": self.export.by.name if self.export else None,
+        }
+
+    def to_json(self, today: date) -> dict[str, Any]:
+        export = self.export
+        receipt, confirmation = (export.receipt, export.confirmation) if export else (None, None)
+        return {
+            "id": self.act,
+            "at": self.at.isoformat(),
+            "state": self.state.value,
+            "case": self.case,
+            "basis": self.basis.details() if self.basis else None,
+            **self.persons(),
+            "calls": self.calls,
+            "numbers_sealed": self.sealed,
+            "pack": export.sha256 if export else None,
+            "receipt": None
+            if receipt is None
+            else {
+                "act": receipt.act, "receiver": receipt.receiver, "received": receipt.received.isoformat(),
+                **receipt.proof,
+            },
+            "confirmed": None
+            if confirmation is None
+            else {
+                "act": confirmation.act, "reference": confirmation.reference,
+                "received": confirmation.received.isoformat(),
+            },
+            "overdue": export.overdue(today) if export else False,
+            "refusal": self.refusal or None,
+        }  # fmt: skip
+
+
+def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[IndexEntry]:
+    """All disclosures and requests of a year of Japan, the oldest first."""
+    asked = requests(acts)
+    found = [
+        IndexEntry(each, asked.get(each.request) if each.request else None, RequestState.EXPORTED)
+        for each in exports(acts).values()
+    ]
+    found += [IndexEntry(None, each, each.state(now)) for each in asked.values() if not each.export]
+    of_the_year = [each for each in found if each.at.astimezone(JAPAN).year == year]
+    return sorted(of_the_year, key=lambda each: each.at)
+
+
+@dataclass(frozen=True, slots=True)
+class BasisFigures:
+    """How often evidence was given or refused on one basis, and of how many calls; None: too few to be published."""
+
+    basis: str
+    disclosed: int | None
+    refused: int | None
+    calls: int | None
+
+
+TOTAL: Final = "total"
+NO_BASIS: Final = "not recorded"
+
+
+def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
+    """By basis, and the total if no count is suppressed: from the total one could calculate what is."""
+    counts: dict[str, list[int]] = {}
+    for each in entries:
+        row = counts.setdefault(each.basis.basis if each.basis else NO_BASIS, [0, 0, 0])
+        if each.export:
+            row[0] += 1
+            row[2] += each.calls
+        elif each.state is RequestState.REFUSED:
+            row[1] += 1
+    found = [
+        BasisFigures(basis, _large(given), _large(refused), None if _large(given) is None else _large(calls))
+        for basis, (given, refused, calls) in sorted(counts.items())
+    ]
+    columns = list(zip(*((each.disclosed, each.refused, each.calls) for each in found), strict=True))
+    total = [None if None in column else sum(column) for column in columns] or [0, 0, 0]
+    return [*found, BasisFigures(TOTAL, *total)]
+
+
+def _large(count: int) -> int | None:
+    return None if 0 < count < SMALL else count

@@ -1,0 +1,206 @@
+"""On which legal basis evidence is given out: what is recorded, and what each basis needs. Pure, but for loading.
+
+What a basis needs is data: `config/legal_bases.yaml`, or the file that `ledger.legal_bases` names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime, timedelta, timezone
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from idtone.documents import Model, load, parse
+from idtone.errors import UsageError
+from idtone.numbers import holds_number
+from idtone.translation import Message
+
+from ..evidence.steps import Scalar
+
+JAPAN: Final = timezone(timedelta(hours=9))
+TEXT_LIMIT: Final = 300
+"""Characters of each text."""
+FILE: Final = "legal_bases.yaml"
+_SIZE_LIMIT: Final = 2**20
+
+
+class BasisFact(StrEnum):
+    """What may have to be known of the demand. The values are the details' names in the ledger and in a pack."""
+
+    AUTHORITY = "authority"
+    REFERENCE = "reference"
+    SCOPE = "scope"
+    RECEIVED = "received"
+    DEADLINE = "deadline"
+    COURT = "court"
+    VALID_UNTIL = "valid_until"
+    WHY = "why"
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text):
+        raise ValueError(Message("is not a word"), Message("Write small letters, digits and '-', like inquiry"))
+    return text
+
+
+class BasisRule(Model):
+    """What one basis needs. `confirm` counts from the moment at which the demand was received."""
+
+    ja: Annotated[str, Field(min_length=1, max_length=120)]
+    en: Annotated[str, Field(min_length=1, max_length=160)]
+    needs: tuple[BasisFact, ...]
+    numbers: Literal["sealed", "opened"]
+    confirm: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=365))] | None = None
+
+    @property
+    def law(self) -> str:
+        """Its name in both languages, which is recorded."""
+        return f"{self.ja} / {self.en}"
+
+
+class LegalBases(Model):
+    """The rules by the word for `--basis`."""
+
+    bases: Annotated[dict[Annotated[str, AfterValidator(_word)], BasisRule], Field(min_length=1)]
+
+
+def load_legal_bases(path: Path | None) -> LegalBases:
+    """Those of a file; None: those that idtone ships. Raises DocumentError."""
+    if path is not None:
+        return load(path, LegalBases, size_limit=_SIZE_LIMIT)
+    return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, LegalBases)
+
+
+@dataclass(frozen=True, slots=True)
+class LegalBasis:
+    """The basis of one disclosure, as the ledger and the pack have it.
+
+    `basis` is the word and `law` its name at that time. `received` is a moment; `deadline`, `valid_until` and
+    `confirm_by` are days of Japan, which count to their end.
+    """
+
+    basis: str
+    law: str = ""
+    authority: str | None = None
+    reference: str | None = None
+    scope: str | None = None
+    received: datetime | None = None
+    deadline: date | None = None
+    court: str | None = None
+    valid_until: date | None = None
+    why: str | None = None
+    confirm_by: date | None = None
+
+    def details(self) -> dict[str, Scalar]:
+        """For a step and a manifest: text, without what is not known."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: value if isinstance(value, str) else value.isoformat()
+            for name, value in given.items()
+            if value is not None
+        }
+
+    @classmethod
+    def of(cls, details: Mapping[str, object]) -> LegalBasis | None:
+        """What `details` wrote, among others; None if there is no basis. Raises ValueError if it is of another form."""
+        if "basis" not in details:
+            return None
+        given: dict[str, object] = {}
+        for name in BASIS_DETAILS & details.keys():
+            text = details[name]
+            if not isinstance(text, str) or not _fits(text):
+                raise ValueError(f"{name} is no text")
+            given[name] = _READ[name](text) if name in _READ else text
+        found = cls(**given)  # type: ignore[arg-type]
+        if found.received and found.received.utcoffset() is None:
+            raise ValueError("received has no time zone")
+        if any(found.details()[name] != details[name] for name in given):
+            raise ValueError("a time of another form")
+        return found
+
+
+def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
+    """What a terminal shows of it: its facts by their names."""
+    if basis is None:
+        return {"legal basis": "not recorded"}
+    names = {"law": "legal basis", "why": "why at once"}
+    return {
+        names.get(name, name.replace("_", " ")): str(text) for name, text in basis.details().items() if name != "basis"
+    }
+
+
+BASIS_DETAILS: Final = frozenset(each.name for each in fields(LegalBasis))
+"""The names of what a step has of its basis."""
+_TEXTS: Final = ("authority", "reference", "scope", "court", "why")
+_READ: Final = {
+    "received": datetime.fromisoformat,
+    **dict.fromkeys(("deadline", "valid_until", "confirm_by"), date.fromisoformat),
+}
+
+
+def _fits(text: str) -> bool:
+    return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
+
+
+def text_objection(name: str, text: str | None) -> Message | None:
+    """Why a text must not be recorded for ever; None if it may. `name` is its option."""
+    if text is not None and not _fits(text):
+        return Message("--{name} needs 1 to {limit} printable characters", name=name, limit=TEXT_LIMIT)
+    if text is not None and holds_number(text):
+        return Message(
+            "--{name} holds what may be a telephone number, and it would stay in the ledger for ever; describe it in "
+            "words, as in 'the number of the inquiry'",
+            name=name,
+        )
+    return None
+
+
+def completed(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
+    """With what its rule adds: the basis's name, and by when it has to be confirmed. Raises UsageError."""
+    rule = bases.bases.get(basis.basis)
+    if rule is None:
+        raise UsageError(
+            Message(
+                "there is no legal basis {basis!r}; choose {known}", basis=basis.basis, known=", ".join(bases.bases)
+            )
+        )
+    for name in _TEXTS:
+        if why := text_objection(_option(name), getattr(basis, name)):
+            raise UsageError(why)
+    confirm_by = (basis.received + rule.confirm).astimezone(JAPAN).date() if basis.received and rule.confirm else None
+    return replace(basis, law=rule.law, confirm_by=confirm_by)
+
+
+def basis_objection(basis: LegalBasis | None, sealed: bool, bases: LegalBases, now: datetime) -> str | None:
+    """Why evidence must not be given on this basis; None if it may. `sealed`: the numbers stay sealed."""
+    if basis is None:
+        return Message("it names no legal basis; give --basis, and what it needs")
+    rule = bases.bases.get(basis.basis)
+    for name in _TEXTS:
+        if why := text_objection(_option(name), getattr(basis, name)):
+            return why
+    if rule is None or completed(basis, bases) != basis:
+        return Message("its legal basis {basis!r} is not as in ledger.legal_bases", basis=basis.basis)
+    missing = [f"--{_option(fact)}" for fact in rule.needs if getattr(basis, fact) is None]
+    if missing:
+        return Message("the legal basis {basis} needs {missing}; add it", basis=basis.basis, missing=", ".join(missing))
+    if basis.received and basis.received > now:
+        return Message("it was received in the future; correct --received")
+    if basis.valid_until and basis.valid_until < now.astimezone(JAPAN).date():
+        return Message("the warrant was valid until {day} only; ask for a new one", day=basis.valid_until)
+    if rule.numbers == "sealed" and not sealed:
+        return Message(
+            "the legal basis {basis} does not open telephone numbers (ledger.legal_bases); add --sealed",
+            basis=basis.basis,
+        )
+    return None
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")

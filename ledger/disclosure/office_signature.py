@@ -1,0 +1,47 @@
+"""The signature of a receiving office on a pack: a plain one, as any office with a key can make it by OpenSSL. Pure.
+
+    openssl dgst -sha256 -sign office.key -out pack.sig pack.zip
+
+A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would need a library to verify it, and proves
+no more: the office's key comes by another way than the signature in either case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
+
+from idtone.errors import ProofError
+from idtone.translation import Message
+
+_RSA_BITS: Final = 2048
+"""The least that is accepted."""
+
+
+def signing_office(pack: bytes, signature: bytes, key: bytes) -> str:
+    """The SHA-256 of the office's public key (DER, SubjectPublicKeyInfo), if it has signed the pack's file.
+
+    `key` is a public key or a certificate (PEM): RSA with PKCS #1 v1.5, or ECDSA, both over SHA-256. Raises ProofError.
+    """
+    try:
+        public = load_pem_x509_certificate(key).public_key() if b"CERTIFICATE" in key else load_pem_public_key(key)
+        if isinstance(public, RSAPublicKey) and public.key_size >= _RSA_BITS:
+            public.verify(signature, pack, padding.PKCS1v15(), SHA256())
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(signature, pack, ec.ECDSA(SHA256()))
+        else:
+            raise ProofError(
+                Message("the office's key is of another kind: RSA from {bits} bits, or ECDSA, is meant", bits=_RSA_BITS)
+            )
+    except InvalidSignature as error:
+        raise ProofError(Message("the signature is not by this key on this pack")) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ProofError(Message("the office's key is neither a public key nor a certificate in PEM")) from error
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
