@@ -28,9 +28,14 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^ *```\w*\n(.*?)^ *```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def joined(block: str) -> list[str]:
+    """Its lines; one that ends with a backslash continues in the next."""
+    return re.sub(r"\\\n +", "", block).splitlines()
+
+
 def commands(block: str) -> list[list[str]]:
     """The words of each line that calls idtone. What stands behind three spaces explains the line."""
-    lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", line.strip())[0] for line in block.splitlines()]
+    lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", line.strip())[0] for line in joined(block)]
     return [shlex.split(line)[1:] for line in lines if line.startswith("idtone ")]
 
 

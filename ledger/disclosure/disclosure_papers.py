@@ -19,7 +19,7 @@ _STATES: Final = {
     RequestState.APPROVED: "承認済み / approved",
     RequestState.REFUSED: "却下 / refused",
     RequestState.EXPIRED: "期限切れ / expired",
-    RequestState.EXPORTED: "提出済み / disclosed",
+    RequestState.EXPORTED: "持ち出し済み / disclosed",
 }
 _BLANK: Final = "　" * 24 + "＿"
 """The room to write in, with a sign that holds the line."""
@@ -35,7 +35,7 @@ def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str
         "電話番号 / telephone numbers": _numbers(export.sealed),
         "ファイル / file": file_name,
         "ファイルの SHA-256 / SHA-256 of the file": file_sha256,
-        "目録の SHA-256 / SHA-256 of the manifest": export.sha256,
+        "マニフェストの SHA-256 / SHA-256 of the manifest": export.sha256,
         "台帳の記録 / record in the ledger": export.act,
         "検証鍵 / verifier key": log_key,
     }
@@ -81,10 +81,10 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
         "期限を過ぎた確認 / overdue confirmations": ", ".join(each.act for each in overdue),
     }
     return Paper(
-        f"証跡提出の目録 / Disclosures of {year}",
+        f"証跡の持ち出し目録 / Disclosures of {year}",
         now.astimezone(JAPAN),
         (
-            Section("証跡提出の目録 / Index of disclosures", known(about)),
+            Section("証跡の持ち出し目録 / Index of disclosures", known(about)),
             Section(
                 "集計 / Figures",
                 paragraphs=(
@@ -94,7 +94,7 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
                     "total is left out.",
                 ),
                 table=Table(
-                    ("法的根拠 / basis", "提出 / disclosed", "却下 / refused", "通話数 / calls"),
+                    ("法的根拠 / basis", "持ち出し / disclosed", "却下 / refused", "通話数 / calls"),
                     [(each.basis, shown(each.disclosed), shown(each.refused), shown(each.calls)) for each in by_basis],
                 ),
             ),
@@ -122,7 +122,7 @@ def _entry(number: int, entry: IndexEntry, overdue: Sequence[IndexEntry]) -> Sec
         "却下 / refused by": persons["refused"] and f"{persons['refused']}: {entry.refusal}",
         "記録 / records": str(entry.calls),
         "電話番号 / telephone numbers": _numbers(entry.sealed),
-        "目録の SHA-256 / SHA-256 of the manifest": export.sha256 if export else None,
+        "マニフェストの SHA-256 / SHA-256 of the manifest": export.sha256 if export else None,
         "受領 / receipt": f"{receipt.received}, {receipt.receiver} ({_proof(receipt)})" if receipt else None,
         "書面による確認 / confirmed in writing": f"{confirmation.received}, {confirmation.reference}"
         if confirmation

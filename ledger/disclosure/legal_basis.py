@@ -45,7 +45,7 @@ class BasisFact(StrEnum):
 
 def _word(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text):
-        raise ValueError(Message("is not a word"), Message("Write small letters, digits and '-', like inquiry"))
+        raise ValueError(Message("is not a word"), Message("Write lower-case letters, digits and '-', like inquiry"))
     return text
 
 

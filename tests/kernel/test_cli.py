@@ -97,7 +97,7 @@ def test_a_mistyped_command_gets_a_suggestion():
 
 COMPLETIONS = {
     "idtone reg": ["registry"],
-    "idtone ledger re": ["replicas", "requests", "refuse"],
+    "idtone ledger re": ["replicas", "requests", "refuse", "receipt"],
     "idtone ledger exp": ["export"],
     "idtone tone import --ex": ["--expect-sha256"],
     "idtone tone show s": ["sample"],
