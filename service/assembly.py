@@ -15,6 +15,7 @@ from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -38,6 +39,7 @@ class Loaded:
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
     key_ring: KeyRing
+    disclosure_rules: DisclosureRules
     source: Source
 
 
@@ -51,7 +53,8 @@ def load(settings: Settings) -> Loaded:
     source = source_of(settings.registry)
     _read_first(source)
     journal_of(settings).make()
-    return Loaded(profiles, sounds, KeyRing.of(settings.ledger, settings.node), source)
+    key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
+    return Loaded(profiles, sounds, key_ring, rules, source)
 
 
 def _read_first(source: Source) -> None:

@@ -17,6 +17,7 @@ import typer
 from idtone import logs
 from idtone.console import UNUSABLE, ConfigOption
 from idtone.errors import IdtoneError, TrustError, UsageError
+from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.registry.sources import load_registry
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
@@ -95,6 +96,7 @@ def _reported(form: logs.LogFormat) -> Iterator[None]:
 def check_settings(settings: Settings) -> None:
     """Read the files that the settings name, without changing anything. Raises IdtoneError."""
     load_library(settings.sounds.profiles).for_calls()
+    load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     root = settings.registry.root()
     if root is None:

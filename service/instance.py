@@ -24,7 +24,6 @@ from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.daemon_thread import in_daemon
 from idtone.errors import AriError, AriRefused, UsageError
-from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -237,7 +236,7 @@ class Instance:
             asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             asyncio.create_task(
-                record_acts(ledger.own(), evidence, DisclosureRules.of(ledger)),
+                record_acts(ledger.own(), evidence, self._loaded.disclosure_rules),
                 name="recording what commands do",
             ),
         ]

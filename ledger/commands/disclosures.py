@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -41,7 +41,6 @@ PackArgument = Annotated[Path, typer.Argument(metavar="PACK", help="The pack tha
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DAY", help="The day in Japan, like 2026-12-01, that is on the document.")
 ]
-_FILE_LIMIT: Final = 64 * 2**20
 
 
 def deliver(
@@ -268,10 +267,16 @@ def _sha256(path: Path) -> str:
 
 
 def _write(path: Path, paper: Paper) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
     from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
+    screen = Console(stderr=True)
     try:
-        replace_durably(path, as_pdf(paper), PRIVATE_FILE)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+            bar.add_task(f"writing {path}", total=None)
+            replace_durably(path, as_pdf(paper), PRIVATE_FILE)
     except OSError as error:
         raise LedgerError(
             Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)

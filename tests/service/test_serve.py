@@ -92,6 +92,9 @@ def test_a_check_reads_files_and_changes_nothing(settings, tmp_path):
     root.write_text("{}")
     with pytest.raises(TrustError, match="is not the root file of an association"):
         check_settings(signed)
+    ledger = settings.ledger.model_copy(update={"legal_bases": tmp_path / "legal_bases.yaml"})
+    with pytest.raises(DocumentError, match=r"legal_bases\.yaml: cannot be read"):
+        check_settings(settings.model_copy(update={"ledger": ledger}))
     settings.registry.file().write_text("registry: 1", "utf-8")
     with pytest.raises(DocumentError, match=r"registry\.yaml"):
         check_settings(settings)
