@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from idtone.correspondence.signed_document import SignedDocument
 from idtone.errors import TrustError
+from idtone.ledger.keys.private_files import make_private
 from idtone.translation import Message
 
 FILE: Final = "desk.sqlite3"
@@ -102,11 +103,12 @@ class DocumentStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
+            make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
                 database.executescript(_SCHEMA)
                 database.execute("PRAGMA synchronous = FULL")
                 yield database
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise TrustError(
                 Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
             ) from error

@@ -58,6 +58,7 @@ def test_a_document_is_kept_once_and_is_a_leaf(desk):
     assert (act.act, act.subject, act.details["member"]) == ("note", "S-1", "m-0001")
     [kept] = desk.documents.of("note", subject="S-1")
     assert (kept.octets, kept.received) == (octets, NOW)
+    assert next(desk.folder.glob("*.sqlite3")).stat().st_mode & 0o777 == 0o600
     assert not list(desk.documents.of("note", subject="S-2"))
     assert not list(desk.documents.of("note", member="m-0002"))
 

@@ -1,0 +1,106 @@
+"""docs/explanation/data-protection.md names everything that the product writes, in both languages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
+TOOLS = {"src/idtone/files.py", "ledger/keys/private_files.py"}
+"""By which the others write."""
+
+WRITTEN: dict[str, tuple[str, ...]] = {
+    "agi/server.py": (),  # a socket
+    "authority/change_registry.py": ("registry.yaml", "suspensions.yaml", "applications/"),
+    "authority/commands/new.py": ("registry.yaml", "suspensions.yaml"),
+    "authority/desk/document_store.py": ("desk.sqlite3",),
+    "authority/desk/office_ledger.py": ("ledger/",),
+    "authority/edition.py": ("prepare",),
+    "authority/history.py": ("history/",),
+    "authority/keys.py": ("idtone authority key",),
+    "authority/operator_list_site.py": ("site",),
+    "authority/repository.py": ("repository/",),
+    "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
+    "call_control/fallback_file.py": ("fallback.conf",),
+    "call_control/journal.py": ("journal.directory",),
+    "dialplan/__init__.py": ("idtone.conf",),
+    "ledger/commands/disclosures.py": ("idtone ledger deliver -o", "disclosures --pdf"),
+    "ledger/commands/plot.py": ("idtone ledger stats --plot",),
+    "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),
+    "ledger/disclosure/record_act.py": ("….acts",),
+    "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
+    "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
+    "ledger/keys/day_keys.py": ("….days",),
+    "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
+    "ledger/store/sqlite.py": ("ledger.url", "….lock"),
+    "ledger/witness/witness.py": ("idtone ledger witness --state",),
+    "ledger/writing/missing_steps_file.py": ("….owed",),
+    "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
+    "ledger/writing/reserve.py": ("….reserve",),
+    "operations/doctor/write_trial.py": (),  # it tries to write, and removes it
+    "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
+    "operations/master_import.py": ("idtone tone",),
+    "operations/setup/plan_setup.py": (),  # settings without secrets, while they are checked
+    "operations/undo_changes.py": ("/var/backups/idtone",),
+    "registry/compiling.py": ("registry.cache",),
+    "registry/trust/client.py": ("registry.cache",),
+    "tones/ffmpeg.py": ("idtone tone",),
+    "src/idtone/console.py": (),  # /dev/null
+    "tones/importing.py": ("sounds.profiles", "idtone tone"),
+    "tones/making/sounds.py": ("sounds.directory",),
+    "tones/showing/plotting.py": ("idtone tone plot",),
+    "tones/verification/folder.py": ("idtone tone verify --csv",),
+}
+"""Each module that writes files, and what the pages call them."""
+CALLS = {
+    "draft", "make_private", "mkstemp", "open_private", "rename", "replace_durably", "replace_private", "write_bytes",
+    "write_text", "NamedTemporaryFile", "TemporaryDirectory",
+}  # fmt: skip
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith((".", "build/", "debian/", "dist/", "docs/", "tests/")):
+            yield name, ast.parse(path.read_text("utf-8"))
+
+
+def writes(node: ast.AST) -> bool:
+    """Whether this is a call by which a file is made, changed or renamed."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    given = [
+        each.value for each in (*node.args, *(each.value for each in node.keywords)) if isinstance(each, ast.Constant)
+    ]
+    name = called.rpartition(".")[2]
+    opened = name == "open" and any(re.fullmatch("[rbt]*[wax+][bt+]*", str(each)) for each in given)
+    descriptor = called == "os.open" and any("O_CREAT" in ast.unparse(each) for each in node.args)
+    database = called == "sqlite3.connect" and ":memory:" not in given
+    return name in CALLS or called == "os.replace" or opened or descriptor or database
+
+
+def cells(page: Path) -> list[str]:
+    """The first cell of each row."""
+    return re.findall(r"^\| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
+
+
+def test_every_module_that_writes_is_in_the_table():
+    found = {name for name, tree in modules() if any(map(writes, ast.walk(tree)))} - TOOLS
+    assert found == set(WRITTEN)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.parent.name)
+def test_the_page_names_everything_that_is_written(page):
+    named = {each for cell in cells(page) for each in re.findall("`([^`]+)`", cell)}
+    assert {each for names in WRITTEN.values() for each in names} - named == set()
+
+
+def test_both_pages_have_the_same_rows():
+    english, japanese = ([re.findall("`([^`]+)`", cell) for cell in cells(page)] for page in PAGES)
+    assert english == japanese
