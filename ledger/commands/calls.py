@@ -333,8 +333,12 @@ def _fields(record: Record) -> tuple[object, ...]:
 
 def _line(record: Record) -> tuple[str, ...]:
     """For people, in the order of `_COLUMNS`."""
-    act = record.steps[0].kind if record.steps[0].kind in ACTS else None
-    status = f"{act or record.status or '…'}{' (fallback)' * record.fallback}"
+    first = record.steps[0]
+    if first.kind in ACTS:
+        about = (first.details.get(name) for name in ("case", "basis", "receiver", "reference", "request"))
+        status = ", ".join((first.kind, *(str(each) for each in about if each is not None)))
+    else:
+        status = f"{record.status or '…'}{' (fallback)' * record.fallback}"
     return (
         local(record.steps[0].at),
         record.call_id,

@@ -20,7 +20,7 @@ from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from ..disclosure.disclosure_index import BasisFigures, disclosure_index, figures
-from ..disclosure.disclosure_papers import index_paper, receipt_sheet, shown
+from ..disclosure.disclosure_papers import index_paper, receipt_sheet
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_basis import JAPAN
 from ..disclosure.office_signature import signing_office
@@ -181,9 +181,7 @@ def disclosures(
              **({} if overdue else {"figures": [_figures(each) for each in counted]})}
         )  # fmt: skip
     elif only_figures:
-        console.Rows(("basis", "disclosed", "refused", "calls"), form).print(
-            (each.basis, shown(each.disclosed), shown(each.refused), shown(each.calls)) for each in counted
-        )
+        console.Rows(("basis", "disclosed", "refused", "calls"), form).print(each.row() for each in counted)
     else:
         columns = (
             "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received",

@@ -118,6 +118,14 @@ class BasisFigures:
     refused: int | None
     calls: int | None
 
+    def row(self) -> tuple[str, str, str, str]:
+        """As text, in the order of the fields. A total that is not told is empty."""
+        hidden = "" if self.basis == TOTAL else f"<{SMALL}"
+        disclosed, refused, calls = (
+            hidden if count is None else str(count) for count in (self.disclosed, self.refused, self.calls)
+        )
+        return (self.basis, disclosed, refused, calls)
+
 
 TOTAL: Final = "total"
 NO_BASIS: Final = "not recorded"

@@ -21,8 +21,14 @@ _STATES: Final = {
     RequestState.EXPIRED: "期限切れ / expired",
     RequestState.EXPORTED: "持ち出し済み / disclosed",
 }
-_BLANK: Final = "　" * 24 + "＿"
-"""The room to write in, with a sign that holds the line."""
+_BLANKS: Final = (
+    "受領年月日 / Received on",
+    "官署名 / Office",
+    "官職・氏名 / Officer",
+    "署名又は記名押印 / Signature or seal",
+)
+"""Each is a section of its own, so that there is room to write on its line."""
+_LINE: Final = "＿" * 40
 
 
 def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
@@ -39,12 +45,6 @@ def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str
         "台帳の記録 / record in the ledger": export.act,
         "検証鍵 / verifier key": log_key,
     }
-    blanks = {
-        "受領年月日 / received on": _BLANK,
-        "官署名 / office": _BLANK,
-        "官職・氏名 / officer": _BLANK,
-        "署名又は記名押印 / signature or seal": _BLANK,
-    }
     return Paper(
         f"受領書 / Receipt {export.case}",
         now.astimezone(JAPAN),
@@ -52,12 +52,12 @@ def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str
             Section("受領書 / Receipt of an evidence pack", known(about)),
             Section(
                 "受領 / Receipt",
-                known(blanks),
-                (
+                paragraphs=(
                     "上記の証跡パックを受領しました。",
                     "I have received the evidence pack that is named above.",
                 ),
             ),
+            *(Section(blank, paragraphs=(_LINE,)) for blank in _BLANKS),
             Section(
                 "確認方法 / How to compare",
                 paragraphs=(
@@ -95,17 +95,12 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
                 ),
                 table=Table(
                     ("法的根拠 / basis", "持ち出し / disclosed", "却下 / refused", "通話数 / calls"),
-                    [(each.basis, shown(each.disclosed), shown(each.refused), shown(each.calls)) for each in by_basis],
+                    [each.row() for each in by_basis],
                 ),
             ),
             *(_entry(number, each, overdue) for number, each in enumerate(entries, 1)),
         ),
     )
-
-
-def shown(count: int | None) -> str:
-    """A count of the figures."""
-    return f"<{SMALL}" if count is None else str(count)
 
 
 def _entry(number: int, entry: IndexEntry, overdue: Sequence[IndexEntry]) -> Section:
