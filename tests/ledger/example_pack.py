@@ -77,18 +77,20 @@ def _calls() -> Iterator[Step]:
     yield steps.ended(heard, at(61_000), CallStatus.CONNECTED, 16)
 
 
-def made() -> tuple[Files, dict[str, str]]:
-    """The files of the pack, and what the document prints, by its names there."""
+def made(shown: LegalBasis = BASIS) -> tuple[Files, dict[str, str]]:
+    """The files of the pack, and what the document prints, by its names there. `shown` is the basis that the request
+    shows to the second person.
+    """
     draws = count(1)
     # Each draw of random octets is one value repeated: 01 01 …, then 02 02 …
     with (
         tempfile.TemporaryDirectory() as folder,
         patch.object(sealing, "os", SimpleNamespace(urandom=lambda length: bytes([next(draws)]) * length)),
     ):
-        return _made(url_of(Path(folder) / "ledger.sqlite3"))
+        return _made(url_of(Path(folder) / "ledger.sqlite3"), shown)
 
 
-def _made(url: str) -> tuple[Files, dict[str, str]]:
+def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
     signer = Signer(LOG.name, SEED)
     day, hour = timedelta(days=1), timedelta(hours=1)
     with writer_of(url) as writer:
@@ -96,7 +98,7 @@ def _made(url: str) -> tuple[Files, dict[str, str]]:
         with LedgerReader.open(url) as reader:
             selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True), BASIS)
         asked = at(0) + hour
-        until, basis = asked + 7 * day, BASIS.details()
+        until, basis = asked + 7 * day, shown.details()
         put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, until, basis))
         put(writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day))
         note = writer.checkpoint

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import zlib
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +31,7 @@ from idtone.signed_notes import Signer
 from ..operations.exporting import run as ledger
 from ..operations.tamperings import TAMPERINGS
 from .disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
-from .example_pack import FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
+from .example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
 from .sample_evidence import LOG
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
@@ -210,6 +211,13 @@ def test_an_approval_that_is_none_is_told(rejected):
         pack = resealed(read_zip(PACK), change)
         if verified(pack, LOG).faults:
             assert rejected(pack)
+
+
+def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
+    """The digest that was approved is that of the pack, but the request says something else."""
+    pack, _ = made(replace(BASIS, court="another court"))
+    assert verified(pack, LOG).faults == ["what was approved is another legal basis than this"]
+    assert "of another legal basis" in rejected(pack)
 
 
 def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
