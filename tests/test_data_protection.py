@@ -28,6 +28,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/fallback_file.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
+    "customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
+    "customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),
     "ledger/commands/disclosures.py": ("idtone ledger deliver -o", "disclosures --pdf"),
     "ledger/commands/plot.py": ("idtone ledger stats --plot",),

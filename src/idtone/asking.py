@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import unicodedata
 from pathlib import Path
-from typing import Final
 
 import typer
 
 from .documents import read_text
 from .errors import NumberError, UsageError
-from .numbers import Number, parse, parse_japanese
+from .numbers import Number, holds_number, parse_japanese
 from .translation import Message
-
-_NUMBER: Final = re.compile(r"(?:\+|0)[0-9][0-9 ().-]{6,}[0-9]")
 
 
 def line(text: str, option: str) -> str:
@@ -24,7 +19,7 @@ def line(text: str, option: str) -> str:
         raise UsageError(
             Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
         )
-    if any(parse(found).known for found in _NUMBER.findall(unicodedata.normalize("NFKC", text))):
+    if holds_number(text):
         raise UsageError(
             Message("{option} contains a telephone number, which others would see; leave it out", option=option)
         )
