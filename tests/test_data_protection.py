@@ -20,6 +20,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/commands/new.py": ("registry.yaml", "suspensions.yaml"),
     "authority/desk/document_store.py": ("desk.sqlite3",),
     "authority/desk/office_ledger.py": ("ledger/",),
+    "authority/desk/reports/desk_key.py": ("reports.key", "report-officer.pub"),
+    "authority/desk/reports/report_store.py": ("reports.sqlite3",),
     "authority/edition.py": ("prepare",),
     "authority/history.py": ("history/",),
     "authority/keys.py": ("idtone authority key",),
@@ -52,6 +54,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "registry/compiling.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
     "tones/ffmpeg.py": ("idtone tone",),
+    "reports/commands/reporting.py": ("idtone reports new",),
     "src/idtone/console.py": (),  # /dev/null
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.errors import TrustError
+from idtone.ledger.keys.private_files import make_private
 from idtone.reports.report_documents import SealedReport
 from idtone.translation import Message
 
@@ -286,13 +287,14 @@ class ReportStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
+            make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
                 database.row_factory = sqlite3.Row
                 if not database.execute("PRAGMA table_list('requests')").fetchall():
                     database.executescript(_SCHEMA)
                 database.execute("PRAGMA synchronous = FULL")
                 yield database
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise TrustError(
                 Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
             ) from error
