@@ -126,7 +126,7 @@ def _answer(
         raise UsageError(
             Message(
                 "`customer-held` needs an evidence pack: run `idtone ledger export {call} --case {request_id} "
-                "-o FILE`, and name it with --pack",
+                "--basis association --reference {request_id} --sealed -o FILE`, and name it with --pack",
                 call=facts.call or "CALL",
                 request_id=request.id,
             )

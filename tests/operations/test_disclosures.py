@@ -180,7 +180,7 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch):
 
 def test_the_legal_basis_is_asked_for_and_its_texts_hold_no_number(office):
     for basis, why in (
-        ((), "name the legal basis with --basis: inquiry, warrant, emergency, consent"),
+        ((), "name the legal basis with --basis: inquiry, warrant, emergency, consent, association"),
         (("--basis", "curiosity", *DEMAND), "there is no legal basis 'curiosity'; choose inquiry"),
         (("--basis", "warrant", *DEMAND), "needs --court, --valid-until; add it"),
         (("--basis", "inquiry", *DEMAND), "add --sealed"),

@@ -112,7 +112,8 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert "calls 1 call c-1 outcome PLAY reason licence-valid heard yes result not-ours" in error
     assert "nothing was sent" in error
     pack = tmp_path / "pack.zip"
-    made = terminal.told("ledger", "export", "c-1", "--case", request["id"], "-o", pack, "-c", first)
+    basis = ("--case", request["id"], "--basis", "association", "--reference", request["id"], "--sealed")
+    made = terminal.told("ledger", "export", "c-1", *basis, "-o", pack, "-c", first)
     out, _ = terminal.run(*answer, "--pack", pack, "-c", first, typed="y\n")
     assert f"{request['id']} is answered: customer-held" in out
     terminal.run(*answer, "--pack", pack, "-c", first, "--yes", code=2)

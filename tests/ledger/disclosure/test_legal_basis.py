@@ -53,6 +53,9 @@ TABLE = [
     ("consent", {}, True, None),
     ("consent", {}, False, "does not open telephone numbers"),
     ("consent", {"scope": None, "received": None}, True, "needs --scope, --received"),
+    ("association", {"authority": None, "scope": None, "received": None}, True, None),
+    ("association", {}, False, "does not open telephone numbers"),
+    ("association", {"reference": None}, True, "needs --reference"),
     ("warrant", {"received": NOW + timedelta(seconds=1)}, False, "received in the future"),
 ]
 
