@@ -56,6 +56,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "registry/trust/client.py": ("registry.cache",),
     "tones/ffmpeg.py": ("idtone tone",),
     "reports/commands/reporting.py": ("idtone reports new",),
+    "service/suspension_confirmations.py": ("….confirmations",),
     "src/idtone/console.py": (),  # /dev/null
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
