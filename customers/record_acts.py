@@ -86,7 +86,7 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
             case FormAct.RECORDED if known is None:
                 found[id_] = RecordHistory(
                     id_, step.call_id, step.at, str(details.get("by")), str(details.get("digest")),
-                    _count(details.get("numbers")),
+                    _count(details.get("count")),
                 )  # fmt: skip
             case FormAct.ENDED if known:
                 day = _day(details.get("on"))

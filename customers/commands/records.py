@@ -127,7 +127,7 @@ def record(
             raise CustomerError(Message("{id} is recorded already; give the form another id", id=filled.id))
         digest = _put(store, made)
         act = office.enter(
-            FormAct.RECORDED, filled.id, person, now, digest=digest, numbers=len(made.numbers), rules=made.rules
+            FormAct.RECORDED, filled.id, person, now, digest=digest, count=len(made.numbers), rules=made.rules
         )
     if as_json:
         console.print_json({"id": filled.id, "record": act, "numbers": len(made.numbers), "digest": digest})

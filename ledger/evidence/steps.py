@@ -362,7 +362,10 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
     """An act by the association's rules: a report answered, a form filed. `subject` is the id of what it is about.
 
     The details hold no telephone numbers: documents stay elsewhere, and the details name them by their SHA-256.
+    Raises ValueError for a detail with the name of a sealed one, which readers leave out.
     """
+    if reserved := details.keys() & {DAY, SEALED, SEALED_KEY}:
+        raise ValueError(f"details of an act cannot be named {reserved}")
     return Step(act_id, StepKind.DUTY, at, {**details, **_by(by), "act": act, "subject": subject})
 
 

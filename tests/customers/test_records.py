@@ -131,6 +131,7 @@ def test_a_form_is_kept_sealed_and_opened_by_its_number_for_a_reason(operator):
     path = operator.form()
     made = operator.told("record", path)
     assert made["numbers"] == 2
+    assert operator.told("list")[0]["numbers"] == 2, "as the ledger says"
     shown = operator.told("show", *WHY, typed="03-1234-5679\n")
     assert (shown["form"], shown["numbers"], shown["record"]) == (path.read_text(), NUMBERS, made["record"])
     code, out, err = operator.run("show", "C-1", *WHY)
@@ -281,7 +282,7 @@ ATTACKS: dict[str, tuple[Callable[[Operator], object], str]] = {
     "a second recording in the ledger": (
         lambda o: (
             put_again(o, lambda r: CustomerRecord(r.id, "x", r.numbers, r.rules, r.by, r.at)),
-            o.forge(FormAct.RECORDED, clock.now(), digest=o.store.get("C-1")[1], numbers=2),
+            o.forge(FormAct.RECORDED, clock.now(), digest=o.store.get("C-1")[1], count=2),
         ),
         CHANGED,
     ),
@@ -356,7 +357,7 @@ def test_of_two_ends_the_later_counts():
         return steps.duty("act-1", at, ALICE, kind, "C-1", details)
 
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
-    told = [act(FormAct.RECORDED, digest="x", numbers=1), act(FormAct.ENDED, on="2026-12-31")]
+    told = [act(FormAct.RECORDED, digest="x", count=1), act(FormAct.ENDED, on="2026-12-31")]
     assert histories([*told, act(FormAct.ENDED, on="2026-11-27")], at)["C-1"].ends == date(2026, 12, 31)
     assert years_after(date(2028, 2, 29), 7) == date(2035, 3, 1)
     assert years_after(TODAY, 7) == date(2033, 11, 27)
