@@ -64,7 +64,12 @@ def from_published(source: str, published: Published) -> Known:
     """Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
     document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
-    return _together(source, document, suspensions, Signed(suspensions, published.expires))
+    return _together(
+        source,
+        document,
+        suspensions,
+        Signed(suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE]),
+    )
 
 
 def _together(
