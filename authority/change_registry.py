@@ -238,7 +238,7 @@ def registry_of(workspace: Workspace) -> RegistryDocument:
 
 _NOT_GRANTED: Final = {
     ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone authority review` first"),
-    ApplicationStatus.REFUSED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.REFUSED: Message("was refused; if the reason for that is gone, review it again"),
     ApplicationStatus.CHANGED: Message("was changed after its review; review it again"),
     ApplicationStatus.GRANTED: Message("was granted already"),
 }

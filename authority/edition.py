@@ -73,7 +73,7 @@ class Edition:
             ) from error
         return roles
 
-    def missing(self) -> Iterator[str]:
+    def missing(self) -> Iterator[Message]:
         """For each role without enough signatures, how many it has and needs."""
         for name, draft in self.metadata.items():
             for parent in self.parents(name):
@@ -82,9 +82,13 @@ class Edition:
                     parent.verify_delegate(name, draft.signed_bytes, draft.signatures)
                 except UnsignedMetadataError:
                     good = sum(1 for keyid in role.keyids if self._verifies(parent, name, keyid))
-                    yield (
-                        f"{name} needs the signatures of {role.threshold} of its {len(role.keyids)}"
-                        f" {tuf_roles.ROLES[name].keys} keys, and has {good}"
+                    yield Message(
+                        "{role} needs the signatures of {threshold} of its {count} {keys} keys, and has {good}",
+                        role=name,
+                        threshold=role.threshold,
+                        count=len(role.keyids),
+                        keys=tuf_roles.ROLES[name].keys,
+                        good=good,
                     )
                     break
 

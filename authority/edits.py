@@ -14,7 +14,7 @@ from typing import Final
 
 from idtone.calls import LicenceStatus
 from idtone.documents import Location
-from idtone.errors import UsageError
+from idtone.errors import ProofError, UsageError
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number, parse_japanese
 from idtone.registry.member_application import MemberApplication
@@ -29,6 +29,7 @@ from idtone.registry.model import (
 )
 from idtone.registry.number_notation import read_span
 from idtone.registry.suspended_numbers import scope_of
+from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from .yaml_text import Tree, YamlText
@@ -212,6 +213,32 @@ def assigned(text: YamlText, document: RegistryDocument, member: str, entries: S
     for entry in entries:
         read_span(entry)
     text.append(("members", at, "numbers"), list(entries))
+
+
+def node_key_added(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
+    """Add the key by which a member's node signs documents, as `idtone desk key` prints it."""
+    at, held = _member(document, member)
+    try:
+        named = VerifierKey.parse(key).name
+    except ProofError as error:
+        raise UsageError(
+            Message("this is not the key of a node ({error}); copy the line that `idtone desk key` prints", error=error)
+        ) from error
+    if named.partition("/")[0] != member:
+        raise UsageError(
+            Message("the key belongs to {name!r}, and not to a node of {member}", name=named, member=member)
+        )
+    if key in held.keys:
+        raise UsageError(Message("member {member} has this key already", member=member))
+    text.append(("members", at, "keys"), [key])
+
+
+def node_key_removed(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
+    """Remove the key of a node: the desk refuses what it signs from then on."""
+    at, held = _member(document, member)
+    if key not in held.keys:
+        raise UsageError(Message("member {member} has no such key; look at registry.yaml", member=member))
+    text.remove(("members", at, "keys", held.keys.index(key)))
 
 
 def released(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:

@@ -64,6 +64,14 @@ console.add_commands(
             "idtone.authority.commands.chains:remove_link",
             "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
         ),
+        "add-node-key": (
+            "idtone.authority.commands.registry:add_node_key",
+            "Enter the key of a member's node: the desk then accepts the documents that the node signs.",
+        ),
+        "remove-node-key": (
+            "idtone.authority.commands.registry:remove_node_key",
+            "Remove the key of a member's node, because the node or its key is gone.",
+        ),
         "prolong": (
             "idtone.authority.commands.registry:prolong",
             "Extend the registry itself (`expires`); licences keep their own terms.",

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone import console
+from idtone.translation import Message, translated
 
 from .. import change_registry
 from ..history import ApplicationStatus, ReviewResult
@@ -28,7 +29,8 @@ def apply(
     """Accept a member's application: check it against the registry, and keep it unchanged."""
     kept, entry = change_registry.apply(Workspace(folder), application, attributed(why))
     name = kept.member.name
-    print_change(entry, as_json, f"application {kept.id} of {name.ja} / {name.en} is accepted")
+    accepted = Message("application {id} of {ja} / {en} is accepted", id=kept.id, ja=name.ja, en=name.en)
+    print_change(entry, as_json, accepted)
 
 
 def review(
@@ -40,8 +42,12 @@ def review(
 ) -> None:
     """Record the examination of an application and its result."""
     entry = change_registry.review(Workspace(folder), application, result, attributed(why))
-    told = "has passed its review" if result is ReviewResult.PASSED else "is refused"
-    print_change(entry, as_json, f"application {application} {told}")
+    told = (
+        Message("application {id} has passed its review", id=application)
+        if result is ReviewResult.PASSED
+        else Message("application {id} is refused", id=application)
+    )
+    print_change(entry, as_json, told)
 
 
 def applications(
@@ -69,7 +75,7 @@ def applications(
         print(f"{each['id']}  {each['status']}")
         print(f"  received {each['received']}, {each['member']}  {each['name_ja']} / {each['name_en']}")
     if not shown:
-        print("no application waits")
+        print(translated(Message("no application waits")))
 
 
 def grant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from idtone import console
+from idtone.translation import Message, translated
 
 from ..history import HistoryEntry
 from .options import in_japan
@@ -28,6 +29,6 @@ def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:
     if as_json:
         console.print_json(as_plain(entry))
         return
-    print(*before, *lines(entry), sep="\n")
+    print(*map(translated, before), *lines(entry), sep="\n")
     if entry.what:
-        print("publish it, so that members get it")
+        print(translated(Message("publish it, so that members get it")))

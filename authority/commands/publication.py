@@ -17,7 +17,7 @@ from idtone import console
 from idtone.errors import TrustError, UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..change_registry import record_edits
 from ..edition import assembled, read_edition
@@ -180,8 +180,12 @@ def sign(
         console.print_json({"words": shown, "signed": signed, "missing": missing})
         return
     for name, roles in signed.items():
-        print(f"signed with {name}: {', '.join(roles)}")
-    print(*(missing or ["all signatures are there"]), sep="\n")
+        print(translated(Message("signed with {key}: {roles}", key=name, roles=", ".join(roles))))
+    _print_missing(missing)
+
+
+def _print_missing(missing: list[Message]) -> None:
+    print(*map(translated, missing or [Message("all signatures are there")]), sep="\n")
 
 
 def assemble(
@@ -196,6 +200,6 @@ def assemble(
     if as_json:
         console.print_json({"signatures": whole.holders(), "missing": missing})
     else:
-        print(*(missing or ["all signatures are there"]), sep="\n")
+        _print_missing(missing)
     if missing:
         console.negative()

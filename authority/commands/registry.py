@@ -1,5 +1,5 @@
 """`idtone authority renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
-prolong`.
+add-node-key | remove-node-key | prolong`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from .options import FolderArgument, WhyOption, attributed, day, entries_asked, 
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
+NodeKeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="The node's key, as `idtone desk key` prints it on the node.")
+]
 UntilOption = Annotated[
     str,
     typer.Option(metavar="MOMENT", help="The new end (exclusive): a day in Japan, or ISO 8601 with its time zone."),
@@ -122,6 +125,30 @@ def release_number(
     entry = change_registry(
         Workspace(folder), Action.RELEASE_NUMBER, member, attributed(why),
         lambda text, document: edits.released(text, document, member, entries),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def add_node_key(
+    folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption = "key of a node",
+    as_json: console.JsonOption = False,
+) -> None:  # fmt: skip
+    """Enter the key of a member's node: the desk then accepts the documents that the node signs."""
+    entry = change_registry(
+        Workspace(folder), Action.ADD_NODE_KEY, member, attributed(why),
+        lambda text, document: edits.node_key_added(text, document, member, key.strip()),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def remove_node_key(
+    folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption,
+    as_json: console.JsonOption = False,
+) -> None:  # fmt: skip
+    """Remove the key of a member's node, because the node or its key is gone."""
+    entry = change_registry(
+        Workspace(folder), Action.REMOVE_NODE_KEY, member, attributed(why),
+        lambda text, document: edits.node_key_removed(text, document, member, key.strip()),
     )  # fmt: skip
     print_change(entry, as_json)
 

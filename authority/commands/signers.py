@@ -11,6 +11,7 @@ from securesystemslib.signer import Signer
 
 from idtone import console
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message, translated
 
 from ..edition import Edition
 from ..edition_rules import describe, examine, examine_issued
@@ -38,7 +39,9 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
         console.print_json({"package": str(package), "words": shown, "missing": missing})
         return
     print(*shown, sep="\n")
-    print(f"{package} needs these signatures:", *missing, sep="\n  ")
+    print(
+        translated(Message("{package} needs these signatures:", package=package)), *map(translated, missing), sep="\n  "
+    )
 
 
 def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
@@ -57,16 +60,29 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
         return
     if "signed" in report:
         print(*(line for line in report["words"] if line.partition(":")[0] not in tuf_roles.ROLES), sep="\n")
-        print(f"signed: {', '.join(report['signed'])}")
+        print(translated(Message("signed: {roles}", roles=", ".join(report["signed"]))))
     for name in report.get("left", ()):
         print(
-            f"not published: the changes of {tuf_roles.DELEGATED[name]};"
-            f" sign them with the {tuf_roles.ROLES[name].keys} keys"
+            translated(
+                Message(
+                    "not published: the changes of {file}; sign them with the {keys} keys",
+                    file=tuf_roles.DELEGATED[name],
+                    keys=tuf_roles.ROLES[name].keys,
+                )
+            )
         )
     for name, role in report["roles"].items():
-        due = f"; sign it with the {tuf_roles.ROLES[name].keys} keys soon" if role["due"] else ""
-        print(f"{name:<12} version {role['version']}, valid until {role['until']}{due}")
+        facts = {"role": f"{name:<12}", "version": role["version"], "until": role["until"]}
+        if role["due"]:
+            keys = tuf_roles.ROLES[name].keys
+            state = Message(
+                "{role} version {version}, valid until {until}; sign it with the {keys} keys soon", keys=keys, **facts
+            )
+        else:
+            state = Message("{role} version {version}, valid until {until}", **facts)
+        print(translated(state))
     if "root" in report:
-        print(f"give the members {report['root']}")
-        print(f"SHA-256 {report['root_sha256']}: tell it to them by another channel")
-    print(f"publish the folder {report['repository']}")
+        print(translated(Message("give the members {file}", file=report["root"])))
+        told = Message("SHA-256 {sha256}: tell it to them by another channel", sha256=report["root_sha256"])
+        print(translated(told))
+    print(translated(Message("publish the folder {folder}", folder=report["repository"])))

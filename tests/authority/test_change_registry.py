@@ -11,6 +11,7 @@ import pytest
 from idtone.authority.workspace import Workspace
 from idtone.persons import acting
 from idtone.registry.parsers import parse_registry
+from idtone.signed_notes import Signer
 
 from .. import ROOT
 from ..registry.trust.association import STOPPED
@@ -118,7 +119,7 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
     assert "has not passed its review" in office.refused("grant", *grant)
     reviewed(office, "refused")
     assert (stands(), stands("--all")) == ([], ["refused"])
-    assert "has not passed its review" in office.refused("grant", *grant)
+    assert "was refused; if the reason for that is gone" in office.refused("grant", *grant)
     reviewed(office)
     assert stands() == ["to be granted"]
     path.write_text(other)
@@ -165,6 +166,20 @@ def test_numbers_are_assigned_and_released(office, tmp_path):
     assert "write it like" in office.refused("assign-number", "m-0002", *WHY, typed="12\n")
     assert "no number was given" in office.refused("assign-number", "m-0002", *WHY, typed="\n")
     assert "no member 'm-9'" in office.refused("assign-number", "m-9", *WHY, typed="0362349999\n")
+
+
+def test_keys_of_nodes_are_added_and_removed(office):
+    key, other = (str(Signer(name, b"1" * 32).key) for name in ("m-0002/pbx-1", "m-0001/pbx-1"))
+    for _ in range(2):
+        told = office.told("add-node-key", "m-0002", key)
+        assert told["what"] == [f"member m-0002: key {key} is new"]
+        assert parse_registry(office.registry.read_text(), "").members[1].keys == (key,)
+        assert "has this key already" in office.refused("add-node-key", "m-0002", key)
+        told = office.told("remove-node-key", "m-0002", key, *WHY)
+        assert told["what"] == [f"member m-0002: key {key} is removed"]
+    assert "has no such key" in office.refused("remove-node-key", "m-0002", key, *WHY)
+    assert "belongs to 'm-0001/pbx-1', and not to a node of m-0002" in office.refused("add-node-key", "m-0002", other)
+    assert "copy the line that `idtone desk key` prints" in office.refused("add-node-key", "m-0002", key[:-4])
 
 
 def test_two_people_stop_a_number_and_lift_it(office):
