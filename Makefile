@@ -30,6 +30,7 @@ say = @printf 'idtone: %s\n' "$(1)" >&2
 
 help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
+	@echo 'make demo-authority  works through a year at the association, with pictures in build/; JSON=1 as above'
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes the pages of docs/reference that come from the code, and the site, in build/site'
@@ -63,6 +64,10 @@ help:
 
 demo: $(RUN) lab
 	@$(VENV)/bin/python -m tests.lab.demo $(if $(JSON),--json)
+
+.PHONY: demo-authority
+demo-authority: $(DEV)
+	@$(VENV)/bin/python -m tests.authority.year $(if $(JSON),--json)
 
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.

@@ -1,0 +1,73 @@
+"""A member's customers: their forms, and one who is refused and goes to another member."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .flow_picture import Box, Tone, draw
+from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, only, spoken
+
+
+def keep_form(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+    """A customer of the reseller fills in the form. A gap is found; then it is printed, recorded, and opened again."""
+    form = (CONFIG / "customer_application.yaml").read_text("utf-8")
+    file = year.folder / "customer.yaml"
+    file.write_text(re.sub(r"    address: .*# 本店の所在地\n", "", form), "utf-8")
+    faults = year.member_told(RESELLER, "form", "check", file, code=1)["faults"]
+    file.write_text(form, "utf-8")
+    year.member(RESELLER, "form", "check", file)
+    year.member(RESELLER, "form", "print", file, "-o", picture)
+    numbers = year.folder / "numbers.txt"
+    numbers.write_text(f"{REPORTED}\n0462345601\n", "utf-8")
+    year.member(RESELLER, "form", "record", file, "--numbers", numbers)
+    numbers.unlink()
+    kept = only(year.member_told(RESELLER, "form", "list"))
+    return {
+        "fault": ", ".join(each["field"] for each in faults),
+        "numbers": kept["numbers"],
+        "state": kept["state"],
+        "paper": picture.read_bytes()[:4].decode(),
+    }
+
+
+def hop(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+    """The customer whose numbers were stopped is refused. Under another spelling it applies to the other member."""
+    reseller, wholesaler, other = (year.folder / f"{name}.yaml" for name in ("refused", "hopped", "honest"))
+    _customer(reseller, "見本商事株式会社", "ミホンショウジ", "8000000000001", "東京都見本区見本町1-2-3")
+    _customer(wholesaler, "㈱見本商事", "ﾐﾎﾝｼｮｳｼﾞ", None, "東京都見本区見本町一丁目2番3号")
+    _customer(other, "別見本株式会社", "ベツミホン", "8700110005901", "大阪府見本市見本町9-9")
+    year.authority(
+        "refuse-customer", reseller, "--key", year.keys / "refusals.pem", "--reference", "K-7",
+        "--until", days(365), "--why", "numbers were stopped",
+    )  # fmt: skip
+    reseller.unlink()
+    year.publish("duty")
+    caught = year.member_told(WHOLESALER, "customer", "check", wholesaler, code=1)
+    honest = year.member_told(WHOLESALER, "customer", "check", other)
+    references = {each["reference"] for each in caught["refusals"]}
+    draw(
+        picture,
+        spoken("A refused contractor under another spelling", "表記を変えた事業者渡り"),
+        [
+            [
+                Box([RESELLER, "見本商事株式会社"], arrow="K-7"),
+                Box(["refusals.list", spoken("tokens, no names", "トークンのみ(氏名なし)")], arrow="check"),
+                Box([f"{WHOLESALER}: ㈱見本商事", *(each["equal"] for each in caught["refusals"][:2])], Tone.BAD),
+            ],
+            [
+                Box([spoken("another customer", "別の利用者"), "別見本株式会社"], arrow="check"),
+                Box([WHOLESALER, spoken("not refused", "該当なし")], Tone.GOOD),
+            ],
+        ],
+    )
+    return {"caught": caught["refused"], "reference": ", ".join(references), "honest": honest["refused"]}
+
+
+def _customer(file: Path, name: str, kana: str, corporate_number: str | None, address: str) -> None:
+    number = f"  corporate_number: '{corporate_number}'\n" if corporate_number else ""
+    file.write_text(
+        f"customer:\n  kind: company\n  name: {name}\n  kana: {kana}\n{number}  address: {address}\n", "utf-8"
+    )
