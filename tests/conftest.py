@@ -17,7 +17,7 @@ from idtone.tones.profile_library import load_library
 from .call_control.evidence import MemoryEvidence
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get
-from .lab.packages import find_or_get_ffmpeg
+from .lab.packages import find_or_get_ffmpeg, sodium
 from .lab.postgresql import PostgreSQL, programs
 from .lab.service import Service
 
@@ -28,6 +28,8 @@ pytest.register_assert_rewrite(
 
 # In English, for the programs that tests start too, whatever the machine's locale is.
 os.environ["LANGUAGE"] = "en"
+
+sodium()  # the room for refused customers needs it when it is imported
 
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
 

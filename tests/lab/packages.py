@@ -7,6 +7,7 @@ It needs neither root nor a container and installs nothing. Standard library onl
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shlex
@@ -25,6 +26,8 @@ FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libo
 """The encoders that an ffmpeg must have; otherwise it is skipped."""
 FFMPEG_WITHOUT: Final = ("fonts-*", "libllvm*", "libz3-*", "mesa-*", "shared-mime-info", "xkb-data")
 """Dependencies for drawing and display, which are not used here: a third of the download."""
+
+SODIUM: Final = "libsodium.so.23"
 
 _MACHINES_OWN: Final = (
     "ld-linux*",
@@ -90,6 +93,24 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
     for program in ("ffmpeg", "ffprobe"):
         write_script(folder / program, command(root, f"usr/bin/{program}"))
     return folder
+
+
+def sodium() -> None:
+    """libsodium for this process and those that it starts: the machine's own or Debian's.
+
+    Raises PackagesUnavailable.
+    """
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(SODIUM)
+        return
+    root = tree("libsodium23")
+    folder = root.with_name(f"{root.name}.lib")  # beside the tree, which has a C library too
+    folder.mkdir(exist_ok=True)
+    found = next(root.glob(f"usr/lib/*/{SODIUM}"))
+    with contextlib.suppress(FileExistsError):
+        (folder / SODIUM).symlink_to(found)
+    ctypes.CDLL(str(folder / SODIUM))  # from now on it is found by its name
+    os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH"))))
 
 
 def faketime() -> Path:

@@ -98,6 +98,18 @@ FORGED = VOPRF.evaluate(OTHER.secret, SENT)
         (KEYS.public, EVALUATED, bytes(64)),
         (KEYS.public, EVALUATED, b"\xff" * 64),
     ],
+    ids=[
+        "another key",
+        "by another key",
+        "another's values",
+        "one other value",
+        "in another order",
+        "one too few",
+        "a short proof",
+        "another proof",
+        "no proof",
+        "no scalars",
+    ],
 )
 def test_another_evaluation_is_refused(public, evaluated, proof):
     with pytest.raises(TrustError):
