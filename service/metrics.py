@@ -32,6 +32,9 @@ from .call_counts import LABELS, CallCounts
 from .ledger_room import LedgerRoom
 
 
+_DAY_S: Final = 86400
+
+
 class MetricKind(StrEnum):
     COUNTER = "counter"
     """Begins at 0 with each instance of the service."""
@@ -209,9 +212,9 @@ METRICS: Final = (
         lambda observed: observed.room.look().free_bytes,
     ),
     Metric(
-        "idtone_ledger_room_days", _GAUGE,
-        "For how many days the free disk space is enough, at the rate of the last week.",
-        lambda observed: observed.room.look().days,
+        "idtone_ledger_room_seconds", _GAUGE,
+        "For how long the free disk space is enough, at the rate of the last week.",
+        lambda observed: None if (days := observed.room.look().days) is None else days * _DAY_S,
     ),
     # The service
     Metric(

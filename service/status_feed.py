@@ -188,7 +188,7 @@ FEED: Final = (
     Field(
         "ledger.room_days",
         "For how many days it is enough, at the rate of the last week.",
-        _metric("ledger_room_days"),
+        lambda observed: observed.room.look().days,
     ),
     Field("ledger.reserve_bytes", "Disk space in reserve.", _metric("ledger_reserve_bytes")),
     Field("ledger.reserve_size_bytes", "What should be in reserve.", _metric("ledger_reserve_size_bytes")),

@@ -74,8 +74,8 @@ ROWS: Final = (
             red_above=1,
         ),
         Panel(
-            "Room on the disk", "ディスクの残り日数", {gauge("idtone_ledger_room_days"): EACH}, "d", "stat",
-            red_below=30,
+            "Room on the disk", "ディスクの残り日数", {gauge("idtone_ledger_room_seconds"): EACH}, "s", "stat",
+            red_below=30 * 86400,
         ),
     )),
     Row("Calls", "通話", (

@@ -58,7 +58,7 @@ JAPANESE: Final = {
     "idtone_ledger_reserve_bytes": "証跡のための予備領域の残り",
     "idtone_ledger_reserve_size_bytes": "予備領域の大きさ(ledger.reserve)",
     "idtone_ledger_free_bytes": "証跡に使えるディスクの空き(予備領域を除く)",
-    "idtone_ledger_room_days": "直近 1 週間の増え方で、ディスクの空きが足りる日数",
+    "idtone_ledger_room_seconds": "直近 1 週間の増え方で、ディスクの空きが足りる時間",
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のインスタンスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }
