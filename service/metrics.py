@@ -31,7 +31,6 @@ from idtone.settings import Settings
 from .call_counts import LABELS, CallCounts
 from .ledger_room import LedgerRoom
 
-
 _DAY_S: Final = 86400
 
 
