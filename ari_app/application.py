@@ -33,6 +33,8 @@ RECONCILE_EVERY_S: Final = 300.0
 """How often the calls in progress are compared with Asterisk's channels, in addition to each new connection."""
 LAST_LINE_S: Final = 2.0
 """How long after the end of its channel the last journal line of a call may arrive."""
+LEAVES_WITHIN_S: Final = 5.0
+"""How long Asterisk has to let the application go."""
 SETTLED_WITHIN_S: Final = 0.5
 """How long a hand-over waits for requests to Asterisk that are in progress; they take milliseconds."""
 GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
@@ -83,15 +85,26 @@ class AriApplication:
                 task.cancel()
 
     async def depart(self, ari: Ari) -> None:
-        """Leave for good, and release the channels that entered meanwhile: they would wait for this service."""
+        """Leave for good, and release the channels that enter meanwhile: they would wait for this service, and Asterisk
+        keeps the application as long as they do.
+        """
         try:
             await ari.leave()
-            waiting = events.read_channels(await ari.request("GET", "channels"), APPLICATION).waiting
-            for entered in waiting.values():
-                with contextlib.suppress(AriRefused):  # the channel has hung up
-                    await ari.request("POST", f"channels/{entered.channel}/continue", **_without_verdict(entered))
-        except AriError as error:
-            log.warning("calls may still wait for this service: %s", error)
+            async with asyncio.timeout(LEAVES_WITHIN_S):
+                while True:
+                    abandoned = await ari.abandoned()
+                    await self._release_waiting(ari)
+                    if abandoned:
+                        return
+                    await asyncio.sleep(0.01)  # Asterisk has no event for this
+        except (AriError, TimeoutError) as error:
+            log.warning("calls may still wait for this service: %s", str(error) or "Asterisk does not let it go")
+
+    async def _release_waiting(self, ari: Ari) -> None:
+        waiting = events.read_channels(await ari.request("GET", "channels"), APPLICATION).waiting
+        for entered in waiting.values():
+            with contextlib.suppress(AriRefused):  # the channel has hung up
+                await ari.request("POST", f"channels/{entered.channel}/continue", **_without_verdict(entered))
 
     # -- from one instance to the next ------------------------------------------------------------------------------
 

@@ -59,9 +59,13 @@ class Ari(Protocol):
         ...
 
     async def leave(self) -> None:
-        """Give up the application: no more events come, and new calls do not find it. Requests still work.
+        """Give up the application: no more events come. Requests still work."""
+        ...
 
-        Raises AriUnavailable.
+    async def abandoned(self) -> bool:
+        """Whether new calls do not find the application any more: no connection has it, and no channel waits in it.
+
+        Raises AriUnavailable, and AriRefused for an unexpected status.
         """
         ...
 
@@ -110,18 +114,9 @@ class AriConnection:
             await self._socket.close()
 
     async def leave(self) -> None:
-        """Give up the application for good. No more events come, and requests go over HTTP.
-
-        Raises AriUnavailable, also if Asterisk does not notice within `REQUEST_TIMEOUT_S`.
-        """
+        """Give up the application for good. No more events come, and requests go over HTTP."""
         self._over_websocket = False
         await self.close()
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                while not await self.abandoned():  # noqa: ASYNC110 — Asterisk has no event for this
-                    await asyncio.sleep(0.01)
-        except TimeoutError as error:
-            raise AriUnavailable(Message("Asterisk does not notice that the WebSocket is closed")) from error
 
     @property
     def transport(self) -> str:
@@ -129,10 +124,7 @@ class AriConnection:
         return "requests over the WebSocket" if self._over_websocket else "requests over HTTP"
 
     async def abandoned(self) -> bool:
-        """Whether no connection has the application now. Over HTTP, so it also works after this one was replaced.
-
-        Raises AriUnavailable, and AriRefused for an unexpected status.
-        """
+        """As in `Ari`. Over HTTP, so it also works after this connection was replaced."""
         try:
             await self._over_http("GET", f"applications/{APPLICATION}", {}, None)
         except AriRefused as error:

@@ -61,6 +61,10 @@ class FakeAsterisk:
         self.left = True
         self.happens(None)
 
+    async def abandoned(self) -> bool:
+        waits = any(each["app_data"].startswith(f"{APPLICATION},") for each in self.channels.values())
+        return self.left and not waits
+
     # -- controlled by the test -----------------------------------------------------------------------------------
 
     def happens(self, *happenings: events.Event | None) -> None:

@@ -165,13 +165,24 @@ async def test_a_channel_that_enters_comes_as_an_event_and_in_the_list_until_it_
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
     """Nor does a channel wait for the application in the real Asterisk."""
+    assert not await peer.ari.abandoned()
     await peer.ari.leave()
+    await until(peer.ari.abandoned, "Asterisk to notice")
     await peer.place_call()
     await until(lambda: peer.ari.request("GET", "channels"), "the call")
     assert peer.told == []
     if isinstance(peer.ari, AriConnection):
-        assert await peer.ari.abandoned()
         assert peer.ari.transport == "requests over HTTP"
+
+
+async def test_the_application_is_there_as_long_as_a_channel_waits_in_it(peer):
+    await peer.place_call()
+    entered = await peer.entered()
+    await peer.ari.leave()
+    await asyncio.sleep(0.3)
+    assert not await peer.ari.abandoned()
+    await peer.ari.request("POST", f"channels/{entered.channel}/continue")
+    await until(peer.ari.abandoned, "Asterisk to let it go")
 
 
 @pytest.mark.parametrize("kind", ["fake", "websocket", "http"])
