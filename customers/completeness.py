@@ -155,8 +155,8 @@ def _sites(application: Application, rules: FormRules, today: date) -> Iterator[
                 (*place, "how"), Message("is not a way of checking a site"),
                 Message("Write one of these: {names}", names=known),
             )  # fmt: skip
-        if site.checked.on and site.checked.on > today:
-            yield _in_future((*place, "on"))
+        if site.checked.day and site.checked.day > today:
+            yield _in_future((*place, "day"))
 
 
 def _days(application: Application, today: date) -> Iterator[ValidationFault]:

@@ -150,7 +150,7 @@ class Verification(Model):
 
 class SiteCheck(Model):
     how: Id | None = None
-    on: Day | None = None
+    day: Day | None = None
     by: Text | None = None
 
 

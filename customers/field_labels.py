@@ -57,7 +57,7 @@ LABELS: Final[Mapping[str, str]] = {
     "sites.address": "所在地 / address",
     "sites.use": "使い方 / what it is",
     "sites.checked.how": "確認の方法 / checked by",
-    "sites.checked.on": "確認日 / checked on",
+    "sites.checked.day": "確認日 / checked on",
     "sites.checked.by": "確認者 / checked by whom",
     "verifications.of": "確認の対象 / of whom",
     "verifications.method": "確認の方法 / method",

@@ -16,6 +16,8 @@ from idtone.translation import Message
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
+_WIDE_SPACE: Final = "\N{IDEOGRAPHIC SPACE}"
+"""Between the parts of a Japanese name."""
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
@@ -36,7 +38,7 @@ def _id(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if not value.strip() or len(value) > _TEXT_LIMIT or not value.isprintable():
+    if not value.strip() or len(value) > _TEXT_LIMIT or not value.replace(_WIDE_SPACE, " ").isprintable():
         raise ValueError(
             Message("is not a readable text"), Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT)
         )

@@ -22,7 +22,7 @@ from ..refused.refusal_key import RefusalKey
 from .options import FolderArgument, WhyOption, line, moment, passphrase
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
-_REFERENCE: Final = re.compile(r"(?:R-)?([0-9]{1,9})", re.ASCII)
+_REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
 
 
 def refuse_customer(
@@ -56,7 +56,7 @@ def refuse_customer(
 
 def lift_refusal(
     folder: FolderArgument,
-    refusal: Annotated[str, typer.Argument(metavar="R-NUMBER", help="The refusal, as `refusals` shows it.")],
+    refusal: Annotated[str, typer.Argument(metavar="X-NUMBER", help="The refusal, as `refusals` shows it.")],
     why: WhyOption,
     as_json: console.JsonOption = False,
 ) -> None:
@@ -66,7 +66,7 @@ def lift_refusal(
     """
     found = _REFERENCE.fullmatch(refusal)
     if found is None:
-        raise UsageError(Message("{refusal!r} is not the number of a refusal; write it like R-1", refusal=refusal))
+        raise UsageError(Message("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal))
     reason = line(why, "--why")
     with console.working(Message("list of refusals")):
         lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))

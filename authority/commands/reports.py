@@ -138,6 +138,8 @@ def overdue_reports(
         console.print_json([{name: each[name] for name in columns} for each in found])
     elif found:
         console.Rows(columns, whole=("id", "report")).print([[each[name] for name in columns] for each in found])
+    else:
+        print(translated(Message("no request is overdue")))
     if found:
         console.negative()
 

@@ -46,7 +46,7 @@ class AssessorPoints(Model):
     """What an external assessor (外部評価者) gave. The name stays with the office: it is not published."""
 
     assessor: Text
-    on: Day
+    day: Day
     points: Annotated[Decimal, Field(ge=0, le=10, decimal_places=1)]
 
 
@@ -121,8 +121,8 @@ def _faults(document: AssessmentsDocument, known: set[str]) -> Iterator[Validati
             if not document.span.begins <= stop.asked < document.span.ends:
                 yield _outside((*here, "stops", n, "asked"))
         for n, points in enumerate(each.assessors):
-            if points.on < document.span.start:
-                yield _outside((*here, "assessors", n, "on"))
+            if points.day < document.span.start:
+                yield _outside((*here, "assessors", n, "day"))
         for name in ("forms", "reports", "reachability"):
             share = each.share(name)
             if share.part > share.of:

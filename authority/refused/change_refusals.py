@@ -96,7 +96,7 @@ class Refusals:
             found = [refusal for refusal in self.store.refusals() if refusal.number == number]
             if not found:
                 raise UsageError(
-                    Message("there is no refusal R-{number}; `idtone authority refusals` lists all", number=number)
+                    Message("there is no refusal X-{number}; `idtone authority refusals` lists all", number=number)
                 )
             self.store.remove(found, lambda refusal: self._record(LIFTED, refusal.id, {"why": why}))
             self._write(now)

@@ -65,10 +65,10 @@ class RefusalKey:
             held = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _tied(number))
         except (InvalidTag, ValueError) as error:
             raise TrustError(
-                Message("R-{number} is not sealed by this key; name the key of the refusals", number=number)
+                Message("X-{number} is not sealed by this key; name the key of the refusals", number=number)
             ) from error
         return CustomerIdentity.model_validate(json.loads(held))
 
 
 def _tied(number: int) -> bytes:
-    return f"R-{number}".encode()
+    return f"X-{number}".encode()

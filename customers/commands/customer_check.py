@@ -36,7 +36,7 @@ def check(
 
     The association's desk evaluates blinded values, and this machine compares the result with the signed list of
     refusals. A refusal that is found may be of another customer of the same name and birth date: ask the association
-    about its number, R-…, before you decline. The ledger records that a customer was checked and what was found, but
+    about its number, X-…, before you decline. The ledger records that a customer was checked and what was found, but
     not the customer. Exit 0: not refused. 1: refused.
     """
     settings = load_settings(config)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
+from typing import Any
 
 from idtone.documents import Model, ValidationFault, read_tree, validate
 from idtone.errors import TrustError
@@ -17,14 +15,6 @@ from ..customer_form import ROOT as FORM
 from ..customer_form import Application, CorporateNumber, CustomerForm, NamedPerson, Party
 
 
-def _spaced(value: Any) -> Any:
-    """The ideographic space (U+3000), as people type it in names, is not printable for Python."""
-    return value.replace("\u3000", " ") if isinstance(value, str) else value
-
-
-Line = Annotated[Text, BeforeValidator(_spaced)]
-
-
 class IdentityKind(StrEnum):
     PERSON = "person"
     COMPANY = "company"
@@ -33,22 +23,22 @@ class IdentityKind(StrEnum):
 class RepresentativeIdentity(Model):
     """The person who acts for a company."""
 
-    name: Line
-    kana: Line | None = None
-    latin: Line | None = None
+    name: Text
+    kana: Text | None = None
+    latin: Text | None = None
     born: Day | None = None
-    address: Line | None = None
+    address: Text | None = None
 
 
 class CustomerIdentity(Model):
     """A person or a company. Nothing of it goes into a log or an error."""
 
     kind: IdentityKind
-    name: Line
-    kana: Line | None = None
-    latin: Line | None = None
+    name: Text
+    kana: Text | None = None
+    latin: Text | None = None
     born: Day | None = None
-    address: Line | None = None
+    address: Text | None = None
     corporate_number: CorporateNumber | None = None
     representative: RepresentativeIdentity | None = None
 

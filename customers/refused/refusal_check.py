@@ -18,7 +18,7 @@ from . import ristretto255 as group
 from .customer_identity import CustomerIdentity
 from .identity_table import KEYS_LIMIT, IdentityKey
 from .oprf import VOPRF, Blinded
-from .refusal_list import TOKEN_BYTES, RefusalList
+from .refusal_list import TOKEN_BYTES, RefusalList, RefusedToken
 
 KIND: Final = "refusal-check"
 """The kind of the member's document."""
@@ -26,7 +26,7 @@ KIND: Final = "refusal-check"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A refusal of the customer; `fields` are those that were equal (`name+born`)."""
+    """A refusal of the customer; `fields` are those that were equal (`name+born`, or several such: `…, …`)."""
 
     reference: str
     since: date
@@ -56,13 +56,17 @@ class RefusalCheck:
         """
         evaluated, proof = elements_of(answer.get("evaluated")), octets_of(answer.get("proof"))
         VOPRF.verify(self._refusals.public, self._sent, evaluated, proof)
-        return sorted(set(self._found(evaluated, on)), key=lambda match: (match.until, match.fields), reverse=True)
+        equal: dict[tuple[str, date, date], list[str]] = {}
+        for fields, refused in self._found(evaluated, on):
+            equal.setdefault((refused.reference, refused.since, refused.until), []).append(fields)
+        found = [Match(*refusal, ", ".join(dict.fromkeys(fields))) for refusal, fields in equal.items()]
+        return sorted(found, key=lambda match: match.until, reverse=True)
 
-    def _found(self, evaluated: Sequence[bytes], on: date) -> Iterator[Match]:
+    def _found(self, evaluated: Sequence[bytes], on: date) -> Iterator[tuple[str, RefusedToken]]:
         for (key, blinded), element in zip(self._keys, evaluated, strict=False):
             token = VOPRF.finalize(blinded, element)[:TOKEN_BYTES]
             for refused in self._refusals.find(token, on):
-                yield Match(refused.reference, refused.since, refused.until, key.fields)
+                yield key.fields, refused
 
 
 def elements_of(value: object) -> list[bytes]:

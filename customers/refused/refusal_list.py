@@ -57,7 +57,7 @@ class RefusedToken:
 
 
 def reference_of(number: int) -> str:
-    return f"R-{number}"
+    return f"X-{number}"
 
 
 def packed(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:

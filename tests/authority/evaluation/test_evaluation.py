@@ -63,8 +63,8 @@ members:
     reports: {{asked: 4, in_time: 4}}
     reachability: {{tried: 12, reached: 12}}
     assessors:
-      - {{assessor: A. Assessor, on: 2026-01-15, points: 9}}
-      - {{assessor: B. Assessor, on: 2026-01-18, points: 7.5}}
+      - {{assessor: A. Assessor, day: 2026-01-15, points: 9}}
+      - {{assessor: B. Assessor, day: 2026-01-18, points: 7.5}}
 """
 INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)
 

@@ -154,12 +154,12 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
         code, found, _ = table.check(SPELT)
         assert (code, found["refused"]) == (1, True)
         assert [(each["reference"], each["until"], each["equal"]) for each in found["refusals"]] == [
-            ("R-1", SOON, "reading+born")
+            ("X-1", SOON, "reading+born")
         ]
         code, none, _ = table.check(SOMEONE)
         assert (code, none["refused"], none["refusals"]) == (0, False, [])
-        assert table.office.run("refusals", table.office.folder, "--csv")[1].splitlines()[1].startswith("R-1,")
-        table.office.told("lift-refusal", "R-1", *WHY)
+        assert table.office.run("refusals", table.office.folder, "--csv")[1].splitlines()[1].startswith("X-1,")
+        table.office.told("lift-refusal", "X-1", *WHY)
         assert table.check(REFUSED)[0] == 1
         assert "refusals.list: 0 tokens more, 3 fewer; 0 in all" in table.publish()["words"]
         assert table.check(REFUSED)[0] == 0
@@ -173,7 +173,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
     with LedgerReader.open(settings.ledger.own()) as reader:
         own = [step.details for step in reader.acts(frozenset({StepKind.DUTY}))]
     assert [(each["act"], each["refusals"]) for each in own] == [
-        ("customer-checked", found) for found in ("R-1", "", "R-1", "")
+        ("customer-checked", found) for found in ("X-1", "", "X-1", "")
     ]
     kept = b"".join(path.read_bytes() for path in table.office.folder.rglob("*") if path.is_file())
     assert not [word for word in ("髙橋", "高橋", "タカハシ", "takahasi", "1980-04-01") if word.encode() in kept]
@@ -183,10 +183,10 @@ def test_an_ended_refusal_leaves_the_list_and_its_identity_is_deleted(table):
     one = Refusals(table.office.folder)
     assert one.drop_ended(NOW) == []
     [ended] = one.drop_ended(NOW + timedelta(days=32))
-    assert (ended.id, one.store.refusals(), one.store.tokens()) == ("R-1", [], [])
+    assert (ended.id, one.store.refusals(), one.store.tokens()) == ("X-1", [], [])
     assert "refusals.list: 0 tokens more, 3 fewer; 0 in all" in table.publish()["words"]
     assert OfficeLedger(table.office.folder).acts()[-1].act == "refusal-ended"
-    assert table.refuse()["refusal"] == "R-2", "numbers are not used again"
+    assert table.refuse()["refusal"] == "X-2", "numbers are not used again"
 
 
 def test_a_new_key_and_a_new_table_give_a_new_epoch(table):

@@ -50,7 +50,7 @@ def evaluated(check: RefusalCheck, pair: KeyPair, claimed: KeyPair | None = None
 def test_a_check(customer, on, refused):
     check = RefusalCheck(customer, listed())
     found = check.matches(evaluated(check, KEY.pair(1)), on)
-    assert {match.reference for match in found} == ({"R-7"} if refused else set())
+    assert {match.reference for match in found} == ({"X-7"} if refused else set())
 
 
 def test_checks_look_alike():
