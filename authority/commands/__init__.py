@@ -170,8 +170,8 @@ console.add_commands(
         ),
         "report-stats": (
             "idtone.authority.commands.reports:report_stats",
-            "Count reports for publication. Small counts are left out (`statistics.least` in reports.yaml), and so is "
-            "what would let a reader compute them.",
+            "Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are "
+            "other counts from which a reader could compute them.",
         ),
         "forget-reports": (
             "idtone.authority.commands.reports:forget_reports",

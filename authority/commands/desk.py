@@ -27,7 +27,7 @@ from .options import FolderArgument, passphrase
 def desk(
     folder: FolderArgument,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to answer.")
+        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="The address and port to listen on.")
     ] = "127.0.0.1:8710",
     refusal_key: Annotated[
         Path | None,
@@ -37,7 +37,7 @@ def desk(
     """Run the association's desk until SIGTERM: it accepts the documents that members sign.
 
     It prints its address for the setting association.desk. It speaks HTTP; put a proxy with TLS before it. Each
-    document is kept in the folder, and each act is a leaf of the ledger in it (`idtone ledger verify -c
+    document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
     FOLDER/ledger/idtone.yaml`).
     """
     host, port = console.listen_address(listen)

@@ -59,8 +59,9 @@ def evaluate(
     """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
 
     A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
-    head that a named witness has cosigned since. With --enter, members that reach a grade are entered in registry.yaml
-    instead of the ones before; `publish --site` then publishes criteria, results and badges beside the public list.
+    head that a named witness has cosigned since. With --enter, the command enters the members that reach a grade in
+    registry.yaml, in place of the earlier ones; `publish --site` then publishes criteria, results and badges beside the
+    public list.
     """
     workspace, period = Workspace(folder), Period.given(start, until)
     if is_entered != (why is not None) or (is_entered and member):

@@ -29,17 +29,17 @@ def refuse_customer(
     folder: FolderArgument,
     key: KeyOption,
     reference: Annotated[str, typer.Option(metavar="TEXT", help="The reference of the request or of the case.")],
-    until: Annotated[str, typer.Option(metavar="DAY", help="The day from which it does not count any more.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The first day on which the refusal no longer counts.")],
     why: WhyOption,
     customer: IdentityArgument = None,
-    since: Annotated[str | None, typer.Option(metavar="DAY", help="The day of its begin (default: today).")] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day (default: today).")] = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Have members recognise a contractor who is refused for a period (事業者渡り).
 
     The identity is read from a file, or asked for. It is kept sealed under the key of the refusals; members get tokens
-    of it, which say nothing without the desk. `publish` with the duty keys makes it count. The longest period is
-    `refusals.longest` in authority.yaml.
+    of it, which say nothing without the desk. The refusal takes effect when you `publish` with the duty keys. The
+    longest period is `refusals.longest` in authority.yaml.
     """
     now = datetime.now(UTC)
     begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
@@ -103,9 +103,9 @@ def refusal_key(
 ) -> None:
     """Make the key of the refusals, or begin a new epoch with another key or another identity table.
 
-    The first time give --new. Later give --key and --new to replace a key, or --key alone if the identity table
-    (customer_identity.yaml in the folder) has changed. All tokens are made anew: publish at once, and start the desk
-    again with the new key. Until then members' checks are refused.
+    For the first key, give --new. To replace the key, give --key and --new. If the identity table
+    (customer_identity.yaml in the folder) has changed, give --key alone. All tokens are made again: publish at once,
+    and start the desk again with the new key. Until then members' checks are refused.
     """
     if key is None and new is None:
         raise UsageError(Message("name the present key with --key, a new one with --new, or both"))

@@ -42,7 +42,7 @@ def _reports(folder: Path) -> ReportDesk:
 def reports(
     folder: FolderArgument,
     stage: Annotated[
-        Stage | None, typer.Option("--stage", help="Only reports for which this one has to act, or closed ones.")
+        Stage | None, typer.Option("--stage", help="Only reports on which this party has to act, or only closed ones.")
     ] = None,
     by_number: Annotated[
         bool, typer.Option("--number", help="Only reports about one number, which is asked for.")
@@ -153,8 +153,8 @@ def report_stats(
     by: Annotated[CountedBy, typer.Option("--by", help="What is counted apart.")] = CountedBy.MONTH,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Count reports for publication. Small counts are left out (`statistics.least` in reports.yaml), and so is what
-    would let a reader compute them.
+    """Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are other
+    counts from which a reader could compute them.
     """
     now = datetime.now(UTC)
     desk = _reports(folder)
@@ -176,7 +176,7 @@ def forget_reports(
     """Erase what old reports say and who reported: number, words, hashes of files, name.
 
     Only closed reports are erased. Their results and the members' answers stay, for the statistics. The office's ledger
-    records it. Backups keep what they have.
+    records the erasure. Copies in backups stay.
     """
     count = _reports(folder).forget(moment(before, "--before"))
     print(translated(Message("{count} reports are forgotten", count=count)))

@@ -14,7 +14,7 @@ console.add_commands(
         ),
         "check": (
             "idtone.customers.commands.forms:check",
-            "Find everything that a form lacks, each with its line, its field, and what demands it.",
+            "Find all faults of a form, each with its line, its field, and the rule that demands it.",
         ),
         "print": (
             "idtone.customers.commands.forms:print_form",
@@ -32,11 +32,12 @@ console.add_commands(
         ),
         "list": (
             "idtone.customers.commands.records:list_records",
-            "List the recorded forms: since when, until when they are kept, and whether they are here.",
+            "List the recorded forms: the start, the day until which each is kept, and its state.",
         ),
         "show": (
             "idtone.customers.commands.records:show",
-            "Open a recorded form, by its id or by a number that it was recorded for. The ledger records who, and why.",
+            "Open a recorded form, by its id or by a number that it was recorded for. The ledger first records who "
+            "opens it, and why.",
         ),
         "approve": (
             "idtone.customers.commands.records:approve",
@@ -44,7 +45,7 @@ console.add_commands(
         ),
         "end": (
             "idtone.customers.commands.records:end",
-            "Record the end of a contract: from it the form is kept for seven years.",
+            "Record the end of a contract. The form is kept for seven years from that day.",
         ),
         "forget": (
             "idtone.customers.commands.records:forget",

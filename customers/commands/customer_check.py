@@ -35,9 +35,9 @@ def check(
     """Ask whether a customer is a refused contractor. The association does not learn whom you ask for.
 
     The association's desk evaluates blinded values, and this machine compares the result with the signed list of
-    refusals. A refusal that is found may be of another customer of the same name and birth date: ask the association
-    about its number, X-…, before you decline. The ledger records that a customer was checked and what was found, but
-    not the customer. Exit 0: not refused. 1: refused.
+    refusals. Another person can have the same name and birth date. If a refusal is found, ask the association about its
+    number (X-…) before you decline. The ledger records that a customer was checked and what was found, but not the
+    customer. Exit 0: not refused. 1: refused.
     """
     settings = load_settings(config)
     member, signer, now = member_of(settings), document_signer(settings), datetime.now(UTC)

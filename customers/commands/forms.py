@@ -46,7 +46,7 @@ def new(
 
 
 def check(form: FormArgument, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
-    """Find everything that a form lacks, each with its line, its field, and what demands it.
+    """Find all faults of a form, each with its line, its field, and the rule that demands it.
 
     The rules are in the file `customers.rules`, or in idtone's customer_rules.yaml. Exit 1: there are faults.
     """
@@ -77,7 +77,7 @@ def print_form(
 ) -> None:
     """Print a form as PDF, filled in or empty, to be signed by the customer.
 
-    A form may still lack something: `idtone form check` says what. The PDF can be read by you alone.
+    The form may be incomplete: `idtone form check` says what it lacks. Only you can read the PDF.
     """
     from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 

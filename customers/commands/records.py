@@ -103,9 +103,9 @@ def record(
 ) -> None:
     """Seal a complete form, keep it with the numbers assigned, and record that in the ledger.
 
-    The ledger gets the form's id, how many numbers, and a digest that only the record's own key can make: nothing of
-    the form itself. The numbers are those in the form; if it has none, they are read from --numbers or asked for. The
-    form's file is not needed any more: keep the signed paper, and delete the file.
+    The ledger gets the form's id, the count of numbers, and a digest that only the record's own key can make. It gets
+    nothing from the form itself. The numbers are those in the form; if it has none, they are read from --numbers or
+    asked for. Afterwards, delete the form's file, and keep the signed paper.
     """
     office = _Office.of(config)
     text = read_text(form)
@@ -152,11 +152,10 @@ def list_records(
     as_csv: console.CsvOption = False,
     as_tsv: console.TsvOption = False,
 ) -> None:
-    """List the recorded forms: since when, until when they are kept, and whether they are here.
+    """List the recorded forms: the start, the day until which each is kept, and its state.
 
-    The state of a form: in-force, ended, due (`forget` destroys it), forgotten, or lost, which means that its files are
-    not where they were recorded. unrecorded: a file that the ledger does not know. Exit 1: a form is lost, or
-    unrecorded.
+    The state of a form: in-force, ended, due (`forget` destroys it), forgotten, or lost (its files are missing).
+    `unrecorded` is a file that the ledger does not know. Exit 1: a form is lost, or unrecorded.
     """
     form, office = console.form(as_json, as_csv, as_tsv), _Office.of(config)
     known = office.histories()
@@ -203,11 +202,12 @@ def show(
     config: console.ConfigOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Open a recorded form, by its id or by a number that it was recorded for. The ledger records who, and why.
+    """Open a recorded form, by its id or by a number that it was recorded for. The ledger first records who opens it,
+    and why.
 
-    The ledger records it before the form is shown. The form is compared with its digest in the ledger. If exports take
-    two persons (`ledger.exports`), this enters a request and prints its id; when another person has approved it
-    (`idtone form approve`), one of the two opens the form, once, with --request ID.
+    The form is compared with its digest in the ledger. If exports take two persons (`ledger.exports`), this enters a
+    request and prints its id; when another person has approved it (`idtone form approve`), one of the two opens the
+    form, once, with --request ID.
     """
     if request is None:
         line(why or "", "--why")
@@ -325,7 +325,7 @@ def end(
     on: Annotated[str, typer.Option("--on", metavar="DAY", help="The contract's last day, like 2026-11-30.")],
     config: console.ConfigOption = None,
 ) -> None:
-    """Record the end of a contract: from it the form is kept for seven years.
+    """Record the end of a contract. The form is kept for seven years from that day.
 
     The day may lie up to 31 days back and a year ahead. If several ends are recorded, the latest day counts.
     """
@@ -349,7 +349,7 @@ def forget(
 ) -> None:
     """Destroy the keys of the forms whose time is over: they can never be opened again.
 
-    The command shows first which ones these are. What the ledger has of them stays, and the destruction is recorded.
+    The command first lists these forms. Their entries in the ledger stay, and the ledger records the destruction.
     Copies of the key files in backups have to expire by themselves. Exit 1: you answered no.
     """
     office, now = _Office.of(config), clock.now()

@@ -22,8 +22,8 @@ console.add_commands(
         ),
         "verify": (
             "idtone.evaluation.commands.verify:verify",
-            "Verify a member's evaluation, or a badge, by the association's public list. Exit 1: it is not what the "
-            "association published, or not valid now.",
+            "Verify a member's evaluation, or a badge, against the association's public list. Exit 1: the association "
+            "did not publish it so, or it is no longer valid.",
         ),
     },
 )

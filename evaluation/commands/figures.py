@@ -47,8 +47,9 @@ def figures(
     """Compute the figures of a period from this node's ledger, and sign them for the association.
 
     They are counts of each month: calls, fallback calls, connected calls on which a sound was to be heard, and those on
-    which it was heard. They hold no number and no call. A witness must have cosigned the ledger's head since the end of
-    the period; the figures name that head. The ledger records that they were made. Each node makes its own.
+    which it was heard. They hold no telephone number and no single call. A witness must have cosigned the ledger's head
+    since the end of the period; the figures name that head. The ledger records that the figures were made. Run the
+    command on each node.
     """
     settings, period = load_settings(config), Period.given(start, until)
     signer, now = desk_client.document_signer(settings), datetime.now(UTC)

@@ -21,8 +21,8 @@ def verify(
     trust: Annotated[Path, typer.Option(metavar="FILE", help="The association's root metadata.")],
     as_json: console.JsonOption = False,
 ) -> None:
-    """Verify a member's evaluation, or a badge, by the association's public list. Exit 1: it is not what the
-    association published, or not valid now.
+    """Verify a member's evaluation, or a badge, against the association's public list. Exit 1: the association did not
+    publish it so, or it is no longer valid.
 
     No network is needed. The command verifies the signatures of the list, the digests of criteria, result and badge,
     and computes points and grade again from the values in the result.

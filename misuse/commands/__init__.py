@@ -22,7 +22,7 @@ console.add_commands(
         ),
         "review": (
             "idtone.misuse.commands.findings:review",
-            "Record in the ledger what came of a finding, so that it is not shown as new again.",
+            "Record in the ledger what came of a finding, so that it is no longer new.",
         ),
         "rules": (
             "idtone.misuse.commands.rules:rules",

@@ -71,24 +71,25 @@ def scan(
         typer.Option(
             "--expected",
             metavar="FILE",
-            help="Numbers that call much, as their contractors have said, one on each line; needs the ledger's key.",
+            help="A file of numbers whose contractors have said that they call a lot, one on each line; needs the "
+            "ledger's key.",
         ),
     ] = None,
-    reviewed: Annotated[bool, typer.Option("--all", help="Show also what was reviewed.")] = False,
+    reviewed: Annotated[bool, typer.Option("--all", help="Also show reviewed findings.")] = False,
     as_json: console.JsonOption = False,
     as_csv: console.CsvOption = False,
     as_tsv: console.TsvOption = False,
 ) -> None:
     """Look for signs of misuse in the ledger, and list the findings. Exit 1: there are new ones.
 
-    Numbers stay sealed. The rules compare tokens, and a number has another token on each day (UTC: from 9:00 to 9:00 in
-    Japan). So a number is compared with itself within one day only; a licence is compared with its past.
+    Numbers stay sealed. The rules compare tokens, and a number's token changes each day (UTC: from 9:00 to 9:00 in
+    Japan). So a number is compared with itself only within one day; a licence is compared with its past.
 
     For the numbers of --expected, for example those of a sales team, the rules `many-called` and `number-surge` report
     nothing.
 
     A finding is not an accusation. Times in its reason are those of Japan. `chance` is the probability of such calls if
-    they are as frequent as the limits call usual; it is empty for a rule without statistics.
+    calls are independent and as frequent as the limits consider usual; it is empty for a rule without statistics.
     """
     form = console.form(as_json, as_csv, as_tsv)
     limits = load_limits(limits_file)
@@ -179,8 +180,8 @@ def plot(
 ) -> None:
     """Draw what a finding counted over time, with the limit. Exit 1: there is no such finding.
 
-    Times are those of Japan. An interval at or above its limit has a `!`. Some rules have no limit for an interval, for
-    example the one for the order of numbers; then only the counts are drawn.
+    Times are those of Japan. An interval at or above its limit has a `!`. Some rules, for example `rotation`, have no
+    limit for an interval; for these, only the counts are drawn.
     """
     finding = _one(finding_id, ledgers_of(config, ledger, node), limits_file).finding
     if output:
@@ -200,10 +201,10 @@ def review(
     limits_file: RulesOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Record in the ledger what came of a finding, so that it is not shown as new again.
+    """Record in the ledger what came of a finding, so that it is no longer new.
 
-    If the finding gets more calls afterwards, it is shown again, as grown. The review is a record of its own in the
-    ledger. It names the person who ran the command, and holds no telephone number. Exit 1: there is no such finding.
+    If it gets more calls later, it comes back as `grown`. The review is a record of its own in the ledger. It names the
+    person who ran the command, and holds no telephone number. Exit 1: there is no such finding.
     """
     settings = load_settings(config)
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
