@@ -21,8 +21,9 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`percent` of the weighted points of the criteria that are counted, rounded down to one decimal; None if none of
-    them is. `missed` are the criteria that kept the member from a grade that its percentage would have given, by grade.
+    """`percent` of the weighted points of the criteria that are counted, rounded down to one decimal; None if too few
+    of them are (`counted_percent`). `missed` are the criteria that kept the member from a grade that its percentage
+    would have given, by grade.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -36,17 +37,17 @@ def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
     """The better grade wins whose percentage is reached, and all of whose minimums are.
 
     A criterion without a value is left out, with its weight and its minimum, if it says `skip`; with `zero` it has no
-    points. No grade is given if less than `counted_percent` of all weight is counted.
+    points. If less than `counted_percent` of all weight is counted, there is neither a percentage nor a grade.
     """
     rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
     counted = [(row.criterion, row.points) for row in rows if row.points is not None]
     most = sum(criterion.weight * criterion.most for criterion, _ in counted)
     reached = sum(criterion.weight * points for criterion, points in counted)
-    percent = (Decimal(reached * 1000 // most) / 10).quantize(Decimal("0.1")) if most else None
     weight = sum(criterion.weight for criterion, _ in counted)
     share = 100 * weight // sum(criterion.weight for criterion in criteria.criteria)
-    found, missed = None, {}
-    if percent is not None and share >= criteria.evaluation.counted_percent:
+    percent, found, missed = None, None, {}
+    if most and share >= criteria.evaluation.counted_percent:
+        percent = (Decimal(reached * 1000 // most) / 10).quantize(Decimal("0.1"))
         for grade in criteria.grades:
             if percent < grade.percent:
                 continue

@@ -101,5 +101,6 @@ def _draw_grades(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]]]
         )  # fmt: skip
         below = [low + height for low, height in zip(below, heights, strict=True)]
     axes.set_ylabel("members")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", alpha=0.25)
     axes.legend(**_BESIDE)

@@ -63,7 +63,7 @@ SCORES = [
     ({Measure.FORMS_COMPLETE: NoValue.NONE, Measure.REACHABILITY: NoValue.NONE}, "80.0", "good", 100, {}),
     # not enough of the weight has a value
     ({Measure.HEARD_RATIO: NoValue.NO_FIGURES, Measure.FALLBACK_SHARE: NoValue.NO_FIGURES,
-      Measure.ASSESSMENT: NoValue.NONE}, "100.0", None, 53, {}),
+      Measure.ASSESSMENT: NoValue.NONE}, None, None, 53, {}),
 ]  # fmt: skip
 
 
@@ -76,7 +76,9 @@ def values_of(different) -> dict:
 def test_a_score_and_its_file(different, percent, grade, counted, missed):
     used, values = criteria(), values_of(different)
     found = score(used.document, values)
-    assert (str(found.percent), found.grade and found.grade.id, found.counted_percent) == (percent, grade, counted)
+    assert (found.percent, found.grade and found.grade.id, found.counted_percent) == (
+        Decimal(percent) if percent else None, grade, counted,
+    )  # fmt: skip
     assert found.missed == missed
     result = Result.of("m-0001", YEAR, used, values, found)
     assert check(octets(result, used), "m-0001.json", used) == result
@@ -98,7 +100,7 @@ def test_a_minimum_alone_can_cost_a_grade():
 
 def test_nothing_is_known():
     found = score(criteria().document, values_of(dict.fromkeys(Measure, NoValue.NONE)))
-    assert (str(found.percent), found.grade, found.counted_percent) == ("0.0", None, 20)
+    assert (found.percent, found.grade, found.counted_percent) == (None, None, 20)
 
 
 @given(st.integers(0, 3000), st.integers(1, 3000))
