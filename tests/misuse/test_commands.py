@@ -154,7 +154,7 @@ def test_a_japanese_reader_gets_japanese(made, monkeypatch):
         shown = run("explain", ping["id"]).stdout
     finally:
         translation._catalogue.cache_clear()
-    assert "告発ではありません" in shown
+    assert "不正を断定するものではありません" in shown
     assert ping["reason"] not in shown
 
 
