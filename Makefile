@@ -72,7 +72,7 @@ demo-authority: $(DEV)
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
 WORKERS ?= 3
-CALLERS ?= 4
+CALLERS ?= 3
 
 test: $(DEV) lab postgresql
 ifdef ARGS
