@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -92,17 +93,22 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
     return CryptoSigner(_read_private(path, passphrase))
 
 
-def _read_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
+def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
+    """A private key of any kind. Raises TrustError as `load_key` does."""
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise TrustError(
                 Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
             )
-        key = load_pem_private_key(path.read_bytes(), passphrase.encode())
+        return load_pem_private_key(path.read_bytes(), passphrase.encode())
     except OSError as error:
         raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=path)) from error
+
+
+def _read_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
+    key = read_pem(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError(Message("{path}: is not an Ed25519 key", path=path))
     return key

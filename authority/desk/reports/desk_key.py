@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PrivateFormat,
     PublicFormat,
-    load_pem_private_key,
     load_pem_public_key,
 )  # fmt: skip
 
@@ -29,6 +27,8 @@ from idtone.errors import TrustError
 from idtone.ledger.keys.key_file import load_key
 from idtone.numbers import Number
 from idtone.translation import Message
+
+from ...keys import read_pem
 
 KEY_FILE: Final = "reports.key"
 OFFICER_FILE: Final = "report-officer.pub"
@@ -107,16 +107,7 @@ def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
 
 def load_officer_key(path: Path, passphrase: str) -> X25519PrivateKey:
     """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise TrustError(
-                Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
-            )
-        key = load_pem_private_key(path.read_bytes(), passphrase.encode())
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise TrustError(Message("{path}: is not a key, or the passphrase is wrong", path=path)) from error
+    key = read_pem(path, passphrase)
     if not isinstance(key, X25519PrivateKey):
         raise TrustError(Message("{path}: is not a report officer's key", path=path))
     return key
