@@ -187,7 +187,14 @@ class AriApplication:
             await asyncio.sleep(RECONCILE_EVERY_S)
 
     async def _reconcile(self, ari: Ari, first: bool) -> None:
-        """Answer the channels that wait for this service, and close calls whose end is missing in the journal."""
+        """Answer the channels that wait for this service, and close calls whose end is missing in the journal.
+
+        Asterisk can lose the application of an open connection (see `connection`). Calls then find no service.
+        """
+        if await ari.abandoned():
+            log.warning("Asterisk gave up the application %r while it was connected; connecting again", APPLICATION)
+            await ari.leave()
+            return
         before = tuple(self._calls)
         channels = events.read_channels(await ari.request("GET", "channels"), APPLICATION)
         for entered in channels.waiting.values() if first else ():

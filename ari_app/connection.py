@@ -36,6 +36,8 @@ verdict; by then a new connection serves the calls that wait on a dead line or a
 ANSWER_LIMIT: Final = 2**24
 """Octets. The longest answer is the list of channels, with fewer than 800 octets each: 20 000 channels fit."""
 
+_CLOSES_WITHIN_S: Final = 0.05
+"""How long Asterisk may take to notice that a connection has closed."""
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """The password or the user's rights were changed."""
 _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
@@ -93,8 +95,27 @@ class AriConnection:
         self._over_websocket = transport == "websocket" or (
             transport == "auto" and takes_requests_over_websocket(self.version)
         )
+        for last in (False, False, True):
+            self._socket = await self._listen()
+            # Asterisk drops the filter together with the application, so each connection sets it again. It goes over
+            # HTTP because the WebSocket is not read yet.
+            allowed = {"allowed": [{"type": event} for event in EVENTS]}
+            try:
+                await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, allowed)
+            except AriRefused as error:
+                if last or error.status != HTTPStatus.NOT_FOUND:
+                    raise
+                await self.close()
+                await asyncio.sleep(_CLOSES_WITHIN_S)
+            else:
+                return
+
+    async def _listen(self) -> aiohttp.ClientWebSocketResponse:
+        """Take the application. A connection that closes at this moment takes it away again: Asterisk 22.10.1 removes
+        it by its name, whoever has it.
+        """
         try:
-            self._socket = await self._session.ws_connect(
+            return await self._session.ws_connect(
                 f"{self._url}/events",
                 params={"app": APPLICATION},
                 heartbeat=HEARTBEAT_S,
@@ -104,10 +125,6 @@ class AriConnection:
             raise AriUnavailable(
                 Message("Asterisk does not accept a WebSocket at {url}: {error}", url=self._url, error=error)
             ) from error
-        # Asterisk drops the filter together with the application, so each connection sets it again. It goes over HTTP
-        # because the WebSocket is not read yet.
-        allowed = {"allowed": [{"type": event} for event in EVENTS]}
-        await self._over_http("PUT", f"applications/{APPLICATION}/eventFilter", {}, allowed)
 
     async def close(self) -> None:
         if self._socket is not None:

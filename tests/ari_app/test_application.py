@@ -431,6 +431,19 @@ async def test_channels_that_enter_while_the_service_leaves_are_released(calls, 
     assert evidence.kinds() == []
 
 
+async def test_an_application_that_asterisk_gave_up_is_connected_again(calls, caplog):
+    async def abandoned() -> bool:
+        return True
+
+    asterisk = FakeAsterisk()
+    asterisk.abandoned = abandoned
+    with pytest.raises(AriUnavailable):
+        async with asyncio.timeout(5):
+            await AriApplication(calls, no_journal).attend(asterisk)
+    assert asterisk.left
+    assert "connecting again" in caplog.text
+
+
 async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, caplog, monkeypatch):
     async def abandoned() -> bool:
         return False

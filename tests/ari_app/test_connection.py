@@ -148,6 +148,27 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
         await until(first.abandoned, "Asterisk to notice")
 
 
+@pytest.mark.parametrize("times", [1, 3])
+async def test_an_application_that_a_closing_connection_takes_away_is_taken_again(times):
+    """Asterisk 22.10.1 does so when the one connection closes while the other opens."""
+    refusals = iter([plainly(status=404, reason="Not Found")] * times)
+
+    async def filtered(request: web.Request) -> web.StreamResponse:
+        return await next(refusals, plainly(status=204))(request)
+
+    server = HostileServer(obediently, {FILTER: filtered})
+    if times < 3:
+        async with server.connected() as connection, listening(connection):
+            assert await connection.request("GET", "channels") == []
+            assert server.listeners == 1
+    else:
+        with pytest.raises(AriRefused, match="404"):
+            async with server.connected():
+                pass
+    paths = [request.path for request in server.requests]
+    assert paths.count(EVENTS) == paths.count(FILTER) == min(times + 1, 3)
+
+
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:
     """The exceptions with which the events and the simultaneous requests ended."""
 

@@ -24,7 +24,7 @@ INFO: Final = "/ari/asterisk/info"
 EVENTS: Final = "/ari/events"
 FILTER: Final = "/ari/applications/idtone/eventFilter"
 APPLICATION: Final = "/ari/applications/idtone"
-"""Not found: nobody has the application when the service leaves."""
+"""Found as long as a WebSocket is open."""
 
 
 def plainly(**response: Any) -> Answer:
@@ -45,6 +45,8 @@ class HostileServer:
     version: str = "22.4.0"
     requests: list[web.Request] = field(default_factory=list)
     url: str = ""
+    listeners: int = 0
+    """The open WebSockets."""
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
@@ -55,12 +57,15 @@ class HostileServer:
         if request.path == EVENTS:
             socket = web.WebSocketResponse(autoping=False)
             await socket.prepare(request)
+            self.listeners += 1
             try:
                 await self.talk(socket)
             except ConnectionError:
                 pass  # the other side had enough
+            finally:
+                self.listeners -= 1
             return socket
-        return web.Response(status=404 if request.path == APPLICATION else 204)
+        return web.Response(status=404 if request.path == APPLICATION and not self.listeners else 204)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[HostileServer]:
