@@ -14,7 +14,7 @@ from typing import Annotated, Final, TextIO
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.settings import load_settings
 from idtone.translation import Message
@@ -33,7 +33,7 @@ def agi(
             metavar="ARGUMENT", help=f"The arguments of the entry point; {VARIABLE}NAME reads them from a variable."
         ),
     ] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).
 
@@ -62,7 +62,7 @@ def main() -> None:
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(agi)
-    console.run(app)
+    command_line.run(app)
 
 
 async def _relay(entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
@@ -91,9 +91,9 @@ def export_pack(
     why: Annotated[
         str | None, typer.Option("--why", metavar="TEXT", help="Why it cannot wait for a document (emergency).")
     ] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.
 
@@ -140,7 +140,7 @@ def export_pack(
             else _make(settings, case, calls, sealed, legal, _writable(output), acting(), None, ledger)
         )
     if as_json:
-        console.print_json(facts)
+        command_line.print_json(facts)
     else:
         print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
 

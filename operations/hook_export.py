@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console, dialplan
+from idtone import command_line, dialplan
 from idtone.decision import Policy
 from idtone.errors import UsageError
 from idtone.settings import Settings, load_settings
@@ -23,7 +23,7 @@ def export(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Asterisk's configuration folder, like /etc/asterisk.")
     ],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
     settings = load_settings(config)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.registry.local_registry import known
 from idtone.registry.sources import read_document
@@ -50,8 +50,8 @@ def import_master(
     ] = None,
     formats: FormatsOption = "all",
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier import.")] = False,
-    config: console.ConfigOption = None,
-    json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    json: command_line.JsonOption = False,
 ) -> None:
     """Make a profile and all its sound files from a supplied recording, and check it by the registry.
 
@@ -87,13 +87,13 @@ def import_master(
         made = importing.import_master(supplied, request, folder, sounds or output or settings.sounds.directory, names)
     facts = importing.report(made, request)
     if json:
-        console.print_json(facts)
+        command_line.print_json(facts)
         return
     for name, value in facts.items():
         if name != "sounds":
             print(f"{name:<16} {'-' if value is None else value}")
     for file in made.sound.files:
-        print(console.checksum_line(file.sha256, file.path))
+        print(command_line.checksum_line(file.sha256, file.path))
 
 
 def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:

@@ -15,7 +15,7 @@ import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits f
 import typer
 
 from idtone import logs
-from idtone.console import UNUSABLE, ConfigOption
+from idtone.command_line import UNUSABLE, ConfigOption
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.registry.sources import load_registry

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from idtone import console
-from idtone.console import ConfigOption, JsonOption
+from idtone import command_line
+from idtone.command_line import ConfigOption, JsonOption
 from idtone.errors import IdtoneError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
@@ -42,11 +42,11 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     settings = load_settings(config)
     if not watch:
         found = look(settings)
-        console.print_json(found) if as_json else console.screen(highlight=False).print(table(found))
+        command_line.print_json(found) if as_json else command_line.screen(highlight=False).print(table(found))
     else:
         found = _watch_as_json(settings) if as_json else _watch(settings)
     if not found["running"]:
-        console.negative()
+        command_line.negative()
 
 
 def look(settings: Settings) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def _watch_as_json(settings: Settings) -> dict[str, Any]:
     found = look(settings)
     with _until_interrupted():
         while True:
-            console.print_json(found, indent=None)
+            command_line.print_json(found, indent=None)
             sys.stdout.flush()
-            if not console.is_read(EVERY_S):
+            if not command_line.is_read(EVERY_S):
                 break
             found = look(settings)
     return found
@@ -117,14 +117,14 @@ def _watch_as_json(settings: Settings) -> dict[str, Any]:
 def _watch(settings: Settings) -> dict[str, Any]:
     from rich.live import Live
 
-    found, screen = look(settings), console.screen(highlight=False)
+    found, screen = look(settings), command_line.screen(highlight=False)
     with _until_interrupted():
         if not screen.is_terminal:  # a file or a pipe: one after another
             while True:
                 screen.print(table(found))
                 screen.print()
                 sys.stdout.flush()
-                if not console.is_read(EVERY_S):
+                if not command_line.is_read(EVERY_S):
                     break
                 found = look(settings)
             return found

@@ -63,7 +63,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/ffmpeg.py": ("idtone tone",),
     "reports/commands/reporting.py": ("idtone reports new",),
     "service/suspension_confirmations.py": ("….confirmations",),
-    "src/idtone/console.py": (),  # /dev/null
+    "src/idtone/command_line.py": (),  # /dev/null
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),

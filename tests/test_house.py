@@ -50,7 +50,7 @@ def import_linter(house: Path) -> subprocess.CompletedProcess[str]:
 AGAINST_THE_ARROWS = {
     # a module, and what it must not import from `idtone`
     "src/idtone/decision.py": "registry",
-    "src/idtone/console.py": "dialplan",
+    "src/idtone/command_line.py": "dialplan",
     "src/idtone/settings.py": "cli",
     "tones/__init__.py": "ledger config agi",
     "registry/__init__.py": "tones ari_app authority",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("The association's work on the registry: applications, licences, suspensions, keys, publication.")
-console.add_commands(
+app = command_line.group(
+    "The association's work on the registry: applications, licences, suspensions, keys, publication."
+)
+command_line.add_commands(
     app,
     {
         "apply": (
@@ -83,7 +85,7 @@ console.add_commands(
     },
     panel="The registry",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "suspend-number": (
@@ -117,7 +119,7 @@ console.add_commands(
     },
     panel="Suspensions",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "refuse-customer": (
@@ -139,7 +141,7 @@ console.add_commands(
     },
     panel="Refused contractors",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "desk": (
@@ -149,7 +151,7 @@ console.add_commands(
     },
     panel="The desk",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "reports": (
@@ -189,7 +191,7 @@ console.add_commands(
     },
     panel="Reports",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "evaluate": (
@@ -203,7 +205,7 @@ console.add_commands(
     },
     panel="Evaluation",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "history": (
@@ -217,7 +219,7 @@ console.add_commands(
     },
     panel="History",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "new": (

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.translation import Message, translated
 
 from .. import change_registry
@@ -24,7 +24,7 @@ def apply(
     folder: FolderArgument,
     application: Annotated[Path, typer.Argument(metavar="FILE", help="The application (YAML).")],
     why: WhyOption = "application received",
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Accept a member's application: check it against the registry, and keep it unchanged."""
     kept, entry = change_registry.apply(Workspace(folder), application, attributed(why))
@@ -38,7 +38,7 @@ def review(
     application: ApplicationArgument,
     result: Annotated[ReviewResult, typer.Option(help="The result of the examination.")],
     why: WhyOption,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the examination of an application and its result."""
     entry = change_registry.review(Workspace(folder), application, result, attributed(why))
@@ -53,7 +53,7 @@ def review(
 def applications(
     folder: FolderArgument,
     everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show which applications wait, and for what."""
     shown = [
@@ -69,7 +69,7 @@ def applications(
         if everything or status not in (ApplicationStatus.GRANTED, ApplicationStatus.REFUSED)
     ]
     if as_json:
-        console.print_json(shown)
+        command_line.print_json(shown)
         return
     for each in shown:
         print(f"{each['id']}  {each['status']}")
@@ -92,7 +92,7 @@ def grant(
         str | None, typer.Option("--from", metavar="MOMENT", help="The start of the licences (default: now).")
     ] = None,
     why: WhyOption = "passed its review",
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Grant what an application asks for: enter the member, the licences and the numbers."""
     begins = moment(start, "--from") if start else in_japan(datetime.now(UTC))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.registry.model import RegistryDocument
 from idtone.translation import Message
@@ -42,7 +42,7 @@ def add_link(
     document: Annotated[str | None, typer.Option(metavar="TEXT", help="By which document it was checked.")] = None,
     by: ByOption = None,
     numbers: NumbersOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file."""
     if (checked is None) != (document is None) or (checked is None and by is not None):
@@ -62,7 +62,7 @@ def check_link(
     by: Annotated[str, typer.Option(metavar="MEMBER", help="Who checked it.")],
     why: WhyOption = "checked",
     numbers: NumbersOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record who checked the reseller of a link, when, and by which document."""
     check = _check(checked, document, by)
@@ -74,7 +74,7 @@ def check_link(
 
 def remove_link(
     folder: FolderArgument, reseller: ToArgument, why: WhyOption, numbers: NumbersOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
     _change(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.registry.model import JAPAN
 
 from ..desk.desk import Desk
@@ -23,7 +23,7 @@ def confirmations(
     reference: Annotated[
         str | None, typer.Argument(metavar="REFERENCE", help="Only this one (default: all that are published).")
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.
 
@@ -32,9 +32,9 @@ def confirmations(
     """
     rows = list(found(Desk(folder, RULES), reference))
     if as_json:
-        console.print_json([as_plain(each) for each in rows])
+        command_line.print_json([as_plain(each) for each in rows])
     else:
-        console.Rows(_COLUMNS).print(
+        command_line.Rows(_COLUMNS).print(
             (
                 each.reference, each.member, each.node or "-",
                 each.in_use.astimezone(JAPAN).isoformat(timespec="seconds") if each.in_use else "not confirmed",
@@ -44,4 +44,4 @@ def confirmations(
             for each in rows
         )  # fmt: skip
     if any(each.in_use is None for each in rows):
-        console.negative()
+        command_line.negative()

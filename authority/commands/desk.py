@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from idtone.errors import UsageError
 from idtone.translation import Message
@@ -40,7 +40,7 @@ def desk(
     document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
     FOLDER/ledger/idtone.yaml`).
     """
-    host, port = console.listen_address(listen)
+    host, port = command_line.listen_address(listen)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
     rules = dict(RULES)
     if refusal_key is not None:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from idtone import console
+from idtone import command_line
 from idtone.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.errors import UsageError
 from idtone.evaluation.criteria import read_criteria
@@ -54,7 +54,7 @@ def evaluate(
         bool, typer.Option("--enter", help="Enter the results into registry.yaml, to be published.")
     ] = False,
     why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason, with --enter.")] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
 
@@ -94,7 +94,7 @@ def evaluate(
         found.append(evaluated(each, figures, given.get(each.id), stops, reports, criteria, period))
     entry = enter(workspace, registry, found, criteria, period, attribution) if attribution else None
     if as_json:
-        console.print_json(
+        command_line.print_json(
             {
                 "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
                 "members": [_plain(each) for each in found],
@@ -147,12 +147,12 @@ def evaluations(
             "extra `plot`.",
         ),
     ] = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:  # fmt: skip
     """Show the evaluations of all periods, and draw them. Each result is computed again from its values."""
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     screen = Console(stderr=True)
     kept = list(
         track(
@@ -170,7 +170,7 @@ def evaluations(
         if not member or result.member in member
     ]  # fmt: skip
     columns: Sequence[str] = ("member", "period", "criteria", "grade", "percent")
-    if form is console.Form.JSON:
-        console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    if form is command_line.Form.JSON:
+        command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    console.Rows(columns, form).print(rows)
+    command_line.Rows(columns, form).print(rows)

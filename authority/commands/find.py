@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.number_spans import NumberSpan
 from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, SuspensionEntry
@@ -23,7 +23,7 @@ def find(
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Part of a name or id. Without it, a number is asked for.")
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Find members by a part of their names or ids, or the holder of a number, and their suspensions.
 
@@ -45,14 +45,14 @@ def find(
     reports = [member_report(entry, now) for entry in members]
     suspensions = suspension_reports(stopped, now)
     if as_json:
-        console.print_json({"members": reports, "suspensions": suspensions})
+        command_line.print_json({"members": reports, "suspensions": suspensions})
     else:
         lines = [line for report in reports for line in member_lines(report)]
         if suspensions:
             lines += suspension_lines(suspensions)
         print(*(lines or ["nothing was found"]), sep="\n")
     if not members and not stopped:
-        console.negative()
+        command_line.negative()
 
 
 def _concerns(entry: SuspensionEntry, number: int, members: Collection[str]) -> bool:

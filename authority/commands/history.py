@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
@@ -24,7 +24,7 @@ def history(
     trust: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show who changed what, when and why, and which keys have signed each change.
 
@@ -34,7 +34,7 @@ def history(
         raise UsageError(Message("{folder}: is not a folder; name the authority's folder", folder=folder))
     entries = signed_history(Workspace(folder), trust)
     if as_json:
-        console.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
+        command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
         return
     for entry, signed in entries:
         print(*lines(entry), f"  {_words(signed)}", sep="\n")
@@ -53,14 +53,14 @@ def _words(signed: HistorySignature | None) -> str:
     )
 
 
-def note(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:
+def note(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Record in the history what was edited by hand in the two files."""
     workspace = Workspace(folder)
     entries = record_edits(workspace, attributed(why), workspace.unrecorded())
     if not entries:
         raise UsageError(Message("{folder}: nothing was edited by hand", folder=folder))
     if as_json:
-        console.print_json([as_plain(entry) for entry in entries])
+        command_line.print_json([as_plain(entry) for entry in entries])
         return
     for entry in entries:
         print(*lines(entry), sep="\n")

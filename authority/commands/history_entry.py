@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from idtone import console
+from idtone import command_line
 from idtone.translation import Message, translated
 
 from ..history import HistoryEntry
@@ -27,7 +27,7 @@ def lines(entry: HistoryEntry) -> list[str]:
 def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:
     """What a command has changed; `before` are lines for people that come first."""
     if as_json:
-        console.print_json(as_plain(entry))
+        command_line.print_json(as_plain(entry))
         return
     print(*map(translated, before), *lines(entry), sep="\n")
     if entry.what:

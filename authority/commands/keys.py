@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from securesystemslib.signer import Key, Signer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
@@ -49,7 +49,7 @@ def key(
     public: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file for the public half (default: KEY with .pub).")
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Make your own key and its public half, which the authority needs. For a key in a token: write its public half."""
     if file.startswith("hsm:"):
@@ -61,7 +61,7 @@ def key(
         public = public or public_beside(Path(file))
         made = make_key(Path(file), passphrase(f"for the new key {file}", twice=True), public).public_key
     if as_json:
-        console.print_json({"key": file, "public": str(public), "id": made.keyid})
+        command_line.print_json({"key": file, "public": str(public), "id": made.keyid})
     else:
         print(f"give {public} to the authority, and keep the key itself to yourself", f"id {made.keyid}", sep="\n")
 
@@ -74,7 +74,7 @@ def init(
     public: PublicOption = None,
     package: PackageOption = None,
     why: WhyOption = "first edition",
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
@@ -162,7 +162,7 @@ def rotate(
     why: WhyOption,
     key: KeyOption = [],  # noqa: B006  Typer wants a list
     package: PackageOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Replace every key of a set with the keys that --new names, because one was lost or stolen.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
 from idtone.registry.model import SuspensionKind
@@ -55,7 +55,7 @@ def suspend_number(
     until: _UntilOption = None,
     authority: _AuthorityOption = None,
     why: WhyOption = _POLICE,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it."""
 
@@ -74,7 +74,7 @@ def suspend_range(
     until: _UntilOption = None,
     authority: _AuthorityOption = None,
     why: WhyOption = _POLICE,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
     _suspend(
@@ -90,7 +90,7 @@ def suspend_member(
     until: _UntilOption = None,
     authority: _AuthorityOption = None,
     why: WhyOption = _POLICE,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it."""
 
@@ -109,7 +109,7 @@ def no_new_numbers(
     until: _UntilOption = None,
     authority: _AuthorityOption = None,
     why: WhyOption = _POLICE,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it."""
 
@@ -119,7 +119,7 @@ def no_new_numbers(
     _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
 
 
-def lift(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = False) -> None:
+def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """End the suspension of a number, a range or a member. Two people enter which, and both sign it."""
     attribution = attributed(why)
     scope = suspended_asked_of_two()
@@ -131,7 +131,7 @@ def lift(folder: FolderArgument, why: WhyOption, as_json: console.JsonOption = F
 
 
 def allow_new_numbers(
-    folder: FolderArgument, member: _MemberArgument, why: WhyOption, as_json: console.JsonOption = False
+    folder: FolderArgument, member: _MemberArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Let a member get numbers again. Two people sign it."""
     attribution = attributed(why)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import TrustError, UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
@@ -46,7 +46,7 @@ def publish(
         typer.Option(metavar="FOLDER", help="Also write the public list of operators there, as a web site."),
     ] = None,
     why: WhyEditedOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
 
@@ -92,7 +92,7 @@ def publish(
 
 
 def _drop_ended(folder: Path, now: datetime) -> None:
-    with console.working(Message("list of refusals")):
+    with command_line.working(Message("list of refusals")):
         Refusals(folder).drop_ended(now)
 
 
@@ -109,7 +109,7 @@ def prepare(
     folder: FolderArgument,
     package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
     why: WhyEditedOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.
 
@@ -148,7 +148,7 @@ def sign(
         bool, typer.Option("--first", help="This is the first edition of the association's repository.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show what a package changes, and sign it with your key.
 
@@ -177,7 +177,7 @@ def sign(
     edition.write_signatures(package)
     missing = list(edition.missing())
     if as_json:
-        console.print_json({"words": shown, "signed": signed, "missing": missing})
+        command_line.print_json({"words": shown, "signed": signed, "missing": missing})
         return
     for name, roles in signed.items():
         print(translated(Message("signed with {key}: {roles}", key=name, roles=", ".join(roles))))
@@ -191,15 +191,15 @@ def _print_missing(missing: list[Message]) -> None:
 def assemble(
     package: PackageArgument,
     copies: Annotated[list[Path], typer.Argument(metavar="COPY …", help="Copies of it that other holders signed.")],
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""
     whole = assembled({folder: read_edition(folder) for folder in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
     if as_json:
-        console.print_json({"signatures": whole.holders(), "missing": missing})
+        command_line.print_json({"signatures": whole.holders(), "missing": missing})
     else:
         _print_missing(missing)
     if missing:
-        console.negative()
+        command_line.negative()

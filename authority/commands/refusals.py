@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.customers.commands.identity_input import IdentityArgument, identity_given
 from idtone.errors import UsageError
 from idtone.registry.model import JAPAN
@@ -33,7 +33,7 @@ def refuse_customer(
     why: WhyOption,
     customer: IdentityArgument = None,
     since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day (default: today).")] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Have members recognise a contractor who is refused for a period (事業者渡り).
 
@@ -46,10 +46,10 @@ def refuse_customer(
     ends, reason, case = _day(until, "--until"), line(why, "--why"), line(reference, "--reference")
     identity = identity_given(customer)
     loaded = RefusalKey.load(key, passphrase)
-    with console.working(Message("list of refusals")):
+    with command_line.working(Message("list of refusals")):
         made = Refusals(folder).refuse(loaded, identity, case, begins, ends, reason, now)
     if as_json:
-        console.print_json({"refusal": made.id, "since": made.since, "until": made.until})
+        command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
     else:
         print(translated(Message("{refusal} counts until {until} once it is published", refusal=made.id, until=ends)))
 
@@ -58,7 +58,7 @@ def lift_refusal(
     folder: FolderArgument,
     refusal: Annotated[str, typer.Argument(metavar="X-NUMBER", help="The refusal, as `refusals` shows it.")],
     why: WhyOption,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """End the refusal of a contractor before its day.
 
@@ -68,28 +68,28 @@ def lift_refusal(
     if found is None:
         raise UsageError(Message("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal))
     reason = line(why, "--why")
-    with console.working(Message("list of refusals")):
+    with command_line.working(Message("list of refusals")):
         lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))
     if as_json:
-        console.print_json({"lifted": lifted.id})
+        command_line.print_json({"lifted": lifted.id})
     else:
         print(translated(Message("{refusal} does not count any more once that is published", refusal=lifted.id)))
 
 
 def refusals(
     folder: FolderArgument,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """Show which refusals are in force. Their identities are sealed, and are not shown."""
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     columns = ("refusal", "since", "until", "reference")
     rows = [(each.id, each.since, each.until, each.reference) for each in Refusals(folder).store.refusals()]
-    if form is console.Form.JSON:
-        console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    if form is command_line.Form.JSON:
+        command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        console.Rows(columns, form).print(rows)
+        command_line.Rows(columns, form).print(rows)
 
 
 def refusal_key(
@@ -99,7 +99,7 @@ def refusal_key(
     new: Annotated[
         Path | None, typer.Option("--new", metavar="KEY", help="The file of a new key, outside the authority's folder.")
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Make the key of the refusals, or begin a new epoch with another key or another identity table.
 
@@ -128,7 +128,7 @@ def refusal_key(
             old, made, reason, datetime.now(UTC), lambda done, of: bar.update(task, completed=done, total=of)
         )
     if as_json:
-        console.print_json({"epoch": epoch.number, "key": str(new or key)})
+        command_line.print_json({"epoch": epoch.number, "key": str(new or key)})
     else:
         print(translated(Message("epoch {epoch}: publish now, and start the desk with this key", epoch=epoch.number)))
 

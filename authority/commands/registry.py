@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.calls import LicenceStatus
 from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
@@ -40,7 +40,7 @@ NumbersOption = Annotated[
 
 def renew(
     folder: FolderArgument, licence: LicenceArgument, until: UntilOption, why: WhyOption,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Extend a licence."""
     end = moment(until, "--until")
@@ -52,21 +52,21 @@ def renew(
 
 
 def suspend_licence(
-    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: console.JsonOption = False
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Suspend a licence for a time: its member's calls no longer get the association's sound."""
     _set_status(folder, licence, Action.SUSPEND_LICENCE, LicenceStatus.SUSPENDED, why, as_json)
 
 
 def resume_licence(
-    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: console.JsonOption = False
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Make a suspended licence valid again."""
     _set_status(folder, licence, Action.RESUME_LICENCE, LicenceStatus.ACTIVE, why, as_json)
 
 
 def revoke(
-    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: console.JsonOption = False
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Revoke a licence for good. The member has to apply for another one."""
     _set_status(folder, licence, Action.REVOKE, LicenceStatus.REVOKED, why, as_json)
@@ -89,7 +89,7 @@ def pledge(
     signed: Annotated[str, typer.Option(metavar="DAY", help="The day of the signature.")],
     until: Annotated[str, typer.Option(metavar="DAY", help="The day before which it must be renewed.")],
     why: WhyOption = "pledge received",
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid."""
     attribution = attributed(why)
@@ -109,7 +109,7 @@ def pledge(
 
 def assign_number(
     folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
     entry = assign(Workspace(folder), member, entries_asked(numbers), attributed(why))
@@ -118,7 +118,7 @@ def assign_number(
 
 def release_number(
     folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
     entries = entries_asked(numbers)
@@ -131,7 +131,7 @@ def release_number(
 
 def add_node_key(
     folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption = "key of a node",
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Enter the key of a member's node: the desk then accepts the documents that the node signs."""
     entry = change_registry(
@@ -143,7 +143,7 @@ def add_node_key(
 
 def remove_node_key(
     folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Remove the key of a member's node, because the node or its key is gone."""
     entry = change_registry(
@@ -153,7 +153,9 @@ def remove_node_key(
     print_change(entry, as_json)
 
 
-def prolong(folder: FolderArgument, until: UntilOption, why: WhyOption, as_json: console.JsonOption = False) -> None:
+def prolong(
+    folder: FolderArgument, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
     """Extend the registry itself (`expires`); licences keep their own terms."""
     end = moment(until, "--until")
     entry = change_registry(

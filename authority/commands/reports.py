@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.numbers import parse
 from idtone.translation import Message, translated
@@ -48,7 +48,7 @@ def reports(
         bool, typer.Option("--number", help="Only reports about one number, which is asked for.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 50,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """List reports (申告), the newest last: the holder of the number, who has to act, and the result."""
     desk = _reports(folder)
@@ -57,13 +57,13 @@ def reports(
         listed = bar.track(desk.store.listed(stage, token, limit), description=translated(Message("opening")))
         found = [_facts(desk, each) for each in listed]
     if as_json:
-        console.print_json(found)
+        command_line.print_json(found)
         return
     columns = ("id", "received", "number", "holder", "stage", "finding", "result", "reporter")
-    console.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
+    command_line.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
 
 
-def report(folder: FolderArgument, report_id: ReportArgument, as_json: console.JsonOption = False) -> None:
+def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
     """Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.
 
     The command shows the whole number, and the office's ledger records that the report was shown.
@@ -82,7 +82,7 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: console.J
         "requests": [_request_facts(each) for each in requests],
     }  # fmt: skip
     if as_json:
-        console.print_json(facts)
+        command_line.print_json(facts)
         return
     hidden = {"requests", "attachments", "what"}
     print(
@@ -104,7 +104,9 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: console.J
         "calls",
         "heard",
     )
-    console.Rows(columns, whole=("id",)).print([[_request_facts(each)[name] for name in columns] for each in requests])
+    command_line.Rows(columns, whole=("id",)).print(
+        [[_request_facts(each)[name] for name in columns] for each in requests]
+    )
 
 
 def close_report(
@@ -123,7 +125,7 @@ def overdue_reports(
     remind: Annotated[
         bool, typer.Option("--remind", help="Remind these members: they see it when they fetch their requests.")
     ] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """List the requests whose members have not answered in time. Exit 1: there are some."""
     desk = _reports(folder)
@@ -135,13 +137,13 @@ def overdue_reports(
     columns = ("id", "report", "member", "asked", "due", "fetched", "reminders")
     found = [_request_facts(each) for each in late]
     if as_json:
-        console.print_json([{name: each[name] for name in columns} for each in found])
+        command_line.print_json([{name: each[name] for name in columns} for each in found])
     elif found:
-        console.Rows(columns, whole=("id", "report")).print([[each[name] for name in columns] for each in found])
+        command_line.Rows(columns, whole=("id", "report")).print([[each[name] for name in columns] for each in found])
     else:
         print(translated(Message("no request is overdue")))
     if found:
-        console.negative()
+        command_line.negative()
 
 
 def report_stats(
@@ -151,7 +153,7 @@ def report_stats(
     ] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only reports before then.")] = None,
     by: Annotated[CountedBy, typer.Option("--by", help="What is counted apart.")] = CountedBy.MONTH,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are other
     counts from which a reader could compute them.
@@ -163,10 +165,10 @@ def report_stats(
     least = desk.rules.statistics.least
     shown = published(desk.store.counted(by, start, end), least)
     if as_json:
-        console.print_json({"by": by, "least": least, "counts": dict(shown.counts), "total": shown.total})
+        command_line.print_json({"by": by, "least": least, "counts": dict(shown.counts), "total": shown.total})
         return
     rows = [*shown.counts.items(), ("total", shown.total)]
-    console.Rows((by, "reports")).print((name, "–" if count is None else count) for name, count in rows)
+    command_line.Rows((by, "reports")).print((name, "–" if count is None else count) for name, count in rows)
 
 
 def forget_reports(
@@ -187,7 +189,7 @@ def reveal_reporter(
     report_id: ReportArgument,
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The report officer's private key.")],
     why: WhyOption,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show who has reported, if the reporter consented to be named. The office's ledger records it.
 
@@ -198,7 +200,7 @@ def reveal_reporter(
     desk.named(report_id)
     reporter = desk.reveal(report_id, load_officer_key(key, passphrase(f"of {key}")), reason)
     if as_json:
-        console.print_json(reporter.model_dump())
+        command_line.print_json(reporter.model_dump())
     else:
         print(reporter.name, reporter.contact, sep="\n")
 

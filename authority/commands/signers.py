@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from securesystemslib.signer import Signer
 
-from idtone import console
+from idtone import command_line
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message, translated
 
@@ -36,7 +36,7 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
     shown, missing = list(describe(edition)), list(edition.missing())
     edition.write(package)
     if as_json:
-        console.print_json({"package": str(package), "words": shown, "missing": missing})
+        command_line.print_json({"package": str(package), "words": shown, "missing": missing})
         return
     print(*shown, sep="\n")
     print(
@@ -56,7 +56,7 @@ def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
 def print_report(report: dict[str, Any], as_json: bool) -> None:
     """What was signed and what is published."""
     if as_json:
-        console.print_json(report)
+        command_line.print_json(report)
         return
     if "signed" in report:
         print(*(line for line in report["words"] if line.partition(":")[0] not in tuf_roles.ROLES), sep="\n")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("Signed documents for the association's desk (協会窓口).")
-console.add_commands(
+app = command_line.group("Signed documents for the association's desk (協会窓口).")
+command_line.add_commands(
     app,
     {
         "key": (

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import TrustError
 from idtone.settings import load_settings
 from idtone.translation import Message
@@ -16,7 +16,7 @@ from idtone.translation import Message
 from .. import desk_client
 
 
-def key(config: console.ConfigOption = None) -> None:
+def key(config: command_line.ConfigOption = None) -> None:
     """Print the key by which this node signs documents, for the registry (`members[].keys`).
 
     It is the public half of the key in `ledger.key_file` with `.sign` after its name, which the first start of the
@@ -27,7 +27,7 @@ def key(config: console.ConfigOption = None) -> None:
 
 def send(
     document: Annotated[Path, typer.Argument(metavar="FILE", help="The signed document.")],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Send a signed document that is kept in a file, for example because the desk could not be reached.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("The customers' standard application form (標準申込書): check, print and keep it.")
-console.add_commands(
+app = command_line.group("The customers' standard application form (標準申込書): check, print and keep it.")
+command_line.add_commands(
     app,
     {
         "new": (
@@ -23,7 +23,7 @@ console.add_commands(
     },
     panel="Forms",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "record": (
@@ -55,8 +55,10 @@ console.add_commands(
     panel="Records",
 )
 
-customer = console.group("A customer before a contract: whether other members refuse the same contractor (事業者渡り).")
-console.add_commands(
+customer = command_line.group(
+    "A customer before a contract: whether other members refuse the same contractor (事業者渡り)."
+)
+command_line.add_commands(
     customer,
     {
         "check": (

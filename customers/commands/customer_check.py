@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Final
 
-from idtone import console
+from idtone import command_line
 from idtone.correspondence.desk_client import document_signer, member_of, send
 from idtone.correspondence.signed_document import signed
 from idtone.errors import TrustError, UsageError
@@ -30,7 +30,9 @@ ACT: Final = "customer-checked"
 
 
 def check(
-    customer: IdentityArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False
+    customer: IdentityArgument = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Ask whether a customer is a refused contractor. The association does not learn whom you ask for.
 
@@ -47,7 +49,7 @@ def check(
     found = asked.matches(send(settings, document), now.astimezone(JAPAN).date())
     record = _record(settings, document, refusals, found)
     if as_json:
-        console.print_json(
+        command_line.print_json(
             {
                 "refused": bool(found), "list": {"made": refusals.made.isoformat(), "epoch": refusals.epoch},
                 "record": record,
@@ -72,7 +74,7 @@ def check(
             )
         )  # fmt: skip
     if found:
-        console.negative()
+        command_line.negative()
 
 
 def _refusals(settings: Settings) -> RefusalList:
@@ -82,7 +84,7 @@ def _refusals(settings: Settings) -> RefusalList:
         raise UsageError(
             Message("the registry is unsigned here (registry.trust); refusals come with the association's signed one")
         )
-    with console.working(Message("list of refusals")):
+    with command_line.working(Message("list of refusals")):
         octets = Repository(root, settings.registry.source, settings.registry.cache / CACHE).refusals()
     if octets is None:
         raise TrustError(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.documents import parse, read_text
 from idtone.errors import DocumentError, UsageError
 from idtone.files import replace_durably
@@ -31,7 +31,7 @@ def new(
     kind: Annotated[CustomerKind, typer.Argument(help="The kind of customer.")],
     id_: Annotated[str, typer.Option("--id", metavar="ID", help="The form's id, without the customer's name.")],
     output: OutputOption,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Write an empty form for a kind of customer, with the fields that it needs.
 
@@ -45,7 +45,9 @@ def new(
     print(f"{output}: {kind}")
 
 
-def check(form: FormArgument, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+def check(
+    form: FormArgument, config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False
+) -> None:
     """Find all faults of a form, each with its line, its field, and the rule that demands it.
 
     The rules are in the file `customers.rules`, or in idtone's customer_rules.yaml. Exit 1: there are faults.
@@ -56,13 +58,15 @@ def check(form: FormArgument, config: console.ConfigOption = None, as_json: cons
         found = parse(text, str(form), CustomerForm, lambda each: faults(each, rules, clock.today()))
     except DocumentError as error:
         if as_json:
-            console.print_json({"file": str(form), "good": False, "faults": [asdict(fault) for fault in error.faults]})
+            command_line.print_json(
+                {"file": str(form), "good": False, "faults": [asdict(fault) for fault in error.faults]}
+            )
         else:
             print(*(translated(str(fault)) for fault in error.faults), sep="\n")
-            print(f"{form}: {console.counted(len(error.faults), 'fault')}")
-        console.negative()
+            print(f"{form}: {command_line.counted(len(error.faults), 'fault')}")
+        command_line.negative()
     if as_json:
-        console.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})
+        command_line.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})
     else:
         print(f"{form}: good, a {found.application.kind} by the rules of {rules.version}")
 
@@ -73,7 +77,7 @@ def print_form(
     blank: Annotated[
         CustomerKind | None, typer.Option("--blank", help="An empty form for this kind of customer instead.")
     ] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Print a form as PDF, filled in or empty, to be signed by the customer.
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.asking import entries_asked, line, number_asked, number_of
 from idtone.documents import parse, read_text
 from idtone.errors import CustomerError, UsageError
@@ -98,8 +98,8 @@ def record(
         Path | None,
         typer.Option("--numbers", metavar="FILE", help="A file with the numbers assigned, one a line; else asked for."),
     ] = None,
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Seal a complete form, keep it with the numbers assigned, and record that in the ledger.
 
@@ -130,9 +130,9 @@ def record(
             FormAct.RECORDED, filled.id, person, now, digest=digest, count=len(made.numbers), rules=made.rules
         )
     if as_json:
-        console.print_json({"id": filled.id, "record": act, "numbers": len(made.numbers), "digest": digest})
+        command_line.print_json({"id": filled.id, "record": act, "numbers": len(made.numbers), "digest": digest})
     else:
-        print(f"{filled.id}: recorded for {console.counted(len(made.numbers), 'number')}, as {act}")
+        print(f"{filled.id}: recorded for {command_line.counted(len(made.numbers), 'number')}, as {act}")
 
 
 def _put(store: RecordStore, made: CustomerRecord) -> str:
@@ -147,17 +147,17 @@ def _put(store: RecordStore, made: CustomerRecord) -> str:
 
 
 def list_records(
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """List the recorded forms: the start, the day until which each is kept, and its state.
 
     The state of a form: in-force, ended, due (`forget` destroys it), forgotten, or lost (its files are missing).
     `unrecorded` is a file that the ledger does not know. Exit 1: a form is lost, or unrecorded.
     """
-    form, office = console.form(as_json, as_csv, as_tsv), _Office.of(config)
+    form, office = command_line.form(as_json, as_csv, as_tsv), _Office.of(config)
     known = office.histories()
     store = RecordFolder(office.settings.customers.directory)
     here, day, years = set(store.ids()), clock.today(), office.rules.keep_years
@@ -174,13 +174,13 @@ def list_records(
         {**dict.fromkeys(("recorded", "by", "numbers", "ends", "kept_until")), "id": id_, "state": "unrecorded"}
         for id_ in sorted(here - known.keys())
     ]
-    if form is console.Form.JSON:
-        console.print_json(rows)
+    if form is command_line.Form.JSON:
+        command_line.print_json(rows)
     else:
         columns = ("id", "recorded", "by", "numbers", "ends", "kept_until", "state")
-        console.Rows(columns, form, whole=("id",)).print([[row[name] for name in columns] for row in rows])
+        command_line.Rows(columns, form, whole=("id",)).print([[row[name] for name in columns] for row in rows])
     if any(row["state"] in ("lost", "unrecorded") for row in rows):
-        console.negative()
+        command_line.negative()
 
 
 def _state(known: RecordHistory, is_here: bool, years: int, day: date) -> str:
@@ -199,8 +199,8 @@ def show(
     request: Annotated[
         str | None, typer.Option("--request", metavar="ID", help="Open what was requested and approved.")
     ] = None,
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Open a recorded form, by its id or by a number that it was recorded for. The ledger first records who opens it,
     and why.
@@ -228,7 +228,7 @@ def show(
     until = now + office.settings.ledger.approval
     act = office.enter(FormAct.OPENING_REQUESTED, known.id, person, now, why=why, until=until.isoformat())
     if as_json:
-        console.print_json({"request": act, "id": known.id, "until": until.isoformat()})
+        command_line.print_json({"request": act, "id": known.id, "until": until.isoformat()})
     else:
         print(
             f"requested to open {known.id}; another person approves it until {local(until)}: idtone form approve {act}"
@@ -286,7 +286,7 @@ def _open(
     found = _opened(store, known)
     act = office.enter(FormAct.OPENED, id_, by, at, **details)
     if as_json:
-        console.print_json(
+        command_line.print_json(
             {
                 "id": id_, "record": known.act, "opened": act, "recorded": found.at.isoformat(), "by": found.by,
                 "rules": found.rules, "numbers": list(found.numbers), "ends": known.ends and known.ends.isoformat(),
@@ -302,7 +302,7 @@ def _open(
 
 def approve(
     request: Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `show` prints it.")],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Approve that another person opens a form.
@@ -315,7 +315,7 @@ def approve(
         raise UsageError(Message("request {request} does not count: {why}", request=request, why=objection))
     print(f"{asked.by} asks at {local(asked.at)} to open {asked.id}: {asked.why}")
     if not yes and not typer.confirm("Approve it?", err=True):
-        console.negative()
+        command_line.negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
     print(f"approved by {person}; until {local(asked.until)}: idtone form show --request {request}")
 
@@ -323,7 +323,7 @@ def approve(
 def end(
     id_: IdArgument,
     on: Annotated[str, typer.Option("--on", metavar="DAY", help="The contract's last day, like 2026-11-30.")],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Record the end of a contract. The form is kept for seven years from that day.
 
@@ -343,9 +343,9 @@ def end(
 
 
 def forget(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Destroy the keys of the forms whose time is over: they can never be opened again.
 
@@ -360,16 +360,16 @@ def forget(
         due = [each for each in over if each.forgotten is None]
         if due and not yes:
             columns = ("id", "recorded", "ends", "kept until")
-            console.Rows(columns, whole=("id",)).print(
+            command_line.Rows(columns, whole=("id",)).print(
                 (each.id, local(each.at), each.ends, each.kept_until(years)) for each in due
             )
-            if not typer.confirm(f"Destroy {console.counted(len(due), 'form')} forever?", err=True):
-                console.negative()
+            if not typer.confirm(f"Destroy {command_line.counted(len(due), 'form')} forever?", err=True):
+                command_line.negative()
         for each in over:
             if each.forgotten is None:  # first, so that it is recorded whatever happens in between
                 office.enter(FormAct.FORGOTTEN, each.id, acting(), now, ended=str(each.ends))
             store.destroy(each.id)
     if as_json:
-        console.print_json({"forgotten": [each.id for each in due]})
+        command_line.print_json({"forgotten": [each.id for each in due]})
     else:
-        print(f"{console.counted(len(due), 'form')} cannot be opened any more")
+        print(f"{command_line.counted(len(due), 'form')} cannot be opened any more")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("The evaluation of good operators (優良事業者評価): figures, criteria, badges.")
-console.add_commands(
+app = command_line.group("The evaluation of good operators (優良事業者評価): figures, criteria, badges.")
+command_line.add_commands(
     app,
     {
         "figures": (

@@ -7,30 +7,30 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 
 from ..criteria import Criterion, read_criteria
 
 
 def criteria(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The criteria, a YAML file.")],
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """Find all faults of a file of criteria, and show it: what is measured, and how many points it gives."""
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     read = read_criteria(file)
-    if form is console.Form.JSON:
-        console.print_json({**read.document.model_dump(mode="json", exclude_none=True), "sha256": read.sha256})
+    if form is command_line.Form.JSON:
+        command_line.print_json({**read.document.model_dump(mode="json", exclude_none=True), "sha256": read.sha256})
         return
-    rows = console.Rows(("criterion", "title", "measure", "points", "weight", "minimum"), form)
+    rows = command_line.Rows(("criterion", "title", "measure", "points", "weight", "minimum"), form)
     rows.print(
         (each.id, f"{each.title.ja} / {each.title.en}", each.measure.value, _table(each), str(each.weight),
          ", ".join(f"{grade} {points}" for grade, points in each.minimum.items()))
         for each in read.document.criteria
     )  # fmt: skip
-    if form is console.Form.TABLE:
+    if form is command_line.Form.TABLE:
         for grade in read.document.grades:
             print(f"{grade.id}: {grade.title.ja} / {grade.title.en}, from {grade.percent} %")
         print(f"version {read.terms.version}, SHA-256 {read.sha256}")

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.correspondence import desk_client
 from idtone.correspondence.signed_document import signed, verified
 from idtone.errors import LedgerError, ProofError, TrustError, UsageError
@@ -41,8 +41,8 @@ def figures(
     start: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day of the period, in Japan.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The first day after the period, in Japan.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the signed figures.")],
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Compute the figures of a period from this node's ledger, and sign them for the association.
 
@@ -72,16 +72,16 @@ def figures(
             Message("{path}: cannot be written: {reason}; name another file", path=output, reason=error.strerror)
         ) from error
     if as_json:
-        console.print_json({"file": str(output), "sha256": sha256, **made.content()})
+        command_line.print_json({"file": str(output), "sha256": sha256, **made.content()})
         return
-    rows = console.Rows(("month", "calls", "fallback", "connected", "heard"), console.Form.TABLE)
+    rows = command_line.Rows(("month", "calls", "fallback", "connected", "heard"), command_line.Form.TABLE)
     rows.print([str(value) for value in month.model_dump().values()] for month in made.months)
     print(f"{output}: SHA-256 {sha256}")
 
 
 def send(
     document: Annotated[Path, typer.Argument(metavar="FILE", help="The signed figures.")],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Send signed figures to the association's desk.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import TrustError
 from idtone.translation import Message, translated
 
@@ -19,7 +19,7 @@ def verify(
     site: Annotated[Path, typer.Argument(metavar="LIST", help="The folder of the public list: operators.json, proof.")],
     what: Annotated[str, typer.Argument(metavar="BADGE|MEMBER", help="A badge, FILE.svg, or a member's id.")],
     trust: Annotated[Path, typer.Option(metavar="FILE", help="The association's root metadata.")],
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Verify a member's evaluation, or a badge, against the association's public list. Exit 1: the association did not
     publish it so, or it is no longer valid.
@@ -31,13 +31,13 @@ def verify(
         found = verify_published(site, trust, what, datetime.now(UTC))
     except TrustError as error:
         if as_json:
-            console.print_json({"good": False, "reason": str(error)})
+            command_line.print_json({"good": False, "reason": str(error)})
         else:
             print(translated(Message("NOT GOOD: {reason}", reason=error.args[0])))
-        console.negative()
+        command_line.negative()
     evaluation = found["evaluation"]
     if as_json:
-        console.print_json({"good": True, **found})
+        command_line.print_json({"good": True, **found})
         return
     print(f"{found['member']}: {found['name']['ja']} / {found['name']['en']}")
     title = evaluation["title"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("The evidence of what was decided and heard (再生証跡).")
-console.add_commands(
+app = command_line.group("The evidence of what was decided and heard (再生証跡).")
+command_line.add_commands(
     app,
     {
         "list": ("idtone.ledger.commands.calls:list_calls", "List calls, the newest last."),

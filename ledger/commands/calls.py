@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.calls import Outcome
 from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
@@ -49,7 +49,7 @@ _NEW_NODES_S: Final = 5.0
 
 
 def list_calls(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     keys: KeysOption = None,
@@ -83,15 +83,15 @@ def list_calls(
             help="List the calls that have ended, then each further call when it ends, until interrupted.",
         ),
     ] = False,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """List calls, the newest last.
 
     With --follow, --json prints a line for each call. --since 0s leaves out calls that have already ended.
     """
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     if follow and until is not None:
         raise UsageError(Message("--follow has no end, and --until names one; leave out one of them"))
     start, end = _range(since, until, "--since", "--until")
@@ -118,7 +118,7 @@ def list_calls(
     tell(shown)
     looked_s = time.monotonic()
     with suppress(KeyboardInterrupt):
-        while console.is_read(_FOLLOW_S):
+        while command_line.is_read(_FOLLOW_S):
             if ledgers.is_shared and time.monotonic() - looked_s >= _NEW_NODES_S:
                 ledgers, looked_s = ledgers_now(config, ledger, node, keys or ()), time.monotonic()
             for each in ledgers.nodes:
@@ -133,26 +133,26 @@ def _is_over(record: Record) -> bool:
     return any(step.kind in CLOSING for step in record.steps)
 
 
-def _print(records: Sequence[Record], form: console.Form, with_node: bool) -> None:
-    if form is console.Form.JSON:
-        console.print_json([record.to_json() for record in records])
+def _print(records: Sequence[Record], form: command_line.Form, with_node: bool) -> None:
+    if form is command_line.Form.JSON:
+        command_line.print_json([record.to_json() for record in records])
     else:
         _printer(form, with_node)(records)
 
 
-def _printer(form: console.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
+def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
     """Prints records as they come: a line of JSON for each, or rows below one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
-            console.print_json(record.to_json(), indent=None)
+            command_line.print_json(record.to_json(), indent=None)
         sys.stdout.flush()
 
-    if form is console.Form.JSON:
+    if form is command_line.Form.JSON:
         return lines
-    is_table = form is console.Form.TABLE
+    is_table = form is command_line.Form.TABLE
     columns = ("node",) * (with_node or not is_table) + (_COLUMNS if is_table else _FIELDS)
-    printed = console.Rows(columns, form, whole=("call",))
+    printed = command_line.Rows(columns, form, whole=("call",))
 
     def rows(records: Sequence[Record]) -> None:
         cells = _line if is_table else _fields
@@ -171,13 +171,13 @@ def find(
         str | None, typer.Option("--from", metavar="T", help="Only calls that began then or later, like list --since.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="T", help="Only calls that began before then.")] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     keys: KeysOption = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """Find the calls of a telephone number; needs the ledger's key. Exit 1: no call was found.
 
@@ -188,17 +188,17 @@ def find(
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
     first, last = _range(start, end, "--from", "--to")
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())
     records = ledgers.find(wanted, datetime.now(UTC), first, last)
     for name in without_keys(ledgers.nodes):
         print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
-    if form is not console.Form.TABLE or records:
+    if form is not command_line.Form.TABLE or records:
         _print(records, form, ledgers.is_shared)
     else:
         print("no call with this number was found", file=sys.stderr)
     if not records:
-        console.negative()
+        command_line.negative()
 
 
 def stats(
@@ -210,15 +210,15 @@ def stats(
         list[Part] | None,
         typer.Option("--by", help="Count separately by this; may be repeated (default: by day, member and licence)."),
     ] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     picture: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as PNG; needs the extra `plot`.")
     ] = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, turned
     away, heard.
@@ -226,7 +226,7 @@ def stats(
     The member is the holder of the number in the registry by which the call was decided; it is empty if no member
     held the number. The heard ratio counts connected calls on which a party was to hear a sound.
     """
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     start, end = _range(since, until, "--since", "--until")
     apart = frozenset(by) if by else EACH
     ledgers = ledgers_of(config, ledger, node)
@@ -237,13 +237,13 @@ def stats(
     )
     if picture:
         plot(picture, tallies)
-    if form is console.Form.JSON:
-        console.print_json([each.to_json() for each in tallies])
+    if form is command_line.Form.JSON:
+        command_line.print_json([each.to_json() for each in tallies])
         return
     rows = [list(each.to_json().values()) for each in tallies]
-    if form is console.Form.TABLE:
+    if form is command_line.Form.TABLE:
         rows = [[*map(_cell, row)] for row in rows]
-    console.Rows(columns(apart), form).print(rows)
+    command_line.Rows(columns(apart), form).print(rows)
 
 
 def _asked_for() -> str:
@@ -268,11 +268,11 @@ def _range(
 
 def show(
     call_id: CallArgument,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     keys: KeysOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show every step of one call. Exit 1: the ledger does not know it."""
     ledgers = ledgers_of(config, ledger, node, keys or ())
@@ -281,7 +281,7 @@ def show(
     record = holder.reader.record(call_id) if holder else None
     if record is None:
         print(f"the ledger holds no call {call_id}", file=sys.stderr)
-        console.negative()
+        command_line.negative()
     if as_json:
         steps = [
             {
@@ -292,9 +292,9 @@ def show(
             }
             for step in record.steps
         ]
-        console.print_json(record.to_json() | {"steps": steps})
+        command_line.print_json(record.to_json() | {"steps": steps})
         return
-    console.Rows(("time", "ms", "step", "details")).print(
+    command_line.Rows(("time", "ms", "step", "details")).print(
         (
             local(step.at),
             f"{_after_ms(record, step):+.1f}",

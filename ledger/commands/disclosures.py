@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.files import replace_durably
 from idtone.paper.content import Paper
@@ -46,8 +46,8 @@ OnOption = Annotated[
 def deliver(
     pack: PackArgument,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The receipt to be signed, a PDF.")],
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Make the receipt (受領書) that the receiving officer signs, in Japanese and English.
 
@@ -60,7 +60,7 @@ def deliver(
         export = _export_of(pack, exports(reader.acts()), key)
     _write(output, receipt_sheet(export, pack.name, _sha256(pack), str(key), datetime.now(UTC)))
     if as_json:
-        console.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
+        command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
     else:
         print(f"{output}: receipt of {export.act}, case {export.case}")
 
@@ -82,8 +82,8 @@ def receipt(
         Path | None,
         typer.Option("--office-key", metavar="FILE", help="The office's public key or certificate (PEM)."),
     ] = None,
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record that an office has received a pack: on paper, with a scan of the paper, or with its signature.
 
@@ -113,7 +113,7 @@ def receipt(
         lambda act: steps.export_received(act, now, person, export.act, export.sha256, by, day, proof),
     )  # fmt: skip
     if as_json:
-        console.print_json({"id": export.act, "receipt": act, **proof})
+        command_line.print_json({"id": export.act, "receipt": act, **proof})
     else:
         print(f"received by {by} on {day}: {export.act}, case {export.case}")
 
@@ -124,8 +124,8 @@ def confirm(
         str, typer.Option("--reference", metavar="TEXT", help="The number of the document that confirms the demand.")
     ],
     on: OnOption,
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record that the office has confirmed in writing what it demanded in an emergency."""
     settings, day = load_settings(config), _day(on)
@@ -136,7 +136,7 @@ def confirm(
         settings, known, lambda act: steps.export_confirmed(act, now, person, disclosure, reference, day)
     )  # fmt: skip
     if as_json:
-        console.print_json({"id": disclosure, "confirmation": act})
+        command_line.print_json({"id": disclosure, "confirmation": act})
     else:
         print(f"confirmed by {reference} on {day}: {disclosure}")
 
@@ -152,18 +152,18 @@ def disclosures(
         bool, typer.Option("--overdue", help="Only those that should have been confirmed in writing by now.")
     ] = False,
     pdf: Annotated[Path | None, typer.Option("--pdf", metavar="FILE", help="Write the index as a PDF.")] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """List all disclosures and requests of a year: legal basis, persons, pack, receipt, refusal, confirmation.
 
     --figures counts them by basis for a transparency report; small counts are suppressed. Exit 1: --overdue, and a
     confirmation is overdue.
     """
-    form, now = console.form(as_json, as_csv, as_tsv), datetime.now(UTC)
+    form, now = command_line.form(as_json, as_csv, as_tsv), datetime.now(UTC)
     if only_figures and overdue:
         raise UsageError(Message("--figures and --overdue cannot go together; choose one"))
     today = now.astimezone(JAPAN).date()
@@ -174,20 +174,20 @@ def disclosures(
         found = [each for each in found if each.export and each.export.overdue(today)]
     if pdf:
         _write(pdf, index_paper(year or today.year, () if only_figures else found, counted, now))
-    if form is console.Form.JSON:
+    if form is command_line.Form.JSON:
         rows = [] if only_figures else [each.to_json(today) for each in found]
-        console.print_json(
+        command_line.print_json(
             {"year": year or today.year, **({} if only_figures else {"disclosures": rows}),
              **({} if overdue else {"figures": [_figures(each) for each in counted]})}
         )  # fmt: skip
     elif only_figures:
-        console.Rows(("basis", "disclosed", "refused", "calls"), form).print(each.row() for each in counted)
+        command_line.Rows(("basis", "disclosed", "refused", "calls"), form).print(each.row() for each in counted)
     else:
         columns = (
             "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received",
             "confirmed", "refusal",
         )  # fmt: skip
-        console.Rows(columns, form, whole=("id",)).print(
+        command_line.Rows(columns, form, whole=("id",)).print(
             (
                 each.act, each.at.astimezone(JAPAN).isoformat(sep=" ", timespec="minutes"), each.state, each.case,
                 each.basis and each.basis.basis, each.basis and each.basis.authority, each.calls,
@@ -198,13 +198,13 @@ def disclosures(
             for each in found
         )  # fmt: skip
     if overdue and found:
-        console.negative()
+        command_line.negative()
 
 
-def _pack(export: Export | None, form: console.Form) -> str | None:
+def _pack(export: Export | None, form: command_line.Form) -> str | None:
     if export is None:
         return None
-    return export.sha256[:12] if form is console.Form.TABLE else export.sha256
+    return export.sha256[:12] if form is command_line.Form.TABLE else export.sha256
 
 
 def _confirmed(export: Export | None, today: date) -> str | None:

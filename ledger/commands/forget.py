@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.settings import load_settings
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -22,9 +22,9 @@ def forget(
     before: Annotated[
         str, typer.Option("--before", metavar="DATE", help="The first day (UTC) that is kept, like 2026-11-01.")
     ],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
@@ -39,11 +39,10 @@ def forget(
     days = key_ring.days
     doomed = [day for day in days.days() if day < first]
     if doomed and not yes:
-        question = (
-            f"Destroy the keys of {console.counted(len(doomed), 'day')}, from {doomed[0]} to {doomed[-1]}, forever?"
-        )
+        count = command_line.counted(len(doomed), "day")
+        question = f"Destroy the keys of {count}, from {doomed[0]} to {doomed[-1]}, forever?"
         if not typer.confirm(question, err=True):
-            console.negative()
+            command_line.negative()
     if doomed:
         # First, so that it is recorded whatever happens in between.
         record_act(
@@ -52,6 +51,6 @@ def forget(
         )  # fmt: skip
     destroyed = days.destroy(first)
     if as_json:
-        console.print_json({"destroyed": destroyed})
+        command_line.print_json({"destroyed": destroyed})
     else:
-        print(f"the numbers of {console.counted(len(destroyed), 'day')} cannot be opened any more")
+        print(f"the numbers of {command_line.counted(len(destroyed), 'day')} cannot be opened any more")

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import ProofError, UsageError
 from idtone.settings import Settings, load_settings
 from idtone.signed_notes import Note, VerifierKey
@@ -28,7 +28,7 @@ from .shared import CallArgument, LedgerOption, NodeOption, ledgers_of, whole_id
 
 
 def verify(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     checkpoints: Annotated[
@@ -43,7 +43,7 @@ def verify(
             help="The ledger's verifier key (default: that of its signing key); for several nodes it may be repeated.",
         ),
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.
 
@@ -72,12 +72,12 @@ def verify(
     for trouble in unused:
         print(trouble, file=sys.stderr)
     if as_json:
-        console.print_json(reports if ledgers.is_shared else reports[0])
+        command_line.print_json(reports if ledgers.is_shared else reports[0])
     else:
         for report in reports:
             _tell(report, ledgers.is_shared)
     if ledgers.unreadable or unused or not all(report["good"] for report in reports):
-        console.negative()
+        command_line.negative()
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
@@ -163,15 +163,15 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     print(f"  root         {report['root']}")
     if told := report["continues"]:
         print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
-    print(f"  in progress  {console.counted(report['open_calls'], 'call')}, whose steps are in no leaf yet")
+    print(f"  in progress  {command_line.counted(report['open_calls'], 'call')}, whose steps are in no leaf yet")
 
 
 def prove(
     call_id: CallArgument,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its extra data.
 
@@ -188,9 +188,9 @@ def prove(
         proven = holder.reader.proofs(call_id, holder.cosigned if ledgers.is_shared else _cosigned(settings, holder))
     if not proven:
         print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
-        console.negative()
+        command_line.negative()
     if as_json:
-        console.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
+        command_line.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
     else:
         print(proven[0].proof, end="")
 
@@ -204,7 +204,7 @@ def _cosigned(settings: Settings, ledger: NodeLedger) -> Note | None:
     return latest[0] if latest else None
 
 
-def show_key(config: console.ConfigOption = None) -> None:
+def show_key(config: command_line.ConfigOption = None) -> None:
     """Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses."""
     settings = load_settings(config)
     print(own_key(settings.ledger, settings.node))

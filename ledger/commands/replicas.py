@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.translation import Message
 
@@ -16,26 +16,26 @@ _FACTS: Final = ("node", "log", "key", "steps", "leaves", "signed", "lag", "hear
 
 
 def replicas(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.
 
     `lag` is how many more steps than its replica the node had when it was heard last; `signed` are the leaves of the
     signed head in the replica. Exit 1: a replica cannot be read.
     """
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger)
     if not ledgers.is_shared:
         raise UsageError(Message("ledger.url names the file of one node; replicas are in a PostgreSQL"))
     found = list(map(_facts, ledgers.nodes))
-    if form is console.Form.JSON:
-        console.print_json(found)
-    elif form is not console.Form.TABLE:
-        console.Rows(_FACTS, form).print([each[name] for name in _FACTS] for each in found)
+    if form is command_line.Form.JSON:
+        command_line.print_json(found)
+    elif form is not command_line.Form.TABLE:
+        command_line.Rows(_FACTS, form).print([each[name] for name in _FACTS] for each in found)
     else:
         columns = ("node", "log", "steps", "leaves", "signed", "lag", "heard")
         lines: list[tuple[str, ...]] = []
@@ -49,9 +49,9 @@ def replicas(
                     local(told.heard),
                 )
             )  # fmt: skip
-        console.Rows(columns).print(lines)
+        command_line.Rows(columns).print(lines)
     if ledgers.unreadable:
-        console.negative()
+        command_line.negative()
 
 
 def _facts(ledger: NodeLedger) -> dict[str, object]:

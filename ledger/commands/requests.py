@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.persons import Person
 from idtone.settings import Settings, load_settings
@@ -39,9 +39,9 @@ RequestArgument = Annotated[
 
 def approve(
     request_id: RequestArgument,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Approve an export that another person has requested; the command shows first what it contains.
 
@@ -63,10 +63,10 @@ def approve(
     if not as_json:
         _show(request, records, now)
     if not yes and not typer.confirm("Approve this export?", err=True):
-        console.negative()
+        command_line.negative()
     act = _record(settings, key_ring, step)
     if as_json:
-        console.print_json({"request": request.act, "approval": act, "until": step.details["until"]})
+        command_line.print_json({"request": request.act, "approval": act, "until": step.details["until"]})
     else:
         until = local(now + settings.ledger.approval)
         print(f"approved by {person}; until {until}: idtone ledger export --request {request.act} -o FILE")
@@ -75,8 +75,8 @@ def approve(
 def refuse(
     request_id: RequestArgument,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; it is recorded forever.")],
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Refuse a requested export, even after its approval; or withdraw a request of your own."""
     settings, key_ring = _opened(config)
@@ -90,31 +90,31 @@ def refuse(
     _may_be(step, known)
     act = _record(settings, key_ring, step)
     if as_json:
-        console.print_json({"request": request.act, "refusal": act})
+        command_line.print_json({"request": request.act, "refusal": act})
     else:
         print(f"refused by {person}")
 
 
 def list_requests(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     state: Annotated[RequestState | None, typer.Option("--state", help="Only those in this state.")] = None,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """List the requested exports, the newest last, and their states."""
-    form, now = console.form(as_json, as_csv, as_tsv), datetime.now(UTC)
+    form, now = command_line.form(as_json, as_csv, as_tsv), datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
         found = [each for each in requests(reader.acts()).values() if state in (None, each.state(now))]
-    if form is console.Form.JSON:
-        console.print_json([_report(each, now) for each in found])
+    if form is command_line.Form.JSON:
+        command_line.print_json([_report(each, now) for each in found])
         return
     columns = ("request", "case", "basis", "calls", "numbers", "by", "state", "answered by")
-    console.Rows(columns, form, whole=("request",)).print(_line(each, now) for each in found)
+    command_line.Rows(columns, form, whole=("request",)).print(_line(each, now) for each in found)
 
 
-def _opened(config: console.ConfigOption) -> tuple[Settings, KeyRing]:
+def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
         read_key(path)  # a missing key is not made here
@@ -167,7 +167,7 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
         )
         for record in records
     ]  # fmt: skip
-    console.Rows(("time", "call", *NumberRole, "outcome", "heard"), whole=("call",)).print(rows)
+    command_line.Rows(("time", "call", *NumberRole, "outcome", "heard"), whole=("call",)).print(rows)
 
 
 def _line(request: DisclosureRequest, now: datetime) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import ProofError, UsageError
 from idtone.signed_notes import Algorithm, VerifierKey
 from idtone.translation import Message
@@ -33,7 +33,7 @@ def verify_pack(
     two_persons: Annotated[
         bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
     ] = False,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Verify an evidence pack: its seal, every file, and each record's proof; then print its records.
 
@@ -47,11 +47,11 @@ def verify_pack(
     if two_persons and verdict.policy == ONE_PERSON:
         verdict.faults.append("the pack was made by one person alone")
     if as_json:
-        console.print_json(_report(verdict))
+        command_line.print_json(_report(verdict))
     else:
         _tell(verdict)
     if verdict.faults:
-        console.negative()
+        command_line.negative()
 
 
 def _key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import ProofError, UsageError
 from idtone.signed_notes import Signer
 from idtone.translation import Message
@@ -33,7 +33,7 @@ def witness(
     It prints its address and verifier key for the setting ledger.witnesses of the logs that use it. It speaks HTTP; put
     a proxy with TLS before it.
     """
-    host, port = console.listen_address(listen)
+    host, port = command_line.listen_address(listen)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
     known = read_logs(logs)
     with WitnessState.held(state) as held:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("Signs of misuse in the ledger (不正利用の兆候).")
-console.add_commands(
+app = command_line.group("Signs of misuse in the ledger (不正利用の兆候).")
+command_line.add_commands(
     app,
     {
         "scan": (

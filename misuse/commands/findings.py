@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.asking import line
 from idtone.errors import UsageError
 from idtone.ledger.commands.shared import LedgerOption, NodeOption, ledgers_of, local, parse_since
@@ -59,7 +59,7 @@ _NEXT: Final = (
 
 
 def scan(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     since: Annotated[
@@ -76,9 +76,9 @@ def scan(
         ),
     ] = None,
     reviewed: Annotated[bool, typer.Option("--all", help="Also show reviewed findings.")] = False,
-    as_json: console.JsonOption = False,
-    as_csv: console.CsvOption = False,
-    as_tsv: console.TsvOption = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
 ) -> None:
     """Look for signs of misuse in the ledger, and list the findings. Exit 1: there are new ones.
 
@@ -91,7 +91,7 @@ def scan(
     A finding is not an accusation. Times in its reason are those of Japan. `chance` is the probability of such calls if
     calls are independent and as frequent as the limits consider usual; it is empty for a rule without statistics.
     """
-    form = console.form(as_json, as_csv, as_tsv)
+    form = command_line.form(as_json, as_csv, as_tsv)
     limits = load_limits(limits_file)
     first = parse_since(since, datetime.now(UTC)).astimezone(UTC).date()
     expected = numbers_in(expected_file) if expected_file else []
@@ -111,31 +111,31 @@ def scan(
         calls, left_out = calls + scanned.calls, left_out + scanned.left_out
     new = [finding for finding in found if finding.state is not FindingState.REVIEWED]
     shown = found if reviewed else new
-    if form is console.Form.JSON:
-        console.print_json([finding.to_json() for finding in shown])
-    elif form is not console.Form.TABLE:
+    if form is command_line.Form.JSON:
+        command_line.print_json([finding.to_json() for finding in shown])
+    elif form is not command_line.Form.TABLE:
         told = (finding.to_json() for finding in shown)
-        console.Rows(_FIELDS, form).print([each[name] for name in _FIELDS] for each in told)
+        command_line.Rows(_FIELDS, form).print([each[name] for name in _FIELDS] for each in told)
     elif shown:
-        console.Rows(_COLUMNS, whole=("finding",)).print(map(_line, shown))
+        command_line.Rows(_COLUMNS, whole=("finding",)).print(map(_line, shown))
     _tell(Message("{calls} calls were judged; new findings: {new}, reviewed: {reviewed}", calls=f"{calls:,}",
                   new=len(new), reviewed=len(found) - len(new)))  # fmt: skip
     if left_out:
         _tell(Message("{count} calls were written too late, and were not judged", count=f"{left_out:,}"))
     if new:
-        if form is console.Form.TABLE:
+        if form is command_line.Form.TABLE:
             _tell(_CAUTION)
-        console.negative()
+        command_line.negative()
 
 
 def explain(
     finding_id: FindingArgument,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     limits_file: RulesOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many of its calls.")] = 20,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Explain a finding: its reason, its calls, and what to do next. Exit 1: there is no such finding.
 
@@ -144,7 +144,7 @@ def explain(
     found = _one(finding_id, ledgers_of(config, ledger, node), limits_file)
     finding = found.finding
     if as_json:
-        console.print_json(finding.to_json())
+        command_line.print_json(finding.to_json())
         return
     print(heading(finding))
     print(translated(finding.reason))
@@ -160,9 +160,9 @@ def explain(
             f"{finding.review.result}, {finding.review.by}, {local(finding.review.at)}: {finding.review.why}"
         )
     print(*(f"  {name:<10} {value}" for name, value in facts.items() if value), sep="\n")
-    console.Rows(("time", "call", "direction", "called", "reason", "status", "connected s"), whole=("call",)).print(
-        map(_call, finding.sign.calls[:limit])
-    )
+    command_line.Rows(
+        ("time", "call", "direction", "called", "reason", "status", "connected s"), whole=("call",)
+    ).print(map(_call, finding.sign.calls[:limit]))
     if len(finding.sign.calls) > limit:
         print(translated(Message("… and {count} more (--limit)", count=f"{len(finding.sign.calls) - limit:,}")))
     print(*("", *map(translated, _NEXT)), sep="\n")
@@ -173,7 +173,7 @@ def plot(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Draw a PNG; needs the extra `plot`.")
     ] = None,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
     limits_file: RulesOption = None,
@@ -188,7 +188,7 @@ def plot(
         draw(finding, output)
         return
     print(heading(finding))
-    screen = console.screen(highlight=False)
+    screen = command_line.screen(highlight=False)
     for drawn in lines(finding):
         screen.print(drawn)
 
@@ -197,9 +197,9 @@ def review(
     finding_id: FindingArgument,
     result: Annotated[ReviewResult, typer.Option("--result", help="What came of it.")],
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     limits_file: RulesOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Record in the ledger what came of a finding, so that it is no longer new.
 
@@ -220,7 +220,7 @@ def review(
         DisclosureRules.of(settings.ledger),
     )  # fmt: skip
     if as_json:
-        console.print_json({"finding": finding.id, "review": act, "result": result})
+        command_line.print_json({"finding": finding.id, "review": act, "result": result})
     else:
         print(translated(Message("{finding}: reviewed by {person} as {result}", finding=finding.id, person=person,
                                  result=result.value)))  # fmt: skip
@@ -252,7 +252,7 @@ def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
                 if finding.id == finding_id:
                     return _Found(finding, each)
     _tell(Message("{finding}: there is no such finding in this ledger, by these limits", finding=finding_id))
-    raise typer.Exit(console.NEGATIVE)
+    raise typer.Exit(command_line.NEGATIVE)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idtone import console
+from idtone import command_line
 from idtone.translation import translated
 
 from ..limits import SHIPPED, load_limits
@@ -14,7 +14,7 @@ from .options import RulesOption
 
 def rules(
     limits_file: RulesOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show the rules, and the limits in force.
 
@@ -23,11 +23,11 @@ def rules(
     """
     limits = load_limits(limits_file)
     if as_json:
-        console.print_json(limits.model_dump(mode="json"))
+        command_line.print_json(limits.model_dump(mode="json"))
         return
     source: Path | str = limits_file or SHIPPED
     print(f"{source}: false_alarm {limits.false_alarm:g}")
-    console.Rows(("rule", "on", "title", "looks at", "limits"), whole=("rule",)).print(
+    command_line.Rows(("rule", "on", "title", "looks at", "limits"), whole=("rule",)).print(
         (
             rule.name,
             rule.limits(limits).enabled,

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.change_report import Attempt, show_attempts, show_plan
@@ -46,7 +46,7 @@ _COLUMNS: Final = (Message("state"), Message("what"), Message("found"))
 
 
 def doctor(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     asterisk_etc: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Asterisk's configuration folder (default: the one that Asterisk names)."),
@@ -62,7 +62,7 @@ def doctor(
             metavar="DIR", help="With --fix: where copies of changed files are kept (default: /var/backups/idtone)."
         ),
     ] = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.
 
@@ -84,7 +84,7 @@ def doctor(
             return exam, run(exam, CHECKS, waiting=progress)
 
     exam, findings = look()
-    out = console.screen(highlight=False)
+    out = command_line.screen(highlight=False)
     attempts: list[Attempt] = []
     left: dict[str, str] = {}
     shown = {finding.topic for finding in findings if finding.state is not State.GOOD or not problems}
@@ -103,7 +103,7 @@ def doctor(
     findings_shown = [finding for finding in findings if finding.topic in shown or finding.state is not State.GOOD]
     if as_json:
         reports = [finding.report() for finding in findings_shown]
-        console.print_json(
+        command_line.print_json(
             {"changes": [attempt.report() for attempt in attempts], "left": left, "findings": reports}
             if fix
             else reports
@@ -111,7 +111,7 @@ def doctor(
     else:
         show(findings, out, shown, left)
     if any(finding.state is State.BAD for finding in findings):
-        console.negative()
+        command_line.negative()
 
 
 _NOTHING: Final = Message("There is nothing to change that is safe to change.")

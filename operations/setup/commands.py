@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
 from idtone.operations.asterisk_console import AsteriskConsole
@@ -39,7 +39,7 @@ _QUESTION: Final = Message("Make these changes?")
 
 
 def setup(
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     asterisk_etc: Annotated[Path, typer.Option(metavar="DIR", help="Asterisk's configuration folder.")] = USUAL_FOLDER,
     registry: Annotated[
         str | None,
@@ -59,7 +59,7 @@ def setup(
     undo_all: Annotated[bool, typer.Option("--undo", help="Undo what setup has changed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     copies: Annotated[Path, typer.Option(metavar="DIR", help="Where copies of changed files are kept.")] = USUAL_COPIES,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.
 
@@ -74,7 +74,7 @@ def setup(
     not be changed, 2 wrong use or settings that cannot be used.
     """
     wishes = Wishes(config or DEFAULT_FILE, asterisk_etc, user, registry, trust)
-    out = console.screen(highlight=False)
+    out = command_line.screen(highlight=False)
     if undo_all:
         if call or registry or trust:
             raise UsageError(Message("--undo does not go with --call, --registry or --trust"))
@@ -104,7 +104,7 @@ def setup(
                     "The call needs Asterisk's REST interface: correct the finding on it first."
                 )
     if as_json:
-        console.print_json(_report(found, attempts, findings, heard))
+        command_line.print_json(_report(found, attempts, findings, heard))
     else:
         _show_left(found.left, out)
         if findings:
@@ -113,7 +113,7 @@ def setup(
             out.print(Text(translated(_in_words(heard))), soft_wrap=True)
     failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (heard and heard.heard))
     if failed or any(finding.state is State.BAD for finding in findings):
-        console.negative()
+        command_line.negative()
 
 
 def _number() -> str:
@@ -157,14 +157,14 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
             all_of_it.restored += one.restored
             all_of_it.left |= one.left
     if as_json:
-        console.print_json({"runs": list(map(str, found)), "restored": all_of_it.restored, "left": all_of_it.left})
+        command_line.print_json({"runs": list(map(str, found)), "restored": all_of_it.restored, "left": all_of_it.left})
     else:
         for path in all_of_it.restored:
             out.print(Text(translated(Message("as before: {path}", path=path))), soft_wrap=True)
         for path, why in all_of_it.left.items():
             out.print(Text(translated(Message("left: {path}: {why}", path=path, why=why))), soft_wrap=True)
     if all_of_it.left:
-        console.negative()
+        command_line.negative()
 
 
 def _report(found: Plan, attempts: list[Attempt], findings: list[Finding], heard: TrialCall | None) -> dict[str, Any]:

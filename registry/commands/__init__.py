@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("The registry (YAML): licences for sounds and numbers, and suspended numbers.")
-console.add_commands(
+app = command_line.group("The registry (YAML): licences for sounds and numbers, and suspended numbers.")
+command_line.add_commands(
     app,
     {
         "check": (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.asking import number_asked
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.decision import decide as decide_call
@@ -51,7 +51,9 @@ FileArgument = Annotated[
 ]
 
 
-def check(file: FileArgument = None, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+def check(
+    file: FileArgument = None, config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False
+) -> None:
     """Find all faults of a registry, a suspensions.yaml or an application, each with its place and remedy.
 
     For the authority's folder, both files of the registry are checked. Exit 0: good. 1: there are faults. 2: a file
@@ -63,13 +65,13 @@ def check(file: FileArgument = None, config: console.ConfigOption = None, as_jso
         totals = {name: total for each, text in texts for name, total in _totals(each, text).items()}
     except DocumentError as error:
         if as_json:
-            console.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
+            command_line.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
         else:
             print(*error.faults, sep="\n")
-            print(f"{path}: {console.counted(len(error.faults), 'fault')}")
-        console.negative()
+            print(f"{path}: {command_line.counted(len(error.faults), 'fault')}")
+        command_line.negative()
     if as_json:
-        console.print_json({"file": str(path), "good": True, "faults": [], **totals})
+        command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
         print(f"{path}: good")
         for name, total in totals.items():
@@ -119,8 +121,8 @@ def show(
     number: Annotated[
         bool, typer.Option("--number", help="Ask for a number, and show who is in charge of it, by which chain.")
     ] = False,
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show a registry: its members, the state of their licences, and the suspensions (last four digits only).
 
@@ -147,13 +149,13 @@ def show(
     if number:
         found = number_report(document, number_asked(), now, load_settings(config).policy.chain_check)
         if as_json:
-            console.print_json(found)
+            command_line.print_json(found)
         elif found["holder"] is None:
             print("no member holds the number")
         else:
-            console.screen().print(_tree(found, document))
+            command_line.screen().print(_tree(found, document))
         if found["holder"] is None:
-            console.negative()
+            command_line.negative()
         return
     if member is None:
         report = registry_report(document, now, seen.index())
@@ -198,8 +200,8 @@ def decide(
         str | None,
         typer.Option(metavar="ISO-8601", help="The time of the call, with its time zone (default: now)."),
     ] = None,
-    config: console.ConfigOption = None,
-    as_json: console.JsonOption = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Show the decision for a call, and its reason. Nothing is dialled or recorded.
 
@@ -214,10 +216,10 @@ def decide(
     answer = _answer(call, decision, now)
     _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
-        console.negative()
+        command_line.negative()
 
 
-def update(config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+def update(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
     """Fetch what the association has published, as the service does, and report the registry on this machine.
 
     Run it as the user of `idtone serve`. Exit 2: the publication cannot be read, or is not what the association
@@ -278,6 +280,6 @@ def _cell(value: Any) -> str:
 
 def _print(report: Any, lines: Iterable[str], as_json: bool) -> None:
     if as_json:
-        console.print_json(report)
+        command_line.print_json(report)
     else:
         print(*lines, sep="\n")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.documents import read_text
 from idtone.errors import UsageError
 from idtone.translation import Message
@@ -19,7 +19,7 @@ from ..trust import tuf_roles
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A registry.yaml or suspensions.yaml.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A later file of the same kind.")],
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """List the differences between two registries, or two files of suspensions. Exit 1: there are some."""
     before, after = read_text(old), read_text(new)
@@ -33,8 +33,8 @@ def diff(
     kind = KINDS[tuf_roles.SUSPENSIONS if kinds[0] else tuf_roles.REGISTRY]
     differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
     if as_json:
-        console.print_json({"differences": differences})
+        command_line.print_json({"differences": differences})
     else:
         print(*(differences or ["no differences"]), sep="\n")
     if differences:
-        console.negative()
+        command_line.negative()

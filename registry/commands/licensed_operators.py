@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone import console
+from idtone import command_line
 
 from ..trust.licensed_operators import read_site
 
@@ -16,12 +16,12 @@ from ..trust.licensed_operators import read_site
 def operators(
     site: Annotated[Path, typer.Argument(metavar="SITE", help="The folder of the public list: operators.json, proof.")],
     trust: Annotated[Path, typer.Option(metavar="FILE", help="The association's root metadata.")],
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Verify the association's public list of licensed operators, and show it."""
     listed = read_site(site, trust, datetime.now(UTC))
     if as_json:
-        console.print_json(listed)
+        command_line.print_json(listed)
         return
     print(f"{listed['association']}, registry version {listed['registry_version']}, issued {listed['issued']}")
     for operator in listed["operators"]:

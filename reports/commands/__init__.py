@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("Reports about calls (申告): report a call, and answer the association's requests.")
-console.add_commands(
+app = command_line.group("Reports about calls (申告): report a call, and answer the association's requests.")
+command_line.add_commands(
     app,
     {
         "new": (
@@ -23,7 +23,7 @@ console.add_commands(
     },
     panel="Reporting",
 )
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "fetch": (

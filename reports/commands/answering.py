@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.correspondence import desk_client
 from idtone.correspondence.signed_document import signed
 from idtone.errors import UsageError
@@ -31,7 +31,7 @@ from .reporting import SENT
 ANSWERED: Final = "report-answer-signed"
 
 
-def fetch(config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+def fetch(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
     """Fetch the requests that this member has to answer, and show them.
 
     The desk records that they were fetched. Numbers are shown by their last digits; `answer` looks up the whole number.
@@ -41,16 +41,16 @@ def fetch(config: console.ConfigOption = None, as_json: console.JsonOption = Fal
     waiting = open_requests(load_settings(config), now)
     rows = [_facts(request, now) for request in waiting.requests]
     if as_json:
-        console.print_json(rows)
+        command_line.print_json(rows)
     elif rows:
-        console.Rows(tuple(rows[0]), whole=("id",)).print(row.values() for row in rows)  # type: ignore[misc]
+        command_line.Rows(tuple(rows[0]), whole=("id",)).print(row.values() for row in rows)  # type: ignore[misc]
     else:
         print(translated(Message("no request waits for an answer")), file=sys.stderr)
     if waiting.waiting > len(rows):
         more = Message("{count} more requests wait; answer these first", count=waiting.waiting - len(rows))
         print(translated(more), file=sys.stderr)
     if any(row["overdue"] for row in rows):
-        console.negative()
+        command_line.negative()
 
 
 def answer(
@@ -66,9 +66,9 @@ def answer(
         typer.Option("--pack", metavar="FILE", help="The evidence pack of the call, made with `idtone ledger export`."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Send the answer without asking.")] = False,
-    config: console.ConfigOption = None,
+    config: command_line.ConfigOption = None,
     keys: KeysOption = None,
-    as_json: console.JsonOption = False,
+    as_json: command_line.JsonOption = False,
 ) -> None:
     """Answer a request with what this member's ledger has about the call.
 
@@ -89,7 +89,7 @@ def answer(
     _show(request, content)
     if not yes and not _confirmed():
         print(translated(Message("nothing was sent")), file=sys.stderr)
-        console.negative()
+        command_line.negative()
     member = desk_client.member_of(settings)
     octets = signed(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
     record(
@@ -98,20 +98,20 @@ def answer(
     )  # fmt: skip
     sent = desk_client.send(settings, octets)
     if as_json:
-        console.print_json(sent)
+        command_line.print_json(sent)
     else:
         print(translated(Message("{request_id} is answered: {result}", request_id=request.id, result=sent["result"])))
 
 
-def list_own(config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+def list_own(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
     """List the reports and answers that this node has signed, from its own ledger."""
     acts = recorded(load_settings(config), frozenset({SENT, ANSWERED}))
     names = ("act", "subject", "by", "result", "upstream", "call", "sha256")
     rows = [{"time": local(step.at), **{name: step.details.get(name) for name in names}} for step in acts]
     if as_json:
-        console.print_json(rows)
+        command_line.print_json(rows)
     else:
-        console.Rows(("time", *names), whole=("subject",)).print(row.values() for row in rows)  # type: ignore[misc]
+        command_line.Rows(("time", *names), whole=("subject",)).print(row.values() for row in rows)  # type: ignore[misc]
 
 
 def _answer(

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.correspondence import desk_client
 from idtone.correspondence.signed_document import signed
 from idtone.documents import read_text
@@ -61,7 +61,9 @@ def check(file: FileArgument) -> None:
     )
 
 
-def send(file: FileArgument, config: console.ConfigOption = None, as_json: console.JsonOption = False) -> None:
+def send(
+    file: FileArgument, config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False
+) -> None:
     """Sign a report, and send it to the association's desk; prints the receipt number.
 
     The report is sealed for the desk, and the reporter for the report officer alone. This node's ledger records that it
@@ -76,7 +78,7 @@ def send(file: FileArgument, config: console.ConfigOption = None, as_json: conso
     answer = desk_client.send(settings, octets)
     facts = {"report": answer["report"], "receipt": receipt}
     if as_json:
-        console.print_json(facts)
+        command_line.print_json(facts)
     else:
         print(*(f"{name:<8} {value}" for name, value in facts.items()), sep="\n")
 

@@ -17,12 +17,12 @@ from idtone.registry.commands import app as registry
 from idtone.reports.commands import app as reports
 from idtone.tones.commands import app as tone
 
-from . import __version__, console
+from . import __version__, command_line
 
-app = console.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
-hook = console.group("The hook in Asterisk's dialplan.")
+app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
+hook = command_line.group("The hook in Asterisk's dialplan.")
 
-console.add_commands(
+command_line.add_commands(
     app,
     {
         "serve": (
@@ -60,7 +60,7 @@ app.add_typer(evaluation, name="evaluation")
 app.add_typer(hook, name="dialplan")
 
 # A command that needs more than one room is not in the table of a room.
-console.add_commands(
+command_line.add_commands(
     tone,
     {
         "import": (
@@ -69,7 +69,7 @@ console.add_commands(
         ),
     },
 )
-console.add_commands(
+command_line.add_commands(
     ledger,
     {
         "export": (
@@ -78,7 +78,7 @@ console.add_commands(
         ),
     },
 )
-console.add_commands(
+command_line.add_commands(
     hook,
     {
         "export": (
@@ -105,4 +105,4 @@ def _root(
 
 def main() -> None:
     """Entry point of the `idtone` command."""
-    console.run(app)
+    command_line.run(app)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from idtone import console
+from idtone import command_line
 from idtone.authority.keys import load_public
 from idtone.cli import app
 from idtone.persons import AccountKnownBy, Person
@@ -63,7 +63,7 @@ class Office:
             words.insert(0, "registry" if words[0] in READING else "authority")
         self.monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         try:
-            console.run(lambda: app(words))
+            command_line.run(lambda: app(words))
             code = 0
         except SystemExit as ended:
             code = int(ended.code or 0)

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from rich.progress import Progress
 
-from idtone import console
+from idtone import command_line
 from idtone.authority.desk.reports.number_holder import Basis, Holder
 from idtone.authority.desk.reports.report_store import FILE, PAGE, KeptReport, KeptRequest
 from idtone.authority.desk.reports.traceback import Finding, ReportResult, Stage
@@ -150,7 +150,7 @@ def run(words: list[str]) -> str:
         try:
             app(["authority", *words, "--json"])
         except SystemExit as ended:
-            if int(ended.code or 0) >= console.UNUSABLE:
+            if int(ended.code or 0) >= command_line.UNUSABLE:
                 raise RuntimeError(words) from ended
     return said.getvalue()
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from idtone import console
+from idtone import command_line
 from idtone.cli import app
 from idtone.customers.commands import clock, records
 from idtone.customers.customer_form import CustomerKind
@@ -88,7 +88,7 @@ class Operator:
         """Exit code, standard output (parsed if JSON was asked for) and standard error."""
         self._monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         try:
-            console.run(lambda: app(["form", *map(str, arguments), "-c", str(self.config)]))
+            command_line.run(lambda: app(["form", *map(str, arguments), "-c", str(self.config)]))
             code = 0
         except SystemExit as ended:
             code = int(ended.code or 0)
@@ -103,7 +103,7 @@ class Operator:
 
     def refused(self, *arguments: object, typed: str = "") -> str:
         code, _, err = self.run(*arguments, typed=typed)
-        assert code == console.UNUSABLE
+        assert code == command_line.UNUSABLE
         return err
 
     def acts(self) -> list[Step]:
@@ -190,7 +190,7 @@ def test_seven_years_after_the_end_a_form_is_forgotten_and_not_a_day_earlier(ope
     copy = operator.folder / "link"
     os.link(key, copy)
     code, out, _ = operator.run("forget", typed="n\n")
-    assert (code, "C-1" in out, "C-2" in out, key.exists()) == (console.NEGATIVE, True, False, True)
+    assert (code, "C-1" in out, "C-2" in out, key.exists()) == (command_line.NEGATIVE, True, False, True)
     assert operator.told("forget", "--yes") == {"forgotten": ["C-1"]}
     assert set(copy.read_bytes()) == {0}, "overwritten where it was"
     assert operator.states() == {"C-1": "forgotten", "C-2": "in-force"}
@@ -228,7 +228,7 @@ def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(operator):
     assert "it is not approved yet" in operator.refused(*again)
     assert "another person than the one" in operator.refused("approve", request, "--yes")
     operator.be(BOB)
-    assert operator.run("approve", request, typed="n\n")[0] == console.NEGATIVE
+    assert operator.run("approve", request, typed="n\n")[0] == command_line.NEGATIVE
     assert "R-7" in operator.run("approve", request, "--yes")[1]
     operator.be(CAROL)
     assert "another person has requested" in operator.refused(*again)
@@ -299,7 +299,7 @@ def test_a_form_that_is_not_what_was_recorded_is_not_shown(operator, attack):
     change(operator)
     id_ = "../root.key" if "leaves" in attack else "C-1"
     code, out, err = operator.run("show", id_, *WHY)
-    assert (code, out) == (console.UNUSABLE, "")
+    assert (code, out) == (command_line.UNUSABLE, "")
     assert error in err
     assert not [step for step in operator.acts() if step.details["act"] == FormAct.OPENED]
 
@@ -312,7 +312,7 @@ def test_a_damaged_record_does_not_hide_the_others(operator):
     assert (code, out["id"]) == (0, "C-2")
     assert f"C-1: the record C-1 {SEALED}" in err
     shutil.rmtree(operator.folder / "customers/keys")
-    assert operator.run("list")[0] == console.NEGATIVE
+    assert operator.run("list")[0] == command_line.NEGATIVE
     assert set(operator.states().values()) == {"lost"}
 
 
@@ -383,7 +383,7 @@ def test_new_check_and_print(operator):
     assert "exists already" in operator.refused("new", "person", "--id", "C-9", "-o", path)
     assert "is not an id" in operator.refused("new", "person", "--id", "../x", "-o", operator.folder / "x")
     code, out, _ = operator.run("check", path)
-    assert (code, out.splitlines()[-1]) == (console.NEGATIVE, f"{path}: 17 faults")
+    assert (code, out.splitlines()[-1]) == (command_line.NEGATIVE, f"{path}: 17 faults")
     assert f"{path}:11:7: application.customer.name.ja: is missing. Add it: 本人特定事項(氏名又は名称) / " in out
     assert operator.told("check", operator.form())["good"] is True
     pdf = operator.folder / "x.pdf"

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from idtone import __version__, console
+from idtone import __version__, command_line
 from idtone.cli import app
 from idtone.service.commands import UNUSABLE_SETTINGS
 
@@ -91,7 +91,7 @@ def test_garbage_collection_is_on_again_after_a_command_is_loaded():
 
 def test_a_mistyped_command_gets_a_suggestion():
     result = CliRunner().invoke(app, ["tone", "lst"])
-    assert result.exit_code == console.UNUSABLE
+    assert result.exit_code == command_line.UNUSABLE
     assert "Did you mean 'list'?" in result.output
 
 
@@ -116,7 +116,7 @@ def test_the_shell_completes_commands_and_options(typed, monkeypatch, capsys):
     for name, value in asked.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:
-        console.run(lambda: app([], prog_name="idtone"))
+        command_line.run(lambda: app([], prog_name="idtone"))
     out, err = capsys.readouterr()
     assert (ended.value.code or 0, out.split(), err) == (0, COMPLETIONS[typed], "")
 
@@ -127,7 +127,7 @@ def test_serve_without_a_password_names_the_setting(tmp_path, capsys):
         f"sounds: {{directory: {tmp_path}/sounds}}\nledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3'}}\n"
     )
     with pytest.raises(SystemExit) as ended:
-        console.run(lambda: app(["serve", "-c", str(settings)]))
+        command_line.run(lambda: app(["serve", "-c", str(settings)]))
     assert ended.value.code == UNUSABLE_SETTINGS
     shown = capsys.readouterr()
     assert "ari.password_file" in shown.err

@@ -38,7 +38,7 @@ ROOMS = {
     "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
-TABLES = {"idtone.cli", "idtone.console", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
+TABLES = {"idtone.cli", "idtone.command_line", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
     f"idtone.{room}{commands}"
     for room in (
         "authority",

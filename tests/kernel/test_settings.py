@@ -14,7 +14,7 @@ import pytest
 
 import idtone.settings
 from idtone.calls import Direction, Party
-from idtone.console import ConfigOption
+from idtone.command_line import ConfigOption
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
 from idtone.errors import DocumentError
 from idtone.logs import LogFormat

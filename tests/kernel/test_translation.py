@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import typer
 
-from idtone import console, translation
+from idtone import command_line, translation
 from idtone.cli import app
 from idtone.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.translation import Message, capitalised, joined, translated
@@ -58,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
         speak(monkeypatch, **environment, COLUMNS=columns)
         with pytest.raises(SystemExit) as ended:
-            console.run(lambda: app(arguments, prog_name="idtone"))
+            command_line.run(lambda: app(arguments, prog_name="idtone"))
         return int(ended.value.code or 0), *capsys.readouterr()
 
     return run

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from idtone import console
+from idtone import command_line
 from idtone.cli import app
 from idtone.errors import TrustError
 from idtone.tones.making.synthesis import synthesise
@@ -59,7 +59,7 @@ def sha256(path: Path) -> str:
 
 def run(*arguments: object) -> int:
     try:
-        console.run(lambda: app(["tone", "import", *map(str, arguments), *FORMATS]))
+        command_line.run(lambda: app(["tone", "import", *map(str, arguments), *FORMATS]))
     except SystemExit as ended:
         return int(ended.code or 0)
     raise AssertionError("it did not end")
@@ -104,7 +104,7 @@ def test_a_refusal_is_one_message_and_exit_code_2(master, config, tmp_path, caps
         ((), "an unsigned registry has no published masters; name the MASTER"),
     ):
         code, shown = run("--id", "jusa", "-c", config, *more), capsys.readouterr()
-        assert (code, shown.out, "Traceback" in shown.err) == (console.UNUSABLE, "", False), says
+        assert (code, shown.out, "Traceback" in shown.err) == (command_line.UNUSABLE, "", False), says
         assert says in " ".join(shown.err.split())
         assert sorted(tmp_path.rglob("*")) == before, says
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone import console
+from idtone import command_line
 from idtone.calls import Reason, WholesaleChain
 from idtone.decision import Policy, decide
 from idtone.numbers import parse
@@ -158,7 +158,7 @@ def test_differences_in_words():
 def shown(file, typed, capsys, monkeypatch, *arguments):
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     with pytest.raises(SystemExit) as ended:
-        console.run(lambda: app(["show", str(file), *arguments]))
+        command_line.run(lambda: app(["show", str(file), *arguments]))
     return int(ended.value.code or 0), *capsys.readouterr()
 
 

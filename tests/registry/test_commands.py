@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import idtone.settings
-from idtone import console
+from idtone import command_line
 from idtone.registry.commands import app
 
 from .examples import GOOD, spoiled
@@ -37,7 +37,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
-            console.run(lambda: app([str(argument) for argument in arguments]))
+            command_line.run(lambda: app([str(argument) for argument in arguments]))
         out, err = capsys.readouterr()
         return int(ended.value.code or 0), out, err
 

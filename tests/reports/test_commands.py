@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from idtone import console
+from idtone import command_line
 from idtone.authority.desk.reports.report_desk import ReportDesk
 from idtone.authority.desk.reports.report_store import PAGE
 from idtone.cli import app
@@ -47,7 +47,7 @@ class Terminal:
         self.monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         ended = 0
         try:
-            console.run(lambda: app([*map(str, arguments)]))
+            command_line.run(lambda: app([*map(str, arguments)]))
         except SystemExit as end:
             ended = int(end.code or 0)
         shown = self.capsys.readouterr()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone import console
+from idtone import command_line
 
-app = console.group("Make, show and verify sounds.")
-console.add_commands(
+app = command_line.group("Make, show and verify sounds.")
+command_line.add_commands(
     app,
     {
         "list": (

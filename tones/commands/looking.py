@@ -12,8 +12,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
-from idtone import console
-from idtone.console import ConfigOption, JsonOption
+from idtone import command_line
+from idtone.command_line import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
 from idtone.translation import Message
 
@@ -56,9 +56,9 @@ def inspect_recording(
 
     legs = [(leg, inspect(leg.samples, leg.sample_rate_hz, law)) for leg in read(file)]
     if json:
-        console.print_json([_as_json(leg, inspection) for leg, inspection in legs])
+        command_line.print_json([_as_json(leg, inspection) for leg, inspection in legs])
         return
-    screen = console.screen()
+    screen = command_line.screen()
     for index, (leg, inspection) in enumerate(legs):
         if index:
             screen.print()

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from idtone import console
-from idtone.console import ConfigOption, JsonOption
+from idtone import command_line
+from idtone.command_line import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
 from idtone.translation import Message
 
@@ -99,7 +99,7 @@ def generate(
     with _progress(chosen, wanted) as advance:
         files = ensure_sounds(output, [chosen], [each.name for each in wanted], advance)[chosen.id].files
     if json:
-        console.print_json(
+        command_line.print_json(
             [
                 {
                     "file": file.path,
@@ -113,7 +113,7 @@ def generate(
         )
         return
     for file in files:
-        print(console.checksum_line(file.sha256, file.path))
+        print(command_line.checksum_line(file.sha256, file.path))
 
 
 def formats_of(names: str) -> list[SoundFormat]:

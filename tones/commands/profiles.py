@@ -10,8 +10,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from idtone import console
-from idtone.console import ConfigOption, CsvOption, JsonOption, TsvOption
+from idtone import command_line
+from idtone.command_line import ConfigOption, CsvOption, JsonOption, TsvOption
 from idtone.errors import ToneError
 
 from ..lint import lint
@@ -30,19 +30,19 @@ def list_profiles(
     config: ConfigOption = None, json: JsonOption = False, csv: CsvOption = False, tsv: TsvOption = False
 ) -> None:
     """List the tone profiles: the shipped ones and those of sounds.profiles."""
-    form = console.form(json, csv, tsv)
+    form = command_line.form(json, csv, tsv)
     known = library(config)
     facts = [_summary(profile) | {"source": known.source(name)} for name, profile in known.items()]
-    if form is console.Form.JSON:
-        console.print_json(facts)
+    if form is command_line.Form.JSON:
+        command_line.print_json(facts)
         return
     columns = ["id", "title", "standard", "duration_ms", "source"]
     rows = [[each[name] for name in columns] for each in facts]
-    if form is console.Form.TABLE:
+    if form is command_line.Form.TABLE:
         columns[3] = "duration"
         for row in rows:
             row[3] = f"{row[3]:.10g} ms"
-    console.Rows(columns, form, whole=("id",)).print(rows)
+    command_line.Rows(columns, form, whole=("id",)).print(rows)
 
 
 def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -52,7 +52,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
     markup, freeswitch_lost = _written(chosen, tgml.to_tgml, tgml.losses)
     alike = resembled(chosen)
     if json:
-        console.print_json(
+        command_line.print_json(
             _summary(chosen)
             | chosen.model_dump(mode="json", exclude={"id", "title", "standard"})
             | {
@@ -69,7 +69,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         print(line)
     print()
     if chosen.segments:
-        console.screen().print(_plan(chosen))
+        command_line.screen().print(_plan(chosen))
         bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
         print(f"… {bursts - _ROWS_LIMIT} more\n" if bursts > _ROWS_LIMIT else "")
     print(f"{draw(chosen)}\n")
@@ -89,7 +89,7 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
     chosen = choose(profile, config)
     findings = lint(chosen)
     if json:
-        console.print_json([asdict(finding) for finding in findings])
+        command_line.print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             place = f"segment {finding.segment}" if finding.segment else chosen.id
@@ -97,7 +97,7 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
         if not findings:
             print(f"{chosen.id}: no warnings")
     if any(finding.warning for finding in findings):
-        console.negative()
+        command_line.negative()
 
 
 def _written(

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from idtone import console
-from idtone.console import UNUSABLE, ConfigOption, JsonOption
+from idtone import command_line
+from idtone.command_line import UNUSABLE, ConfigOption, JsonOption
 from idtone.errors import RecordingError, UsageError
 from idtone.translation import Message
 
@@ -74,7 +74,7 @@ def verify(
     if csv is not None:
         write_csv(csv, checked)
     if json:
-        console.print_json([entry for each in checked for entry in _as_json(each)])
+        command_line.print_json([entry for each in checked for entry in _as_json(each)])
     elif as_table:
         _print_table(checked, recordings[0] if len(recordings) == 1 else None)
     else:
@@ -101,7 +101,7 @@ def _end(checked: list[Checked], strict: bool) -> None:
             raise UsageError(Message("none of the files could be read"))
         raise typer.Exit(UNUSABLE)
     if not all(any(report.verdict in good for _, report in each.reports) for each in checked):
-        console.negative()
+        command_line.negative()
 
 
 def _as_json(checked: Checked) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def _as_json(checked: Checked) -> list[dict[str, Any]]:
 
 
 def _print_report(leg: str, report: Report) -> None:
-    screen = console.screen(highlight=False)
+    screen = command_line.screen(highlight=False)
     colour = _COLOURS[report.verdict]
     screen.print(f"{escape(leg)}: [{colour}]{report.verdict}[/{colour}]  {escape(report.reason)}")
     for finding in report.findings:
@@ -167,6 +167,6 @@ def _print_table(checked: list[Checked], folder: Path | None) -> None:
                 (str(each.path.relative_to(folder) if folder else each.path), str(row.get("leg", "")), row["reason"]),
             )
             table.add_row(name, leg, f"[{colour}]{verdict_name}[/{colour}]", at, level, why)
-    screen = console.screen()
+    screen = command_line.screen()
     screen.print(table)
     screen.print(", ".join(f"{count} {verdict_name}" for verdict_name, count in sorted(counts.items())))

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from idtone import console
+from idtone import command_line
 from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
 from idtone.authority.desk.document_store import DocumentStore
@@ -105,7 +105,7 @@ def site(folder: Office, tmp_path: Path) -> Path:
 
 def verify(office: Office, *arguments: object) -> tuple[int, str]:
     try:
-        console.run(lambda: app(["evaluation", "verify", *map(str, arguments), "--trust", str(office.root)]))
+        command_line.run(lambda: app(["evaluation", "verify", *map(str, arguments), "--trust", str(office.root)]))
         code = 0
     except SystemExit as ended:
         code = int(ended.code or 0)

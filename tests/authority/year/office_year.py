@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from idtone import console
+from idtone import command_line
 from idtone.cli import app
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -111,7 +111,7 @@ class OfficeYear:
         before, sys.stdin = sys.stdin, io.StringIO(typed)
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                console.run(lambda: app([*map(str, arguments)]))
+                command_line.run(lambda: app([*map(str, arguments)]))
         except SystemExit as end:
             ended = int(end.code or 0)
         finally:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone import console
+from idtone import command_line
 from idtone.call_control.journal import READ
 from idtone.cli import app
 from idtone.ledger.tree.checkpoints import Checkpoint
@@ -442,7 +442,7 @@ def test_another_user_learns_what_could_not_be_checked(pbx, intact):
 def test_the_settings_cannot_be_used(tmp_path, capsys):
     (tmp_path / "idtone.yaml").write_text("ari: {user: [1]}\n")
     with pytest.raises(SystemExit) as ended:
-        console.run(lambda: app(["doctor", "-c", str(tmp_path / "idtone.yaml"), "--json"]))
+        command_line.run(lambda: app(["doctor", "-c", str(tmp_path / "idtone.yaml"), "--json"]))
     out, err = capsys.readouterr()
     assert (ended.value.code, out, "ari.user" in err) == (2, "", True)
 

@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 import typer
 
-from idtone import console
+from idtone import command_line
 from idtone.errors import DocumentError, Fault, UsageError
 
 
 def ending(app: typer.Typer, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        console.run(lambda: app(list(arguments)))
+        command_line.run(lambda: app(list(arguments)))
     return int(ended.value.code or 0)
 
 
 @pytest.fixture
 def app() -> typer.Typer:
-    app = console.group("A group.")
+    app = command_line.group("A group.")
 
     @app.command()
     def good() -> None:
@@ -38,7 +38,7 @@ def app() -> typer.Typer:
     @app.command()
     def bad() -> None:
         print("no")
-        console.negative()
+        command_line.negative()
 
     @app.command()
     def misused() -> None:
@@ -78,14 +78,14 @@ def test_wrong_use_is_exit_2_and_a_group_without_command_shows_its_help(app, cap
 
 def test_a_bug_shows_its_traceback_and_exits_with_2(capsys):
     with pytest.raises(SystemExit) as ended:
-        console.run(lambda: 1 / 0)
-    assert ended.value.code == console.UNUSABLE
+        command_line.run(lambda: 1 / 0)
+    assert ended.value.code == command_line.UNUSABLE
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_json_is_one_document_with_readable_text(capsysbinary):
     name = os.fsdecode(b"call-\xff.wav")
-    console.print_json({"name": "良い電話", "at": datetime(2026, 11, 1, tzinfo=UTC), "list": [1], "file": name})
+    command_line.print_json({"name": "良い電話", "at": datetime(2026, 11, 1, tzinfo=UTC), "list": [1], "file": name})
     out = capsysbinary.readouterr().out.decode()
     assert "良い電話" in out
     assert json.loads(out) == {"name": "良い電話", "at": "2026-11-01 00:00:00+00:00", "list": [1], "file": name}
@@ -96,13 +96,13 @@ def test_checksums_can_be_checked(tmp_path):
     paths = [tmp_path / name for name in ("plain.wav", "two\nlines.wav", "back\\slash\r.wav")]
     for path in paths:
         path.write_bytes(b"sound")
-    lines = "\n".join(console.checksum_line(hashlib.sha256(b"sound").hexdigest(), path) for path in paths)
+    lines = "\n".join(command_line.checksum_line(hashlib.sha256(b"sound").hexdigest(), path) for path in paths)
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet"], input=f"{lines}\n".encode(), check=True)
 
 
 def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a separate process, because the test is about the real standard output."""
-    script = f"import os, signal\nfrom idtone import console\ndef app():\n    {body}\nconsole.run(app)"
+    script = f"import os, signal\nfrom idtone import command_line\ndef app():\n    {body}\ncommand_line.run(app)"
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     return subprocess.run([sys.executable, "-c", script], check=False, timeout=60, **how)
 
@@ -112,7 +112,7 @@ def test_output_that_cannot_be_written_gives_one_error(unbuffered):
     with open("/dev/full", "wb") as full:
         done = program("print('x')", stdout=full, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
     message = b"idtone: the output cannot be written: No space left on device; write it to another place\n"
-    assert (done.returncode, done.stderr) == (console.UNUSABLE, message)
+    assert (done.returncode, done.stderr) == (command_line.UNUSABLE, message)
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def unread() -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("ending", "code", "count", "unbuffered"),
-    [("", 0, 1, ""), ("", 0, 100_000, "1"), ("console.sys.exit(1)", 1, 100_000, ""),
-     ("raise console.UsageError('no')", 2, 1, "1"), ("raise console.UsageError('no')", 2, 100_000, "")],
+    [("", 0, 1, ""), ("", 0, 100_000, "1"), ("command_line.sys.exit(1)", 1, 100_000, ""),
+     ("raise command_line.UsageError('no')", 2, 1, "1"), ("raise command_line.UsageError('no')", 2, 100_000, "")],
 )  # fmt: skip
 def test_a_closed_pipe_does_not_change_the_exit_code(unread, ending, code, count, unbuffered):
     body = f"for _ in range(3): print('x' * {count})\n    {ending}"
@@ -136,7 +136,9 @@ def test_a_closed_pipe_does_not_change_the_exit_code(unread, ending, code, count
 
 
 def test_a_table_and_standard_error_without_a_reader_change_nothing(unread):
-    body = "console.Rows(['a']).print([['b']] * 10_000)\n    console.sys.stderr.write('x')\n    console.sys.exit(1)"
+    body = """command_line.Rows(['a']).print([['b']] * 10_000)
+    command_line.sys.stderr.write('x')
+    command_line.sys.exit(1)"""
     assert program(body, stdout=unread, stderr=unread).returncode == 1
 
 
@@ -144,7 +146,7 @@ def test_a_table_and_standard_error_without_a_reader_change_nothing(unread):
     ("before", "read", "code"), [("", False, 0), ("", True, 1), ("print('x', flush=True)", False, 0)]
 )
 def test_a_closed_pipe_is_noticed_without_writing(unread, before, read, code):
-    body = f"{before}\n    console.sys.exit(console.is_read(0))"
+    body = f"{before}\n    command_line.sys.exit(command_line.is_read(0))"
     assert program(body, **({} if read else {"stdout": unread})).returncode == code
 
 
@@ -152,7 +154,7 @@ ROWS = [("1", "[b]long[/b] " * 30), (None, True), ("two\nlines", False)]
 
 
 def test_a_table_for_a_program_has_one_line_per_row(capsys):
-    console.Rows(["first", "second"]).print(ROWS)
+    command_line.Rows(["first", "second"]).print(ROWS)
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["first", "second"]
     assert [line.split(maxsplit=1) for line in lines] == [["1", "[b]long[/b] " * 29 + "[b]long[/b] "], ["yes"],
@@ -160,7 +162,7 @@ def test_a_table_for_a_program_has_one_line_per_row(capsys):
 
 
 def test_rows_that_are_printed_one_by_one_are_aligned(capsys):
-    rows = console.Rows(["first", "second"])
+    rows = command_line.Rows(["first", "second"])
     rows.print([])
     for row in ROWS[1:]:
         rows.print([row])
@@ -172,23 +174,23 @@ def test_rows_that_are_printed_one_by_one_are_aligned(capsys):
 
 def test_csv_and_tsv_can_be_read_back(capsys):
     texts = [["1", "[b]long[/b] " * 30], ["", "yes"], ["two\nlines", "no"]]
-    for form, dialect in ((console.Form.CSV, "excel"), (console.Form.TSV, "excel-tab")):
-        rows = console.Rows(["first", "second"], form)
+    for form, dialect in ((command_line.Form.CSV, "excel"), (command_line.Form.TSV, "excel-tab")):
+        rows = command_line.Rows(["first", "second"], form)
         rows.print(ROWS[:1])
         rows.print(ROWS[1:])
         written = capsys.readouterr().out
         assert list(csv.reader(io.StringIO(written, newline=""), dialect)) == [["first", "second"], *texts]
-        assert ("\r\n" in written) == (form is console.Form.CSV)
+        assert ("\r\n" in written) == (form is command_line.Form.CSV)
 
 
 def test_conflicting_forms_are_named():
-    assert console.form(False, False, True) is console.Form.TSV
+    assert command_line.form(False, False, True) is command_line.Form.TSV
     with pytest.raises(UsageError, match="--json and --csv cannot go together; choose one"):
-        console.form(True, True, False)
+        command_line.form(True, True, False)
 
 
 def test_a_command_works_without_standard_output():
-    done = program("console.print_json(['x'])", stdout=None, preexec_fn=lambda: os.close(1))
+    done = program("command_line.print_json(['x'])", stdout=None, preexec_fn=lambda: os.close(1))
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -196,7 +198,7 @@ def test_a_command_works_without_standard_output():
     ("encoding", "printed"), [("utf-8", "音".encode() + b"\xff\n"), ("ascii", b"\\u97f3\\udcff\n")]
 )
 def test_every_character_can_be_printed(encoding, printed):
-    body = "print('\\u97f3\\udcff')\n    console.print_json('\\u97f3')"
+    body = "print('\\u97f3\\udcff')\n    command_line.print_json('\\u97f3')"
     done = program(body, env=os.environ | {"PYTHONIOENCODING": encoding})
     assert (done.returncode, done.stdout[: len(printed)], done.stderr) == (0, printed, b"")
     assert json.loads(done.stdout[len(printed) :]) == "音"
