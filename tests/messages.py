@@ -2,8 +2,9 @@
 
 python -m tests.messages     extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
 
-The texts of `--help` come from the command line itself, the others from `Message("…")` in the code, and from the tables
-below. A new text has an empty translation, for which the tests fail; the program shows it in English.
+The texts of `--help` come from the command line itself, the others from `Message("…")` in the code, from `_("…")` in
+the console's templates, and from the tables below. A new text has an empty translation, for which the tests fail; the
+program shows it in English.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import typer.main
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
 
 from idtone.cli import app
 from idtone.translation import paragraphs
@@ -39,6 +42,7 @@ msgstr ""
 
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
+TEMPLATES: Final = ROOT / "console" / "templates"
 MARKS: Final = frozenset({"Message", "template"})
 """The functions whose first argument is to be translated."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
@@ -60,6 +64,10 @@ def texts() -> dict[str, list[tuple[str, int]]]:
         found.setdefault(text, [])
     for path in sorted(modules()):
         for text, line in message_texts(path):
+            found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
+    for path in sorted(TEMPLATES.rglob("*.html")):
+        for line, _, text in extract_from_ast(Environment().parse(path.read_text("utf-8")), ("_",)):  # noqa: S701
+            assert isinstance(text, str), f"{path}:{line}: _() takes one text"
             found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
     return found
 

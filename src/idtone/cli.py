@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from idtone.authority.commands import app as authority
+from idtone.console.commands import app as console
 from idtone.correspondence.commands import app as desk
 from idtone.customers.commands import app as form
 from idtone.customers.commands import customer
@@ -47,6 +48,7 @@ command_line.add_commands(
         ),
     },
 )
+app.add_typer(console, name="console")
 app.add_typer(tone, name="tone")
 app.add_typer(registry, name="registry")
 app.add_typer(authority, name="authority")

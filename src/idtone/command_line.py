@@ -62,9 +62,9 @@ def listen_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), number
 
 
-def group(summary: str) -> typer.Typer:
-    """A command group. Without a command it shows its help."""
-    return typer.Typer(cls=_Group, help=summary, no_args_is_help=True, pretty_exceptions_enable=False)
+def group(summary: str, lone: bool = False) -> typer.Typer:
+    """A command group. Without a command it shows its help, or it is `lone`, a command by itself."""
+    return typer.Typer(cls=_Group, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
 
 
 _OwnError: Any = typer.BadParameter.__base__

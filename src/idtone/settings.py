@@ -432,6 +432,43 @@ class CustomersSettings(Model):
         return self.directory / "root.key"
 
 
+class SignInBy(StrEnum):
+    """How persons sign in to the console."""
+
+    PASSWORD = "password"  # noqa: S105 — the name of a way
+    PROXY = "proxy"
+    OPENID = "openid"
+
+
+def _console_address(value: str) -> str:
+    remedy = Message("Write it like 127.0.0.1:8720, or unix:/run/idtone/console.sock")
+    if value.startswith("unix:"):
+        return _listen_address(value)
+    if not _ip_address(value, remedy).is_loopback:
+        raise ValueError(Message("is not a loopback address; put a proxy with TLS before the console"), remedy)
+    return value
+
+
+class ConsoleSettings(Model):
+    """Where the console listens, and who may use it."""
+
+    listen: Annotated[str, AfterValidator(_console_address)] = "127.0.0.1:8720"
+    address: Annotated[str, AfterValidator(_http_url)] | None = None
+    """The address in the browser, if a proxy is before the console."""
+    users: Path = Path("/var/lib/idtone/console-users.yaml")
+    sign_in: SignInBy = SignInBy.PASSWORD
+    proxy_header: str = "X-Remote-User"
+    """The header in which the proxy names the user."""
+    office: Path | None = None
+    """The association's folder."""
+
+    def socket(self) -> Path | tuple[str, int]:
+        """The path of a Unix socket, or an IP address and a port."""
+        if self.listen.startswith("unix:"):
+            return Path(self.listen.removeprefix("unix:"))
+        return _split_port(self.listen)
+
+
 class LogSettings(Model):
     format: LogFormat = LogFormat.TEXT
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -451,6 +488,7 @@ class Settings(Model):
     association: AssociationSettings = AssociationSettings()
     customers: CustomersSettings = CustomersSettings()
     metrics: MetricsSettings = MetricsSettings()
+    console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
 
     def journal_directory(self) -> Path:

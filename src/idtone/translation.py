@@ -1,4 +1,5 @@
-"""The language of texts for people: Japanese if the environment says so, else English.
+"""The language of texts for people: Japanese if the environment says so, else English. A server chooses one for each
+request (`speak`).
 
 The English text is the msgid of its translation in `config/locale`. A `Message` is an English string for programs, logs
 and evidence; `translated` makes the text for a terminal of it.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gettext
 import os
 from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +21,7 @@ JAPANESE: Final = "ja"
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """In gettext's order: the first that is set counts."""
 _ENGLISH: Final = frozenset({"en", "C", "POSIX"})
+_CHOSEN: Final[ContextVar[str | None]] = ContextVar("language", default=None)
 
 
 class Message(str):
@@ -67,7 +70,7 @@ def joined(separator: str, parts: Iterable[str]) -> Message:
 
 
 def translated(text: str) -> str:
-    """The text in the language of the environment; in English if its translation is missing."""
+    """The text in the chosen language, or that of the environment; in English if its translation is missing."""
     catalogue = _catalogue()
     if catalogue is None or not text:
         return text
@@ -82,8 +85,13 @@ def paragraphs(text: str) -> list[str]:
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
+def speak(language: str) -> None:
+    """Choose the language, `ja` or `en`, of this task or thread, whatever the environment says."""
+    _CHOSEN.set(language)
+
+
 def is_japanese() -> bool:
-    """Whether the environment asks for Japanese."""
+    """Whether the chosen language, or that of the environment, is Japanese."""
     return _catalogue() is not None
 
 
@@ -94,14 +102,18 @@ def translate_libraries() -> None:
         gettext.textdomain(DOMAIN)
 
 
-@cache
 def _catalogue() -> gettext.NullTranslations | None:
     """The translations; None for English."""
-    if not _asks_for_japanese():
-        return None
+    chosen = _CHOSEN.get()
+    return _japanese() if (_asks_for_japanese() if chosen is None else chosen == JAPANESE) else None
+
+
+@cache
+def _japanese() -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, str(_folder()), [JAPANESE])
 
 
+@cache
 def _asks_for_japanese() -> bool:
     value = next(filter(None, map(os.environ.get, _VARIABLES)), "")
     for locale in value.split(":"):

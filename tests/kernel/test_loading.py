@@ -34,14 +34,15 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
-    "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "dialplan", "evaluation",
-    "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
+    "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence", "customers", "dialplan",
+    "evaluation", "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
 TABLES = {"idtone.cli", "idtone.command_line", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
     f"idtone.{room}{commands}"
     for room in (
         "authority",
+        "console",
         "correspondence",
         "customers",
         "evaluation",

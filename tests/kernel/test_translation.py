@@ -33,13 +33,13 @@ IN_JAPANESE = "/x がありません"
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
     """The language is read once in a process; a test may change it."""
-    translation._catalogue.cache_clear()
+    translation._asks_for_japanese.cache_clear()
     yield
-    translation._catalogue.cache_clear()
+    translation._asks_for_japanese.cache_clear()
 
 
 def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
-    translation._catalogue.cache_clear()
+    translation._asks_for_japanese.cache_clear()
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

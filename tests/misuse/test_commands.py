@@ -149,11 +149,11 @@ def test_explain_shows_reason_calls_and_what_to_do(made, monkeypatch):
 def test_a_japanese_reader_gets_japanese(made, monkeypatch):
     ping = finding("pings")
     monkeypatch.setattr("idtone.translation._asks_for_japanese", lambda: True)
-    translation._catalogue.cache_clear()
+    translation._asks_for_japanese.cache_clear()
     try:
         shown = run("explain", ping["id"]).stdout
     finally:
-        translation._catalogue.cache_clear()
+        translation._asks_for_japanese.cache_clear()
     assert "不正を断定するものではありません" in shown
     assert ping["reason"] not in shown
 

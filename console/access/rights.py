@@ -1,0 +1,48 @@
+"""Roles and rights: what a person may do in the console. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Right(StrEnum):
+    """What a page needs."""
+
+    ENTER = "enter"
+    """Be signed in; each role has it."""
+    LOOK = "look"
+    """See the node's state and its calls, with masked numbers."""
+    OPEN_NUMBERS = "open-numbers"
+    """See and search telephone numbers, with a purpose, which is recorded."""
+    REQUEST_EXPORTS = "request-exports"
+    APPROVE_EXPORTS = "approve-exports"
+    OFFICE = "office"
+    """Do the work of the association's office."""
+    ADMINISTER = "administer"
+    """See who uses the console, and end sessions."""
+
+
+class Role(StrEnum):
+    """What a person is, in the file of users."""
+
+    VIEWER = "viewer"
+    INVESTIGATOR = "investigator"
+    APPROVER = "approver"
+    OFFICE = "office"
+    ADMINISTRATOR = "administrator"
+
+
+RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
+    Role.VIEWER: frozenset({Right.LOOK}),
+    Role.INVESTIGATOR: frozenset({Right.LOOK, Right.OPEN_NUMBERS, Right.REQUEST_EXPORTS}),
+    Role.APPROVER: frozenset({Right.LOOK, Right.APPROVE_EXPORTS}),
+    Role.OFFICE: frozenset({Right.OFFICE}),
+    Role.ADMINISTRATOR: frozenset({Right.LOOK, Right.ADMINISTER}),
+}
+
+
+def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
+    """All rights of a person with these roles."""
+    return frozenset({Right.ENTER}).union(*(RIGHTS[role] for role in roles))

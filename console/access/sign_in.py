@@ -1,0 +1,23 @@
+"""How persons sign in: the settings choose one of three ways. A way gives a name; the file of users has its roles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiohttp import web
+
+from ..page import Page
+
+PATH = "/sign-in"
+
+
+class SignIn(Protocol):
+    """`pages` are its own pages: the form, or the way back from a provider."""
+
+    @property
+    def pages(self) -> Sequence[Page]: ...
+
+    def name_in(self, request: web.Request) -> str | None:
+        """Who sends the request by its own words, as a trusted proxy adds them; None: a session says it."""
+        ...

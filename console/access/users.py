@@ -1,0 +1,78 @@
+"""The file of the console's users: their names, roles and, for sign-in by password, their password hashes.
+
+users:
+  - name: sato
+    roles: [viewer, investigator]
+    password: $argon2id$…          # `idtone console user add` writes it
+    totp: JBSWY3DPEHPK3PXP         # the secret of the second factor
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from idtone.documents import Model, read_text, read_tree, validate
+from idtone.translation import Message
+
+from .rights import Right, Role, rights_of
+
+SIZE_LIMIT: Final = 2**20
+NAME_LIMIT: Final = 100
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[^\s:/?#]+", value) or not value.isprintable():
+        raise ValueError(
+            Message("has a space or one of : / ? # in it"), Message("Write it like sato or sato@example.jp")
+        )
+    return value
+
+
+class User(Model):
+    """One person. In sign-in by a proxy or by OpenID Connect the password is not used."""
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_name)]
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    password: str | None = Field(default=None, repr=False)
+    totp: str | None = Field(default=None, repr=False)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        return rights_of(self.roles)
+
+
+class UsersFile(Model):
+    """The content of the file."""
+
+    users: tuple[User, ...] = ()
+
+
+def read_users(path: Path) -> UsersFile:
+    """Raises DocumentError."""
+    text = read_text(path, size_limit=SIZE_LIMIT)
+    return validate(read_tree(text, str(path)), text, str(path), UsersFile)
+
+
+class Users:
+    """The users as the file has them now: a change counts from the next request on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int, int] | None = None
+        self._by_name: dict[str, User] = {}
+
+    def get(self, name: str) -> User | None:
+        """None if there is no such user. Raises DocumentError."""
+        with self._lock:
+            status = self._path.stat() if self._path.exists() else None
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
+            if stamp is None or stamp != self._stamp:
+                self._by_name = {user.name: user for user in read_users(self._path).users}
+                self._stamp = stamp
+            return self._by_name.get(name)

@@ -1,0 +1,35 @@
+"""`idtone console` without a command."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+from idtone import logs
+from idtone.errors import UsageError
+from idtone.settings import load_settings
+from idtone.translation import Message
+
+from ..console import Console
+from ..server import attend, made
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: Path | None) -> None:
+    """Serve the console's pages until SIGTERM or SIGINT."""
+    settings = load_settings(config)
+    logs.begin(settings.log.format, settings.log.level)
+    asyncio.run(_run(made(settings)))
+
+
+async def _run(console: Console) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await attend(console, lambda address: print(address, flush=True), over)
+    except OSError as error:
+        raise UsageError(Message("console.listen: {reason}", reason=error.strerror or error)) from error

@@ -1,0 +1,36 @@
+"""Pages for everyone who has signed in: the way in, the language, and the way out."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from .access.cookies import LANGUAGE
+from .access.rights import Right
+from .language import LANGUAGES
+from .menu import menu_of
+from .page import Method, Page, Visit
+
+
+async def enter(visit: Visit) -> web.StreamResponse:
+    """Lead to the first page of the visitor's menu."""
+    return visit.redirect(next(entry.path for entries in menu_of(visit).values() for entry in entries))
+
+
+async def choose_language(visit: Visit) -> web.StreamResponse:
+    """Keep the language in a cookie, and show the first page in it."""
+    answer = visit.redirect("/")
+    if (chosen := visit.field("language")) in LANGUAGES:
+        LANGUAGE.give(answer, chosen)
+    return answer
+
+
+async def sign_out(visit: Visit) -> web.StreamResponse:
+    assert visit.session is not None
+    return visit.console.end_session(visit, visit.session)
+
+
+PAGES = (
+    Page("/", enter, Right.ENTER),
+    Page("/language", choose_language, Right.ENTER, Method.POST),
+    Page("/sign-out", sign_out, Right.ENTER, Method.POST),
+)

@@ -1,0 +1,31 @@
+"""The language of a page: what the visitor chose, else what the browser prefers. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LANGUAGES: Final = {"ja": "日本語", "en": "English"}
+_PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{2,3})[^;,]*(?:;\s*q=([0-9.]{1,5}))?")
+
+
+def language_of(chosen: str, accepted: str) -> str:
+    """`chosen` is the cookie's value, `accepted` the header Accept-Language. Japanese if neither says anything."""
+    if chosen in LANGUAGES:
+        return chosen
+    best, best_quality = "ja", 0.0
+    for part in accepted.split(",")[:20]:
+        found = _PREFERENCE.match(part)
+        if found is None or found[1].lower() not in LANGUAGES:
+            continue
+        quality = _number(found[2]) if found[2] else 1.0
+        if quality > best_quality:
+            best, best_quality = found[1].lower(), quality
+    return best
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,86 @@
+"""The state of the running service, asked for once a second however many pages show it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.errors import IdtoneError
+from idtone.service import status_feed
+
+EVERY_S: Final = 1.0
+KEPT: Final = 3600
+"""States that are kept: those of the last hour."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the service said at one moment."""
+
+    at: datetime
+    feed: Mapping[str, Any] | None
+    """None while the service does not run."""
+    trouble: IdtoneError | None = None
+    """Why the service could not be asked."""
+
+
+class Live:
+    """The newest state, and those of the last hour. Used by the event loop alone."""
+
+    def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_feed.ask) -> None:
+        self._ledger = ledger
+        self._ask = ask
+        self._changed = asyncio.Condition()
+        self.states: deque[State] = deque(maxlen=KEPT)
+        self.readers = 0
+        """Pages that follow it now."""
+
+    @asynccontextmanager
+    async def asked(self) -> AsyncIterator[None]:
+        """In this context the service is asked each second."""
+        self.states.append(await self._look())
+        asking = asyncio.create_task(self._ask_for_ever())
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
+    @property
+    def newest(self) -> State:
+        return self.states[-1]
+
+    async def follow(self) -> AsyncIterator[State]:
+        """Each state from now on, the newest if the reader was late. Ends with the console."""
+        self.readers += 1
+        try:
+            while True:
+                async with self._changed:
+                    await self._changed.wait()
+                yield self.newest
+        finally:
+            self.readers -= 1
+
+    async def _ask_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            state = await self._look()
+            async with self._changed:
+                self.states.append(state)
+                self._changed.notify_all()
+
+    async def _look(self) -> State:
+        try:
+            feed = await asyncio.to_thread(self._ask, self._ledger)
+        except IdtoneError as error:
+            return State(datetime.now(UTC), None, error)
+        return State(datetime.now(UTC), feed)

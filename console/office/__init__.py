@@ -1,0 +1,1 @@
+"""The pages for the association's office."""

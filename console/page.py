@@ -1,0 +1,101 @@
+"""A page: its path, its handler, and the right that a visitor needs. `Visit` is a request as the handler sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from idtone.translation import template
+
+from .access.rights import Right
+
+if TYPE_CHECKING:
+    from .access.sessions import Session
+    from .access.users import User
+    from .console import Console
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Section(StrEnum):
+    """The parts of the menu, in their order."""
+
+    NODE = template("This node")
+    OFFICE = template("The association")
+    ADMINISTRATION = template("Administration")
+
+
+class Method(StrEnum):
+    GET = "GET"
+    POST = "POST"
+
+
+Handler = Callable[["Visit"], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, or one act that a form of a page sends."""
+
+    path: str
+    """As in aiohttp: `/calls/{call_id}`."""
+    handler: Handler
+    right: Right | None
+    """None: for everyone. A page for everyone gets no session."""
+    method: Method = Method.GET
+    title: str = ""
+    """In the menu; empty: not in the menu."""
+    section: Section = Section.NODE
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request that was admitted, with what a handler needs to answer it."""
+
+    request: web.Request
+    console: Console
+    page: Page
+    language: str
+    session: Session | None = None
+    user: User | None = None
+    fields: Mapping[str, str] | None = None
+    """What a form sent, without files; its token was checked."""
+
+    def may(self, right: Right) -> bool:
+        return self.user is not None and right in self.user.rights
+
+    def part(self, name: str) -> str:
+        """A part of the path, as `{call_id}`."""
+        return self.request.match_info[name]
+
+    def query(self, name: str) -> str:
+        """A value of the address's query; empty if it has none."""
+        return self.request.query.get(name, "").strip()
+
+    def field(self, name: str) -> str:
+        """A field of the form; empty if it was not sent."""
+        return (self.fields or {}).get(name, "").strip()
+
+    async def in_thread(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+        """Do what blocks, as reading a ledger, beside the event loop."""
+        return await asyncio.to_thread(do, *args, **named)
+
+    def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
+        """A page made of `templates/`. All values are escaped."""
+        text = self.console.templates.page(name, self, context)
+        return web.Response(text=text, status=status, content_type="text/html")
+
+    def fragment(self, name: str, /, **context: Any) -> str:
+        """A part of a page, as htmx puts it into a page that is shown."""
+        return self.console.templates.fragment(name, self, context)
+
+    def redirect(self, path: str) -> web.Response:
+        """Lead to another page after a form was sent."""
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path})

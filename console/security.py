@@ -1,0 +1,34 @@
+"""What every answer says to the browser, and what a request must say so that it counts as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+SCRIPTED: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PLAIN: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""For the public pages: no script."""
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser names no origin
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def is_from_here(headers: Mapping[str, str], host: str) -> bool:
+    """Whether a browser sent this form from a page of ours. Each browser of today names its origin."""
+    if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    origin = headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc == host

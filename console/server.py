@@ -1,0 +1,70 @@
+"""Makes the console of the settings, and serves it on its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from idtone.errors import UsageError
+from idtone.ledger.store.sqlite import path_of
+from idtone.settings import Settings, SignInBy
+from idtone.translation import Message
+
+from . import common_pages
+from .access.by_password import ByPassword
+from .access.sessions import Sessions
+from .access.sign_in import SignIn
+from .access.users import Users
+from .application import application
+from .console import Console
+from .live import Live
+from .operator import now
+from .page import Page
+
+CLOSE_WITHIN_S: Final = 2.0
+PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES)
+"""Every page but those of the sign-in; those with a title stand in the menu in this order."""
+
+
+def made(settings: Settings) -> Console:
+    """Raises IdtoneError if the settings cannot be used."""
+    sign_in = _sign_in(settings)
+    return Console(
+        settings,
+        Users(settings.console.users),
+        sign_in,
+        Sessions(time.monotonic),
+        Live(path_of(settings.ledger.own())),
+        settings.console.office,
+        (*sign_in.pages, *PAGES),
+    )
+
+
+def _sign_in(settings: Settings) -> SignIn:
+    if settings.console.sign_in is SignInBy.PASSWORD:
+        return ByPassword()
+    raise UsageError(Message("console.sign_in: this way is not there yet"))
+
+
+async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
+    """Serve until `over`; `ready` gets the address. Raises OSError if the socket cannot be used."""
+    runner = web.AppRunner(application(console), access_log=None, shutdown_timeout=CLOSE_WITHIN_S)
+    async with console.live.asked():
+        await runner.setup()
+        try:
+            where = console.settings.console.socket()
+            if isinstance(where, Path):
+                await web.UnixSite(runner, str(where)).start()
+                ready(f"unix:{where}")
+            else:
+                await web.TCPSite(runner, *where).start()
+                host, port = runner.addresses[0][:2]
+                ready(f"http://{host}:{port}/")
+            await over.wait()
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,41 @@
+"""The files in `static/`: the style sheet and htmx, each under an address with the hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import web
+
+PATH: Final = "/static/{digest}/{name}"
+TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (files("idtone.console") / "static" / name).read_bytes()
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(each.name for each in (files("idtone.console") / "static").iterdir() if each.is_file())
+
+
+@cache
+def address_of(name: str) -> str:
+    """The address of a file; another content has another one."""
+    digest = hashlib.sha256(_content(name)).hexdigest()[:16]
+    return PATH.format(digest=digest, name=name)
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """The file. Names come from the folder's list, so that no path leads out of it."""
+    name = request.match_info["name"]
+    if name not in _names() or request.path != address_of(name):
+        return web.Response(status=HTTPStatus.NOT_FOUND)
+    kind = TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    return web.Response(body=_content(name), content_type=kind, headers={"Cache-Control": _FOR_EVER})

@@ -1,0 +1,59 @@
+"""Makes the pages of the files in `templates/` (Jinja2), in the visitor's language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from idtone.translation import Message, translated
+
+from .menu import menu_of
+from .static_files import address_of
+
+if TYPE_CHECKING:
+    from .page import Visit
+
+HTMX: Final = json.dumps(
+    {"includeIndicatorStyles": False, "allowEval": False, "selfRequestsOnly": True, "historyCacheSize": 0}
+)
+"""htmx adds no style, evaluates no text, asks no other server, and stores no page in the browser."""
+
+
+def local_time(at: datetime | None) -> str:
+    """In this machine's time zone, as the command line shows times."""
+    return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def text_of(text: str, **fields: Any) -> Markup | str:
+    """`_("…{name}…", name=…)` in a template: the text in the visitor's language."""
+    return translated(Message(text, **fields))
+
+
+def spoken(value: object) -> str:
+    """The filter `t`: a text that the code made, in the visitor's language."""
+    return "" if value is None else translated(value if isinstance(value, str) else str(value))
+
+
+class Templates:
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("idtone.console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX)
+        self._environment.filters.update(t=spoken, time=local_time)
+
+    def page(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
+        return self._environment.get_template(name).render(visit=visit, menu=menu_of(visit), **context)
+
+    def fragment(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
+        return self._environment.get_template(name).render(visit=visit, **context)
