@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from idtone.translation import Message, translated
 
@@ -29,7 +28,7 @@ def local_time(at: datetime | None) -> str:
     return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def text_of(text: str, **fields: Any) -> Markup | str:
+def text_of(text: str, **fields: Any) -> str:
     """`_("…{name}…", name=…)` in a template: the text in the visitor's language."""
     return translated(Message(text, **fields))
 

@@ -35,6 +35,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/fallback_file.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
+    "console/commands/users.py": ("console.users",),
     "customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
     "customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),

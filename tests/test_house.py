@@ -15,8 +15,8 @@ import pytest
 from . import ROOT, files, modules
 
 FOLDERS = {
-    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "correspondence", "customers", "debian",
-    "dialplan", "docs", "evaluation", "ledger", "misuse", "operations", "registry", "reports", "service", "src",
+    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence",
+    "customers", "debian", "dialplan", "docs", "evaluation", "ledger", "misuse", "operations", "registry", "reports", "service", "src",
     "tests", "tones",
 }  # fmt: skip
 FILES = {

@@ -90,7 +90,8 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     for module, folder in package_folders().items():
         for path in files():
             if path.parent == ROOT / folder or (
-                path.parent.name in ("profiles", "LC_MESSAGES") and path.is_relative_to(ROOT / folder)
+                path.parent.name in ("profiles", "LC_MESSAGES", "static", "templates")
+                and path.is_relative_to(ROOT / folder)
             ):
                 wanted.add(f"{module.replace('.', '/')}/{path.relative_to(ROOT / folder)}")
     with zipfile.ZipFile(wheel) as archive:
