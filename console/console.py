@@ -16,6 +16,7 @@ from .access.cookies import SESSION
 from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
 from .access.users import Users
+from .decided_by_minute import DecidedByMinute
 from .live import Live
 from .page import Page, Visit
 from .templates import Templates
@@ -34,6 +35,10 @@ class Console:
     """The association's folder; None on an operator's node."""
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
+    decided: DecidedByMinute = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decided = DecidedByMinute(self.reader)
 
     def reader(self) -> LedgerReader:
         """Read this node's ledger. The numbers stay sealed. Raises LedgerError."""

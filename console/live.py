@@ -16,8 +16,8 @@ from idtone.errors import IdtoneError
 from idtone.service import status_feed
 
 EVERY_S: Final = 1.0
-KEPT: Final = 3600
-"""States that are kept: those of the last hour."""
+KEPT: Final = 10
+"""States that are kept: those of the last seconds, for rates."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class State:
 
 
 class Live:
-    """The newest state, and those of the last hour. Used by the event loop alone."""
+    """The newest state, and those of the last seconds. Used by the event loop alone."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_feed.ask) -> None:
         self._ledger = ledger

@@ -201,7 +201,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
     if found["agi"]["listen"]:
         yield "AGI", found["agi"]["listen"]
     if calls["in_progress"]:
-        longest = _duration(calls["longest_seconds"])
+        longest = duration(calls["longest_seconds"])
         progress: str = Message(
             "{calls} in progress, the longest for {longest}", calls=calls["in_progress"], longest=longest
         )
@@ -303,10 +303,10 @@ def _local(time: str | None) -> str:
 
 
 def _age(time: str | None) -> str:
-    return _duration((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()) if time else "?"
+    return duration((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()) if time else "?"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`1:02:03`; from two days on, `2 days`."""
     lasted = timedelta(seconds=max(0, round(seconds)))
     return Message("{days:,} days", days=lasted.days) if lasted >= timedelta(days=2) else _clock(lasted)

@@ -1,12 +1,13 @@
 """The state of the running service as one JSON object, over a socket beside the ledger. `FEED` is its table of fields.
 
 A reader connects and gets the object, and the connection ends. Only the service's user and root can connect. No field
-holds a telephone number, a call id or a member. Counts and states come from the same functions as the metrics.
+holds a telephone number or a member. Counts and states come from the same functions as the metrics.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone import __version__
+from idtone.call_control.call_control import Call
 from idtone.daemon_thread import in_daemon
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
@@ -40,6 +42,9 @@ ANSWER_WITHIN_S: Final = 5.0
 """How long a command waits for the feed."""
 READ_WITHIN_S: Final = 1.0
 """How long the service waits for a reader."""
+
+OLDEST: Final = 100
+"""Calls in progress that the feed names."""
 
 _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 
@@ -68,6 +73,26 @@ def _time_of(name: str) -> Callable[[Observed], str | None]:
 def _longest_s(observed: Observed) -> float | None:
     now = observed.calls.now()
     return max((round((now - call.decided_at).total_seconds(), 1) for call in observed.calls), default=None)
+
+
+def _oldest(observed: Observed) -> list[dict[str, Any]]:
+    calls = heapq.nsmallest(OLDEST, observed.calls, key=lambda call: call.decided_at)
+    return [
+        {
+            "call_id": call.id,
+            "decided": call.decided_at.isoformat(timespec="seconds"),
+            "outcome": call.decision.outcome,
+            "reason": call.decision.reason,
+            "state": _state(call),
+        }
+        for call in calls
+    ]
+
+
+def _state(call: Call) -> str:
+    if call.suspended:
+        return "suspended"
+    return "connected" if call.sounded_at else "answered" if call.answered else "dialling"
 
 
 def _decisions(observed: Observed) -> list[dict[str, Any]]:
@@ -140,6 +165,12 @@ FEED: Final = (
     ),
     Field("calls.in_progress", "Calls between their decision and their end.", _metric("calls_in_progress")),
     Field("calls.longest_seconds", "How long ago the oldest of them was decided; null without calls.", _longest_s),
+    Field(
+        "calls.oldest",
+        f"The oldest of them, at most {OLDEST}: a list of call id, decided, outcome, reason and state (`dialling`, "
+        "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
+        _oldest,
+    ),
     Field("calls.decisions", "Decided calls: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",

@@ -67,8 +67,9 @@ def texts() -> dict[str, list[tuple[str, int]]]:
             found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
     for path in sorted(TEMPLATES.rglob("*.html")):
         for line, _, text in extract_from_ast(Environment().parse(path.read_text("utf-8")), ("_",)):  # noqa: S701
-            assert isinstance(text, str), f"{path}:{line}: _() takes one text"
-            found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
+            template = text if isinstance(text, str) else text[0]  # the others are its fields
+            assert template, f"{path}:{line}: _() takes a text"
+            found.setdefault(template, []).append((str(path.relative_to(ROOT)), line))
     return found
 
 

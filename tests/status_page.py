@@ -11,8 +11,8 @@ HEAD: Final = """\
 
 `idtone status --json` prints this object; with `--watch`, one on each line, each second. The service writes it to each
 reader of the Unix socket `LEDGER.status` beside its ledger, and closes the connection; only the service's user and root
-can read it. Times are in ISO 8601, UTC. Counts begin with each instance. No field holds a telephone number, a call id
-or a member. New fields may be added; `format` changes if a field changes or goes.
+can read it. Times are in ISO 8601, UTC. Counts begin with each instance. No field holds a telephone number or a
+member. New fields may be added; `format` changes if a field changes or goes.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
 say.
@@ -26,7 +26,7 @@ HEAD_JA: Final = """\
 `idtone status --json` が出力するオブジェクトです(`--watch` なら毎秒 1 行ずつ)。
 サービスは、台帳と同じ場所の Unix ソケット `台帳名.status` に接続した相手にこれを送り、接続を閉じます。
 読めるのはサービスのユーザーと root だけです。時刻は ISO 8601(UTC)です。
-件数はインスタンスごとに 0 から数えます。電話番号、通話 ID、会員は含まれません。
+件数はインスタンスごとに 0 から数えます。電話番号と会員は含まれません。
 項目は追加されることがあります。項目が変わるかなくなる場合は `format` が変わります。
 
 サービスが動いていなければ `running` は false で、`trouble` と、
@@ -50,6 +50,11 @@ JAPANESE: Final = {
     "agi.listen": "AGI を待ち受ける場所。待ち受けていなければ null",
     "calls.in_progress": "判定から終わりまでの間にある通話",
     "calls.longest_seconds": "そのうち最も古い判定からの時間。通話がなければ null",
+    "calls.oldest": (
+        "そのうち最も古い通話(最大 100 件)。通話 ID、判定時刻、結果、理由、状態のリスト。"
+        "状態は `dialling`(呼び出し中)、"
+        "`answered`(応答)、`connected`(接続)、`suspended`(番号が停止されたため Asterisk が終了させる通話)"
+    ),
     "calls.decisions": "判定した通話。結果、理由、件数のリスト",
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
     "calls.with_sound": "接続され、音を聞かせるはずだった、終わった通話",

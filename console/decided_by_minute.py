@@ -1,0 +1,40 @@
+"""The decided calls of the last day by minute and outcome, from the ledger. Each minute is counted about once."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+MINUTE: Final = timedelta(minutes=1)
+DAY: Final = timedelta(days=1)
+LATE: Final = timedelta(minutes=2)
+"""Decisions may be written this long after they were made; these minutes are counted again."""
+
+
+class DecidedByMinute:
+    """May be used from any thread."""
+
+    def __init__(self, reader: Callable[[], LedgerReader]) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._counts: dict[datetime, Counter[str]] = {}
+        self._counted_until: datetime | None = None
+
+    def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
+        """Minute (UTC) → outcome → calls; minutes without a call are missing. Raises LedgerError."""
+        with self._lock:
+            oldest = now - DAY
+            since = max(oldest, self._counted_until - LATE) if self._counted_until else oldest
+            since = since.replace(second=0, microsecond=0)
+            with self._reader() as reader:
+                fresh = reader.decided_by_minute(since)
+            kept = {minute: counts for minute, counts in self._counts.items() if oldest <= minute < since}
+            for minute, outcome, calls in fresh:
+                kept.setdefault(minute, Counter())[outcome] += calls
+            self._counts, self._counted_until = kept, now
+            return dict(kept)

@@ -1,0 +1,1 @@
+"""What the templates draw as SVG, computed here: points, ticks and words. Pure."""

@@ -1,0 +1,103 @@
+"""Counts over time, one series on the other: the points of its areas, and the ticks of its axes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+WIDTH: Final = 720
+HEIGHT: Final = 200
+LEFT: Final = 48
+RIGHT: Final = 12
+TOP: Final = 10
+BOTTOM: Final = 24
+"""The margins, in the drawing's own units."""
+_STEPS: Final = (timedelta(minutes=10), timedelta(hours=4), timedelta(days=1), timedelta(days=7), timedelta(days=30))
+"""Between the ticks of time."""
+_MOST_TICKS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One series: its number, from 1, chooses its colour."""
+
+    number: int
+    name: str
+    points: str
+    """As SVG's polygon takes them."""
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A line of the grid, at `at` units from the left or the top, and its words."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackedPlot:
+    width: int
+    height: int
+    left: int
+    right: int
+    """Where the plot itself begins and ends."""
+    top: int
+    bottom: int
+    areas: tuple[Area, ...]
+    times: tuple[Tick, ...]
+    counts: tuple[Tick, ...]
+
+
+def stacked_plot(times: Sequence[datetime], series: Mapping[str, Sequence[int]]) -> StackedPlot:
+    """`times`: at least two moments at equal distances, in local time; `series`: as many counts under each name."""
+    first, last = times[0], times[-1]
+    span_s = (last - first).total_seconds()
+    sums = [sum(counts) for counts in zip(*series.values(), strict=True)] or [0] * len(times)
+    top_count = _round_up(max(*sums, 1))
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+
+    def x(time: datetime) -> float:
+        return round(LEFT + (right - LEFT) * (time - first).total_seconds() / span_s, 1)
+
+    def y(count: float) -> float:
+        return round(bottom - (bottom - TOP) * count / top_count, 1)
+
+    areas, below = [], [0] * len(times)
+    for number, (name, counts) in enumerate(series.items(), 1):
+        above = [low + count for low, count in zip(below, counts, strict=True)]
+        outline = [*zip(times, above, strict=True), *reversed([*zip(times, below, strict=True)])]
+        points = " ".join(f"{x(time):g},{y(count):g}" for time, count in outline)
+        areas.append(Area(number, name, points, sum(counts)))
+        below = above
+    return StackedPlot(
+        WIDTH, HEIGHT, LEFT, right, TOP, bottom, tuple(areas),
+        tuple(Tick(x(time), text) for time, text in _time_ticks(first, last)),
+        tuple(Tick(y(count), f"{count:,}") for count in _count_ticks(top_count)),
+    )  # fmt: skip
+
+
+def _round_up(count: int) -> int:
+    """The next of 1, 2, 5, 10, 20, 50, …"""
+    power = int(10 ** int(math.log10(count)))
+    return next(power * step for step in (1, 2, 5, 10) if power * step >= count)
+
+
+def _count_ticks(top_count: int) -> list[int]:
+    return sorted({0, top_count, *([top_count // 2] if top_count % 2 == 0 else [])})
+
+
+def _time_ticks(first: datetime, last: datetime) -> list[tuple[datetime, str]]:
+    step = next((step for step in _STEPS if (last - first) / step <= _MOST_TICKS), _STEPS[-1])
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = midnight + step * math.ceil((first - midnight) / step)
+    times = []
+    while begin <= last:
+        times.append(begin)
+        begin += step
+    form = "%H:%M" if step < timedelta(days=1) else "%m-%d"
+    return [(time, time.strftime(form)) for time in times]

@@ -1,0 +1,110 @@
+"""What happens now: without a service, beside a running one, each second, and in plots."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+
+from idtone.console.access.rights import Role
+from idtone.console.decided_by_minute import DecidedByMinute
+from idtone.console.drawings.stacked_plot import stacked_plot
+from idtone.console.live import Live, State
+from idtone.console.operator.now import STATES, calls_a_second, plot_of, running_call
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+
+from ..lab.lab import until
+from ..ledger import sample_evidence as sample
+from ..ledger.sample_ledger import write
+from .site import running
+
+HOUR = datetime(2026, 11, 1, 9, tzinfo=UTC)
+
+
+def feed(decisions: int = 0, pid: int = 1, **call: str) -> dict:
+    oldest = [{"call_id": "c-1", "outcome": "PLAY", "reason": "licence-valid", **call}] if call else []
+    return {
+        "instance": {"pid": pid},
+        "calls": {"decisions": [{"outcome": "PLAY", "calls": decisions}], "oldest": oldest},
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "lasted", "is_stuck"),
+    [
+        ("dialling", timedelta(minutes=4), False),
+        ("dialling", timedelta(minutes=6), True),
+        ("connected", timedelta(hours=1), False),
+        ("connected", timedelta(hours=3), True),
+        ("of a newer service", timedelta(seconds=-1), False),
+    ],
+)
+def test_a_call_that_lasts_unusually_long_stands_out(state, lasted, is_stuck):
+    (call,) = feed(state=state, decided=(HOUR - lasted).isoformat())["calls"]["oldest"]
+    row = running_call(call, HOUR)
+    assert row.is_stuck is is_stuck
+    assert row.state == STATES.get(state, state)
+
+
+def test_the_rate_is_of_one_service(tmp_path):
+    live = Live(tmp_path / "ledger")
+    assert [live.states.append(State(HOUR, feed(5))), calls_a_second(live)] == [None, None]
+    live.states.append(State(HOUR + timedelta(seconds=4), feed(25)))
+    assert calls_a_second(live) == 5
+    live.states.append(State(HOUR + timedelta(seconds=5), feed(1, pid=2)))
+    assert calls_a_second(live) is None
+    live.states.append(State(HOUR + timedelta(seconds=6), None))
+    assert calls_a_second(live) is None
+
+
+def test_decided_calls_are_counted_by_minute_and_again_when_they_come_late(tmp_path):
+    url = sample.url_of(tmp_path / "ledger.sqlite3")
+    now = sample.NOW + timedelta(minutes=10)
+    write(url, sample.heard_call("a"), sample.heard_call("b", 61_000), [sample.decided(sample.REFUSE, "c")])
+    counts = DecidedByMinute(lambda: LedgerReader.open(url))
+    minute = sample.NOW.replace(second=0, microsecond=0)
+    first = {minute: Counter(PLAY=1, REFUSE=1), minute + timedelta(minutes=1): Counter(PLAY=1)}
+    assert counts.counts(now) == first
+    write(url, sample.heard_call("late", 540_000), sample.heard_call("new", 590_000))
+    assert counts.counts(now) == first | {minute + timedelta(minutes=9): Counter(PLAY=2)}
+    assert counts.counts(now + timedelta(days=1)) == {}
+
+
+def test_the_plot_has_each_call_once():
+    counts = {HOUR - timedelta(minutes=n): Counter(PLAY=2, REFUSE=1) for n in range(30)}
+    plot = plot_of(counts, HOUR - timedelta(hours=1), HOUR, timedelta(minutes=1))
+    assert {area.name: area.total for area in plot.areas if area.total} == {"PLAY": 60, "REFUSE": 30}
+    assert [tick.text for tick in plot.counts] == ["0", "5"]
+    times = [HOUR + timedelta(minutes=n) for n in range(3)]
+    (area,) = stacked_plot(times, {"PLAY": [0, 2, 1]}).areas
+    left, middle, right = (point.split(",") for point in area.points.split(" ")[:3])
+    assert (left[0], right[0]) == ("48", "708")
+    assert float(middle[1]) < float(right[1]) < float(left[1])
+
+
+async def test_without_a_service_the_page_says_so(site):
+    for language, words in (("en", "The service does not run."), ("ja", "サービスは動作していません。")):
+        answer = await (await site.visitor(Role.VIEWER, language=language)).get("/now")
+        assert answer.status == 200
+        assert words in answer.text
+
+
+async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
+    with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)):
+        pass
+    async with running(settings) as site:
+        visitor = await site.visitor(Role.VIEWER)
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
+        asked = visitor.http.get(f"{site.address}/now/changes", headers=headers, timeout=aiohttp.ClientTimeout(total=9))
+        async with asked as answer:
+            assert answer.content_type == "text/event-stream"
+            text = ""
+            while text.count("event: state") < 2:
+                text += (await answer.content.readany()).decode()
+        assert re.search(r"data: .*サービスは動作していません", text)
+        await until(lambda: not site.console.live.readers, "the page to be forgotten")
