@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -63,7 +63,7 @@ def texts() -> dict[str, list[tuple[str, int]]]:
     for text in [*LIBRARY, *help_texts(typer.main.get_command(app))]:
         found.setdefault(text, [])
     for path in sorted(modules()):
-        for text, line in message_texts(path):
+        for text, line in (*message_texts(path), *column_texts(path)):
             found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
     for path in sorted(TEMPLATES.rglob("*.html")):
         for line, _, text in extract_from_ast(Environment().parse(path.read_text("utf-8")), ("_",)):  # noqa: S701
@@ -92,6 +92,36 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
             if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                 yield template.value, node.lineno
+
+
+def column_texts(path: Path) -> Iterator[tuple[str, int]]:
+    """The columns of `Rows((…))` in a module, also where they have a name; a column that is computed is left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    named: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    named.setdefault(target.id, []).append(node.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "Rows":
+            for columns in _behind(node.args[0], named):
+                for column in columns.elts:
+                    if isinstance(column, ast.Constant):
+                        yield column.value, column.lineno
+
+
+def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[ast.Tuple | ast.List]:
+    """The tuples and lists that a value, a name, a choice or a sum of them stands for."""
+    if isinstance(value, ast.Tuple | ast.List):
+        yield value
+    elif isinstance(value, ast.IfExp):
+        yield from (*_behind(value.body, named), *_behind(value.orelse, named))
+    elif isinstance(value, ast.BinOp):
+        yield from (*_behind(value.left, named), *_behind(value.right, named))
+    elif isinstance(value, ast.Name):
+        for each in named.get(value.id, ()):
+            yield from _behind(each, named)
 
 
 def catalogue() -> Catalog:

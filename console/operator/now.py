@@ -30,7 +30,7 @@ RINGS_TOO_LONG: Final = timedelta(minutes=5)
 STATES: Final = {
     "dialling": template("being dialled"),
     "answered": template("answered, hears the sound"),
-    "connected": template("connected"),
+    "connected": template("in conversation"),
     "suspended": template("being ended: its number is suspended"),
 }
 

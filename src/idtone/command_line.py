@@ -225,7 +225,10 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
 
 
 class Rows:
-    """Prints rows under their columns, in one call of `print` or several: as a table for people, CSV, or TSV."""
+    """Prints rows under their columns, in one call of `print` or several: as a table for people, CSV, or TSV.
+
+    A table has the columns' names in the language of the environment.
+    """
 
     def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
         """`whole` names the columns that are not folded on a narrow terminal."""
@@ -252,11 +255,11 @@ class Rows:
 
         # Text, because rich would read square brackets as markup. One row is one line.
         rows = [[Text(text.replace("\n", "\\n")) for text in row] for row in texts]
-        head = [list(map(Text, self._columns))] if self._is_first else []
+        head = [[Text(translated(column)) for column in self._columns]] if self._is_first else []
         for number, cells in enumerate(zip(*head, *rows, strict=True)):
             self._widths[number] = max(self._widths[number], *(cell.cell_len for cell in cells))
         columns = (
-            Column(name, no_wrap=name in self._whole, min_width=0 if self._is_first else width)
+            Column(translated(name), no_wrap=name in self._whole, min_width=0 if self._is_first else width)
             for name, width in zip(self._columns, self._widths, strict=True)
         )
         table = Table(*columns, box=None, pad_edge=False, show_header=self._is_first)

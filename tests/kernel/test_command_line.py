@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ import typer
 
 from idtone import command_line
 from idtone.errors import DocumentError, Fault, UsageError
+from idtone.translation import speak
 
 
 def ending(app: typer.Typer, *arguments: str) -> int:
@@ -214,3 +216,13 @@ def test_a_terminated_command_cleans_up(tmp_path):
         os.unlink({str(tmp_path / "draft")!r})"""
     assert program(body).returncode == 128 + signal.SIGTERM
     assert not (tmp_path / "draft").exists()
+
+
+def test_the_columns_of_a_table_are_in_the_language_of_the_environment_and_those_of_csv_are_not(capsys):
+    def print_both() -> None:
+        speak("ja")
+        for form in (command_line.Form.TABLE, command_line.Form.CSV):
+            command_line.Rows(("time", "call"), form).print([("x", "y")])
+
+    copy_context().run(print_both)
+    assert capsys.readouterr().out.split() == ["時刻", "通話", "x", "y", "time,call", "x,y"]
