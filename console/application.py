@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from idtone.authority.desk.reports.report_routes import add_report_routes
 from idtone.errors import IdtoneError
 from idtone.logs import in_words, unexpected
 from idtone.translation import Message, speak
@@ -32,6 +33,8 @@ def application(console: Console) -> web.Application:
     made.router.add_get(static_files.PATH, static_files.serve)
     for page in console.pages:
         made.router.add_route(page.method, page.path, _served(console, page))
+    if console.desk is not None:
+        add_report_routes(made, console.desk)
     made.router.add_route("*", "/{path:.*}", _served(console, Page("", _not_found, None)))
     return made
 
@@ -52,7 +55,8 @@ def protect(answer: web.StreamResponse, policy: str) -> None:
 
 def _served(console: Console, page: Page) -> Served:
     async def serve(request: web.Request) -> web.StreamResponse:
-        language = language_of(LANGUAGE.of(request), request.headers.get("Accept-Language", ""))
+        chosen = request.query.get("lang", "") or LANGUAGE.of(request)
+        language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
         visit = Visit(request, console, page, language)
         try:
@@ -85,7 +89,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
     else:
         given = None
-    if is_form:
+    if is_form and not page.uploads:
         visit.fields = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         if visit.session is not None and not visit.session.sent(visit.field("form_token")):
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from idtone.authority.desk.desk import Desk
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.settings import Settings
@@ -31,14 +32,19 @@ class Console:
     sign_in: SignIn
     sessions: Sessions
     live: Live
-    office: Path | None
-    """The association's folder; None on an operator's node."""
+    desk: Desk | None
+    """The association's desk; None on an operator's node."""
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
     decided: DecidedByMinute = field(init=False)
 
     def __post_init__(self) -> None:
         self.decided = DecidedByMinute(self.reader)
+
+    @property
+    def office(self) -> Path | None:
+        """The association's folder; None on an operator's node."""
+        return self.desk.folder if self.desk else None
 
     def reader(self) -> LedgerReader:
         """Read this node's ledger. The numbers stay sealed. Raises LedgerError."""

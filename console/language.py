@@ -10,7 +10,7 @@ _PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{2,3})[^;,]*(?:;\s*q=([0-9.]{1,5})
 
 
 def language_of(chosen: str, accepted: str) -> str:
-    """`chosen` is the cookie's value, `accepted` the header Accept-Language. Japanese if neither says anything."""
+    """`chosen` is from the address or the cookie, `accepted` is the header Accept-Language. Else Japanese."""
     if chosen in LANGUAGES:
         return chosen
     best, best_quality = "ja", 0.0

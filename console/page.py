@@ -53,6 +53,8 @@ class Page:
     title: str = ""
     """In the menu; empty: not in the menu."""
     section: Section = Section.NODE
+    uploads: bool = False
+    """The handler reads the form itself, with `uploads.received`, and checks its token."""
 
 
 @dataclass(slots=True)

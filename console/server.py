@@ -10,6 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
+from idtone.authority.desk.desk import Desk
+from idtone.authority.desk.document_rules import RULES
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.settings import Settings, SignInBy
@@ -25,23 +27,26 @@ from .console import Console
 from .live import Live
 from .operator import now
 from .page import Page
+from .public import operators, packs
 
 CLOSE_WITHIN_S: Final = 2.0
 PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES)
-"""Every page but those of the sign-in; those with a title stand in the menu in this order."""
+"""The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
+OFFICE_PAGES: Final[tuple[Page, ...]] = (*operators.PAGES,)
+"""Those of the association's office, and for everyone."""
 
 
 def made(settings: Settings) -> Console:
     """Raises IdtoneError if the settings cannot be used."""
-    sign_in = _sign_in(settings)
+    sign_in, office = _sign_in(settings), settings.console.office
     return Console(
         settings,
         Users(settings.console.users),
         sign_in,
         Sessions(time.monotonic),
         Live(path_of(settings.ledger.own())),
-        settings.console.office,
-        (*sign_in.pages, *PAGES),
+        Desk(office, RULES) if office else None,
+        (*sign_in.pages, *PAGES, *packs.pages(is_office=office is not None), *(OFFICE_PAGES if office else ())),
     )
 
 

@@ -36,6 +36,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "call_control/fallback_file.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
     "console/commands/users.py": ("console.users",),
+    "console/uploads.py": ("idtone console",),
     "customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
     "customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),

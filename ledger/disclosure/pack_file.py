@@ -47,13 +47,13 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
         ) from error
 
 
-def read_zip(path: Path) -> dict[str, bytes]:
-    """Raises LedgerError if it is not a pack."""
+def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
+    """`limit`: bytes of the pack, also when it is unpacked. Raises LedgerError if it is not a pack."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries, size = archive.infolist(), path.stat().st_size
             names = [entry.filename for entry in entries]
-            if len(entries) > FILES_LIMIT or max(size, sum(entry.file_size for entry in entries)) > BYTES_LIMIT:
+            if len(entries) > FILES_LIMIT or max(size, sum(entry.file_size for entry in entries)) > limit:
                 raise LedgerError(Message("{path}: is larger than any pack; it is not read", path=path))
             if len(set(names)) < len(names):
                 raise LedgerError(Message("{path}: holds two files of one name; it is not what was sealed", path=path))

@@ -70,6 +70,12 @@ class Visitor:
         token = (await self.get(page)).form_token
         return await self.post(path, {"form_token": token, **(fields or {})})
 
+    async def upload(self, path: str, octets: bytes, name: str = "file", **fields: str) -> Answer:
+        """Send a form with a file."""
+        form = aiohttp.FormData(fields)
+        form.add_field("file", octets, filename=name)
+        return await self._send("POST", path, {"Origin": self.site.address}, data=form)
+
     async def sign_in(self, name: str, password: str = PASSWORD, code: str = "") -> Answer:
         return await self.post("/sign-in", {"name": name, "password": password, "code": code})
 

@@ -1,0 +1,87 @@
+"""Verification of an evidence pack that a visitor uploads. Nothing of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from idtone.authority.desk.desk import Desk
+from idtone.errors import IdtoneError, UsageError
+from idtone.ledger.disclosure.pack_file import read_zip
+from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
+from idtone.registry.model import RegistryDocument
+from idtone.signed_notes import VerifierKey
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Method, Page, Visit
+from ..uploads import received
+
+PATH: Final = "/public/pack"
+HERE: Final = "/verify"
+"""The same page on an operator's node, for its users."""
+LIMIT: Final = 50_000_000
+"""Bytes of a pack, also when it is unpacked."""
+AT_ONCE: Final = 2
+WAITING: Final = 8
+"""Further visitors are told to come again."""
+
+
+class PackVerification:
+    """Verifies a few packs at a time."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._visitors = 0
+
+    async def show(self, visit: Visit) -> web.StreamResponse:
+        return visit.render("pack.html", verdict=None, holder=None, problem=None)
+
+    async def verify(self, visit: Visit) -> web.StreamResponse:
+        if self._visitors >= AT_ONCE + WAITING:
+            busy = Message("Several packs are being verified. Try again in a minute.")
+            return visit.render("pack.html", HTTPStatus.SERVICE_UNAVAILABLE, verdict=None, holder=None, problem=busy)
+        self._visitors += 1
+        try:
+            async with received(visit.request, LIMIT) as upload, self._places:
+                if visit.session is not None and not visit.session.sent(upload.fields.get("form_token", "")):
+                    raise UsageError(Message("The form is out of date. Open the page again."))
+                key = upload.fields.get("key", "")
+                verdict, holder = await visit.in_thread(_verified, upload.file, key, visit.console.desk)
+        except IdtoneError as error:
+            return visit.render("pack.html", HTTPStatus.BAD_REQUEST, verdict=None, holder=None, problem=error)
+        finally:
+            self._visitors -= 1
+        return visit.render("pack.html", verdict=verdict, holder=holder, problem=None)
+
+
+def _verified(file: Path, key: str, desk: Desk | None) -> tuple[PackVerdict, str | None]:
+    """The verdict, and the member whose key in the registry has sealed the pack. Raises IdtoneError."""
+    log = VerifierKey.parse(key) if key else None
+    try:
+        files = read_zip(file, LIMIT)
+    except IdtoneError as error:
+        raise UsageError(Message("this is no pack, or it is damaged")) from error
+    verdict = verified(files, log)
+    return verdict, holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
+
+
+def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
+    """The id of the member that has this key in the registry; None if none has it."""
+    return next((member.id for member in registry.members if str(log) in member.keys), None)
+
+
+def pages(is_office: bool) -> Sequence[Page]:
+    """For everyone at the association; for the signed-in users of an operator's node."""
+    verification = PackVerification()
+    if is_office:
+        return (Page(PATH, verification.show, None), Page(PATH, verification.verify, None, Method.POST, uploads=True))
+    return (
+        Page(HERE, verification.show, Right.LOOK, title=template("Verify a pack")),
+        Page(HERE, verification.verify, Right.LOOK, Method.POST, uploads=True),
+    )

@@ -1,0 +1,74 @@
+"""Forms with a file: its octets go into a private temporary file, bounded, and are gone after the answer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import BodyPartReader, web
+
+from idtone.errors import UsageError
+from idtone.translation import Message
+
+FIELD_LIMIT: Final = 16 * 1024
+"""Bytes of a field that is not a file."""
+PARTS_LIMIT: Final = 20
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`file` is empty if no file was chosen. `name` is what the visitor calls it: a text, never a path."""
+
+    file: Path
+    name: str
+    fields: Mapping[str, str]
+
+
+@asynccontextmanager
+async def received(request: web.Request, limit: int) -> AsyncIterator[Upload]:
+    """The form in `request`, with one file of at most `limit` octets. Raises UsageError."""
+    too_large = UsageError(Message("the file is larger than {limit:,} MB", limit=limit // 1_000_000))
+    if request.content_type != "multipart/form-data":
+        raise UsageError(Message("this is not the form of this page"))
+    if (request.content_length or 0) > limit + PARTS_LIMIT * FIELD_LIMIT:
+        raise too_large
+    with tempfile.NamedTemporaryFile(prefix="idtone-") as kept:  # only its owner can read it
+        fields: dict[str, str] = {}
+        name, left = "", limit
+        try:
+            parts = await request.multipart()
+            for _ in range(PARTS_LIMIT):
+                part = await parts.next()
+                if part is None:
+                    break
+                if not isinstance(part, BodyPartReader) or not part.name:
+                    raise UsageError(Message("this is not the form of this page"))
+                if part.filename is None:
+                    octets = bytearray()
+                    while chunk := await part.read_chunk(_CHUNK):
+                        octets += chunk
+                        if len(octets) > FIELD_LIMIT:
+                            raise too_large
+                    fields[part.name] = octets.decode("utf-8", "replace").strip()
+                    continue
+                name = "".join(each for each in part.filename if each.isprintable())[:200]
+                while chunk := await part.read_chunk(_CHUNK):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise too_large
+                    kept.write(chunk)
+            else:
+                raise UsageError(Message("this is not the form of this page"))
+        except (
+            ValueError,
+            AssertionError,
+            RuntimeError,
+        ) as error:  # aiohttp's words for a body that is not what it says
+            raise UsageError(Message("this is not the form of this page")) from error
+        kept.flush()
+        yield Upload(Path(kept.name), name, fields)
