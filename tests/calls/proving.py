@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ..lab.asterisk import Ending
@@ -45,6 +45,11 @@ class Way:
 
 
 WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direction in ("incoming", "outgoing"))
+
+
+def by_both(*forwardings: Forwarding) -> list[Forwarding]:
+    """Each by either interface."""
+    return [replace(forwarding, interface=interface) for forwarding in forwardings for interface in ("ari", "agi")]
 
 
 @dataclass

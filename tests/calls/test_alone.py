@@ -1,4 +1,4 @@
-"""What Asterisk does while the service is away, from what the service left with it."""
+"""What Asterisk does while the service is away, from what the service left with it; by either interface."""
 
 from __future__ import annotations
 
@@ -7,82 +7,76 @@ import pytest
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from .proving import LATEST_MS, by_both, side_by_side
 
-pytestmark = pytest.mark.usefixtures("interface")
+REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
 
 
-@pytest.mark.parametrize("way", ["hook", "own-dial"])
-async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references, way):
+async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references):
+    cases = by_both(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:
-        placed = await phones.place(Forwarding(LICENSED, way=way))
-        await phones.talk_and_hang_up(placed)
-        assert_heard_then_connected(placed, "notice", references)
-        ending = await phones.ending(placed)
-    if way == "hook":
-        assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
+        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+            assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+            if forwarding.way == "hook":
+                assert (ending.status, ending.reason) == NOTICED
 
 
-@pytest.mark.parametrize("number", [SUSPENDED, "+81312345677", "03-1234-5677", "81312345677", "010-81-3-1234-5677"])
-async def test_a_suspended_number_is_refused_all_the_same(away, number):
+async def test_a_suspended_number_is_refused_all_the_same(away):
+    numbers = (SUSPENDED, "+81312345677", "03-1234-5677", "81312345677", "010-81-3-1234-5677")
     async with lab(away) as phones:
-        placed = await phones.place(Forwarding(number))
-        ending = await phones.ending(placed)
+        for forwarding, (_, ending) in await side_by_side(by_both(*map(Forwarding, numbers)), phones.call):
+            assert (ending.status, ending.reason, ending.cause) == (*REFUSED, "21"), forwarding
         assert not phones.called.calls
-    assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21")
 
 
-async def test_a_suspended_number_is_not_connected_under_an_own_dial(away, references):
+async def test_a_suspended_number_is_not_connected_under_an_own_dial(away):
     async with lab(away) as phones:
-        placed = await phones.place(Forwarding(SUSPENDED, way="own-dial"))
-        assert placed.caller.answered_ns is None
-        assert placed.called
-        await placed.called.ended()
+        for forwarding in by_both(Forwarding(SUSPENDED, way="own-dial")):
+            placed, _ = await phones.call(forwarding)
+            assert placed.caller.answered_ns is None
+            assert placed.called
+            await placed.called.ended()
 
 
-async def test_a_suspension_that_is_not_yet_in_force_does_not_refuse(asterisk, serving, beside, references, tmp_path):
-    registry = tmp_path / "registry.yaml"
-    registry.write_text(LAB_REGISTRY.read_text().replace("since: 2026-03-01", "since: 2036-03-01"))
-    serving(registry)
-    beside.away()
-    async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(SUSPENDED))
-        await phones.talk_and_hang_up(placed)
-        assert_heard_then_connected(placed, "notice", references)
-
-
-RANGES = """
+SUSPENSIONS = """
 suspensions:
   - {numbers: "0312345675-0312345689", since: 2026-03-01T00:00:00+09:00, reference: R-1}
   - {numbers: "031234569*", since: 2026-03-01T00:00:00+09:00, until: 2026-04-01T00:00:00+09:00, reference: R-2}
   - {number: "0312345699", since: 2026-05-01T00:00:00+09:00, reference: R-3}
+  - {number: "0312345700", since: 2036-03-01T00:00:00+09:00, reference: R-4}
 """
+FOUND = {
+    "0312345675": REFUSED,
+    "+81-3-1234-5684": REFUSED,
+    "0312345699": REFUSED,
+    "0312345674": NOTICED,
+    "0312345691": NOTICED,
+    "0312345700": NOTICED,
+}
 
 
-async def test_a_suspended_range_is_refused_and_one_whose_time_is_over_is_not(asterisk, serving, beside, tmp_path):
+async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, serving, beside, references, tmp_path):
+    """Numbers and ranges; one whose time is over, and one whose time is yet to come."""
     registry = tmp_path / "registry.yaml"
-    registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + RANGES)
+    registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + SUSPENSIONS)
     serving(registry)
     beside.away()
-    found = {}
     async with lab(asterisk) as phones:
-        for number in ("0312345675", "+81-3-1234-5684", "0312345699"):
-            found[number] = await phones.ending(await phones.place(Forwarding(number)))
-        for number in ("0312345674", "0312345691"):
-            placed = await phones.place(Forwarding(number))
-            await phones.talk_and_hang_up(placed)
-            found[number] = await phones.ending(placed)
-    refused, connected = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
-    assert [(ending.status, ending.reason) for ending in found.values()] == [refused] * 3 + [connected] * 2
+        calls = await side_by_side(by_both(*map(Forwarding, FOUND)), phones.call)
+    for forwarding, (placed, ending) in calls:
+        assert (ending.status, ending.reason) == FOUND[forwarding.number], forwarding
+        if FOUND[forwarding.number] == NOTICED:
+            assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
 
 
 async def test_fallback_refuse(asterisk, serving, beside):
     serving(policy="fallback: refuse, refuse_cause: 38")
     beside.away()
     async with lab(asterisk) as phones:
-        placed = await phones.place()
-        ending = await phones.ending(placed)
+        for forwarding in by_both(Forwarding()):
+            _, ending = await phones.call(forwarding)
+            assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "service-unavailable", "38")
         assert not phones.called.calls
-    assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "service-unavailable", "38")
 
 
 async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, references):
@@ -92,21 +86,20 @@ async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, refe
         path.rename(path.with_name(f"away.{path.name}"))
     try:
         async with lab(away) as phones:
-            placed = await phones.place()
-            await phones.talk_and_hang_up(placed)
+            calls = await side_by_side(by_both(Forwarding()), phones.call)
+    finally:
+        for path in files:
+            path.with_name(f"away.{path.name}").rename(path)
+    for _, (placed, _) in calls:
         heard = heard_by_called(placed, references["notice"])
         assert heard.correlation >= 0.9  # Asterisk's own tones have no ramps
         assert heard.voice_ms is not None
         assert heard.end_ms is not None
         assert heard.voice_ms >= heard.end_ms
-    finally:
-        for path in files:
-            path.with_name(f"away.{path.name}").rename(path)
 
 
 @pytest.mark.parametrize("state", ["service stopped", "no registry", "corrupt registry"])
-@pytest.mark.parametrize("dialled", ["110", "118", "119"])
-async def test_emergency_calls_need_nothing(asterisk, serving, beside, references, tmp_path, dialled, state):
+async def test_emergency_calls_need_nothing(asterisk, serving, beside, references, tmp_path, state):
     if state == "service stopped":
         beside.away()
     else:
@@ -114,30 +107,27 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
         if state == "corrupt registry":
             registry.write_bytes(b"registry: {\x00\xff")
         serving(registry)
+    cases = by_both(*(Forwarding(LICENSED, dialled=dialled) for dialled in ("110", "118", "119")))
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(LICENSED, dialled=dialled))
-        await phones.talk_and_hang_up(placed)
-        assert_nothing_before_voice(placed, references)
-        assert (await phones.ending(placed)).reason == "emergency"
+        for _, (placed, ending) in await side_by_side(cases, phones.call):
+            assert_nothing_before_voice(placed, references)
+            assert ending.reason == "emergency"
 
 
-@pytest.mark.parametrize("way", ["hook", "own-dial"])
-async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(away, serving, tmp_path, way):
-    """`away`: an earlier service had the registry, and left its suspensions."""
-    serving(tmp_path / "none.yaml")
-    async with lab(away) as phones:
-        placed = await phones.place(Forwarding(SUSPENDED, way=way))
-        assert placed.caller.answered_ns is None
-        if way == "hook":
-            assert placed.called is None
-            assert (await phones.ending(placed)).reason == "number-suspended"
-
-
-async def test_no_registry_is_the_notice_and_says_so(asterisk, serving, references, tmp_path):
+async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(
+    away, serving, references, tmp_path
+):
+    """`away`: an earlier service had the registry, and left its suspensions. Other numbers get the notice."""
     service = serving(tmp_path / "none.yaml")
-    async with lab(asterisk) as phones:
-        placed = await phones.place()
-        await phones.talk_and_hang_up(placed)
-        assert_heard_then_connected(placed, "notice", references)
-        assert (await phones.ending(placed)).reason == "registry-missing"
+    cases = by_both(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
+    async with lab(away) as phones:
+        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+            if forwarding.number == LICENSED:
+                assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+                assert ending.reason == "registry-missing"
+                continue
+            assert placed.caller.answered_ns is None
+            if forwarding.way == "hook":
+                assert placed.called is None
+                assert ending.reason == "number-suspended"
     assert "none.yaml" in service.log()

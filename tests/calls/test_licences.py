@@ -1,4 +1,4 @@
-"""What each kind of number hears and gets, with the service there."""
+"""What each kind of number hears and gets, with the service there, by either interface."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ import pytest
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
+from .proving import LATEST_MS, by_both, side_by_side
 
-pytestmark = pytest.mark.usefixtures("interface")
+TIMES = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
+NOTICED = {
+    ("0352345678", "incoming"): "licence-expired",
+    ("0362345678", "incoming"): "licence-revoked",
+    ("0452345678", "incoming"): "licence-not-yet-valid",
+    ("0782345678", "incoming"): "pledge-missing",
+    ("0612345910", "incoming"): "chain-unchecked",
+    ("0399999999", "incoming"): "number-unknown",
+    ("0523456789", "outgoing"): "direction-not-covered",
+    ("", "incoming"): "number-withheld",
+    ("03%0d%0a", "incoming"): "number-malformed",
+}
+"""Number and direction of a call → why it gets the notice."""
 
 
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
-async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, service, references, way):
+async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, service, references, way, interface):
     before = service.records()
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(way=way))
-        await phones.talk_and_hang_up(placed)
+        placed, ending = await phones.call(Forwarding(way=way))
         assert_heard_then_connected(placed, "sample", references)
-        ending = await phones.ending(placed)
         await phones.nothing_is_left()
     (call_id,) = service.records().keys() - before.keys()
     record = service.record(call_id)
@@ -26,90 +37,81 @@ async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, 
         assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
         assert ending.call_id == call_id
         assert record["numbers"]["called"]["last4"] == "0000"
-    assert record["heard"]
-    assert record["complete"]
     assert (record["outcome"], record["licence"], record["status"]) == ("PLAY", "L-0001", "CONNECTED")
-    assert not record["anomalies"]
-    assert list(record["times"]) == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
+    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert list(record["times"]) == TIMES
 
 
 @pytest.mark.parametrize(
-    ("number", "direction", "reason"),
-    [
-        ("0352345678", "incoming", "licence-expired"),
-        ("0362345678", "incoming", "licence-revoked"),
-        ("0452345678", "incoming", "licence-not-yet-valid"),
-        ("0782345678", "incoming", "pledge-missing"),
-        ("0612345910", "incoming", "chain-unchecked"),
-        ("0399999999", "incoming", "number-unknown"),
-        ("0523456789", "outgoing", "direction-not-covered"),
-        ("", "incoming", "number-withheld"),
-        ("03%0d%0a", "incoming", "number-malformed"),
-    ],
+    ("transport", "words"), [("websocket", "requests over the WebSocket"), ("http", "requests over HTTP")]
 )
-async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, references, number, direction, reason):
+async def test_a_licensed_call_is_recorded_whichever_way_the_requests_go(
+    asterisk, serving, references, transport, words
+):
+    service = serving(transport=transport)
+    assert words in service.log().rpartition("ready: ")[2]
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(number, direction))
-        await phones.talk_and_hang_up(placed)
-        assert_heard_then_connected(placed, "notice", references)
-        ending = await phones.ending(placed)
-    assert (ending.status, ending.reason) == ("CONNECTED", reason)
+        placed, ending = await phones.call(Forwarding(interface="ari"))
+        assert_heard_then_connected(placed, "sample", references)
     record = service.record(ending.call_id)
-    assert (record["outcome"], record["reason"], record["profile"], record["heard"]) == (
-        "NOTICE",
-        reason,
-        "notice",
-        True,
-    )
+    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert list(record["times"]) == TIMES
+
+
+async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, references):
+    async with lab(asterisk) as phones:
+        calls = await side_by_side(by_both(*(Forwarding(*case) for case in NOTICED)), phones.call)
+    records = service.records()
+    for forwarding, (placed, ending) in calls:
+        expected = NOTICED[forwarding.number, forwarding.direction]
+        assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+        assert (ending.status, ending.reason) == ("CONNECTED", expected), forwarding
+        record = records[ending.call_id]
+        assert (record["outcome"], record["reason"], record["profile"]) == ("NOTICE", expected, "notice"), forwarding
+        assert (record["heard"], record["interface"]) == (True, forwarding.interface), forwarding
 
 
 async def test_a_resold_number_is_announced_by_the_licence_of_the_member_in_charge(asterisk, service, references):
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding("0612345900"))
-        await phones.talk_and_hang_up(placed)
+        placed, ending = await phones.call(Forwarding("0612345900"))
         assert_heard_then_connected(placed, "sample", references)
-        ending = await phones.ending(placed)
     record = service.record(ending.call_id)
     assert (record["outcome"], record["licence"], record["member"], record["wholesale_chain"]) == (
         "PLAY", "L-0005", "m-0005", "m-0001>m-0005"
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [SUSPENDED, "+81312345677", "03-1234-5677"])
-async def test_a_suspended_number_never_rings(asterisk, service, number):
+async def test_a_suspended_number_never_rings(asterisk, service):
+    numbers = (SUSPENDED, "+81312345677", "03-1234-5677")
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(number))
-        ending = await phones.ending(placed)
+        calls = await side_by_side(by_both(*map(Forwarding, numbers)), phones.call)
         assert not phones.called.calls
-    assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21")
-    assert placed.caller.final_status == 403  # what PJSIP makes of cause 21
-    assert placed.caller.cause == 21
-    record = service.record(ending.call_id)
-    assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
+    for forwarding, (placed, ending) in calls:
+        assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21"), forwarding
+        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # what PJSIP makes of cause 21
+        record = service.record(ending.call_id)
+        assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
 
 
 async def test_unlicensed_refuse_gives_the_caller_the_configured_cause(asterisk, serving, references):
     service = serving(policy="unlicensed: refuse, refuse_cause: 38")
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding("0352345678"))
-        ending = await phones.ending(placed)
-        assert not phones.called.calls
-        assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "licence-expired", "38")
-        assert placed.caller.cause == 38
-        licensed = await phones.place()
-        await phones.talk_and_hang_up(licensed)
+        for forwarding in by_both(Forwarding("0352345678")):
+            placed, ending = await phones.call(forwarding)
+            assert not phones.called.calls
+            assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "licence-expired", "38")
+            assert placed.caller.cause == 38
+            assert service.record(ending.call_id)["hangup_cause"] == 38
+        licensed, _ = await phones.call()
         assert_heard_then_connected(licensed, "sample", references)
-    assert service.record(ending.call_id)["hangup_cause"] == 38
 
 
-@pytest.mark.parametrize("dialled", ["110", "118", "119", "184110", "186119"])
-async def test_an_emergency_call_connects_at_once(asterisk, service, references, dialled):
+async def test_an_emergency_call_connects_at_once(asterisk, service, references):
+    cases = [Forwarding(SUSPENDED, dialled=dialled) for dialled in ("110", "118", "119", "184110", "186119")]
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(SUSPENDED, dialled=dialled))
-        await phones.talk_and_hang_up(placed)
-        assert_nothing_before_voice(placed, references)
-        ending = await phones.ending(placed)
-    assert (ending.status, ending.reason) == ("CONNECTED", "emergency")
+        for _, (placed, ending) in await side_by_side(by_both(*cases), phones.call):
+            assert_nothing_before_voice(placed, references)
+            assert (ending.status, ending.reason) == ("CONNECTED", "emergency")
 
 
 async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, references, tmp_path):
@@ -120,12 +122,12 @@ async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, refer
     service = serving(registry)
     already = len(service.log())
     async with lab(asterisk) as phones:
-        before = await phones.place()
-        await phones.talk_and_hang_up(before)
+        before, _ = await phones.call()
         assert_heard_then_connected(before, "sample", references)
         suspended = f'  - {{number: "{LICENSED}", since: 2026-03-01T00:00:00+09:00, reference: R-2}}\n'
         registry.write_text(text.replace("version: 42", "version: 43") + suspended)
         await until(lambda: "version 43 is in use" in service.log()[already:], "the new registry")
-        after = await phones.place()
-        assert after.called is None
-        assert (await phones.ending(after)).reason == "number-suspended"
+        for forwarding in by_both(Forwarding()):
+            after, ending = await phones.call(forwarding)
+            assert after.called is None
+            assert ending.reason == "number-suspended"

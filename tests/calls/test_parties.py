@@ -1,4 +1,4 @@
-"""Over either interface: the called party, the caller or both hear the sound, and neither hears the other before."""
+"""The called party, the caller or both hear the sound, and neither hears the other before."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from ..lab.lab import Forwarding, lab
 from .endings import SOUND_S
 from .hearing import assert_heard_by
+from .proving import by_both
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30
@@ -17,39 +18,32 @@ TOGETHER_MS = 30
 
 @pytest.mark.parametrize("first", ["early-media", "answered"])
 @pytest.mark.parametrize("hearing", HEARING)
-async def test_who_hears_the_sound(asterisk, serving, references, hearing, first, interface):
+async def test_who_hears_the_sound(asterisk, serving, references, hearing, first):
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
-    async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding())
+    for forwarding in by_both(Forwarding()):
+        async with lab(asterisk) as phones:
+            placed, ending = await phones.call(forwarding, 1.0)
+            await phones.nothing_is_left()
         answered_before = placed.called is None or placed.connected_after_ms < SOUND_S * 1000
-        await phones.talk_and_hang_up(placed, 1.0)
-        ending = await phones.ending(placed)
-        await phones.nothing_is_left()
-    heard = assert_heard_by(placed, dict.fromkeys(HEARING[hearing], "sample"), references)
-    if hearing == "both":
-        assert abs(heard["called"].onset_ms - heard["caller"].onset_ms) <= TOGETHER_MS
-    assert answered_before == (first == "answered" and hearing != "called")
-    assert (183 in [status for status, _ in placed.caller.provisional]) == (
-        first == "early-media" and hearing != "called"
-    )
-    assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
-    record = service.record(ending.call_id)
-    assert record["heard_by"] == list(HEARING[hearing])
-    assert (record["interface"], record["heard"], record["complete"], record["status"]) == (
-        interface,
-        True,
-        True,
-        "CONNECTED",
-    )
-    assert record["anomalies"] == []
+        heard = assert_heard_by(placed, dict.fromkeys(HEARING[hearing], "sample"), references)
+        if hearing == "both":
+            assert abs(heard["called"].onset_ms - heard["caller"].onset_ms) <= TOGETHER_MS
+        assert answered_before == (first == "answered" and hearing != "called")
+        early_media = first == "early-media" and hearing != "called"
+        assert (183 in [status for status, _ in placed.caller.provisional]) == early_media
+        assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
+        record = service.record(ending.call_id)
+        assert (record["interface"], record["heard_by"]) == (forwarding.interface, list(HEARING[hearing]))
+        assert (record["heard"], record["complete"], record["status"]) == (True, True, "CONNECTED")
+        assert record["anomalies"] == []
 
 
-async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving, interface):
+async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving):
     """Of a hundred and forty such calls at once one left a channel for ever, while its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):
-            calls = [phones.dial() for _ in range(20)]
+            calls = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 10]
             for placed in calls:
                 assert await placed.caller.final() == 200
                 phones.pair(placed)

@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
+from idtone import dialplan
+from idtone.operations.hook_export import hook_for
+from idtone.settings import load_settings
+from idtone.tones.profile_library import load_library
+
 from .bootstrap import AsteriskInstallation
 from .pjsip_conf import pjsip
 
@@ -231,12 +236,20 @@ class Asterisk:
     # -- questions ----------------------------------------------------------------------------------------------
 
     def command(self, text: str, timeout_s: float = 10) -> str:
-        """The output of `asterisk -rx`; empty where Asterisk does not answer."""
-        result = subprocess.run(
-            [*self.installation.command, "-C", str(self.etc / "asterisk.conf"), "-rx", text],
-            capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False,
-        )  # fmt: skip
-        return result.stdout
+        """The output of a console command; empty where Asterisk does not answer. Raises TimeoutError.
+
+        It talks to Asterisk's socket as `asterisk -rx` does: a program for each command would take more of the machine
+        than the calls.
+        """
+        with socket.socket(socket.AF_UNIX) as console:
+            console.settimeout(timeout_s)
+            try:
+                console.connect(str(self.scratch / "run" / "asterisk.ctl"))
+                console.sendall(f"cli quit after {text}\0".encode())
+                said = b"".join(iter(lambda: console.recv(65536), b""))
+            except (FileNotFoundError, ConnectionError):
+                return ""
+        return said.decode(errors="replace").partition("\n")[2]  # after Asterisk's name and version
 
     def channels(self) -> int:
         return self._count("core show channels count", "active channel")
@@ -273,17 +286,14 @@ class Asterisk:
     def _write_configuration(self) -> None:
         self._write_files()
         self.sounds.mkdir(exist_ok=True)
-        subprocess.run(
-            [IDTONE, "dialplan", "export", self.etc],
-            env=os.environ
-            | {
-                "IDTONE_SOUNDS_DIRECTORY": str(self.sounds),
-                "IDTONE_INTERFACE": "agi",
-                "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}",
-                "IDTONE_ARI_PASSWORD": self.ari_password,
-            },
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        settings = {
+            "IDTONE_SOUNDS_DIRECTORY": str(self.sounds),
+            "IDTONE_INTERFACE": "agi",
+            "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}",
+            "IDTONE_ARI_PASSWORD": self.ari_password,
+        }
+        hook = hook_for(load_settings(None, os.environ | settings), None, load_library())
+        dialplan.export(self.etc, hook)
 
     def _write_files(self) -> None:
         for folder in ("etc", "run", "log", "spool", "db", "keys"):

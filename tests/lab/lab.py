@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
@@ -146,7 +147,9 @@ class Lab:
         placed.called = next(iter([*answered, *placed.rung]), None)
 
     async def talk_and_hang_up(self, placed: Placed, talk_s: float = TALK_S) -> None:
-        await asyncio.sleep(talk_s)
+        """Talk until the other side hangs up, but not longer than `talk_s`."""
+        with contextlib.suppress(TimeoutError):
+            await placed.caller.ended(talk_s)
         await placed.caller.hangup()
         if placed.called:
             await placed.called.ended()
@@ -157,6 +160,15 @@ class Lab:
         self.pair(placed)
         assert placed.called, f"{placed.name}: the called phone never rang"
         await placed.called.ended()
+
+    async def call(
+        self, forwarding: Forwarding = Forwarding(), talk_s: float = TALK_S, behaviour: Behaviour | None = None
+    ) -> tuple[Placed, Ending]:
+        """Call, talk where the call is answered, hang up; also what the hook returned."""
+        placed = await self.place(forwarding, behaviour=behaviour)
+        if placed.caller.answered_ns:
+            await self.talk_and_hang_up(placed, talk_s)
+        return placed, await self.ending(placed)
 
     async def ending(self, placed: Placed) -> Ending:
         """What the hook returned to the dialplan. Waits until the caller's channel has ended."""
