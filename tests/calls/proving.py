@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ..lab.asterisk import Ending
 from ..lab.lab import Forwarding, Lab, Placed, until
+from ..lab.phone import Behaviour
 from ..lab.service import Service
 from .endings import SOUND_S
 from .hearing import assert_heard_by
@@ -21,10 +22,12 @@ NOTIFY = {"incoming": "called", "outgoing": "both"}
 POLICY = "notify: {incoming: called, outgoing: both}, waiting: 200"
 DURING_S = 0.15
 """From the called party's answer to somewhere within the sound."""
+TALK_S = 0.6
+"""Long enough to know a voice, after a sound that is sent late."""
 AFTER_S = SOUND_S + 0.3
 """From the called party's answer to when the parties talk."""
 
-AT_ONCE = 4
+AT_ONCE = 6
 LATEST_MS = 250
 """When the sound may begin after the answer, where many calls are answered at once."""
 
@@ -93,6 +96,15 @@ async def told(phones: Lab, service: Service, placed: Placed) -> Told:
 
     await until(there, f"the evidence of {placed.name}")
     return Told(ending, closed)
+
+
+async def connect(
+    phones: Lab, service: Service, forwarding: Forwarding, behaviour: Behaviour | None = None
+) -> tuple[Placed, Told]:
+    """Call, talk, hang up, and wait for the evidence."""
+    placed = await phones.place(forwarding, behaviour=behaviour)
+    await phones.talk_and_hang_up(placed, TALK_S)
+    return placed, await told(phones, service, placed)
 
 
 def assert_proved(way: Way, placed: Placed, told: Told, references: dict[str, Any]) -> None:

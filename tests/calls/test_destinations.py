@@ -14,7 +14,7 @@ from ..lab.heard import hear
 from ..lab.lab import Placed, lab
 from ..lab.phone import Answer, Phone
 from .hearing import APART_MS
-from .proving import POLICY, SOUND_S, WAYS, Told, Way, assert_connected, assert_proved, side_by_side, told
+from .proving import POLICY, SOUND_S, WAYS, Told, Way, assert_connected, assert_proved, connect, side_by_side, told
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
@@ -25,13 +25,8 @@ MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
 async def test_an_extension_of_the_same_pbx(asterisk, serving, references, destination):
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
-
-        async def one(way: Way) -> tuple[Placed, Told]:
-            placed = await phones.place(way.forwarding(destination=EXTENSIONS[destination]))
-            await phones.talk_and_hang_up(placed, 0.6)
-            return placed, await told(phones, service, placed)
-
-        calls = await side_by_side(WAYS, one)
+        forward = {way: way.forwarding(destination=EXTENSIONS[destination]) for way in WAYS}
+        calls = await side_by_side(WAYS, lambda way: connect(phones, service, forward[way]))
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert_proved(way, placed, said, references)
@@ -82,7 +77,7 @@ async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, refe
 
         async def one(way: Way) -> tuple[Placed, Told]:
             placed = await phones.place(way.forwarding(destination="Local/machine@lab-extensions"))
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(1.4)  # the machine's greeting, once from its beginning
             await placed.caller.hangup()
             return placed, await told(phones, service, placed)
 
@@ -114,9 +109,7 @@ async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, 
 
         async def one(case: Machine) -> tuple[Placed, Told]:
             answer = Answer(after_ms=20, voice=MACHINES[case.number])
-            placed = await phones.place(case.way.forwarding(dialled=case.number), behaviour=answer)
-            await phones.talk_and_hang_up(placed, 0.6)
-            return placed, await told(phones, service, placed)
+            return await connect(phones, service, case.way.forwarding(dialled=case.number), answer)
 
         calls = await side_by_side(cases, one)
         await phones.nothing_is_left()

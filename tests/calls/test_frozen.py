@@ -15,6 +15,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.lab import Forwarding, lab, until
 from ..lab.supervisor import Supervisor
 from .hearing import assert_heard_then_connected
+from .proving import by_both
 from .restarting import DEADLINE_S, connected
 
 ENDED_WITHIN_S = 2.0
@@ -47,16 +48,14 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
     await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi"])
-async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references, interface):
+async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references):
     async with lab(asterisk) as phones:
         talking, talking_id = await connected(phones, supervised)
         frozen_s = time.monotonic()
         os.kill(supervised.pid, signal.SIGSTOP)
-        meanwhile = [phones.dial(Forwarding(interface=interface)) for _ in range(3)]
+        meanwhile = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 2]
         await replaced(supervised, frozen_s)
-        again = await phones.place(Forwarding(interface=interface))
-        await phones.talk_and_hang_up(again)
+        again = [(await phones.call(forwarding))[0] for forwarding in by_both(Forwarding())]
         for placed in meanwhile:
             await placed.caller.final()
             phones.pair(placed)
@@ -66,8 +65,8 @@ async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised,
         assert talking.caller.ended_ns is None
         await phones.talk_and_hang_up(talking)
         await phones.nothing_is_left()
-        assert_heard_then_connected(talking, "sample", references)
-        assert_heard_then_connected(again, "sample", references)
+        for placed in (talking, *again):
+            assert_heard_then_connected(placed, "sample", references)
         for placed in meanwhile:
             reason = (await phones.ending(placed)).reason
             assert_heard_then_connected(placed, "sample" if reason == "licence-valid" else "notice", references)

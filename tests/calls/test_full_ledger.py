@@ -20,8 +20,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.heard import identify
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from ..lab.lab import SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
+from .proving import by_both, side_by_side
 
 DISK = 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"'
 UNLICENSED = "0399999999"
@@ -110,11 +111,14 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")
         expected = connected if outcome is Outcome.NOTICE else (503, Reason.LEDGER_FULL, None)
-        for interface in ("ari", "agi"):
-            assert await call(Forwarding(LICENSED, interface=interface)) == expected
-            assert await call(Forwarding(UNLICENSED, interface=interface)) == expected
-            assert (await call(Forwarding(SUSPENDED, interface=interface)))[1] == Reason.NUMBER_SUSPENDED
-            assert (await call(Forwarding(dialled="110", interface=interface)))[:2] == (200, Reason.EMERGENCY)
+        cases = by_both(Forwarding(), Forwarding(UNLICENSED), Forwarding(SUSPENDED), Forwarding(dialled="110"))
+        for forwarding, found in await side_by_side(cases, call):
+            if forwarding.number == SUSPENDED:
+                assert found[1] == Reason.NUMBER_SUSPENDED
+            elif forwarding.dialled == "110":
+                assert found[:2] == (200, Reason.EMERGENCY)
+            else:
+                assert found == expected, forwarding
         already = len(cramped.log())
         cramped.make_room()
         await until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")

@@ -11,15 +11,15 @@ from ..lab.lab import Forwarding, Placed, lab
 from .endings import SOUND_S
 from .hearing import assert_heard_then_connected
 
-CALLS, AT_ONCE = 100, 20
+CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
-TURNS = 6
+TURNS = 5
 LATEST_MS = 150
 """When the sound may begin, where twenty calls are answered together."""
 
 
 @pytest.mark.alone
-async def test_100_calls_20_at_a_time(asterisk, service, references):
+async def test_60_calls_20_at_a_time(asterisk, service, references):
     """All connect, each phone hears the whole sound and nobody before its end, nothing is left, all is recorded."""
     before = service.records()
     places = asyncio.Semaphore(AT_ONCE)

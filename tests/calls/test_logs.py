@@ -97,14 +97,12 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
         async def pass_by(case: tuple[Forwarding, Behaviour | None]) -> None:
             forwarding, behaviour = case
-            placed = await phones.place(forwarding, behaviour=behaviour)
-            if placed.called and placed.caller.answered_ns and not placed.caller.ended_ns:
-                await phones.talk_and_hang_up(placed, 0.05)
-            await phones.ending(placed)
+            await phones.call(forwarding, 0.05, behaviour)
 
+        numbers = NUMBERS if service.form == "text" else NUMBERS[::3]  # the other forms have the same words
         cases: list[tuple[Forwarding, Behaviour | None]] = [
-            *((Forwarding(number, interface="ari"), None) for number in NUMBERS),
-            *((Forwarding(number, "outgoing", interface="agi"), None) for number in NUMBERS),
+            *((Forwarding(number, interface="ari"), None) for number in numbers),
+            *((Forwarding(number, "outgoing", interface="agi"), None) for number in numbers),
             (Forwarding(way="own-dial", interface="ari"), None),
             (Forwarding(), Refuse(486)),
             (Forwarding(headers=(("Diversion", f"<sip:{LICENSED}@lab>"),)), None),
@@ -123,7 +121,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
         if datetime.fromisoformat(min(record["times"].values())) >= since
     }
     await asyncio.sleep(2 * EVERY_S)
-    assert len(records) >= 2 * len(NUMBERS) + 7
+    assert len(records) >= len(cases) + 4
     lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}
     assert len(ends(service)) == len(lines)
     assert lines.keys() == records.keys()

@@ -36,6 +36,7 @@ from .proving import (
     answered,
     assert_connected,
     assert_proved,
+    connect,
     side_by_side,
     told,
 )
@@ -136,13 +137,7 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
         phones.caller.video, phones.called.video = True, sighted == "both"
-
-        async def one(way: Way) -> tuple[Placed, Told]:
-            placed = await phones.place(way.forwarding(endpoint="video"))
-            await phones.talk_and_hang_up(placed, 0.6)
-            return placed, await told(phones, service, placed)
-
-        calls = await side_by_side(WAYS, one)
+        calls = await side_by_side(WAYS, lambda way: connect(phones, service, way.forwarding(endpoint="video")))
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert_proved(way, placed, said, references)

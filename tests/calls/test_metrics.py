@@ -14,6 +14,7 @@ from ..lab.asterisk import free_ports
 from ..lab.lab import SUSPENDED, Forwarding, lab
 from ..lab.prometheus import Prometheus
 from ..lab.service import Service
+from .proving import by_both
 
 RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
 
@@ -32,25 +33,32 @@ def prometheus(own: Service, tmp_path: Path) -> Iterator[Prometheus]:
         yield running
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi"])
-async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus, interface):
+async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     becomes = prometheus.becomes
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(interface=interface))
-        await asyncio.to_thread(becomes, "idtone_calls_in_progress", 1)
-        await phones.talk_and_hang_up(placed)
-        refused = await phones.place(Forwarding(SUSPENDED, interface=interface))
-        assert (await phones.ending(refused)).reason == "number-suspended"
-    labels = f'interface="{interface}",direction="incoming"'
+        talking = [await phones.place(forwarding) for forwarding in by_both(Forwarding())]
+        await asyncio.to_thread(becomes, "idtone_calls_in_progress", 2)
+        for placed in talking:
+            await phones.talk_and_hang_up(placed)
+        for forwarding in by_both(Forwarding(SUSPENDED)):
+            assert (await phones.call(forwarding))[1].reason == "number-suspended"
+    of_each = {
+        expression: wanted
+        for interface in ("ari", "agi")
+        for labels in (f'interface="{interface}",direction="incoming"',)
+        for expression, wanted in (
+            (f'idtone_decisions_total{{outcome="PLAY",reason="licence-valid",{labels}}}', 1),
+            (f'idtone_decisions_total{{outcome="REFUSE",reason="number-suspended",{labels}}}', 1),
+            (f'idtone_decision_seconds_count{{interface="{interface}"}}', 2),
+        )
+    }
     for expression, wanted in {
-        f'idtone_decisions_total{{outcome="PLAY",reason="licence-valid",{labels}}}': 1,
-        f'idtone_decisions_total{{outcome="REFUSE",reason="number-suspended",{labels}}}': 1,
-        'idtone_calls_ended_total{status="CONNECTED"}': 1,
-        'idtone_calls_ended_total{status="REFUSED"}': 1,
-        "idtone_calls_with_sound_total": 1,
-        "idtone_calls_heard_total": 1,
-        "idtone_connect_seconds_count": 1,
-        f'idtone_decision_seconds_count{{interface="{interface}"}}': 2,
+        **of_each,
+        'idtone_calls_ended_total{status="CONNECTED"}': 2,
+        'idtone_calls_ended_total{status="REFUSED"}': 2,
+        "idtone_calls_with_sound_total": 2,
+        "idtone_calls_heard_total": 2,
+        "idtone_connect_seconds_count": 2,
         "idtone_calls_in_progress": 0,
         "idtone_ari_connected": 1,
         "idtone_suspensions_in_force": 1,
@@ -58,8 +66,9 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus, 
         "idtone_hand_overs_total": 0,
     }.items():
         await asyncio.to_thread(becomes, expression, wanted)
-    assert 0.44 <= prometheus.value("idtone_connect_seconds_sum") < 1
-    assert prometheus.value(f'idtone_decision_seconds_sum{{interface="{interface}"}}') < 1
+    assert 0.88 <= prometheus.value("idtone_connect_seconds_sum") < 2
+    for interface in ("ari", "agi"):
+        assert prometheus.value(f'idtone_decision_seconds_sum{{interface="{interface}"}}') < 1
     before = own.process
     await asyncio.to_thread(own.start, "--take-over")
     assert before

@@ -5,30 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from ..lab import voices
-from ..lab.lab import Lab, Placed, lab
+from ..lab.lab import Placed, lab
 from ..lab.phone import Answer, ring
-from .proving import DURING_S, POLICY, SOUND_S, WAYS, Told, Way, assert_proved, side_by_side, told
+from .proving import DURING_S, POLICY, SOUND_S, WAYS, Told, Way, assert_proved, connect, side_by_side, told
 
 AT_ONCE = Answer(after_ms=100, voice=voices.CALLED)
-
-
-async def talked(phones: Lab, placed: Placed) -> Placed:
-    """Until the parties have talked; hung up by the caller."""
-    await placed.caller.final()
-    phones.pair(placed)
-    await phones.talk_and_hang_up(placed, 0.6)
-    return placed
 
 
 async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, serving, references):
     service = serving(policy=POLICY)
     async with lab(asterisk, ring, AT_ONCE, ring) as phones:
-
-        async def one(way: Way) -> tuple[Placed, Told]:
-            placed = await talked(phones, phones.dial(way.forwarding()))
-            return placed, await told(phones, service, placed)
-
-        calls = await side_by_side(WAYS, one)
+        calls = await side_by_side(WAYS, lambda way: connect(phones, service, way.forwarding()))
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert [call.final_status for call in placed.rung] == [487, 200, 487], way

@@ -9,7 +9,7 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
-from ..lab.dialplan_steps import HookCall, hook_calls, results
+from ..lab.dialplan_steps import HookCall, begin, hook_calls, written
 from ..lab.lab import LICENSED
 from ..lab.service import Service
 from ..spellings import EMERGENCIES, LOOKING_ALIKE, OF_OTHERS, OF_SUSPENDED, SUSPENDED
@@ -38,34 +38,25 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
         yield service
 
 
-@pytest.fixture(params=["ari", "agi"])
-def asked(up, request) -> Service:
-    """The service, asked over either interface."""
-    up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
-    return up
-
-
-def test_every_spelling_of_a_suspended_number_is_refused(asked):
-    before = asked.records().keys()
-    found = dict(zip(NUMBERS, results(asked.asterisk, "numbers"), strict=True))
-    assert [number for number in NUMBERS if found[number] == REFUSED] == list(OF_SUSPENDED)
-    assert {found[number].split()[2] for number in OF_OTHERS} == {"verdict"}
-    assert decisions(asked, before)["REFUSE", "number-suspended"] == len(OF_SUSPENDED)
-
-
-@pytest.mark.parametrize("context", ["called", "licensed"])
-def test_every_spelling_of_an_emergency_number_passes_at_once(asked, context):
-    before = asked.records().keys()
-    found = dict(zip(CALLED, results(asked.asterisk, context), strict=True))
-    assert [called for called in CALLED if found[called] == PASSED] == list(EMERGENCIES)
-    assert {called: found[called] for called in LOOKING_ALIKE if not found[called].endswith(" verdict")} == {}
-    if context == "called":
-        assert {called: found[called] for called in LOOKING_ALIKE if found[called] != REFUSED} == {}
-    assert decisions(asked, before)["BYPASS", "emergency"] == len(EMERGENCIES)
-
-
-def decisions(service: Service, before: object) -> Counter[tuple[str, str]]:
-    """How often each was decided since, by the evidence."""
-    records = [record for call_id, record in service.records().items() if call_id not in before]
+@pytest.mark.parametrize("interface", ["ari", "agi"])
+def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
+    """A suspended number is refused in each of its spellings; an emergency number passes at once in each."""
+    up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
+    before = up.records().keys()
+    for context in ("numbers", "called", "licensed"):
+        begin(up.asterisk, context)
+    of_number = dict(zip(NUMBERS, written(up.asterisk, "numbers"), strict=True))
+    of_called, of_licensed = (
+        dict(zip(CALLED, written(up.asterisk, context), strict=True)) for context in ("called", "licensed")
+    )
+    assert [number for number in NUMBERS if of_number[number] == REFUSED] == list(OF_SUSPENDED)
+    assert {of_number[number].split()[2] for number in OF_OTHERS} == {"verdict"}
+    for found in (of_called, of_licensed):
+        assert [called for called in CALLED if found[called] == PASSED] == list(EMERGENCIES)
+        assert {called: found[called] for called in LOOKING_ALIKE if not found[called].endswith(" verdict")} == {}
+    assert {called: of_called[called] for called in LOOKING_ALIKE if of_called[called] != REFUSED} == {}
+    records = [record for call_id, record in up.records().items() if call_id not in before]
     assert not [record for record in records if record["anomalies"]]
-    return Counter((record["outcome"], record["reason"]) for record in records)
+    decided = Counter((record["outcome"], record["reason"]) for record in records)
+    assert decided["REFUSE", "number-suspended"] == len(OF_SUSPENDED) + len(LOOKING_ALIKE)
+    assert decided["BYPASS", "emergency"] == 2 * len(EMERGENCIES)

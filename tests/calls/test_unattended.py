@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 
@@ -30,9 +31,9 @@ from ..lab.asterisk import MODULES, Asterisk
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
 from ..lab.sipp import Load, called
-from .proving import side_by_side
+from .proving import by_both, side_by_side
 
-RATE, SECONDS = 20, 4.0
+RATE, SECONDS = 20, 5.0
 OWN_DIAL_S = 20.0
 """Longer than an own Dial() waits for a service."""
 NUMBERS = [*[LICENSED] * 8, "110", SUSPENDED]
@@ -81,69 +82,79 @@ def verify(service: Service) -> None:
     assert not verdict.faults
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi"])
-async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped, interface):
-    cases = {
-        "connected": Forwarding(LICENSED, "outgoing", interface=interface),
-        "refused": Forwarding(SUSPENDED, interface=interface),
-        "emergency": Forwarding(LICENSED, dialled="119", interface=interface),
-        "malformed": Forwarding("0312345678,1,2,3,4,5", interface=interface),
-    }
+CASES = {
+    "connected": (
+        Forwarding(LICENSED, "outgoing"),
+        ("NOTICE", "service-unavailable", "CONNECTED", True, "outgoing", 16),
+        ["fallback", "answered", "sound-started", "sound-ended", "connected", "ended"],
+    ),
+    "refused": (
+        Forwarding(SUSPENDED),
+        ("REFUSE", "number-suspended", "REFUSED", False, "incoming", 21),
+        ["fallback", "ended"],
+    ),
+    "emergency": (
+        Forwarding(LICENSED, dialled="119"),
+        ("BYPASS", "emergency", "CONNECTED", False, "incoming", 16),
+        ["fallback", "connected", "ended"],
+    ),
+    "malformed": (
+        Forwarding("0312345678,1,2,3,4,5"),
+        ("REFUSE", "number-malformed", "REFUSED", False, "incoming", 21),
+        ["fallback", "ended"],
+    ),
+}
+"""A call, its record, and the steps in it."""
+
+
+async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped):
+    cases = list(product(CASES, ["ari", "agi"]))
     async with lab(pbx) as phones:
-        calls = await side_by_side(list(cases.values()), phones.call)
-        endings = {name: ending for name, (_, (_, ending)) in zip(cases, calls, strict=True)}
+        calls = await side_by_side(cases, lambda case: phones.call(replace(CASES[case[0]][0], interface=case[1])))
         await phones.nothing_is_left()
     with stopped:
-        records = {name: stopped.record(ending.call_id) for name, ending in endings.items()}
+        records = stopped.records()
         with reader(stopped) as ledger:
             found = {
                 number: {record.call_id: record.opened for record in ledger.find(parse(number), datetime.now(UTC))}
                 for number in (LICENSED, SUSPENDED)
             }
-    told = {
-        name: (each["outcome"], each["reason"], each["status"], each["heard"], each["direction"], each["hangup_cause"])
-        for name, each in records.items()
-    }
-    assert told == {
-        "connected": ("NOTICE", "service-unavailable", "CONNECTED", True, "outgoing", 16),
-        "refused": ("REFUSE", "number-suspended", "REFUSED", False, "incoming", 21),
-        "emergency": ("BYPASS", "emergency", "CONNECTED", False, "incoming", 16),
-        "malformed": ("REFUSE", "number-malformed", "REFUSED", False, "incoming", 21),
-    }
-    for each in records.values():
-        assert each["fallback"]
-        assert each["complete"]
-        assert not each["anomalies"]
-        sounded = ["answered", "sound-started", "sound-ended"] if each["outcome"] == "NOTICE" else []
-        connected = ["connected"] if each["status"] == "CONNECTED" else []
-        assert list(each["times"]) == ["fallback", *sounded, *connected, "ended"]
-    assert records["emergency"]["numbers"]["called"]["last4"] == "119"
-    numbers = found[LICENSED][endings["connected"].call_id]
-    assert numbers[NumberRole.FORWARDING] == parse(LICENSED)
-    assert numbers[NumberRole.CALLED] == parse(Forwarding().dialled)
-    assert numbers[NumberRole.CALLER].known
-    assert endings["refused"].call_id in found[SUSPENDED]
+    for case, (_, ending) in calls:
+        record, (_, words, times) = records[ending.call_id], CASES[case[0]]
+        told = tuple(record[name] for name in ("outcome", "reason", "status", "heard", "direction", "hangup_cause"))
+        assert told == words, case
+        assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, []), case
+        assert list(record["times"]) == times, case
+        match case[0]:
+            case "connected":
+                numbers = found[LICENSED][ending.call_id]
+                assert numbers[NumberRole.FORWARDING] == parse(LICENSED)
+                assert numbers[NumberRole.CALLED] == parse(Forwarding().dialled)
+                assert numbers[NumberRole.CALLER].known
+            case "refused":
+                assert ending.call_id in found[SUSPENDED]
+            case "emergency":
+                assert record["numbers"]["called"]["last4"] == "119"
     verify(stopped)
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi"])
-async def test_under_an_own_dial_too(pbx, stopped, interface):
-    async with lab(pbx) as phones:
-        connected = await phones.place(Forwarding(way="own-dial", interface=interface))
-        await phones.talk_and_hang_up(connected)
-        await phones.place(Forwarding(SUSPENDED, way="own-dial", interface=interface))
-        await phones.nothing_is_left()
+async def test_under_an_own_dial_too(pbx, stopped):
     before = set(stopped.records())
+    expected = {LICENSED: ("NOTICE", "CONNECTED", True), SUSPENDED: ("REFUSE", "REFUSED", False)}
+    async with lab(pbx) as phones:
+        cases = by_both(*(Forwarding(number, way="own-dial") for number in expected))
+        await side_by_side(cases, phones.call)
+        await phones.nothing_is_left()
     with stopped:
         records = stopped.records()
-    new = sorted((records[name] for name in records.keys() - before), key=lambda each: each["times"]["fallback"])
-    assert [(each["outcome"], each["status"], each["heard"], each["complete"]) for each in new] == [
-        ("NOTICE", "CONNECTED", True, True),
-        ("REFUSE", "REFUSED", False, True),
-    ]
-    assert [each["anomalies"] for each in new] == [[], []]
-    assert new[0]["numbers"]["forwarding"]["last4"] == LICENSED[-4:]
-    assert new[0]["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
+    new = [records[name] for name in records.keys() - before]
+    assert len(new) == len(cases)
+    for number, words in expected.items():
+        those = [record for record in new if record["numbers"]["forwarding"]["last4"] == number[-4:]]
+        assert [(each["outcome"], each["status"], each["heard"]) for each in those] == [words] * 2
+    for record in new:
+        assert (record["complete"], record["anomalies"]) == (True, [])
+        assert record["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
 
 
 async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
@@ -167,7 +178,7 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
     assert new.keys() == ways.keys()
     for last4, (way, interface) in ways.items():
         record = new[last4]
-        # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice to who has answered.
+        # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice.
         through = (way, interface) == ("own-dial", "agi")
         expected = ("NOTICE", "service-unavailable", "CONNECTED") if through else (None, None, "CANCEL")
         assert (record["outcome"], record["reason"], record["status"]) == expected, (way, interface)
@@ -199,19 +210,18 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("interface", ["ari", "agi"])
-async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path, interface):
-    """As many records as calls, by the callers' count and by Asterisk's."""
-    pbx.command(f"dialplan set global IDTONE_INTERFACE {interface}")
+async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path):
+    """As many records as calls, by the callers' count and by Asterisk's; by one interface, then by the other."""
     before, already = set(stopped.records()), by_asterisks_count(pbx)
     stopped.start()
     with called(tmp_path / "called") as answering:
         load = Load(pbx.sip_address, answering.port, NUMBERS, RATE, SECONDS, tmp_path / "caller")
         try:
-            for _ in range(3):
+            for interface in ("ari", "agi", "agi"):
                 await asyncio.sleep(SECONDS / 4)
                 stopped.stop(signal.SIGKILL)
                 await asyncio.to_thread(stopped.start)
+                pbx.command(f"dialplan set global IDTONE_INTERFACE {interface}")
             outcomes = await asyncio.to_thread(load.outcomes)
         finally:
             load.stop()
@@ -225,6 +235,7 @@ async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, 
     assert {channel_of(each["call_id"]) for each in new} == by_asterisks_count(pbx) - already
     assert sum(each["outcome"] == "BYPASS" for each in new) == load.offered // 10
     assert {each["fallback"] for each in new if each["outcome"] == "NOTICE"} == {True}
+    assert {each["interface"] for each in new if each["outcome"] == "PLAY"} == {"ari", "agi"}
     verify(stopped)
 
 

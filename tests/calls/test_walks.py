@@ -6,6 +6,8 @@ again; that is why a failing one is told with its seed and as it is, and not shr
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from ..endings import Event
@@ -41,17 +43,18 @@ async def test_random_paths(installation, tmp_path, references):
     assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("event", ENDS_OF_TALK)
-async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references, event):
+async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references):
     """He is gone before he gets to where both hear their sounds, or before Dial() is done with him: the other one does
     not wait for him, and Asterisk's memory stays sound.
     """
-    legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)
+    kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [
-        Path(f"{each}", each * 0.03, "licensed", INTERFACES[each % 2], DIRECTIONS[each // 2 % 2], legs)
-        for each in range(60)
-    ]
+        Path(
+            f"{each}", each * 0.04, "licensed", interface, direction,
+            (Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)),
+        )
+        for each, (interface, direction, event) in enumerate(kinds * 9)
+    ]  # fmt: skip
     drawn = Round({"incoming": "both", "outgoing": "caller"}, answered_first=False, paths=tuple(paths), mishaps=())
     with Asterisk(installation, tmp_path / "pbx") as asterisk:
         done = await walk_round(asterisk, drawn, references)

@@ -47,10 +47,20 @@ def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
     return steps(context, actions)
 
 
-def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """Run the context's steps and return what they wrote, in order."""
+def begin(asterisk: Asterisk, context: str) -> None:
+    """Run the context's steps."""
     asterisk.command(f"database deltree {context}")
     asterisk.command(f"channel originate Local/go@{context} application Wait 1")
+
+
+def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
+    """Run the context's steps and return what they wrote, in order."""
+    begin(asterisk, context)
+    return written(asterisk, context, within_s)
+
+
+def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
+    """What the steps of a context that was begun wrote, when they are through; in order."""
     deadline_s = time.monotonic() + within_s
     while "yes" not in asterisk.command(f"database get {context} through"):
         assert time.monotonic() < deadline_s, f"{context} is not through"

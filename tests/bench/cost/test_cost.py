@@ -75,12 +75,12 @@ def test_what_grows_is_told_by_the_hour():
 def test_every_way_forwards_calls(tmp_path):
     with bench(tmp_path) as bed:
         for way in Way:
-            found = bed.run(way, 10, 1)
+            found = bed.run(way, 10, 0.5)
             assert (found.failed, found.unrecorded) == (0, 0), way
             assert all(0 < sample.connected_ms < 500 for sample in found.samples)
             assert all((sample.onset_ms is not None) is way.sounds for sample in found.samples)
             assert found.asterisk_ms_per_call > 0
-        assert bed.run_and_look(Way.ARI_CALLED, 10, 1, 0.2).most_mb > 10
+        assert bed.run_and_look(Way.ARI_CALLED, 10, 0.5, 0.2).most_mb > 10
 
 
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
