@@ -27,8 +27,7 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
 
         async def call() -> Placed:
             async with places:
-                placed = await phones.place()
-                await phones.talk_and_hang_up(placed)
+                placed, _ = await phones.call()
                 return placed
 
         async with asyncio.TaskGroup() as together:
@@ -60,8 +59,7 @@ async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk,
     async with lab(asterisk) as phones:
         for _ in range(TURNS):
             for way, connected_ms in took.items():
-                placed = await phones.place(Forwarding(way=way))
-                await phones.talk_and_hang_up(placed, 0.05)
+                placed, _ = await phones.call(Forwarding(way=way), talk_s=0.05)
                 connected_ms.append(placed.connected_after_ms)
     native, hook = (statistics.median(values) - SOUND_S * 1000 for values in took.values())
     print(f"\nanswer → connected, less the sound: native {native:.2f} ms, hook {hook:.2f}, {hook - native:+.2f}")

@@ -137,8 +137,7 @@ async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, servi
         endings = [await phones.ending(each) for each in placed]
         assert not phones.called.calls
         for dialled in ("110", "118", "119"):
-            emergency = await phones.place(Forwarding(dialled=dialled))
-            await phones.talk_and_hang_up(emergency)
+            emergency, _ = await phones.call(Forwarding(dialled=dialled))
             assert_nothing_before_voice(emergency, references)
     for each, ending in zip(placed, endings, strict=True):
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "overload", str(EXCHANGE_CONGESTION))
@@ -164,8 +163,7 @@ async def test_where_asterisk_acts_alone(asterisk, service, references, hook, ov
     hook("IDTONE_OVERLOAD", overload)
     hook("IDTONE_MOVED", ALWAYS_MOVING if overload == "fallback" else 0)
     async with lab(asterisk) as phones:
-        noticed = await phones.place()
-        await phones.talk_and_hang_up(noticed)
+        noticed, _ = await phones.call()
         suspended = await phones.place(Forwarding(SUSPENDED))
         assert (await phones.ending(noticed)).reason == "service-unavailable"
         assert (await phones.ending(suspended)).reason == "number-suspended"

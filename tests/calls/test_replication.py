@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 from typer.testing import CliRunner
 
@@ -12,16 +9,10 @@ from idtone.cli import app
 from idtone.ledger.store.postgresql import Server
 
 from ..conftest import LAB_REGISTRY
+from ..lab.commands import printed
 from ..lab.lab import LICENSED, lab, until
 from ..lab.postgresql import PostgreSQL
 from ..lab.service import Service
-
-
-def told(service: Service, *arguments: str) -> Any:
-    """What `idtone` prints as JSON."""
-    ended = CliRunner().invoke(app, [*arguments, "--json", "-c", str(service.settings)])
-    assert ended.stdout, ended.exception
-    return json.loads(ended.stdout)
 
 
 @pytest.fixture
@@ -42,20 +33,20 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
             _, second = await phones.call()
             assert second.status == "CONNECTED"
             assert replicating.record(second.call_id)["heard"]
-            doctor = {each["id"]: each for each in told(replicating, "doctor")}
+            doctor = {each["id"]: each for each in printed(replicating, "doctor", code=1)}
             assert doctor["ledger-postgresql"]["state"] == "warning"
             assert "Connection refused" in doctor["ledger-postgresql"]["found"]
         finally:
             postgresql.start()
         await replicated(replicating, second.call_id)
         await phones.nothing_is_left()
-    (node,) = told(replicating, "ledger", "replicas")
+    (node,) = printed(replicating, "ledger", "replicas")
     assert (node["node"], node["lag"]) == ("lab", 0)
-    assert [(each["good"], each["key_from"]) for each in told(replicating, "ledger", "verify")] == [(True, "own")]
-    assert {record["call_id"] for record in told(replicating, "ledger", "find", "--number", LICENSED)} >= {
+    assert [(each["good"], each["key_from"]) for each in printed(replicating, "ledger", "verify")] == [(True, "own")]
+    assert {record["call_id"] for record in printed(replicating, "ledger", "find", "--number", LICENSED)} >= {
         first, second.call_id,
     }  # fmt: skip
-    doctor = {each["id"]: each for each in told(replicating, "doctor")}
+    doctor = {each["id"]: each for each in printed(replicating, "doctor", code=1)}
     assert doctor["ledger-postgresql"]["state"] == "good", doctor["ledger-postgresql"]
     log = replicating.log()
     assert "evidence is not replicated, and kept here: postgresql://idtone@127.0.0.1" in log

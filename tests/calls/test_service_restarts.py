@@ -39,8 +39,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
         going, going_id = await connected(phones, own)
         await asyncio.to_thread(own.stop, signal.SIGKILL)
         killed_ns = time.time_ns()
-        unserved = await phones.place()
-        await phones.talk_and_hang_up(unserved)
+        unserved, _ = await phones.call()
         await phones.talk_and_hang_up(going)
         assert_heard_then_connected(unserved, "notice", references)
         assert (await phones.ending(unserved)).reason == "service-unavailable"
@@ -50,8 +49,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
         assert len(since) > 0.9 * (time.time_ns() - killed_ns) / 20e6, "the talk goes on"
 
         await asyncio.to_thread(own.start)
-        served = await phones.place()
-        await phones.talk_and_hang_up(served)
+        served, _ = await phones.call()
         assert_heard_then_connected(served, "sample", references)
         await phones.talk_and_hang_up(staying)
         await phones.nothing_is_left()
@@ -125,8 +123,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
         assert_heard_then_connected(placed, "notice", references)
         ending = await phones.ending(placed)
         assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
-        again = await phones.place()
-        await phones.talk_and_hang_up(again)
+        again, _ = await phones.call()
         assert_heard_then_connected(again, "sample", references)
     record = await asyncio.to_thread(own.record, ending.call_id)
     assert (record["outcome"], record["reason"]) == ("NOTICE", "service-unavailable")
@@ -143,8 +140,7 @@ async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own, ref
     assert len(said) == 1
     assert "another process writes to this ledger; stop the other `idtone serve`" in said[0]
     async with lab(asterisk) as phones:
-        placed = await phones.place()
-        await phones.talk_and_hang_up(placed)
+        placed, _ = await phones.call()
         assert_heard_then_connected(placed, "sample", references)
 
 
@@ -154,8 +150,7 @@ async def test_asterisk_restarts_under_the_service(installation, tmp_path, refer
         await asyncio.to_thread(asterisk.start)
         await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
         async with lab(asterisk) as phones:
-            placed = await phones.place()
-            await phones.talk_and_hang_up(placed)
+            placed, _ = await phones.call()
             assert_heard_then_connected(placed, "sample", references)
             ending = await phones.ending(placed)
         assert service.record(ending.call_id)["heard"]

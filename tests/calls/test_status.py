@@ -17,6 +17,7 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE
+from ..lab.commands import printed
 from ..lab.lab import SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
 from .proving import by_both
@@ -29,17 +30,11 @@ def own(asterisk, beside) -> Iterator[Service]:
         yield service
 
 
-def status(service: Service, *options: str, code: int = 0) -> str:
-    command = [IDTONE, "status", "-c", service.settings, *options]
+def status(service: Service) -> str:
+    command = [IDTONE, "status", "-c", service.settings]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (code, "")
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
-
-
-def feed(service: Service, code: int = 0) -> dict[str, Any]:
-    found = json.loads(status(service, "--json", code=code))
-    assert isinstance(found, dict)
-    return found
 
 
 def _heeding_interrupts() -> None:
@@ -57,14 +52,14 @@ def watch(
 async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     async with lab(asterisk) as phones:
         talking = [await phones.place(forwarding) for forwarding in by_both(Forwarding())]
-        during = await asyncio.to_thread(feed, own)
+        during = printed(own, "status")
         for placed in talking:
             await phones.talk_and_hang_up(placed)
         for forwarding in by_both(Forwarding(SUSPENDED)):
             await phones.call(forwarding)
     await asyncio.to_thread(own.entered)
-    await until(lambda: sum(feed(own)["calls"]["ended"].values()) == 4, "the ends", 20)
-    after = await asyncio.to_thread(feed, own)
+    await until(lambda: sum(printed(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
+    after = printed(own, "status")
     assert during["calls"]["in_progress"] == 2
     assert during["calls"]["longest_seconds"] > 0
     assert own.process
@@ -119,7 +114,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
     watching.send_signal(signal.SIGINT)
     _, errors = await asyncio.to_thread(watching.communicate, timeout=20)
     assert (watching.returncode, errors) == (1, "")
-    assert feed(own, code=1)["running"] is False
+    assert printed(own, "status", code=1)["running"] is False
 
 
 def _own_terminal() -> None:

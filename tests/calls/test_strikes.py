@@ -367,9 +367,7 @@ async def test_the_clock(asterisk, beside, references, offset):
         await struck(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
         # The calls of the blow may all have ended before it looked at the other time, which it does once a second.
         async with lab(asterisk) as phones:
-            placed = await phones.place()
-            await phones.talk_and_hang_up(placed, 0.05)
-            ending = await phones.ending(placed)
+            _, ending = await phones.call(talk_s=0.05)
         record = service.record(ending.call_id)
     ahead_s = (datetime.fromisoformat(record["times"]["decided"]) - datetime.now(UTC)).total_seconds()
     assert abs(ahead_s - float(offset)) < 60

@@ -120,8 +120,7 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
         refused = [await phones.ending(await phones.place(Forwarding(number))) for number in ("0612345999", OTHER)]
         await asyncio.to_thread(own.stop)
         refused += [await phones.ending(await phones.place(Forwarding(number))) for number in ("0612345999", OTHER)]
-        kept = await phones.place(Forwarding("0352345678"))
-        await phones.talk_and_hang_up(kept)
+        kept, _ = await phones.call(Forwarding("0352345678"))
         assert (await phones.ending(kept)).reason == "service-unavailable", "the number of another member"
     assert [(ending.status, ending.reason) for ending in refused] == [("REFUSED", "number-suspended")] * 4
 
@@ -152,7 +151,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
             for placed in (calls.ringing, *calls.talking):
                 await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
             took_s = time.monotonic() - suspended_s
-            refused = await phones.ending(await phones.place())
+            _, refused = await phones.call()
             for placed in calls.others:
                 await phones.talk_and_hang_up(placed)
             other = await phones.ending(calls.others[0])

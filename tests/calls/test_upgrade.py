@@ -138,8 +138,7 @@ async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
 
 async def serves_on(asterisk: Asterisk, references: dict[str, Any]) -> None:
     async with lab(asterisk) as phones:
-        placed = await phones.place()
-        await phones.talk_and_hang_up(placed)
+        placed, _ = await phones.call()
     assert_heard_then_connected(placed, "sample", references)
 
 

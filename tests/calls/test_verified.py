@@ -14,8 +14,7 @@ from ..tones.recordings import wire
 @pytest.mark.parametrize(("number", "heard", "other"), [("0312345678", "sample", "notice"), ("", "notice", "sample")])
 async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, number, heard, other):
     async with lab(asterisk) as phones:
-        placed = await phones.place(Forwarding(number))
-        await phones.talk_and_hang_up(placed)
+        placed, _ = await phones.call(Forwarding(number))
         packets = placed.called.packets
     capture = tmp_path / "call.pcap"
     rows = [

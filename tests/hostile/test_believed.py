@@ -207,8 +207,6 @@ async def test_a_port_is_listened_to_with_agi_only(pbx, service):
         with socket.socket() as asking:
             assert asking.connect_ex((LOOPBACK, pbx.agi_port)) != 0
         async with lab(pbx) as phones:
-            placed = await phones.place(Forwarding(interface="ari"))
-            await phones.talk_and_hang_up(placed)
-            ending = await phones.ending(placed)
+            _, ending = await phones.call(Forwarding(interface="ari"))
         record = await complete(by_ari, ending.call_id)
     assert (record["interface"], record["heard"], record["anomalies"]) == ("ari", True, [])

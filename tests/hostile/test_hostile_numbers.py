@@ -215,8 +215,7 @@ async def test_no_spelling_of_a_suspended_number_is_connected_under_an_own_dial(
 
 async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, references):
     async with lab(pbx.asterisk) as phones:
-        placed = await phones.place(Forwarding(LICENSED, way="hook"))
-        await phones.talk_and_hang_up(placed)
+        placed, _ = await phones.call(Forwarding(LICENSED, way="hook"))
         assert_heard_then_connected(placed, "notice", references)  # of the caller's number, which nobody licensed
         ending = await phones.ending(placed)
         await phones.nothing_is_left()

@@ -1,7 +1,7 @@
 """Dialogs and transactions of SIP (RFC 3261), without I/O: the next message, its destination, and its retransmissions.
 
-It covers calls between two parties through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, and
-requests within a call. It has no authentication, forking or strict routing.
+It covers calls between two parties through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, OPTIONS, and requests within
+a call. It has no authentication, forking or routing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def token() -> str:
 def request(
     method: str, uri: Uri, via: Address, fixed: Iterable[Header], headers: Iterable[Header] = (), body: bytes = b""
 ) -> Request:
-    """A request that begins a transaction, sent from `via`; `fixed` are From, To, Call-ID, CSeq and the routes."""
+    """A request that begins a transaction, sent from `via`; `fixed` are From, To, Call-ID and CSeq."""
     hop = [("Via", f"SIP/2.0/UDP {via[0]}:{via[1]};branch={BRANCH_COOKIE}{token()};rport"), ("Max-Forwards", "70")]
     return Request([*hop, *fixed, *headers], body, method, uri)
 
@@ -44,24 +44,21 @@ class Dialog:
     local: Party
     remote: Party
     target: Uri
-    routes: tuple[Party, ...]
     sequence: int
 
     @classmethod
     def of_caller(cls, invite: Request, response: Response) -> Dialog:
         """The caller's dialog, from a response with a To tag (12.1.2)."""
-        routes = tuple(Party.parse(value) for value in reversed(response.all("Record-Route")))
-        return cls(invite.call_id, invite.sender, response.recipient, _contact(response), routes, invite.sequence[0])
+        return cls(invite.call_id, invite.sender, response.recipient, _contact(response), invite.sequence[0])
 
     @classmethod
     def of_called(cls, invite: Request, tag: str) -> Dialog:
         """The called party's dialog (12.1.1)."""
-        routes = tuple(Party.parse(value) for value in invite.all("Record-Route"))
-        return cls(invite.call_id, invite.recipient.tagged(tag), invite.sender, _contact(invite), routes, 0)
+        return cls(invite.call_id, invite.recipient.tagged(tag), invite.sender, _contact(invite), 0)
 
     @property
     def next_hop(self) -> Address:
-        return (self.routes[0].uri if self.routes else self.target).address
+        return self.target.address
 
     def request(self, method: str, via: Address, acknowledged: int | None = None) -> Request:
         """The next request within the dialog (12.2.1.1); an ACK has the number `acknowledged`, that of its INVITE, or
@@ -70,7 +67,6 @@ class Dialog:
         if method != "ACK":
             self.sequence += 1
         fixed = [
-            *(("Route", str(route)) for route in self.routes),
             ("From", str(self.local)),
             ("To", str(self.remote)),
             ("Call-ID", self.call_id),

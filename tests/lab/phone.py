@@ -92,7 +92,6 @@ class Redirect:
 
 
 BUSY: Final = Refuse(486)
-DECLINE: Final = Refuse(603)
 UNAVAILABLE: Final = Refuse(480)
 
 

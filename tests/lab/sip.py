@@ -29,22 +29,6 @@ PHRASES: Final = {
     603: "Decline",
 }
 
-_COMPACT: Final = {
-    "f": "from",
-    "t": "to",
-    "v": "via",
-    "i": "call-id",
-    "m": "contact",
-    "l": "content-length",
-    "c": "content-type",
-    "k": "supported",
-    "s": "subject",
-    "e": "content-encoding",
-    "x": "session-expires",
-    "r": "refer-to",
-    "b": "referred-by",
-    "o": "event",
-}
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _REQUEST_LINE: Final = re.compile(r"([A-Z]+) (\S+) SIP/2\.0")
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6]\d\d) (.*)")
@@ -258,7 +242,7 @@ def _header(line: str) -> tuple[str, str]:
     name = name.rstrip().lower()
     if not colon or not _TOKEN.fullmatch(name):
         raise SipError(f"not a header: {name[:80]!r}")
-    return _COMPACT.get(name, name), value.strip()
+    return name, value.strip()
 
 
 def _check(message: Request | Response) -> None:
@@ -272,6 +256,6 @@ def _check(message: Request | Response) -> None:
         raise SipError("the CSeq names another method than the request")
     if not message.branch.startswith(BRANCH_COOKIE):
         raise SipError("the Via has no branch of RFC 3261")
-    for value in (message.get("From"), message.get("To"), *message.all("Contact"), *message.all("Record-Route")):
+    for value in (message.get("From"), message.get("To"), *message.all("Contact")):
         if value != "*":
             Party.parse(value)

@@ -15,7 +15,7 @@ from .called import IncomingCall
 from .dialog import Dialog, invite
 from .g711 import Samples
 from .heard import hear
-from .phone import BUSY, DECLINE, UNAVAILABLE, Answer, EarlyMedia, Phone, Refuse, ring
+from .phone import BUSY, Answer, Phone, ring
 from .rtp import HOST, Address, Media
 from .sdp import Session
 from .sip import Party, Request, Response, SipError, Uri, parse
@@ -74,48 +74,6 @@ async def test_a_call_is_answered_heard_both_ways_and_hung_up(alice: Phone, bob:
         assert len(listener.packets) >= TALK_S / 0.02 - 2
 
 
-async def test_the_called_phone_hangs_up(alice: Phone, bob: Phone) -> None:
-    bob.behaviour = Answer(hangup_after_ms=80)
-    call = await alice.call("1", bob.address)
-    assert call.ended_ns is None
-    await call.ended()
-    assert (call.ended_by, bob.calls[0].ended_by) == ("them", "us")
-    assert call.ended_ns is not None
-    assert call.answered_ns is not None
-    assert 75e6 < call.ended_ns - call.answered_ns < 150e6
-    await call.hangup()  # too late, which is not an error
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "status", "cause"),
-    [
-        (BUSY, 486, None),
-        (DECLINE, 603, None),
-        (UNAVAILABLE, 480, None),
-        (Refuse(503, 41), 503, 41),
-        (Refuse(486, 17, after_ms=30), 486, 17),
-    ],
-)
-async def test_a_call_is_refused(alice: Phone, bob: Phone, behaviour: Refuse, status: int, cause: int | None) -> None:
-    bob.behaviour = behaviour
-    call = await alice.call("1", bob.address)
-    assert (call.final_status, call.cause, call.ended_by) == (status, cause, "them")
-    assert [code for code, _ in call.provisional] == ([180] if behaviour.after_ms else [])
-    assert call.answered_ns is None
-    assert call.packets == bob.calls[0].packets == []
-
-
-async def test_the_caller_gives_up(alice: Phone, bob: Phone) -> None:
-    bob.behaviour = ring
-    call = alice.dial("1", bob.address)
-    with pytest.raises(TimeoutError):
-        await call.final(0.1)
-    await call.cancel()
-    (taken,) = bob.calls
-    assert (call.final_status, taken.final_status) == (487, 487)
-    assert (call.ended_by, taken.ended_by) == ("us", "them")
-
-
 async def test_an_answer_that_crosses_the_cancel_is_hung_up(alice: Phone, bob: Phone) -> None:
     async def answer_at_once_but_after_ringing(call: IncomingCall) -> None:
         call.ring()
@@ -125,46 +83,6 @@ async def test_an_answer_that_crosses_the_cancel_is_hung_up(alice: Phone, bob: P
     call = alice.dial("1", bob.address)
     await call.cancel()
     assert (call.final_status, call.ended_by, bob.calls[0].ended_by) == (200, "us", "them")
-
-
-async def test_early_media_is_heard_before_the_answer(alice: Phone, bob: Phone) -> None:
-    bob.behaviour = EarlyMedia(voices.ANNOUNCEMENT, answer_after_ms=200)
-    call = await alice.call("1", bob.address)
-    await asyncio.sleep(TALK_S)
-    await call.hangup()
-    assert [status for status, _ in call.provisional] == [183]
-    assert voice_ms(call, voices.ANNOUNCEMENT, call.answered_ns) == pytest.approx(-200, abs=15)
-    assert voice_ms(call, voices.CALLED, call.answered_ns) == pytest.approx(10, abs=15)
-    assert voice_ms(bob.calls[0], voices.CALLER, call.answered_ns) == pytest.approx(-200, abs=15)
-
-
-async def test_early_media_without_an_answer_ends_with_the_caller(alice: Phone, bob: Phone) -> None:
-    bob.behaviour = EarlyMedia(voices.ANNOUNCEMENT, answer_after_ms=None)
-    call = alice.dial("1", bob.address)
-    await asyncio.sleep(TALK_S)
-    await call.cancel()
-    assert call.final_status == 487
-    assert len(call.packets) >= TALK_S / 0.02 - 3
-
-
-async def test_twenty_calls_at_once_do_not_disturb_each_other(alice: Phone, bob: Phone) -> None:
-    bob.behaviour = Answer(after_ms=50)
-    calls = await asyncio.gather(*(alice.call(str(user), bob.address) for user in range(20)))
-    await asyncio.sleep(0.5)
-    await asyncio.gather(*(call.hangup() for call in calls))
-    taken = {call.user: call for call in bob.calls}
-    assert len(taken) == 20
-    for call in calls:
-        for listener, speaker, voice in (
-            (taken[call.user], call, voices.CALLER),
-            (call, taken[call.user], voices.CALLED),
-        ):
-            assert speaker.answered_ns is not None
-            assert speaker.voice_delay_ms is not None
-            heard = hear(listener.packets, speaker.answered_ns, voice=voice)
-            assert heard.lost == 0
-            assert heard.voice_ms == pytest.approx(speaker.voice_delay_ms, abs=2)
-            assert len(listener.packets) >= 24
 
 
 @pytest.mark.parametrize("lost_at", range(3))
@@ -258,22 +176,6 @@ def peer() -> Iterator[Peer]:
         yield opened
 
 
-async def test_an_invite_that_is_repeated_is_one_call(bob: Phone, peer: Peer) -> None:
-    request = peer.invite(bob)
-    responses = [await peer.ask(request, bob) for _ in range(3)]
-    assert len(bob.calls) == 1
-    assert {response.recipient.tag for response in responses} == {bob.calls[0].tag}
-    await peer.hang_up(Dialog.of_caller(request, responses[0]), bob)
-
-
-async def test_an_answer_is_repeated_until_its_ack_comes(media: Media, peer: Peer) -> None:
-    async with Phone(media, voices.CALLED, t1_s=0.02) as bob:
-        request = peer.invite(bob)
-        first = await peer.ask(request, bob)
-        assert [await peer.hear() for _ in range(2)] == [first, first]
-        await peer.hang_up(Dialog.of_caller(request, first), bob)
-
-
 async def test_an_answer_without_an_ack_ends_the_call(media: Media, peer: Peer) -> None:
     async with Phone(media, voices.CALLED, t1_s=0.002) as bob:
         await peer.ask(peer.invite(bob), bob)
@@ -281,52 +183,6 @@ async def test_an_answer_without_an_ack_ends_the_call(media: Media, peer: Peer) 
             assert message.status == 200
         assert message.method == "BYE"
         peer.send(message.response(200).encode(), bob)
-
-
-async def test_a_reinvite_moves_the_media(bob: Phone, media: Media, peer: Peer) -> None:
-    request = peer.invite(bob)
-    dialog = Dialog.of_caller(request, await peer.ask(request, bob))
-    peer.send(dialog.request("ACK", peer.address).encode(), bob)
-    listener = media.open()
-    again = dialog.request("INVITE", peer.address)
-    again.body = Session((HOST, listener.port)).encode()
-    agreed = await peer.ask(again, bob)
-    await asyncio.sleep(0.1)
-    await peer.hang_up(dialog, bob)
-    assert agreed.status == 200
-    assert Session.parse(agreed.body).address == (HOST, bob.calls[0].stream.port)
-    assert len(bob.calls) == 1
-    assert len(listener.packets) >= 3
-
-
-@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("SUBSCRIBE", 405)])
-async def test_other_requests_to_a_phone(bob: Phone, peer: Peer, method: str, status: int) -> None:
-    invitation = peer.invite(bob)
-    headers = [(name, value.replace("INVITE", method)) for name, value in invitation.headers]
-    response = await peer.ask(Request(headers, b"", method, invitation.uri), bob)
-    assert response.status == status
-    assert "INVITE" in response.all("Allow")
-
-
-async def test_an_unknown_call_cannot_be_ended(bob: Phone, peer: Peer) -> None:
-    request = peer.invite(bob)
-    assert (await peer.ask(request.cancellation(), bob)).status == 481
-    stranger = Dialog.of_caller(request, request.response(200, "no-such-tag", bob.contact))
-    assert (await peer.ask(stranger.request("BYE", peer.address), bob)).status == 481
-
-
-async def test_a_cancel_may_give_its_reason(bob: Phone, peer: Peer) -> None:
-    bob.behaviour = ring
-    request = peer.invite(bob)
-    peer.send(request.encode(), bob)
-    await peer.hear()
-    cancel = request.cancellation()
-    cancel.headers.append(("Reason", "Q.850;cause=26"))
-    assert (await peer.ask(cancel, bob)).status == 200
-    refusal = await peer.hear()
-    assert isinstance(refusal, Response)
-    peer.send(request.acknowledgement(refusal).encode(), bob)
-    assert (refusal.status, bob.calls[0].cause) == (487, 26)
 
 
 @pytest.mark.parametrize("data", [b"hello", b"\xff" * 40])

@@ -47,7 +47,5 @@ def tone(frequency_hz: float, on_ms: int, off_ms: int = 0, level_rms: float = LE
 
 FAX: Final = tone(2100, 3000, 80)
 """A called facsimile machine: CED (T.30, 4.3.3.3)."""
-FAX_CALLING: Final = tone(1100, 500, 3000)
-"""A calling facsimile machine: CNG (T.30, 4.3.3.2)."""
 MACHINE: Final = np.concatenate((voice(4), voice(4), tone(1000, 400, 600)))
 """An answering machine: a greeting, then a beep."""

@@ -1,0 +1,22 @@
+"""Runs `idtone` in this process, with the settings of a service of the lab."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from typer.testing import CliRunner
+
+from idtone.cli import app
+
+from .service import Service
+
+
+def printed(service: Service, *arguments: object, typed: str = "", code: int = 0) -> Any:
+    """What a command prints as JSON. Raises AssertionError if it ends with another exit code."""
+    command = [*map(str, arguments), "--json"]
+    if "verify-pack" not in command:
+        command += ["-c", str(service.settings)]
+    ended = CliRunner().invoke(app, command, input=typed)
+    assert ended.exit_code == code, f"{command}: {ended.exception!r}\n{ended.output}"
+    return json.loads(ended.stdout)

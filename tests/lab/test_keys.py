@@ -1,0 +1,42 @@
+"""Pressed keys between two lab phones: on a real call nothing else would show that they were pressed at all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from . import keys
+from .keys import Way, press
+from .phone import Phone
+from .recording import reassemble
+
+
+@pytest.mark.parametrize("key", ["5", "#"])
+async def test_keys_come_through_as_events(alice: Phone, bob: Phone, key: str) -> None:
+    call = await alice.call("1", bob.address)
+    for pressed in (key, "1", key):
+        await press(bob.calls[0], pressed, Way.EVENTS)
+        await asyncio.sleep(0.05)
+    assert keys.heard(call.packets) == f"{key}1{key}"
+
+
+async def test_keys_come_through_as_info(alice: Phone, bob: Phone) -> None:
+    call = await alice.call("1", bob.address)
+    await press(bob.calls[0], "5", Way.INFO)
+    (asked,) = call.asked
+    assert (asked.method, asked.request.body) == ("INFO", b"Signal=5\r\nDuration=120\r\n")
+
+
+@pytest.mark.parametrize(("key", "frequencies_hz"), [("1", (697, 1209)), ("D", (941, 1633))])
+async def test_keys_come_through_as_tones(alice: Phone, bob: Phone, key: str, frequencies_hz: tuple[int, int]) -> None:
+    bob.voice = np.zeros(160, np.int16)
+    call = await alice.call("1", bob.address)
+    await press(bob.calls[0], key, Way.INBAND)
+    await asyncio.sleep(0.1)
+    await call.hangup()
+    samples = reassemble(call.packets).samples
+    assert np.count_nonzero(np.abs(samples) > 100) == pytest.approx(keys.PRESSED_MS * 8, rel=0.1)
+    low, high = np.split(np.abs(np.fft.rfft(samples, 8000)), [1075])
+    assert (low.argmax(), 1075 + high[:2000].argmax()) == pytest.approx(frequencies_hz, abs=3)
