@@ -1,4 +1,4 @@
-"""By which interface the service is asked."""
+"""By which interface the service is asked, and services that a test may harm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..conftest import LAB_REGISTRY, Beside
 from ..lab.asterisk import Asterisk
+from ..lab.service import Service
+from ..lab.supervisor import Supervisor
 
 
 @pytest.fixture(params=["ari", "agi"])
@@ -15,3 +18,18 @@ def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[st
     asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
     yield request.param
     asterisk.command("dialplan set global IDTONE_INTERFACE ari")
+
+
+@pytest.fixture
+def own(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
+    """A service that the test may kill; the shared one is away meanwhile."""
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY) as service:
+        yield service
+
+
+@pytest.fixture
+def supervised(asterisk: Asterisk, beside: Beside) -> Iterator[Supervisor]:
+    beside.away()
+    with Supervisor(asterisk, LAB_REGISTRY) as service:
+        yield service

@@ -80,14 +80,7 @@ async def play(phones: Lab, case: Case) -> Placed:
 
 async def reached(phones: Lab, placed: Placed, step: Step) -> None:
     """Wait until the call is at a step, as the phones can see it."""
-
-    def rung() -> IncomingCall | None:
-        phones.pair(placed)
-        return placed.called
-
-    await until(rung, f"{placed.name} to reach the called phone")
-    called = placed.called
-    assert called
+    called = await phones.reached(placed)
     if step in UNTIL:
         await until(lambda: called.answered_ns, "the answer")
         await asyncio.sleep(UNTIL[step])

@@ -76,12 +76,8 @@ async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Re
 
 async def answered(phones: Lab, placed: Placed, after_s: float = DURING_S) -> None:
     """Wait until so long after the called phone's answer."""
-
-    def there() -> bool:
-        phones.pair(placed)
-        return bool(placed.called and placed.called.answered_ns)
-
-    await until(there, f"the answer to {placed.name}")
+    called = await phones.reached(placed)
+    await until(lambda: called.answered_ns, f"the answer to {placed.name}")
     await asyncio.sleep(after_s)
 
 

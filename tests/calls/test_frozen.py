@@ -6,10 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
 from typing import BinaryIO
-
-import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import Forwarding, lab, until
@@ -20,13 +17,6 @@ from .restarting import DEADLINE_S, connected
 
 ENDED_WITHIN_S = 2.0
 """From the moment in which the service freezes."""
-
-
-@pytest.fixture
-def supervised(asterisk, beside) -> Iterator[Supervisor]:
-    beside.away()
-    with Supervisor(asterisk, LAB_REGISTRY) as service:
-        yield service
 
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:

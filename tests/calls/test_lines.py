@@ -24,7 +24,9 @@ from ..lab.lab import Lab, Placed, lab, until
 from ..lab.service import Service
 from .detour import far
 from .hearing import assert_heard_then_connected
+from .proving import answered
 from .restarting import DEADLINE_S
+from .striking import through
 
 NOTICED_WITHIN_S = 2.0
 """Of a dead line: the heartbeat's second and half of it, and a little."""
@@ -53,18 +55,13 @@ def ready(service: Service) -> int:
 async def sounding(phones: Lab) -> Placed:
     """A call in the middle of its sound."""
     placed = phones.dial()
-    await until(lambda: any(f"lab={placed.name}" in str(one.request.uri) for one in phones.called.calls), "the ringing")
-    phones.pair(placed)
-    await until(lambda: placed.called and placed.called.answered_ns, "the answer")
-    await asyncio.sleep(0.15)
+    await answered(phones, placed)
     return placed
 
 
 async def talked(phones: Lab, *calls: Placed) -> None:
     for placed in calls:
-        await placed.caller.final()
-        phones.pair(placed)
-        await phones.talk_and_hang_up(placed)
+        await through(phones, placed)
     await phones.nothing_is_left()
 
 

@@ -21,7 +21,7 @@ from ..lab.codecs import G722, OPUS
 from ..lab.g711 import PCMA, PCMU
 from ..lab.heard import Heard, hear, hear_whole
 from ..lab.keys import press
-from ..lab.lab import ANSWER, Lab, Placed, lab, until
+from ..lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
 from ..lab.phone import Phone
 from ..lab.recording import reassemble
 from ..lab.service import Service
@@ -273,7 +273,7 @@ async def test_hold_and_resume_in_the_conversation(asterisk, serving, references
 
         async def one(case: Doing) -> tuple[Placed, Told]:
             placed = await phones.place(case.way.forwarding())
-            await answered(phones, placed, AFTER_S)
+            await asyncio.sleep(TALK_S)
             call = placed.caller if case.who == "caller" else placed.called
             assert call
             assert (await call.reinvite("inactive")).status == 200

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,15 +14,8 @@ from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.lab import CALLER_NUMBER, Lab, lab, until
 from ..lab.service import Service
 from .hearing import assert_heard_then_connected
+from .proving import answered
 from .restarting import DEADLINE_S, connected
-
-
-@pytest.fixture
-def own(asterisk, beside) -> Iterator[Service]:
-    """A service that the test may kill; the shared one is away meanwhile."""
-    beside.away()
-    with Service(asterisk, LAB_REGISTRY) as service:
-        yield service
 
 
 async def in_stasis(phones: Lab) -> None:
@@ -71,8 +63,7 @@ async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk,
     async with lab(asterisk) as phones:
         with own:
             placed = phones.dial()
-            await until(lambda: phones.called.calls and phones.called.calls[0].answered_ns, "the answer")
-            await asyncio.sleep(0.1)
+            await answered(phones, placed)
             assert await asyncio.to_thread(own.stop) == 0
         await placed.caller.final()
         phones.pair(placed)

@@ -25,6 +25,7 @@ from .proving import by_both
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
+    """Its counts are those of this test's calls."""
     beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service

@@ -72,12 +72,7 @@ async def in_progress(phones: Lab) -> Calls:
     for placed in (*talking, *others):
         assert await placed.caller.final() == 200
         phones.pair(placed)
-
-    def rung() -> bool:
-        phones.pair(ringing)
-        return ringing.called is not None
-
-    await until(rung, "the phone to ring")
+    await phones.reached(ringing)
     return Calls(ringing, talking, others)
 
 

@@ -15,7 +15,7 @@ from ..lab.call import Call
 from ..lab.called import IncomingCall
 from ..lab.calling import OutgoingCall
 from ..lab.heard import hear, hear_whole
-from ..lab.lab import Lab, Placed, lab, until
+from ..lab.lab import TALK_S, Lab, Placed, lab, until
 from ..lab.phone import Answer, Phone
 from ..lab.sip import Uri
 from .hearing import FRAME_MS, FRAME_NS
@@ -94,7 +94,7 @@ async def consult(phones: Lab, third: Phone, placed: Placed, who: str, target: s
 
 async def blindly(phones: Lab, third: Phone, case: Transfer) -> Transferred:
     placed = await phones.place(case.way.forwarding())
-    await asyncio.sleep(AFTER_S)
+    await asyncio.sleep(TALK_S)
     asking, left = sides(placed, case.who)
     target = address(phones, third, placed, case.target)
     if case.target == "extension":  # with a gosub of the operator's, whose Dial() must not obey a result of the hook's
@@ -109,7 +109,7 @@ async def blindly(phones: Lab, third: Phone, case: Transfer) -> Transferred:
 
 async def with_consultation(phones: Lab, third: Phone, case: Transfer) -> Transferred:
     placed = await phones.place(case.way.forwarding())
-    await asyncio.sleep(AFTER_S)
+    await asyncio.sleep(TALK_S)
     asking, left = sides(placed, case.who)
     consulted = await consult(phones, third, placed, case.who, case.target)
     await asyncio.sleep(0.2)

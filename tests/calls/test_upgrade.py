@@ -7,39 +7,20 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import cycle
 from typing import Any
 
-import pytest
-
-from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.heard import identify
 from ..lab.lab import Forwarding, Lab, Placed, lab, until
-from ..lab.service import Service
-from ..lab.supervisor import Supervisor
 from .hearing import assert_heard_then_connected
 
 CALLS_PER_S = 10
 SOUND_S = 0.44
 LATEST_MS = 500.0
 """When a sound begins at the latest that falls into the moment between two instances."""
-
-
-@pytest.fixture
-def own(asterisk, beside) -> Iterator[Service]:
-    beside.away()
-    with Service(asterisk, LAB_REGISTRY) as service:
-        yield service
-
-
-@pytest.fixture
-def supervised(asterisk, beside) -> Iterator[Supervisor]:
-    beside.away()
-    with Supervisor(asterisk, LAB_REGISTRY) as service:
-        yield service
 
 
 @asynccontextmanager

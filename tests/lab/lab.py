@@ -146,6 +146,17 @@ class Lab:
         answered = [call for call in placed.rung if call.answered_ns]
         placed.called = next(iter([*answered, *placed.rung]), None)
 
+    async def reached(self, placed: Placed) -> IncomingCall:
+        """Wait until the call has reached a called phone."""
+
+        def there() -> bool:
+            self.pair(placed)
+            return placed.called is not None
+
+        await until(there, f"{placed.name} to reach the called phone")
+        assert placed.called
+        return placed.called
+
     async def talk_and_hang_up(self, placed: Placed, talk_s: float = TALK_S) -> None:
         """Talk until the other side hangs up, but not longer than `talk_s`."""
         with contextlib.suppress(TimeoutError):
