@@ -99,9 +99,9 @@ FILES = {
 
 
 @pytest.mark.parametrize("what", FILES)
-async def test_a_sound_that_cannot_be_played(own, references, what):
+async def test_a_sound_that_cannot_be_played(serving, references, what):
     event, make = FILES[what]
-    await struck(own, event, lambda service: other_files(service.asterisk.sounds, make), references)
+    await struck(serving(policy=POLICY), event, lambda service: other_files(service.asterisk.sounds, make), references)
 
 
 # -- what the service stands on -----------------------------------------------------------------------------------
@@ -280,8 +280,8 @@ async def reloaded(service: Service) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize(("event", "blow"), [(Event.ASTERISK_FROZEN, still), (Event.ASTERISK_RELOADED, reloaded)])
-async def test_asterisk(own, references, event, blow):
-    await struck(own, event, blow, references)
+async def test_asterisk(serving, references, event, blow):
+    await struck(serving(policy=POLICY), event, blow, references)
 
 
 async def test_asterisk_is_killed(installation, tmp_path, references):
