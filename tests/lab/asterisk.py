@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -236,13 +237,15 @@ class Asterisk:
     # -- questions ----------------------------------------------------------------------------------------------
 
     def command(self, text: str, timeout_s: float = 10) -> str:
-        """The output of a console command; empty where Asterisk does not answer. Raises TimeoutError.
+        """The output of a console command; empty where Asterisk does not run. Raises BlockingIOError where it hangs.
 
         It talks to Asterisk's socket as `asterisk -rx` does: a program for each command would take more of the machine
         than the calls.
         """
         with socket.socket(socket.AF_UNIX) as console:
-            console.settimeout(timeout_s)
+            # Not by settimeout(): connect() must wait while Asterisk has not taken those before.
+            for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                console.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", round(timeout_s), 0))
             try:
                 console.connect(str(self.scratch / "run" / "asterisk.ctl"))
                 console.sendall(f"cli quit after {text}\0".encode())
