@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ..lab.asterisk import Asterisk
 from .killing import kill_everything
 
 
-@pytest.mark.alone
 async def test_no_connected_call_is_without_its_record_when_everything_is_killed(installation, tmp_path, references):
     figures = await kill_everything(Asterisk(installation, tmp_path / "pbx"), references, 2026, 2)
     print(f"\n{figures}")
