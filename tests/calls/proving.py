@@ -22,8 +22,8 @@ NOTIFY = {"incoming": "called", "outgoing": "both"}
 POLICY = "notify: {incoming: called, outgoing: both}, waiting: 200"
 DURING_S = 0.15
 """From the called party's answer to somewhere within the sound."""
-TALK_S = 0.6
-"""Long enough to know a voice, after a sound that is sent late."""
+RECOGNISED_S = 0.6
+"""How long to talk so that a voice is recognised, also after a sound that is sent late."""
 AFTER_S = SOUND_S + 0.3
 """From the called party's answer to when the parties talk."""
 
@@ -99,7 +99,7 @@ async def connect(
 ) -> tuple[Placed, Told]:
     """Call, talk, hang up, and wait for the evidence."""
     placed = await phones.place(forwarding, behaviour=behaviour)
-    await phones.talk_and_hang_up(placed, TALK_S)
+    await phones.talk_and_hang_up(placed, RECOGNISED_S)
     return placed, await told(phones, service, placed)
 
 

@@ -7,7 +7,7 @@ import pytest
 from ..lab.heard import hear
 from ..lab.lab import CALLED_NUMBER, Forwarding, lab
 from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from .proving import LATEST_MS, TALK_S, by_both, side_by_side
+from .proving import LATEST_MS, RECOGNISED_S, by_both, side_by_side
 
 AGAIN = "0312345679"
 """Another number of the same member, which is forwarded once more."""
@@ -27,7 +27,7 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
     service = serving(policy="chain: once")
     before = service.records()
     async with lab(asterisk) as phones:
-        placed, _ = await phones.call(chain(phones, way), TALK_S)
+        placed, _ = await phones.call(chain(phones, way), RECOGNISED_S)
         assert_heard_then_connected(placed, "sample", references)
         await phones.nothing_is_left()
     records = service.records()
@@ -44,7 +44,7 @@ async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, refe
     serving(policy="notify: {incoming: both}")
     async with lab(asterisk) as phones:
         for forwarding in by_both(chain(phones, "inside Asterisk")):
-            placed, _ = await phones.call(forwarding, TALK_S)
+            placed, _ = await phones.call(forwarding, RECOGNISED_S)
             assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references)
         await phones.nothing_is_left()
 
@@ -52,7 +52,7 @@ async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, refe
 async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving, references):
     service = serving(policy="chain: each")
     async with lab(asterisk) as phones:
-        placed, ending = await phones.call(chain(phones, "inside Asterisk"), TALK_S)
+        placed, ending = await phones.call(chain(phones, "inside Asterisk"), RECOGNISED_S)
         assert placed.called
         await phones.nothing_is_left()
     assert service.record(ending.call_id)["heard"]
@@ -63,7 +63,7 @@ async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving
 async def test_a_call_that_is_forwarded_three_times_is_sounded_once(away, references):
     """The service is away: Asterisk alone knows of the chain."""
     async with lab(away) as phones:
-        placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), TALK_S)
+        placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), RECOGNISED_S)
         # Not whole: what is played into a row of Local channels can lose its first frame in Asterisk.
         assert heard_by_called(placed, references["notice"]).times == 1
         await phones.nothing_is_left()
@@ -71,7 +71,7 @@ async def test_a_call_that_is_forwarded_three_times_is_sounded_once(away, refere
 
 async def test_a_chain_while_the_service_is_away(away, references):
     async with lab(away) as phones:
-        placed, _ = await phones.call(chain(phones, "inside Asterisk"), TALK_S)
+        placed, _ = await phones.call(chain(phones, "inside Asterisk"), RECOGNISED_S)
         assert_heard_then_connected(placed, "notice", references)
 
 
