@@ -10,7 +10,7 @@ from ..lab.asterisk import Asterisk
 from .paths import Mishap, draw_storm
 from .walking import walk_round
 
-SEED = 2048
+SEED = 2033
 """Its kills come soon after each other."""
 KILLS, CALLS_PER_S = 2, 20
 
