@@ -12,7 +12,8 @@ import logging
 from collections.abc import Mapping
 
 from idtone import dialplan
-from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl, Request
+from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl
+from idtone.call_control.request import Request
 from idtone.errors import AgiError, LedgerError
 from idtone.settings import Interface
 

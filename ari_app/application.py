@@ -16,7 +16,9 @@ from http import HTTPStatus
 from typing import Final
 
 from idtone import dialplan
-from idtone.call_control.call_control import KEPT_WITHIN_S, Call, CallControl, Request
+from idtone.call_control.call import Call
+from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl
+from idtone.call_control.request import Request
 from idtone.calls import Reason
 from idtone.decision import CALL_REJECTED
 from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError

@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
-from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason, Skip, Trust
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, Remembered, decide, suspended, time_by
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
-from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
+from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.logs import about
 from idtone.numbers import Number, parse, perhaps
 from idtone.settings import CallerHears, Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
+from .call import Call
 from .call_log import CallLog, OverCall
 from .evidence import Evidence
 from .hearing import Hearing, hearing
+from .request import Request
 
 log = logging.getLogger(__name__)
 
@@ -45,89 +45,6 @@ CLOSED_KEPT: Final = 100_000
 """How many ids of ended calls stay in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Classes of the time that a call waits for its decision. After 3 s the hook falls back."""
-_TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The hook's request for a verdict; each field is unchecked text.
-
-    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
-    `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
-    this PBX, according to its signalling.
-    """
-
-    call_id: str
-    nonce: str
-    number: str
-    direction: str = ""
-    called: str = ""
-    dial_string: str = ""
-    caller: str = ""
-    chain: str = ""
-    diverting: str = ""
-    own_dial: bool = False
-    """The request comes from the operator's own Dial(), after the answer: only the called party can hear a sound."""
-    asked_s: float | None = field(default=None, compare=False)
-    """When the hook made the request, by Asterisk's clock (Unix); None if it does not say so."""
-
-    @classmethod
-    def read(cls, arguments: Sequence[str]) -> Request | None:
-        """Read the arguments that the hook sends over either interface; None if they are not a request.
-
-        They are: `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called
-        number, dial string, caller, chain, diverting number. Values from outside are URI-encoded.
-        """
-        if len(arguments) != 11 or arguments[0] not in ("decide", "own"):
-            return None
-        kind, call_id, nonce, time, number, direction, called, dial_string, caller, chain, diverting = arguments
-        return cls(
-            call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string), unquote(caller),
-            chain, unquote(diverting), kind == "own", float(time) if _TIME.fullmatch(time) else None,
-        )  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"<Request of {self.call_id}>"
-
-
-_Written = tuple[StepKind, datetime, str | None]
-"""What identifies a step of a call: its kind, its time, and its party."""
-
-
-@dataclass
-class Call:
-    """A call between its decision and its end."""
-
-    id: str
-    nonce: str
-    decision: Decision
-    decided_at: datetime
-    """When it was decided; when it ended if it ended before."""
-    forwarding_numbers: tuple[Number, ...] = ()
-    """Empty for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
-    called: Number | None = None
-    request: Request | None = None
-    """None if an earlier service or the hook decided the call."""
-    kept: Future[None] | None = None
-    """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
-    undecided: bool = False
-    """It ended before it was decided. `decision` is what the hook would have decided."""
-    answered: bool = False
-    heard: set[Party] = field(default_factory=set)
-    """The parties that heard the decided sound, or the notice instead, to its end."""
-    sounded_at: datetime | None = None
-    """When the last sound before the connection ended."""
-    suspended: bool = False
-    """Its number was suspended during the call, and the evidence says so."""
-    end_requested: bool = False
-    """The service has asked Asterisk to end the call."""
-    written: frozenset[_Written] = frozenset()
-    """Steps that an earlier service has written. This service may read the same journal lines again."""
-
-    @property
-    def channel(self) -> str:
-        """The caller's channel, or the called party's under the operator's own Dial()."""
-        return dialplan.channel_of(self.id)
 
 
 @dataclass
@@ -186,25 +103,7 @@ class CallControl:
         for record in records:
             if record.nonce is None:
                 continue
-            outcome, reason = record.outcome or Outcome.NOTICE, record.reason or Reason.SERVICE_UNAVAILABLE
-            decision = Decision(
-                Outcome(outcome), Reason(reason), record.licence,
-                {Party(party): profile for party, profile in record.profiles.items()},
-                registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
-                registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
-                wholesale_chain=record.wholesale_chain,
-            )  # fmt: skip
-            numbers = record.opened
-            self._calls[record.call_id] = Call(
-                record.call_id, record.nonce, decision, record.steps[0].at,
-                (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
-                numbers.get(NumberRole.CALLED),
-                undecided=record.outcome is None,
-                answered=StepKind.ANSWERED in record.times,
-                heard={Party(party) for party in record.heard_by},
-                sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
-                written=frozenset((step.kind, step.at, _party(step)) for step in record.steps),
-            )  # fmt: skip
+            self._calls[record.call_id] = Call.restored(record, record.nonce)
 
     # -- the decision -------------------------------------------------------------------------------------------
 
@@ -452,11 +351,7 @@ class CallControl:
             self._forgotten = self._closed.pop(next(iter(self._closed)))
 
     def _write(self, call: Call, *entered: Step) -> list[Future[None]]:
-        return [
-            self.record(step)
-            for step in entered
-            if not call.written or (step.kind, step.at, _party(step)) not in call.written
-        ]
+        return [self.record(step) for step in entered if not call.has_written(step)]
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
@@ -500,14 +395,6 @@ class CallControl:
         waiting = asyncio.wrap_future(written)
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait({waiting}, timeout=within_s)
-
-
-_SOUND_OVER: Final = frozenset({StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
-
-
-def _party(step: Step) -> str | None:
-    party = step.details.get("party")
-    return party if isinstance(party, str) else None
 
 
 def _is_older(call_id: str, since: datetime) -> bool:

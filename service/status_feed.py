@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone import __version__
-from idtone.call_control.call_control import Call
+from idtone.call_control.call import Call
 from idtone.daemon_thread import in_daemon
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from idtone.call_control.call_control import Request
 from idtone.call_control.evidence import Evidence
+from idtone.call_control.request import Request
 from idtone.errors import LedgerError
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.records import Record, fold

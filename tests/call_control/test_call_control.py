@@ -10,9 +10,11 @@ import pytest
 
 from idtone import dialplan
 from idtone.call_control import call_control as module
-from idtone.call_control.call_control import Call, CallControl, Request
+from idtone.call_control.call import Call
+from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
+from idtone.call_control.request import Request
 from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
 from idtone.decision import Policy
 from idtone.errors import JournalError, LedgerBehindError, LedgerError

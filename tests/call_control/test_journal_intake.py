@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.call_control.call_control import Call, CallControl
+from idtone.call_control.call import Call
+from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal_intake import LATE, JournalIntake
 from idtone.call_control.journal_lines import EARLIEST, LATEST
 from idtone.calls import Outcome

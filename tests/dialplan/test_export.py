@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from idtone import dialplan
 from idtone.ari_app.connection import APPLICATION
-from idtone.call_control.call_control import Request
 from idtone.call_control.fallback_file import render
 from idtone.call_control.journal_lines import Decided, Ended, Sounded, read
+from idtone.call_control.request import Request
 from idtone.calls import Direction, Outcome, Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed

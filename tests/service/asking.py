@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idtone.call_control.call_control import Request
+from idtone.call_control.request import Request
 
 from ..ledger.sample_evidence import CALLED, FORWARDING, NONCE
 

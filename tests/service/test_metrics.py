@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from idtone.call_control.call_control import Request
+from idtone.call_control.request import Request
 from idtone.calls import Suspension
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.service import metrics_listener

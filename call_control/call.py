@@ -1,0 +1,87 @@
+"""A call between its decision and its end, also one that an earlier service decided."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from idtone import dialplan
+from idtone.calls import Decision, Outcome, Party, Reason, Skip, Trust
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
+from idtone.numbers import Number
+
+from .request import Request
+
+_SOUND_OVER: Final = frozenset({StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
+_Written = tuple[StepKind, datetime, str | None]
+"""What identifies a step of a call: its kind, its time, and its party."""
+
+
+@dataclass
+class Call:
+    """A call between its decision and its end."""
+
+    id: str
+    nonce: str
+    decision: Decision
+    decided_at: datetime
+    """When it was decided; when it ended if it ended before."""
+    forwarding_numbers: tuple[Number, ...] = ()
+    """Empty for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
+    called: Number | None = None
+    request: Request | None = None
+    """None if an earlier service or the hook decided the call."""
+    kept: Future[None] | None = None
+    """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
+    undecided: bool = False
+    """It ended before it was decided. `decision` is what the hook would have decided."""
+    answered: bool = False
+    heard: set[Party] = field(default_factory=set)
+    """The parties that heard the decided sound, or the notice instead, to its end."""
+    sounded_at: datetime | None = None
+    """When the last sound before the connection ended."""
+    suspended: bool = False
+    """Its number was suspended during the call, and the evidence says so."""
+    end_requested: bool = False
+    """The service has asked Asterisk to end the call."""
+    written: frozenset[_Written] = frozenset()
+    """Steps that an earlier service has written. This service may read the same journal lines again."""
+
+    @property
+    def channel(self) -> str:
+        """The caller's channel, or the called party's under the operator's own Dial()."""
+        return dialplan.channel_of(self.id)
+
+    @classmethod
+    def restored(cls, record: Record, nonce: str) -> Call:
+        """The call of a record without an end: it was in progress when the service last stopped."""
+        decision = Decision(
+            Outcome(record.outcome or Outcome.NOTICE), Reason(record.reason or Reason.SERVICE_UNAVAILABLE),
+            record.licence, {Party(party): profile for party, profile in record.profiles.items()},
+            registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
+            registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
+            wholesale_chain=record.wholesale_chain,
+        )  # fmt: skip
+        numbers = record.opened
+        return cls(
+            record.call_id, nonce, decision, record.steps[0].at,
+            (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
+            numbers.get(NumberRole.CALLED),
+            undecided=record.outcome is None,
+            answered=StepKind.ANSWERED in record.times,
+            heard={Party(party) for party in record.heard_by},
+            sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
+            written=frozenset(map(_written, record.steps)),
+        )  # fmt: skip
+
+    def has_written(self, step: Step) -> bool:
+        """Whether an earlier service has written this step."""
+        return _written(step) in self.written
+
+
+def _written(step: Step) -> _Written:
+    party = step.details.get("party")
+    return step.kind, step.at, party if isinstance(party, str) else None
