@@ -178,10 +178,10 @@ deb: $(DEV)
 test-packages: $(DEV) lab
 	@RELEASES='$(RELEASES)' $(VENV)/bin/python -m pytest tests/packages/installation.py $(ARGS)
 
-bench-verify: $(DEV) lab
+bench-verify: $(DEV)
 	@mkdir -p build
 	@$(VENV)/bin/python -m tests.bench.verify $(if $(HOURS),--hours $(HOURS)) $(if $(TRIALS),--trials $(TRIALS)) \
-		--json build/bench-verify.json --plot build/bench-verify.png $(ARGS)
+		--json build/bench-verify.json $(ARGS)
 
 venv: $(RUN)
 	$(call say,$(VENV)/bin/idtone is ready)

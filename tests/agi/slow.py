@@ -7,18 +7,13 @@ and with SIGTERM how many connections it has opened in total.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import resource
-import select
 import signal
-import socket
 import sys
-import time
 
 from .fake_asterisk import presented
-
-STEPS = 50
-"""Each second is divided into so many parts, so that the connections do not all send at once."""
 
 
 def allow_open_files(count: int) -> None:
@@ -28,56 +23,40 @@ def allow_open_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-def main() -> None:
-    port, count = map(int, sys.argv[1:])
-    allow_open_files(count + 64)
-    environment = presented()
-    sockets: list[socket.socket | None] = [None] * count
-    sent = [0] * count
-    owners: dict[int, int] = {}
-    poll = select.epoll()
-    opened = 0
-    stopped = False
+async def main(port: int, count: int) -> None:
+    environment, opened = presented()[:-1], 0
+    all_opened, stopped = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
 
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    def drop(number: int) -> None:
-        if (one := sockets[number]) is not None:
-            del owners[one.fileno()]
-            one.close()
-            sockets[number] = None
-
-    signal.signal(signal.SIGTERM, stop)
-    step, first_round = 0, True
-    while not stopped:
-        ends_s = time.monotonic() + 1 / STEPS
-        for number in range(step, count, STEPS):
-            one = sockets[number]
-            if one is None and (first_round or random.random() < 0.1):
-                one = sockets[number] = socket.socket()
-                one.setblocking(False)
-                one.connect_ex(("127.0.0.1", port))
-                owners[one.fileno()] = number
-                poll.register(one, select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR)
-                sent[number] = 0
+    async def keep(number: int) -> None:
+        nonlocal opened
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 opened += 1
-            elif one and number % 2 and sent[number] < len(environment) - 1:
-                try:
-                    one.send(environment[sent[number] : sent[number] + 1])
-                    sent[number] += 1
-                except OSError:
-                    drop(number)
-        step = (step + 1) % STEPS
-        if step == 0 and first_round:
-            print("ready", flush=True)
-            first_round = False
-        while not stopped and (left_s := ends_s - time.monotonic()) > 0:
-            for file, _ in poll.poll(left_s, 256):
-                drop(owners[file])
+                if opened == count:
+                    all_opened.set()
+                for octet in environment if number % 2 else b"":
+                    if reader.at_eof():
+                        break
+                    writer.write(bytes([octet]))
+                    await asyncio.sleep(random.uniform(0.5, 1.5))
+                await reader.read()
+                writer.close()
+            except OSError:
+                pass
+            await asyncio.sleep(random.uniform(1, 20))
+
+    async with asyncio.TaskGroup() as tasks:
+        kept = [tasks.create_task(keep(number)) for number in range(count)]
+        await all_opened.wait()
+        print("ready", flush=True)
+        await stopped.wait()
+        for each in kept:
+            each.cancel()
     print(opened, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    allow_open_files(int(sys.argv[2]) + 64)
+    asyncio.run(main(*map(int, sys.argv[1:3])))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -200,30 +198,3 @@ def test_only_asterisk_runs_it_and_without_a_number_on_its_command_line(number, 
         assert number not in said
     else:
         assert said == "only Asterisk can run this command, with AGI()"
-
-
-@pytest.mark.parametrize("program", [["idtone", "agi"], ["idtone-agi"]], ids=" ".join)
-async def test_a_hangup_of_the_caller_does_not_end_the_program(program, path, tmp_path):
-    """At a hangup Asterisk sends SIGHUP, and still takes the answer."""
-    settings = tmp_path / "idtone.yaml"
-    settings.write_text(f"agi: {{listen: 'unix:{path}'}}\n")
-    process: asyncio.subprocess.Process | None = None
-
-    async def answer(_: AgiRequest) -> Mapping[str, str]:
-        assert process
-        process.send_signal(signal.SIGHUP)
-        await asyncio.sleep(0.2)
-        return {"IDTONE_NONCE": "n-1"}
-
-    async with FastAgiServer(answer).listening(path):
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name(program[0]), *program[1:], "-c", settings, "decide", "c-1",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(write_fields(CALL))
-        asterisk = FakeAsterisk(process.stdout, process.stdin.write)
-        await asyncio.wait_for(asterisk.serve(), 20)
-        assert await process.wait() == 0
-    assert asterisk.variables == {"IDTONE_NONCE": "n-1"}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,7 @@ from ..calls.hearing import heard_by
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.heard import identify
-from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.lab import SUSPENDED, Forwarding, lab
 from ..lab.service import Service
 
 
@@ -30,45 +27,14 @@ def service(installation, tmp_path_factory) -> Iterator[Service]:
             yield running
 
 
-class CommandLines:
-    """The command lines of this Asterisk's `idtone-agi` processes, which a thread reads repeatedly."""
-
-    def __init__(self, asterisk: Asterisk) -> None:
-        assert asterisk.process
-        self._parent = asterisk.process.pid
-        self.seen: set[bytes] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def _look(self) -> None:
-        while not self._stop.wait(0.01):
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    line = (process / "cmdline").read_bytes()
-                    parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-                except OSError:
-                    continue
-                if b"idtone-agi" in line and parent == self._parent:
-                    self.seen.add(line)
-
-    def __enter__(self) -> CommandLines:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
 async def test_calls_are_decided_heard_and_recorded(service, references):
     """By the hook, under the operator's own Dial(), and of a suspended number."""
-    with CommandLines(service.asterisk) as lines:
-        async with lab(service.asterisk) as phones:
-            connected = [await phones.place(Forwarding(way=way, interface="agi")) for way in ("hook", "own-dial")]
-            refused = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))
-            for placed in connected:
-                await phones.talk_and_hang_up(placed, 1.0)
-            await phones.nothing_is_left()
+    async with lab(service.asterisk) as phones:
+        connected = [await phones.place(Forwarding(way=way, interface="agi")) for way in ("hook", "own-dial")]
+        refused = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))
+        for placed in connected:
+            await phones.talk_and_hang_up(placed, 1.0)
+        await phones.nothing_is_left()
     # The time of the sound is not checked: each request includes the start of a program.
     for placed in connected:
         heard = heard_by(placed, "called", references["sample"])
@@ -78,8 +44,3 @@ async def test_calls_are_decided_heard_and_recorded(service, references):
     assert sorted((each["interface"], each["reason"], each["heard"]) for each in service.records().values()) == [
         ("agi", "licence-valid", True), ("agi", "licence-valid", True), ("agi", "number-suspended", False),
     ]  # fmt: skip
-    # A program with an interpreter of its own: `…/idtone-agi -c FILE ENTRY …`.
-    asked = {re.search(rb"/idtone-agi\0-c\0[^\0]+\0([^\0]+)", line)[1] for line in lines.seen}
-    assert asked == {b"decide"}
-    for number in (LICENSED, SUSPENDED, CALLED_NUMBER, CALLER_NUMBER):
-        assert not [line for line in lines.seen if number[1:].encode() in line]

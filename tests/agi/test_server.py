@@ -95,12 +95,18 @@ async def test_a_peer_that_is_not_asterisk_is_never_answered(asked, logged, reas
     assert not asterisk.variables
 
 
-async def test_a_peer_that_connects_and_leaves_is_logged(asked, logged):
+async def test_a_peer_that_leaves_is_logged_and_of_an_answer_that_cannot_be_set_no_variable_is(asked, logged):
     async with serving(asked) as address:
         async with calling(address, b"agi_network: yes\n"):
             pass
         await asyncio.sleep(0.05)
         assert closed_for(logged) == ["it ended before it presented a call"]
+
+    async def answer(_: AgiRequest) -> Mapping[str, str]:
+        return {"A": "x", "B": "y\nSET VARIABLE C z"}
+
+    assert (await served(answer)).commands == ["NOOP"]
+    assert closed_for(logged)[-1] == "SET VARIABLE: an argument contains a control character"
 
 
 @pytest.mark.parametrize(
@@ -137,14 +143,6 @@ async def test_an_answer_that_fails_sets_nothing(logged, error, line):
     assert (await served(RecordingAnswer(error))).commands == ["NOOP"]
     assert logged.messages == [line]
     assert ("Traceback" in logged.text) is isinstance(error, RuntimeError)
-
-
-async def test_if_one_variable_cannot_be_set_none_is_set(logged):
-    async def answer(_: AgiRequest) -> Mapping[str, str]:
-        return {"A": "x", "B": "y\nSET VARIABLE C z"}
-
-    assert (await served(answer)).commands == ["NOOP"]
-    assert closed_for(logged) == ["SET VARIABLE: an argument contains a control character"]
 
 
 DEAD = b"511 Command Not Permitted on a dead channel or intercept routine\n"
@@ -295,28 +293,20 @@ async def test_an_address_that_cannot_be_used_is_named(tmp_path):
     assert file.read_text() == "precious"
 
 
-async def test_a_unix_socket_replaces_a_stale_one(tmp_path):
+async def test_a_unix_socket_replaces_a_stale_one_and_the_next_instance_takes_it_and_keeps_it(tmp_path):
     path = tmp_path / "agi.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(os.fspath(path))
-    async with FastAgiServer(RecordingAnswer()).listening(path) as address:
-        assert address == path
-        assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        async with calling(path, presented()) as asterisk:
-            await asterisk.serve()
-        assert asterisk.variables
-    assert not os.listdir(tmp_path)
-
-
-async def test_the_next_instance_takes_the_unix_socket_and_keeps_it(tmp_path):
-    path = tmp_path / "agi.sock"
     async with AsyncExitStack() as stack:
-        async with FastAgiServer(RecordingAnswer()).listening(path):
+        async with FastAgiServer(RecordingAnswer()).listening(path) as address:
+            assert address == path
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
             path.rename(path.with_suffix(".old"))  # as if another process had made it
             await stack.enter_async_context(FastAgiServer(RecordingAnswer()).listening(path))
         async with calling(path, presented()) as asterisk:
             await asterisk.serve()
     assert asterisk.variables
+    assert os.listdir(tmp_path) == ["agi.old"]
 
 
 GROUP = STRANGER + 1
@@ -333,45 +323,28 @@ async def may_ask(path: Path, user: int, *groups: int) -> bool:
 
 
 @as_root
-async def test_only_members_of_the_sockets_group_may_connect(asked, tmp_path, logged):
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_only_the_service_itself_and_members_of_the_sockets_group_may_connect(
+    asked, tmp_path, logged, monkeypatch, handed_over
+):
     path = tmp_path / "agi.sock"
     reason = f"user {STRANGER} may not connect; add this user to the group of {path}"
-    async with FastAgiServer(asked).listening(path):
-        for _ in range(3):
-            assert not await may_ask(path, STRANGER, STRANGER, GROUP + 1)
-        assert closed_for(logged) == [reason]
-        for groups in ((GROUP,), (STRANGER, GROUP), (STRANGER, *range(1000, 1100), GROUP)):
-            assert await may_ask(path, STRANGER, *groups), len(groups)
-    assert closed_for(logged) == [reason, f"{reason} (2 times more within 10 s)"]
-    assert len(asked.requests) == 3
-
-
-@as_root
-async def test_the_services_own_user_may_connect(asked, tmp_path, monkeypatch):
-    path = tmp_path / "agi.sock"
-    async with FastAgiServer(asked).listening(path):
-        monkeypatch.setattr("os.geteuid", lambda: STRANGER)
-        assert await may_ask(path, STRANGER, STRANGER)
-        assert not await may_ask(path, STRANGER + 5, STRANGER)
-
-
-@as_root
-async def test_a_unix_socket_that_was_handed_over_also_checks_its_peer(asked, tmp_path):
-    path = tmp_path / "agi.sock"
-    with bound_to(path) as first:
-        async with FastAgiServer(asked).listening(Listener(fileno=os.dup(first.fileno()))) as address:
+    with ExitStack() as stack:
+        listener = Listener(fileno=os.dup(stack.enter_context(bound_to(path)).fileno())) if handed_over else path
+        async with FastAgiServer(asked).listening(listener) as address:
             assert address == path
-            assert not await may_ask(path, STRANGER, STRANGER)
-            assert await may_ask(path, STRANGER, GROUP)
-
-
-@as_root
-async def test_without_the_sockets_file_no_group_may_connect(asked, tmp_path):
-    path = tmp_path / "agi.sock"
-    async with FastAgiServer(asked).listening(path):
-        kept = path.with_name("kept")
-        path.rename(kept)
-        assert not await may_ask(kept, STRANGER, GROUP)
+            for _ in range(3):
+                assert not await may_ask(path, STRANGER, STRANGER, GROUP + 1)
+            assert closed_for(logged) == [reason]
+            for groups in ((GROUP,), (STRANGER, *range(1000, 1100), GROUP)):
+                assert await may_ask(path, STRANGER, *groups), len(groups)
+            monkeypatch.setattr("os.geteuid", lambda: STRANGER)
+            assert await may_ask(path, STRANGER, STRANGER)
+            kept = path.with_name("kept")
+            path.rename(kept)
+            assert not await may_ask(kept, STRANGER + 5, GROUP), "without the socket's file no group may connect"
+            kept.rename(path)
+    assert len(asked.requests) == 3
 
 
 async def test_without_file_descriptors_it_waits_and_continues(asked, logged, monkeypatch):

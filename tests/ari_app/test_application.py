@@ -415,8 +415,9 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
 # -- the end of the service -------------------------------------------------------------------------------------------
 
 
-async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence):
+async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence, monkeypatch):
     """One of them hung up, which does not delay the others."""
+    monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.5)
     application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795.3/": 404})
     async with attending(application, asterisk):
         pass

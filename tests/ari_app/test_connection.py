@@ -83,26 +83,6 @@ async def test_a_connection_that_cannot_be_opened(pbx):
         assert password not in str(found.value)
 
 
-@pytest.mark.parametrize(
-    ("transport", "words"),
-    [
-        ("auto", "requests over the WebSocket"),
-        ("websocket", "requests over the WebSocket"),
-        ("http", "requests over HTTP"),
-    ],
-)
-async def test_each_transport_asks_and_is_refused(pbx, transport, words):
-    async with connect(pbx.ari_url, "idtone", pbx.ari_password, transport) as connection:
-        assert connection.transport == words
-        async with listening(connection):
-            info = await connection.request("GET", "asterisk/info", only="system")
-            assert info["system"]["version"] == connection.version
-            assert await asyncio.gather(*(connection.request("GET", "channels") for _ in range(20))) == [[]] * 20
-            with pytest.raises(AriRefused) as error:
-                await connection.request("POST", "channels/none/continue", extension="a&b=c")
-            assert error.value.status == 404
-
-
 @pytest.fixture
 def told(monkeypatch) -> list[str]:
     """The types of all messages from the WebSocket."""
@@ -111,32 +91,24 @@ def told(monkeypatch) -> list[str]:
     return types
 
 
-async def test_the_filter_keeps_other_events_away(pbx, told, monkeypatch):
+async def test_the_filter_keeps_other_events_away_and_calls_outside_the_application_cost_none(pbx, told, monkeypatch):
     """A channel enters the application, with the filter and, as a control, without it."""
 
-    async def traffic() -> set[str]:
+    async def traffic(context: str) -> set[str]:
         told.clear()
         async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
-            await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-called application Wait 5")
-            await until(lambda: "StasisStart" in told, "the call")
-            await asyncio.to_thread(pbx.command, "channel request hangup all")
+            await asyncio.to_thread(pbx.command, f"channel originate Local/s@{context} application Wait 0.2")
+            if context == "idtone-called":
+                await until(lambda: "StasisStart" in told, "the call")
+                await asyncio.to_thread(pbx.command, "channel request hangup all")
             await until(lambda: not pbx.channels(), "both channels of the call to be gone")
             await connection.request("GET", "channels")  # all earlier events have come when this is answered
         return set(told)
 
-    assert {"StasisStart"} <= await traffic() <= events.EVENTS
+    assert {"StasisStart"} <= await traffic("idtone-called") <= events.EVENTS
     monkeypatch.setattr(module, "EVENTS", ())
-    assert {"ChannelVarset", "StasisEnd"} & await traffic(), "without the filter other events must come"
-
-
-async def test_calls_outside_the_application_cost_no_event(pbx, told, monkeypatch):
-    """Not even an event that the filter would drop."""
-    monkeypatch.setattr(module, "EVENTS", ())
-    async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
-        await asyncio.to_thread(pbx.command, "channel originate Local/s@idtone-fallback application Wait 0.1")
-        await until(lambda: not pbx.channels(), "the call to be over")
-        assert await connection.request("GET", "channels") == []
-    assert set(told) <= {"RESTResponse"}
+    assert {"ChannelVarset", "StasisEnd"} & await traffic("idtone-called"), "without it other events must come"
+    assert await traffic("idtone-fallback") <= {"RESTResponse"}, "not even an event that the filter would drop"
 
 
 async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
@@ -209,22 +181,13 @@ async def test_an_answer_that_is_not_json_is_not_from_asterisk(body):
             await connection.request("GET", "channels")
 
 
-async def test_a_server_that_closes_ends_every_waiting_request():
-    async def talk(socket: web.WebSocketResponse) -> None:
+async def test_a_server_that_closes_dies_or_freezes_ends_every_waiting_request(monkeypatch):
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.2)
+
+    async def closes(socket: web.WebSocketResponse) -> None:
         for _ in range(3):
             await socket.receive()
         await socket.close(code=1001)
-
-    async with HostileServer(talk).connected() as connection:
-        ended = await ended_with(connection, *(connection.request("GET", f"channels/{n}") for n in range(3)))
-        assert [type(ending) for ending in ended] == [AriUnavailable] * 4
-        assert "1001" in str(ended[0])
-        with pytest.raises(AriUnavailable, match="closed"):
-            await connection.request("GET", "channels")
-
-
-async def test_a_server_that_dies_or_freezes_ends_every_waiting_request(monkeypatch):
-    monkeypatch.setattr(module, "HEARTBEAT_S", 0.2)
 
     async def dies(socket: web.WebSocketResponse) -> None:
         await socket.receive()
@@ -232,11 +195,14 @@ async def test_a_server_that_dies_or_freezes_ends_every_waiting_request(monkeypa
         assert asked.transport
         asked.transport.abort()  # as if the process were killed
 
-    for talk in (dies, forever):
+    for talk in (closes, dies, forever):
         server = HostileServer(talk)
         async with server.connected() as connection:
-            ended = await ended_with(connection, connection.request("GET", "channels"))
-            assert [type(ending) for ending in ended] == [AriUnavailable] * 2, talk
+            ended = await ended_with(connection, *(connection.request("GET", f"channels/{n}") for n in range(3)))
+            assert [type(ending) for ending in ended] == [AriUnavailable] * 4, talk
+            assert "1001" in str(ended[0]) or talk is not closes
+            with pytest.raises(AriUnavailable, match="closed"):
+                await connection.request("GET", "channels")
 
 
 async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go():

@@ -101,6 +101,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
 
         url = urlsplit(asterisk.ari_url)._replace(netloc=f"{LOOPBACK}:{port}").geturl()
         async with connect(url, "idtone", asterisk.ari_password, transport) as connection:
+            assert connection.transport.endswith({"websocket": "WebSocket", "http": "HTTP"}[transport])
             yield Peer(connection, place_call, cut)
             await asyncio.to_thread(asterisk.command, "channel request hangup all")
             await until(lambda: not asterisk.channels(), "the channels to be gone")

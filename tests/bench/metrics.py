@@ -1,15 +1,12 @@
 """What the metrics cost a call: the service without them, with a scraper, and with a crowd of scrapers, in turns.
 
-python -m tests.bench.metrics [--rounds N] [--seconds S] [--rate R] [--json FILE]
+python -m tests.bench.metrics [--rounds N] [--seconds S of each turn] [--rate R calls a second] [--json]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,14 +15,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-
 from ..lab.asterisk import free_ports
 from ..lab.processes import end_in_order
 from .cost.figures import Run, added, percentile, together
 from .cost.measuring import Bench, bench
 from .cost.ways import Way
+from .reporting import PROGRESS, options, report
 
 CROWD: Final = 50
 WAY: Final = Way.ARI_CALLED
@@ -110,33 +105,20 @@ def row(run: Run, off: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main() -> int:
-    """Measure, print a table, and write JSON."""
-    parser = argparse.ArgumentParser(description="What the metrics cost a call.")
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each turn")
-    parser.add_argument("--rate", type=float, default=20.0, help="calls a second")
-    parser.add_argument("--json", type=Path, help="write the findings there")
-    chosen = parser.parse_args()
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    chosen = options(__doc__, rounds=6, seconds=15.0, rate=20.0).parse_args()
     end_in_order()
     runs: dict[Scrapers, list[Run]] = {scrapers: [] for scrapers in Scrapers}
     with tempfile.TemporaryDirectory(prefix="idtone-metrics-") as folder, bench(Path(folder)) as bed:
         for number in range(chosen.rounds):
             for scrapers in Scrapers:
-                print(f"round {number + 1} of {chosen.rounds}: {scrapers} …", file=sys.stderr, flush=True)
+                PROGRESS.print(f"round {number + 1} of {chosen.rounds}: {scrapers} …")
                 runs[scrapers].append(turn(bed, scrapers, chosen.rate, chosen.seconds))
     whole = {scrapers: together(found) for scrapers, found in runs.items()}
     rows = {scrapers.value: row(run, whole[Scrapers.OFF]) for scrapers, run in whole.items()}
-    shown = Table(title="from a call's INVITE to the called phone's; added over the service without metrics")
-    for heading in ("", *rows[Scrapers.OFF]):
-        shown.add_column(heading)
-    for name, values in rows.items():
-        shown.add_row(name, *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in values.values()))
-    Console(width=200).print(shown)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(rows, indent=1))
-    return 0
+    report("from a call's INVITE to the called phone's; added over the service without metrics", rows, chosen.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

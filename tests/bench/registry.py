@@ -131,20 +131,26 @@ def load(place: Place) -> dict[str, float]:
     return {"s": took_s, "mb": int(most) / 1024, "compiling_mb": beside_mb}
 
 
-def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
-    """Microseconds for a decision, with the number parsed before."""
-    source, policy, now = place.open(), Policy(), datetime.now(UTC)
-    source.refresh()
-    dice, called, nobody = random.Random(1), parse("0501234567"), parse("")
-    calls = [
-        ForwardedCall("c", Direction.INCOMING, parse(some_number(dice, numbers, members)), nobody, called)
-        for _ in range(QUESTIONS)
-    ]
-    took = []
+def calls_of(numbers: Iterable[str]) -> list[ForwardedCall]:
+    nobody, called = parse(""), parse("0501234567")
+    return [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in numbers]
+
+
+def took_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> list[float]:
+    """Microseconds for each decision."""
+    policy, now, took = Policy(), datetime.now(UTC), []
     for call in calls:
         began = time.perf_counter_ns()
-        decide(call, source.current, policy, now)
+        decide(call, registry, policy, now)
         took.append((time.perf_counter_ns() - began) / 1000)
+    return took
+
+
+def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
+    """Microseconds for a decision, with the number parsed before."""
+    source, dice = place.open(), random.Random(1)
+    source.refresh()
+    took = took_us(source.current, calls_of(some_number(dice, numbers, members) for _ in range(QUESTIONS)))
     return {"median_us": statistics.median(took), "p99_us": statistics.quantiles(took, n=100)[98]}
 
 
@@ -162,26 +168,14 @@ def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIO
     chained = document.model_copy(update={"chains": tuple(entries)})
     assert not list(registry_faults(chained))
     without, beside = RegistryIndex(document), RegistryIndex(chained)
-    dice, policy, now = random.Random(1), Policy(), datetime.now(UTC)
-    nobody, called = parse(""), parse("0501234567")
-
-    def calls(numbers: Iterable[str]) -> list[ForwardedCall]:
-        return [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in numbers]
-
-    def median_us(registry: RegistryIndex, asked: list[ForwardedCall]) -> float:
-        took = []
-        for call in asked:
-            began = time.perf_counter_ns()
-            decide(call, registry, policy, now)
-            took.append((time.perf_counter_ns() - began) / 1000)
-        return statistics.median(took)
-
+    dice = random.Random(1)
     some = (some_number(dice, numbers, members) for _ in range(questions))
-    bare = [call for call in calls(some) if not _chain_of(beside, call)]
+    bare = [call for call in calls_of(some) if not _chain_of(beside, call)]
     firsts = (first_of(1 + n % chains, each) for n in range(len(bare)))
-    resold = calls(f"{area}{first + n % 10}" for n, (area, first) in enumerate(firsts))
+    resold = calls_of(f"{area}{first + n % 10}" for n, (area, first) in enumerate(firsts))
     assert all(_chain_of(beside, call) for call in resold)
-    rounds = [(median_us(without, bare), median_us(beside, bare), median_us(beside, resold)) for _ in range(11)]
+    ways = ((without, bare), (beside, bare), (beside, resold))
+    rounds = [tuple(statistics.median(took_us(*way)) for way in ways) for _ in range(11)]
     return {
         "chains": chains,
         "without_us": statistics.median(one for one, _, _ in rounds),
@@ -216,9 +210,8 @@ def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
     assert index
     asked = [parse(some_number(dice, numbers, members)) for _ in range(QUESTIONS)]
     single = {number.e164: index.suspensions for number in asked[:SPANS]}
-    expires = index.expires
     few, many, stock = (
-        index.renewed(Signed(stopping(spans, members, numbers // members, is_stock), expires))
+        index.renewed(Signed(stopping(spans, members, numbers // members, is_stock), index.expires))
         for spans, is_stock in ((10, False), (SPANS, False), (SPANS, True))
     )
 
@@ -258,8 +251,7 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
     source = place.open()
     source.refresh()
     loop_first()
-    policy, nobody, called = Policy(), parse(""), parse("0501234567")
-    asked = [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in ASKED]
+    policy, asked = Policy(), calls_of(ASKED)
     took_s: list[float] = []
     mixed = 0
 

@@ -93,23 +93,18 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("interface", Interface)
-def test_a_request_is_decided(control, evidence, interface):
+def test_a_request_is_decided_once(control, evidence, interface):
     call = decide(control, interface=interface)
     assert (call.decision.outcome, call.decision.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
     assert (control.find(CALL), list(control), len(control)) == (call, [call], 1)
     assert call.channel == CALL.removesuffix("-1")
+    control.registry = suspending
+    assert control.decide(replace(REQUEST), Interface.AGI) is call
+    assert call.decision.outcome is Outcome.PLAY
     (step,) = evidence.steps
     assert (step.kind, step.at, step.call_id) == (StepKind.DECIDED, NOW, CALL)
     assert (step.details["interface"], step.details["nonce"]) == (interface, NONCE)
     assert {role: number.e164 for role, number in step.numbers.items()} == NUMBERS
-
-
-def test_the_same_request_gets_the_same_decision(control, evidence):
-    call = decide(control)
-    control.registry = suspending
-    assert control.decide(replace(REQUEST), Interface.AGI) is call
-    assert call.decision.outcome is Outcome.PLAY
-    assert evidence.kinds() == ["decided"]
 
 
 OTHER_REQUESTS = [
@@ -171,14 +166,6 @@ def test_the_ledger_is_asked_only_about_channels_older_than_the_service(sounds, 
     assert asked == [old, strange]
 
 
-@pytest.mark.parametrize("call_id", ["", "x\n-1", "x" * 300])
-def test_an_impossible_call_id_is_an_error(control, evidence, call_id):
-    with pytest.raises(LedgerError):
-        decide(control, replace(REQUEST, call_id=call_id))
-    assert not evidence.steps
-    assert not list(control)
-
-
 def test_the_dialled_user_is_the_called_number_if_none_is_given(control, evidence):
     decide(control, replace(REQUEST, called="", dial_string="PJSIP/0312340000@trunk"))
     assert evidence.steps[0].numbers[NumberRole.CALLED].e164 == "+81312340000"
@@ -212,37 +199,29 @@ def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdic
     return control.verdict(decide(control, request))
 
 
-@pytest.mark.parametrize("hears", CallerHears)
-def test_the_verdict_names_the_file_of_each_party(sounds, evidence, hears):
-    found = verdict(made(sounds, evidence, BOTH, caller_hears=hears))
-    assert (found.nonce, found.outcome, found.reason, found.hangup_cause) == (NONCE, "PLAY", "licence-valid", None)
-    assert (found.files, found.packets) == ({"called": "sample", "caller": "sample"}, 22)
-    assert found.answer_first is (hears is CallerHears.ANSWERED)
-    first = "a" if hears is CallerHears.ANSWERED else ""
-    assert found.extension == f"v:{NONCE}:PLAY:licence-valid::{first}:sample:sample:22"
+CALLER_ALONE = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
 
 
 @pytest.mark.parametrize("hears", CallerHears)
-def test_the_verdict_on_each_outcome(sounds, evidence, hears):
-    control = made(sounds, evidence, Policy(refuse_cause=38), caller_hears=hears)
-    for number, (request, text) in enumerate(
+def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
+    """Under the operator's own Dial() the called party alone hears a sound."""
+    first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
+    refusing = Policy(refuse_cause=38)
+    for number, (policy, request, text) in enumerate(
         (
-            (REQUEST, "PLAY:licence-valid:::sample::22"),
-            (replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
-            (replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
-            (replace(REQUEST, number=f"{SUSPENDED}x"), "REFUSE:number-suspended:38::::"),
-            (replace(REQUEST, number="x"), "NOTICE:number-malformed:::notice::28"),
-            (replace(REQUEST, number=SUSPENDED, called="tel:110"), "BYPASS:emergency:::::"),
+            (BOTH, REQUEST, f"PLAY:licence-valid::{first}:sample:sample:22"),
+            (BOTH, own, "PLAY:licence-valid:::sample::22"),
+            (CALLER_ALONE, REQUEST, f"PLAY:licence-valid::{first}::sample:"),
+            (refusing, REQUEST, "PLAY:licence-valid:::sample::22"),
+            (refusing, replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
+            (refusing, replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
+            (refusing, replace(REQUEST, number=f"{SUSPENDED}x"), "REFUSE:number-suspended:38::::"),
+            (refusing, replace(REQUEST, number="x"), "NOTICE:number-malformed:::notice::28"),
+            (refusing, replace(REQUEST, number=SUSPENDED, called="tel:110"), "BYPASS:emergency:::::"),
         )
     ):
-        assert verdict(control, replace(request, call_id=id_of(number))).text == f"{NONCE}:{text}"
-
-
-def test_who_hears_a_sound(sounds, evidence):
-    """The caller alone; under the operator's own Dial() the called party alone."""
-    policy = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
-    assert verdict(made(sounds, evidence, policy)).text == f"{NONCE}:PLAY:licence-valid::::sample:"
-    assert verdict(made(sounds, evidence, BOTH), replace(REQUEST, own_dial=True)).files == {"called": "sample"}
+        found = verdict(made(sounds, evidence, policy, caller_hears=hears), replace(request, call_id=id_of(number)))
+        assert found.extension == f"v:{NONCE}:{text}"
 
 
 def test_the_notice_replaces_a_sound_that_must_not_be_played(sounds, evidence):
@@ -282,26 +261,23 @@ def skip(control: CallControl, request: Request) -> Skip | None:
     return decide(control, request).decision.skip
 
 
-def test_a_leg_of_a_call_that_is_announced_is_silent(control):
-    decide(control)
-    assert skip(control, INNER) is Skip.ANNOUNCED
-    assert verdict(control, replace(REQUEST, call_id=id_of(2), chain=CALL)).text == f"{NONCE}:PLAY:licence-valid:::::"
-
-
 @pytest.mark.parametrize(
-    ("outer", "lines"),
+    ("outer", "lines", "skipped"),
     [
-        (None, []),  # it is unknown
-        (EMERGENCY, []),  # it is not announced
-        (REQUEST, [hook.sounded(at=ms(3000), sent=22)]),
-        (REQUEST, [hook.ended(status="BUSY", cause=17)]),
+        (REQUEST, [], Skip.ANNOUNCED),
+        (None, [], None),  # it is unknown
+        (EMERGENCY, [], None),  # it is not announced
+        (REQUEST, [hook.sounded(at=ms(3000), sent=22)], None),
+        (REQUEST, [hook.ended(status="BUSY", cause=17)], None),
     ],
 )
-def test_a_leg_of_any_other_call_is_heard(control, outer, lines):
+def test_only_a_leg_of_a_call_that_is_announced_is_silent(control, outer, lines, skipped):
     if outer:
         decide(control, outer)
     enter(control, *lines)
-    assert skip(control, replace(INNER, chain=outer.call_id if outer else CALL)) is None
+    inner = replace(INNER, chain=outer.call_id if outer else CALL)
+    assert skip(control, inner) is skipped
+    assert bool(control.verdict(control.find(INNER.call_id)).files) is (skipped is None)
 
 
 BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
@@ -399,30 +375,16 @@ def test_the_notice_after_two_attempts(control, evidence):
     assert len(of_kind(evidence, "sound-failed")) == 2
 
 
-def test_the_notice_as_tones(control):
-    record = record_of(
-        control,
-        hook.sounded(at=ms(3005), called="notice", sent=0, since=ms(3000), status="0"),
-        hook.sounded(at=ms(3571), played="tones", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
-        hook.ended(at=ms(9000), reason="number-unknown"),
-        request=replace(REQUEST, number=UNKNOWN),
-    )
-    assert (record.outcome, record.heard, record.known_by) == ("NOTICE", True, {"called": "time"})
-    assert record.anomalies == ()
-
-
-def test_the_notice_that_replaces_a_sound_counts_as_heard_instead(sounds, evidence):
-    lines = hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000))
-    record = record_of(made({}, evidence, made=sounds), *lines)
+def test_what_is_heard_instead_of_the_decided_sound(sounds, evidence):
+    """The notice that replaces it counts as heard instead; another sound does not count."""
+    control = made({}, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
+    record = record_of(control, hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000)))
     assert evidence.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
     assert not record.heard
     assert "the called party heard notice instead of the sound" in record.anomalies
-
-
-def test_a_sound_other_than_the_decided_one_does_not_count(sounds, evidence):
-    control = made(sounds, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
-    record = record_of(control, hook.sounded(at=ms(3560), called="other", sent=22), hook.ended(at=ms(9000)))
-    assert not record.heard
+    second = id_of(2)
+    lines = hook.sounded(second, at=ms(3560), called="other", sent=22), hook.ended(second, at=ms(9000))
+    assert not record_of(control, *lines, request=replace(REQUEST, call_id=second)).heard
     (failed,) = of_kind(evidence, "sound-failed")
     assert failed.details["why"] == "the sound that was played is not the decided one"
 
@@ -458,24 +420,6 @@ def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(control):
     assert (record.times[StepKind.CONNECTED], record.anomalies) == (ms(3500), ())
 
 
-def test_a_call_that_was_sounded_and_did_not_connect(control):
-    record = record_of(control, HEARD[0], hook.ended(at=ms(3500), status="FAILED", cause=34, talked_ms=""))
-    assert (record.heard, record.connected, record.status, record.anomalies) == (True, False, "FAILED", ())
-
-
-@pytest.mark.parametrize("line", [*HEARD, hook.decided(nonce=NONCE), hook.undecided()])
-def test_a_line_with_another_nonce_or_of_an_unknown_call_is_not_entered(control, evidence, line):
-    if line in HEARD:
-        with pytest.raises(JournalError, match="no such call"):
-            enter(control, line)
-    assert not evidence.steps
-    decide(control, replace(REQUEST, nonce=OTHER_NONCE))
-    with pytest.raises(JournalError, match="nonce"):
-        enter(control, line)
-    assert evidence.kinds() == ["decided"]
-    assert control.find(CALL)
-
-
 # -- the hook's own decisions -----------------------------------------------------------------------------------------
 
 FALLBACK = (
@@ -499,26 +443,20 @@ def test_a_call_that_the_hook_decided(control, evidence):
     assert not list(control)
 
 
-def test_a_call_that_ended_before_a_decision(control, evidence):
-    enter(control, *UNDECIDED)
-    record = evidence.record(CALL)
-    assert (record.outcome, record.reason, record.status) == (None, None, "CANCEL")
-    assert (record.fallback, record.complete, record.anomalies) == (True, True, ())
-
-
 @pytest.mark.parametrize(
     ("outcome", "reason", "cause"),
-    [("REFUSE", "number-suspended", 21), ("REFUSE", "number-malformed", 21), ("SHED", "overload", 42)],
+    [("REFUSE", "number-suspended", 21), ("REFUSE", "number-malformed", 21), ("SHED", "overload", 42), (None, None, 0)],
 )
-def test_a_call_that_the_hook_refused(control, evidence, outcome, reason, cause):
-    enter(
-        control,
+def test_a_call_that_the_hook_refused_or_that_ended_before_a_decision(control, evidence, outcome, reason, cause):
+    refused = (
         hook.decided(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
         hook.ended(at=ms(2), status="REFUSED", cause=cause, reason=reason, talked_ms=""),
-    )
+    ) if outcome else UNDECIDED  # fmt: skip
+    enter(control, *refused)
     record = evidence.record(CALL)
-    assert (record.outcome, record.reason, record.status, record.hangup_cause) == (outcome, reason, "REFUSED", cause)
-    assert record.anomalies == ()
+    assert (record.outcome, record.reason, record.status) == (outcome, reason, "REFUSED" if outcome else "CANCEL")
+    assert record.hangup_cause == (cause or 16)
+    assert (record.fallback, record.complete, record.anomalies) == (True, True, ())
 
 
 def test_a_request_that_comes_after_the_hook_fell_back_gets_the_hooks_decision(control, evidence):
@@ -551,10 +489,14 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(contr
 
 
 def test_calls_in_progress_are_restored(sounds, evidence):
+    """Except those of a version without nonces."""
     control = made(sounds, evidence, BOTH)
     call = decide(control)
-    for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER):
+    for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER, replace(REQUEST, call_id=id_of(8), nonce="")):
         decide(control, other)
+    decided = evidence.steps.pop()
+    without = {key: value for key, value in decided.details.items() if key != "nonce"}
+    evidence.steps.append(replace(decided, details=without))
     later = again(control, evidence)
     known = later.find(CALL)
     assert (known.decision, known.nonce) == (call.decision, NONCE)
@@ -565,14 +507,6 @@ def test_calls_in_progress_are_restored(sounds, evidence):
     assert decide(later) is known
     assert refuses(later, replace(REQUEST, nonce=OTHER_NONCE))
     assert later.verdict(known) == control.verdict(call)
-
-
-def test_a_call_of_a_version_without_nonces_is_not_restored(control, evidence):
-    decide(control, replace(REQUEST, nonce=""))
-    decided = evidence.steps.pop()
-    without = {key: value for key, value in decided.details.items() if key != "nonce"}
-    evidence.steps.append(replace(decided, details=without))
-    assert list(again(control, evidence)) == []
 
 
 def test_a_call_continues_after_a_restart(control, evidence):
@@ -592,22 +526,19 @@ def test_a_call_continues_after_a_restart(control, evidence):
 # -- calls whose end is missing in the journal ------------------------------------------------------------------------
 
 
-def test_a_call_is_interrupted_once(control, evidence):
+@pytest.mark.parametrize("lines", [(), HEARD], ids=["in progress", "ended meanwhile"])
+def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control, evidence, lines):
     call = decide(control)
+    enter(control, *lines)
     for _ in range(2):
         control.close_interrupted(call)
-    assert evidence.kinds() == ["decided", "interrupted"]
+        control.record_suspension(call)
+    assert evidence.kinds()[-1:] == ["ended" if lines else "interrupted"]
+    assert set(evidence.kinds()) & {"interrupted", "suspended"} == ({"interrupted"} if not lines else set())
+    assert evidence.kinds().count("interrupted") == (not lines)
     assert not list(control)
     with pytest.raises(JournalError, match="no such call"):
         enter(control, HEARD[1])
-
-
-def test_a_call_that_ended_meanwhile_is_neither_interrupted_nor_suspended(control, evidence):
-    call = decide(control)
-    enter(control, *HEARD)
-    control.close_interrupted(call)
-    control.record_suspension(call)
-    assert not {StepKind.INTERRUPTED, StepKind.SUSPENDED} & set(evidence.kinds())
 
 
 # -- numbers that are suspended while they are in a call --------------------------------------------------------------
@@ -636,29 +567,6 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     assert list(control) == [other, emergency, refused]
 
 
-def test_a_call_that_the_hook_decided_is_ended_too(control):
-    enter(control, FALLBACK[0])
-    enter(control, hook.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
-    control.registry = suspending
-    assert [call.id for call in control.calls_to_end()] == [CALL]
-
-
-def test_a_suspension_that_begins_later_ends_the_calls_then_and_refuses_the_next(sounds, evidence):
-    now = [ms(-2000)]
-    control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
-    call = decide(control)
-    assert control.calls_to_end() == []
-    now[0] = NOW
-    assert control.calls_to_end() == [call]
-    assert decide(control, replace(REQUEST, call_id=id_of(2))).decision.reason is Reason.NUMBER_SUSPENDED
-
-
-def test_without_a_registry_a_remembered_suspension_ends_the_call(control):
-    call = decide(control)
-    control.registry, control.remembered = lambda: None, {"8131234567x": [Suspension(ms(-1))]}
-    assert control.calls_to_end() == [call]
-
-
 # -- evidence that cannot be written ----------------------------------------------------------------------------------
 
 
@@ -681,3 +589,18 @@ async def test_the_wait_for_evidence_is_limited(control, evidence):
     evidence.commit()
     await control.wait_for(written[-1], 60)
     assert evidence.hurried == 1
+
+
+def test_which_calls_a_suspension_ends(sounds, evidence):
+    """From the time when it begins, and without a registry too; a call that the hook decided, but no emergency call."""
+    now = [ms(-2000)]
+    control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
+    call = decide(control)
+    enter(control, hook.decided(id_of(8)))
+    enter(control, hook.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
+    assert control.calls_to_end() == []
+    now[0] = NOW
+    assert control.calls_to_end() == [call, control.find(id_of(8))]
+    assert decide(control, replace(REQUEST, call_id=id_of(2))).decision.reason is Reason.NUMBER_SUSPENDED
+    control.registry, control.remembered = lambda: None, {"8131234567x": [Suspension(ms(-1))]}
+    assert control.calls_to_end() == [call, control.find(id_of(8))]

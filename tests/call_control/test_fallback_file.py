@@ -87,7 +87,7 @@ spans = st.tuples(st.integers(81312345000, 81312345999), st.integers(0, 120)).ma
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(spans, periods), max_size=8), st.integers(81312344990, 81312346130), instants)
 def test_what_is_written_and_read_again_suspends_the_same_numbers_at_the_same_times(tmp_path, suspended, number, other):
     placed = [(span, Suspension(since, None if lasts is None else since + lasts)) for span, (since, lasts) in suspended]
@@ -100,38 +100,18 @@ def test_what_is_written_and_read_again_suspends_the_same_numbers_at_the_same_ti
         assert bool(found) == any(number in span and each.in_force(now) for span, each in placed)
 
 
-def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(tmp_path, monkeypatch, caplog):
-    text = """{member: m-0001, since: 2026-03-01T00:00:00Z, reference: R},
-              {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
-    fallback = Fallback(tmp_path, Policy(), Unlicensed.NOTICE, answer_first=False)
-    fallback.update(registry(text, 7))
-    assert (list(remembered(tmp_path)), fallback.trouble) == (["813123456xx"], "")
-    monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
-    fallback.update(registry(text, 8))
-    assert list(remembered(tmp_path)) == ["8131234569x"]
-    assert "Asterisk connects their calls" in fallback.trouble
-    assert fallback.trouble in caplog.text
-
-
-def test_the_file_is_for_asterisks_group_only(tmp_path):
-    leave(tmp_path, "text\n")
-    (path,) = tmp_path.iterdir()
-    status = path.stat()
-    assert path.name == dialplan.FALLBACK_FILE
-    assert path.read_text() == "text\n"
-    assert stat.S_IMODE(status.st_mode) == 0o640
-    assert status.st_gid == tmp_path.stat().st_gid
-
-
-def test_the_file_is_replaced_atomically(tmp_path):
+def test_the_file_is_for_asterisks_group_only_and_is_replaced_atomically(tmp_path):
     """A process that has the old file open continues to read the old one."""
+    assert remembered(tmp_path) == {}
     leave(tmp_path, "old\n" * 1000)
-    with (tmp_path / dialplan.FALLBACK_FILE).open() as reader:
+    path = tmp_path / dialplan.FALLBACK_FILE
+    with path.open() as reader:
         assert reader.readline() == "old\n"
         leave(tmp_path, "new\n")
         assert reader.read() == "old\n" * 999
-    assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == "new\n"
-    assert [path.name for path in tmp_path.iterdir()] == [dialplan.FALLBACK_FILE]
+    assert path.read_text() == "new\n"
+    assert list(tmp_path.iterdir()) == [path]
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o640, tmp_path.stat().st_gid)
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -157,10 +137,6 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path, p
     assert "Allow the user that runs idtone to write to this folder" in str(error.value)
 
 
-def test_without_a_file_nothing_is_remembered(tmp_path):
-    assert remembered(tmp_path) == {}
-
-
 @pytest.mark.parametrize(
     "text", ["", "[policy]\n", "[suspended]\n8131 = soon\n", "no section", "[suspended]\n\xff = 1\n"]
 )
@@ -171,18 +147,15 @@ def test_a_file_of_another_format_is_an_error_with_its_remedy(tmp_path, text):
 
 
 @needs_root
-def test_a_service_outside_asterisks_group_writes_it_into_a_folder_that_hands_its_group_on():
+def test_a_service_outside_asterisks_group_needs_a_folder_that_hands_its_group_on():
     with shared_folder() as sounds:
         with acting_as(SERVICE_USER, SERVICE_GROUP):
             leave(sounds, "old\n")
             leave(sounds, "new\n")
-        status = (sounds / dialplan.FALLBACK_FILE).stat()
-    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (SERVICE_USER, ASTERISK_GROUP, 0o640)
-
-
-@needs_root
-def test_without_the_folders_group_the_file_is_not_written_and_the_remedy_is_named():
-    with shared_folder() as sounds:
+        path = sounds / dialplan.FALLBACK_FILE
+        status = path.stat()
+        assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (SERVICE_USER, ASTERISK_GROUP, 0o640)
+        path.unlink()
         sounds.chmod(0o750)
         with acting_as(SERVICE_USER, SERVICE_GROUP), pytest.raises(FallbackError, match=f"run: chmod g\\+s {sounds}"):
             leave(sounds, "text\n")
@@ -220,3 +193,15 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
     fallback.update(registry())
     assert fallback.trouble == ""
     assert remembered(tmp_path / "sounds").keys() == {"81312345677"}
+
+
+def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp_path, monkeypatch, caplog):
+    text = """{member: m-0001, since: 2026-03-01T00:00:00Z, reference: R},
+              {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
+    fallback.update(registry(text, 7))
+    assert (list(remembered(tmp_path)), fallback.trouble) == (["813123456xx"], "")
+    monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
+    fallback.update(registry(text, 8))
+    assert list(remembered(tmp_path)) == ["8131234569x"]
+    assert "Asterisk connects their calls" in fallback.trouble
+    assert fallback.trouble in caplog.text

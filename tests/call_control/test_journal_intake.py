@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from idtone.call_control.call import Call
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal_intake import LATE, JournalIntake
 from idtone.call_control.journal_lines import EARLIEST, LATEST
-from idtone.calls import Outcome
 from idtone.decision import Policy
 from idtone.errors import LedgerError
 from idtone.settings import Interface
@@ -124,28 +120,19 @@ async def test_a_call_that_the_service_decided(service):
     assert not service.asked
 
 
-async def test_a_call_that_the_hook_decides_now(service):
-    service.now = after(9)
-    service.enter(*fallback(at=after(1)))
-    assert service.kinds() == FALLBACK
-    assert not service.refused
-
-
-async def test_a_call_that_the_hook_decided_while_the_service_was_down(service):
-    service.again(3600)
-    calls = [id_of(number) for number in range(3)]
-    for number, call_id in enumerate(calls):
-        service.enter(*fallback(call_id, at=after(10 + 1000 * number)))
-    assert [service.kinds(call_id) for call_id in calls] == [FALLBACK] * 3
-    assert not service.refused
-
-
-async def test_a_service_that_never_read_a_journal_accepts_all_of_it(service):
-    service.now = NOW + 6 * timedelta(days=1)
+@pytest.mark.parametrize(
+    ("now_s", "gap_s", "at_s"),
+    [(9, 1, [1]), (3600, 3600, [10, 1010, 2010]), (6 * 86_400, NOW.timestamp() + 6 * 86_400, [60])],
+    ids=["now", "while the service was down", "before it read a journal for the first time"],
+)
+async def test_a_call_that_the_hook_decided(service, now_s, gap_s, at_s):
+    service.now = after(now_s)
     service.start()
-    service.entry.set_gap_s(service.now.timestamp())
-    service.enter(*fallback(at=after(60)))
-    assert service.kinds() == FALLBACK
+    service.entry.set_gap_s(gap_s)
+    for number, at in enumerate(at_s):
+        service.enter(*fallback(id_of(number, after(at)), at=after(at)))
+        assert service.kinds(id_of(number, after(at))) == FALLBACK
+    assert not service.refused
 
 
 @pytest.mark.parametrize("talked_s", [0, 31, 1800, 6 * 86_400])
@@ -158,20 +145,6 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, tal
     assert (record.outcome, record.complete, record.anomalies) == ("BYPASS", True, ())
     assert record.steps[0].at == after(1)
     assert not service.refused
-
-
-async def test_a_call_that_hung_up_after_13_seconds_without_a_verdict(service):
-    """The longest time that the hook waits, in the operator's own Dial()."""
-    service.now = after(14)
-    service.enter(hook.undecided(), hook.ended(at=after(13), status="CANCEL", reason="", talked_ms=""))
-    assert service.kinds() == ["fallback", "ended"]
-
-
-async def test_a_late_decision_of_the_service_does_not_exclude_the_hooks_decision(service):
-    decides(service)
-    service.enter(*fallback())
-    assert service.kinds() == ["decided", *FALLBACK]
-    assert service.evidence.record(CALL).outcome == Outcome.NOTICE
 
 
 async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service):
@@ -340,25 +313,20 @@ async def test_a_new_line_whose_id_is_impossible_or_contradicts_its_time_is_refu
         assert len(service.refused) == 3
 
 
-async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service):
+@pytest.mark.parametrize("closed", [False, True])
+async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service, closed):
     """Such a line cannot connect a suspended number with the licensed sound, and cannot get a call refused."""
-    service.enter(hook.decided(nonce=OTHER_NONCE))
+    claimed = fallback(nonce=OTHER_NONCE)
+    service.enter(*claimed if closed else claimed[:1])
     assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
     service.enter(
         hook.decided(number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
         hook.ended(status="REFUSED", cause=21, reason="number-suspended"),
     )
+    assert service.kinds() == (FALLBACK if closed else ["fallback"])
     record = service.evidence.record(CALL)
-    assert (record.outcome, record.licence, record.complete) == ("NOTICE", None, False)
+    assert (record.outcome, record.licence, record.complete) == ("NOTICE", None, closed)
     assert len(service.refused) == 2
-
-
-async def test_an_id_that_was_claimed_and_closed_in_advance_is_never_decided(service):
-    service.enter(*fallback(nonce=OTHER_NONCE))
-    assert service.control.decide(REQUEST, Interface.ARI) is None
-    service.enter(*fallback())
-    assert service.kinds() == FALLBACK
-    assert len(service.refused) == 3
 
 
 async def test_without_a_decision_no_line_makes_a_call_or_its_licence(service, caplog):
@@ -378,15 +346,10 @@ async def test_refused_lines_are_kept_without_their_numbers(service, caplog):
     assert not any(character.isdecimal() for character in logged)
 
 
-async def test_the_other_lines_of_the_same_read_are_entered(service):
+async def test_refused_lines_are_one_line_in_the_log_for_each_reason_and_the_others_are_entered(service, caplog):
     lines = fallback()
-    service.enter("broken", lines[0], "broken", lines[1], *heard(id_of(7)), lines[2], "broken")
+    service.enter(*["broken"] * 100, lines[0], *[hook.ended(id_of(7))] * 100, *lines[1:])
     assert service.kinds() == FALLBACK
-    assert len(service.refused) == 5
-
-
-async def test_many_refused_lines_are_one_line_in_the_log_for_each_reason(service, caplog):
-    service.enter(*["broken"] * 100, *[hook.ended()] * 100)
     assert len(caplog.messages) == 2
     assert len(service.refused) == 200
 
@@ -422,30 +385,3 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
     works.append(True)
     entry.enter(lines)
     assert (service.kinds(id_of(2)), service.kinds(), len(service.refused)) == (HEARD, FALLBACK, 1)
-
-
-# -- any lines in any order -------------------------------------------------------------------------------------------
-
-LINES = [
-    line
-    for call_id in (CALL, id_of(2))
-    for nonce in (NONCE, OTHER_NONCE)
-    for line in (*heard(call_id, nonce), *fallback(call_id, nonce), hook.undecided(call_id, nonce), "broken")
-]
-
-
-@settings(max_examples=50)
-@given(st.lists(st.sampled_from(LINES), max_size=16))
-def test_a_call_that_the_service_decided_changes_only_by_lines_with_its_nonce(sounds, lines):
-    foreign = [line for line in lines if f"{CALL},{NONCE}" not in line]
-
-    async def enter() -> None:
-        service = Service(sounds, now=after(9))
-        call = decides(service)
-        service.enter(*foreign)
-        assert service.kinds() == ["decided"]
-        assert call.decision.outcome is Outcome.PLAY
-        service.enter(*heard(), *lines)
-        assert service.kinds() == HEARD
-
-    asyncio.run(enter())

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from idtone.call_control import call_control, journal, journal_intake
+from idtone.call_control import call, call_control, journal, journal_intake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import READ, JournalFolder, JournalReader
 from idtone.call_control.journal_intake import JournalIntake
@@ -45,20 +45,16 @@ def close_all(folder: Path) -> None:
                 os.close(int(name))
 
 
-Place = tuple[str, int]
-"""A file of the program, and a line in it."""
-
-
 @dataclass
 class Kill:
-    """Kills at the line `place`, at its `time`th execution. Without a place it only records the lines."""
+    """Kills at `place`, a file and a line in it, at its `time`th execution. Without it only records the lines."""
 
-    place: Place | None = None
+    place: tuple[str, int] | None = None
     time: int = 1
-    seen: dict[Place, int] = field(default_factory=dict)
+    seen: dict[tuple[str, int], int] = field(default_factory=dict)
     done: bool = False
 
-    FILES = frozenset(str(module.__file__) for module in (journal, journal_intake, call_control))
+    FILES = frozenset(str(module.__file__) for module in (journal, journal_intake, call_control, call))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
     """The event loop or a future calls these, and would catch the exception."""
 
@@ -86,27 +82,13 @@ class Kill:
             threading.settrace(before)  # type: ignore[arg-type]
 
 
-@dataclass
-class Calls:
-    """Asterisk's lines. It writes them one after another, even while the service is down."""
-
-    folder: JournalFolder
-    lines: list[str] = field(default_factory=list)
-    over: bool = False
-
-    async def write(self) -> None:
-        for line in self.lines:
-            write(self.folder, f"{line}\n")
-            await asyncio.sleep(0.0005)
-        self.over = True
-
-
-async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound], dice: random.Random) -> None:
+async def live(folder: JournalFolder, written: asyncio.Task[None], evidence: MemoryEvidence, sounds: dict[str, Sound],
+               dice: random.Random) -> None:  # fmt: skip
     """A service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.open_calls())
-    entry = JournalIntake(control, evidence.times, calls.folder.refuse)
-    reader = JournalReader(calls.folder, entry.enter, lambda: True, entry.set_gap_s)
+    entry = JournalIntake(control, evidence.times, folder.refuse)
+    reader = JournalReader(folder, entry.enter, lambda: True, entry.set_gap_s)
 
     async def commit() -> None:
         while True:
@@ -115,7 +97,7 @@ async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound],
 
     reading, committing = asyncio.create_task(reader.follow()), asyncio.create_task(commit())
     try:
-        await until(lambda: reading.done() or (calls.over and is_cleared(calls.folder)))
+        await until(lambda: reading.done() or (written.done() and is_cleared(folder)))
         if reading.done():
             reading.result()
     finally:
@@ -126,30 +108,26 @@ async def live(calls: Calls, evidence: MemoryEvidence, sounds: dict[str, Sound],
         reader.close()
 
 
-def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[Calls, dict[str, Any]]:
-    """Calls of each kind, and the steps that their records must have."""
+def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[str], dict[str, list[str]]]:
+    """The lines of calls of each kind, and the steps that their records must have."""
     played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
     at = datetime.now(UTC) - timedelta(seconds=3)
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
     control = CallControl(registry, Policy(), sounds, evidence, sounds, now=lambda: at)
     for call_id in (licensed, late):
         control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
-    calls = Calls(folder)
+    lines = [hook.undecided(early, at=at), hook.ended(early, at=at, status="CANCEL", reason="", talked_ms="")]
     for offset, (call_id, profile, sent) in enumerate(
         ((licensed, "sample", 22), (fallback, "notice", 28), (late, "notice", 28))
     ):
         begin = at + timedelta(microseconds=offset)
         reason = "licence-valid" if profile == "sample" else "service-unavailable"
-        calls.lines += [
+        lines += [
             *([hook.decided(call_id, at=begin)] if profile == "notice" else []),
             hook.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
             hook.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
         ]
-    calls.lines[1:1] = [
-        hook.undecided(early, at=at),
-        hook.ended(early, at=at, status="CANCEL", reason="", talked_ms=""),
-    ]
-    return calls, {
+    return lines, {
         licensed: ["decided", *played],
         fallback: ["fallback", *played],
         late: ["decided", "fallback", *played],
@@ -158,40 +136,41 @@ def calls_of(folder: JournalFolder, evidence: MemoryEvidence, sounds: dict[str, 
 
 
 def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
-    """When a service is killed, the next one continues."""
-    folder = journal_in(place)
-    evidence = MemoryEvidence(slow=True)
-    calls, expected = calls_of(folder, evidence, sounds)
-    dice = random.Random(str(kill.place))
+    """When a service is killed, the next one continues. Asterisk writes its lines, even while the service is down."""
+    folder, evidence, dice = journal_in(place), MemoryEvidence(slow=True), random.Random(str(kill.place))
+    lines, expected = calls_of(evidence, sounds)
+
+    async def write_all() -> None:
+        for line in lines:
+            write(folder, f"{line}\n")
+            await asyncio.sleep(0.0005)
 
     async def one_after_the_other() -> MemoryEvidence:
-        writing = asyncio.create_task(calls.write())
+        written = asyncio.create_task(write_all())
         with kill.armed(), suppress(Killed):
-            await live(calls, evidence, sounds, dice)
+            await live(folder, written, evidence, sounds, dice)
         close_all(folder.directory)
         left = MemoryEvidence(slow=True, steps=list(evidence.steps))
-        await live(calls, left, sounds, dice)
-        await writing
+        await live(folder, written, left, sounds, dice)
         assert left.late == 0
         return left
 
     left = asyncio.run(one_after_the_other())
     for call_id, kinds in expected.items():
         assert left.kinds(call_id) == kinds
-        record = left.record(call_id)
-        assert record.anomalies == ((LATE,) if kinds[:2] == ["decided", "fallback"] else ())
+        assert left.record(call_id).anomalies == ((LATE,) if kinds[:2] == ["decided", "fallback"] else ())
     assert {path.name for path in folder.directory.iterdir()} <= {"calls", READ}
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
-    """At every other line that uses files, and at every sixth other line; `make bench-kills` kills more often."""
+    """At every third line that uses files, and at every tenth other line; `make bench-kills` kills more often."""
     monkeypatch.setattr(journal, "POLL_S", 0.004)
     monkeypatch.setattr(journal, "REPLACE_EVERY_S", 0.0)
     whole = Kill()
     run(tmp_path / "whole", sounds, whole)
     in_files = sorted(place for place in whole.seen if place[0] == journal.__file__)
-    places = in_files[::2] + sorted(whole.seen.keys() - in_files)[::6]
+    places = in_files[::3] + sorted(whole.seen.keys() - in_files)[::10]
     assert len(in_files) > 100
     dice = random.Random(12)
     kills = [Kill(place, dice.randint(1, min(whole.seen[place], 4))) for place in places]
@@ -199,7 +178,6 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, q
         try:
             run(tmp_path / str(number), sounds, kill)
         except AssertionError as error:
-            file, line = kill.place or ("", 0)
-            raise AssertionError(f"killed at {Path(file).name}:{line}, the {kill.time}. time: {error}") from error
+            raise AssertionError(f"killed at {kill.place}, the {kill.time}. time: {error}") from error
     assert sum(kill.done for kill in kills) >= 0.9 * len(kills)
     gc.collect()  # files that the killed services left open

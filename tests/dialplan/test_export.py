@@ -412,6 +412,6 @@ def emergency() -> Callable[[str], bool]:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_the_hook_and_the_service_recognise_the_same_emergency_numbers(emergency, called):
     assert emergency(called) is (parse(called).kind is NumberKind.EMERGENCY)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled

@@ -21,30 +21,26 @@ def run(
     return Run(way, rate, offered or len(samples), samples, 0, 10.0, 1.0, None, records)
 
 
-def test_percentiles_are_of_values_that_there_were():
+def test_figures():
+    """A percentile is a value that there was, a difference has its confidence, and what grows is told by the hour."""
     assert [percentile([3.0, 1.0, 2.0, 4.0], share) for share in (0.25, 0.5, 0.95, 1.0)] == [1.0, 2.0, 4.0, 4.0]
-    assert math.isnan(percentile([], 0.5))
-
-
-def test_a_difference_has_its_confidence():
     values = [float(value) for value in range(100)]
     found = added([value + 3 for value in values], values, 0.5)
-    assert found.value == 3.0
-    assert found.low < 3.0 < found.high
+    assert found.low < 3.0 == found.value < found.high
     assert math.isnan(added([], values, 0.5).value)
+    whole = together([run(Way.ARI_CALLED, 50, [1.0], records=1), run(Way.ARI_CALLED, 50, [2.0, 3.0], 3, 2)])
+    assert (whole.offered, whole.failed, whole.records, len(whole.samples)) == (4, 1, 3, 3)
+    looks = [Look(60.0 * minute, 100 + minute / 60, 200, 12, 40, 3) for minute in range(60)]
+    assert [slopes(looks)[name] for name in ("service_mb", "asterisk_mb")] == pytest.approx([1.0, 0.0], abs=1e-9)
+    assert slopes(looks[:2]) == {}
 
 
 def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
     native = run(Way.NATIVE, 20, [2.0] * 20)
-    assert clean(run(Way.ARI_CALLED, 50, [30.0] * 20, records=20), native)
-    assert not clean(run(Way.ARI_CALLED, 50, [53.0] * 20, records=20), native)
-    assert not clean(run(Way.ARI_CALLED, 50, [3.0] * 20, offered=21, records=20), native)
-    assert not clean(run(Way.ARI_CALLED, 50, [3.0] * 20, records=19), native)
-
-
-def test_runs_of_one_rate_count_as_one():
-    whole = together([run(Way.ARI_CALLED, 50, [1.0], records=1), run(Way.ARI_CALLED, 50, [2.0, 3.0], 3, 2)])
-    assert (whole.offered, whole.failed, whole.records, len(whole.samples)) == (4, 1, 3, 3)
+    for expected, connected_ms, offered, records in (
+        (True, 30.0, 20, 20), (False, 53.0, 20, 20), (False, 3.0, 21, 20), (False, 3.0, 20, 19),
+    ):  # fmt: skip
+        assert clean(run(Way.ARI_CALLED, 50, [connected_ms] * 20, offered, records), native) is expected
 
 
 def test_goals_are_judged_by_what_was_measured(capsys):
@@ -62,13 +58,6 @@ def test_goals_are_judged_by_what_was_measured(capsys):
     shown = capsys.readouterr().out
     assert shown.count("missed") == sum(not one.reached for one in found.values())
     assert "agi-called  clean up to 1 calls/s" in shown
-
-
-def test_what_grows_is_told_by_the_hour():
-    looks = [Look(60.0 * minute, 100 + minute / 60, 200, 12, 40, 3) for minute in range(60)]
-    assert slopes(looks)["service_mb"] == pytest.approx(1.0)
-    assert slopes(looks)["asterisk_mb"] == pytest.approx(0.0, abs=1e-9)
-    assert slopes(looks[:2]) == {}
 
 
 @pytest.mark.alone

@@ -1,6 +1,6 @@
-"""How well the verifier knows a sound, against its goals and beside other detectors.
+"""How well the verifier knows a sound, against its goals.
 
-python -m tests.bench.verify [--hours H] [--trials N] [--only …] [--json FILE] [--plot FILE.png]
+python -m tests.bench.verify [--hours H] [--trials N] [--only …] [--json FILE]
 """
 
 from __future__ import annotations
@@ -9,27 +9,25 @@ import argparse
 import importlib.util
 import multiprocessing
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..reporting import PROGRESS
-from . import material, measurements, other_detectors, results
-from .conditions import CONDITIONS, Trial, trials
+from . import material, measurements, results
+from .conditions import CONDITIONS
 from .material import Part, takes_in
 from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
-from .near_misses import CODINGS, near_miss_trials, near_misses
-from .profiles import classic, profiles
+from .near_misses import CODINGS, near_misses
+from .profiles import profiles
 from .results import Row
 
-PARTS_OF_IT: Final = ("throughput", "detection", "near-misses", "frequency", "false-alarms", "rivals")
+PARTS_OF_IT: Final = ("throughput", "detection", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
 TRIALS: Final = 40
 """What two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
@@ -50,11 +48,6 @@ _COLUMNS: Final = (
 )
 _TRIALS_AT_ONCE: Final = 30
 _TAKES_AT_ONCE: Final = 2
-_RIVAL_CONDITIONS: Final = ("clean", "g711-mu", "gsm", "white +0 dB", "babble +10 dB", "talker +5 dB", "loss 5 %")
-_RIVAL_NEAR_MISSES: Final = ("frequency +2 %", "cadence -12 %", "cadence +12 %", "3 bursts for 2", "call waiting tone")
-_RIVAL_TRIALS: Final = 60
-"""At most, of each kind: Asterisk listens in real time."""
-_RIVAL_LEG_S: Final = 60
 
 
 def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int) -> Iterator[Job]:
@@ -112,30 +105,6 @@ def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
     return found
 
 
-def side_by_side(hours: float, count: int) -> list[Row]:
-    """The same legs to the verifier, to Asterisk and to spandsp: a minute of speech each, and trials of both kinds."""
-    profile, count, step = classic(), min(count, _RIVAL_TRIALS), _RIVAL_LEG_S * material.RATE_HZ
-    tested = {what: trials(profile, CONDITIONS[what], 0, count, PART) for what in _RIVAL_CONDITIONS}
-    tested |= {what: near_miss_trials(profile, what, "clean", 0, count, PART) for what in _RIVAL_NEAR_MISSES}
-    heard_hours = min(hours, _RIVAL_TRIALS * _RIVAL_LEG_S / 3600)
-    speech = [
-        Trial(take.samples[start : start + step], (), 0.0, 0.0)
-        for take in material.speech(PART, heard_hours)
-        for start in range(0, len(take.samples) - step // 2, step)
-    ]
-    speech_hours = sum(len(leg.samples) for leg in speech) / material.RATE_HZ / 3600
-    found: list[Row] = []
-    with other_detectors.ToneDetect() as asterisk:
-        for detector in (other_detectors.Ours(profile), asterisk, other_detectors.Spandsp()):
-            for what, legs in tested.items():
-                PROGRESS.print(f"{detector.name}: {what} …")
-                hits = sum(hits > 0 for hits in detector.hits(legs))
-                found.append(results.rival_row(detector.name, what, hits, len(legs)))
-            PROGRESS.print(f"{detector.name}: {speech_hours:.1f} h of speech …")
-            found.append(results.rival_alarm_row(detector.name, sum(detector.hits(speech)), speech_hours))
-    return found
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code whether every goal was reached."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.verify", description=__doc__.partition("\n")[0])
@@ -146,12 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
     parser.add_argument("--state", action="store_true", help="let the verifier state these false alarms from now on")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+
     chosen = parser.parse_args(arguments)
     if chosen.hours <= 0 or chosen.trials < 1 or chosen.workers < 1:
         parser.error("hours, trials and workers must be above zero")
     wanted, names = chosen.only or PARTS_OF_IT, chosen.profile or list(profiles())
-    console = Console(width=None if sys.stdout.isatty() else 160)
+
     material.base(PART)
     found: list[Row] = []
     if "throughput" in wanted:
@@ -161,18 +130,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for what in ("speech", "music"):
                 times = measurements.throughput(name, what, PART)
                 found.append(results.throughput_row(name, what, times, with_numba))
-    # Before the long part: what leans on another program fails early or not at all.
-    beside = side_by_side(chosen.hours, chosen.trials) if "rivals" in wanted else []
+
     work = list(jobs(wanted, names, chosen.hours, chosen.trials))
     if work:
         found += results.rows(measure(work, chosen.workers))
-    found += beside
-    results.print_tables(found, console)
+    results.print_tables(found)
     if chosen.state:
         results.state_false_alarms(found)
     settings: dict[str, Any] = {"hours": chosen.hours, "trials": chosen.trials, "part": PART, "profiles": names}
     if chosen.json:
         results.write_json(found, settings, chosen.json)
-    if chosen.plot:
-        results.write_plot(found, chosen.plot)
+
     return int(any(row.reached is results.Reached.MISSED for row in found))

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -78,12 +78,6 @@ _VOICES_AT_ONCE: Final = 8
 _SYLLABLES: Final = tuple(
     consonant + vowel for consonant in ("b d f g h k l m n p r s t v z ch sh st tr kl").split() for vowel in "aeiou"
 )
-
-
-def speech(part: Part, hours: float) -> Iterator[Take]:
-    """So many hours of takes, from the first on."""
-    for index in range(takes_in(hours)):
-        yield speech_take(part, index)
 
 
 def takes_in(hours: float) -> int:
@@ -326,21 +320,13 @@ def _line(samples: Signal, chance: np.random.Generator) -> Signal:
 
 
 def _band(samples: Signal, low_hz: float, high_hz: float) -> Signal:
-    """Keeps a band, by linear phase blocks that overlap."""
-    taps, size = 257, 8192
+    """Keeps a band, with linear phase."""
+    taps = 257
     time_s = (np.arange(taps) - taps // 2) / RATE_HZ
-    window = np.hanning(taps)
-    kernel = (
-        2 * high_hz * np.sinc(2 * high_hz * time_s) - 2 * low_hz * np.sinc(2 * low_hz * time_s)
-    ) * window / RATE_HZ  # fmt: skip
-    step = size - taps + 1
-    blocks = -(-len(samples) // step)
-    padded = np.zeros(blocks * step + taps - 1, np.float32)
-    padded[taps // 2 : taps // 2 + len(samples)] = samples
-    overlapping = np.lib.stride_tricks.sliding_window_view(padded, size)[::step]
-    spectrum = np.fft.rfft(overlapping, axis=1) * np.fft.rfft(kernel, size)
-    filtered = np.fft.irfft(spectrum, size, axis=1)[:, taps - 1 :]
-    return np.asarray(filtered.reshape(-1)[: len(samples)], np.float32)
+    ideal = 2 * high_hz * np.sinc(2 * high_hz * time_s) - 2 * low_hz * np.sinc(2 * low_hz * time_s)
+    size = 1 << (len(samples) + taps).bit_length()
+    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(ideal * np.hanning(taps) / RATE_HZ, size)
+    return np.asarray(np.fft.irfft(spectrum, size)[taps // 2 : taps // 2 + len(samples)], np.float32)
 
 
 def _active(samples: Signal) -> Signal:

@@ -7,10 +7,9 @@ from typing import Any, Final
 from idtone.tones.profile import Profile, build_profile
 from idtone.tones.profile_library import load_library
 
-_CLASSIC: Final = "two-pulses"
 _OTHERS: Final[dict[str, list[dict[str, Any]]]] = {
     # The "pu pu" that the field knows the sound by.
-    _CLASSIC: [{"frequencies_hz": [400], "on_ms": 100, "off_ms": 100}] * 2,
+    "two-pulses": [{"frequencies_hz": [400], "on_ms": 100, "off_ms": 100}] * 2,
     "two-tones-at-once": [
         {"frequencies_hz": [620, 860], "on_ms": 150, "off_ms": 80, "ramp_ms": 10},
         {"frequencies_hz": [620, 860], "on_ms": 250, "ramp_ms": 10},
@@ -34,8 +33,3 @@ def profiles() -> dict[str, Profile]:
         name: build_profile({"id": name, "title": name, "level_dbm0": -16, "segments": segments}, name)
         for name, segments in _OTHERS.items()
     }
-
-
-def classic() -> Profile:
-    """Two pulses of 400 Hz, which other programs' detectors can be told to look for."""
-    return profiles()[_CLASSIC]

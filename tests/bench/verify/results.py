@@ -1,21 +1,19 @@
-"""What the experiment found, beside its goals: rows, their table, their JSON and their picture."""
+"""What the experiment found, beside its goals: rows, their table and their JSON."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-
 from idtone.files import draft
 from idtone.tones import verification
 
+from ..reporting import print_table
 from . import confidence
 from .measurements import Key, Tally
 
@@ -32,8 +30,6 @@ FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
 """With numba and without, × real time."""
 
-RIVALS: Final = "rivals: how often two pulses were heard"
-_GRIDS: Final = ("conforms", "present", RIVALS)
 HOURS_GOAL: Final = {"speech": 300, "music": 20}
 """Without a false alarm."""
 
@@ -155,15 +151,6 @@ def throughput_row(profile: str, what: str, times: float, with_numba: bool) -> R
     return Row("throughput", profile, what, times, unit, goal=goal, reached=reached)
 
 
-def rival_row(who: str, what: str, hits: int, trials: int) -> Row:
-    """How often a detector took a leg for the sound; nobody has a goal here."""
-    return Row(RIVALS, who, what, hits / trials, hits=hits, trials=trials)
-
-
-def rival_alarm_row(who: str, alarms: int, hours: float) -> Row:
-    return Row(RIVALS, who, "speech", alarms / hours, "/h", hits=alarms, hours=hours)
-
-
 def _at_least(rate: float, bound: float, goal: float | None) -> Reached:
     if goal is None:
         return Reached.NONE
@@ -174,67 +161,28 @@ def _at_most(value: float, bound: float, goal: float) -> Reached:
     return Reached.MISSED if value > goal else Reached.SHOWN if bound <= goal else Reached.SO_FAR
 
 
-def print_tables(found: Sequence[Row], console: Console) -> None:
-    """A grid of detection and of the rivals, a list of everything else, and the reasons where a goal is not reached."""
+def print_tables(found: Sequence[Row]) -> None:
+    """Of each measure, the profiles together too, with the commonest reasons where a goal is not reached."""
     for measure in dict.fromkeys(row.measure for row in found):
         mine = [row for row in found if row.measure == measure]
-        console.print(_grid(measure, mine) if measure in _GRIDS else _list(measure, mine))
-        for place, reasons in _reasons(mine).items():
-            console.print(f"  {place}: {'; '.join(f'{why} ({count})' for why, count in reasons)}", highlight=False)
+        print_table(measure, [_shown(row) for row in (*mine, *_together(mine))])
 
 
-def _reasons(mine: Sequence[Row]) -> dict[str, list[tuple[str, int]]]:
-    """The commonest notes where a goal is not reached; in a grid, of all profiles together."""
-    found: dict[str, Counter[str]] = {}
-    for row in mine:
-        if row.reached is Reached.MISSED and row.notes:
-            place = row.what if row.measure in _GRIDS else f"{row.profile}, {row.what}"
-            found.setdefault(place, Counter()).update(row.notes)
-    return {place: notes.most_common(4) for place, notes in found.items()}
+def _together(mine: Sequence[Row]) -> Iterator[Row]:
+    for what in dict.fromkeys(row.what for row in mine if row.measure in ("conforms", "present")):
+        there = [row for row in mine if row.what == what]
+        hits, trials = sum(row.hits or 0 for row in there), sum(row.trials or 0 for row in there)
+        yield _rate_row(there[0].measure, "all", what, hits, trials, there[0].goal, {})
 
 
-def _grid(measure: str, mine: Sequence[Row]) -> Table:
-    """What × profile; for detection also all profiles together, with the bound and the goal."""
-    across, down = (list(dict.fromkeys(getattr(row, key) for row in mine)) for key in ("profile", "what"))
-    cells = {(row.what, row.profile): row for row in mine}
-    table = Table(title=measure, title_justify="left")
-    table.add_column("")
-    for name in across:
-        table.add_column(name.replace("-", " ").replace(" ", "\n"), justify="right")
-    totals = ("of each", "together", "at least", "goal", "") if measure != RIVALS else ("of each",)
-    for name in totals:
-        table.add_column(name, justify="right")
-    for what in down:
-        row = [cells.get((what, name)) for name in across]
-        there = [cell for cell in row if cell]
-        texts = [
-            f"{_number(cell.value)}{cell.unit}{'!' * (cell.reached is Reached.MISSED)}" if cell else "" for cell in row
-        ]
-        each = f"{there[0].hours:.1f} h" if there[0].hours else str(there[0].trials)
-        if measure == RIVALS:
-            table.add_row(what, *texts, each)
-            continue
-        hits, count = sum(cell.hits or 0 for cell in there), sum(cell.trials or 0 for cell in there)
-        bound, goal = confidence.at_least(hits, count), there[0].goal
-        missed = any(cell.reached is Reached.MISSED for cell in there)
-        verdict = Reached.MISSED if missed else _at_least(hits / count, bound, goal)
-        table.add_row(
-            what, *texts, each, _number(hits / count), _number(bound), "" if goal is None else f"{goal:g}", verdict
-        )
-    return table
-
-
-def _list(measure: str, mine: Sequence[Row]) -> Table:
-    table = Table(title=measure, title_justify="left")
-    for heading in ("profile", "what", "value", "of", "at most", "goal", ""):
-        table.add_column(heading, justify="right" if heading in ("value", "of", "at most", "goal") else "left")
-    for row in mine:
-        counted = f"{row.hits} in {row.hours:.1f} h" if row.hours else f"{row.hits}/{row.trials}" if row.trials else ""
-        table.add_row(
-            row.profile, row.what, f"{_number(row.value)} {row.unit}".strip(), counted,
-            "" if row.bound is None else _number(row.bound), "" if row.goal is None else f"{row.goal:g}", row.reached,
-        )  # fmt: skip
-    return table
+def _shown(row: Row) -> dict[str, str]:
+    counted = f"{row.hits} in {row.hours:.1f} h" if row.hours else f"{row.hits}/{row.trials}" if row.trials else ""
+    reasons = Counter(row.notes).most_common(4) if row.reached is Reached.MISSED else ()
+    return {
+        "profile": row.profile, "what": row.what, "value": f"{_number(row.value)} {row.unit}".strip(), "of": counted,
+        "bound": "" if row.bound is None else _number(row.bound), "goal": "" if row.goal is None else f"{row.goal:g}",
+        "": row.reached, "because": "; ".join(f"{why} ({count})" for why, count in reasons),
+    }  # fmt: skip
 
 
 def _number(value: float) -> str:
@@ -246,43 +194,3 @@ def write_json(found: Sequence[Row], settings: Mapping[str, Any], path: Path) ->
     with draft(path) as new:
         new.file.write(json.dumps(content, ensure_ascii=False, indent=1).encode())
         new.put()
-
-
-def write_plot(found: Sequence[Row], path: Path) -> None:
-    """Detection by profile and condition as colours, false alarms and rivals as bars."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(15, 7), width_ratios=(3, 2), layout="constrained")
-    detected = [row for row in found if row.measure in ("conforms", "present")]
-    across = list(dict.fromkeys(row.profile for row in detected))
-    down = list(dict.fromkeys(f"{row.what}, {row.measure}" for row in detected))
-    cells = {(f"{row.what}, {row.measure}", row.profile): row for row in detected}
-    left.set_title("detected (boxed: goal not reached)")
-    if cells:
-        grid = [[cells[a, b].value if (a, b) in cells else float("nan") for b in across] for a in down]
-        left.imshow(grid, vmin=0.5, vmax=1, cmap="RdYlGn", aspect="auto")
-        left.set_xticks(range(len(across)), across, rotation=30, ha="right")
-        left.set_yticks(range(len(down)), down)
-        for (what, profile), row in cells.items():
-            box = {"facecolor": "none", "edgecolor": "white", "pad": 1.5} if row.reached is Reached.MISSED else None
-            place = across.index(profile), down.index(what)
-            colour = "black" if 0.6 < row.value < 0.95 else "white"
-            left.text(*place, f"{row.value:.3f}", ha="center", va="center", fontsize=8, color=colour, bbox=box)
-    rivals = [row for row in found if row.measure == RIVALS and row.trials]
-    names, whats = (list(dict.fromkeys(getattr(row, key) for row in rivals)) for key in ("profile", "what"))
-    for number, name in enumerate(names):
-        mine = {row.what: row.value for row in rivals if row.profile == name}
-        places = [whats.index(what) + 0.25 * (number - 1) for what in mine]
-        right.barh(places, list(mine.values()), height=0.25, label=name)
-    right.set_title("taken for the sound of two pulses, side by side")
-    right.set_yticks(range(len(whats)), whats)
-    right.invert_yaxis()
-    if names:
-        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.04), ncols=len(names))
-    with draft(path) as new:
-        figure.savefig(new.file, format=path.suffix[1:] or "png", dpi=110)
-        new.put()
-    pyplot.close(figure)

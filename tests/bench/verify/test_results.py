@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 
 import pytest
-from rich.console import Console
 
 from tests.bench.verify import results
 from tests.bench.verify.results import Reached
@@ -24,12 +22,6 @@ def detected(conforms: int, trials: int, what: str = "gsm") -> results.Row:
 )
 def test_a_goal_is_reached_by_the_bound_or_only_so_far(conforms, trials, reached):
     assert detected(conforms, trials).reached is reached
-
-
-def test_what_has_no_goal_has_no_verdict():
-    conforms, present = results.rows({("detection", "sample", "loss 3 %"): Counter(trials=9, conforms=5, present=9)})
-    assert (conforms.measure, conforms.reached) == ("conforms", Reached.NONE)
-    assert (present.measure, present.reached) == ("present", Reached.NONE)
 
 
 @pytest.mark.parametrize(
@@ -55,19 +47,11 @@ def test_near_misses_are_counted_together_and_the_accepted_are_named():
     assert row.notes == {"CNG · gsm": 1, "present: CNG · gsm": 2}
 
 
-def test_every_row_reaches_the_tables_and_the_files(tmp_path):
-    found = [
-        detected(59, 60),
-        results.throughput_row("sample", "speech", 1600, with_numba=False),
-        results.rival_row("spandsp", "gsm", 3, 4),
-        results.rival_alarm_row("spandsp", 7, 0.5),
-    ]
-    text = io.StringIO()
-    results.print_tables(found, Console(file=text, width=160))
-    for expected in ("0.9833!", Reached.MISSED, "1600 × real time", "0.75", "14/h"):
-        assert expected in text.getvalue()
+def test_every_row_reaches_the_tables_and_the_file(tmp_path, capsys):
+    found = [detected(59, 60), results.throughput_row("sample", "speech", 1600, with_numba=False)]
+    results.print_tables(found)
+    shown = capsys.readouterr().out
+    for expected in ("0.9833", Reached.MISSED, "all", "1600 × real time"):
+        assert expected in shown
     results.write_json(found, {"trials": 60}, tmp_path / "found.json")
     assert len(json.loads((tmp_path / "found.json").read_text())["rows"]) == len(found)
-    results.write_plot(found, tmp_path / "found.png")
-    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list(tmp_path.iterdir())) == 2

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hashlib
 import json
 import tempfile
@@ -87,23 +85,6 @@ def test_generate_shows_a_progress_bar_on_a_terminal(tmp_path, monkeypatch):
     assert shown.stdout == quiet.stdout
 
 
-def generated(segments, level, repeat, formats):
-    """The samples or octets in each file; or the faults of the document, with nothing written."""
-    tree = {"id": "wild", "title": "Wild", "level_dbm0": level, "repeat": repeat, "segments": segments}
-    with tempfile.TemporaryDirectory() as folder:
-        path, out = Path(folder, "wild.yaml"), Path(folder, "out")
-        path.write_text(yaml.safe_dump(tree))
-        try:
-            run("generate", path, "-o", out, "--format", formats)
-        except DocumentError as error:
-            faults = error.faults
-        else:
-            return {file.name: file.stat().st_size for file in out.iterdir()}
-        assert all(fault.file == str(path) and fault.remedy for fault in faults)
-        assert not out.exists()
-        return str(faults)
-
-
 NUMBERS = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
     st.sampled_from([0, -1, -0.0, 5e-324, 1e308, 1, 2, 100, 600.5, 3400, 3_600_000, 3_600_001, 2**64, 10**400]),
@@ -119,36 +100,20 @@ WILD = st.fixed_dictionaries(
 
 
 @given(st.lists(WILD, max_size=3), NUMBERS, NUMBERS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_wild_profile_is_one_clear_error_or_a_sound(segments, level, repeat):
-    made = generated(segments, level, repeat, "sln,gsm")
-    assert isinstance(made, str) or set(made) == {"wild.sln", "wild.gsm"}
-
-
-@st.composite
-def possible_segments(draw):
-    """Each value is allowed on its own, however odd."""
-    pitches, on_ms = st.floats(300, 3400), draw(st.floats(1, 300))
-    frequencies_hz = draw(st.lists(pitches, min_size=1, max_size=3, unique=True))
-    segment = {"frequencies_hz": frequencies_hz, "on_ms": on_ms, "off_ms": draw(st.floats(0, 100))}
-    segment["ramp_ms"] = draw(st.floats(0, on_ms / 2))
-    if draw(st.booleans()):
-        segment["modulation"] = {"rate_hz": draw(st.floats(0.5, 100)), "depth": draw(st.floats(0.01, 1))}
-    if draw(st.booleans()):
-        to_hz = draw(st.lists(pitches, min_size=len(frequencies_hz), max_size=len(frequencies_hz)))
-        segment["sweep"] = {"to_hz": to_hz, "steps": draw(st.none() | st.integers(2, 60))}
-    return segment
-
-
-@given(st.lists(possible_segments(), min_size=1, max_size=3), st.floats(-40, 0), st.integers(1, 50))
-@settings(max_examples=20, deadline=None)
-def test_a_possible_profile_becomes_a_sound_of_its_length(segments, level, repeat):
-    made = generated(segments, level, repeat, "sln")
-    if isinstance(made, str):
-        assert "clip" in made
-    else:
-        sound = 8 * repeat * sum(segment["on_ms"] + segment["off_ms"] for segment in segments)
-        assert -1 < made["wild.sln"] // 2 - sound < 160
+    tree = {"id": "wild", "title": "Wild", "level_dbm0": level, "repeat": repeat, "segments": segments}
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder, "wild.yaml"), Path(folder, "out")
+        path.write_text(yaml.safe_dump(tree))
+        faults = []
+        try:
+            run("generate", path, "-o", out, "--format", "sln,gsm")
+        except DocumentError as error:
+            faults = error.faults
+        assert all(fault.file == str(path) and fault.remedy for fault in faults)
+        written = {file.name for file in out.iterdir()} if out.exists() else set()
+        assert written == (set() if faults else {"wild.sln", "wild.gsm"})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The real Asterisk reads each format, and plays the profile's sound."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -68,8 +66,3 @@ def test_asterisk_plays_the_profiles_sound_to_its_end(asterisk, ffmpeg, tmp_path
         if profile_name == "two tones" and name not in COARSE:
             end_ms = profile.duration_ms + delay_ms
             assert level_dbm0(part(pcm, 8000, end_ms - 12, end_ms - 6)) == pytest.approx(-16, abs=1)
-
-
-def test_why_there_is_no_sln44(asterisk, tmp_path):
-    sound = np.rint(synthesise(PROFILES["two tones"], 44100) * 32768).astype("<i2").tobytes()
-    assert level_dbm0(part(converted(asterisk, tmp_path / "x.sln44", sound), 8000, 150, 350)) < -16 - 3

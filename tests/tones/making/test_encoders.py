@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import errno
 import hashlib
 import io
@@ -24,21 +22,9 @@ OURS = {name: each for name, each in FORMATS.items() if isinstance(each.encoding
 LINEAR = {name for name, each in FORMATS.items() if each.linear}
 
 
-def test_the_formats_are_asterisks_and_the_linear_ones_are_known():
-    assert set(FORMATS) == {
-        *("wav", "wav16", "sln", "sln12", "sln16", "sln24", "sln32", "sln48", "sln96", "sln192", "ulaw", "alaw", "au"),
-        *("gsm", "g722", "g726-32", "ogg", "opus", "spx", "mp3", "m4a"),
-    }
-    rates = {name: each.sample_rate_hz for name, each in FORMATS.items() if name.startswith("sln")}
-    assert rates == {f"sln{khz or ''}": 1000 * (khz or 8) for khz in (None, 12, 16, 24, 32, 48, 96, 192)}
-    assert FORMATS["sln16"].extension == ".sln16"
-    assert [name for name, each in FORMATS.items() if each.delay_ms is None] == ["mp3", "m4a"]
-    assert {name for name in FORMATS if name.startswith(("sln", "wav"))} == LINEAR
-
-
 @pytest.mark.parametrize("sound_format", OURS.values(), ids=OURS)
 def test_a_file_has_whole_frames_and_the_whole_sound(sound_format):
-    for on_ms in (100, 110, 117.3, 120):
+    for on_ms in (100, 117.3):
         profile = make(tone(600, on_ms=on_ms))
         pcm = decode(encode(profile, sound_format), sound_format)
         frame = sound_format.sample_rate_hz // 50
@@ -53,8 +39,8 @@ def test_a_file_has_whole_frames_and_the_whole_sound(sound_format):
 @pytest.mark.parametrize("name", ["ulaw", "alaw"])
 def test_the_level_survives_g711(name):
     # A sine whose period divides the sampling rate uses few steps of the quantiser; 1 Hz more uses all.
-    for frequency_hz in (401, 1041, 3001):
-        for level in (0, -10, -16, -30):
+    for frequency_hz in (401, 3001):
+        for level in (0, -16, -30):
             profile = make(tone(frequency_hz, on_ms=1200), level_dbm0=level)
             pcm = part(decode(encode(profile, FORMATS[name]), FORMATS[name]), 8000, 100, 1100)
             assert level_dbm0(pcm) == pytest.approx(level, abs=0.05)
@@ -93,12 +79,12 @@ def test_a_long_sound_needs_no_more_memory_than_a_short_one(name, tmp_path):
     tracemalloc.start()
     try:
         with (tmp_path / "long").open("w+b") as file:
-            write(make(tone(1234.567, on_ms=250_000)), FORMATS[name], file, told.append)
-        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+            write(make(tone(1234.567, on_ms=200_000)), FORMATS[name], file, told.append)
+        assert tracemalloc.get_traced_memory()[1] < 2_600_000
     finally:
         tracemalloc.stop()
-    assert (tmp_path / "long").stat().st_size > 100_000
-    assert sum(told) == 250 * 8000, "progress counts every sample"
+    assert (tmp_path / "long").stat().st_size > 90_000
+    assert sum(told) == 200 * 8000, "progress counts every sample"
 
 
 class Full(io.BytesIO):
@@ -112,7 +98,7 @@ class Full(io.BytesIO):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_full_disk_is_one_error(ffmpeg, name, capfd):
-    profile = make(tone(600.5, 1234.567, on_ms=20_000, modulation={"rate_hz": 33.3, "depth": 0.9}))
+    profile = make(tone(600.5, 1234.567, on_ms=10_000, modulation={"rate_hz": 33.3, "depth": 0.9}))
     with pytest.raises(OSError, match="No space left"):
         write(profile, FORMATS[name], Full())
     assert capfd.readouterr().err == "", "libsndfile's caller prints what is raised under it"

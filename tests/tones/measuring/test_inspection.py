@@ -1,7 +1,3 @@
-from __future__ import annotations
-
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,7 +37,7 @@ def segments(draw):
 
 
 @given(plan=st.lists(segments(), min_size=1, max_size=3), sample_rate_hz=st.sampled_from([8000, 16000, 44100, 48000]))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 def test_a_plain_profile_comes_back(plan, sample_rate_hz):
     assert_plan(make(*plan), sample_rate_hz)
 
@@ -56,7 +52,7 @@ def test_a_plain_profile_comes_back(plan, sample_rate_hz):
         (make(tone(440, on_ms=200, ramp_ms=0), tone(466.16, on_ms=200, ramp_ms=0)), 8000),
         (make(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2), 8000),
         (make(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3), 48000),
-        (make(tone(425, on_ms=8000, off_ms=50)), 8000),
+        (make(tone(425, on_ms=3000, off_ms=50)), 8000),
         # Here two lines are first found at one frequency.
         (make(tone(447.3, 819.7, on_ms=100, off_ms=20, ramp_ms=40)), 8000),
     ],
@@ -162,15 +158,13 @@ def test_silence_has_no_bursts(samples, sample_rate_hz):
 def test_a_long_recording_is_bounded(monkeypatch):
     monkeypatch.setattr(inspection_module, "BURSTS", 20)
     once = synthesise(make(tone(600, on_ms=100, off_ms=900)), 8000).astype(np.float32)
-    began = time.monotonic()
-    inspection = inspect(np.tile(once, 900), 8000)
-    assert time.monotonic() - began < 20
+    inspection = inspect(np.tile(once, 120), 8000)
     assert (len(inspection.bursts), inspection.truncated) == (20, True)
     assert inspection.bursts[-1].start_ms == pytest.approx(19_000, abs=0.1)
 
 
 @given(st.lists(st.floats(-1, 1, width=32), max_size=3000), st.sampled_from([8000, 48000]))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_any_samples_are_measured(samples, sample_rate_hz):
     for burst in inspect(np.array(samples, np.float32), sample_rate_hz).bursts:
         assert burst.start_ms < burst.end_ms

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from idtone.tones.notations.reading import ASTERISK_LEVEL_DBM0, from_notation
 
 BRACKETS = "%(100,50,600)"

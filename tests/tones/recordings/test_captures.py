@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import time
 
 import numpy as np
@@ -10,7 +8,6 @@ from idtone.tones.recordings import captures
 from idtone.tones.recordings.captures import read_capture
 
 from ...lab import g711, voices
-from ...lab.rtp import HOST, Media, encode_frames
 from ..refusing import refusal
 from . import wire
 
@@ -137,22 +134,3 @@ def test_an_audio_file_is_not_a_capture(capture):
     path = capture()
     path.write_bytes(b"RIFF....WAVE")
     assert "is not a capture" in refusal(RecordingError, read_capture, path)
-
-
-def test_a_capture_by_the_kernel(capture):
-    with Media() as media:
-        speaker, listener = media.open(), media.open()
-        speaker.speak((HOST, listener.port), g711.PCMU, voices.CALLER)
-        time.sleep(0.4)
-        speaker.close()
-        listener.close()
-    packets = [
-        (each.arrival_ns, wire.rtp(each.sequence, each.timestamp, each.payload, ssrc=each.ssrc))
-        for each in listener.packets
-    ]
-    (leg,) = read_capture(capture(wire.on_wire(packets, (HOST, speaker.port), (HOST, listener.port))))
-    frames = encode_frames(voices.CALLER, g711.PCMU)
-    said = b"".join(frames[number % len(frames)] for number in range(len(packets)))
-    assert len(packets) >= 10
-    assert leg.name == f"{HOST}:{speaker.port} → {HOST}:{listener.port} (PCMU)"
-    assert np.array_equal(leg.samples * 32768, g711.decode(said, g711.PCMU))

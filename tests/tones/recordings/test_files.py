@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import G722
@@ -38,8 +36,8 @@ def level(samples):
 )
 def test_libsndfile_recognises_formats_under_any_name(tmp_path, container, subtypes):
     for subtype in subtypes.split():
-        for name in ("talk", "talk.ulaw", "talk.raw", "talk.mp4"):
-            if container in ("NIST", "IRCAM", "VOC", "MP3") and name.endswith(("w", "ulaw")):
+        for name in ("talk", "talk.ulaw"):
+            if container in ("NIST", "IRCAM", "VOC", "MP3") and name.endswith("ulaw"):
                 continue
             soundfile.write(tmp_path / name, sine(), 8000, format=container, subtype=subtype)
             (leg,) = read_file(tmp_path / name)

@@ -1,7 +1,5 @@
 """Any file is read, or refused with one RecordingError, within bounded time and memory. `make fuzz` draws more."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -86,32 +84,18 @@ def without_ffmpeg(monkeypatch):
     monkeypatch.setattr(ffmpeg_decoding, "program", refuse)
 
 
-SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-many = settings(max_examples=60, deadline=2000, suppress_health_check=SLOW)
 BEGINNINGS = st.sampled_from([whole[:24] for whole in CAPTURES + FILES])
+OCTETS = st.binary(max_size=400) | st.builds(bytes.__add__, BEGINNINGS, st.binary())
 
 
-@many
-@given(st.binary(max_size=400) | st.builds(bytes.__add__, BEGINNINGS, st.binary()))
-def test_any_octets(path, without_ffmpeg, content):
-    check(read, path, content)
-    check(read_file, path.with_suffix(".gsm"), content)
-    check(read_file, path.with_suffix(".g722"), content)
-
-
-@many
-@given(damaged(FILES))
-def test_damaged_audio(path, without_ffmpeg, content):
-    check(read_file, path, content)
-
-
-@many
-@given(damaged(CAPTURES) | lawless())
-def test_damaged_captures_and_senders_that_break_the_rules(path, content):
-    check(read_capture, path, content)
-
-
-@settings(max_examples=6, deadline=5000, suppress_health_check=SLOW)
-@given(damaged(FILES))
-def test_damaged_audio_for_ffmpeg(path, ffmpeg, content):
-    check(read_file, path, content)
+@pytest.mark.parametrize(
+    ("reader", "suffix", "contents"),
+    [
+        (read, ".wav", OCTETS), (read_file, ".gsm", OCTETS), (read_file, ".g722", OCTETS),
+        (read_file, ".wav", damaged(FILES)), (read_capture, ".pcap", damaged(CAPTURES) | lawless()),
+    ],
+)  # fmt: skip
+@settings(max_examples=30, deadline=2000, suppress_health_check=[*HealthCheck])
+@given(data=st.data())
+def test_any_octets_damaged_files_and_senders_without_rules(path, without_ffmpeg, reader, suffix, contents, data):
+    check(reader, path.with_suffix(suffix), data.draw(contents))

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import random
 
 import G722
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 
 from idtone.tones.recordings.streams import CODECS, Packet, Stream, decode, lay, parse
 
-from ...lab import g711
 from . import wire
 
 FRAMES = 40
@@ -57,28 +54,6 @@ def test_what_is_a_packet_of_rtp():
         b"\xa0" + wire.rtp(1, 1, b"\xff")[1:],
     ):
         assert parse(data, None) is None, data
-
-
-@given(st.binary(max_size=64))
-def test_any_octets_are_a_packet_or_none(data):
-    packet = parse(data, None)
-    assert packet is None or packet.payload in data
-
-
-def test_undecodable_payloads_are_kept_only_as_far_as_needed():
-    for length, silent in ((0, True), (3, False), (4, True), (5, False), (1200, False)):
-        packet = parse(wire.rtp(7, 9, bytes(length), payload_type=101), None)
-        assert packet.silent == silent, length
-        assert len(packet.payload) <= 5
-
-
-@pytest.mark.parametrize("payload_type", [0, 8])
-def test_all_of_a_clean_stream(payload_type):
-    line = line_of(wire.talk(OCTETS, payload_type=payload_type), payload_type)
-    assert (line.ticks, line.lost, line.misfits) == (len(OCTETS), [], 0)
-    decoded = decode(line, CODECS[payload_type])
-    assert decoded.dtype == np.float32
-    assert np.array_equal(decoded * 32768, g711.decode(OCTETS, payload_type))
 
 
 @given(st.permutations(range(FRAMES)), st.sets(st.integers(0, FRAMES - 1)))
@@ -151,12 +126,6 @@ def test_comfort_noise_and_telephone_events_are_silence():
     line = line_of(timed)
     assert (line.lost, line.ticks) == ([], len(OCTETS))
     assert [start for start, _ in line.runs] == [0, 11 * 160, 22 * 160]
-
-
-def test_packets_of_another_codec_count_as_lost():
-    timed = TALK[:10] + wire.talk(OCTETS, payload_type=8)[10:25] + TALK[25:]
-    assert line_of(timed, 0).lost == [(1600, 4000)]
-    assert (line_of(timed, 8).lost, line_of(timed, 8).ticks) == ([], 2400)
 
 
 def test_encrypted_packets_do_not_fit_their_time_and_other_protocols_are_not_plausible():

@@ -1,65 +1,51 @@
-from __future__ import annotations
-
 import pytest
 
 from idtone.tones.showing.profile_drawing import draw
 
 from ..profiles import make, recording, tone
 
+ROWS = (
+    make(tone(600, on_ms=50, off_ms=20), tone(600, 1000.5, on_ms=30)),
+    """\
+ 1000.5 Hz        ███
+    600 Hz █████  ███
+          0    100 ms""",
+)
+SWEEP = make(
+    tone(600, on_ms=90, sweep={"to_hz": (1000,)}),
+    tone(1000, on_ms=40, sweep={"to_hz": (600,), "steps": 2}),
+    tone(700, on_ms=20, modulation={"rate_hz": 20, "depth": 1}),
+), """\
+   1000 Hz         ███
+    950 Hz        █
+    900 Hz       █
+    850 Hz      █
+    800 Hz     █
+    750 Hz    █
+    700 Hz   █          ▒▒
+    650 Hz  █
+    600 Hz █          ██
+          0         150 ms"""  # fmt: skip
+AN_HOUR = (
+    make(tone(600, on_ms=100, off_ms=100), tone(700, on_ms=100, off_ms=60), repeat=10_000),
+    """\
+    700 Hz                     ██████████
+    600 Hz ██████████
+          0                 360 ms, 10000 times""",
+)
+RECORDING = (
+    recording(),
+    """\
+ recording ██████████
+          0    100 ms""",
+)
+
 
 @pytest.mark.parametrize(
-    ("profile", "lines"),
-    [
-        # A row for each frequency, highest first.
-        (
-            make(tone(600, on_ms=50, off_ms=20), tone(600, 1000.5, on_ms=30)),
-            [
-                " 1000.5 Hz        ███",
-                "    600 Hz █████  ███",
-                "          0    100 ms",
-            ],
-        ),
-        # A sweep as its path, and a modulated tone.
-        (
-            make(
-                tone(600, on_ms=90, sweep={"to_hz": (1000,)}),
-                tone(1000, on_ms=40, sweep={"to_hz": (600,), "steps": 2}),
-                tone(700, on_ms=20, modulation={"rate_hz": 20, "depth": 1}),
-            ),
-            [
-                "   1000 Hz         ███",
-                "    950 Hz        █",
-                "    900 Hz       █",
-                "    850 Hz      █",
-                "    800 Hz     █",
-                "    750 Hz    █",
-                "    700 Hz   █          ▒▒",
-                "    650 Hz  █",
-                "    600 Hz █          ██",
-                "          0         150 ms",
-            ],
-        ),
-        # An hour of repetitions once.
-        (
-            make(tone(600, on_ms=100, off_ms=100), tone(700, on_ms=100, off_ms=60), repeat=10_000),
-            [
-                "    700 Hz                     ██████████",
-                "    600 Hz ██████████",
-                "          0                 360 ms, 10000 times",
-            ],
-        ),
-        (
-            recording(),
-            [
-                " recording ██████████",
-                "          0    100 ms",
-            ],
-        ),
-    ],
-    ids=["rows", "sweep", "repeated", "recording"],
+    ("profile", "drawing"), [ROWS, SWEEP, AN_HOUR, RECORDING], ids=["rows", "sweep", "repeated", "recording"]
 )
-def test_a_profile_is_drawn(profile, lines):
-    assert draw(profile).splitlines() == lines
+def test_a_profile_is_drawn(profile, drawing):
+    assert draw(profile).rstrip("\n") == drawing
 
 
 def test_a_long_sound_fits_and_a_short_burst_stays_visible():

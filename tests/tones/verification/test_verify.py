@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import functools
 
 import numpy as np
@@ -41,15 +39,14 @@ def verdict(profile, samples, **more):
 def test_the_sound_conforms_and_is_measured(name):
     profile = KINDS[name]
     end_ms = 700 + profile.duration_ms - profile.segments[-1].off_ms
-    for noise_dbov in (-90, -50):
-        report = verify(profile, leg(profile, gain_db=-4, noise_dbov=noise_dbov))
-        assert report.verdict == "conforms", report.reason
-        (finding,) = report.findings
-        assert (finding.start_ms, finding.end_ms) == pytest.approx((700, end_ms), abs=3)
-        assert abs(finding.frequency_error_percent) < 0.05
-        assert abs(finding.cadence_error_percent) < 1
-        assert finding.failed == ()
-        assert finding.score > report.threshold
+    report = verify(profile, leg(profile, gain_db=-4, noise_dbov=-50))
+    assert report.verdict == "conforms", report.reason
+    (finding,) = report.findings
+    assert (finding.start_ms, finding.end_ms) == pytest.approx((700, end_ms), abs=3)
+    assert abs(finding.frequency_error_percent) < 0.05
+    assert abs(finding.cadence_error_percent) < 1
+    assert finding.failed == ()
+    assert finding.score > report.threshold
 
 
 def test_the_level_is_that_of_the_recording():
@@ -88,7 +85,7 @@ def test_each_burst_and_every_test_is_reported_and_the_false_alarms():
 def test_noise_as_loud_as_the_sound_does_not_hide_it(name):
     profile = KINDS[name]
     noise_dbov = noise_for(profile, -3)
-    assert [verdict(profile, leg(profile, noise_dbov=noise_dbov, seed=seed)) for seed in range(5)] == ["conforms"] * 5
+    assert [verdict(profile, leg(profile, noise_dbov=noise_dbov, seed=seed)) for seed in range(3)] == ["conforms"] * 3
 
 
 @pytest.mark.parametrize("sample_rate_hz", [11025, 16000, 48000])
@@ -191,11 +188,11 @@ def test_edges_of_a_half_lost_burst_are_not_reported():
     assert f"the largest edge error of {len(finding.bursts) - len(partly)} bursts that can be measured" in edges
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_nothing_is_found_in_silence_and_noise(name):
-    for samples in (np.zeros(RATE_HZ * 3, np.float32), leg(noise_dbov=-20)):
-        report = verify(KINDS[name], samples)
-        assert (report.verdict, report.findings) == ("absent", ())
+def test_nothing_is_found_in_silence_and_noise():
+    for profile in KINDS.values():
+        for samples in (np.zeros(RATE_HZ * 2, np.float32), leg(noise_dbov=-20)):
+            report = verify(profile, samples)
+            assert (report.verdict, report.findings) == ("absent", ()), profile
 
 
 def test_recordings_that_show_nothing_and_loud_clipped_and_offset_ones():
