@@ -14,11 +14,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from idtone import dialplan
-from idtone.ari_app.connection import APPLICATION
 from idtone.call_control.fallback_file import render
-from idtone.call_control.journal_lines import Decided, Ended, Sounded, read
-from idtone.call_control.request import Request
-from idtone.calls import Direction, Outcome, Reason
+from idtone.calls import Direction, Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
 from idtone.dialplan import Played
@@ -193,29 +190,6 @@ VERDICT = dialplan.Verdict(
 )
 
 
-def test_the_hook_cuts_the_verdict_where_it_was_joined(code):
-    assert VERDICT.text.split(":") == [
-        "123456789012", "OUTCOME", "reason", "21", "a", "to-called", "to-caller", "22"
-    ]  # fmt: skip
-    assert VERDICT.extension == f"v:{VERDICT.text}"
-    cut: dict[int, str] = {}
-    for line in code.splitlines():
-        for number in re.findall(r"\$\{CUT\(IDTONE_VERDICT,:,(\d)\)\}", line):
-            cut[int(number)] = cut.get(int(number), "") + line + "\n"
-    assert sorted(cut) == list(range(1, 9))
-    for field, used in enumerate(
-        (
-            '= "${IDTONE_NONCE}"', '= "REFUSE"', "IDTONE_REASON=${CUT(IDTONE_VERDICT,:,3)}",
-            "IDTONE_CAUSE=${CUT(IDTONE_VERDICT,:,4)}", ",g${CUT(IDTONE_VERDICT,:,5)}A(",
-            "A(${IDTONE_SOUNDS}/${CUT(IDTONE_VERDICT,:,6)}", ":${IDTONE_SOUNDS}/${CUT(IDTONE_VERDICT,:,7)})",
-            "^${CUT(IDTONE_VERDICT,:,8)}^",
-        ), 1,
-    ):  # fmt: skip
-        assert used in cut[field], field
-    (fallback,) = re.findall(r"Set\(IDTONE_VERDICT=(\$\{IDTONE_NONCE\}.*)\)$", code, re.MULTILINE)
-    assert len(filled(re.sub(r"\?notice:\)", "?notice:none)", fallback)).split(":")) == 8
-
-
 def test_a_verdict_without_sounds():
     verdict = dialplan.Verdict("123456789012", "REFUSE", "number-suspended", 21, True)
     assert verdict.text == "123456789012:REFUSE:number-suspended:21::::"
@@ -223,88 +197,11 @@ def test_a_verdict_without_sounds():
     assert dialplan.Verdict("1", "PLAY", "x", None, True, {dialplan.CALLER: "f"}, 5).text == "1:PLAY:x::a::f:"
 
 
-CALL_ID, NONCE, AT = "1795564585.21-1", "123456789012", "1795564585.000001"
-REQUEST = f"{AT},0312345678,,0312340000,PJSIP%2F1,050"
-VALUES = {
-    "IDTONE_CALL_ID": CALL_ID, "IDTONE_NONCE": NONCE, "IDTONE_REQUEST": REQUEST, "STRFTIME(,UTC,%s.%6q)": AT,
-    "IDTONE_NOW": AT, "IDTONE_ANSWERED": AT, "from": AT, "to": AT, "IDTONE_SENT": "22", "sent": "22",
-    "IDTONE_STATE": "1", "status": "SUCCESS", "IDTONE_HEARS": "called", "IDTONE_REASON": "service-unavailable",
-    "IDTONE_STATUS": "CONNECTED", "IDTONE_CAUSE": "16", "HANGUPCAUSE": "16", "DIALSTATUS": "ANSWER",
-    "ANSWEREDTIME_MS": "4000", "IDTONE_CHAIN": "1795564585.20-1",
-}  # fmt: skip
-OF_CHECK = {"ARG1": CALL_ID, "ARG2": NONCE, "ARG3": "22", "ARG4": "sample", "ARG5": "notice"}
-OF_PLAY = {"ARG1": "again", "ARG2": "sample", "ARG3": "22"}
-
-
-def filled(line: str, arguments: dict[str, str] | None = None) -> str:
-    """The line with a value in place of each variable; a condition becomes its value if true."""
-    line = re.sub(r"\$\{IF\(\$\[[^\]]*\]\?([\w-]*):\w*\)\}", r"\1", line)
-    for name, value in {**VALUES, **(arguments or {})}.items():
-        line = line.replace(f"${{{name}}}", value)
-    return line
-
-
-def test_the_lines_of_the_journal(text, actions):
-    """They have the format that the service reads. The tests on a real Asterisk check their content."""
-    assert f"IDTONE_JOURNAL=/var/lib/asterisk/sounds/idtone/journal/{dialplan.JOURNAL_FILE}\n" in text
-    found = []
-    for place, does in actions.items():
-        context = place.partition("/")[0]
-        arguments = {"idtone-check": OF_CHECK, "idtone-play": OF_PLAY}.get(context)
-        for line in re.findall(
-            r'=((?:decided|sounded|ended),.*?)(?:",GOSUB_RESULT=,.*)?\)$', "\n".join(does), re.MULTILINE
-        ):
-            found.append((context, read(filled(line, arguments))))
-    assert {(line.call_id, line.nonce) for _, line in found} == {(CALL_ID, NONCE)}
-    kinds = {context: {type(line) for each, line in found if each == context} for context, _ in found}
-    assert kinds == {
-        "idtone-forward": {Decided, Ended},
-        "idtone-check": {Sounded},
-        "idtone-called": {Decided},
-        "idtone-hangup-called": {Ended},
-        "idtone-play": {Sounded},
-        "idtone-over": {Decided, Ended},
-    }
-    does = [(line.outcome, line.reason) for _, line in found if isinstance(line, Decided)]
-    assert (None, None) in does
-    assert {outcome for outcome, _ in does} == {None, *Outcome} - {Outcome.PLAY}
-
-
 def test_the_hook_uses_the_journals_words_for_how_a_sound_was_played(code):
     named = re.findall(r"sounded,\$\{ARG1\},\$\{ARG2\},[^,]*(?:,UTC,%s\.%6q\)\})?,(\w+),", code)
     named += re.findall(r"Gosub\(idtone-sound,s,1\((\w+),", code)
     named += re.findall(r"Gosub\(idtone-play,s,1\((\w+),", code)
     assert set(map(Played, named)) == set(Played)
-
-
-def test_the_requests_to_the_service(code):
-    """Both interfaces send the same arguments, in the format that the service reads; AGI sends the secret first."""
-    requests = re.findall(r"Set\(IDTONE_REQUEST=\$\{FILTER\([^,]*,(.*)\)\}\)$", code, re.MULTILINE)
-    assert [len(_flat(request).split(",")) for request in requests] == [6, 6]
-    (decide,) = re.findall(r"Stasis\(idtone,(decide,.*)\)$", code, re.MULTILINE)
-    assert Request.read(_flat(filled(decide)).split(",")) is not None
-    hook, own = re.findall(r"Set\(IDTONE_ASKED=(.*)\)$", code, re.MULTILINE)
-    own = re.sub(r"\$\{FILTER\([^,]*,(.*)\)\}$", r"\1", own)
-    assert {line.partition(",")[0] for line in re.findall(r"Stasis\((.*)\)$", code, re.MULTILINE)} == {APPLICATION}
-    assert re.findall(r"Stasis\(idtone,(own.*)\)$", code, re.MULTILINE) == ["own,${IDTONE_ASKED}"]
-    kinds = re.findall(
-        r"AGI\(\$\{IDTONE_AGI\}decide,\$\{IDTONE_AGI_SECRET\},(\w+),\$\{IDTONE_ASKED\}\)$", code, re.MULTILINE
-    )
-    assert kinds == ["decide", "own"]
-    assert code.count("AGI(") == 2
-    for kind, asked in zip(kinds, (hook, own), strict=True):
-        request = Request.read([kind, *_flat(filled(asked)).split(",")])
-        assert request is not None
-        assert (request.call_id, request.nonce, request.number) == (CALL_ID, NONCE, "0312345678")
-        assert (request.called, request.dial_string, request.caller) == ("0312340000", "PJSIP/1", "050")
-        assert request.own_dial is (kind == "own")
-
-
-def _flat(line: str) -> str:
-    """The text without the parts in braces, which can contain commas."""
-    while (flat := re.sub(r"\$\{[^{}]*\}", "x", line)) != line:
-        line = flat
-    return line
 
 
 def exported_with(tmp_path: Path, settings: str) -> tuple[Path, str]:

@@ -111,37 +111,6 @@ def music_take(part: Part, index: int) -> Take:
     return Take(f"{source.stem} ×{tempo:.3f} #{index}", _line(samples, chance))
 
 
-def melody_take(part: Part, index: int) -> Take:
-    """Tunes of pure and nearly pure notes in equal temperament, as carriers' ring-back melodies: harder than music."""
-    chance = _chance(part, "melodies", index)
-    samples = np.zeros(TAKE_S * RATE_HZ, np.float32)
-    position = 0
-    while position < len(samples):
-        unit = int(chance.uniform(0.07, 0.35) * RATE_HZ)
-        partials = chance.uniform(0, 1, 4) ** 4 * (1, 0.5, 0.3, 0.2)
-        partials[0] = 1
-        decay_s = float(chance.choice([0.05, 0.15, 0.4, 10.0]))
-        note, tuning_hz = int(chance.integers(-12, 18)), float(chance.uniform(430, 450))
-        for _ in range(int(chance.integers(8, 40))):
-            length = unit * int(chance.choice([1, 1, 1, 2, 2, 4]))
-            note = int(np.clip(note + chance.integers(-5, 6), -14, 24))
-            if chance.random() > 0.15:
-                sung = min(length, len(samples) - position)
-                time_s = np.arange(sung) / RATE_HZ
-                frequency_hz = tuning_hz * 2 ** (note / 12)
-                wave = sum(
-                    strength * np.sin(2 * np.pi * frequency_hz * (n + 1) * time_s)
-                    for n, strength in enumerate(partials)
-                    if frequency_hz * (n + 1) < 3600
-                )
-                shape = np.exp(-time_s / decay_s) * np.minimum(1, np.minimum(time_s, time_s[::-1]) / 0.005)
-                samples[position : position + sung] = 0.1 * wave * shape
-            position += length
-            if position >= len(samples):
-                break
-    return Take(f"melodies #{index}", _line(samples, chance))
-
-
 def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
     """`length` samples of one talker without longer pauses, at an active level of 0 dB: its RMS is 1."""
     source = _load(_voice(part, chance))

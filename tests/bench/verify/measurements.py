@@ -34,7 +34,7 @@ Key = tuple[str, str, str]
 """What was measured, on which profile, of what: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {"speech": material.speech_take, "music": material.music_take, "melodies": material.melody_take}
+_TAKES: Final = {"speech": material.speech_take, "music": material.music_take}
 
 
 @dataclass(frozen=True, slots=True)

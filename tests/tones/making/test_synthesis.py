@@ -99,7 +99,7 @@ def test_the_samples_are_the_same_on_every_machine_and_in_blocks(name):
     assert digest.hexdigest() == SHA256[name]
 
 
-@pytest.mark.parametrize("frequency_hz", [1234.56789, 400.0])
+@pytest.mark.parametrize("frequency_hz", [1234.56789, 400.0, 3399.9])
 def test_an_hour_does_not_drift_and_needs_little_memory(frequency_hz):
     """With a long period, with none, and with a short one."""
     last, length = np.empty(0, np.int16), 0

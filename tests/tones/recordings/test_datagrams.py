@@ -59,6 +59,7 @@ def test_interfaces_have_their_own_link_and_clock():
     content += wire.enhanced(wire.LINKS[1](packet), NOW_NS, 1)
     content += wire.enhanced(wire.LINKS[113](packet), 5 * 1024, 2)
     content += wire.block(0x0BAD, b"unknown blocks are passed over")
+    content += wire.block(6, struct.pack("<5I", 0, 0, 0, 1000, 1000))  # so is a packet that is longer than its block
     content += wire.block(3, struct.pack("<I", len(packet)) + packet)
     content += wire.section(">") + wire.interface(1, ">") + wire.enhanced(wire.LINKS[1](packet), 7, 0, ">")
     assert [found.arrival_ns for found in read(content)] == [NOW_NS, NOW_NS, 5_000_000_000, None, 7000]

@@ -28,7 +28,7 @@ def test_any_title_is_drawn_without_a_warning(tmp_path):
 
 
 def test_many_legs_make_no_larger_picture(tmp_path):
-    plot(tmp_path / "legs.png", "Legs", [EMPTY] * (LEGS + 1))
+    plot(tmp_path / "legs.png", "Legs", [Panel("long", np.zeros(48_000), 8000, ()), *[EMPTY] * LEGS])
     assert size(tmp_path / "legs.png") == (1430, round(110 * (1 + 5.2 * LEGS)))
 
 

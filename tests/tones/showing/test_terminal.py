@@ -6,7 +6,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.showing.marks import Mark, marks_of_profile
+from idtone.tones.measuring.inspection import inspect
+from idtone.tones.showing.marks import Mark, marks_of_inspection, marks_of_profile
 from idtone.tones.showing.terminal import draw_samples
 
 from ..profiles import make, tone
@@ -54,3 +55,9 @@ def test_with_colour_there_are_half_blocks():
 def test_silence_can_be_drawn():
     for length in (0, 1, 8000):
         assert drawn(60, samples=np.zeros(length), marks=(Mark(0, 10, ((400, 400),)),))
+
+
+def test_the_marks_of_a_glide_are_its_ends():
+    samples = synthesise(make(tone(800, on_ms=300, off_ms=50, sweep={"to_hz": [1200]})), 8000)
+    (mark,) = marks_of_inspection(inspect(samples, 8000))
+    assert mark.lines_hz[0] == pytest.approx((800, 1200), abs=1)
