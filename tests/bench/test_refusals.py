@@ -1,7 +1,5 @@
 """The bench of the refusals finds every refused customer and no other, and its figures are of one run."""
 
-from __future__ import annotations
-
 from .refusals import measured
 
 

@@ -1,7 +1,5 @@
 """The registry that the bench measures is the one that it says."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """The table of endings is complete: it has every possible cell once, and every proof is an existing test."""
 
-from __future__ import annotations
-
 import ast
 from collections import Counter
 from itertools import product

@@ -1,7 +1,5 @@
 """Bounds against closed forms and published values."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Near misses differ from the sound, and by more than it tolerates."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
