@@ -96,6 +96,14 @@ def test_a_truncated_file_is_read_to_its_end(tmp_path, container):
     assert np.abs(leg.samples - sine()[:4000]).max() < 1 / 32_767
 
 
+def test_an_mp3_that_ends_early_is_read_to_its_end(tmp_path):
+    path = tmp_path / "a"
+    soundfile.write(path, sine(duration_s=5), 8000, format="MP3")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (leg,) = read_file(path)
+    assert 1000 < leg.duration_ms < 4000
+
+
 def with_bad(value):
     return np.stack([sine(), np.append(sine()[1:], value)], 1)
 
