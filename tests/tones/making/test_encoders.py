@@ -98,7 +98,7 @@ class Full(io.BytesIO):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_full_disk_is_one_error(ffmpeg, name, capfd):
-    profile = make(tone(600.5, 1234.567, on_ms=10_000, modulation={"rate_hz": 33.3, "depth": 0.9}))
+    profile = make(tone(600.5, 1234.567, on_ms=5_000, modulation={"rate_hz": 33.3, "depth": 0.9}))
     with pytest.raises(OSError, match="No space left"):
         write(profile, FORMATS[name], Full())
     assert capfd.readouterr().err == "", "libsndfile's caller prints what is raised under it"

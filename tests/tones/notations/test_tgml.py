@@ -179,3 +179,5 @@ def test_steps_under_a_millisecond_are_partly_left_out():
 def test_each_loss_is_reported(changed, says):
     lost = losses(make(tone(600, on_ms=100, off_ms=20, ramp_ms=0) | changed))
     assert [loss[: len(said)] for loss, said in zip(lost, says, strict=True)] == says
+    also = losses(make(tone(600, ramp_ms=0), dither_seed=1, tolerance={"level_db": 3}))
+    assert also == ("the dither", "the tolerance")

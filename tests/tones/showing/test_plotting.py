@@ -4,8 +4,9 @@ import numpy as np
 
 from idtone.errors import UsageError
 from idtone.tones.making.synthesis import synthesise
+from idtone.tones.showing import plotting
 from idtone.tones.showing.marks import marks_of_profile
-from idtone.tones.showing.plotting import LEGS, Panel, plot
+from idtone.tones.showing.plotting import Panel, plot
 
 from ..profiles import make, tone
 from ..refusing import refusal
@@ -27,9 +28,10 @@ def test_any_title_is_drawn_without_a_warning(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
 
 
-def test_many_legs_make_no_larger_picture(tmp_path):
-    plot(tmp_path / "legs.png", "Legs", [Panel("long", np.zeros(48_000), 8000, ()), *[EMPTY] * LEGS])
-    assert size(tmp_path / "legs.png") == (1430, round(110 * (1 + 5.2 * LEGS)))
+def test_many_legs_make_no_larger_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(plotting, "LEGS", 2)
+    plot(tmp_path / "legs.png", "Legs", [Panel("long", np.zeros(48_000), 8000, ()), *[EMPTY] * 2])
+    assert size(tmp_path / "legs.png") == (1430, round(110 * (1 + 5.2 * 2)))
 
 
 def test_a_picture_that_cannot_be_made_leaves_no_file(tmp_path, monkeypatch):
