@@ -7,7 +7,8 @@ from rich.console import Console
 
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.measuring.inspection import inspect
-from idtone.tones.showing.marks import Mark, marks_of_inspection, marks_of_profile
+from idtone.tones.showing.marks import MARKS, Mark, marks_of_inspection, marks_of_profile, top_hz_of
+from idtone.tones.showing.spectrogram import spectrogram
 from idtone.tones.showing.terminal import draw_samples
 
 from ..profiles import make, tone
@@ -61,3 +62,16 @@ def test_the_marks_of_a_glide_are_its_ends():
     samples = synthesise(make(tone(800, on_ms=300, off_ms=50, sweep={"to_hz": [1200]})), 8000)
     (mark,) = marks_of_inspection(inspect(samples, 8000))
     assert mark.lines_hz[0] == pytest.approx((800, 1200), abs=1)
+
+
+def test_a_picture_covers_the_band_and_its_marks_are_limited():
+    assert len(marks_of_profile(make(tone(400, on_ms=100, off_ms=100), repeat=10_000))) == MARKS
+    assert (top_hz_of(48_000, ()), top_hz_of(48_000, (Mark(0, 1, ((6000, 6000),)),))) == (4000, pytest.approx(6900))
+
+
+def test_a_tone_lies_in_its_row_and_at_its_time():
+    samples = np.sin(2 * np.pi * 1030 * np.arange(8000) / 8000)
+    samples[4000:] = 0
+    levels = spectrogram(samples, 8000, 60, 40, 4000)
+    assert set(levels[:, 3:27].argmax(axis=0)) == {10}
+    assert (levels.max(), levels[:, 33:].max()) == (0, -70), "below 70 dB a picture is empty"
