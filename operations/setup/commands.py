@@ -36,9 +36,12 @@ from .trial_call import TrialCall, place
 COMMAND: Final = "setup"
 _NOTHING: Final = Message("Nothing is missing that setup can add.")
 _QUESTION: Final = Message("Make these changes?")
+_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "user", "call")
+"""Options, by the names of their parameters."""
 
 
 def setup(
+    context: typer.Context,
     config: command_line.ConfigOption = None,
     asterisk_etc: Annotated[Path, typer.Option(metavar="DIR", help="Asterisk's configuration folder.")] = USUAL_FOLDER,
     registry: Annotated[
@@ -73,13 +76,19 @@ def setup(
     With --json and without --yes it only prints the changes. Exit codes: 0 nothing is bad, 1 something is bad or could
     not be changed, 2 wrong use or settings that cannot be used.
     """
-    wishes = Wishes(config or DEFAULT_FILE, asterisk_etc, user, registry, trust)
     out = command_line.screen(highlight=False)
     if undo_all:
-        if call or registry or trust:
-            raise UsageError(Message("--undo does not go with --call, --registry or --trust"))
+        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if _is_written(context, name)):
+            raise UsageError(
+                Message(
+                    "--undo does not go with {options}: it restores what the copies hold (--copies); "
+                    "leave out the rest",
+                    options=given,
+                )
+            )
         _undo(asterisk_etc, copies, yes, as_json, out)
         return
+    wishes = Wishes(config or DEFAULT_FILE, asterisk_etc, user, registry, trust)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:
@@ -114,6 +123,12 @@ def setup(
     failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (heard and heard.heard))
     if failed or any(finding.state is State.BAD for finding in findings):
         command_line.negative()
+
+
+def _is_written(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line; its value may also come from the environment, or be the default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _number() -> str:

@@ -63,8 +63,10 @@ class Pbx:
 
     def run(self, *arguments: str, text: str = "") -> tuple[int, str]:
         """Exit code and output. Asserts that no secret is shown."""
-        command = [arguments[0], "-c", str(self.config), "--asterisk-etc", str(self.etc), *arguments[1:]]
-        command += ["--copies", str(self.scratch / "copies")]
+        return self._run(arguments[0], "-c", str(self.config), *arguments[1:], text=text)
+
+    def _run(self, *arguments: str, text: str = "") -> tuple[int, str]:
+        command = [*arguments, "--asterisk-etc", str(self.etc), "--copies", str(self.scratch / "copies")]
         ended = CliRunner().invoke(app, command, input=text, env=self.environment | {"COLUMNS": "200"})
         if ended.exception is not None and not isinstance(ended.exception, SystemExit):
             raise ended.exception
@@ -79,6 +81,11 @@ class Pbx:
         for change in result.get("changes", []):
             assert not change["trouble"], change
         return result
+
+    def undo(self) -> dict[str, Any]:
+        _, output = self._run("setup", "--undo", "--yes", "--json")
+        undone: dict[str, Any] = json.loads(output)
+        return undone
 
     def files(self) -> dict[str, tuple[bytes, int]]:
         return {
@@ -170,12 +177,12 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
             pbx.run("setup", "--user", user(), "--yes", "--registry", "/etc/idtone/other")
         assert pbx.setup(*NEW)["changes"] == [], "the second time nothing is missing"
 
-        undone = pbx.setup("--undo", "--yes")
+        undone = pbx.undo()
         assert pbx.files() == before
         assert undone["left"] == {str(place): "it has files" for place in (pbx.sounds, *list(pbx.sounds.parents)[:2])}
         assert not pbx.config.exists()
         assert "idtone-forward" not in pbx.asterisk.command("dialplan show")
-        assert pbx.setup("--undo", "--yes")["runs"] == [], "it is undone once"
+        assert pbx.undo()["runs"] == [], "it is undone once"
 
 
 def test_the_ten_usual_mistakes(installation, tmp_path, monkeypatch):
@@ -251,7 +258,7 @@ def test_the_settings_of_a_package_are_filled_in_and_those_of_the_operator_are_n
         assert f'  source: "{LAB_REGISTRY}"\n' in pbx.config.read_text()
         assert pbx.config.with_name("ari.password").read_text()
         assert not pbx.setup("--yes")["changes"]
-        pbx.setup("--undo", "--yes")
+        pbx.undo()
         assert pbx.config.read_text() == shipped
         pbx.config.write_text(f"{shipped}# mine\n")
         with pytest.raises(UsageError, match=r"has another registry\.source"):
@@ -265,7 +272,7 @@ def test_what_the_operator_has_written_since_is_not_undone(installation, tmp_pat
         extensions.write_text(extensions.read_text() + "[mine]\nexten = 1,1,Hangup()\n")
         http.write_text(http.read_text().replace("bindaddr", "; mine\nbindaddr"))
         pbx.config.write_text(pbx.config.read_text() + "# mine\n")
-        undone = pbx.setup("--undo", "--yes")
+        undone = pbx.undo()
         assert extensions.read_text() == EXTENSIONS + "[mine]\nexten = 1,1,Hangup()\n", "only our lines are removed"
         assert "it was changed since" in undone["left"][str(http)]
         assert MARK in http.read_text()
@@ -302,7 +309,7 @@ def test_systemd_starts_the_service_and_undo_stops_it(installation, tmp_path, mo
         assert f"User={user()}\n" in text
         assert f" serve -c {pbx.config}\n" in text
         assert f"ReadWritePaths=-{pbx.sounds}\n" in text
-        pbx.setup("--undo", "--yes")
+        pbx.undo()
         assert not unit.exists()
         assert "disable --now idtone" in asked.read_text()
 
@@ -319,7 +326,7 @@ def test_systemd_starts_the_service_and_undo_stops_it(installation, tmp_path, mo
     ("arguments", "message"),
     [
         (["--user", "nobody-by-this-name"], "adduser --system --ingroup asterisk nobody-by-this-name"),
-        (["--undo", "--call"], "--undo does not go with"),
+        (["--undo", "--user", "me", "--call"], "--undo does not go with --config, --user, --call: it restores"),
     ],
 )
 def test_wrong_use(installation, tmp_path, monkeypatch, arguments, message):
