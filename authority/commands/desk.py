@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from idtone import command_line
+from idtone import command_line, logs
 from idtone.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from idtone.errors import UsageError
+from idtone.settings import load_settings
 from idtone.translation import Message
 
 from ..desk.desk import Desk
@@ -26,22 +26,24 @@ from .options import FolderArgument, passphrase
 
 def desk(
     folder: FolderArgument,
-    listen: Annotated[
-        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="The address and port to listen on.")
-    ] = "127.0.0.1:8710",
+    listen: command_line.ListenOption = "127.0.0.1:8710",
     refusal_key: Annotated[
         Path | None,
         typer.Option("--refusal-key", metavar="KEY", help="The key of the refusals: members may check customers."),
     ] = None,
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Run the association's desk until SIGTERM: it accepts the documents that members sign.
 
     It prints its address for the setting association.desk. It speaks HTTP; put a proxy with TLS before it. Each
     document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
     FOLDER/ledger/idtone.yaml`).
+
+    Of the settings it uses `log` alone.
     """
     host, port = command_line.listen_address(listen)
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
+    log = load_settings(config).log
+    logs.begin(log.format, log.level)
     rules = dict(RULES)
     if refusal_key is not None:
         key = RefusalKey.load(refusal_key, passphrase)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from idtone import command_line
+from idtone import command_line, logs
 from idtone.errors import ProofError, UsageError
+from idtone.settings import load_settings
 from idtone.signed_notes import Signer
 from idtone.translation import Message
 
@@ -21,21 +21,23 @@ from ..witness.witness import Witness, WitnessState, attend, read_logs
 def witness(
     name: Annotated[str, typer.Option("--name", help="The witness's name in its signatures, like witness.example/1.")],
     state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of its key and of what it cosigned.")],
-    logs: Annotated[
+    logs_file: Annotated[
         Path, typer.Option("--logs", metavar="FILE", help="The keys of the logs, one a line (idtone ledger key).")
     ],
-    listen: Annotated[
-        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to answer.")
-    ] = "127.0.0.1:8700",
+    listen: command_line.ListenOption = "127.0.0.1:8700",
+    config: command_line.ConfigOption = None,
 ) -> None:
     """Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.
 
     It prints its address and verifier key for the setting ledger.witnesses of the logs that use it. It speaks HTTP; put
     a proxy with TLS before it.
+
+    Of the settings it uses `log` alone.
     """
     host, port = command_line.listen_address(listen)
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
-    known = read_logs(logs)
+    log = load_settings(config).log
+    logs.begin(log.format, log.level)
+    known = read_logs(logs_file)
     with WitnessState.held(state) as held:
         try:
             signer = held.signer(name)

@@ -42,6 +42,12 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("-c", "--config", envvar="IDTONE_CONFIG", help="Settings file (default: /etc/idtone/idtone.yaml)."),
 ]
+ListenOption = Annotated[
+    str,
+    typer.Option(
+        "--listen", metavar="ADDRESS:PORT", help="The IP address and port to listen on, like 192.0.2.10:8700."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")]
 TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fields, one row a line, for scripts.")]

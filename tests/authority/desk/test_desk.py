@@ -97,7 +97,8 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
     seed.write_bytes(b"1" * 32)
     seed.chmod(0o600)
     document = tmp_path / "document"
-    with running(folder) as url:
+    (tmp_path / "desk.yaml").write_text("log: {format: json}\n")
+    with (tmp_path / "log").open("wb") as log, running(folder, "-c", tmp_path / "desk.yaml", log=log) as url:
         settings.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\nledger: {{key_file: {key_file}}}\n"
         )
@@ -112,6 +113,8 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
         assert refused.returncode == 2
         assert "the desk refuses the document: the desk does not know documents of the kind" in refused.stderr
         OfficeLedger(folder).record("met", "S-9", minutes=30)
+    records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(each["level"], each["message"].partition(":")[0]) for each in records] == [("warning", "refused")]
     [act] = OfficeLedger(folder).acts()
     assert (act.act, act.details) == ("met", {"minutes": 30})
     checked = subprocess.run(

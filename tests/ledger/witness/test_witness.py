@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 import signal
@@ -171,12 +172,13 @@ async def test_a_setting_that_names_no_witness_is_wrong_use_and_without_witnesse
     await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 1)
 
 
-def test_the_command_serves_until_it_is_told_to_stop(url, tmp_path):
+def test_the_command_serves_until_it_is_told_to_stop_and_logs_as_the_service_does(url, tmp_path):
     write(url, heard_call())
+    (tmp_path / "idtone.yaml").write_text("log: {format: json}\n")
     logs = tmp_path / "logs"
     logs.write_text(f"{LOG}\n")
     command = [sys.executable, "-c", "from idtone.cli import main; main()", "ledger", "witness", "--name", NAME]
-    options = ["--state", tmp_path / "w", "--logs", logs, "--listen", "127.0.0.1:0"]
+    options = ["--state", tmp_path / "w", "--logs", logs, "--listen", "127.0.0.1:0", "-c", tmp_path / "idtone.yaml"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             asyncio.run(ask(url, process.stdout.readline().strip()))
@@ -184,3 +186,5 @@ def test_the_command_serves_until_it_is_told_to_stop(url, tmp_path):
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+        records = [json.loads(line) for line in process.stderr]
+    assert [(each["level"], each["message"]) for each in records] == [("info", f"{LOG.name}: 200")]
