@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from idtone.service.metrics import METRICS, MetricKind
 
@@ -131,6 +137,60 @@ def test_every_alert_is_explained_to_operators_with_its_severity(page: str) -> N
 @pytest.mark.parametrize("path", dashboards(), ids=lambda path: path.name)
 def test_a_dashboard_is_what_its_table_says(path: Path) -> None:
     assert path.read_text("utf-8") == dashboards()[path], "run make docs"
+
+
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each value of a JSON document that holds no others, by its path."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not items:
+        yield path, value
+    for name, inner in items:
+        yield from leaves(inner, f"{path}/{name}")
+
+
+def wrong_types(value: object, path: str = "") -> Iterator[str]:
+    """The fields of a model, and of the models in it, whose values are not of the declared type."""
+    if isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from wrong_types(each, f"{path}/{place}")
+    if not type(value).__module__.startswith("grafana_foundation_sdk.models.") or isinstance(value, str | int):
+        return
+    for name, kind in get_type_hints(type(value)).items():
+        inner = getattr(value, name)
+        try:
+            TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(inner)
+        except ValidationError:
+            yield f"{path}/{name}"
+        yield from wrong_types(inner, f"{path}/{name}")
+
+
+def faults(document: dict[str, Any]) -> set[str]:
+    """What Grafana's own model of a dashboard does not know, or knows with another type."""
+    register_default_plugins()
+    read = Dashboard.from_json(document)
+    known = dict(leaves(json.loads(json.dumps(read, cls=JSONEncoder))))
+    return {path for path, value in leaves(document) if (path, value) not in known.items()} | set(wrong_types(read))
+
+
+@pytest.mark.parametrize("path", dashboards(), ids=lambda path: path.name)
+def test_a_dashboard_fits_the_model_of_grafana(path: Path) -> None:
+    assert faults(json.loads(path.read_text("utf-8"))) == set()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (lambda panel: panel.update(gridpos=panel.pop("gridPos")), {f"/panels/1/gridpos/{each}" for each in "xywh"}),
+        (lambda panel: panel["gridPos"].update(x="left"), {"/panels/1/grid_pos/x"}),
+        (lambda panel: panel["targets"][0].update(query="up"), {"/panels/1/targets/0/query"}),
+        (lambda panel: panel["fieldConfig"]["defaults"]["thresholds"].update(mode="relative"),
+         {"/panels/1/field_config/defaults/thresholds/mode"}),
+    ],
+)  # fmt: skip
+def test_the_model_of_grafana_finds_what_is_wrong(spoil: Callable[[dict[str, Any]], None], found: set[str]) -> None:
+    document = json.loads(next(iter(dashboards().values())))
+    spoil(document["panels"][1])
+    assert faults(document) == found
 
 
 @pytest.mark.parametrize("expression", [*(alert["expr"] for alert in ALERTS), *expressions()])
