@@ -221,6 +221,11 @@ class Instance:
 
         await SuspensionConfirmations(self._settings, lambda: self._loaded.source.current, end_calls, ended).run()
 
+    async def _forget_forms(self, evidence: LedgerWriter) -> None:
+        from idtone.customers.retention import forget_in_time  # reads rules and laws, which a call does not need
+
+        await forget_in_time(self._settings, evidence)
+
     def _start_background(
         self,
         evidence: LedgerWriter,
@@ -235,6 +240,7 @@ class Instance:
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
+            asyncio.create_task(self._forget_forms(evidence), name="forgetting customers' forms"),
             asyncio.create_task(
                 record_acts(ledger.own(), evidence, self._loaded.disclosure_rules),
                 name="recording what commands do",

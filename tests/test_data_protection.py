@@ -6,8 +6,13 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
+
+from idtone.authority.desk.document_rules import RULES
+from idtone.registry.model import RegistryDocument
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
@@ -72,6 +77,36 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/verification/folder.py": ("idtone tone verify --csv",),
 }
 """Each module that writes files, and what the pages call them."""
+REGISTRY: dict[str, tuple[str, str] | None] = {
+    "association": None, "badge": None, "criteria": None, "directions": None, "expires": None, "grade": None,
+    "id": None, "issued": None, "keys": None, "kind": None, "licences": None, "percent": None, "period": None,
+    "result": None, "sha256": None, "status": None, "title": None, "tone": None, "tones": None, "valid": None,
+    "version": None, "evaluations": None, "members": None, "registry": None, "chains": None, "links": None,
+    "since": None, "until": None, "reference": None, "authority": None, "suspensions": None,
+    "name": ("names", "名称"),
+    "number": ("suspended numbers", "停止中の番号"),
+    "numbers": ("numbers", "番号"),
+    "member": ("members", "会員"),
+    "wholesaler": ("member", "会員"),
+    "reseller": ("reseller", "卸先"),
+    "pledge": ("pledge", "誓約書"),
+    "signed": ("signed the pledge", "誓約書の署名者"),
+    "signatory": ("who signed", "署名者"),
+    "document": ("document", "書類"),
+    "checked": ("checked a reseller", "卸先の確認"),
+    "by": ("which member checked", "卸先の確認(会員"),
+    "day": ("when", "確認日"),
+}  # fmt: skip
+"""Each field of the registry, and what its row calls it; None if it is not about a person or a member."""
+DOCUMENTS = {
+    "figures": ("figures", "数値"),
+    "report": ("reports (the call and the reporter sealed)", "申告(通話と申告者は封じたまま)"),
+    "report-fetch": ("reports", "申告"),
+    "report-answer": ("answers", "回答"),
+    "suspension-confirmation": ("confirmations of suspensions", "番号停止の適用の報告"),
+    "refusal-check": ("blinded checks of customers", "利用者の照合(目隠しされた値)"),
+}
+"""Each kind of document that the desk keeps, and what its row calls it."""
 CALLS = {
     "draft", "make_private", "mkstemp", "open_private", "rename", "replace_durably", "replace_private", "write_bytes",
     "write_text", "NamedTemporaryFile", "TemporaryDirectory",
@@ -114,6 +149,33 @@ def test_every_module_that_writes_is_in_the_table():
 def test_the_page_names_everything_that_is_written(page):
     named = {each for cell in cells(page) for each in re.findall("`([^`]+)`", cell)}
     assert {each for names in WRITTEN.values() for each in names} - named == set()
+
+
+def row(page: Path, name: str) -> str:
+    """The second cell of the row of a file: the data of persons."""
+    found = re.findall(rf"^\| [^|]*`{re.escape(name)}`[^|]* \| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
+    assert len(found) == 1, name
+    return str(found[0])
+
+
+def fields(kind: object) -> Iterator[str]:
+    """The names in a model and in the models in it, as the code has them."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            yield name
+            yield from fields(field.annotation)
+    for inner in get_args(kind):
+        yield from fields(inner)
+
+
+def test_the_rows_of_the_registry_and_of_the_desk_say_what_these_hold():
+    own = set(fields(RegistryDocument)) - {"ja", "en", "start"}  # in two languages; in German style "from"
+    assert own == set(REGISTRY)
+    assert set(RULES) == set(DOCUMENTS)
+    for language, page in enumerate(PAGES):
+        for name, table in (("registry.yaml", REGISTRY), ("desk.sqlite3", DOCUMENTS)):
+            said = row(page, name)
+            assert {words[language] for words in table.values() if words and words[language] not in said} == set()
 
 
 def test_both_pages_have_the_same_rows():

@@ -179,6 +179,8 @@ def forget_reports(
 
     Only closed reports are erased. Their results and the members' answers stay, for the statistics. The office's ledger
     records the erasure. Copies in backups stay.
+
+    With `retention` in reports.yaml, the running desk does the same by itself.
     """
     count = _reports(folder).forget(moment(before, "--before"))
     print(translated(Message("{count} reports are forgotten", count=count)))

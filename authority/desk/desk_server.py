@@ -18,6 +18,7 @@ from idtone.ledger.disclosure.record_act import record_acts
 
 from .desk import Desk
 from .reports.report_routes import add_report_routes
+from .reports.retention import forget_in_time
 
 DOCUMENT_LIMIT: Final = 256 * 1024
 """Bytes."""
@@ -31,14 +32,17 @@ async def attend(desk: Desk, host: str, port: int, ready: Callable[[int], object
         runner = web.AppRunner(application(desk), access_log=None)
         await runner.setup()
         # Commands that run meanwhile leave their acts in a folder.
-        acts = asyncio.create_task(record_acts(url, writer, DisclosureRules()))
+        background = [
+            asyncio.create_task(record_acts(url, writer, DisclosureRules())), asyncio.create_task(forget_in_time(desk)),
+        ]  # fmt: skip
         try:
             site = web.TCPSite(runner, host, port)
             await site.start()
             ready(runner.addresses[0][1])
             await over.wait()
         finally:
-            acts.cancel()
+            for task in background:
+                task.cancel()
             await runner.cleanup()
 
 

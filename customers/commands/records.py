@@ -35,6 +35,7 @@ from ..customer_form import CustomerForm
 from ..form_rules import FormRules, load_rules
 from ..record_acts import FormAct, OpeningRequest, RecordHistory, end_objection, histories, opening_requests
 from ..record_store import CustomerRecord, RecordFolder, RecordStore
+from ..retention import forget_over
 from . import clock
 from .forms import FormArgument
 
@@ -351,13 +352,15 @@ def forget(
 
     The command first lists these forms. Their entries in the ledger stay, and the ledger records the destruction.
     Copies of the key files in backups have to expire by themselves. Exit 1: you answered no.
+
+    The running service does the same by itself, every hour.
     """
     office, now = _Office.of(config), clock.now()
     years, day = office.rules.keep_years, clock.today()
     store = RecordFolder(office.settings.customers.directory)
     with store.locked():
-        over = [each for each in office.histories().values() if each.is_over(years, day)]
-        due = [each for each in over if each.forgotten is None]
+        known = office.histories().values()
+        due = [each for each in known if each.is_over(years, day) and each.forgotten is None]
         if due and not yes:
             columns = ("id", "recorded", "ends", "kept until")
             command_line.Rows(columns, whole=("id",)).print(
@@ -365,11 +368,12 @@ def forget(
             )
             if not typer.confirm(f"Destroy {command_line.counted(len(due), 'form')} forever?", err=True):
                 command_line.negative()
-        for each in over:
-            if each.forgotten is None:  # first, so that it is recorded whatever happens in between
-                office.enter(FormAct.FORGOTTEN, each.id, acting(), now, ended=str(each.ends))
-            store.destroy(each.id)
+
+        def enter(each: RecordHistory) -> None:
+            office.enter(FormAct.FORGOTTEN, each.id, acting(), now, ended=str(each.ends))
+
+        forgotten = forget_over(store, known, years, day, enter)
     if as_json:
-        command_line.print_json({"forgotten": [each.id for each in due]})
+        command_line.print_json({"forgotten": forgotten})
     else:
-        print(f"{command_line.counted(len(due), 'form')} cannot be opened any more")
+        print(f"{command_line.counted(len(forgotten), 'form')} cannot be opened any more")

@@ -41,8 +41,9 @@ class Page(Model):
 
 
 class ReportRules(Model):
-    """The whole file."""
+    """The whole file. `retention`: how long after its close a report is kept; None: until `forget-reports`."""
 
+    retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
     traceback: Traceback = Traceback()
     statistics: Statistics = Statistics()
     page: Page = Page()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.authority.desk.reports import report_desk
 from idtone.authority.desk.reports.desk_key import load_officer_key
+from idtone.authority.desk.reports.report_rules import FILE
 from idtone.authority.desk.reports.report_store import ReportStore
+from idtone.authority.desk.reports.retention import forget_due
 from idtone.authority.desk.reports.traceback import Finding, ReportResult, Stage
 from idtone.errors import LedgerError, TrustError, UsageError
 from idtone.reports.report_documents import FETCH, REPORT
 
+from ....lab.lab import until
+from ..desk_process import running
 from .members import (
     AT,
     CONTACT,
@@ -29,6 +33,7 @@ from .members import (
     RECEIPT,
     WORDS,
     Members,
+    authority,
     report,
 )
 
@@ -246,6 +251,20 @@ def test_what_is_forgotten_is_in_no_store_and_the_result_stays(members):
     assert [act.details for act in members.desk.ledger.acts() if act.act == "reports-forgotten"] == [{"reports": 1}]
     with pytest.raises(UsageError, match="names no reporter"):
         members.reports.reveal(closed, X25519PrivateKey.generate(), "late")
+
+
+async def test_the_desk_forgets_by_itself_what_was_closed_that_long_ago(tmp_path):
+    members = Members(authority(tmp_path / "authority"))
+    now, days = datetime.now(UTC), timedelta(days=30)
+    old, recent = members.report(), members.report(receipt="OTHER")
+    members.reports.close(old, ReportResult.OPEN, "no answer came", now - days)
+    members.reports.close(recent, ReportResult.OPEN, "no answer came", now - days + timedelta(hours=1))
+    assert forget_due(members.desk, now + timedelta(days=9999)) == 0, "by itself only with a retention"
+    (members.desk.folder / FILE).write_text("retention: P30D\n")
+    with running(members.desk.folder):
+        await until(lambda: members.reports.named(old).is_forgotten, "the desk to forget")
+    assert not members.reports.named(recent).is_forgotten
+    assert members.desk.ledger.acts()[-1].act == "reports-forgotten"
 
 
 @pytest.mark.parametrize("phrase", ["wrong", ""])

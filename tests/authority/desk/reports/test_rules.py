@@ -89,6 +89,7 @@ def test_the_sample_has_the_defaults(tmp_path):
         ("traceback: {members: 0}", "traceback.members"),
         ("statistics: {least: 1}", "statistics.least"),
         ("page: {upload: 1}", "page.upload"),
+        ("retention: PT1H", "retention: is less than 1 day"),
     ],
 )
 def test_a_wrong_rule_is_named(tmp_path, text, said):
