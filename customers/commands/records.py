@@ -18,7 +18,7 @@ from idtone import command_line
 from idtone.asking import entries_asked, line, number_asked, number_of
 from idtone.documents import parse, read_text
 from idtone.errors import CustomerError, UsageError
-from idtone.ledger.commands.shared import answerable, local
+from idtone.ledger.commands.shared import answerable, listed, local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -164,7 +164,7 @@ def list_records(
     here, day, years = set(store.ids()), clock.today(), office.rules.keep_years
     rows = [
         {
-            "id": each.id, "recorded": each.at.isoformat(), "by": each.by, "numbers": each.numbers,
+            "id": each.id, "recorded": listed(each.at, form), "by": each.by, "numbers": each.numbers,
             "ends": each.ends and each.ends.isoformat(),
             "kept_until": (until := each.kept_until(years)) and until.isoformat(),
             "state": _state(each, each.id in here and store.has_key(each.id), years, day),

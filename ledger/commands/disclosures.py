@@ -35,7 +35,7 @@ from ..keys.key_file import read_key
 from ..keys.key_ring import KeyRing, own_key
 from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
-from .shared import LedgerOption, answerable
+from .shared import LedgerOption, answerable, listed
 
 PackArgument = Annotated[Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file.")]
 OnOption = Annotated[
@@ -189,7 +189,7 @@ def disclosures(
         )  # fmt: skip
         command_line.Rows(columns, form, whole=("id",)).print(
             (
-                each.act, each.at.astimezone(JAPAN).isoformat(sep=" ", timespec="minutes"), each.state, each.case,
+                each.act, listed(each.at, form), each.state, each.case,
                 each.basis and each.basis.basis, each.basis and each.basis.authority, each.calls,
                 "sealed" if each.sealed else "opened", ", ".join(dict.fromkeys(filter(None, each.persons().values()))),
                 _pack(each.export, form), each.export and each.export.receipt and each.export.receipt.received,

@@ -14,11 +14,13 @@ from typing import Annotated, Final
 
 import typer
 
+from idtone import command_line
 from idtone.errors import IdtoneError, UsageError
 from idtone.persons import Person, acting
 from idtone.settings import LedgerSettings, load_settings
 from idtone.translation import Message
 
+from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import day_of
 from ..replication.node_ledgers import Ledgers, days_by
@@ -174,3 +176,8 @@ def days_of(settings: LedgerSettings) -> DayKeys | None:
 def local(at: datetime) -> str:
     """In the time zone of this machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
+
+
+def listed(at: datetime, form: command_line.Form) -> str:
+    """A time in a list: for people in the time zone of this machine, for programs in UTC."""
+    return local(at) if form is command_line.Form.TABLE else iso_ms(at)

@@ -14,7 +14,7 @@ from idtone import command_line
 from idtone.correspondence import desk_client
 from idtone.correspondence.signed_document import signed
 from idtone.errors import UsageError
-from idtone.ledger.commands.shared import KeysOption, ledgers_of, local
+from idtone.ledger.commands.shared import KeysOption, ledgers_of, listed, local
 from idtone.ledger.disclosure.pack import digest
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.replication.node_ledgers import without_keys
@@ -39,7 +39,8 @@ def fetch(config: command_line.ConfigOption = None, as_json: command_line.JsonOp
     """
     now = datetime.now(UTC)
     waiting = open_requests(load_settings(config), now)
-    rows = [_facts(request, now) for request in waiting.requests]
+    form = command_line.form(as_json, False, False)
+    rows = [_facts(request, now, form) for request in waiting.requests]
     if as_json:
         command_line.print_json(rows)
     elif rows:
@@ -107,7 +108,8 @@ def list_own(config: command_line.ConfigOption = None, as_json: command_line.Jso
     """List the reports and answers that this node has signed, from its own ledger."""
     acts = recorded(load_settings(config), frozenset({SENT, ANSWERED}))
     names = ("act", "subject", "by", "result", "upstream", "call", "sha256")
-    rows = [{"time": local(step.at), **{name: step.details.get(name) for name in names}} for step in acts]
+    form = command_line.form(as_json, False, False)
+    rows = [{"time": listed(step.at, form), **{name: step.details.get(name) for name in names}} for step in acts]
     if as_json:
         command_line.print_json(rows)
     else:
@@ -169,14 +171,14 @@ def _confirmed() -> bool:
         return False
 
 
-def _facts(request: Request, now: datetime) -> dict[str, Any]:
+def _facts(request: Request, now: datetime, form: command_line.Form) -> dict[str, Any]:
     return {
         "id": request.id,
         "number": str(parse(request.number)),
-        "at": local(request.at),
+        "at": listed(request.at, form),
         "within_minutes": request.within_minutes,
         "downstream": request.downstream,
-        "due": local(request.due),
+        "due": listed(request.due, form),
         "reminders": request.reminders,
         "overdue": now > request.due,
     }

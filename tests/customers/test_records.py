@@ -151,6 +151,13 @@ def test_a_form_is_kept_sealed_and_opened_by_its_number_for_a_reason(operator):
             assert not any(secret in octets for secret in (b"12345678", NAME.encode(), b"1980-02-29")), file
 
 
+def test_a_list_has_the_machines_time_for_people_and_utc_for_programs(operator, in_japan):
+    operator.told("record", operator.form())
+    assert operator.told("list")[0]["recorded"] == "2026-11-27T03:00:00.000+00:00"
+    assert "2026-11-27T03:00:00.000+00:00" in operator.run("list", "--csv")[1]
+    assert "2026-11-27 12:00:00.000+09:00" in operator.run("list")[1]
+
+
 def test_numbers_that_the_form_lacks_are_asked_for(operator):
     path = operator.form(numbers={"count": 2, "area": "03", "assigned": []})
     assert "2 numbers, and 1 were assigned" in operator.refused("record", path, typed="0312345678\n")

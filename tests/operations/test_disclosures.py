@@ -145,7 +145,7 @@ def test_an_office_with_a_key_signs_the_pack_itself(office, tmp_path, signed):
     assert told["signature"] == hashlib.sha256(octets).hexdigest()
 
 
-def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch):
+def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, in_japan):
     for number in range(5):
         office.export(f"{number}.zip", *WARRANT)
     office.export("5.zip", *EMERGENCY)
@@ -160,6 +160,8 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch):
     assert [row["basis"] for row in rows] == ["warrant"] * 5 + ["emergency"]
     assert rows[-1]["confirmed"].startswith("due ")
     assert len(rows[0]["pack"]) == 64
+    assert rows[0]["time"].endswith("+00:00")
+    assert "+09:00" in run("disclosures", "-c", office.config).stdout
     run("disclosures", "--pdf", tmp_path / "index.pdf", "-c", office.config)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "index.pdf").pages)
     assert "証跡の持ち出し目録" in text

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from idtone import command_line
 from idtone.authority.desk.reports.report_desk import ReportDesk
 from idtone.authority.desk.reports.report_store import PAGE
 from idtone.cli import app
+from idtone.ledger.commands.shared import local
+from idtone.ledger.evidence.records import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import load_settings
@@ -97,13 +99,16 @@ def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
         yield [member(tmp_path / f"m-{number}", number, url) for number in (1, 2)]
 
 
-def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp_path):
+def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp_path, in_japan):
     first, second = nodes
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
     sent = terminal.told("reports", "send", file, "-c", second)
     report_id = sent["report"]
     [request] = terminal.told("reports", "fetch", "-c", first)
+    assert request["at"] == iso_ms(CALLED_AT)
+    assert local(CALLED_AT).endswith("+09:00")
+    assert local(CALLED_AT) in terminal.run("reports", "fetch", "-c", first)[0]
     assert (request["number"], request["downstream"], request["overdue"]) == ("…5678", None, False)
     answer = ("reports", "answer", request["id"])
     _, error = terminal.run(*answer, "-c", first, code=2)
@@ -118,6 +123,8 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert f"{request['id']} is answered: customer-held" in out
     terminal.run(*answer, "--pack", pack, "-c", first, "--yes", code=2)
     [kept] = terminal.told("reports", "list", "-c", first)
+    assert datetime.fromisoformat(kept["time"]).utcoffset() == timedelta(0)
+    assert "+09:00" in terminal.run("reports", "list", "-c", first)[0]
     assert (kept["act"], kept["subject"], kept["call"]) == ("report-answer-signed", request["id"], "c-1")
     [kept] = terminal.told("reports", "list", "-c", second)
     assert (kept["act"], kept["subject"]) == ("report-sent", report_id)
