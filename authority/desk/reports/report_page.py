@@ -70,8 +70,8 @@ _STATES: Final[Mapping[object, tuple[str, str]]] = {
 _PROMISE: Final = (
     "どなたでも申告できます。不確かな情報でも構いません。申告者が誰であるかは、下の欄で同意された場合を除き、行政機関を含め"
     "誰にも開示しません。個々の申告は公表しません。個人が分からない統計を公表することがあります。",
-    "Anyone may report, and uncertain information is welcome. Nobody is told who reports, not even the government, "
-    "unless you consent below. Single reports are not published; statistics that identify nobody may be.",
+    "Anyone can report a call, even without being certain. We tell no one who made a report, not even the government, "
+    "unless you consent below. We do not publish individual reports. We may publish statistics that identify no one.",
 )
 _ONCE: Final = (
     "この受付番号を控えてください。ここにしか表示されません。",
