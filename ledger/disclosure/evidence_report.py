@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.numbers import Number
+from idtone.numbers import Number, NumberKind
 from idtone.paper.content import Paper, Section, Table, known
 
 from ..evidence.masked_number import MaskedNumber
@@ -138,6 +138,10 @@ def _registry(record: Record) -> str | None:
 
 
 def _number(number: Number | None, masked: MaskedNumber) -> str:
+    if number is not None and number.kind is NumberKind.MALFORMED:
+        return (
+            f"{number.e164} (電話番号の形ではない文字列の数字部分 / the digits of a text that is no telephone number)"
+        )
     if number is not None:
         return number.e164
     return f"{masked} (封緘 / sealed)" if masked.token else str(masked)

@@ -177,8 +177,11 @@ def fallback(
 
 
 def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str, Scalar]) -> Step:
+    forwarding = call.forwarding_number
+    if call.perhaps:  # so that a service that starts during the call can still end it if that number is suspended
+        forwarding = Number(forwarding.kind, call.perhaps.e164)
     numbers = {
-        NumberRole.FORWARDING: call.forwarding_number,
+        NumberRole.FORWARDING: forwarding,
         NumberRole.CALLER: call.caller,
         NumberRole.CALLED: call.called,
     }

@@ -68,7 +68,8 @@ _KINDS = {
 class Number:
     """One party's number.
 
-    `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
+    `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed,
+    except in evidence: there a malformed number has what its digits make (`perhaps`).
     """
 
     kind: NumberKind
@@ -151,8 +152,9 @@ def digits_alone(text: str) -> Number:
 
 
 def perhaps(text: str) -> Number | None:
-    """If the text is malformed, the number that its digits make; else None."""
-    return digits_alone(text) if parse(text).kind is NumberKind.MALFORMED else None
+    """If the text is malformed, the telephone number that its digits make; else None."""
+    number = digits_alone(text) if parse(text).kind is NumberKind.MALFORMED else WITHHELD
+    return number if number.known and number.kind is not NumberKind.EMERGENCY else None
 
 
 def parse_japanese(text: str) -> Number:

@@ -21,7 +21,7 @@ from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import NumberRole
-from idtone.numbers import parse
+from idtone.numbers import Number, NumberKind, parse
 from idtone.paper.content import Paper, Section, Table
 from idtone.paper.html import as_html
 from idtone.paper.pdf import as_pdf
@@ -49,6 +49,13 @@ def texts(made: Paper) -> list[str]:
         if section.table:
             found += [*section.table.columns, *(cell for row in section.table.rows for cell in row)]
     return found
+
+
+def test_a_number_from_the_digits_of_a_malformed_one_is_named_as_such():
+    number = Number(NumberKind.MALFORMED, parse(FORWARDING).e164)
+    told = PackRecord(fold("pbx-1", heard_call("c-1")), (0,), NUMBERS | {NumberRole.FORWARDING: number})
+    [found] = [text for text in texts(report("R-7", NOW, [told], {}, str(LOG), BASIS)) if text.startswith(number.e164)]
+    assert found.endswith("the digits of a text that is no telephone number)")
 
 
 def read(pdf: bytes) -> pypdf.PdfReader:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from idtone.calls import Outcome, Party, Reason
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, CallStatus, NumberRole, Step, StepKind
+from idtone.numbers import NumberKind, parse, perhaps
 
 from ..sample_evidence import (
     ALICE,
@@ -42,6 +45,18 @@ def test_decided_holds_the_decision_and_shows_no_number():
     emergency = steps.decided(call(called="119"), BYPASS, NOW)
     assert (emergency.details["called_kind"], emergency.details["called_last4"]) == ("emergency", "119")
     assert NumberRole.CALLED not in emergency.numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "sealed"), [(f"{FORWARDING}x", f"+81{FORWARDING[1:]}"), ("x1", ""), ("110x", ""), ("anonymous", "")]
+)
+def test_of_a_malformed_forwarding_number_the_number_that_its_digits_make_is_sealed(text, sealed):
+    malformed = replace(call(), forwarding_number=parse(text), perhaps=perhaps(text))
+    for step in (steps.decided(malformed, PLAY, NOW), steps.fallback(malformed, NOW, None, None, {})):
+        assert step.details["forwarding_kind"] == parse(text).kind
+        number = step.numbers.get(NumberRole.FORWARDING)
+        assert (number.e164 if number else "") == sealed
+        assert number is None or number.kind is NumberKind.MALFORMED
 
 
 @pytest.mark.parametrize(
