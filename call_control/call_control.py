@@ -26,7 +26,8 @@ from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.logs import about
 from idtone.numbers import Number, parse, perhaps
-from idtone.settings import CallerHears, Interface
+from idtone.policy_settings import CallerHears
+from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines

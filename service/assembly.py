@@ -19,9 +19,10 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.policy_settings import CallerHears, SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.sources import FileSource, SignedSource, Source
-from idtone.settings import CallerHears, RegistrySettings, Settings, SuspendedCalls
+from idtone.settings import RegistrySettings, Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import load_library

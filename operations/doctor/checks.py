@@ -23,8 +23,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_steps_file, reserve
+from idtone.policy_settings import CallerHears
 from idtone.registry.local_registry import known
-from idtone.settings import CallerHears, Interface, variable_name
+from idtone.settings import Interface, variable_name
 from idtone.translation import Message
 
 from . import (

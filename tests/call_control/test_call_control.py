@@ -21,7 +21,8 @@ from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.settings import CallerHears, Interface
+from idtone.policy_settings import CallerHears
+from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import hook

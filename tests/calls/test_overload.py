@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from idtone.settings import PolicySettings
+from idtone.policy_settings import PolicySettings
 
 from ..lab.heard import identify
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until

@@ -18,17 +18,14 @@ from idtone.command_line import ConfigOption
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
 from idtone.errors import DocumentError
 from idtone.logs import LogFormat
+from idtone.policy_settings import CallerHears, HeardBy, Overload, SuspendedCalls
 from idtone.settings import (
     CONFIG,
-    CallerHears,
     Exports,
-    HeardBy,
     Interface,
     LedgerSettings,
-    Overload,
     Settings,
     SignInBy,
-    SuspendedCalls,
     load_settings,
     locations,
     variable_name,
