@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import shlex
 import signal
 import socket
 import struct
@@ -233,6 +234,13 @@ class Asterisk:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def in_path(self, folder: Path) -> str:
+        """A PATH in which it is the program `asterisk`, by a file in `folder`."""
+        program = folder / "asterisk"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(self.installation.command)} "$@"\n')
+        program.chmod(0o755)
+        return os.pathsep.join((str(folder), os.environ["PATH"]))
 
     # -- questions ----------------------------------------------------------------------------------------------
 

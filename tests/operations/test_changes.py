@@ -66,22 +66,20 @@ def test_a_diff_shows_no_secret():
     assert "another secret" in str(FileChange(Path("/x"), before, before.replace(b"old-one", b"new-one")))
 
 
-def test_a_new_file_is_named():
-    assert str(FileChange(Path("/etc/x"), None, b"a\n" * 50, 0o640)) == "new file /etc/x, 50 lines\nchmod 640 /etc/x"
-    assert str(FileChange(Path("/etc/x"), None, b"a\n")) == "--- /dev/null\n+++ /etc/x\n@@ -0,0 +1 @@\n+a"
-
-
-def test_a_file_that_is_a_secret_is_not_shown():
-    assert str(FileChange(Path("/etc/pw"), b"old\n", b"new\n", 0o600, is_secret=True)) == (
-        "/etc/pw: a secret, which is not shown\nchmod 600 /etc/pw"
-    )
-
-
-def test_commands_are_shown_as_a_shell_takes_them():
-    assert str(RightsChange(Path("/a b"), 0o600)) == "chmod 600 '/a b'"
-    assert str(RightsChange(Path("/a"), 0o2750, "idtone", "asterisk")) == "chown idtone:asterisk /a && chmod 2750 /a"
-    assert str(RightsChange(Path("/a"), None, None, "asterisk")) == "chown :asterisk /a"
-    assert str(HOOK_RELOAD) == "asterisk -rx 'dialplan reload'"
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (FileChange(Path("/x"), None, b"a\n" * 50, 0o640), "new file /x, 50 lines\nchmod 640 /x"),
+        (FileChange(Path("/x"), None, b"a\n"), "--- /dev/null\n+++ /x\n@@ -0,0 +1 @@\n+a"),
+        (FileChange(Path("/x"), b"a", b"b", 0o600, is_secret=True), "/x: a secret, which is not shown\nchmod 600 /x"),
+        (RightsChange(Path("/a b"), 0o600), "chmod 600 '/a b'"),
+        (RightsChange(Path("/a"), 0o2750, "idtone", "asterisk"), "chown idtone:asterisk /a && chmod 2750 /a"),
+        (RightsChange(Path("/a"), None, None, "asterisk"), "chown :asterisk /a"),
+        (HOOK_RELOAD, "asterisk -rx 'dialplan reload'"),
+    ],
+)
+def test_a_change_is_shown_briefly_and_commands_as_a_shell_takes_them(change, shown):
+    assert str(change) == shown
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,7 @@ def test_a_finding_has_a_topic_a_text_and_a_remedy_unless_it_is_good(make, why):
 
 def test_the_report_for_programs():
     assert bad("ledger-room", "2 MiB free", "Free space").report() == {
-        "id": "ledger-room",
-        "looked_at": "Free space for the ledger",
-        "state": "bad",
-        "found": "2 MiB free",
-        "why": "On a full disk only the reserve has space for evidence.",
-        "remedy": "Free space",
-    }
+        "id": "ledger-room", "looked_at": "Free space for the ledger", "state": "bad", "found": "2 MiB free",
+        "why": "On a full disk only the reserve has space for evidence.", "remedy": "Free space",
+    }  # fmt: skip
     assert good("ledger-room", "2 GiB free").report()["remedy"] is None

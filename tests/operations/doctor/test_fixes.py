@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,15 +20,11 @@ from idtone.operations.doctor import findings
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import TOPICS, Finding
 from idtone.operations.doctor.fixes import FIXES, plan
-from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from idtone.operations.make_changes import RECORD
 from idtone.settings import load_settings
 
-from ...conftest import LAB_REGISTRY
-from ...lab.asterisk import MODULES, Asterisk
-from ...lab.bootstrap import AsteriskInstallation
 from ...lab.service import Service
-from .examining import OF_THE_MACHINE, edited, modules_conf, run
+from .examining import OF_THE_MACHINE, edited, run
 
 
 def test_the_table_decides_for_every_topic():
@@ -40,24 +33,11 @@ def test_the_table_decides_for_every_topic():
         assert fix.left.endswith(".")
 
 
-@pytest.fixture(scope="module")
-def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="idtone-fixes-") as name:
-        scratch = Path(name)
-        scratch.chmod(0o755)
-        asterisk = Asterisk(installation, scratch, modules_conf(*MODULES, *DIALPLAN_VIEW))
-        with asterisk, Service(asterisk, LAB_REGISTRY) as service:
-            yield service
-
-
 @pytest.fixture(autouse=True)
 def program(pbx: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lab's Asterisk as the program `asterisk` in PATH."""
-    path = tmp_path / "asterisk"
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(pbx.asterisk.installation.command)} "$@"\n')
-    path.chmod(0o755)
-    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), os.environ["PATH"])))
-    return path
+    monkeypatch.setenv("PATH", pbx.asterisk.in_path(tmp_path))
+    return tmp_path / "asterisk"
 
 
 def fix(service: Service, *arguments: str, **settings: str | Path) -> dict[str, Any]:

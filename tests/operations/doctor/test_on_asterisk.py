@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +32,6 @@ from idtone.signed_notes import Note, Signer
 
 from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, MODULES, Asterisk
-from ...lab.bootstrap import AsteriskInstallation
 from ...lab.lab import SUSPENDED
 from ...lab.service import Service
 from .examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
@@ -44,16 +42,6 @@ SEEN_OVER_ARI = {
 }  # fmt: skip
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
 IN_ITS_FOLDER = {"live-dangerously", "ari-origins", "hook-file", "hook-include", "hook-use"}
-
-
-@pytest.fixture(scope="module")
-def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
-    """A PBX and a service that only these tests break. Other users can enter its folder, as on a PBX."""
-    with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
-        Path(scratch).chmod(0o755)
-        asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
-        with asterisk, Service(asterisk, LAB_REGISTRY) as service:
-            yield service
 
 
 @pytest.fixture(scope="module")

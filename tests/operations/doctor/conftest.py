@@ -1,0 +1,27 @@
+"""A PBX that only the doctor's tests break."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from idtone.operations.doctor.modules import DIALPLAN_VIEW
+
+from ...conftest import LAB_REGISTRY
+from ...lab.asterisk import MODULES, Asterisk
+from ...lab.bootstrap import AsteriskInstallation
+from ...lab.service import Service
+from .examining import modules_conf
+
+
+@pytest.fixture(scope="package")
+def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
+    """An Asterisk and a service, which each test leaves as it found them. Other users can enter its folder."""
+    with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
+        Path(scratch).chmod(0o755)
+        asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
+        with asterisk, Service(asterisk, LAB_REGISTRY) as service:
+            yield service
