@@ -1,4 +1,4 @@
-"""What is installed: the wheel, made from the source archive, in an environment that has nothing of this checkout."""
+"""What is distributed: the wheel, in an environment that has nothing of this checkout; its bytes; its libraries."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import ast
 import configparser
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from . import ROOT, files, modules
+from .packages import dist
 
 BROUGHT = {"pydantic_core": "pydantic"}
 """Libraries that come with a declared one, in the one version that fits it."""
@@ -26,22 +27,20 @@ NEEDED_BY = {"audioop-lts": "pydub", "python-pkcs11": "securesystemslib"}
 """Libraries that a declared one imports without declaring them."""
 TOOLS = {"audit", "dev", "docs", "fuzz", "release"}
 """Extras of which the product itself imports nothing."""
+LOCKED_EXTRAS = ("postgresql", "token")
+"""Extras that the Debian packages have."""
 MAN_PAGES = [*(ROOT / "docs" / "man").glob("*.1")]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """Built by way of the source archive, so that both are complete."""
-    source = tmp_path_factory.mktemp("source")
-    for path in files():
-        (source / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, source / path.relative_to(ROOT))
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist"],
-        cwd=source, check=True, capture_output=True,
-    )  # fmt: skip
-    (built,) = (source / "dist").glob("*.whl")
-    return built
+def built(tmp_path_factory) -> list[Path]:
+    """The wheel, made by way of the source archive so that both are complete, and that archive."""
+    return dist.build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> Path:
+    return built[0]
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +86,9 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     shared = [("man/man1", MAN_PAGES), ("idtone", (ROOT / "config" / "monitoring").iterdir())]
     share = f"idtone-{metadata.version('idtone')}.data/data/share"
     wanted = {f"{share}/{folder}/{path.name}" for folder, paths in shared for path in paths}
+    paths = files()
     for module, folder in package_folders().items():
-        for path in files():
+        for path in paths:
             if path.parent == ROOT / folder or (
                 path.parent.name in ("profiles", "LC_MESSAGES", "static", "templates")
                 and path.is_relative_to(ROOT / folder)
@@ -118,6 +118,40 @@ def test_every_library_that_is_imported_is_declared():
     assert not undeclared
     assert set(NEEDED_BY.values()) <= declared
     assert declared - set(NEEDED_BY) == set().union(*used.values()), "declared, and not used"
+
+
+def test_the_same_commit_gives_the_same_bytes(built, tmp_path, monkeypatch):
+    copy = dist.copy_source
+
+    def later(into: Path) -> Path:
+        """Another checkout: other times, another umask."""
+        for path in copy(into).rglob("*"):
+            os.utime(path, (1, 1))
+        return into
+
+    monkeypatch.setattr(dist, "copy_source", later)
+    before = os.umask(0o077)
+    try:
+        again = dist.build(tmp_path)
+    finally:
+        os.umask(before)
+    assert [path.suffix for path in built] == [".whl", ".gz"]
+    first, second = ({path.name: sha256(path.read_bytes()).hexdigest() for path in each} for each in (built, again))
+    assert first == second
+
+
+def test_the_lock_has_every_library_with_hashes_and_names_no_host():
+    options = setup()
+    lines = [
+        options["options"]["install_requires"],
+        *(options["options.extras_require"][each] for each in LOCKED_EXTRAS),
+    ]
+    needed = {re.split(r"[ \[<>=!~;]", line)[0].lower() for text in lines for line in text.strip().splitlines()}
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    _, *blocks = re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)
+    assert needed <= {block.partition("==")[0] for block in blocks}, "run make lock"
+    assert [block for block in blocks if "--hash=sha256:" not in block] == []
+    assert "://" not in lock
 
 
 def normalised(name: str) -> str:

@@ -14,8 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tests import ROOT
-from tests.test_house import files
+from tests import ROOT, files
 
 
 def commit_time() -> int:
