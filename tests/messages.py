@@ -13,6 +13,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +58,7 @@ LIBRARY: Final = (
 """Texts of Typer and Click on our terminal."""
 
 
+@cache
 def texts() -> dict[str, list[tuple[str, int]]]:
     """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
     found: dict[str, list[tuple[str, int]]] = {}

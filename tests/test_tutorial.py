@@ -37,7 +37,7 @@ sleep() {
         command sleep 0.1
     done
     calls=$(channels | sed -n 's/ calls\\? processed$//p')
-    command sleep 0.3
+    [ "$1" != 5 ] || command sleep 0.3
 }
 idtone() {
     if [ "$*" = serve ]; then echo >> ~/starts; exec "$PROGRAM" "$@"; fi

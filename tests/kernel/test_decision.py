@@ -228,11 +228,6 @@ def test_a_suspension_starts_at_since_and_outlives_the_registry():
     )
 
 
-def test_a_moment_without_time_zone_raises():
-    with pytest.raises(TypeError):
-        decide(call(), FakeRegistry(), NOTICE_POLICY, NOW.replace(tzinfo=None))
-
-
 numbers = st.sampled_from([HELD, HELD, HELD, BARE, UNKNOWN, ABROAD, POLICE, WITHHELD, MALFORMED])
 zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 

@@ -233,7 +233,7 @@ yamlish = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 @example("- - a: b\n  - c")
 @example("'\\ud83d'")
 @example('"\\ud83d"')
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 def test_any_text_is_a_model_or_located_faults(text):
     try:
         parse(text, "tree.yaml", Tree)

@@ -38,20 +38,9 @@ ROOMS = {
     "evaluation", "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
-TABLES = {"idtone.cli", "idtone.command_line", "idtone.errors", "idtone.translation", "idtone.usage_errors"} | {
+TABLES = {f"idtone.{name}" for name in "cli command_line errors translation usage_errors".split()} | {
     f"idtone.{room}{commands}"
-    for room in (
-        "authority",
-        "console",
-        "correspondence",
-        "customers",
-        "evaluation",
-        "ledger",
-        "misuse",
-        "registry",
-        "reports",
-        "tones",
-    )
+    for room in "authority console correspondence customers evaluation ledger misuse registry reports tones".split()
     for commands in ("", ".commands")
 }
 """The modules that every command imports."""
@@ -147,7 +136,6 @@ def completing(typed: str) -> dict[str, str]:
     [
         ("--help", {}, 270),
         ("ledger --help", {}, 270),
-        ("dialplan --help", {}, 270),
         ("", completing("idtone "), 200),
         ("", completing("idtone authority su"), 200),
     ],

@@ -142,9 +142,7 @@ log.info("away again")
     ]  # fmt: skip
 
 
-def test_no_call_waits_for_a_journald_that_hangs(
-    journald: Journald, handler: JournaldHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_call_waits_for_a_journald_that_hangs(journald, handler, monkeypatch):
     waits: list[float | None] = []
     settimeout = socket.socket.settimeout
     monkeypatch.setattr(
@@ -166,9 +164,7 @@ def test_no_call_waits_for_a_journald_that_hangs(
     assert journald.read()["MESSAGE"] == "it reads again"
 
 
-def test_what_is_too_large_for_journald_is_text(
-    journald: Journald, handler: JournaldHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_too_large_for_journald_is_text(journald, handler, monkeypatch):
     instead: list[logging.LogRecord] = []
     monkeypatch.setattr(handler._instead, "emit", instead.append)
     handler.handle(record("%s", "x" * 2**22))

@@ -256,14 +256,20 @@ def test_the_shipped_file_explains_itself_in_both_languages(shipped):
     assert len(comments) - len(japanese) >= 15
 
 
-def test_where_agi_listens():
-    for listen, address in (
-        ("127.0.0.1:4573", ("127.0.0.1", 4573)),
-        ("127.8.0.2:65535", ("127.8.0.2", 65535)),
-        ("[::1]:1", ("::1", 1)),
-        ("unix:/run/idtone/agi.sock", Path("/run/idtone/agi.sock")),
-    ):
-        assert load_settings(None, {"IDTONE_AGI_LISTEN": listen}).agi.address() == address
+@pytest.mark.parametrize(
+    ("section", "listen", "address"),
+    [
+        ("agi", "127.0.0.1:4573", ("127.0.0.1", 4573)),
+        ("agi", "127.8.0.2:65535", ("127.8.0.2", 65535)),
+        ("agi", "[::1]:1", ("::1", 1)),
+        ("agi", "unix:/run/idtone/agi.sock", Path("/run/idtone/agi.sock")),
+        ("metrics", None, None),
+        ("metrics", "0.0.0.0:1", ("0.0.0.0", 1)),
+        ("metrics", "[::]:9", ("::", 9)),
+    ],
+)
+def test_where_the_service_listens(section, listen, address):
+    assert getattr(Settings.model_validate({section: {"listen": listen}}), section).address() == address
 
 
 def test_agi_refuses_other_addresses():
@@ -277,19 +283,6 @@ def test_agi_refuses_other_addresses():
         assert fault.startswith("environment: IDTONE_AGI_LISTEN: "), listen
         assert "unix:/run/idtone/agi.sock" in fault, listen
         assert ("is not a loopback address, and AGI is not encrypted; use ARI" in fault) == (listen in public), listen
-
-
-def test_where_metrics_are(tmp_path):
-    assert Settings().metrics.address() is None
-    path = tmp_path / "idtone.yaml"
-    for listen, address in (
-        ("null", None),
-        ("'127.0.0.1:9573'", ("127.0.0.1", 9573)),
-        ("'0.0.0.0:1'", ("0.0.0.0", 1)),
-        ("'[::]:9'", ("::", 9)),
-    ):
-        path.write_text(f"metrics: {{listen: {listen}}}")
-        assert load_settings(path, {}).metrics.address() == address
 
 
 def test_metrics_need_an_address_and_a_port():

@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -139,9 +138,7 @@ def test_what_the_hook_waited_for_is_counted(observed: Observed) -> None:
     assert total_s >= 0.3
 
 
-def test_suspensions_in_force_are_those_whose_time_has_come(
-    observed: Observed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatch):
     index = registry(
         """
         {number: "0312345601", since: 2026-03-01T00:00:00Z, reference: R},
@@ -174,17 +171,13 @@ def test_suspensions_in_force_are_those_whose_time_has_come(
         (ReplicaStatus(7, "it does not answer"), 7, False),
     ],
 )
-def test_how_far_the_replica_is(
-    observed: Observed, status: ReplicaStatus, unreplicated: int | None, replicated: bool
-) -> None:
+def test_how_far_the_replica_is(observed, status, unreplicated, replicated):
     observed.replicator = SimpleNamespace(status=status)  # type: ignore[assignment]
     read = {metric.name: metric.read(observed) for metric in METRICS if "replicated" in metric.name}
     assert read == {"idtone_ledger_unreplicated_steps": unreplicated, "idtone_ledger_replicated": replicated}
 
 
-def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(
-    observed: Observed, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_path, caplog):
     room = LedgerRoom(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
     assert (room.look().free_bytes, room.look().days) == (None, None)
     assert caplog.text.count("its room is not known") == 1
@@ -200,30 +193,20 @@ def test_only_the_metrics_are_served(address: tuple[str, int]) -> None:
     assert (status, body) == (200, "")
 
 
-def test_one_text_serves_all_requests_of_a_second(
-    observed: Observed, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = 0
+def test_one_text_serves_all_requests_of_a_second(observed, address, monkeypatch):
+    made: list[bytes] = []
     make = metrics_listener.generate_latest
-
-    def counted(collectors: object) -> bytes:
-        nonlocal made
-        made += 1
-        return make(collectors)
-
-    monkeypatch.setattr(metrics_listener, "generate_latest", counted)
+    monkeypatch.setattr(metrics_listener, "generate_latest", lambda what: made.append(make(what)) or made[-1])
     monkeypatch.setattr(metrics_listener, "FRESH_S", 60.0)
     listening = MetricsListener(address, observed)
     listening.begin()
     for _ in range(5):
         get(address)
     listening.close()
-    assert made == 1
+    assert len(made) == 1
 
 
-def test_the_address_is_tried_again_until_it_is_free(
-    observed: Observed, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_address_is_tried_again_until_it_is_free(observed, address, monkeypatch, caplog):
     monkeypatch.setattr(metrics_listener, "RETRY_S", 0.05)
     caplog.set_level(logging.INFO)
     with socket.create_server(address):
@@ -236,9 +219,7 @@ def test_the_address_is_tried_again_until_it_is_free(
     assert f"metrics are at http://127.0.0.1:{address[1]}/metrics" in caplog.text
 
 
-def test_closing_frees_the_address_although_a_scraper_does_not_read(
-    observed: Observed, address: tuple[str, int]
-) -> None:
+def test_closing_frees_the_address_although_a_scraper_does_not_read(observed, address):
     listening = MetricsListener(address, observed)
     listening.begin()
     get(address)
@@ -274,9 +255,7 @@ async def _ended(reader: asyncio.StreamReader) -> None:
 
 
 @pytest.mark.usefixtures("listener")
-async def test_a_connection_ends_although_its_peer_says_and_reads_nothing(
-    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_ends_although_its_peer_says_and_reads_nothing(address, monkeypatch):
     monkeypatch.setattr(metrics_listener, "CONNECTION_S", 0.2)
     await asyncio.to_thread(get, address)
     reader, writer = await asyncio.open_connection(*address)

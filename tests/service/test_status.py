@@ -96,10 +96,7 @@ def test_only_the_services_user_can_read_it(observed: Observed) -> None:
         assert socket_path(ledger).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(
-    observed: Observed,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(observed, monkeypatch):
     monkeypatch.setattr(status_feed, "READ_WITHIN_S", 0.5)
     monkeypatch.setattr(status_feed, "snapshot", lambda _: {"format": 1, "padding": "x" * 2**21})
     with serving(observed) as ledger, socket.socket(socket.AF_UNIX) as silent:
@@ -109,10 +106,7 @@ def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(
     assert len(found["padding"]) == 2**21
 
 
-def test_a_service_that_hangs_or_is_of_another_version_is_named(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkeypatch):
     monkeypatch.setattr(status_feed, "ANSWER_WITHIN_S", 0.2)
     ledger = path_of(settings.ledger.own())
     assert ask(ledger) is None
