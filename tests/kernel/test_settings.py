@@ -159,6 +159,7 @@ def test_a_fault_of_the_file_is_located(tmp_path):
         ("policy:\n  registry_stale: 3600", "2:3: policy.registry_stale: "),
         ("ledger: {retention: PT1S}", "1:10: ledger.retention: is less than 1 day. Write a larger value"),
         ("ledger: {origin: a b}", "1:10: ledger.origin: has a space or a '+' in it. Write it like pbx-1"),
+        (f"ledger: {{origin: {'x' * 201}}}", "1:10: ledger.origin: has more than 200 characters. Write a shorter text"),
         ("policy: {unlicensed: x}", "1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'r"),
         ("policy: {notify: {incoming: everybody}}", "1:19: policy.notify.incoming: "),
         ("ari: {url: localhost:8088}", "1:7: ari.url: is not an HTTP address. Write it like http://"),
