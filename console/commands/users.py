@@ -65,7 +65,7 @@ def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None
 
 
 def remove(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")],
     config: ConfigOption = None,
 ) -> None:
     """Remove a user. The user's sessions end."""

@@ -143,7 +143,7 @@ def pbx(shared: Pbx) -> Iterator[Pbx]:
     """A PBX that several tests use. Afterwards it has its files again, and none of idtone's."""
     before = shared.files()
     yield shared
-    shared.setup("--undo", "--yes")
+    shared.undo()
     for name, (content, _) in before.items():
         (shared.etc / name).write_bytes(content)
     for folder in (shared.config.parent, shared.scratch / "copies", shared.sounds):
