@@ -19,8 +19,9 @@ from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from . import edits
+from . import registry_edits
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
+from .suspension_edits import refuse_suspended
 from .workspace import APPLICATIONS, Workspace
 from .yaml_text import YamlText
 
@@ -54,7 +55,7 @@ def change_registry(
     def edited(text: YamlText, old: RegistryDocument) -> None:
         edit(text, old)
         published = _published_version(workspace) or 0
-        edits.stamped(text, max(old.registry.version, published + 1), _in_japan(attribution.at))
+        registry_edits.stamped(text, max(old.registry.version, published + 1), _in_japan(attribution.at))
 
     def entry(what: tuple[str, ...]) -> HistoryEntry:
         return attribution.entry(action, subject, what=what, **more)
@@ -167,7 +168,7 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
         _, registry = _before(workspace, tuf_roles.REGISTRY)
         document = parse_registry(registry, str(workspace.folder / tuf_roles.REGISTRY_FILE))
         trial = YamlText(registry)
-        edits.granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
+        registry_edits.granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
         parse_registry(trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
@@ -208,8 +209,8 @@ def grant(
             raise UsageError(
                 Message("application {application} {why}", application=application, why=_NOT_GRANTED[status])
             )
-        edits.refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
-        edits.granted(text, document, asked, start, until)
+        refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
+        registry_edits.granted(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
 
@@ -218,8 +219,8 @@ def assign(workspace: Workspace, member: str, entries: Sequence[str], attributio
     """Assign numbers to a member. Raises UsageError if a suspension forbids it."""
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
-        edits.refuse_suspended(suspensions_of(workspace), member, entries, attribution.at)
-        edits.assigned(text, document, member, entries)
+        refuse_suspended(suspensions_of(workspace), member, entries, attribution.at)
+        registry_edits.assigned(text, document, member, entries)
 
     return change_registry(workspace, Action.ASSIGN_NUMBER, member, attribution, edit)
 

@@ -65,6 +65,12 @@ def read_span(text: str) -> NumberSpan:
     return span
 
 
+def written(span: NumberSpan) -> str:
+    """The entry of a registry that covers these numbers and no others."""
+    first, last = (f"0{str(end)[2:]}" for end in (span.first, span.last))
+    return first if len(span) == 1 else f"{first}-{last}"
+
+
 def masked(span: NumberSpan) -> str:
     """The last four digits of both ends, and how many numbers there are."""
     ends = [str(parse_japanese(f"+{end}")) for end in (span.first, span.last)]

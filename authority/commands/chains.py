@@ -14,9 +14,10 @@ from idtone.errors import UsageError
 from idtone.registry.model import RegistryDocument
 from idtone.translation import Message
 
-from .. import edits
 from ..change_registry import change_registry, suspensions_of
 from ..history import Action
+from ..registry_edits import link_added, link_checked, link_removed
+from ..suspension_edits import refuse_suspended
 from ..workspace import Workspace
 from ..yaml_text import YamlText
 from .history_entry import print_change
@@ -50,7 +51,7 @@ def add_link(
     check = _check(checked, document, by or wholesaler) if checked and document else None
     _change(
         folder, Action.ADD_LINK, reseller, why, numbers, as_json,
-        lambda text, registry, entry: edits.link_added(text, registry, entry, wholesaler, reseller, check), reseller,
+        lambda text, registry, entry: link_added(text, registry, entry, wholesaler, reseller, check), reseller,
     )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def check_link(
     check = _check(checked, document, by)
     _change(
         folder, Action.CHECK_LINK, reseller, why, numbers, as_json,
-        lambda text, registry, entry: edits.link_checked(text, registry, entry, reseller, check),
+        lambda text, registry, entry: link_checked(text, registry, entry, reseller, check),
     )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def remove_link(
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
     _change(
         folder, Action.REMOVE_LINK, reseller, why, numbers, as_json,
-        lambda text, registry, entry: edits.link_removed(text, registry, entry, reseller),
+        lambda text, registry, entry: link_removed(text, registry, entry, reseller),
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def _change(
 
     def edited(text: YamlText, registry: RegistryDocument) -> None:
         if gets:
-            edits.refuse_suspended(suspensions_of(workspace), gets, entries, attribution.at)
+            refuse_suspended(suspensions_of(workspace), gets, entries, attribution.at)
         edit(text, registry, entries[0])
 
     print_change(change_registry(workspace, action, reseller, attribution, edited), as_json)

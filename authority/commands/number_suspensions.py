@@ -18,9 +18,10 @@ from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from .. import edits
 from ..change_registry import change_suspensions, registry_of
 from ..history import Action
+from ..registry_edits import known_member
+from ..suspension_edits import Request, lifted, suspended
 from ..workspace import Workspace
 from .history_entry import print_change
 from .options import (
@@ -95,7 +96,7 @@ def suspend_member(
     """Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it."""
 
     def asked() -> str:
-        return edits.known_member(registry_of(Workspace(folder)), member_asked_of_two())
+        return known_member(registry_of(Workspace(folder)), member_asked_of_two())
 
     _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -114,7 +115,7 @@ def no_new_numbers(
     """Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it."""
 
     def asked() -> str:
-        return edits.known_member(registry_of(Workspace(folder)), member)
+        return known_member(registry_of(Workspace(folder)), member)
 
     _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -125,7 +126,7 @@ def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOptio
     scope = suspended_asked_of_two()
     entry = change_suspensions(
         Workspace(folder), Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
-        lambda text, document: edits.lifted(text, document, scope, in_japan(attribution.at)),
+        lambda text, document: lifted(text, document, scope, in_japan(attribution.at)),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -137,9 +138,7 @@ def allow_new_numbers(
     attribution = attributed(why)
     entry = change_suspensions(
         Workspace(folder), Action.ALLOW_NEW_NUMBERS, member, attribution,
-        lambda text, document: edits.lifted(
-            text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS
-        ),
+        lambda text, document: lifted(text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -167,11 +166,11 @@ def _suspend(
     if ends is not None and ends <= max(begins, attribution.at):
         raise UsageError(Message("--until is over, or not after the start of the suspension; write a later time"))
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
-    request = edits.Request(asked(), reference, in_japan(begins), in_japan(ends) if ends else None, authority, kind)
+    request = Request(asked(), reference, in_japan(begins), in_japan(ends) if ends else None, authority, kind)
     now = in_japan(attribution.at)
     entry = change_suspensions(
         Workspace(folder), action, reference, attribution,
-        lambda text, document: edits.suspended(text, document, request, now),
+        lambda text, document: suspended(text, document, request, now),
         requested=asked_at,
     )  # fmt: skip
     print_change(entry, as_json)

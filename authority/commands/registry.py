@@ -16,7 +16,7 @@ from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from .. import edits
+from .. import registry_edits
 from ..change_registry import assign, change_registry
 from ..history import Action
 from ..workspace import Workspace
@@ -46,7 +46,7 @@ def renew(
     end = moment(until, "--until")
     entry = change_registry(
         Workspace(folder), Action.RENEW, licence, attributed(why),
-        lambda text, document: edits.renewed(text, document, licence, end),
+        lambda text, document: registry_edits.renewed(text, document, licence, end),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -75,7 +75,7 @@ def revoke(
 def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatus, why: str, as_json: bool) -> None:
     entry = change_registry(
         Workspace(folder), action, licence, attributed(why),
-        lambda text, document: edits.with_status(text, document, licence, status),
+        lambda text, document: registry_edits.with_status(text, document, licence, status),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -102,7 +102,7 @@ def pledge(
         raise UsageError(Message("--signed is in the future; write the day of the signature"))
     entry = change_registry(
         Workspace(folder), Action.PLEDGE, member, attribution,
-        lambda text, registry: edits.pledged(text, registry, member, signed_on, fields),
+        lambda text, registry: registry_edits.pledged(text, registry, member, signed_on, fields),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -124,7 +124,7 @@ def release_number(
     entries = entries_asked(numbers)
     entry = change_registry(
         Workspace(folder), Action.RELEASE_NUMBER, member, attributed(why),
-        lambda text, document: edits.released(text, document, member, entries),
+        lambda text, document: registry_edits.released(text, document, member, entries),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -136,7 +136,7 @@ def add_node_key(
     """Enter the key of a member's node: the desk then accepts the documents that the node signs."""
     entry = change_registry(
         Workspace(folder), Action.ADD_NODE_KEY, member, attributed(why),
-        lambda text, document: edits.node_key_added(text, document, member, key.strip()),
+        lambda text, document: registry_edits.node_key_added(text, document, member, key.strip()),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -148,7 +148,7 @@ def remove_node_key(
     """Remove the key of a member's node, because the node or its key is gone."""
     entry = change_registry(
         Workspace(folder), Action.REMOVE_NODE_KEY, member, attributed(why),
-        lambda text, document: edits.node_key_removed(text, document, member, key.strip()),
+        lambda text, document: registry_edits.node_key_removed(text, document, member, key.strip()),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -160,6 +160,6 @@ def prolong(
     end = moment(until, "--until")
     entry = change_registry(
         Workspace(folder), Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(why),
-        lambda text, _: edits.prolonged(text, end),
+        lambda text, _: registry_edits.prolonged(text, end),
     )  # fmt: skip
     print_change(entry, as_json)

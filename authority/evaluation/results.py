@@ -24,7 +24,7 @@ from idtone.files import replace_durably
 from idtone.registry.model import JAPAN, EvaluationEntry, RegistryDocument
 from idtone.translation import Message
 
-from .. import edits
+from .. import registry_edits
 from ..change_registry import Attribution, change_registry
 from ..desk.office_ledger import OfficeLedger
 from ..history import PRIVATE, Action, HistoryEntry
@@ -74,7 +74,7 @@ def enter(
     entries = [files.entry for files in made.values() if files.entry]
 
     def edit(text: YamlText, _: RegistryDocument) -> None:
-        edits.evaluated(text, entries)
+        registry_edits.evaluated(text, entries)
         OfficeLedger(workspace.folder).record(
             ACT, str(period), criteria=criteria.sha256, results=digest, members=len(made), graded=len(entries)
         )
