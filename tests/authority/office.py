@@ -1,19 +1,15 @@
 """The authority on the command line: a folder, keys beside it, and people who type."""
 
-from __future__ import annotations
-
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from idtone import command_line
 from idtone.authority.keys import load_public
-from idtone.cli import app
 from idtone.persons import AccountKnownBy, Person
+
+from ..terminal import Terminal
 
 PHRASE = "of the test"
 WHY = ("--why", "as asked")
@@ -33,13 +29,12 @@ application:
   numbers: ["0362345678", "+81362345700-+81362345799"]
 """
 READING = {"check", "decide", "diff", "operators", "show", "update"}
-"""The commands of `idtone registry`; all others here belong to `idtone authority`, but for the group `customer`."""
+"""The commands of `idtone registry`; all others here belong to `idtone authority`, but for two groups."""
 
 
 @dataclass
-class Office:
+class Office(Terminal):
     folder: Path
-    capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
 
     @property
@@ -56,34 +51,20 @@ class Office:
         self.monkeypatch.setattr("idtone.authority.commands.options.acting", lambda: person)
         return str(person)
 
-    def run(self, *arguments: object, typed: str = "") -> tuple[int, Any, str]:
-        """Exit code, standard output (parsed if JSON was asked for) and standard error."""
-        words = list(map(str, arguments))
-        if words[0] != "customer":
-            words.insert(0, "registry" if words[0] in READING else "authority")
-        self.monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        try:
-            command_line.run(lambda: app(words))
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        shown = self.capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return code, json.loads(shown.out) if "--json" in arguments and shown.out else shown.out, shown.err
+    def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
+        group = () if words[0] in ("customer", "evaluation") else ("registry" if words[0] in READING else "authority",)
+        return super().run(*group, *words, typed=typed)
 
-    def told(self, command: str, *arguments: object, typed: str = "") -> Any:
-        """The JSON of a command that succeeds."""
-        code, told, error = self.run(command, self.folder, *arguments, "--json", typed=typed)
-        assert code == 0, error
-        return told
+    def told(self, command: object, *arguments: object, typed: str = "", code: int = 0) -> Any:
+        """The JSON of a command on the folder."""
+        return super().told(command, self.folder, *arguments, typed=typed, code=code)
 
     def refused(self, command: str, *arguments: object, typed: str = "") -> str:
-        """The error of a command that is refused; it changes nothing."""
+        """The error of a command on the folder; it changes nothing."""
         before = self.state()
-        code, out, error = self.run(command, self.folder, *arguments, typed=typed)
-        assert (code, out) == (2, ""), error
+        error = self.error(command, self.folder, *arguments, typed=typed)
         assert self.state() == before
-        return " ".join(error.split())
+        return error
 
     def state(self) -> dict[str, bytes]:
         """All files in the folder."""

@@ -1,7 +1,5 @@
 """Wholesale chains in the authority's folder: links are added, checked and removed."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.registry.parsers import parse_registry

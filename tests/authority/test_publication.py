@@ -18,8 +18,7 @@ def test_from_the_authority_to_the_member(office, tmp_path):
     root = repository / "metadata" / "1.root.json"
     config.write_text(f"registry: {{source: {repository}, trust: {root}, cache: {tmp_path / 'cache'}}}\n")
     ask = ("decide", "--number", "0312345677", "--direction", "incoming", "-c", config, "--json")
-    code, _, error = office.run(*ask)
-    assert (code, "run `idtone registry update`" in error) == (2, True)
+    assert "run `idtone registry update`" in office.error(*ask)
     code, told, _ = office.run("update", "-c", config, "--json")
     assert (code, told["version"], told["trust"], told["suspensions"]) == (0, 42, "signed", 0)
 
@@ -33,11 +32,11 @@ def test_from_the_authority_to_the_member(office, tmp_path):
     assert (told["trust"], len(told["suspensions"])) == ("signed", 1)
 
 
-def test_too_few_keys_publish_nothing(office):
+@pytest.mark.parametrize("keys", ["duty-1", "duty-1 duty-1", "registry-1 registry-2", "root-1 root-2"])
+def test_too_few_keys_publish_nothing(office, keys):
     office.told("suspend-number", *STOP, typed=TWICE)
-    for keys in (("duty-1",), ("duty-1", "duty-1")):
-        error = office.refused("publish", *office.keys(*keys))
-        assert "suspensions needs the signatures of 2 of its 2 duty keys, and has 1" in error
+    error = office.refused("publish", *office.keys(*keys.split()))
+    assert "needs the signatures of 2 of its 2 duty keys, and has" in error
     assert office.told("history")[-1]["signed"] is None
 
 
@@ -52,13 +51,10 @@ def test_a_number_is_stopped_while_a_grant_is_in_preparation(office):
     assert (told["signed"], told["left"]) == (["registry", "snapshot", "timestamp"], [])
 
 
-@pytest.mark.parametrize("text", ["registry: {", None])
-def test_a_number_is_stopped_despite_a_faulty_registry(office, text):
-    if text is None:
-        office.registry.unlink()
-    else:
-        office.registry.write_text(text)
+def test_a_number_is_stopped_although_the_registry_is_faulty(office):
+    office.registry.write_text("registry: {")
     office.told("suspend-number", *STOP, typed=TWICE)
+    office.registry.unlink()
     told = office.told("publish", *office.duty())
     assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
 
@@ -79,24 +75,14 @@ def test_an_edit_by_hand_is_recorded_before_it_is_published(office):
             "suspensions.yaml was edited by hand; record it in the history with `idtone authority note`"
             in office.refused(*command)
         )
+    suzuki = office.act_as("suzuki", 1002)
     told = office.told("note", *WHY)
-    assert [entry["action"] for entry in told] == ["edit"]
+    assert [(entry["action"], entry["by"]) for entry in told] == [("edit", suzuki)]
     assert "…5677: is suspended" in told[0]["what"][0]
     assert "nothing was edited by hand" in office.refused("note", *WHY)
     office.told("publish", *office.duty())
     office.registry.write_text(office.registry.read_text().replace("Good Telecom", "Better Telecom"))
     assert "registry.version must be higher than 42, which was published; raise it" in office.refused("note", *WHY)
-
-
-def test_keys_are_replaced(office):
-    new = [word for name in ("duty-3", "duty-4") for word in ("--new", office.key(name))]
-    told = office.told("rotate", "duty", *new, *WHY, *office.keys("root-1", "root-2", "duty-1", "duty-2"))
-    assert {"root", "targets", "suspensions", "snapshot", "timestamp"} == set(told["signed"])
-    office.suspensions.write_text(STOPPED)
-    office.told("note", *WHY)
-    assert "of its 2 duty keys, and has 0" in office.refused("publish", *office.duty())
-    office.told("publish", *office.keys("duty-3", "duty-4"))
-    assert "has a key twice" in office.refused("rotate", "duty", *new[:2] * 2, *WHY, *office.keys("root-1", "root-2"))
 
 
 def test_a_mistyped_passphrase_is_asked_for_again(office, tmp_path):
@@ -144,11 +130,7 @@ def test_init_replaces_no_repository_and_no_key_and_makes_none_in_the_folder(off
 def test_a_forgotten_trust_setting_is_an_error(office, tmp_path):
     config = tmp_path / "idtone.yaml"
     config.write_text(f"registry: {{source: {tmp_path}}}\n")
-    code, _, error = office.run("show", "-c", config)
-    assert (code, "registry.trust: is not set" in " ".join(error.split())) == (2, True), error
-
-
-# -- terms and thresholds ---------------------------------------------------------------------------------------------
+    assert "registry.trust: is not set" in office.error("show", "-c", config)
 
 
 def test_terms_and_thresholds_can_be_set(new_office):
@@ -175,9 +157,6 @@ def test_terms_with_faults_are_refused(new_office):
         path.write_text(text)
         error = new_office.refused("init", "--keys", new_office.key("any").parent)
         assert (f"{path}:1:" in error, fault in error) == (True, True), text
-
-
-# -- the public list --------------------------------------------------------------------------------------------------
 
 
 def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):

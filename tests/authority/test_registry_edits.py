@@ -1,7 +1,5 @@
 """Assigned and released numbers, compared with sets of numbers."""
 
-from __future__ import annotations
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

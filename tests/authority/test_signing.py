@@ -1,7 +1,5 @@
 """Signing in steps, by holders who do not meet: each has a key, and a copy of what is to be signed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable
@@ -54,7 +52,13 @@ def edited(path: Path, change: Callable[[Any], object]) -> None:
 def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     office, package = new_office, tmp_path / "package"
     names = [f"{kind}-{number}" for kind, count in SETS.items() for number in range(1, count + 1)]
-    office.told("init", *office.new_keys(*names, of_set=True), "--package", package)
+    given = office.new_keys(*names, of_set=True)
+    words = office.told("init", *given, "--package", package)["words"]
+    assert "member m-0001 is new: 良い電話株式会社" in "\n".join(words)
+    assert "\n".join(words).count("signs with 2 of") == 3
+    assert len([line for line in words if len(line) == 66 and line.startswith("  ")]) == len(names)
+    anothers = ("sign", package, *office.keys("root-1"), "--trust", given[1][5:], "--yes")
+    assert "say --first" in office.error(*anothers)
     assert not (office.folder / "repository").exists()
     for number, holders in enumerate([("root-1", "registry-1"), ("root-3", "duty-2"), ("duty-1", "registry-2")]):
         copy = tmp_path / f"copy-{number}"
@@ -75,10 +79,8 @@ def test_each_holder_sees_what_the_signature_covers(office, package):
     code, out, _ = signs(office, package, "registry-1", typed="y\n")
     assert (code, "signed with" in out) == (0, True)
     assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
-    code, _, error = signs(office, package, "registry-2", typed="n\n")
-    assert (code, "nothing was signed" in error) == (2, True)
-    code, _, error = signs(office, package, "root-1")
-    assert (code, "takes the signature of this key" in error) == (2, True)
+    assert "nothing was signed" in signs(office, package, "registry-2", typed="n\n")[2]
+    assert "takes the signature of this key" in signs(office, package, "root-1")[2]
 
 
 def test_the_duty_officers_publish_while_a_package_waits(office, package):
@@ -108,12 +110,15 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
 def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package = tmp_path / "package"
     told = office.told("rotate", "duty", *office.new_keys("duty-3", "duty-4"), *WHY, "--package", package)
+    one = ("--new", office.key("duty-3"))
+    assert "has a key twice" in office.refused("rotate", "duty", *one, *one, *WHY, "--package", tmp_path / "twice")
     at = told["words"].index("the set duty signs with 2 of 2 keys:")
     assert [len(line.strip()) for line in told["words"][at + 1 : at + 3]] == [64, 64]
     for name in ("root-1", "root-2", "duty-3", "duty-4"):
         sign(office, package, name)
     told = office.told("publish", "--package", package)
     assert set(told["signed"]) == {"root", "targets", "suspensions", "snapshot", "timestamp"}
+    assert "of its 2 duty keys, and has 0" in office.refused("publish", *office.duty())
     office.told("publish", *office.keys("duty-3", "duty-4"))
 
 
@@ -150,8 +155,7 @@ def test_copies_of_two_editions_are_not_assembled(office, package, tmp_path):
     office.suspensions.write_text(STOPPED)
     office.told("prepare", "--package", tmp_path / "third", *WHY)
     for other, fault in (("other", "differs from the first folder's"), ("third", "is not a copy of the same edition")):
-        code, _, error = office.run("assemble", package, tmp_path / other)
-        assert (code, fault in error) == (2, True), other
+        assert fault in office.error("assemble", package, tmp_path / other)
     assert "exists already" in office.refused("prepare", "--package", package)
     code, _, error = signs(office, tmp_path, "duty-1")
     assert (code, "is not a package" in error) == (2, True)
@@ -208,11 +212,9 @@ def test_the_public_half_goes_into_a_new_file(new_office, tmp_path):
     _, told, _ = new_office.run("key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
     assert told["public"] == str(tmp_path / "b.pub")
     before = (tmp_path / "b.pub").read_bytes()
-    code, _, error = new_office.run("key", tmp_path / "b.pem")
-    assert (code, "cannot be written here: File exists" in error) == (2, True)
+    assert "cannot be written here: File exists" in new_office.error("key", tmp_path / "b.pem")
     assert (tmp_path / "b.pub").read_bytes() == before
-    code, _, error = new_office.run("key", tmp_path / "c.pub")
-    assert (code, "is a name for a public half" in error) == (2, True)
+    assert "is a name for a public half" in new_office.error("key", tmp_path / "c.pub")
 
 
 def test_a_package_that_waited_too_long_is_prepared_again(office, package, monkeypatch):

@@ -1,97 +1,88 @@
 """Keys in a hardware token: a real PKCS#11 library (SoftHSM), which never gives its keys away."""
 
-from __future__ import annotations
-
-import json
-import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pkcs11
 import pytest
+from pkcs11.util.ec import encode_named_curve_parameters
 
 from ..lab import packages
-from .office import WHY
+from .office import WHY, Office
 
 PIN = "987654"
-MAKE_KEY = """
-import os, pkcs11
-from pkcs11.util.ec import encode_named_curve_parameters
-token = pkcs11.lib(os.environ["PYKCS11LIB"]).get_token(token_label="duty")
-with token.open(rw=True, user_pin=os.environ["IDTONE_PASSPHRASE"]) as session:
-    curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
-    session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True).generate_keypair(store=True, id=b"\\x02")
-"""
 
 
-class Token:
-    """Each command runs in its own process, because a PKCS#11 library keeps its first settings."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        root = packages.tree("softhsm2")
-        library = root / "usr/lib/softhsm/libsofthsm2.so"
-        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}\nlog.level = ERROR\n")
-        self.environment = {
-            **os.environ, "SOFTHSM2_CONF": str(folder / "softhsm2.conf"), "PYKCS11LIB": str(library),
-            "IDTONE_PASSPHRASE": PIN,
-        }  # fmt: skip
-        make = packages.command(root, "usr/bin/softhsm2-util")
-        pins = ("--so-pin", PIN, "--pin", PIN)
-        self._do([*make, "--module", str(library), "--init-token", "--free", "--label", "duty", *pins])
-        self._do([sys.executable, "-c", MAKE_KEY])
-
-    def _do(self, command: list[str]) -> None:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def idtone(self, *arguments: object, **environment: str) -> tuple[int, Any, str]:
-        done = subprocess.run(
-            [Path(sys.executable).with_name("idtone"), "authority", *map(str, arguments), "--json"],
-            env=self.environment | environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+@pytest.fixture(scope="module")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library with one token and a key in it. The tests share it, because a library keeps its first settings."""
+    folder, root = tmp_path_factory.mktemp("token"), packages.tree("softhsm2")
+    library = root / "usr/lib/softhsm/libsofthsm2.so"
+    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}\nlog.level = ERROR\n")
+    make = [*packages.command(root, "usr/bin/softhsm2-util"), "--module", str(library), "--init-token", "--free"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
+        subprocess.run([*make, "--label", "duty", "--so-pin", PIN, "--pin", PIN], check=True, stdout=subprocess.DEVNULL)
+        token = pkcs11.lib(str(library)).get_token(token_label="duty")  # noqa: S106
+        with token.open(rw=True, user_pin=PIN) as session:
+            curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+            made = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+            made.generate_keypair(store=True, id=b"\x02")
+        yield library
+        pkcs11.unload(str(library))
 
 
-@pytest.fixture
-def token(tmp_path: Path) -> Token:
-    return Token(tmp_path / "token")
+@pytest.fixture(autouse=True)
+def _library(softhsm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYKCS11LIB", str(softhsm))
 
 
-def test_a_token_signs_beside_key_files(office, token, tmp_path):
-    trust = ("--trust", office.root)
+def with_token(office: Office, *words: object, **environment: str) -> tuple[int, Any, str]:
+    """What its holder does, who types the PIN."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ({"IDTONE_PASSPHRASE": PIN} | environment).items():
+            patch.setenv(name, value)
+        code, told, error = office.run(*words, "--json")
+        return code, told, " ".join(error.split())
+
+
+def test_a_token_signs_beside_key_files(office, tmp_path):
+    trust = ("--trust", office.root, "--yes")
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
-    code, told, error = token.idtone("key", key, "--public", public)
+    code, told, error = with_token(office, "key", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
-    code, other, _ = office.run("key", office.key("duty-4"), "--json")
-    new = ["--new", public, "--new", other["public"]]
+    new = ["--new", public, *office.new_keys("duty-4")]
     office.told("rotate", "duty", *new, *WHY, "--package", package)
     for name in ("root-1", "root-2", "duty-4"):
-        office.run("sign", package, *office.keys(name), *trust, "--yes", "--json")
+        office.run("sign", package, *office.keys(name), *trust, "--json")
     assert "needs the signatures of 2 of its 2 duty keys" in office.refused("publish", "--package", package)
-    code, signed, error = token.idtone("sign", package, "--key", key, *trust, "--yes")
-    assert code == 0, error
-    assert signed["signed"] == {key: ["suspensions", "snapshot", "timestamp"]}
+    code, signed, error = with_token(office, "sign", package, "--key", key, *trust)
+    assert (code, signed["signed"]) == (0, {key: ["suspensions", "snapshot", "timestamp"]}), error
     office.told("publish", "--package", package)
     office.told("prolong", "--until", "2028-01-01", *WHY)
     office.told("prepare", "--package", tmp_path / "next")
-    code, signed, error = token.idtone("sign", tmp_path / "next", "--key", key, *trust, "--yes")
+    code, signed, error = with_token(office, "sign", tmp_path / "next", "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 
 
-def test_a_fault_of_a_token_is_reported(token, tmp_path):
-    public = ("--public", tmp_path / "x.pub")
-    for name, environment, fault in (
+@pytest.mark.parametrize(
+    ("name", "environment", "fault"),
+    [
         ("hsm:2?label=other", {}, "No PKCS#11 token found for label other"),
         ("hsm:3?label=duty", {}, "could not find ECDSA key"),
         ("hsm:x", {}, "is not a key in a token"),
         ("hsm:2", {"PYKCS11LIB": ""}, "PYKCS11LIB environment variable must be set"),
         ("hsm:3?label=duty", {"IDTONE_PASSPHRASE": "1234"}, "PinIncorrect"),
-        ("hsm:2", {"PYKCS11LIB": str(tmp_path / "none.so")}, "cannot open shared object file"),
-    ):
-        code, _, error = token.idtone("key", name, *public, **environment)
-        assert (code, fault in " ".join(error.split())) == (2, True), error
-    code, _, error = token.idtone("key", "hsm:2?label=duty")
-    assert (code, "with --public" in " ".join(error.split())) == (2, True)
+        ("hsm:2", {"PYKCS11LIB": "/none.so"}, "cannot open shared object file"),
+    ],
+)
+def test_a_fault_of_a_token_is_reported(new_office, tmp_path, name, environment, fault):
+    code, _, error = with_token(new_office, "key", name, "--public", tmp_path / "x.pub", **environment)
+    assert (code, fault in error) == (2, True), error
+
+
+def test_the_public_half_of_a_token_needs_a_file(new_office):
+    code, _, error = with_token(new_office, "key", "hsm:2?label=duty")
+    assert (code, "with --public" in error) == (2, True)

@@ -1,7 +1,5 @@
 """What a signed document says, and what is not accepted as one."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

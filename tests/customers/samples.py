@@ -1,7 +1,5 @@
 """Complete forms of each kind and method, made from the rules."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
@@ -62,11 +60,15 @@ def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
     return tree
 
 
+def written(tree: dict[str, Any]) -> str:
+    """The file of a form."""
+    return yaml.dump({"application": tree}, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
+
+
 def faults_of(tree: dict[str, Any], rules: FormRules = RULES, today: date = TODAY) -> list[str]:
     """Field and problem of each fault."""
-    text = yaml.safe_dump({"application": tree}, allow_unicode=True, sort_keys=False)
     try:
-        parse(text, "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
+        parse(written(tree), "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
     except DocumentError as error:
         return [
             f"{fault.field.removeprefix('application.')}: {fault.problem}"

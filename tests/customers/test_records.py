@@ -1,9 +1,5 @@
 """Recorded forms: kept, opened, ended and forgotten, by the commands; and what must not succeed."""
 
-from __future__ import annotations
-
-import io
-import json
 import os
 import shutil
 import stat
@@ -13,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from idtone import command_line
-from idtone.cli import app
 from idtone.customers.commands import clock, records
 from idtone.customers.customer_form import CustomerKind
 from idtone.customers.record_acts import FormAct, histories, opening_requests, years_after
@@ -33,7 +27,9 @@ from idtone.persons import AccountKnownBy, Person
 from idtone.settings import Settings, load_settings
 
 from ..ledger.sample_evidence import ALICE, BOB
-from .samples import TODAY, complete
+from ..made_once import made_once
+from ..terminal import Terminal
+from .samples import TODAY, complete, written
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 NUMBERS = ["+81312345678", "+81312345679"]
@@ -41,16 +37,16 @@ NAME = "見本 customer.name.ja"
 WHY = ("--why", "R-7")
 
 
-class Operator:
+class Operator(Terminal):
     """A member's machine, its clock, and the persons who use it."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._monkeypatch, self._capsys = folder, monkeypatch, capsys
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.monkeypatch = folder, monkeypatch
         self.config = folder / "idtone.yaml"
         self.set()
         self.at(datetime(2026, 11, 27, 3, tzinfo=UTC))
         self.be(ALICE)
-        LedgerWriter.open(self.settings.ledger.own(), "pbx-1", self.key_ring).close()
+        monkeypatch.setattr("idtone.ledger.writing.ledger_writer.LINGER_S", 0.01)
 
     def set(self, exports: str = "one-person") -> None:
         self.config.write_text(
@@ -71,40 +67,21 @@ class Operator:
         return RecordStore.open(self.settings.customers, make=True)
 
     def at(self, moment: datetime) -> None:
-        self._monkeypatch.setattr(clock, "now", lambda: moment)
+        self.monkeypatch.setattr(clock, "now", lambda: moment)
 
     def be(self, person: Person) -> None:
         for module in (records, shared):
-            self._monkeypatch.setattr(module, "acting", lambda: person)
+            self.monkeypatch.setattr(module, "acting", lambda: person)
 
     def form(self, id_: str = "C-1", **changes: Any) -> Path:
         tree = complete(CustomerKind.PERSON) | {"id": id_} | changes
         tree["numbers"] = {"area": "03", "assigned": NUMBERS} | tree["numbers"]
         path = self.folder / f"{id_}.yaml"
-        path.write_text(yaml.safe_dump({"application": tree}, allow_unicode=True), "utf-8")
+        path.write_text(written(tree), "utf-8")
         return path
 
-    def run(self, *arguments: object, typed: str = "") -> tuple[int, Any, str]:
-        """Exit code, standard output (parsed if JSON was asked for) and standard error."""
-        self._monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        try:
-            command_line.run(lambda: app(["form", *map(str, arguments), "-c", str(self.config)]))
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        shown = self._capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return code, json.loads(shown.out) if "--json" in arguments and shown.out else shown.out, shown.err
-
-    def told(self, *arguments: object, typed: str = "") -> Any:
-        code, out, err = self.run(*arguments, "--json", typed=typed)
-        assert code == 0, err
-        return out
-
-    def refused(self, *arguments: object, typed: str = "") -> str:
-        code, _, err = self.run(*arguments, typed=typed)
-        assert code == command_line.UNUSABLE
-        return err
+    def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
+        return super().run("form", *words, "-c", self.config, typed=typed)
 
     def acts(self) -> list[Step]:
         with LedgerReader.open(self.settings.ledger.own()) as reader:
@@ -123,8 +100,18 @@ class Operator:
 
 
 @pytest.fixture
-def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Operator:
-    return Operator(tmp_path, monkeypatch, capsys)
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    made = Operator(tmp_path, monkeypatch)
+    LedgerWriter.open(made.settings.ledger.own(), "pbx-1", made.key_ring).close()
+    return made
+
+
+@pytest.fixture
+def recorded(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    """It has recorded one form."""
+    made_once(tmp_path_factory, "form", operator.folder, lambda: operator.told("record", operator.form()))
+    operator.set()
+    return operator
 
 
 def test_a_form_is_kept_sealed_and_opened_by_its_number_for_a_reason(operator):
@@ -160,61 +147,58 @@ def test_a_list_has_the_machines_time_for_people_and_utc_for_programs(operator, 
 
 def test_numbers_that_the_form_lacks_are_asked_for(operator):
     path = operator.form(numbers={"count": 2, "area": "03", "assigned": []})
-    assert "2 numbers, and 1 were assigned" in operator.refused("record", path, typed="0312345678\n")
+    assert "2 numbers, and 1 were assigned" in operator.error("record", path, typed="0312345678\n")
     assert operator.told("record", path, typed="0312345678\n03-1234-5679\n")["numbers"] == 2
     assert operator.store.get("C-1")[0].numbers == tuple(NUMBERS)
 
 
 def test_only_a_complete_form_is_recorded_and_each_id_once(operator):
-    assert "sites: is missing" in operator.refused("record", operator.form(sites=[]))
+    assert "sites: is missing" in operator.error("record", operator.form(sites=[]))
     assert operator.states() == {}
     assert operator.told("forget") == {"forgotten": []}
     operator.told("record", operator.form())
-    assert "C-1 is recorded already" in operator.refused("record", operator.form())
+    assert "C-1 is recorded already" in operator.error("record", operator.form())
 
 
-def test_a_number_that_got_another_customer_finds_the_contract_in_force(operator):
-    operator.told("record", operator.form("C-1"))
-    operator.told("record", operator.form("C-2"))
-    assert "C-1, C-2" in operator.refused("show", *WHY, typed="0312345678\n")
-    assert operator.run("end", "C-1", "--on", "2026-11-30")[:2] == (
+def test_a_number_that_got_another_customer_finds_the_contract_in_force(recorded):
+    recorded.told("record", recorded.form("C-2"))
+    assert "C-1, C-2" in recorded.error("show", *WHY, typed="0312345678\n")
+    assert recorded.run("end", "C-1", "--on", "2026-11-30")[:2] == (
         0,
         "C-1: ends on 2026-11-30, kept until 2033-11-30\n",
     )
-    assert operator.told("show", *WHY, typed="0312345678\n")["id"] == "C-2"
-    assert "no recorded form" in operator.refused("show", *WHY, typed="0312345670\n")
+    assert recorded.told("show", *WHY, typed="0312345678\n")["id"] == "C-2"
+    assert "no recorded form" in recorded.error("show", *WHY, typed="0312345670\n")
 
 
-def test_seven_years_after_the_end_a_form_is_forgotten_and_not_a_day_earlier(operator):
-    operator.told("record", operator.form("C-1"))
-    operator.told("record", operator.form("C-2"))
-    assert operator.run("end", "C-1", "--on", "2026-11-30")[0] == 0
-    operator.at(datetime(2033, 11, 30, 14, 59, tzinfo=UTC))  # still the 30th in Japan
-    assert operator.told("forget", "--yes") == {"forgotten": []}
-    operator.at(datetime(2033, 11, 30, 15, tzinfo=UTC))
-    assert operator.states() == {"C-1": "due", "C-2": "in-force"}
-    key = operator.folder / "customers/keys/C-1"
-    copy = operator.folder / "link"
+def test_seven_years_after_the_end_a_form_is_forgotten_and_not_a_day_earlier(recorded):
+    recorded.told("record", recorded.form("C-2"))
+    assert recorded.run("end", "C-1", "--on", "2026-11-30")[0] == 0
+    recorded.at(datetime(2033, 11, 30, 14, 59, tzinfo=UTC))  # still the 30th in Japan
+    assert recorded.told("forget", "--yes") == {"forgotten": []}
+    recorded.at(datetime(2033, 11, 30, 15, tzinfo=UTC))
+    assert recorded.states() == {"C-1": "due", "C-2": "in-force"}
+    key = recorded.folder / "customers/keys/C-1"
+    copy = recorded.folder / "link"
     os.link(key, copy)
-    code, out, _ = operator.run("forget", typed="n\n")
+    code, out, _ = recorded.run("forget", typed="n\n")
     assert (code, "C-1" in out, "C-2" in out, key.exists()) == (command_line.NEGATIVE, True, False, True)
-    assert operator.told("forget", "--yes") == {"forgotten": ["C-1"]}
+    assert recorded.told("forget", "--yes") == {"forgotten": ["C-1"]}
     assert set(copy.read_bytes()) == {0}, "overwritten where it was"
-    assert operator.states() == {"C-1": "forgotten", "C-2": "in-force"}
-    assert "was forgotten at" in operator.refused("show", "C-1", *WHY)
-    assert operator.told("show", *WHY, typed="0312345678\n")["id"] == "C-2"
+    assert recorded.states() == {"C-1": "forgotten", "C-2": "in-force"}
+    assert "was forgotten at" in recorded.error("show", "C-1", *WHY)
+    assert recorded.told("show", *WHY, typed="0312345678\n")["id"] == "C-2"
 
 
-def test_a_forgetting_that_was_cut_off_is_finished_by_the_next(operator, monkeypatch):
-    operator.told("record", operator.form())
-    operator.run("end", "C-1", "--on", "2026-11-27")
-    operator.at(datetime(2034, 1, 1, tzinfo=UTC))
+def test_a_forgetting_that_was_cut_off_is_finished_by_the_next(recorded, monkeypatch):
+    recorded.run("end", "C-1", "--on", "2026-11-27")
+    recorded.at(datetime(2034, 1, 1, tzinfo=UTC))
     with monkeypatch.context() as broken:
         broken.setattr(RecordFolder, "destroy", lambda *_: exit(9))
-        assert operator.run("forget", "--yes")[0] == 9
-    assert operator.store.has_key("C-1")
-    assert operator.told("forget", "--yes") == {"forgotten": []}
-    assert not operator.store.has_key("C-1")
+        assert recorded.run("forget", "--yes")[0] == 9
+    assert recorded.store.has_key("C-1")
+    assert recorded.told("forget", "--yes") == {"forgotten": []}
+    assert not recorded.store.has_key("C-1")
 
 
 def test_a_recording_that_was_cut_off_is_repeated_with_the_same_digest(operator, monkeypatch):
@@ -227,34 +211,32 @@ def test_a_recording_that_was_cut_off_is_repeated_with_the_same_digest(operator,
     assert operator.states() == {"C-1": "in-force"}
 
 
-def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(operator):
-    operator.told("record", operator.form())
-    operator.set("two-persons")
-    request = operator.told("show", "C-1", *WHY)["request"]
+def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(recorded):
+    recorded.set("two-persons")
+    request = recorded.told("show", "C-1", *WHY)["request"]
     again = ("show", "--request", request)
-    assert "it is not approved yet" in operator.refused(*again)
-    assert "another person than the one" in operator.refused("approve", request, "--yes")
-    operator.be(BOB)
-    assert operator.run("approve", request, typed="n\n")[0] == command_line.NEGATIVE
-    assert "R-7" in operator.run("approve", request, "--yes")[1]
-    operator.be(CAROL)
-    assert "another person has requested" in operator.refused(*again)
-    operator.be(ALICE)
-    assert operator.told(*again)["numbers"] == NUMBERS
-    assert "it was used already" in operator.refused(*again)
-    operator.be(Person(0, "root", AccountKnownBy.ACCOUNT))
-    assert "no person's own account" in operator.refused("show", "C-1", *WHY)
+    assert "it is not approved yet" in recorded.error(*again)
+    assert "another person than the one" in recorded.error("approve", request, "--yes")
+    recorded.be(BOB)
+    assert recorded.run("approve", request, typed="n\n")[0] == command_line.NEGATIVE
+    assert "R-7" in recorded.run("approve", request, "--yes")[1]
+    recorded.be(CAROL)
+    assert "another person has requested" in recorded.error(*again)
+    recorded.be(ALICE)
+    assert recorded.told(*again)["numbers"] == NUMBERS
+    assert "it was used already" in recorded.error(*again)
+    recorded.be(Person(0, "root", AccountKnownBy.ACCOUNT))
+    assert "no person's own account" in recorded.error("show", "C-1", *WHY)
 
 
-def test_a_request_expires_and_a_forged_approval_of_oneself_has_no_effect(operator):
-    operator.told("record", operator.form())
-    operator.set("two-persons")
-    request = operator.told("show", "C-1", *WHY)["request"]
-    operator.forge(FormAct.OPENING_APPROVED, clock.now(), request=request)
-    assert opening_requests(operator.acts())[request].approver_uid is None
-    operator.at(clock.now() + timedelta(days=8))
-    operator.be(BOB)
-    assert "it has expired" in operator.refused("approve", request, "--yes")
+def test_a_request_expires_and_a_forged_approval_of_oneself_has_no_effect(recorded):
+    recorded.set("two-persons")
+    request = recorded.told("show", "C-1", *WHY)["request"]
+    recorded.forge(FormAct.OPENING_APPROVED, clock.now(), request=request)
+    assert opening_requests(recorded.acts())[request].approver_uid is None
+    recorded.at(clock.now() + timedelta(days=8))
+    recorded.be(BOB)
+    assert "it has expired" in recorded.error("approve", request, "--yes")
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
@@ -264,7 +246,8 @@ def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRec
 
 def overwritten(operator: Operator, folder: str) -> None:
     path = operator.folder / "customers" / folder / "C-1"
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    octets = path.read_bytes()
+    path.write_bytes(octets[:-1] + bytes([octets[-1] ^ 1]))
 
 
 def moved(operator: Operator, *folders: str) -> None:
@@ -300,33 +283,31 @@ ATTACKS: dict[str, tuple[Callable[[Operator], object], str]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_form_that_is_not_what_was_recorded_is_not_shown(operator, attack):
-    operator.told("record", operator.form())
+def test_a_form_that_is_not_what_was_recorded_is_not_shown(recorded, attack):
     change, error = ATTACKS[attack]
-    change(operator)
+    change(recorded)
     id_ = "../root.key" if "leaves" in attack else "C-1"
-    code, out, err = operator.run("show", id_, *WHY)
+    code, out, err = recorded.run("show", id_, *WHY)
     assert (code, out) == (command_line.UNUSABLE, "")
     assert error in err
-    assert not [step for step in operator.acts() if step.details["act"] == FormAct.OPENED]
+    assert not [step for step in recorded.acts() if step.details["act"] == FormAct.OPENED]
 
 
-def test_a_damaged_record_does_not_hide_the_others(operator):
-    operator.told("record", operator.form("C-1"))
-    operator.told("record", operator.form("C-2"))
-    overwritten(operator, "records")
-    code, out, err = operator.run("show", *WHY, "--json", typed="0312345678\n")
+def test_a_damaged_record_does_not_hide_the_others(recorded):
+    recorded.told("record", recorded.form("C-2"))
+    overwritten(recorded, "records")
+    code, out, err = recorded.run("show", *WHY, "--json", typed="0312345678\n")
     assert (code, out["id"]) == (0, "C-2")
     assert f"C-1: the record C-1 {SEALED}" in err
-    shutil.rmtree(operator.folder / "customers/keys")
-    assert operator.run("list")[0] == command_line.NEGATIVE
-    assert set(operator.states().values()) == {"lost"}
+    shutil.rmtree(recorded.folder / "customers/keys")
+    assert recorded.run("list")[0] == command_line.NEGATIVE
+    assert set(recorded.states().values()) == {"lost"}
 
 
 LONG_AGO = datetime(2026, 11, 27, 4, tzinfo=UTC)
 EARLY: dict[str, Callable[[Operator], object]] = {
-    "an end before the form was recorded": lambda o: o.refused("end", "C-1", "--on", "2019-01-01"),
-    "an end of long ago": lambda o: o.refused("end", "C-1", "--on", "2028-01-01"),
+    "an end before the form was recorded": lambda o: o.error("end", "C-1", "--on", "2019-01-01"),
+    "an end of long ago": lambda o: o.error("end", "C-1", "--on", "2028-01-01"),
     "an end of long ago, forged": lambda o: o.forge(FormAct.ENDED, clock.now(), on="2027-01-01"),
     "an end with a forged time": lambda o: (
         o.told("record", o.form("C-2")), o.forge(FormAct.ENDED, LONG_AGO, on="2026-11-27")
@@ -350,13 +331,12 @@ def short_rules(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("attack", EARLY)
-def test_no_form_is_forgotten_early(operator, attack):
-    operator.told("record", operator.form())
-    operator.at(datetime(2034, 6, 1, tzinfo=UTC))  # a contract of more than seven years
-    EARLY[attack](operator)
-    operator.run("forget", "--yes")
-    operator.set()
-    assert operator.told("show", "C-1", *WHY)["numbers"] == NUMBERS
+def test_no_form_is_forgotten_early(recorded, attack):
+    recorded.at(datetime(2034, 6, 1, tzinfo=UTC))  # a contract of more than seven years
+    EARLY[attack](recorded)
+    recorded.run("forget", "--yes")
+    recorded.set()
+    assert recorded.told("show", "C-1", *WHY)["numbers"] == NUMBERS
 
 
 def test_of_two_ends_the_later_counts():
@@ -387,8 +367,8 @@ def test_other_users_can_read_nothing_whatever_the_umask(operator):
 def test_new_check_and_print(operator):
     path = operator.folder / "new.yaml"
     assert operator.run("new", "person", "--id", "C-9", "-o", path)[0] == 0
-    assert "exists already" in operator.refused("new", "person", "--id", "C-9", "-o", path)
-    assert "is not an id" in operator.refused("new", "person", "--id", "../x", "-o", operator.folder / "x")
+    assert "exists already" in operator.error("new", "person", "--id", "C-9", "-o", path)
+    assert "is not an id" in operator.error("new", "person", "--id", "../x", "-o", operator.folder / "x")
     code, out, _ = operator.run("check", path)
     assert (code, out.splitlines()[-1]) == (command_line.NEGATIVE, f"{path}: 17 faults")
     assert f"{path}:11:7: application.customer.name.ja: is missing. Add it: 本人特定事項(氏名又は名称) / " in out
@@ -397,5 +377,5 @@ def test_new_check_and_print(operator):
     for what in ([operator.form()], ["--blank", "company"]):
         assert operator.run("print", *what, "-o", pdf)[0] == 0
         assert pdf.read_bytes().startswith(b"%PDF")
-    assert "name a form" in operator.refused("print", "-o", pdf)
-    assert "telephone number" in operator.refused("show", "C-1", "--why", "of 03-1234-5678")
+    assert "name a form" in operator.error("print", "-o", pdf)
+    assert "telephone number" in operator.error("show", "C-1", "--why", "of 03-1234-5678")

@@ -1,7 +1,5 @@
 """A node's key and tree, two witnesses, criteria that name one of them, and figures that the node signs."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime
 from functools import cache

@@ -1,7 +1,5 @@
 """The file of criteria: the sample is good, and each fault has its place."""
 
-from __future__ import annotations
-
 import pytest
 from typer.testing import CliRunner
 

@@ -1,7 +1,5 @@
 """A member's figures: what is counted, and what the desk does not believe."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,9 +133,6 @@ def test_a_ledger_that_continues_another_is_not_whole():
     whole = {"continues": "pbx-1/idtone", "began": "2024-12-31T14:59:00+00:00"}
     assert node_figures(content_of(YEAR, **whole)).figures.is_whole
     assert not node_figures(content_of(YEAR, **whole | {"began": "2024-12-31T15:01:00+00:00"})).figures.is_whole
-
-
-# -- the member's commands --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

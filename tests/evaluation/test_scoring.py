@@ -1,7 +1,5 @@
 """Measures, points and grades: tables."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from fractions import Fraction
 

@@ -3,8 +3,6 @@
 python -m tests.misuse.rates [--days N]     writes the table of docs/explanation/misuse-rates.md
 """
 
-from __future__ import annotations
-
 import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator

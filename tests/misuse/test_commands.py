@@ -1,7 +1,5 @@
 """`idtone misuse` over a real ledger, whose numbers are sealed."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -14,13 +12,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from idtone import translation
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.config import __file__ as config_file
 from idtone.errors import DocumentError, IdtoneError, UsageError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.misuse.commands import app
 from idtone.numbers import Number, NumberKind
@@ -74,9 +72,8 @@ def told(*traffics: Any) -> list[Step]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("misuse")
     write(url_of(folder / "ledger.sqlite3"), told(wangiri, clinic, campaign))
-    for name, octets in (("key", KEY), ("key.sign", SEED)):
-        (folder / name).write_bytes(octets)
-        (folder / name).chmod(0o600)
+    replace_private(folder / "key", KEY)
+    replace_private(folder / "key.sign", SEED)
     return folder
 
 
@@ -117,6 +114,17 @@ def finding(rule: str) -> dict[str, Any]:
     return found
 
 
+_SEEN: dict[str, Any] = {}
+
+
+@pytest.fixture
+def ping(_settings: None) -> dict[str, Any]:
+    """The finding of `pings` in the ledger that no test changes."""
+    if not _SEEN:
+        _SEEN.update(finding("pings"))
+    return _SEEN
+
+
 def test_scan_finds_the_fraud_and_says_that_it_is_no_accusation(made):
     found = {each["rule"]: each for each in scanned() if each["rule"] != "many-called"}
     assert {"pings"} <= found.keys() <= {"pings", "number-surge"}, "the clinic is not reported"
@@ -132,8 +140,7 @@ def test_scan_finds_the_fraud_and_says_that_it_is_no_accusation(made):
     assert run("scan", "--since", "2027-01-01T00:00:00+09:00").exit_code == 0
 
 
-def test_explain_shows_reason_calls_and_what_to_do(made, monkeypatch):
-    ping = finding("pings")
+def test_explain_shows_reason_calls_and_what_to_do(ping, made, monkeypatch):
     shown = run("explain", ping["id"], "--limit", 3).stdout
     assert ping["reason"] in shown
     assert [call_id for call_id in ping["call_ids"] if re.search(rf" {call_id} ", shown)] == ping["call_ids"][:3]
@@ -146,14 +153,9 @@ def test_explain_shows_reason_calls_and_what_to_do(made, monkeypatch):
     assert finding("pings") == ping, "nothing needs the key"
 
 
-def test_a_japanese_reader_gets_japanese(made, monkeypatch):
-    ping = finding("pings")
+def test_a_japanese_reader_gets_japanese(ping, made, monkeypatch):
     monkeypatch.setattr("idtone.translation._asks_for_japanese", lambda: True)
-    translation._asks_for_japanese.cache_clear()
-    try:
-        shown = run("explain", ping["id"]).stdout
-    finally:
-        translation._asks_for_japanese.cache_clear()
+    shown = run("explain", ping["id"]).stdout
     assert "不正を断定するものではありません" in shown
     assert ping["reason"] not in shown
 
@@ -174,8 +176,7 @@ def test_numbers_that_are_expected_to_call_much_are_exempt_from_the_rules_of_vol
         scanned("--expected", tmp_path / "expected")
 
 
-def test_plot_draws_the_limit(made, tmp_path):
-    ping = finding("pings")
+def test_plot_draws_the_limit(ping, made, tmp_path):
     lines = run("plot", ping["id"]).stdout.splitlines()
     assert ping["id"] in lines[0]
     beyond = [line for line in lines if line.endswith("!")]
@@ -188,8 +189,7 @@ def test_plot_draws_the_limit(made, tmp_path):
         run("plot", ping["id"], "-o", tmp_path / "missing" / "finding.png")
 
 
-def test_a_reviewed_finding_is_not_new_until_it_grows(own):
-    ping = finding("pings")
+def test_a_reviewed_finding_is_not_new_until_it_grows(ping, own):
     result = run("review", ping["id"], "--result", "asked", "--why", "the contractor answers on Monday")
     assert ping["id"] in result.stdout
     reviewed = finding("pings")
@@ -229,10 +229,9 @@ def _ping(call: CallOutline, call_id: str, at: datetime) -> list[Step]:
         (("scan", "--since", "2026-11-01T00:00:00"), "has no time zone"),
     ],
 )
-def test_wrong_use_is_refused(made, arguments, error):
-    ping = finding("pings")["id"]
+def test_wrong_use_is_refused(ping, arguments, error):
     with pytest.raises(UsageError, match=error):
-        run(*(ping if each == "PING" else each for each in arguments))
+        run(*(ping["id"] if each == "PING" else each for each in arguments))
 
 
 def test_a_finding_that_is_not_there(made):

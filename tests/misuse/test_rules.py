@@ -1,7 +1,5 @@
 """Each rule, at its limit and below."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

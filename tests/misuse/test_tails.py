@@ -1,22 +1,12 @@
 """Probabilities, against exact ones and against chance itself."""
 
-from __future__ import annotations
-
 import random
 from fractions import Fraction
 from math import comb, exp, factorial
 
 import pytest
 
-from idtone.misuse.tails import (
-    binomial_tail,
-    few_runs,
-    full_turns,
-    least_binomial,
-    least_poisson,
-    poisson_tail,
-    usual,
-)
+from idtone.misuse.tails import binomial_tail, few_runs, full_turns, least_binomial, least_poisson, poisson_tail, usual
 
 
 @pytest.mark.parametrize("mean", [0.5, 3, 40])

@@ -5,8 +5,6 @@ chosen before the rules were run over it. The limits were chosen with the seeds 
 `MEASURED_FROM`; rates are those of other seeds.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A small valid registry, and functions that make it invalid."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from idtone.errors import DocumentError, Fault
@@ -49,6 +47,14 @@ def with_numbers(*members: Iterable[str]) -> str:
         lines += [f"  - id: m-{m}", "    name: {ja: 甲, en: A}", "    numbers:" if entries else "    numbers: []"]
         lines += [f'      - "{entry}"' for entry in entries]
     return head + "\n".join(lines) + "\n"
+
+
+def with_keys(text: str, **keys: Iterable[object]) -> str:
+    """The registry with keys of nodes, by the last digit of their member's id, as `m1`."""
+    for member, given in keys.items():
+        line = f"  - id: m-000{member[1:]}\n"
+        text = text.replace(line, f"{line}    keys: {[str(key) for key in given]}\n")
+    return text
 
 
 def index_of(text: str) -> RegistryIndex:

@@ -1,20 +1,15 @@
 """Wholesale chains: their rules, their look-up, and how they are shown."""
 
-from __future__ import annotations
-
-import io
-import json
 from datetime import date, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone import command_line
 from idtone.calls import Reason, WholesaleChain
 from idtone.decision import Policy, decide
 from idtone.numbers import parse
-from idtone.registry.commands import app
 from idtone.registry.compiled import compiled, day_begins, pack, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
@@ -22,6 +17,7 @@ from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
 
 from ..kernel.deciding import call
+from ..terminal import Terminal
 from .examples import GOOD, faults_of, index_of
 
 HEAD = GOOD.partition("suspensions:")[0]
@@ -155,18 +151,15 @@ def test_differences_in_words():
     assert added[1].startswith("the wholesale chain of …5000 to …5999 (1,000 numbers) is new: m-0001 > ")
 
 
-def shown(file, typed, capsys, monkeypatch, *arguments):
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    with pytest.raises(SystemExit) as ended:
-        command_line.run(lambda: app(["show", str(file), *arguments]))
-    return int(ended.value.code or 0), *capsys.readouterr()
-
-
-def test_show_draws_the_chain_of_a_number_as_a_tree(tmp_path, capsys, monkeypatch):
+def test_show_draws_the_chain_of_a_number_as_a_tree(tmp_path):
     file, config = tmp_path / "registry.yaml", tmp_path / "idtone.yaml"
     file.write_text(TEXT)
     config.write_text("policy: {chain_check: P30D}")
-    code, out, err = shown(file, "06-1234-5678\n", capsys, monkeypatch, "--number")
+
+    def show(typed: str, *options: object) -> tuple[int, Any, str]:
+        return Terminal().run("registry", "show", file, *options, typed=typed)
+
+    code, out, err = show("06-1234-5678\n", "--number")
     assert (code, err) == (0, "Number: ")
     assert out.splitlines() == [
         "m-0001  良い電話株式会社 / Good Telecom: holds …5000 to …5999 (1,000 numbers)",
@@ -174,16 +167,16 @@ def test_show_draws_the_chain_of_a_number_as_a_tree(tmp_path, capsys, monkeypatc
         "    └── m-0003  甲 / A: checked 2026-04-01 by m-0001: D",
         "        └── m-0004  甲 / A: not checked, in charge",
     ]
-    _, out, _ = shown(file, "0312340001\n", capsys, monkeypatch, "--number", "--json", "-c", str(config))
-    assert json.loads(out) == {
+    _, out, _ = show("0312340001\n", "--number", "--json", "-c", config)
+    assert out == {
         "number": "…0001", "numbers": "…0001", "holder": "m-0002", "member": "m-0001",
         "links": [{"wholesaler": "m-0002", "reseller": "m-0001", "checked_by": "m-0002", "checked_on": "2026-04-01",
                    "document": "D", "counts": False}],
     }  # fmt: skip
-    code, out, _ = shown(file, "0312345678\n", capsys, monkeypatch, "--number")
+    code, out, _ = show("0312345678\n", "--number")
     assert (code, out) == (0, "m-0001  良い電話株式会社 / Good Telecom: holds …5678, in charge\n")
-    assert shown(file, "0399999999\n", capsys, monkeypatch, "--number")[:2] == (1, "no member holds the number\n")
-    code, _, err = shown(file, "", capsys, monkeypatch, "m-0001", "--number")
+    assert show("0399999999\n", "--number")[:2] == (1, "no member holds the number\n")
+    code, _, err = show("", "m-0001", "--number")
     assert (code, "cannot go together" in err) == (2, True)
-    _, out, _ = shown(file, "", capsys, monkeypatch)
+    _, out, _ = show("")
     assert "  …5000 to …5999 (1,000 numbers)  m-0001 > m-0002 > m-0003 > m-0004 (not checked)" in out

@@ -2,15 +2,14 @@
 since 1970.
 """
 
-from __future__ import annotations
-
 import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import cycle, product
 
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from idtone.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.decision import Policy, decide, time_by
@@ -22,32 +21,24 @@ JST = timezone(timedelta(hours=9), "JST")
 """Japan has kept no summer time since 1951."""
 ZONES_EAST_H = (9, 0, -8, 14)
 """Signed times are written in one of these zones."""
-FIRST, LAST = (1970, 1, 1), (2100, 12, 31)
-HELD, SHARED, STOPPED, FREE, NOBODYS = "0312345678", "0312345679", "0312345680", "0312345681", "0312349999"
+HELD, STOPPED, FREE, NOBODYS = "0312345678", "0312345680", "0312345681", "0312349999"
 
 
-def seconds(
-    year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, *, east_h: int = 9
-) -> int:
-    """Seconds since 1970 of a time in a zone east of Greenwich; computed from the calendar, without `datetime`."""
+def seconds(year: int, month: int, day: int) -> int:
+    """Seconds since 1970 of midnight in Japan; computed from the calendar, without `datetime`."""
     leaps = sum(calendar.isleap(each) for each in range(1970, year))
     days = 365 * (year - 1970) + leaps + sum(calendar.mdays[:month]) + (month > 2 and calendar.isleap(year)) + day - 1
-    return days * 86_400 + (hour - east_h) * 3_600 + minute * 60 + second
+    return days * 86_400 - 9 * 3_600
 
 
-def written(moment: int, east_h: int) -> str:
-    return (
-        (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment))
-        .astimezone(timezone(timedelta(hours=east_h)))
-        .isoformat()
-    )
+def at(moment: int, east_h: int = 9) -> datetime:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).astimezone(timezone(timedelta(hours=east_h)))
 
 
 @dataclass(frozen=True)
 class World:
     """The signed content, with times in seconds since 1970; each is written in another time zone."""
 
-    name: str
     issued: int
     expires: int
     suspensions_issued: int
@@ -61,7 +52,9 @@ class World:
 
     def index(self) -> RegistryIndex:
         moments = (self.issued, self.expires, self.begins, self.ends, self.since, self.suspensions_issued)
-        issued, expires, begins, ends, since, later = map(written, moments, cycle(ZONES_EAST_H))
+        issued, expires, begins, ends, since, later = (
+            at(*each).isoformat() for each in zip(moments, cycle(ZONES_EAST_H))
+        )
         pledge = zip(("signed", "until"), (date(*day).isoformat() for day in self.pledged), strict=False)
         registry = f"""\
 registry: {{association: A, version: 7, issued: {issued}, expires: {expires}}}
@@ -78,8 +71,9 @@ members:
     numbers: ["{FREE}"]
 """
         stops = f"issued: {later}\nsuspensions: [{{number: '{STOPPED}', since: {since}, reference: R}}]\n"
-        until = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.signatures_until)
-        return RegistryIndex(parse_registry(registry, "r"), Signed(parse_suspensions(stops, "s"), until))
+        return RegistryIndex(
+            parse_registry(registry, "r"), Signed(parse_suspensions(stops, "s"), at(self.signatures_until))
+        )
 
     def boundaries(self) -> set[int]:
         stale = min(self.expires, self.signatures_until)
@@ -114,81 +108,61 @@ members:
         return Outcome.PLAY, Reason.LICENCE_VALID
 
 
-DAY, WEEK = 86_400, 7 * 86_400
-WORLDS = [
-    World(
-        "usual",
-        issued=seconds(2026, 11, 1), suspensions_issued=seconds(2026, 11, 2), since=seconds(2026, 11, 5, 3),
-        begins=seconds(2026, 1, 10), ends=seconds(2027, 1, 10),
-        expires=seconds(2027, 11, 1), signatures_until=seconds(2026, 11, 9, 12, 34, 56),
-        pledged=((2026, 11, 3), (2026, 11, 8)),
-    ),
-    World(
-        "grace",
-        issued=seconds(2026, 11, 1), suspensions_issued=seconds(2026, 10, 1), since=seconds(2026, 11, 11),
-        begins=seconds(2026, 11, 8), ends=seconds(2026, 11, 12),
-        expires=seconds(2027, 11, 1), signatures_until=seconds(2026, 11, 9), grace=3 * DAY,
-    ),
-    World(
-        "a leap day, and the registry expires first",
-        issued=seconds(2027, 12, 1), suspensions_issued=seconds(2028, 2, 28, 23, 59, 59),
-        since=seconds(2028, 2, 29, 12), begins=seconds(2028, 2, 29), ends=seconds(2028, 3, 1),
-        expires=seconds(2028, 2, 29, 18, 0, 1), signatures_until=seconds(2028, 3, 1),
-    ),
-    World(
-        "the end of 32 bits, 2038",
-        issued=2**31 - 10, suspensions_issued=2**31 - 5, since=2**31, begins=2**31 - 1, ends=2**31 + 10,
-        expires=2**31 + 30, signatures_until=2**31 + 20, grace=5,
-    ),
-    World(
-        "from 1970 on",
-        issued=seconds(1970, 1, 1), suspensions_issued=seconds(1970, 1, 1), since=seconds(2099, 12, 31),
-        begins=seconds(2000, 2, 29), ends=seconds(2100, 3, 1),
-        expires=seconds(2100, 12, 31), signatures_until=seconds(2100, 12, 31),
-    ),
-    World(
-        "2100 is no leap year",
-        issued=seconds(2100, 2, 1), suspensions_issued=seconds(2100, 2, 28), since=seconds(2100, 2, 28, 12),
-        begins=seconds(2100, 2, 28, 6), ends=seconds(2100, 3, 1),
-        expires=seconds(2100, 6, 1), signatures_until=seconds(2100, 3, 1, 0, 0, 5), grace=WEEK,
-        pledged=((2100, 2, 28), (2100, 3, 1)),
-    ),
+DAY = 86_400
+TURNS = [
+    *(seconds(year, *day) for year in (2000, 2027, 2028, 2100) for day in ((1, 1), (2, 28), (3, 1), (12, 31))),
+    seconds(1970, 1, 2), seconds(2028, 2, 29), 2**31, 2**32 - 400 * DAY,
 ]  # fmt: skip
+"""Leap days and days that would be one in most years, turns of years, and the ends of 32 bits."""
 
 
-def every_moment(world: World) -> Iterator[int]:
-    """Each year's turns, as Japan and Greenwich have them, its leap day or what would be one; and the seconds around
-    whatever is signed, a summer time's hour and a zone's hours away from it as well.
-    """
-    for year in range(FIRST[0], LAST[0] + 1):
-        for east_h in (0, 9):
-            for month, day in ((1, 1), (2, 28), (3, 1), (4, 1), (7, 15), (12, 31)):
-                yield from (seconds(year, month, day, east_h=east_h) + off for off in (-1, 0))
-    for moment in world.boundaries() | {2**31, 2**32}:
-        yield from (moment + off for off in range(-3, 4))
-        yield from (
-            moment + sign * hours * 3_600 + off for sign, hours, off in product((-1, 1), (1, 9, 24), (-1, 0, 1))
-        )
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Everything happens within some days of a turn or of any other moment from 1970 to 2100."""
+    middle = draw(st.sampled_from(TURNS) | st.integers(0, seconds(2100, 6, 1)))
+
+    def early() -> int:
+        return max(0, middle + draw(st.integers(-9, 9) | st.integers(-5 * DAY, DAY)))
+
+    def late(after: int = 0) -> int:
+        return max(after, middle + draw(st.integers(-9, 9) | st.integers(-DAY, 5 * DAY)))
+
+    issued, begins, signed, renewed = early(), early(), at(early()).date(), draw(st.booleans())
+    pledged = (signed, signed + timedelta(days=draw(st.integers(1, 4))))[: 1 + renewed]
+    return World(
+        issued, late(issued + 1), early(), late(), begins, late(begins + 1), late(), draw(st.sampled_from([0, 5, DAY])),
+        tuple((day.year, day.month, day.day) for day in pledged),
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
-def test_no_wrong_verdict_from_1970_to_2100(world):
-    index = world.index()
-    policy = Policy(registry_stale=timedelta(seconds=world.grace))
+def moments(world: World) -> Iterator[int]:
+    """The seconds around whatever is signed, a summer time's hour and a zone's hours away from it as well."""
+    for moment, hours, off in product(world.boundaries(), (0, 1, -9, 9, 24), (-1, 0, 1)):
+        yield max(0, moment + hours * 3_600 + off)
+
+
+def test_no_wrong_verdict_from_1970_to_2100():
     nobody, called = parse(""), parse("0501234567")
     calls = {
         (number, direction): ForwardedCall("c", direction, parse(number), nobody, called)
         for number, direction in product((HELD, STOPPED, FREE, NOBODYS), Direction)
     }
     seen = set()
-    for moment in sorted({max(0, each) for each in every_moment(world)}):
-        clock = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).astimezone(JST)
-        for (number, direction), call in calls.items():
-            decision = decide(call, index, policy, time_by(index, clock))
-            right = world.verdict(number, direction, moment)
-            assert (decision.outcome, decision.reason) == right, (clock, number[-1], direction)
-            seen.add(decision.reason)
-    assert {Reason.LICENCE_VALID, Reason.NUMBER_SUSPENDED, Reason.REGISTRY_STALE} <= seen
+
+    @given(worlds())
+    @settings(max_examples=50, deadline=None, derandomize=True)
+    def compared(world: World) -> None:
+        index, policy = world.index(), Policy(registry_stale=timedelta(seconds=world.grace))
+        for moment in set(moments(world)):
+            now = time_by(index, at(moment))
+            for (number, direction), call in calls.items():
+                decision = decide(call, index, policy, now)
+                right = world.verdict(number, direction, moment)
+                assert (decision.outcome, decision.reason) == right, (at(moment), number[-1], direction)
+                seen.add(decision.reason)
+
+    compared()
+    assert {Reason.LICENCE_VALID, Reason.NUMBER_SUSPENDED, Reason.REGISTRY_STALE, Reason.PLEDGE_MISSING} <= seen
 
 
 def test_the_oracle_counts_as_the_calendar_does():

@@ -1,7 +1,5 @@
 """Evaluations in the registry: their faults, and their differences in words."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.registry.differences import registry_differences

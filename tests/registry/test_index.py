@@ -1,7 +1,5 @@
 """Look-ups."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from datetime import datetime, timedelta, timezone
@@ -76,41 +74,18 @@ SUSPENSIONS = """suspensions:
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "references"),
-    [
-        ("0312345677", ["range", "one"]),
-        ("0312345670", ["range"]),
-        ("0312345680", []),
-        ("0312340001", ["stock"]),
-        ("0399999990", ["blocks"]),
-        ("0400000009", ["blocks"]),
-        ("0400000010", []),
-        ("0312345678", ["range"]),
-        ("0312345699", []),
-    ],
-)
+REFERENCES = {
+    "0312345677": "one range", "0312345670": "range", "0312345678": "range", "0312345680": "", "0312345699": "",
+    "0312340001": "stock", "0399999990": "blocks", "0400000009": "blocks", "0400000010": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "references"), REFERENCES.items())
 def test_which_suspensions_a_number_has(number, references):
     index = index_of(GOOD.partition("suspensions:")[0] + SUSPENSIONS)
-    found = [each.reference for each in index.suspensions_of(parse(number))]
-    assert sorted(found) == sorted(references)
+    assert sorted(each.reference for each in index.suspensions_of(parse(number))) == references.split()
     covering = [each.reference for span, each in index.suspended_spans() if int(parse(number).e164) in span]
-    assert sorted(covering) == sorted(references), "Asterisk gets the same"
-
-
-def test_a_number_that_a_suspended_member_gets_later_is_suspended():
-    text = GOOD.partition("suspensions:")[0] + SUSPENSIONS
-    for numbers, count in (('"0312340001"', 0), ('"0312340002"', 1)):
-        index = index_of(text.replace('"0312340001"', numbers))
-        assert len(index.suspensions_of(parse("0312340002"))) == count
-        covering = [each for span, each in index.suspended_spans() if 81312340002 in span]
-        assert covering == [index.suspensions[3]] * count
-
-
-def test_a_range_across_blocks():
-    index = index_of(with_numbers(["0312349990-0312360010"], ["0312360011"]))
-    held = {n: index.holding(parse(f"03{n}")) is not None for n in (12349989, 12349990, 12350000, 12360010, 12360012)}
-    assert held == {12349989: False, 12349990: True, 12350000: True, 12360010: True, 12360012: False}
+    assert sorted(covering) == references.split(), "Asterisk gets the same"
 
 
 spans = st.tuples(st.integers(9_990, 10_040), st.integers(0, 15)).map(

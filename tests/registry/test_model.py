@@ -73,11 +73,11 @@ FAULTS = [
     ("expires: 2026-12-01", "expires: 2026-11-01", 1, "registry.expires", "is not after `issued`", "Correct"),
     ("until: 2027-01-10", "until: 2026-01-10", 12, f"{LICENCE}.valid.until", "not after `from`", "Correct"),
     (
-        "signed: 2026-01-05",
-        "signed: 2026-01-05, until: 2026-01-05",
+        "{signed: 2026-01-05}",
+        "{signed: 2026-01-05, until: 2026-01-05}",
         7,
         "members[0].pledge.until",
-        "not after",
+        "after",
         "Correct",
     ),
     ("signed: 2026-01-05", "signed: 2026-01-05, sha256: ab", 7, "members[0].pledge.sha256", "not a SHA-256", "64"),
@@ -112,11 +112,7 @@ def test_each_fault_names_line_field_and_remedy():
         assert problem in fault.problem, new
         assert remedy in fault.remedy, new
         assert fault.remedy, new
-
-
-def test_all_faults_are_reported_in_order_of_place():
-    text = spoiled("version: 42", "version: 0").replace("status: active", "status: on").replace("R-1", "''")
-    assert [fault.line for fault in faults_of(text)] == [1, 11, 22]
+        assert "12345" not in fault.problem, new
 
 
 @pytest.mark.parametrize("version", [1, 2**53 - 1])

@@ -67,7 +67,7 @@ def test_invalid_entries():
 
 
 @given(st.from_regex(r"(\+81|0)[0-9]{6,12}", fullmatch=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_fast_path_agrees_with_the_full_parser(text):
     try:
         expected = int(parse_japanese(text).e164[1:])
@@ -79,7 +79,7 @@ def test_the_fast_path_agrees_with_the_full_parser(text):
 
 
 @given(st.text(alphabet="0123456789+-*() ", max_size=40) | st.text(max_size=30))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_reading_gives_a_span_or_a_number_error(text):
     try:
         span = read_span(text)

@@ -15,15 +15,8 @@ SECOND = timedelta(seconds=1)
 
 
 def test_the_state_of_a_licence_now():
-    for now, state in (
-        (VALID_FROM - SECOND, "licence-not-yet-valid"),
-        (VALID_FROM, "licence-valid"),
-        (VALID_UNTIL - SECOND, "licence-valid"),
-        (VALID_UNTIL, "licence-expired"),
-    ):
-        assert member_report(DOCUMENT.members[0], now)["licences"][0]["state"] == state
-    document = parse_document(GOOD.replace("[incoming, outgoing]", "[outgoing]"), "registry.yaml")
-    assert member_report(document.members[0], VALID_FROM)["licences"][0]["state"] == "licence-valid"
+    states = [member_report(DOCUMENT.members[0], now)["licences"][0]["state"] for now in (VALID_FROM, VALID_UNTIL)]
+    assert states == ["licence-valid", "licence-expired"]
 
 
 def test_without_a_pledge_in_force_no_licence_is_valid():

@@ -1,32 +1,28 @@
 """Members and the office on the command line, with a desk that runs: a report, its requests, its answers, its end."""
 
-from __future__ import annotations
-
-import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from idtone import command_line
 from idtone.authority.desk.reports.report_desk import ReportDesk
 from idtone.authority.desk.reports.report_store import PAGE
-from idtone.cli import app
 from idtone.ledger.commands.shared import local
 from idtone.ledger.evidence.records import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import load_settings
 
-from ..authority.desk.desk_process import running
+from ..authority.desk.desk_process import attended
 from ..authority.desk.reports.members import CONTACT, NAME, NOW, OFFICERS, PHRASE, Members, authority
 from ..authority.desk.reports.members import report as a_report
 from ..ledger.sample_evidence import NOW as CALLED_AT
 from ..ledger.sample_evidence import heard_call
+from ..terminal import Terminal
 
 TEXT = f"""\
 report:
@@ -37,36 +33,19 @@ report:
 """
 
 
-@dataclass
-class Terminal:
-    """Runs commands in this process."""
+class Private(Terminal):
+    """Shows no number in clear, except to the office that asks for a report."""
 
-    capsys: pytest.CaptureFixture[str]
-    monkeypatch: pytest.MonkeyPatch
-
-    def run(self, *arguments: object, typed: str = "", code: int = 0) -> tuple[str, str]:
-        """Standard output and standard error of a command that ends with this code."""
-        self.monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        ended = 0
-        try:
-            command_line.run(lambda: app([*map(str, arguments)]))
-        except SystemExit as end:
-            ended = int(end.code or 0)
-        shown = self.capsys.readouterr()
-        assert "Traceback" not in shown.err
-        assert ended == code, shown.err
-        for number in ("0312345678", "312345678"):
-            assert number not in shown.out + shown.err or arguments[1] == "report"
-        return shown.out, " ".join(shown.err.split())
-
-    def told(self, *arguments: object, typed: str = "", code: int = 0) -> Any:
-        return json.loads(self.run(*arguments, "--json", typed=typed, code=code)[0])
+    def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
+        code, out, error = super().run(*words, typed=typed)
+        assert words[1] == "report" or "312345678" not in f"{out}{error}"
+        return code, out, " ".join(error.split())
 
 
 @pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Private:
     monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
-    return Terminal(capsys, monkeypatch)
+    return Private()
 
 
 def member(folder: Path, number: int, desk: str) -> Path:
@@ -77,9 +56,7 @@ def member(folder: Path, number: int, desk: str) -> Path:
         f"node: pbx-1\nassociation: {{member: m-000{number}, desk: '{desk}'}}\n"
         f"ledger: {{url: 'sqlite:///{folder}/ledger.sqlite3', key_file: {folder}/ledger.key}}\n"
     )
-    seed = folder / "ledger.key.sign"
-    seed.write_bytes(bytes([number]) * 32)
-    seed.chmod(0o600)
+    replace_private(folder / "ledger.key.sign", bytes([number]) * 32)
     settings = load_settings(settings_file, {})
     with LedgerWriter.open(settings.ledger.own(), "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
         for step in heard_call("c-1") if number == 1 else ():
@@ -95,7 +72,7 @@ def office(tmp_path: Path) -> Path:
 @pytest.fixture
 def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
     """The settings of two members, while the desk runs."""
-    with running(office) as url:
+    with attended(Members(office).desk) as url:
         yield [member(tmp_path / f"m-{number}", number, url) for number in (1, 2)]
 
 
@@ -108,28 +85,26 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     [request] = terminal.told("reports", "fetch", "-c", first)
     assert request["at"] == iso_ms(CALLED_AT)
     assert local(CALLED_AT).endswith("+09:00")
-    assert local(CALLED_AT) in terminal.run("reports", "fetch", "-c", first)[0]
+    assert local(CALLED_AT) in terminal.shown("reports", "fetch", "-c", first)
     assert (request["number"], request["downstream"], request["overdue"]) == ("…5678", None, False)
     answer = ("reports", "answer", request["id"])
-    _, error = terminal.run(*answer, "-c", first, code=2)
-    assert "needs an evidence pack: run `idtone ledger export c-1" in error
-    _, error = terminal.run(*answer, "--result", "not-ours", "-c", first, typed="n\n", code=1)
+    assert "needs an evidence pack: run `idtone ledger export c-1" in terminal.error(*answer, "-c", first)
+    code, _, error = terminal.run(*answer, "--result", "not-ours", "-c", first, typed="n\n")
     assert "calls 1 call c-1 outcome PLAY reason licence-valid heard yes result not-ours" in error
-    assert "nothing was sent" in error
+    assert (code, "nothing was sent" in error) == (1, True)
     pack = tmp_path / "pack.zip"
     basis = ("--case", request["id"], "--basis", "association", "--reference", request["id"], "--sealed")
     made = terminal.told("ledger", "export", "c-1", *basis, "-o", pack, "-c", first)
-    out, _ = terminal.run(*answer, "--pack", pack, "-c", first, typed="y\n")
-    assert f"{request['id']} is answered: customer-held" in out
-    terminal.run(*answer, "--pack", pack, "-c", first, "--yes", code=2)
+    answered = terminal.shown(*answer, "--pack", pack, "-c", first, typed="y\n")
+    assert f"{request['id']} is answered: customer-held" in answered
+    terminal.error(*answer, "--pack", pack, "-c", first, "--yes")
     [kept] = terminal.told("reports", "list", "-c", first)
     assert datetime.fromisoformat(kept["time"]).utcoffset() == timedelta(0)
-    assert "+09:00" in terminal.run("reports", "list", "-c", first)[0]
+    assert "+09:00" in terminal.shown("reports", "list", "-c", first)
     assert (kept["act"], kept["subject"], kept["call"]) == ("report-answer-signed", request["id"], "c-1")
     [kept] = terminal.told("reports", "list", "-c", second)
     assert (kept["act"], kept["subject"]) == ("report-sent", report_id)
-    out, error = terminal.run("reports", "fetch", "-c", first)
-    assert "no request waits" in error
+    assert "no request waits" in terminal.run("reports", "fetch", "-c", first)[2]
 
     shown = terminal.told("authority", "report", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
@@ -138,17 +113,16 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert NAME not in json.dumps(shown, ensure_ascii=False)
     revealed = ("authority", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
     assert terminal.told(*revealed)["contact"] == CONTACT
-    terminal.run("authority", "close-report", office, report_id, "--result", "traced", "--why", "as the pack shows")
+    terminal.shown("authority", "close-report", office, report_id, "--result", "traced", "--why", "as the pack shows")
     [listed] = terminal.told("authority", "reports", office, "--number", typed="0312345678\n")
     assert (listed["result"], listed["number"], listed["reporter"]) == ("traced", "…5678", "consents")
     assert terminal.told("authority", "reports", office, "--number", typed="0399999999\n") == []
     assert terminal.told("authority", "report-stats", office, "--by", "result")["total"] is None
     forgotten = ("authority", "forget-reports", office, "--before", "2100-01-01")
-    assert terminal.run(*forgotten)[0] == "1 reports are forgotten\n"
+    assert terminal.shown(*forgotten) == "1 reports are forgotten\n"
     [listed] = terminal.told("authority", "reports", office)
     assert (listed["number"], listed["reporter"], listed["result"]) == (None, None, "traced")
-    _, error = terminal.run("authority", "report", office, report_id, code=2)
-    assert "was erased" in error
+    assert "was erased" in terminal.error("authority", "report", office, report_id)
     acts = [act.act for act in ReportDesk(Members(office).desk)._desk.ledger.acts()]
     assert acts[-4:] == ["report-shown", "reporter-revealed", "report-closed", "reports-forgotten"]
 
@@ -164,23 +138,19 @@ WRONG = {
 def test_an_answer_that_contradicts_itself_is_not_signed(terminal, office, nodes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "report.yaml").write_text(TEXT)
-    terminal.run("reports", "send", "report.yaml", "-c", nodes[1])
+    terminal.shown("reports", "send", "report.yaml", "-c", nodes[1])
     [request] = terminal.told("reports", "fetch", "-c", nodes[0])
     for options, said in WRONG.values():
-        _, error = terminal.run("reports", "answer", request["id"], *options, "--yes", "-c", nodes[0], code=2)
-        assert said in error
-    _, error = terminal.run("reports", "answer", request["id"], "--yes", "-c", nodes[1], code=2)
-    assert "no open request" in error
+        assert said in terminal.error("reports", "answer", request["id"], *options, "--yes", "-c", nodes[0])
+    assert "no open request" in terminal.error("reports", "answer", request["id"], "--yes", "-c", nodes[1])
     assert terminal.told("reports", "list", "-c", nodes[0]) == []
 
 
 def test_a_new_report_is_good_and_is_not_overwritten(terminal, tmp_path):
     file = tmp_path / "report.yaml"
-    terminal.run("reports", "new", file)
-    out, _ = terminal.run("reports", "check", file)
-    assert "good; …5678" in out
-    _, error = terminal.run("reports", "new", file, code=2)
-    assert "exists already" in error
+    terminal.shown("reports", "new", file)
+    assert "good; …5678" in terminal.shown("reports", "check", file)
+    assert "exists already" in terminal.error("reports", "new", file)
 
 
 def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
@@ -198,8 +168,6 @@ def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
 
 
 def test_the_officers_key_is_made_once(terminal, tmp_path):
-    out, _ = terminal.run("authority", "report-key", tmp_path, tmp_path / "mine.pem")
-    assert "mine.pem is written" in out
+    assert "mine.pem is written" in terminal.shown("authority", "report-key", tmp_path, tmp_path / "mine.pem")
     assert b"ENCRYPTED" in (tmp_path / "mine.pem").read_bytes()
-    _, error = terminal.run("authority", "report-key", tmp_path, tmp_path / "other.pem", code=2)
-    assert "never overwritten" in error
+    assert "never overwritten" in terminal.error("authority", "report-key", tmp_path, tmp_path / "other.pem")

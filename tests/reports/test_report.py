@@ -1,7 +1,5 @@
 """A report's file, what is sealed of it, and what a ledger says about its call."""
 
-from __future__ import annotations
-
 import base64
 from datetime import UTC, datetime, timedelta
 

@@ -1,13 +1,16 @@
-"""The desk as a process of its own."""
+"""A desk that runs: as a process of its own, or in a thread of this one."""
 
-from __future__ import annotations
-
+import asyncio
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from idtone.authority.desk.desk import Desk
+from idtone.authority.desk.desk_server import attend
 
 from ...lab.asterisk import IDTONE
 
@@ -23,3 +26,26 @@ def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Ite
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
+
+
+@contextmanager
+def attended(desk: Desk) -> Iterator[str]:
+    """Its address, while a thread attends to it."""
+    ports, over, loop = list[int](), asyncio.Event(), asyncio.new_event_loop()
+    ready = threading.Event()
+
+    def bound(port: int) -> None:
+        ports.append(port)
+        ready.set()
+
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(attend(desk, "127.0.0.1", 0, bound, over)), daemon=True
+    )
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield f"http://127.0.0.1:{ports[0]}"
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(30)
+        loop.close()

@@ -1,10 +1,6 @@
 """The desk: documents over HTTP from a member's command line, each kept once, each a leaf of the office's ledger."""
 
-from __future__ import annotations
-
 import json
-import os
-import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +11,11 @@ from idtone.authority.desk.desk import Accepted, Desk
 from idtone.authority.desk.office_ledger import OfficeLedger
 from idtone.correspondence.signed_document import signed
 from idtone.errors import TrustError
+from idtone.ledger.keys.private_files import replace_private
 from idtone.signed_notes import Signer
 
-from ...lab.asterisk import IDTONE
-from ...registry.examples import GOOD
+from ...registry.examples import GOOD, with_keys
+from ...terminal import Terminal
 from .desk_process import running
 
 SIGNER = Signer("m-0001/pbx-1", b"1" * 32)
@@ -36,9 +33,7 @@ def folder(tmp_path: Path) -> Path:
     """An authority's folder; the registry names a key of its first member."""
     found = tmp_path / "authority"
     found.mkdir()
-    at = GOOD.index("    licences:")
-    text = GOOD[:at] + f"    keys: ['{SIGNER.key}']\n" + GOOD[at:]
-    (found / "registry.yaml").write_text(text.partition("suspensions:")[0])
+    (found / "registry.yaml").write_text(with_keys(GOOD, m1=[SIGNER.key]).partition("suspensions:")[0])
     return found
 
 
@@ -91,34 +86,23 @@ def test_acts_of_several_threads_are_all_recorded(desk):
 
 
 def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_path):
+    terminal = Terminal()
     settings = tmp_path / "idtone.yaml"
     key_file = tmp_path / "ledger.key"
-    seed = key_file.with_name("ledger.key.sign")
-    seed.write_bytes(b"1" * 32)
-    seed.chmod(0o600)
+    replace_private(tmp_path / "ledger.key.sign", b"1" * 32)
     document = tmp_path / "document"
+    document.write_bytes(signed("unheard-of", "m-0001", {}, SIGNER, NOW))
     (tmp_path / "desk.yaml").write_text("log: {format: json}\n")
     with (tmp_path / "log").open("wb") as log, running(folder, "-c", tmp_path / "desk.yaml", log=log) as url:
         settings.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\nledger: {{key_file: {key_file}}}\n"
         )
-
-        def member(*arguments: object) -> subprocess.CompletedProcess[str]:
-            command = [IDTONE, "desk", *map(str, arguments), "-c", str(settings)]
-            return subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=30, check=False)
-
-        assert member("key").stdout.strip() == str(SIGNER.key)
-        document.write_bytes(signed("unheard-of", "m-0001", {}, SIGNER, NOW))
-        refused = member("send", document)
-        assert refused.returncode == 2
-        assert "the desk refuses the document: the desk does not know documents of the kind" in refused.stderr
+        assert terminal.shown("desk", "key", "-c", settings).strip() == str(SIGNER.key)
+        error = terminal.error("desk", "send", document, "-c", settings)
+        assert "the desk refuses the document: the desk does not know documents of the kind" in error
         OfficeLedger(folder).record("met", "S-9", minutes=30)
     records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [(each["level"], each["message"].partition(":")[0]) for each in records] == [("warning", "refused")]
     [act] = OfficeLedger(folder).acts()
     assert (act.act, act.details) == ("met", {"minutes": 30})
-    checked = subprocess.run(
-        [IDTONE, "ledger", "verify", "-c", OfficeLedger(folder).settings_file, "--json"],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert not json.loads(checked.stdout)["faults"], checked.stdout
+    assert terminal.told("ledger", "verify", "-c", OfficeLedger(folder).settings_file)["faults"] == []

@@ -1,11 +1,6 @@
 """Refused contractors: from the association's office, its desk and its signed list to a member; and attacks on that."""
 
-from __future__ import annotations
-
-import asyncio
 import base64
-import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +11,6 @@ from typing import Any
 import pytest
 
 from idtone.authority.desk.desk import Accepted, Desk
-from idtone.authority.desk.desk_server import attend
 from idtone.authority.desk.document_rules import RULES
 from idtone.authority.desk.office_ledger import OfficeLedger
 from idtone.authority.refused.change_refusals import Refusals
@@ -30,11 +24,15 @@ from idtone.customers.refused.refusal_check import KIND, RefusalCheck, elements_
 from idtone.customers.refused.refusal_list import RefusalList
 from idtone.errors import TrustError
 from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.trust import tuf_roles
 from idtone.settings import load_settings
 from idtone.signed_notes import Signer
 
+from ...made_once import made_once
+from ...registry.examples import with_keys
+from ..desk.desk_process import attended
 from ..office import PHRASE, WHY, Office
 
 SIGNER, OTHER = Signer("m-0001/pbx-1", b"1" * 32), Signer("m-0002/pbx-1", b"2" * 32)
@@ -51,7 +49,6 @@ class Table:
 
     office: Office
     member: Path
-    url: str = ""
     rules: dict[str, Any] = field(default_factory=lambda: dict(RULES))
 
     @property
@@ -75,9 +72,7 @@ class Table:
         return self.office.run("customer", "check", "-c", self.member, "--json", typed=customer)
 
     def refused(self, customer: str = REFUSED) -> str:
-        code, out, error = self.check(customer)
-        assert (code, out) == (2, "")
-        return " ".join(error.split())
+        return self.office.error("customer", "check", "-c", self.member, typed=customer)
 
     def document(self, signer: Signer = SIGNER, member: str = "m-0001", **content: Any) -> bytes:
         listed = RefusalList((self.office.folder / tuf_roles.REFUSALS_FILE).read_bytes())
@@ -85,72 +80,42 @@ class Table:
         return signed(KIND, member, check.content() | content, signer, NOW)
 
 
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the first `table` has, for the others."""
-    return tmp_path_factory.mktemp("refusals") / "begun"
+def begin(made: Table) -> None:
+    office = made.office
+    office.registry.write_text(with_keys(office.registry.read_text(), m1=[SIGNER.key]))
+    office.told("init", "--keys", office.key("any").parent)
+    office.told("refusal-key", "--new", made.key, *WHY)
+    made.refuse()
+    assert "refusals.list: a list of refusals by a new key, epoch 1: 3 tokens" in made.publish()["words"]
+    replace_private(made.member.with_name("ledger.key.sign"), b"1" * 32)
 
 
 @pytest.fixture
-def table(new_office: Office, begun: Path, tmp_path: Path) -> Table:
+def table(new_office: Office, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Table:
     """A key, one refusal that is published, and a member whose key the registry names."""
-    office = new_office
-    made = Table(office, tmp_path / "idtone.yaml")
-    if begun.exists():
-        shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-        rename_ledger(office.folder)
-    else:
-        text = office.registry.read_text()
-        at = text.index("    licences:")
-        office.registry.write_text(f"{text[:at]}    keys: ['{SIGNER.key}']\n{text[at:]}")
-        office.told("init", "--keys", office.key("any").parent)
-        office.told("refusal-key", "--new", made.key, *WHY)
-        made.refuse()
-        assert "refusals.list: a list of refusals by a new key, epoch 1: 3 tokens" in made.publish()["words"]
-        seed = tmp_path / "ledger.key.sign"
-        seed.write_bytes(b"1" * 32)
-        seed.chmod(0o600)
-        shutil.copytree(tmp_path, begun)
+    made = Table(new_office, tmp_path / "idtone.yaml")
+    made_once(tmp_path_factory, "refusals", tmp_path, lambda: begin(made))
+    OfficeLedger(new_office.folder).settings_file.unlink()  # it has the whole path of the ledger
     made.use(made.key)
     return made
 
 
-def rename_ledger(folder: Path) -> None:
-    """The settings of the office's ledger have its whole path."""
-    OfficeLedger(folder).settings_file.unlink()
-
-
 @contextmanager
-def attended(table: Table) -> Iterator[None]:
-    """The desk over HTTP."""
-    ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-
-    def bound(port: int) -> None:
-        table.url = f"http://127.0.0.1:{port}"
-        ready.set()
-
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(attend(table.desk(), "127.0.0.1", 0, bound, over)), daemon=True
-    )
-    thread.start()
-    try:
-        assert ready.wait(30)
+def running(table: Table) -> Iterator[None]:
+    """The desk over HTTP, and the settings of the member."""
+    with attended(table.desk()) as url:
         beside = table.member.parent
         table.member.write_text(
-            f"node: pbx-1\nassociation: {{member: m-0001, desk: '{table.url}'}}\n"
+            f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\n"
             f"ledger: {{url: 'sqlite:///{beside}/l.sqlite3', key_file: {beside}/ledger.key, reserve: 0}}\n"
             f"registry: {{source: {table.office.folder}/repository, trust: {table.office.root}, "
             f"cache: {beside}/cache}}\n"
         )
         yield
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(30)
-        loop.close()
 
 
 def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
-    with attended(table):
+    with running(table):
         code, found, _ = table.check(SPELT)
         assert (code, found["refused"]) == (1, True)
         assert [(each["reference"], each["until"], each["equal"]) for each in found["refusals"]] == [
@@ -191,12 +156,12 @@ def test_an_ended_refusal_leaves_the_list_and_its_identity_is_deleted(table):
 
 def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
     new = table.office.key("refusals-2")
-    with attended(table):
+    with running(table):
         table.office.told("refusal-key", "--key", table.key, "--new", new, *WHY)
         assert "the desk has another key" in table.refused()
         table.use(new)
         table.publish()
-    with attended(table):
+    with running(table):
         assert table.check(REFUSED)[0] == 1
         assert "not the key of the refusals" in table.office.refused(
             "refuse-customer", "--key", table.key, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
@@ -240,13 +205,6 @@ def test_a_member_cannot_enumerate(table):
     assert [act.details["today"] for act in desk.ledger.acts() if act.act == KIND] == [1, 2, 3, 1]
 
 
-def test_a_repeated_document_is_answered_again_and_not_counted(table):
-    desk, octets = table.desk(), table.document()
-    first = desk.accept(octets, NOW)
-    assert desk.accept(octets, NOW + timedelta(days=3)) == first
-    assert len([act for act in desk.ledger.acts() if act.act == KIND]) == 1
-
-
 GOOD = base64.b64encode(bytes.fromhex("e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76")).decode()
 IDENTITY, LOW = base64.b64encode(bytes(32)).decode(), base64.b64encode(bytes([1]) + bytes(31)).decode()
 ATTACKS = {
@@ -276,7 +234,7 @@ def test_an_attack_on_the_desk_gets_no_evaluation(table, attack):
 
 def test_a_desk_without_the_key_says_so(table):
     table.rules = dict(RULES)
-    with attended(table):
+    with running(table):
         assert "the desk runs without the key of the refusals" in table.refused()
 
 
@@ -294,7 +252,7 @@ def forging(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
 
 def test_a_desk_with_another_key_is_not_believed(table):
     table.rules[KIND] = forging
-    with attended(table):
+    with running(table):
         assert "the evaluation is not by the association's key" in table.refused()
 
 
@@ -304,7 +262,7 @@ def test_a_forged_list_is_not_taken(table):
     [published] = repository.glob("*.refusals.list")
     good = published.read_bytes()
     count = len(RefusalList(good)) * 24
-    with attended(table):
+    with running(table):
         published.write_bytes(good[:-count].replace(b'"count":3', b'"count":0'))
         assert "is not what the association signed" in table.refused()
         published.write_bytes(good)
@@ -320,15 +278,12 @@ def test_a_forged_list_is_not_taken(table):
 def test_without_a_list_a_customer_is_not_called_unrefused(office, tmp_path):
     settings = tmp_path / "idtone.yaml"
     source = f"registry: {{source: {office.folder}/repository, trust: {office.root}, cache: {tmp_path}/cache}}\n"
-    seed = tmp_path / "ledger.key.sign"
-    seed.write_bytes(b"1" * 32)
-    seed.chmod(0o600)
+    replace_private(tmp_path / "ledger.key.sign", b"1" * 32)
     settings.write_text(
         f"association: {{member: m-0001, desk: 'http://127.0.0.1:9'}}\n"
         f"ledger: {{key_file: {tmp_path}/ledger.key}}\n{source}"
     )
-    code, out, error = office.run("customer", "check", "-c", settings, typed=REFUSED)
-    assert (code, out) == (2, "")
-    assert "publishes no list of refusals" in " ".join(error.split())
+    check = ("customer", "check", "-c", settings)
+    assert "publishes no list of refusals" in office.error(*check, typed=REFUSED)
     settings.write_text(settings.read_text().replace(source, "registry: {source: /x.yaml, trust: unsigned}\n"))
-    assert "the registry is unsigned here" in office.run("customer", "check", "-c", settings, typed=REFUSED)[2]
+    assert "the registry is unsigned here" in office.error(*check, typed=REFUSED)

@@ -8,8 +8,6 @@ what the office hands in for it, and its witness. What has no option for its tim
 Exits with 0 only if each step found what it should. Stops everything that it started.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -25,6 +23,7 @@ from rich.table import Table
 
 from ... import ROOT
 from ...lab.processes import end_in_order
+from .flow_picture import draw
 from .office_year import OfficeYear, StepFailed, spoken
 from .steps import STEPS, Step
 
@@ -44,9 +43,11 @@ def taken(year: OfficeYear, number: int, step: Step) -> Finding:
     picture = year.pictures / f"{number:02}-{step.name}.{step.picture}"
     began_s = time.monotonic()
     try:
-        found = step.act(year, picture)
+        found, rows = step.act(year, picture)
     except StepFailed as error:
         return Finding(step, picture, time.monotonic() - began_s, faults=(str(error),))
+    if rows:
+        draw(picture, spoken(*step.title), rows)
     faults = [
         f"{name} is {found.get(name)}, not {value}" for name, value in step.expected.items() if found.get(name) != value
     ]

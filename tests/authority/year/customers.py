@@ -1,17 +1,15 @@
 """A member's customers: their forms, and one who is refused and goes to another member."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .flow_picture import Box, Tone, draw
+from .flow_picture import Box, Rows, Tone
 from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, only, spoken
 
 
-def keep_form(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     """A customer of the reseller fills in the form. A gap is found; then it is printed, recorded, and opened again."""
     form = (CONFIG / "customer_application.yaml").read_text("utf-8")
     file = year.folder / "customer.yaml"
@@ -26,14 +24,12 @@ def keep_form(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     numbers.unlink()
     kept = only(year.member_told(RESELLER, "form", "list"))
     return {
-        "fault": ", ".join(each["field"] for each in faults),
-        "numbers": kept["numbers"],
-        "state": kept["state"],
+        "fault": ", ".join(each["field"] for each in faults), "numbers": kept["numbers"], "state": kept["state"],
         "paper": picture.read_bytes()[:4].decode(),
-    }
+    }, ()  # fmt: skip
 
 
-def hop(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The customer whose numbers were stopped is refused. Under another spelling it applies to the other member."""
     reseller, wholesaler, other = (year.folder / f"{name}.yaml" for name in ("refused", "hopped", "honest"))
     _customer(reseller, "見本商事株式会社", "ミホンショウジ", "8000000000001", "東京都見本区見本町1-2-3")
@@ -48,22 +44,18 @@ def hop(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     caught = year.member_told(WHOLESALER, "customer", "check", wholesaler, code=1)
     honest = year.member_told(WHOLESALER, "customer", "check", other)
     references = {each["reference"] for each in caught["refusals"]}
-    draw(
-        picture,
-        spoken("A refused contractor under another spelling", "表記を変えた事業者渡り"),
+    equal = [each["equal"] for each in caught["refusals"][:2]]
+    return {"caught": caught["refused"], "reference": ", ".join(references), "honest": honest["refused"]}, [
         [
-            [
-                Box([RESELLER, "見本商事株式会社"], arrow="K-7"),
-                Box(["refusals.list", spoken("tokens, no names", "トークンのみ(氏名なし)")], arrow="check"),
-                Box([f"{WHOLESALER}: ㈱見本商事", *(each["equal"] for each in caught["refusals"][:2])], Tone.BAD),
-            ],
-            [
-                Box([spoken("another customer", "別の利用者"), "別見本株式会社"], arrow="check"),
-                Box([WHOLESALER, spoken("not refused", "該当なし")], Tone.GOOD),
-            ],
+            Box(RESELLER, "見本商事株式会社", arrow="K-7"),
+            Box("refusals.list", spoken("tokens, no names", "トークンのみ(氏名なし)"), arrow="check"),
+            Box(f"{WHOLESALER}: ㈱見本商事", *equal, tone=Tone.BAD),
         ],
-    )
-    return {"caught": caught["refused"], "reference": ", ".join(references), "honest": honest["refused"]}
+        [
+            Box(spoken("another customer", "別の利用者"), "別見本株式会社", arrow="check"),
+            Box(WHOLESALER, spoken("not refused", "該当なし"), tone=Tone.GOOD),
+        ],
+    ]
 
 
 def _customer(file: Path, name: str, kana: str, corporate_number: str | None, address: str) -> None:

@@ -1,9 +1,6 @@
 """Draws the state after a step as SVG: rows of boxes with arrows between them, read from left to right."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -21,16 +18,17 @@ class Tone(StrEnum):
     WAITING = "#fdf3d0"
 
 
-@dataclass(frozen=True, slots=True)
 class Box:
-    """The first line is its name; `arrow` is written on the arrow to the next box."""
+    """Its first line is its name; `arrow` is written on the arrow to the next box."""
 
-    lines: Sequence[str]
-    tone: Tone = Tone.PLAIN
-    arrow: str = ""
+    def __init__(self, *lines: str, tone: Tone = Tone.PLAIN, arrow: str = "") -> None:
+        self.lines, self.tone, self.arrow = lines, tone, arrow
 
 
-def draw(path: Path, title: str, rows: Sequence[Sequence[Box]]) -> None:
+Rows = Sequence[Sequence[Box]]
+
+
+def draw(path: Path, title: str, rows: Rows) -> None:
     """Write the picture. Raises OSError."""
     longest = max(map(len, rows))
     width = 2 * _MARGIN + longest * _WIDTH + (longest - 1) * _BETWEEN
@@ -49,9 +47,7 @@ def draw(path: Path, title: str, rows: Sequence[Sequence[Box]]) -> None:
 def _row(row: Sequence[Box], top: int) -> Iterator[str]:
     for number, box in enumerate(row):
         left, middle = _MARGIN + number * (_WIDTH + _BETWEEN), top + _HEIGHT // 2
-        yield (
-            f'<rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{box.tone}" stroke="#888"/>'
-        )
+        yield f'<rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{box.tone}" stroke="#888"/>'
         first = middle + 5 - 9 * (len(box.lines) - 1)
         for line, text in enumerate(box.lines):
             weight = ' font-weight="bold"' if line == 0 else ""

@@ -1,7 +1,5 @@
 """The office begins, members join it, hand numbers on, and sign their nodes on."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -16,7 +14,7 @@ from idtone.registry.local_registry import from_folder
 
 from ...ledger.sample_evidence import NOW as CALLED_AT
 from ...ledger.sample_evidence import heard_call
-from .flow_picture import Box, Tone, draw
+from .flow_picture import Box, Rows, Tone
 from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, now, spoken
 from .serving import forwarded_call
 
@@ -26,7 +24,7 @@ CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 """In the year before; the criteria demand 100 for a ratio."""
 
 
-def begin(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Two files, eight keys, the first edition; and the report officer's key, which the desk needs."""
     year.authority("new")
     made = year.told("authority", "init", year.office, "--keys", year.keys)
@@ -35,29 +33,26 @@ def begin(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     refusals = year.keys / "refusals.pem"
     year.authority("refusal-key", "--new", refusals, "--why", "first key")
     year.start_desk("--refusal-key", refusals)
-    draw(
-        picture,
-        spoken("Who signs what", "誰が何に署名するか"),
-        [
-            [Box([f"root × {_count(year, 'root')}"], arrow="2"), Box(["root.json", made["root_sha256"][:24] + "…"])],
-            [Box([f"registry × {_count(year, 'registry')}"], arrow="2"), Box(["registry.yaml"])],
-            [Box([f"duty × {_count(year, 'duty')}"], arrow="2"), Box(["suspensions.yaml"])],
-        ],
-    )
-    return {"keys": sum(_count(year, name) for name in ("root", "registry", "duty")), "signed": len(made["roles"])}
+    rows = [
+        [Box(f"root × {_count(year, 'root')}", arrow="2"), Box("root.json", made["root_sha256"][:24] + "…")],
+        [Box(f"registry × {_count(year, 'registry')}", arrow="2"), Box("registry.yaml")],
+        [Box(f"duty × {_count(year, 'duty')}", arrow="2"), Box("suspensions.yaml")],
+    ]
+    keys = sum(_count(year, name) for name in ("root", "registry", "duty"))
+    return {"keys": keys, "signed": len(made["roles"])}, rows
 
 
 def _count(year: OfficeYear, of_set: str) -> int:
     return len(list(year.keys.glob(f"{of_set}-*.pem")))
 
 
-def admit(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Two members apply and are examined. The second is refused, applies again, and is granted."""
     first, second, again = (
         _application(year, *each) for each in ((WHOLESALER, "A-1"), (RESELLER, "A-2"), (RESELLER, "A-3"))
     )
     for file in (first, second):
-        year.idtone("registry", "check", file)
+        year.shown("registry", "check", file)
         year.authority("apply", file)
     year.authority("review", "A-1", "--result", "passed", "--why", "documents agree")
     year.authority("grant", "A-1", "--until", days(365))
@@ -71,22 +66,16 @@ def admit(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
         make_node(year, member)
     states = {each["id"]: each["status"] for each in year.told("authority", "applications", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
-    draw(
-        picture,
-        spoken("Applications", "会員の申請"),
+    again = spoken("again", "再申請")
+    rows = [
         [
-            [
-                Box([member, NAMES[member]]),
-                *(
-                    Box([id_, states[id_]], tones.get(states[id_], Tone.WAITING), spoken("again", "再申請"))
-                    for id_ in ids
-                ),
-            ]
-            for member, ids in ((WHOLESALER, ["A-1"]), (RESELLER, ["A-2", "A-3"]))
-        ],
-    )
+            Box(member, NAMES[member]),
+            *(Box(id_, states[id_], tone=tones.get(states[id_], Tone.WAITING), arrow=again) for id_ in ids),
+        ]
+        for member, ids in ((WHOLESALER, ["A-1"]), (RESELLER, ["A-2", "A-3"]))
+    ]
     licensed = json.loads((year.site / "operators.json").read_text("utf-8"))
-    return {**states, "licensed": len(licensed["operators"])}
+    return {**states, "licensed": len(licensed["operators"])}, rows
 
 
 def _application(year: OfficeYear, member: str, id_: str) -> Path:
@@ -103,7 +92,7 @@ def _application(year: OfficeYear, member: str, id_: str) -> Path:
     return file
 
 
-def pledge(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def pledge(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The members sign the pledge: without it, no licence is valid."""
     text = year.folder / "pledge.md"
     shutil.copy(CONFIG / "pledge.md", text)
@@ -114,22 +103,17 @@ def pledge(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
             "--signed", days(), "--until", days(365),
         )  # fmt: skip
     year.publish("registry", "duty")
-    draw(
-        picture,
-        spoken("Pledges", "誓約"),
-        [
-            [
-                Box([member, name], arrow="SHA-256"),
-                Box([f"pledge.md {sha256[:12]}…", f"{days()} – {days(365)}"], Tone.GOOD),
-            ]
-            for member, name in NAMES.items()
-        ],
-    )
     entered = (year.office / "registry.yaml").read_text("utf-8")
-    return {"pledges": entered.count(sha256)}
+    return {"pledges": entered.count(sha256)}, [
+        [
+            Box(member, name, arrow="SHA-256"),
+            Box(f"pledge.md {sha256[:12]}…", f"{days()} – {days(365)}", tone=Tone.GOOD),
+        ]
+        for member, name in NAMES.items()
+    ]
 
 
-def resell(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The wholesaler hands a number on to the reseller, at first without a check."""
     number = year.folder / "resold.txt"
     number.write_text(f"{REPORTED}\n", "utf-8")
@@ -142,19 +126,12 @@ def resell(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     number.unlink()
     after = decided(year)
     year.publish("registry", "duty")
-    chain = year.idtone("registry", "show", year.office, "--number", typed=f"{REPORTED}\n")
-    draw(
-        picture,
-        spoken("The wholesale chain of a number", "番号の卸の経路"),
-        [
-            [Box([WHOLESALER, NAMES[WHOLESALER]]), Box([RESELLER, spoken("not checked", "未確認"), before], Tone.BAD)],
-            [
-                Box([WHOLESALER, NAMES[WHOLESALER]], arrow="登記事項証明書"),
-                Box([RESELLER, f"{spoken('checked', '確認')} {days()}", after], Tone.GOOD),
-            ],
-        ],
-    )
-    return {"before": before, "after": after, "drawn": f"└── {RESELLER}" in chain}
+    chain = year.shown("registry", "show", year.office, "--number", typed=f"{REPORTED}\n")
+    wholesaler, checked = (WHOLESALER, NAMES[WHOLESALER]), f"{spoken('checked', '確認')} {days()}"
+    return {"before": before, "after": after, "drawn": f"└── {RESELLER}" in chain}, [
+        [Box(*wholesaler), Box(RESELLER, spoken("not checked", "未確認"), before, tone=Tone.BAD)],
+        [Box(*wholesaler, arrow="登記事項証明書"), Box(RESELLER, checked, after, tone=Tone.GOOD)],
+    ]
 
 
 def decided(year: OfficeYear) -> str:
@@ -163,7 +140,7 @@ def decided(year: OfficeYear) -> str:
     return decision.reason.value
 
 
-def sign_on(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The office enters the keys of two nodes. The nodes fetch the registry and verify it."""
     for member in (WHOLESALER, RESELLER):
         year.authority("add-node-key", member, year.member(member, "desk", "key").strip())
@@ -172,19 +149,14 @@ def sign_on(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     for member in (WHOLESALER, RESELLER):
         seen = year.member_told(member, "registry", "update")
         versions[member] = (seen["version"], seen["trust"])
-    draw(
-        picture,
-        spoken("Nodes and the registry that they have verified", "各ノードが検証した登録簿"),
-        [
-            [
-                Box([spoken("the association", "協会")], arrow=f"version {version}"),
-                Box([f"{member} {NAMES[member]}", f"pbx-1: {trust}"], Tone.GOOD),
-            ]
-            for member, (version, trust) in versions.items()
-        ],
-    )
     (version, trust) = versions[WHOLESALER]
-    return {"version": version, "trust": trust, "same": versions[WHOLESALER] == versions[RESELLER]}
+    return {"version": version, "trust": trust, "same": versions[WHOLESALER] == versions[RESELLER]}, [
+        [
+            Box(spoken("the association", "協会"), arrow=f"version {version}"),
+            Box(f"{member} {NAMES[member]}", f"pbx-1: {trust}", tone=Tone.GOOD),
+        ]
+        for member, (version, trust) in versions.items()
+    ]
 
 
 def make_node(year: OfficeYear, member: str) -> None:

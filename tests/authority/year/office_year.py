@@ -1,21 +1,14 @@
 """The folders of one year: the office's, its keys', two members', the public site; and how commands run in them."""
 
-from __future__ import annotations
-
 import contextlib
-import io
-import json
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from idtone import command_line
-from idtone.cli import app
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.model import JAPAN
@@ -23,6 +16,7 @@ from idtone.settings import PASSPHRASE, Settings, load_settings
 from idtone.translation import is_japanese
 
 from ... import ROOT
+from ...terminal import Terminal
 from ..desk.desk_process import running
 
 WHOLESALER, RESELLER = "m-0101", "m-0102"
@@ -55,7 +49,7 @@ def spoken(english: str, japanese: str) -> str:
     return japanese if is_japanese() else english
 
 
-class OfficeYear:
+class OfficeYear(Terminal):
     """Use it as a context: at its end, nothing that it started is left running. An earlier year in the folder is
     removed.
     """
@@ -102,32 +96,17 @@ class OfficeYear:
         """What the members got from the association by hand."""
         return self.folder / "root.json"
 
-    def idtone(self, *arguments: object, typed: str = "", code: int = 0) -> str:
-        """Run a command as a person at a terminal does, who types; returns its standard output.
-
-        Raises StepFailed if it does not end with this exit code.
-        """
-        ended, out, err = 0, io.StringIO(), io.StringIO()
-        before, sys.stdin = sys.stdin, io.StringIO(typed)
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                command_line.run(lambda: app([*map(str, arguments)]))
-        except SystemExit as end:
-            ended = int(end.code or 0)
-        finally:
-            sys.stdin = before
+    def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
+        """The standard output of a command. Raises StepFailed if it does not end with this exit code."""
+        ended, out, error = self.run(*words, typed=typed)
         if ended != code:
-            words = " ".join(str(each) for each in arguments[:2])
-            raise StepFailed(f"idtone {words} …: exit {ended}, not {code}: {' '.join(err.getvalue().split())}")
-        return out.getvalue()
-
-    def told(self, *arguments: object, typed: str = "", code: int = 0) -> Any:
-        """The JSON of a command."""
-        return json.loads(self.idtone(*arguments, "--json", typed=typed, code=code))
+            named = " ".join(map(str, words[:2]))
+            raise StepFailed(f"idtone {named} …: exit {ended}, not {code}: {' '.join(error.split())}")
+        return out
 
     def authority(self, command: str, *arguments: object, typed: str = "", code: int = 0) -> str:
         """A command of the office on its folder."""
-        return self.idtone("authority", command, self.office, *arguments, typed=typed, code=code)
+        return self.shown("authority", command, self.office, *arguments, typed=typed, code=code)
 
     def publish(self, *sets: str, why: str | None = None) -> Any:
         """Sign with two keys of each set, and write the public list."""
@@ -139,20 +118,18 @@ class OfficeYear:
     def key(self, of_set: str, number: int) -> Path:
         return self.keys / f"{of_set}-{number}.pem"
 
-    # -- members ---------------------------------------------------------------------------------------------------
-
     def settings_file(self, member: str) -> Path:
         return self.folder / member / "idtone.yaml"
 
     def settings(self, member: str) -> Settings:
         return load_settings(self.settings_file(member), {})
 
-    def member(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> str:
+    def member(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
         """A command on a member's node."""
-        return self.idtone(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
+        return self.shown(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
 
     def member_told(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
-        return json.loads(self.member(member, *arguments, "--json", typed=typed, code=code))
+        return self.member(member, *arguments, "--json", typed=typed, code=code)
 
     @contextlib.contextmanager
     def ledger(self, member: str) -> Iterator[LedgerWriter]:

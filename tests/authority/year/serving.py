@@ -1,7 +1,5 @@
 """Calls, and what the office and the members do about them: reports, suspensions, evidence."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from idtone.registry.model import JAPAN
 from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations
 
 from ...ledger.sample_evidence import SHA256
-from .flow_picture import Box, Tone, draw
+from .flow_picture import Box, Rows, Tone
 from .office_year import (
     OTHER,
     REPORTED,
@@ -76,7 +74,7 @@ def forwarded_call(id_: str, number: str = REPORTED) -> ForwardedCall:
     )
 
 
-def report(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Somebody reports a call on the public page. The desk asks the member in charge of the number, which names the
     member that the call came from, which answers from its ledger.
     """
@@ -104,30 +102,20 @@ def report(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     status = urllib3.request(
         "POST", f"{year.desk}/report/status", fields={"receipt": receipt[1] if receipt else ""}, timeout=10
     )
-    draw(
-        picture,
-        spoken("A reported call, from member to member", "申告の追跡"),
-        [
-            [
-                Box([spoken("somebody", "申告者"), spoken("by the public page", "公開ページから")], arrow="POST"),
-                Box([spoken("the desk", "協会窓口"), reported["id"]], arrow=spoken("asks", "照会")),
-                *(
-                    Box(
-                        [f"{hop['member']}", f"{hop['result']}, {spoken('calls', '通話')} {hop['calls']}"],
-                        Tone.GOOD, spoken("asks", "照会"),
-                    )
-                    for hop in hops
-                ),
-            ]
-        ],
-    )  # fmt: skip
+    asks, calls = spoken("asks", "照会"), spoken("calls", "通話")
     return {
         "outcome": outcome, "answers": ", ".join(hop["result"] for hop in hops), "heard": hops[-1]["heard"],
         "visitor": "the operator was found" in status.data.decode(),
-    }  # fmt: skip
+    }, [
+        [
+            Box(spoken("somebody", "申告者"), spoken("by the public page", "公開ページから"), arrow="POST"),
+            Box(spoken("the desk", "協会窓口"), reported["id"], arrow=asks),
+            *(Box(hop["member"], f"{hop['result']}, {calls} {hop['calls']}", tone=Tone.GOOD) for hop in hops),
+        ]
+    ]  # fmt: skip
 
 
-def stop(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The police stop a number and a range. Two people enter each; what they enter differently is refused. A node
     fetches the new edition, refuses the calls, and confirms it.
     """
@@ -143,29 +131,26 @@ def stop(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     confirm(year, WHOLESALER)
     shown = year.told("authority", "confirmations", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
+    said = {
+        True: (spoken("confirmed", "確認済み"), Tone.GOOD),
+        False: (spoken("not confirmed", "未確認"), Tone.WAITING),
+    }
     rows = [
         [
-            Box([f"{each['reference']}"], arrow=spoken("two people", "二名で入力")),
-            Box(["suspensions.yaml"], arrow=spoken("signed twice", "二名の署名")),
-            Box(
-                [
-                    each["node"] or each["member"],
-                    spoken("confirmed", "確認済み") if each["in_use"] else spoken("not confirmed", "未確認"),
-                ],
-                Tone.GOOD if each["in_use"] else Tone.WAITING,
-            ),
+            Box(each["reference"], arrow=spoken("two people", "二名で入力")),
+            Box("suspensions.yaml", arrow=spoken("signed twice", "二名の署名")),
+            Box(each["node"] or each["member"], said[bool(each["in_use"])][0], tone=said[bool(each["in_use"])][1]),
         ]
         for each in shown
     ]
-    calls = [
+    rows += [
         [
-            Box([f"{WHOLESALER} …{numbers[name][-4:]}"], arrow=spoken("a call", "通話")),
-            Box([outcome], Tone.BAD if outcome == "REFUSE" else Tone.GOOD),
+            Box(f"{WHOLESALER} …{numbers[name][-4:]}", arrow=spoken("a call", "通話")),
+            Box(outcome, tone=Tone.BAD if outcome == "REFUSE" else Tone.GOOD),
         ]
         for name, outcome in outcomes.items()
     ]
-    draw(picture, spoken("What is stopped, and who has confirmed it", "番号停止と、会員による確認"), rows + calls)
-    return {**outcomes, "confirmed": [states[WHOLESALER], states[RESELLER]]}
+    return {**outcomes, "confirmed": [states[WHOLESALER], states[RESELLER]]}, rows
 
 
 def confirm(year: OfficeYear, member: str) -> None:
@@ -185,7 +170,7 @@ def confirm(year: OfficeYear, member: str) -> None:
     asyncio.run(until_sent())
 
 
-def disclose(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     """An office of the police comes with a warrant. It gets the evidence of a call and signs for it; the index of the
     year has this, and the pack that was kept for the association.
     """
@@ -203,4 +188,4 @@ def disclose(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     return {
         "bases": [each["basis"]["basis"] for each in listed], "signed_for": [bool(each["receipt"]) for each in listed],
         "genuine": genuine["good"], "paper": picture.read_bytes()[:4].decode(),
-    }  # fmt: skip
+    }, ()  # fmt: skip

@@ -1,7 +1,5 @@
 """The year of the office, as `make demo-authority` runs it, with what it leaves in its folder."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

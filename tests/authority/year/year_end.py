@@ -1,7 +1,5 @@
 """The evaluation of the year, and the verification of everything that it has left."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from typing import Any, Final
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.signed_notes import Signer
 
-from .flow_picture import Box, Tone, draw
+from .flow_picture import Box, Rows, Tone
 from .joining import CALLS
 from .office_year import CONFIG, RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
 
@@ -19,7 +17,7 @@ WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
 """Cosigns the heads of the members' ledgers, as a witness elsewhere does."""
 
 
-def evaluate(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     """The members hand in the year's figures, which a witness has seen. The office evaluates and publishes; anyone
     verifies the badge.
     """
@@ -56,7 +54,7 @@ def evaluate(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     grades = {each["member"]: each["grade"] for each in found["members"]}
     return {
         "grade": grades[WHOLESALER], "without": grades[RESELLER], "badge": genuine["good"], "forged": forged["good"],
-    }  # fmt: skip
+    }, ()  # fmt: skip
 
 
 def _cosign(year: OfficeYear, member: str) -> None:
@@ -67,7 +65,7 @@ def _cosign(year: OfficeYear, member: str) -> None:
     keys.cosigned.remember(latest[0].with_lines([WITNESS.cosign(latest[0].text, int(now().timestamp()))]))
 
 
-def verify(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
+def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The office's ledger and the members' are verified, and a stranger verifies the public list without a network."""
     ledger = year.told("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
     members = [year.member_told(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
@@ -77,23 +75,19 @@ def verify(year: OfficeYear, picture: Path) -> Mapping[str, Any]:
     listed = year.told("registry", "operators", copy, "--trust", year.root)
     operators = copy / "operators.json"
     operators.write_text(operators.read_text("utf-8").replace("Harbour", "Harbor"), "utf-8")
-    year.idtone("registry", "operators", copy, "--trust", year.root, code=2)
-    draw(
-        picture,
-        spoken("What the year leaves to verify", "一年の記録の検証"),
+    year.shown("registry", "operators", copy, "--trust", year.root, code=2)
+    faults, verified = [len(ledger["faults"]), sum(map(len, members))], spoken("verify", "検証")
+    stranger = spoken("a stranger", "第三者")
+    rows = [
+        [Box(name, arrow=verified), Box(f"{spoken('faults', '不整合')}: {count}", tone=Tone.GOOD)]
+        for name, count in zip((spoken("the office's ledger", "事務局の台帳"),
+                                spoken("two members' ledgers", "会員二社の台帳")), faults, strict=True)
+    ]  # fmt: skip
+    rows += [
+        [Box(spoken("the public list", "公開リスト"), arrow=stranger), Box(spoken("genuine", "真正"), tone=Tone.GOOD)],
         [
-            [Box([spoken("the office's ledger", "事務局の台帳")], arrow=spoken("verify", "検証")),
-             Box([f"{spoken('faults', '不整合')}: {len(ledger['faults'])}"], Tone.GOOD)],
-            [Box([spoken("two members' ledgers", "会員二社の台帳")], arrow=spoken("verify", "検証")),
-             Box([f"{spoken('faults', '不整合')}: {sum(map(len, members))}"], Tone.GOOD)],
-            [Box([spoken("the public list", "公開リスト")], arrow=spoken("a stranger", "第三者")),
-             Box([spoken("genuine", "真正")], Tone.GOOD)],
-            [Box([spoken("one letter changed", "一文字を改変")], arrow=spoken("a stranger", "第三者")),
-             Box([spoken("refused", "拒否")], Tone.BAD)],
+            Box(spoken("one letter changed", "一文字を改変"), arrow=stranger),
+            Box(spoken("refused", "拒否"), tone=Tone.BAD),
         ],
-    )  # fmt: skip
-    return {
-        "faults": len(ledger["faults"]) + sum(map(len, members)),
-        "history": len(history),
-        "listed": len(listed["operators"]),
-    }
+    ]
+    return {"faults": sum(faults), "history": len(history), "listed": len(listed["operators"])}, rows

@@ -1,7 +1,5 @@
 """RFC 9497's test vectors for ristretto255-SHA512 (appendix A.1), all three modes, and what is no element."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -84,33 +82,21 @@ PROOF = VOPRF.prove(KEYS, SENT, EVALUATED)
 FORGED = VOPRF.evaluate(OTHER.secret, SENT)
 
 
-@pytest.mark.parametrize(
-    ("public", "evaluated", "proof"),
-    [
-        (OTHER.public, EVALUATED, PROOF),
-        (KEYS.public, FORGED, VOPRF.prove(OTHER, SENT, FORGED)),
-        (KEYS.public, FORGED, PROOF),
-        (KEYS.public, [EVALUATED[0], FORGED[1]], PROOF),
-        (KEYS.public, EVALUATED[::-1], PROOF),
-        (KEYS.public, EVALUATED[:1], PROOF),
-        (KEYS.public, EVALUATED, PROOF[:-1]),
-        (KEYS.public, EVALUATED, PROOF[:-1] + bytes([PROOF[-1] ^ 1])),
-        (KEYS.public, EVALUATED, bytes(64)),
-        (KEYS.public, EVALUATED, b"\xff" * 64),
-    ],
-    ids=[
-        "another key",
-        "by another key",
-        "another's values",
-        "one other value",
-        "in another order",
-        "one too few",
-        "a short proof",
-        "another proof",
-        "no proof",
-        "no scalars",
-    ],
-)
+OTHERS = {
+    "another key": (OTHER.public, EVALUATED, PROOF),
+    "by another key": (KEYS.public, FORGED, VOPRF.prove(OTHER, SENT, FORGED)),
+    "another's values": (KEYS.public, FORGED, PROOF),
+    "one other value": (KEYS.public, [EVALUATED[0], FORGED[1]], PROOF),
+    "in another order": (KEYS.public, EVALUATED[::-1], PROOF),
+    "one too few": (KEYS.public, EVALUATED[:1], PROOF),
+    "a short proof": (KEYS.public, EVALUATED, PROOF[:-1]),
+    "another proof": (KEYS.public, EVALUATED, PROOF[:-1] + bytes([PROOF[-1] ^ 1])),
+    "no proof": (KEYS.public, EVALUATED, bytes(64)),
+    "no scalars": (KEYS.public, EVALUATED, b"\xff" * 64),
+}
+
+
+@pytest.mark.parametrize(("public", "evaluated", "proof"), OTHERS.values(), ids=OTHERS.keys())
 def test_another_evaluation_is_refused(public, evaluated, proof):
     with pytest.raises(TrustError):
         VOPRF.verify(public, SENT, evaluated, proof)

@@ -1,7 +1,5 @@
 """An association with real keys and a real repository, and a member's machine that reads it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

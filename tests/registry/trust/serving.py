@@ -1,7 +1,5 @@
 """Serves a publication over HTTPS on this machine, with a self-signed certificate."""
 
-from __future__ import annotations
-
 import functools
 import http.server
 import ssl

@@ -3,8 +3,6 @@ and from tuf-conformance. Each is made against a member that has taken a good ge
 of it. Attacks without keys, and the replacement of stolen keys, are in `test_client`.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Sequence

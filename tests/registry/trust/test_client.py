@@ -1,7 +1,5 @@
 """What a member's machine accepts from the association: the cases of the TUF specification for a client."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -35,40 +33,11 @@ def test_a_publication_is_taken(association, machine):
     assert machine.repository().kept() == published
 
 
-def test_the_duty_keys_alone_suspend_a_number_but_do_not_grant(association, machine):
-    first, duty = machine.take(), association.signers(Keys.DUTY)
-    before = (association.folder / REGISTRY).read_text()
-    association.write(before.replace("version: 42", "version: 43"), STOPPED)
-    assert association.publish(duty) == ["suspensions", "snapshot", "timestamp"]
-    second = machine.take()
-    assert (second.read(STOPS), second.read(REGISTRY)) == (STOPPED, before)
-    assert second.sha256[REGISTRY] == first.sha256[REGISTRY]
-    assert len(list(machine.cache.glob("targets/*"))) == 2
-    with pytest.raises(TrustError, match="registry needs the signatures of 2 of its 3 registry keys"):
-        association.publish([*association.signers(Keys.REGISTRY)[:1], *duty])
-
-
 @pytest.mark.parametrize("sets", [[Keys.DUTY], [Keys.DUTY, Keys.REGISTRY]])
 def test_a_role_past_half_its_term_is_signed_again(association, sets):
     assert association.publish(association.signers(Keys.DUTY)) == ["snapshot", "timestamp"]
     signed = association.publish(association.signers(*sets), datetime.now(UTC) + timedelta(days=50))
     assert signed == ["registry", "suspensions", "snapshot", "timestamp"][Keys.REGISTRY not in sets :]
-
-
-def test_too_few_keys_publish_nothing(association):
-    before = {path: path.read_bytes() for path in association.repository.rglob("*") if path.is_file()}
-    association.write(association.folder.joinpath(REGISTRY).read_text() + "# changed\n", STOPPED)
-    for signers in (
-        *(association.signers(keys)[:1] for keys in Keys),
-        association.signers(Keys.DUTY)[:1] * 2,  # the same key twice is one key
-        association.signers(Keys.REGISTRY),
-    ):
-        with pytest.raises(TrustError, match="needs the signatures of 2"):
-            association.publish(signers)
-    assert before == {path: path.read_bytes() for path in association.repository.rglob("*") if path.is_file()}
-
-
-# -- what an attacker at the source can do ----------------------------------------------------------------------------
 
 
 def refused(machine: Machine, why: str = ".") -> None:
@@ -92,28 +61,6 @@ def test_arbitrary_software_and_rollback(association, machine):
         shutil.rmtree(association.repository)
         shutil.copytree(attack, association.repository)
         refused(machine, "not what the association signed")
-
-
-def test_mix_and_match(association, machine):
-    """The latest timestamp with the earlier snapshot, or the earlier suspensions under the new name."""
-    association.write(suspensions=STOPPED)
-    association.publish()
-    metadata(association, "2.snapshot.json").write_bytes(metadata(association, "1.snapshot.json").read_bytes())
-    refused(machine)
-    association.publish()
-    metadata(association, "2.suspensions.json").write_bytes(metadata(association, "1.suspensions.json").read_bytes())
-    refused(machine)
-
-
-def test_freeze(association, tmp_path):
-    """A source that never changes is accepted until the timestamp expires."""
-    long_ago = datetime.now(UTC) - timedelta(days=8)
-    frozen = Association(tmp_path / "frozen")
-    frozen.begin(long_ago)
-    machine = Machine(frozen, tmp_path / "machine")
-    refused(machine, "expired")
-    frozen.publish()
-    machine.take()
 
 
 @contextmanager
@@ -169,9 +116,6 @@ def test_every_octet_counts(association, machine):
     assert taken < tried / 3
 
 
-# -- keys that are lost or stolen -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("keys", Keys)
 def test_the_root_replaces_stolen_keys(association, machine, keys):
     machine.take()
@@ -223,9 +167,6 @@ def test_a_member_trusts_only_its_own_root(association, machine, tmp_path):
     machine.trust.unlink()
     with pytest.raises(TrustError, match=str(machine.trust)):
         machine.take()
-
-
-# -- the cache --------------------------------------------------------------------------------------------------------
 
 
 def test_the_kept_generation_outlives_the_source_and_is_checked(association, machine):

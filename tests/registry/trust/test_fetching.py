@@ -1,10 +1,9 @@
 """Fetching from folders, and from servers that misbehave."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket
+import socketserver
 import ssl
 import threading
 import time
@@ -72,8 +71,6 @@ def test_a_slow_source_is_stopped_at_the_deadline_and_an_endless_one_cut_off():
         Bounded(Trickle(), Deadline()).download_bytes("x", 3)
 
 
-# -- servers that misbehave -------------------------------------------------------------------------------------------
-
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 WITHIN_S = 0.6
 """The time limit `LOOK_S` in these tests."""
@@ -117,48 +114,32 @@ def answers(status: str, *head: str) -> Callable[[socket.socket], None]:
     return lambda line: line.sendall(octets)
 
 
-class Server:
+class Server(socketserver.ThreadingTCPServer):
     """Handles each connection, TLS or not, with the next of its behaviours; the last handles all others."""
 
+    daemon_threads = True
+
     def __init__(self, context: ssl.SSLContext | None, *acts: Callable[[socket.socket], None]) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
         self._context, self._acts = context, acts
         self.asked = 0
-        self._lines: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        self.source = f"https://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.source = f"https://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # closed
-            while True:
-                line, _ = self._listening.accept()
-                act = self._acts[min(self.asked, len(self._acts) - 1)]
-                self.asked += 1
-                self._lines.append(line)
-                self._threads.append(threading.Thread(target=self._act, args=(line, act)))
-                self._threads[-1].start()
-
-    def _act(self, line: socket.socket, act: Callable[[socket.socket], None]) -> None:
+    def finish_request(self, request: socket.socket, _: object) -> None:
+        act = self._acts[min(self.asked, len(self._acts) - 1)]
+        self.asked += 1
         with contextlib.suppress(OSError):  # the client has gone, as it should
             if self._context:
-                line = self._context.wrap_socket(line, server_side=True)
-                self._lines.append(line)
-                line.recv(65_536)
-            with line:
-                act(line)
+                request = self._context.wrap_socket(request, server_side=True)
+            with request:
+                if self._context:
+                    request.recv(65_536)
+                act(request)
 
     def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._threads[0].join()
-        for line in self._lines:
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for line in self._lines:
-            line.close()
+        self.shutdown()
+        self.server_close()
 
 
 @pytest.fixture

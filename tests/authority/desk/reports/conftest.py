@@ -1,7 +1,5 @@
 """Members at a report desk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

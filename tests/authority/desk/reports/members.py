@@ -1,9 +1,6 @@
 """An authority's folder with two members that have keys, a report desk in it, and what members send."""
 
-from __future__ import annotations
-
 import base64
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +18,7 @@ from idtone.reports.report_documents import ANSWER, FETCH, REPORT, Request, Requ
 from idtone.reports.sealed_box import Purpose, unsealed
 from idtone.signed_notes import Signer
 
-from ....registry.examples import GOOD
+from ....registry.examples import GOOD, with_keys
 
 NOW = datetime.now(UTC)
 AT = NOW - timedelta(days=10)
@@ -39,9 +36,8 @@ def authority(folder: Path) -> Path:
     folder.mkdir()
     text = GOOD.partition("suspensions:")[0]
     text += '  - id: m-0003\n    name: {ja: 三番電話, en: Third Telecom}\n    numbers: ["0312340003"]\n'
-    for member, signer in SIGNERS.items():
-        text = re.sub(rf"(  - id: {member}\n)", lambda found, key=signer.key: f"{found[1]}    keys: ['{key}']\n", text)
-    (folder / "registry.yaml").write_text(text)
+    keys = {f"m{member[-1]}": [signer.key] for member, signer in SIGNERS.items()}
+    (folder / "registry.yaml").write_text(with_keys(text, **keys))
     make_officer_key(folder.with_name(OFFICERS), folder / OFFICER_FILE, PHRASE)
     return folder
 

@@ -1,7 +1,5 @@
 """Which member held a number at a time, by the editions that the repository keeps."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """The public page over HTTP: what visitors send, and what attackers send."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

@@ -1,7 +1,5 @@
 """The pure rules of the report desk: whom to ask next, which counts may be shown, how many requests are served."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest
