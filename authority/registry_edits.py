@@ -253,9 +253,7 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
             )
         left = [piece for old in left for piece in _without(old, gone)]
     kept = {n for n, _ in left if n is not None}
-    for n in reversed(range(len(held.numbers))):
-        if n not in kept:
-            text.remove((*location, n))
+    text.remove_items(location, [n for n in range(len(held.numbers)) if n not in kept])
     more: list[Tree] = [written(span) for n, span in left if n is None]
     text.append(location, more)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -60,9 +60,10 @@ class YamlText:
     Each method raises UsageError if the place does not exist.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "") -> None:
+        """Raises DocumentError for a fault of syntax; `name` is the file name in the faults."""
         self.text = text
-        self._tree = read_tree(text, "")
+        self.tree = read_tree(text, name)
 
     def replace(self, location: Location, value: str | int | date | datetime) -> None:
         self.text = replaced(self.text, location, value)
@@ -82,14 +83,20 @@ class YamlText:
 
     def rewrite(self, key: str, items: Sequence[Tree]) -> None:
         """Gives the file's list `key` these items instead of all its own, and their comments."""
-        if self._tree.get(key):
+        if self.tree.get(key):
             self.text = emptied(self.text, (key,))
-            self._tree[key] = []
+            self.tree[key] = []
         self.append((key,), items)
 
     def remove(self, location: Location) -> None:
-        self.text = removed(self.text, location)
-        del self._at(location[:-1])[location[-1]]
+        self.remove_items(location[:-1], [location[-1]])
+
+    def remove_items(self, location: Location, positions: Iterable[int | str]) -> None:
+        """Removes items of a list."""
+        gone = sorted(set(positions), reverse=True)
+        self.text = removed(self.text, location, gone)
+        for at in gone:
+            del self._at(location)[at]
 
     def add(self, location: Location, key: str, value: Tree) -> None:
         self.text = added(self.text, location, key, value)
@@ -98,14 +105,14 @@ class YamlText:
     def done(self) -> str:
         """The edited text. Raises UsageError if it does not parse as intended."""
         try:
-            if read_tree(self.text, "") == self._tree:
+            if read_tree(self.text, "") == self.tree:
                 return self.text
         except DocumentError as error:
             raise UsageError(_BY_HAND) from error
         raise UsageError(_BY_HAND)
 
     def _at(self, location: Location) -> Any:
-        found = self._tree
+        found = self.tree
         for step in location:
             found = found[step]
         return found
@@ -118,6 +125,12 @@ def _plain(tree: Tree) -> Any:
     if isinstance(tree, date):
         return tree.isoformat()
     return str(tree) if isinstance(tree, str | int) else list(map(_plain, tree))
+
+
+def value_at(text: str, location: Location) -> str:
+    """The text of a scalar. It reads no further than the scalar. Raises UsageError if the place does not exist."""
+    place = _find(text, location)
+    return str(yaml.load(text[place.start : place.end], Loader=yaml.BaseLoader))  # noqa: S506  only strings
 
 
 def replaced(text: str, location: Location, value: str | int | date | datetime) -> str:
@@ -148,10 +161,21 @@ def emptied(text: str, location: Location) -> str:
     return text[: place.key.end] + ": []" + text[place.end :]
 
 
-def removed(text: str, location: Location) -> str:
-    """The text without one item of a list. A comment above the item stays."""
-    parent, at = _find(text, location[:-1]), location[-1]
-    assert isinstance(at, int)
+def removed(text: str, location: Location, positions: Sequence[int | str]) -> str:
+    """The text without some items of a list, the last one first. Comments above the items stay."""
+    if not positions:
+        return text
+    parent = _find(text, location)
+    for at in positions:
+        assert isinstance(at, int)
+        if at == 0 and len(positions) > 1:  # what follows the first item has moved
+            parent = _find(text, location)
+        text = _without(text, parent, at)
+    return text
+
+
+def _without(text: str, parent: _Place, at: int) -> str:
+    """The text without one item of a list; items after it may have moved."""
     items, item = parent.children, parent.children[at]
     if parent.flow:
         start = items[at - 1].end if at else item.start

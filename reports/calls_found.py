@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from idtone.ledger.evidence.records import Record
 
-from .report_documents import AnswerResult, Found, Request
-
-
-def span(request: Request) -> tuple[datetime, datetime]:
-    """The time in which the call began: from the first moment up to, but not at, the second."""
-    within = timedelta(minutes=request.within_minutes)
-    return request.at - within, request.at + within + timedelta(minutes=1)
+from .report_documents import AnswerResult, Found
 
 
 def found(records: Sequence[Record], at: datetime) -> Found:

@@ -8,8 +8,10 @@ report-answer   a member answers one request
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self, TypeVar
 
@@ -130,9 +132,28 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
         ) from error
 
 
+def span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
+    """The time in which a reported call began: from the first moment up to, but not at, the second. `at` may be a whole
+    minute, in which the call was.
+    """
+    within = timedelta(minutes=within_minutes)
+    return at - within, at + within + timedelta(minutes=1)
+
+
 def new_receipt() -> str:
     """Twenty letters and digits (100 bits) in four groups, by which the reporter can ask later."""
-    letters = "".join(secrets.choice(_RECEIPT_LETTERS) for _ in range(_RECEIPT_LENGTH))
+    return _receipt(secrets.token_bytes(_RECEIPT_LENGTH))
+
+
+def receipt_of(report: Report, secret: bytes) -> str:
+    """The receipt of a report by the sender with this secret: each time it is sent the same, so it stays one report."""
+    content = f"idtone-receipt/1\n{report.model_dump_json()}"
+    return _receipt(hmac.digest(secret, content.encode(), "sha256"))
+
+
+def _receipt(octets: bytes) -> str:
+    """`octets`: as many as letters, or more."""
+    letters = "".join(_RECEIPT_LETTERS[octet % len(_RECEIPT_LETTERS)] for octet in octets[:_RECEIPT_LENGTH])
     return "-".join(letters[n : n + 5] for n in range(0, _RECEIPT_LENGTH, 5))
 
 

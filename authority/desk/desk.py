@@ -22,6 +22,7 @@ from idtone.translation import Message
 from ..workspace import Workspace
 from .document_store import DocumentStore
 from .office_ledger import OfficeLedger
+from .recorded_changes import RecordedChanges
 
 AHEAD: Final = timedelta(minutes=5)
 """How far a member's clock may be ahead."""
@@ -44,6 +45,7 @@ class Desk:
     """One authority's desk. `accept` may be called from any thread."""
 
     def __init__(self, folder: Path, rules: Mapping[str, Rule]) -> None:
+        """Raises TrustError and LedgerError if what an earlier process began cannot be settled."""
         self.folder = folder
         self.workspace = Workspace(folder)
         self.ledger = OfficeLedger(folder)
@@ -51,6 +53,9 @@ class Desk:
         self._rules = rules
         self._one_at_a_time = threading.Lock()
         self._registry: tuple[bytes, RegistryDocument] | None = None
+        self._changes = RecordedChanges(self.documents.opened, self.ledger)
+        if self.documents.exists:
+            self._changes.settle()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
         """The answer to a document; it is kept, and a leaf of the ledger. Raises TrustError, and LedgerError.
@@ -70,11 +75,11 @@ class Desk:
             if rule is None:
                 raise TrustError(Message("the desk does not know documents of the kind {kind!r}", kind=document.kind))
             accepted = rule(self, document, now)
-            self.ledger.record(
-                document.kind, accepted.subject, **accepted.details, member=document.member, document=document.id,
+            self._changes.make(
+                self.documents.added(document, accepted.subject, now, accepted.answer), document.kind,
+                accepted.subject, **accepted.details, member=document.member, document=document.id,
                 sha256=hashlib.sha256(octets).hexdigest(),
             )  # fmt: skip
-            self.documents.add(document, accepted.subject, now, accepted.answer)
             return accepted.answer
 
     def registry(self) -> RegistryDocument:

@@ -19,6 +19,9 @@ from idtone.errors import TrustError
 from idtone.ledger.keys.private_files import make_private
 from idtone.translation import Message
 
+from . import recorded_changes
+from .recorded_changes import Statement
+
 FILE: Final = "desk.sqlite3"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -33,6 +36,7 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE INDEX IF NOT EXISTS by_subject ON documents (kind, subject);
 CREATE INDEX IF NOT EXISTS by_member ON documents (kind, member, received);
 """
+_ADD: Final = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, CAST(? AS BLOB), ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,24 @@ class DocumentStore:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
-    def add(self, document: SignedDocument, subject: str, received: datetime, answer: Mapping[str, Any]) -> None:
-        """It is on the disk when this returns. Raises TrustError."""
+    @property
+    def exists(self) -> bool:
+        """False as long as nothing was kept."""
+        return self._path.exists()
+
+    def added(
+        self, document: SignedDocument, subject: str, received: datetime, answer: Mapping[str, Any]
+    ) -> list[Statement]:
+        """The change that keeps a document."""
         row = (
-            document.id, document.kind, document.member, subject, int(received.timestamp() * 1e6), document.octets,
-            json.dumps(answer, ensure_ascii=False),
+            document.id, document.kind, document.member, subject, int(received.timestamp() * 1e6),
+            document.octets.decode(), json.dumps(answer, ensure_ascii=False),
         )  # fmt: skip
-        with self._open() as database:
-            database.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return [(_ADD, row)]
 
     def forget(self, kind: str, subjects: Iterable[str]) -> None:
         """Erase the content of documents; that there were such documents, and when, stays. Raises TrustError."""
-        with self._open() as database:
+        with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
                 "UPDATE documents SET octets = x'' WHERE kind = ? AND subject = ?",
@@ -83,29 +93,30 @@ class DocumentStore:
 
     def count(self, kind: str, member: str, since: datetime) -> int:
         """How many documents of a kind were received from a member since a moment."""
-        if not self._path.exists():
+        if not self.exists:
             return 0
         query = "SELECT count(*) FROM documents WHERE kind = ? AND member = ? AND received >= ?"
-        with self._open() as database:
+        with self.opened() as database:
             (found,) = database.execute(query, (kind, member, int(since.timestamp() * 1e6))).fetchone()
         return int(found)
 
     def _read(self, where: str, *values: str) -> Iterator[KeptDocument]:
-        if not self._path.exists():
+        if not self.exists:
             return
         query = f"SELECT * FROM documents WHERE {where} ORDER BY received, id"  # noqa: S608  clauses of our own
-        with self._open() as database:
+        with self.opened() as database:
             rows = database.execute(query, values).fetchall()
         for document_id, kind, member, subject, received, octets, answer in rows:
             at = datetime.fromtimestamp(received / 1e6, UTC)
             yield KeptDocument(document_id, kind, member, subject, at, octets, json.loads(answer))
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """For one transaction. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
-                database.executescript(_SCHEMA)
+                database.executescript(_SCHEMA + recorded_changes.SCHEMA)
                 database.execute("PRAGMA synchronous = FULL")
                 yield database
         except (sqlite3.Error, OSError) as error:

@@ -70,19 +70,20 @@ class OfficeLedger:
         """Record an act of the person who runs this command, durably; returns its id. Raises LedgerError: then it must
         not be done.
         """
-        person = acting()
+        act_id = new_act_id()
+        self.record_as(act_id, act, subject, **details)
+        return act_id
 
-        def made(act_id: str) -> Step:
-            return steps.duty(act_id, datetime.now(UTC), person, act, subject, details)
-
+    def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
+        """As `record`, under this id."""
+        step = steps.duty(act_id, datetime.now(UTC), acting(), act, subject, details)
         if self._writer:
-            step = made(new_act_id())
             future = self._writer.append(step)
             self._writer.hurry()
             future.result()
-            return step.call_id
+            return
         settings = self._settings()
-        return record_act(settings.url, NODE, KeyRing.of(settings, NODE), made, DisclosureRules())
+        record_act(settings.url, NODE, KeyRing.of(settings, NODE), lambda _: step, DisclosureRules())
 
     @contextmanager
     def open(self) -> Iterator[tuple[str, LedgerWriter]]:
@@ -96,6 +97,13 @@ class OfficeLedger:
                 yield settings.url, writer
             finally:
                 self._writer = None
+
+    def knows(self, act_id: str) -> bool:
+        """Whether an act is recorded. Raises LedgerError."""
+        if not self.settings_file.exists():
+            return False
+        with LedgerReader.open(self._settings().url) as reader:
+            return reader.knows(act_id)
 
     def acts(self) -> list[OfficeAct]:
         """All acts, in the order of writing. Raises LedgerError."""

@@ -22,9 +22,9 @@ from idtone.numbers import parse
 from idtone.settings import load_settings
 from idtone.translation import Message, translated
 
-from ..calls_found import found, span, suggested
+from ..calls_found import found, suggested
 from ..own_acts import record, recorded
-from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request
+from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, span
 from ..requests_at_desk import open_requests, request_named
 from .reporting import SENT
 
@@ -80,7 +80,8 @@ def answer(
     settings, now = load_settings(config), datetime.now(UTC)
     request = request_named(settings, request_id, now)
     ledgers = ledgers_of(config, None, None, keys or ())
-    facts = found(ledgers.find(parse(request.number), now, *span(request)), request.at)
+    between = span(request.at, request.within_minutes)
+    facts = found(ledgers.find(parse(request.number), now, *between), request.at)
     for name in without_keys(ledgers.nodes):
         print(
             translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),

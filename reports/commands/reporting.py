@@ -15,13 +15,14 @@ from idtone.correspondence import desk_client
 from idtone.correspondence.signed_document import signed
 from idtone.documents import read_text
 from idtone.errors import UsageError
+from idtone.ledger.keys.key_file import read_key
 from idtone.numbers import parse
 from idtone.settings import load_settings
 from idtone.translation import Message, translated
 
 from ..own_acts import record
 from ..report import SIZE_LIMIT, Report, parse_report
-from ..report_documents import REPORT, new_receipt, report_id_of, sealed_report
+from ..report_documents import REPORT, receipt_of, report_id_of, sealed_report
 from ..requests_at_desk import desk_keys
 
 SENT: Final = "report-sent"
@@ -67,10 +68,11 @@ def send(
     """Sign a report, and send it to the association's desk; prints the receipt number.
 
     The report is sealed for the desk, and the reporter for the report officer alone. This node's ledger records that it
-    was signed. Whoever has the receipt number can ask on the desk's page how the report stands.
+    was signed. With the receipt number, one can ask on the desk's page how the report stands. If no answer came, send
+    the same file again: it stays one report, with the same receipt number.
     """
     settings, report, now = load_settings(config), _read(file), datetime.now(UTC)
-    receipt = new_receipt()
+    receipt = receipt_of(report, read_key(settings.ledger.signing_key()))
     sealed = sealed_report(report, receipt, *desk_keys(settings))
     member = desk_client.member_of(settings)
     octets = signed(REPORT, member, sealed.model_dump(), desk_client.document_signer(settings), now)

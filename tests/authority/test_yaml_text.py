@@ -1,6 +1,7 @@
 """Edits of a YAML text: the intended change, and no other change in the file."""
 
 import difflib
+import itertools
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_an_item_is_removed_with_its_own_lines():
         (("members", 1), [WRITTEN.splitlines()[10]]),
         (("members", 3), WRITTEN.splitlines()[13:15]),
     ):
-        after = yaml_text.removed(WRITTEN, location)
+        after = yaml_text.removed(WRITTEN, location[:-1], location[-1:])
         expected = held = tree(WRITTEN)
         for step in location[:-1]:
             held = held[step]
@@ -82,11 +83,26 @@ def test_an_item_is_removed_with_its_own_lines():
 
 def test_the_last_item_leaves_an_empty_list_and_others_take_their_commas():
     text = "a:   # why\n  # what\n  - one\nb: [two]\n"
-    after = yaml_text.removed(yaml_text.removed(text, ("a", 0)), ("b", 0))
+    after = yaml_text.removed(yaml_text.removed(text, ("a",), [0]), ("b",), [0])
     assert after == "a: []   # why\n  # what\nb: []\n"
     assert yaml_text.appended(after, ("a",), ["three"]) == "a:   # why\n  - three\n  # what\nb: []\n"
     for at, expected in ((0, "[b, c]"), (1, "[a, c]"), (2, "[a, b]")):
-        assert yaml_text.removed("x: [a, b, c]\n", ("x", at)) == f"x: {expected}\n"
+        assert yaml_text.removed("x: [a, b, c]\n", ("x",), [at]) == f"x: {expected}\n"
+
+
+@pytest.mark.parametrize("style", ["x: [a, b, c, d]\ny: e\n", "x:\n  - a\n  - b  # why\n  # c\n  - c\n  - d\ny: e\n"])
+def test_several_items_are_removed_at_once(style):
+    for count in range(5):
+        for gone in itertools.combinations(range(4), count):
+            text = yaml_text.YamlText(style)
+            text.remove_items(("x",), gone)
+            assert tree(text.done()) == {"x": [each for n, each in enumerate("abcd") if n not in gone], "y": "e"}
+
+
+def test_a_value_is_read_without_the_rest():
+    assert yaml_text.value_at("a: {b: '1', c: 2}\nd: [\n", ("a", "b")) == "1"
+    with pytest.raises(UsageError):
+        yaml_text.value_at("a: 1\n", ("b",))
 
 
 @pytest.mark.parametrize(
@@ -142,5 +158,5 @@ def test_whatever_is_appended_is_read_back(before, items, flow):
     for at in range(len(before) + len(items)):
         without = [*before, *items]
         del without[at]
-        assert tree(yaml_text.removed(after, ("list", at))) == {"list": without, "other": "x"}
+        assert tree(yaml_text.removed(after, ("list",), [at])) == {"list": without, "other": "x"}
     assert tree(yaml_text.replaced(after, ("other",), "y: z"))["other"] == "y: z"

@@ -53,7 +53,7 @@ def fill(members: Members, count: int, now: datetime) -> str:
         for number in _shown(range(count), f"sealing {count:,} reports")
     )  # fmt: skip
     more = []
-    with members.reports.store._open() as database:
+    with members.reports.store.opened() as database:
         for kept, called, request in reports:
             row = (
                 kept.id, kept.sealed.receipt, members.reports.key.token(parse(called)),

@@ -127,6 +127,23 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert acts[-4:] == ["report-shown", "reporter-revealed", "report-closed", "reports-forgotten"]
 
 
+def test_a_report_that_is_sent_again_stays_one_report(terminal, office, nodes, tmp_path):
+    file = tmp_path / "report.yaml"
+    file.write_text(TEXT)
+    first = terminal.told("reports", "send", file, "-c", nodes[1])
+    assert terminal.told("reports", "send", file, "-c", nodes[1]) == first
+    assert len(terminal.told("reports", "list", "-c", nodes[1])) == 2, "each signature is an act of this node"
+    file.write_text(TEXT.replace("銀行員", "警察官"))
+    other = terminal.told("reports", "send", file, "-c", nodes[1])
+    file.write_text(TEXT)
+    elsewhere = terminal.told("reports", "send", file, "-c", nodes[0])
+    assert len({each["receipt"] for each in (first, other, elsewhere)}) == 3
+    assert {each["id"] for each in terminal.told("authority", "reports", office)} == {
+        each["report"] for each in (first, other, elsewhere)
+    }
+    assert len(terminal.told("reports", "fetch", "-c", nodes[0])) == 3
+
+
 WRONG = {
     "upstream without a member": (("--result", "upstream"), "belong together"),
     "a member without upstream": (("--result", "not-ours", "--upstream", "m-0002"), "belong together"),

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.errors import DocumentError, TrustError
 from idtone.ledger.evidence.records import fold
-from idtone.reports.calls_found import found, span, suggested
+from idtone.reports.calls_found import found, suggested
 from idtone.reports.report import parse_report
 from idtone.reports.report_documents import (
     AnswerResult,
@@ -17,6 +17,7 @@ from idtone.reports.report_documents import (
     receipt_digest,
     report_id_of,
     sealed_report,
+    span,
 )
 from idtone.reports.sealed_box import Purpose, public_key, seal, unsealed
 
@@ -111,7 +112,7 @@ def test_the_nearest_call_is_what_the_ledger_says():
     assert (facts.calls, facts.call, facts.outcome, facts.reason, facts.heard) == (
         3, "c-1", "PLAY", "licence-valid", True,
     )  # fmt: skip
-    start, end = span(request)
+    start, end = span(request.at, request.within_minutes)
     assert (request.at - start, end - request.at) == (timedelta(minutes=5), timedelta(minutes=6))
     assert suggested(facts) is AnswerResult.CUSTOMER_HELD
     assert suggested(found([], NOW)) is AnswerResult.NOT_OURS

@@ -6,6 +6,7 @@ The repository keeps every edition. An edition counts from its `issued` until th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,7 @@ from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
 
 from ...workspace import Workspace
+from ...yaml_text import value_at
 
 
 class Basis(StrEnum):
@@ -28,30 +30,54 @@ class Basis(StrEnum):
     """The call was before the earliest edition, which is taken instead."""
     UNPUBLISHED = "unpublished"
     """Nothing was published yet; by registry.yaml as it is now."""
+    CHANGED = "changed"
+    """By the edition of that time; but within the time that the report leaves open, another member held the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """`member` is None if no member held the number."""
+    """`member` is None if no member held the number. `others` held it within the time that the report leaves open."""
 
     member: str | None
     basis: Basis
+    others: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> Sequence[str]:
+        """All of them, in the order in which they are asked."""
+        return (self.member, *self.others) if self.member else self.others
 
 
-def holder_at(workspace: Workspace, number: Number, at: datetime) -> Holder:
-    """Raises IdtoneError if an edition cannot be read."""
+def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple[datetime, datetime]) -> Holder:
+    """The holder at a moment, and the others from the first moment of `between` up to, but not at, the second.
+
+    Raises IdtoneError if an edition cannot be read.
+    """
+    start, end = between
+    found: Holder | None = None
+    held: list[str | None] = []
     earliest: str | None = None
     for earliest in workspace.repository.digests(tuf_roles.REGISTRY):
-        if _issued(workspace, earliest) <= at:
-            return Holder(_edition(workspace, earliest).member(number), Basis.EDITION)
-    if earliest:
-        return Holder(_edition(workspace, earliest).member(number), Basis.EARLIEST)
-    return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number), Basis.UNPUBLISHED)
+        issued = _issued(workspace, earliest)
+        if issued >= end:
+            continue
+        held.append(_edition(workspace, earliest).member(number))
+        if issued <= at and found is None:
+            found = Holder(held[-1], Basis.EDITION)
+        if issued <= start:
+            break
+    if earliest is None:
+        return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number), Basis.UNPUBLISHED)
+    found = found or Holder(_edition(workspace, earliest).member(number), Basis.EARLIEST)
+    others = tuple(dict.fromkeys(member for member in held if member not in (None, found.member)))
+    return Holder(found.member, Basis.CHANGED, others) if others else found
 
 
 @lru_cache(maxsize=4096)
 def _issued(workspace: Workspace, sha256: str) -> datetime:
-    return _edition(workspace, sha256).issued
+    """Reads the head of the file alone: there may be many editions, and each was checked before it was published."""
+    text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
+    return datetime.fromisoformat(value_at(text, ("registry", "issued")))
 
 
 @lru_cache(maxsize=4)

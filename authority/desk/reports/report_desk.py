@@ -1,11 +1,11 @@
-"""What the report desk does: it enters reports, asks members, and takes their answers. Each act is a leaf first."""
+"""What the report desk does: it enters reports, asks members, and takes their answers. Each act is a leaf."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -19,19 +19,22 @@ from idtone.reports.report import ReportedCall, Reporter
 from idtone.reports.report_documents import (
     REPORT,
     Answer,
+    AnswerResult,
     Fetch,
     Request,
     Requests,
     SealedReport,
     read,
     report_id_of,
+    span,
 )
 from idtone.reports.sealed_box import Purpose, public_key, seal, unsealed
 from idtone.translation import Message
 
 from ..desk import Accepted, Desk
+from ..recorded_changes import RecordedChanges
 from .desk_key import DeskKey, officer_public
-from .number_holder import holder_at
+from .number_holder import Basis, Holder, holder_of
 from .report_rules import ReportRules, read_rules
 from .report_store import KeptReport, KeptRequest, ReportStore, WaitingRequest
 from .traceback import Next, ReportResult, Stage, after, first
@@ -41,15 +44,19 @@ FETCHED_AT_ONCE: Final = 200
 _ID_BYTES: Final = 8
 _UNKNOWN: Final = Message("no open request of this id for this member")
 """One answer for a request of another member and for one that never was."""
+_ANSWERED: Final = Message("this request was answered or withdrawn already")
 
 
 class ReportDesk:
     """The report desk in an authority's folder. From any thread."""
 
     def __init__(self, desk: Desk) -> None:
-        """Raises IdtoneError if its key or its rules cannot be read."""
+        """Raises IdtoneError if its files cannot be read, or if what another process began cannot be settled."""
         self._desk = desk
         self.store = ReportStore(desk.folder)
+        self._changes = RecordedChanges(self.store.opened, desk.ledger)
+        if self.store.exists:
+            self._changes.settle()
         self.key = DeskKey.of(desk.folder)
         self.rules: ReportRules = read_rules(desk.folder)
 
@@ -63,28 +70,39 @@ class ReportDesk:
     def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
         """Enter a report, and ask the holder of its number; returns its id. Raises IdtoneError.
 
-        A report that was entered already leaves nothing.
+        A report that was entered already leaves nothing, also if it was sealed again.
         """
         known = self.store.by_receipt(sealed.receipt)
-        if known and known.sealed == sealed:
+        if known and self._is_same(known, sealed):
             return known.id
         if known:
             raise TrustError(Message("another report has this receipt; send the report again with a new one"))
         call = self.call(sealed)
         if call.at > now:
             raise TrustError(Message("the call of the report is in the future"))
-        number = parse(call.number)
-        holder = holder_at(self._desk.workspace, number, call.at)
-        report_id, step = report_id_of(sealed.receipt), first(holder.member)
+        number, holder = parse(call.number), self._holder(call)
+        report_id, step = report_id_of(sealed.receipt), first(holder.members)
         request = self._request(report_id, 1, step, now)
-        self._desk.ledger.record(
-            "report-entered", report_id, via=via, holder=holder.member, basis=holder.basis, stage=step.stage,
+        kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
+        self._changes.make(
+            self.store.added(kept, self.key.token(number), request), "report-entered", report_id, via=via,
+            holder=holder.member, basis=holder.basis, others=",".join(holder.others) or None, stage=step.stage,
             reporter=sealed.reporter is not None, sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
             **_asked(request),
         )  # fmt: skip
-        kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
-        self.store.add(kept, self.key.token(number), request)
         return report_id
+
+    def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
+        """Whether the boxes hold the same report. A sender derives the receipt from the whole report: that is enough
+        proof for a forgotten report, and for the box of the reporter, which the desk cannot open.
+        """
+        if known.sealed == sealed or known.is_forgotten:
+            return True
+        facts = [(self.call(each), each.reporter is None, each.disclose) for each in (known.sealed, sealed)]
+        return facts[0] == facts[1]
+
+    def _holder(self, call: ReportedCall) -> Holder:
+        return holder_of(self._desk.workspace, parse(call.number), call.at, span(call.at, call.within_minutes))
 
     def call(self, sealed: SealedReport) -> ReportedCall:
         """What a report says. Raises TrustError if it is not sealed for this desk, or was changed."""
@@ -120,8 +138,9 @@ class ReportDesk:
         report = self.named(report_id)
         if report.stage is Stage.CLOSED:
             raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
-        self._desk.ledger.record("report-closed", report_id, result=result, why=why)
-        self.store.close(report_id, result, why, now)
+        self._changes.make(
+            self.store.closed(report_id, result, why, now), "report-closed", report_id, result=result, why=why
+        )
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
         """The reporter of a report who has consented. The consent in the box counts, which only the reporter could
@@ -174,35 +193,39 @@ class ReportDesk:
         if request.document == document.id:
             return accepted
         if request.answered:
-            raise TrustError(Message("this request was answered or withdrawn already"))
+            raise TrustError(_ANSWERED)
         if content.upstream and content.upstream not in {each.id for each in self._desk.registry().members}:
             raise TrustError(
                 Message("{member} is no member's id in the registry; correct `upstream`", member=content.upstream)
             )
         asked = [each.member for each in self.store.requests_of(request.report)]
-        following = after(asked, content.result, content.upstream, self.rules.traceback.members)
+        holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
+        following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
         further = self._request(request.report, request.hop + 1, following, now)
-        self._desk.ledger.record(
-            "report-answered", request.report, request=request.id, member=document.member, result=content.result,
-            document=document.id, stage=following.stage, finding=following.finding, **_asked(further, "next_"),
-        )  # fmt: skip
         answered = replace(
             request, answered=now, document=document.id, result=content.result, upstream=content.upstream,
             pack=content.pack, found=content.found.model_dump_json(),
         )  # fmt: skip
-        self.store.answer(answered, following, further)
+        was_open = self._changes.make(
+            self.store.answered(answered, following, further), "report-answered", request.report, request=request.id,
+            member=document.member, result=content.result, document=document.id, stage=following.stage,
+            finding=following.finding, **_asked(further, "next_"),
+        )  # fmt: skip
+        if not was_open:
+            raise TrustError(_ANSWERED)
         return accepted
+
+    def _holders(self, report_id: str) -> Sequence[str]:
+        """The members that held the number of a report within its time, if there were several."""
+        report = self.named(report_id)
+        return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
 
     def remind(self, request: KeptRequest) -> None:
         """The member sees the reminder when it fetches its requests. Raises LedgerError."""
-        self._desk.ledger.record(
-            "report-reminded",
-            request.report,
-            request=request.id,
-            member=request.member,
-            reminders=request.reminders + 1,
-        )
-        self.store.remind(request.id)
+        self._changes.make(
+            self.store.reminded(request), "report-reminded", request.report, request=request.id,
+            member=request.member, reminders=request.reminders + 1,
+        )  # fmt: skip
 
     def _request(self, report_id: str, hop: int, step: Next, now: datetime) -> KeptRequest | None:
         if step.member is None:

@@ -19,6 +19,8 @@ from idtone.ledger.keys.private_files import make_private
 from idtone.reports.report_documents import SealedReport
 from idtone.translation import Message
 
+from ..recorded_changes import SCHEMA as INTENDED
+from ..recorded_changes import Statement
 from .number_holder import Basis, Holder
 from .traceback import Finding, Next, ReportResult, Stage
 
@@ -126,19 +128,20 @@ class ReportStore:
 
     # -- reports ---------------------------------------------------------------------------------------------------
 
-    def add(self, report: KeptReport, token: str, request: KeptRequest | None) -> None:
-        """A new report with its first request. Raises TrustError, also if its receipt is there already."""
-        with self._open() as database:
-            database.execute(
-                f"INSERT INTO reports VALUES ({', '.join('?' * 15)})",  # noqa: S608  marks alone
-                (
-                    report.id, report.sealed.receipt, token, _micros(report.received), report.via,
-                    report.holder.member, report.holder.basis, report.stage, report.finding, None, None, None,
-                    report.sealed.report, report.sealed.reporter, report.sealed.disclose,
-                ),
-            )  # fmt: skip
-            if request:
-                _ask(database, request)
+    @property
+    def exists(self) -> bool:
+        """False as long as there was no report."""
+        return self._path.exists()
+
+    def added(self, report: KeptReport, token: str, request: KeptRequest | None) -> list[Statement]:
+        """The change that enters a report with its first request."""
+        row = (
+            report.id, report.sealed.receipt, token, _micros(report.received), report.via, report.holder.member,
+            report.holder.basis, report.stage, report.finding, None, None, None, report.sealed.report,
+            report.sealed.reporter, report.sealed.disclose,
+        )  # fmt: skip
+        entered = f"INSERT OR IGNORE INTO reports VALUES ({', '.join('?' * len(row))})"  # noqa: S608  marks alone
+        return [(entered, row), *([(_ASK, _row(request))] if request else [])]
 
     def report(self, report_id: str) -> KeptReport | None:
         return next(iter(self.reports("id = ?", report_id)), None)
@@ -157,31 +160,32 @@ class ReportStore:
         return found[::-1]
 
     def reports(self, where: str, *values: str | int) -> list[KeptReport]:
-        with self._open() as database:
+        with self.opened() as database:
             rows = database.execute(f"SELECT * FROM reports WHERE {where}", values).fetchall()  # noqa: S608  our own
         return [_report(row) for row in rows]
 
-    def close(self, report_id: str, result: ReportResult, why: str, at: datetime) -> None:
-        """The request that waits is withdrawn."""
-        with self._open() as database:
-            database.execute(
-                "UPDATE reports SET stage = ?, result = ?, why = ?, closed = ? WHERE id = ?",
+    def closed(self, report_id: str, result: ReportResult, why: str, at: datetime) -> list[Statement]:
+        """The change that closes a report. The request that waits is withdrawn."""
+        return [
+            (
+                "UPDATE reports SET stage = ?, result = ?, why = ?, closed = ? WHERE id = ? AND closed IS NULL",
                 (Stage.CLOSED, result, why, _micros(at), report_id),
-            )
-            database.execute(
+            ),
+            (
                 "UPDATE requests SET answered = ?, result = ? WHERE report = ? AND answered IS NULL",
                 (_micros(at), WITHDRAWN, report_id),
-            )
+            ),
+        ]
 
     def closed_before(self, moment: datetime) -> list[str]:
         """The ids of reports that were closed before then and are not forgotten."""
         query = "SELECT id FROM reports WHERE stage = ? AND closed < ? AND report <> '' ORDER BY closed"
-        with self._open() as database:
+        with self.opened() as database:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
 
     def forget(self, report_ids: list[str]) -> None:
         """Erase what these reports say, and who reported; stage, result, requests and answers stay."""
-        with self._open() as database:
+        with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
                 "UPDATE reports SET report = '', reporter = NULL, token = '' WHERE id = ?",
@@ -196,7 +200,7 @@ class ReportStore:
             "finding": "coalesce(finding, stage)",
         }[column]
         query = f"SELECT {by}, count(*) FROM reports WHERE received >= ? AND received < ? GROUP BY 1 ORDER BY 1"  # noqa: S608
-        with self._open() as database:
+        with self.opened() as database:
             return dict(database.execute(query, (_micros(since), _micros(until))).fetchall())
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -215,9 +219,10 @@ class ReportStore:
             "SELECT requests.*, receipt, reports.report AS box, earlier.member AS downstream FROM requests "  # noqa: S608
             "JOIN reports ON reports.id = requests.report LEFT JOIN requests AS earlier "
             "ON earlier.report = requests.report AND earlier.hop = requests.hop - 1 "
+            "AND earlier.upstream = requests.member "
             f"WHERE {one}requests.member = ? AND requests.answered IS NULL ORDER BY requests.due, requests.id LIMIT ?"
         )
-        with self._open() as database:
+        with self.opened() as database:
             rows = database.execute(query, (*values, member, limit)).fetchall()
         return [
             WaitingRequest(_request(row), SealedReport(receipt=row["receipt"], report=row["box"]), row["downstream"])
@@ -225,7 +230,7 @@ class ReportStore:
         ]
 
     def count_waiting(self, member: str) -> int:
-        with self._open() as database:
+        with self.opened() as database:
             query = "SELECT count(*) FROM requests WHERE member = ? AND answered IS NULL"
             return int(database.execute(query, (member,)).fetchone()[0])
 
@@ -233,13 +238,13 @@ class ReportStore:
         """By member: of the requests that were due from `since` on and before `until`, how many it answered in time,
         and how many there were. Requests that were withdrawn do not count.
         """
-        if not self._path.exists():
+        if not self.exists:
             return {}
         query = (
             "SELECT member, count(*) FILTER (WHERE answered <= due), count(*) FROM requests "
             "WHERE due >= ? AND due < ? AND result IS NOT ? GROUP BY member"
         )
-        with self._open() as database:
+        with self.opened() as database:
             rows = database.execute(query, (_micros(since), _micros(until), WITHDRAWN)).fetchall()
         return {member: (good, asked) for member, good, asked in rows}
 
@@ -248,50 +253,53 @@ class ReportStore:
 
     def fetched(self, request_ids: list[str], now: datetime) -> None:
         """Their member has got these requests."""
-        with self._open() as database:
+        with self.opened() as database:
             database.executemany(
                 "UPDATE requests SET fetched = coalesce(fetched, ?) WHERE id = ?",
                 [(_micros(now), each) for each in request_ids],
             )
 
-    def remind(self, request_id: str) -> None:
-        with self._open() as database:
-            database.execute("UPDATE requests SET reminders = reminders + 1 WHERE id = ?", (request_id,))
+    def reminded(self, request: KeptRequest) -> list[Statement]:
+        """The change that counts one more reminder."""
+        return [("UPDATE requests SET reminders = ? WHERE id = ?", (request.reminders + 1, request.id))]
 
-    def answer(self, answered: KeptRequest, following: Next, request: KeptRequest | None) -> None:
-        """Keep an answer, and what follows from it, in one step. Raises TrustError."""
+    def answered(self, answered: KeptRequest, following: Next, request: KeptRequest | None) -> list[Statement]:
+        """The change that keeps an answer, and what follows from it: if the request still waits for one, which the last
+        statement tells.
+        """
         assert answered.answered
-        with self._open() as database:
-            changed = database.execute(
+        waits = "EXISTS (SELECT 1 FROM requests WHERE id = ? AND answered IS NULL)"
+        asked = f"INSERT INTO requests ({_ASKED}) SELECT ?, ?, ?, ?, ?, ? WHERE {waits}"
+        return [
+            (
+                f"UPDATE reports SET stage = ?, finding = ? WHERE id = ? AND {waits}",  # noqa: S608  our own
+                (following.stage, following.finding, answered.report, answered.id),
+            ),
+            *([(asked, (*_row(request), answered.id))] if request else []),
+            (
                 "UPDATE requests SET answered = ?, document = ?, result = ?, upstream = ?, pack = ?, found = ? "
                 "WHERE id = ? AND answered IS NULL",
                 (
                     _micros(answered.answered), answered.document, answered.result, answered.upstream, answered.pack,
                     answered.found, answered.id,
                 ),
-            )  # fmt: skip
-            if changed.rowcount != 1:
-                raise TrustError(Message("this request was answered or withdrawn already"))
-            database.execute(
-                "UPDATE reports SET stage = ?, finding = ? WHERE id = ?",
-                (following.stage, following.finding, answered.report),
-            )
-            if request:
-                _ask(database, request)
+            ),
+        ]  # fmt: skip
 
     def _requests(self, where: str, *values: str | int) -> list[KeptRequest]:
-        with self._open() as database:
+        with self.opened() as database:
             rows = database.execute(f"SELECT * FROM requests WHERE {where}", values).fetchall()  # noqa: S608  our own
         return [_request(row) for row in rows]
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """For one transaction. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
                 database.row_factory = sqlite3.Row
-                if not database.execute("PRAGMA table_list('requests')").fetchall():
-                    database.executescript(_SCHEMA)
+                if not database.execute("PRAGMA table_list('intended')").fetchall():
+                    database.executescript(_SCHEMA + INTENDED)
                 database.execute("PRAGMA synchronous = FULL")
                 yield database
         except (sqlite3.Error, OSError) as error:
@@ -300,11 +308,13 @@ class ReportStore:
             ) from error
 
 
-def _ask(database: sqlite3.Connection, request: KeptRequest) -> None:
-    database.execute(
-        "INSERT INTO requests (id, report, hop, member, asked, due) VALUES (?, ?, ?, ?, ?, ?)",
-        (request.id, request.report, request.hop, request.member, _micros(request.asked), _micros(request.due)),
-    )
+_ASKED: Final = "id, report, hop, member, asked, due"
+_ASK: Final = f"INSERT OR IGNORE INTO requests ({_ASKED}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  our own
+
+
+def _row(request: KeptRequest) -> tuple[str | int, ...]:
+    """The values of `_ASKED`."""
+    return request.id, request.report, request.hop, request.member, _micros(request.asked), _micros(request.due)
 
 
 def _report(row: sqlite3.Row) -> KeptReport:

@@ -1,7 +1,8 @@
 """Whom to ask next about a reported call. Pure.
 
 The holder of the number is asked first. A member that names another one (upstream) passes the question on. A chain that
-returns to a member, or grows too long, ends.
+returns to a member, or grows too long, ends. If several members held the number within the time of the call, the next
+of them is asked when a chain has ended without a customer.
 """
 
 from __future__ import annotations
@@ -58,17 +59,22 @@ class Next:
         return Stage.MEMBER if self.member else Stage.OFFICE
 
 
-def first(holder: str | None) -> Next:
+def first(holders: Sequence[str]) -> Next:
     """Whom to ask first."""
-    return Next(member=holder) if holder else Next(finding=Finding.NO_HOLDER)
+    return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
 
 
-def after(asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int) -> Next:
-    """What follows an answer of the last of the members that were `asked`. At most `most` members are asked."""
+def after(
+    asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
+) -> Next:
+    """What follows an answer of the last of the members that were `asked`. At most `most` members are asked. `holders`
+    held the number within the time of the call.
+    """
     if result is AnswerResult.CUSTOMER_HELD:
         return Next(finding=Finding.CUSTOMER_HELD)
     if result is AnswerResult.NOT_OURS:
-        return Next(finding=Finding.NOT_OURS)
+        left = [holder for holder in holders if holder not in asked]
+        return Next(member=left[0]) if left and len(asked) < most else Next(finding=Finding.NOT_OURS)
     if upstream in asked:
         return Next(finding=Finding.LOOP)
     if len(asked) >= most:

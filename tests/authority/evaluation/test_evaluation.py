@@ -18,6 +18,7 @@ from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
 from idtone.authority.desk.document_store import DocumentStore
 from idtone.authority.desk.office_ledger import OfficeLedger
+from idtone.authority.desk.recorded_changes import RecordedChanges
 from idtone.authority.desk.reports.number_holder import Basis, Holder
 from idtone.authority.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport, KeptRequest, ReportStore
 from idtone.authority.desk.reports.traceback import Stage
@@ -261,7 +262,10 @@ def test_confirmed_stops_count_before_those_handed_in(folder):
             "stops": [{"reference": reference, "calls_ended": 0} for reference in (stop.reference, "R-99")],
         }  # fmt: skip
         document = verified(signed(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
-        DocumentStore(folder.folder).add(document, sha256, in_use, {})
+        documents = DocumentStore(folder.folder)
+        RecordedChanges(documents.opened, OfficeLedger(folder.folder)).make(
+            documents.added(document, sha256, in_use, {}), CONFIRMATION, sha256
+        )
     assert hours() == "0.5", "the first confirmation of the node; the other key is not the member's"
 
 
@@ -279,7 +283,10 @@ def test_the_desk_counts_reports_itself(folder):
         sealed = SealedReport(receipt=f"{number:064x}", report="box", disclose=False)
         holder = Holder("m-0001", Basis.EDITION)
         report = KeptReport(f"R-{number}", asked, PAGE, holder, Stage.MEMBER, None, None, None, None, sealed)
-        store.add(report, "t", KeptRequest(f"Q-{number}", report.id, 1, "m-0001", asked, asked + timedelta(days=1)))
+        request = KeptRequest(f"Q-{number}", report.id, 1, "m-0001", asked, asked + timedelta(days=1))
+        RecordedChanges(store.opened, OfficeLedger(folder.folder)).make(
+            store.added(report, "t", request), "report-entered", report.id
+        )
         answered = None if took is None else round((asked + timedelta(days=took)).timestamp() * 1e6)
         query(folder.folder / "reports.sqlite3", "UPDATE requests SET answered = ?, result = ? WHERE id = ?", answered,
               result, f"Q-{number}")  # fmt: skip

@@ -1,12 +1,17 @@
 """Which member held a number at a time, by the editions that the repository keeps."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.authority.desk.reports.number_holder import Basis, Holder, holder_at
+from idtone.authority.desk.reports import number_holder
+from idtone.authority.desk.reports.number_holder import Basis, Holder, holder_of
 from idtone.authority.workspace import Workspace
-from idtone.numbers import parse
+from idtone.numbers import Number, parse
+from idtone.registry.index import RegistryIndex
+from idtone.registry.model import RegistryDocument
+from idtone.registry.parsers import parse_registry
+from idtone.reports.report_documents import span
 
 from ....registry.examples import GOOD
 from ....registry.trust.association import SUSPENSIONS, Association
@@ -41,15 +46,64 @@ def workspace(tmp_path_factory) -> Workspace:
     return association.workspace
 
 
-@pytest.mark.parametrize(("at", "holder"), HELD)
-def test_the_holder_at_the_time_of_the_call(workspace, at, holder):
-    assert holder_at(workspace, NUMBER, at) == holder
+def holder(workspace: Workspace, at: datetime, within_minutes: int = 0, number: Number = NUMBER) -> Holder:
+    return holder_of(workspace, number, at, span(at, within_minutes))
+
+
+@pytest.mark.parametrize(("at", "held_by"), HELD)
+def test_the_holder_at_the_time_of_the_call(workspace, at, held_by):
+    assert holder(workspace, at) == held_by
+
+
+MOVED_AT = HELD[3][0]
+BEFORE = Holder("m-0002", Basis.CHANGED, ("m-0001",))
+AFTER = Holder("m-0001", Basis.CHANGED, ("m-0002",))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "within", "held_by"),
+    [
+        (-60, 0, HELD[2][1]),
+        (-59, 0, BEFORE),
+        (0, 0, HELD[3][1]),
+        (0, 1, AFTER),
+        (-61 * 60, 60, HELD[2][1]),
+        (-60 * 60, 60, BEFORE),
+        (60 * 60, 60, HELD[3][1]),
+        (59 * 60, 60, AFTER),
+    ],
+)
+def test_who_else_held_it_within_the_time_that_the_report_leaves_open(workspace, seconds, within, held_by):
+    assert holder(workspace, MOVED_AT + timedelta(seconds=seconds), within) == held_by
+
+
+def test_a_number_that_nobody_held_any_more_has_another_holder(tmp_path):
+    association = Association(tmp_path / "association")
+    association.write(FIRST, SUSPENSIONS)
+    association.begin()
+    association.write(MOVED.replace(', "0312340001"]', "]"), SUSPENSIONS)
+    association.publish()
+    found = holder(association.workspace, MOVED_AT, 1)
+    assert (found, list(found.members)) == (Holder(None, Basis.CHANGED, ("m-0002",)), ["m-0002"])
+
+
+def test_of_the_other_editions_only_the_heads_are_read(workspace, monkeypatch):
+    number_holder._issued.cache_clear()
+    number_holder._edition.cache_clear()
+    read = []
+    monkeypatch.setattr(number_holder, "_index", lambda octets: read.append(1) or RegistryIndex(parsed(octets)))
+    holder(workspace, HELD[1][0])
+    assert len(read) == 1
 
 
 def test_a_number_of_no_member_has_no_holder(workspace):
-    assert holder_at(workspace, parse("0399999999"), HELD[1][0]) == Holder(None, Basis.EDITION)
+    assert holder(workspace, HELD[1][0], number=parse("0399999999")) == Holder(None, Basis.EDITION)
 
 
 def test_before_the_first_publication_the_file_counts(tmp_path):
     (tmp_path / "registry.yaml").write_text(MOVED)
-    assert holder_at(Workspace(tmp_path), NUMBER, HELD[1][0]) == Holder("m-0001", Basis.UNPUBLISHED)
+    assert holder(Workspace(tmp_path), HELD[1][0]) == Holder("m-0001", Basis.UNPUBLISHED)
+
+
+def parsed(octets: bytes) -> RegistryDocument:
+    return parse_registry(octets.decode(), "registry.yaml")

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.authority.desk.reports import report_desk
 from idtone.authority.desk.reports.desk_key import load_officer_key
+from idtone.authority.desk.reports.number_holder import Basis, Holder
 from idtone.authority.desk.reports.report_rules import FILE
 from idtone.authority.desk.reports.report_store import ReportStore
 from idtone.authority.desk.reports.retention import forget_due
@@ -201,7 +202,8 @@ def test_the_reporter_is_revealed_by_the_officers_key_and_consent_alone(members,
             load_officer_key(tmp_path / OFFICERS, phrase)
     silent, willing = members.report(), members.report(report(disclose=True), "VVVVV")
     unnamed = members.report(report(named=False), "WWWWW")
-    with ReportStore(members.desk.folder)._open() as database:  # an attacker who can write the store
+    store = members.desk.folder / "reports.sqlite3"
+    with ReportStore(members.desk.folder).opened() as database:  # an attacker who can write the store
         database.execute("UPDATE reports SET disclose = 1")
         swapped = database.execute("SELECT reporter FROM reports WHERE id = ?", (willing,)).fetchone()[0]
         database.execute("UPDATE reports SET reporter = ? WHERE id = ?", (swapped, unnamed))
@@ -267,7 +269,7 @@ def test_what_the_ledger_does_not_record_is_not_done(members, monkeypatch):
     def full(*_: object, **__: object) -> str:
         raise LedgerError("the disk is full")
 
-    monkeypatch.setattr(members.desk.ledger, "record", full)
+    monkeypatch.setattr(members.desk.ledger, "record_as", full)
     octets = members.answer("m-0001", request.id)
     for attempt in (
         lambda: members.desk.accept(octets, NOW),
@@ -283,18 +285,31 @@ def test_what_the_ledger_does_not_record_is_not_done(members, monkeypatch):
     assert state(members, report_id) == (Stage.OFFICE, Finding.NOT_OURS)
 
 
-def test_an_answer_whose_leaf_was_lost_is_accepted_when_it_is_sent_again(members, monkeypatch):
-    members.report()
-    [request] = members.fetch("m-0001")
-    octets = members.answer("m-0001", request.id)
-    add = members.desk.documents.add
+def test_a_number_that_changed_hands_within_the_time_of_the_call_is_asked_of_both(members, monkeypatch):
+    both = Holder("m-0001", Basis.CHANGED, ("m-0003",))
+    monkeypatch.setattr(report_desk, "holder_of", lambda *_: both)
+    report_id = members.report()
+    members.answered("m-0001", "upstream", upstream="m-0002")
+    members.answered("m-0002", "not-ours")
+    [request] = members.fetch("m-0003")
+    assert request.downstream is None, "no member has named it"
+    assert state(members, report_id) == (Stage.MEMBER, None)
+    members.answered("m-0003", "not-ours")
+    assert state(members, report_id) == (Stage.OFFICE, Finding.NOT_OURS)
+    [entered] = [act for act in members.desk.ledger.acts() if act.act == "report-entered"]
+    assert (entered.details["basis"], entered.details["others"]) == ("changed", "m-0003")
 
-    def died(*_: object) -> None:
-        raise TrustError("the machine died here")
 
-    monkeypatch.setattr(members.desk.documents, "add", died)
-    with pytest.raises(TrustError, match="died"):
-        members.desk.accept(octets, NOW)
-    monkeypatch.setattr(members.desk.documents, "add", add)
-    assert members.desk.accept(octets, NOW)["result"] == "not-ours"
-    assert report_desk.ReportDesk(members.desk).store.request(request.id).result == "not-ours"
+def test_a_report_that_is_sealed_again_is_the_same_report(members):
+    first, again = members.sealed(report()), members.sealed(report())
+    assert first != again
+    report_id = members.reports.enter(first, "m-0002", NOW)
+    entered = len(members.desk.ledger.acts())
+    assert members.reports.enter(again, "m-0002", NOW) == report_id
+    assert len(members.desk.ledger.acts()) == entered
+    for other in (members.sealed(report(named=False)), members.sealed(report(disclose=True))):
+        with pytest.raises(TrustError, match="another report has this receipt"):
+            members.reports.enter(other, "m-0002", NOW)
+    members.reports.close(report_id, ReportResult.OPEN, "x", NOW)
+    members.reports.forget(NOW + timedelta(days=1))
+    assert members.reports.enter(again, "m-0002", NOW) == report_id

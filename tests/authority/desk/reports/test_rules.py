@@ -26,6 +26,15 @@ AFTER = [
     (["a", "b", "c"], UPSTREAM, "b", Next(finding=Finding.LOOP)),
     (["a", "b", "c"], HELD, None, Next(finding=Finding.CUSTOMER_HELD)),
 ]
+SEVERAL = [
+    # as above; and the members that held the number within the time of the call
+    (["a"], NOT_OURS, None, ["a", "b"], Next(member="b")),
+    (["a", "b"], NOT_OURS, None, ["a", "b"], Next(finding=Finding.NOT_OURS)),
+    (["a", "c"], NOT_OURS, None, ["a", "b"], Next(member="b")),
+    (["a", "c", "d"], NOT_OURS, None, ["a", "b"], Next(finding=Finding.NOT_OURS)),
+    (["a"], HELD, None, ["a", "b"], Next(finding=Finding.CUSTOMER_HELD)),
+    (["a"], UPSTREAM, "c", ["a", "b"], Next(member="c")),
+]
 
 
 @pytest.mark.parametrize(("asked", "result", "upstream", "follows"), AFTER)
@@ -33,8 +42,13 @@ def test_what_follows_an_answer(asked, result, upstream, follows):
     assert after(asked, result, upstream, most=3) == follows
 
 
+@pytest.mark.parametrize(("asked", "result", "upstream", "holders", "follows"), SEVERAL)
+def test_what_follows_if_several_members_held_the_number(asked, result, upstream, holders, follows):
+    assert after(asked, result, upstream, 3, holders) == follows
+
+
 def test_the_holder_is_asked_first_and_without_one_the_office_acts():
-    assert (first("a"), first(None)) == (Next(member="a"), Next(finding=Finding.NO_HOLDER))
+    assert (first(["a", "b"]), first([])) == (Next(member="a"), Next(finding=Finding.NO_HOLDER))
 
 
 COUNTS = [

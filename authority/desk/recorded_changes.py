@@ -1,0 +1,78 @@
+"""A change of a desk's store, and the leaf of the office's ledger that records it: both are made, or neither.
+
+First the change is kept as an intention, then the leaf is recorded, then the change is made. If the process ends in
+between, `settle` makes the changes that the ledger has. So what a leaf names is always kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from idtone.ledger.evidence.act_ids import new_act_id
+from idtone.ledger.evidence.steps import Scalar
+
+from .office_ledger import OfficeLedger
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS intended (
+    act TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    statements TEXT NOT NULL
+) STRICT;
+"""
+"""`act` is the id of the leaf, `since` in microseconds, `statements` JSON."""
+Statement = tuple[str, Sequence[str | int | None]]
+"""SQL and its values. It may be executed when the change was made already: then it changes nothing."""
+_LATE: Final = timedelta(hours=1)
+"""No act takes that long: one that the ledger does not have by then was not recorded."""
+
+
+class RecordedChanges:
+    """The changes of one store. `opened` opens its database, which has `SCHEMA`, for one transaction."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[sqlite3.Connection]], ledger: OfficeLedger) -> None:
+        self._opened, self._ledger = opened, ledger
+
+    def make(self, statements: Iterable[Statement], act: str, subject: str, **details: Scalar) -> bool:
+        """Record an act, and make the change; returns whether the last statement changed anything.
+
+        Raises TrustError if the store cannot be written, and LedgerError: then nothing is changed, unless the ledger
+        has the act later.
+        """
+        act_id = new_act_id()
+        with self._opened() as database:
+            database.execute("INSERT INTO intended VALUES (?, ?, ?)", (act_id, _now(), json.dumps(list(statements))))
+        self._ledger.record_as(act_id, act, subject, **details)
+        return self._change(act_id)
+
+    def settle(self) -> None:
+        """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises as `make`."""
+        with self._opened() as database:
+            intended = database.execute("SELECT act, since FROM intended ORDER BY since").fetchall()
+        for act_id, since in intended:
+            if self._ledger.knows(act_id):
+                self._change(act_id)
+            elif _now() - since > _LATE / timedelta(microseconds=1):
+                self._change(act_id, drop=True)
+
+    def _change(self, act_id: str, drop: bool = False) -> bool:
+        with self._opened() as database:
+            database.execute("PRAGMA secure_delete = ON")  # documents in it can be forgotten
+            database.execute("BEGIN IMMEDIATE")
+            found = database.execute("SELECT statements FROM intended WHERE act = ?", (act_id,)).fetchone()
+            if found is None:  # another process has settled it
+                return True
+            database.execute("DELETE FROM intended WHERE act = ?", (act_id,))
+            changed = 0
+            for statement, values in () if drop else json.loads(found[0]):
+                changed = database.execute(statement, values).rowcount
+            return changed > 0
+
+
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp() * 1e6)
