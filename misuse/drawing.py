@@ -9,9 +9,8 @@ from typing import Final
 
 from rich.text import Text
 
-from idtone.errors import UsageError
-from idtone.files import draft
-from idtone.translation import Message, translated
+from idtone.pictures import LINES, new_figure, write_picture
+from idtone.translation import translated
 
 from .findings import Finding
 from .rules import JAPAN
@@ -21,7 +20,7 @@ _BAR: Final = 50
 """Columns of the longest bar."""
 _FULL, _LIMIT = "█", "│"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
-_ORDINARY, _BEYOND, _LINE = "#51127c", "#c0392b", "#222222"
+_ORDINARY, _BEYOND, _LIMIT_LINE = LINES[0], LINES[2], "#222222"
 _DAY_S: Final = 86_400
 
 
@@ -49,15 +48,9 @@ def draw(finding: Finding, path: Path) -> None:
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError(Message("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
     series = finding.sign.series
     places = _shown(series)
-    figure = Figure(figsize=(max(8.0, 2 + 0.2 * len(places)), 5), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(8.0, 2 + 0.2 * len(places)), 5)
     axes = figure.subplots()
     counts = [series.counts[place] for place in places]
     limits = [series.limits[place] for place in places]
@@ -65,20 +58,13 @@ def draw(finding: Finding, path: Path) -> None:
     axes.bar(range(len(places)), counts, color=[_BEYOND if each else _ORDINARY for each in beyond])
     if any(limit is not None for limit in limits):
         heights = [float("nan") if limit is None else limit for limit in limits]
-        axes.step(range(len(places)), heights, where="mid", color=_LINE, linestyle="--", label="limit")
+        axes.step(range(len(places)), heights, where="mid", color=_LIMIT_LINE, linestyle="--", label="limit")
         axes.legend(frameon=False)
     axes.set_xticks(range(len(places)), [_time(series, place) for place in places], rotation=90)
     axes.set_ylabel("calls")
     axes.set_title(f"{finding.id}\n{finding.rule.title}", fontsize=10)
     axes.grid(axis="y", alpha=0.25)
-    try:
-        with draft(path) as new:
-            figure.savefig(new.file, format="png")
-            new.put()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    write_picture(path, figure)
 
 
 def heading(finding: Finding) -> str:

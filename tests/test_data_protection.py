@@ -72,6 +72,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "reports/commands/reporting.py": ("idtone reports new",),
     "service/suspension_confirmations.py": ("….confirmations",),
     "src/idtone/command_line.py": (),  # /dev/null
+    "src/idtone/pictures.py": (),  # what the modules that draw ask for
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
@@ -110,7 +111,7 @@ DOCUMENTS = {
 """Each kind of document that the desk keeps, and what its row calls it."""
 CALLS = {
     "draft", "make_private", "mkstemp", "open_private", "rename", "replace_durably", "replace_private", "write_bytes",
-    "write_text", "NamedTemporaryFile", "TemporaryDirectory",
+    "write_picture", "write_text", "NamedTemporaryFile", "TemporaryDirectory",
 }  # fmt: skip
 
 

@@ -10,15 +10,12 @@ from typing import Any, Final
 from idtone.errors import UsageError
 from idtone.evaluation.criteria import Criteria
 from idtone.evaluation.result import Result
-from idtone.files import draft
+from idtone.pictures import BESIDE, LINES, new_figure, write_picture
 from idtone.translation import Message
 
-_LINES: Final = ("#51127c", "#0089a8", "#c0392b", "#e08e0b", "#2e7d32", "#d81b60", "#5d4037", "#3949ab")
-"""One for each of the named members."""
 _GRADES: Final = ("#51127c", "#0089a8", "#7fbf7b", "#e0a030", "#c0392b")
 """The best first."""
 _NO_GRADE: Final = "#cccccc"
-_BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
 FORMATS: Final = ("png", "svg")
 
 
@@ -30,30 +27,17 @@ def plot(path: Path, periods: Sequence[tuple[Criteria, Sequence[Result]]], named
     kind = path.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise UsageError(Message("{path}: name a file that ends in .png or .svg", path=path))
-    if len(named) > len(_LINES):
-        raise UsageError(Message("at most {most} members can have lines of their own", most=len(_LINES)))
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError(Message("a picture needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
+    if len(named) > len(LINES):
+        raise UsageError(Message("at most {most} members can have lines of their own", most=len(LINES)))
     names = [f"{results[0].period.start}\n– {results[0].period.until}" if results else "" for _, results in periods]
     across = range(len(periods))
-    figure = Figure(figsize=(max(8.0, 3 + 1.4 * len(periods)), 8), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(8.0, 3 + 1.4 * len(periods)), 8)
     percents, grades = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     _draw_percents(percents, periods, named)
     _draw_grades(grades, periods)
     grades.set_xticks(list(across), names)
     grades.set_xlim(-0.6, len(periods) - 0.4)
-    try:
-        with draft(path) as new:
-            figure.savefig(new.file, format=kind)
-            new.put()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    write_picture(path, figure, kind)
 
 
 def _draw_percents(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]]], named: Sequence[str]) -> None:
@@ -72,7 +56,7 @@ def _draw_percents(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]
         for place in across
     ]
     axes.plot(across, middle, color="black", linewidth=2.5, marker="o", label="median")
-    for member, colour in zip(named, _LINES, strict=False):
+    for member, colour in zip(named, LINES, strict=False):
         axes.plot(
             across, lines.get(member, []) or [float("nan")] * len(periods), color=colour, marker="o", label=member
         )
@@ -86,7 +70,7 @@ def _draw_percents(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]
     axes.set_ylim(0, 103)
     axes.set_ylabel("percent of the points")
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(**_BESIDE)
+    axes.legend(**BESIDE)
 
 
 def _draw_grades(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]]]) -> None:
@@ -103,4 +87,4 @@ def _draw_grades(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]]]
     axes.set_ylabel("members")
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(**_BESIDE)
+    axes.legend(**BESIDE)

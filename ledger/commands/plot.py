@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from idtone.errors import UsageError
-from idtone.files import draft
-from idtone.translation import Message
+from idtone.pictures import BESIDE, LINES, new_figure, write_picture
 
 from ..evidence.tally import Tally
 
@@ -17,10 +15,7 @@ _COLOURS: Final = {
     "played": "#51127c", "noticed": "#0089a8", "refused": "#c0392b", "bypassed": "#888888",
     "shed": "#e0a030",
 }  # fmt: skip
-_LINES: Final = ("#51127c", "#0089a8", "#c0392b", "#e08e0b", "#2e7d32", "#d81b60", "#5d4037", "#3949ab")
-"""One for each of the members with the most calls; the others share one line."""
 _OTHERS: Final = "#888888"
-_BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
 
 
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
@@ -31,14 +26,8 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError(Message("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
     places = sorted({_place(each) for each in tallies})
-    figure = Figure(figsize=(max(8.0, 2 + 0.35 * len(places)), 6), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(8.0, 2 + 0.35 * len(places)), 6)
     counts, ratio = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     below = [0] * len(places)
     across = range(len(places))
@@ -48,7 +37,7 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
         below = [low + height for low, height in zip(below, heights, strict=True)]
     counts.set_ylabel("calls")
     counts.set_ylim(0, 1.05 * max(below, default=0) or 1)
-    counts.legend(**_BESIDE)
+    counts.legend(**BESIDE)
     lines = _lines(tallies)
     for name, colour, theirs in lines:
         heard = [_ratio(each for each in theirs if _place(each) == place) for place in places]
@@ -56,20 +45,13 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
         style = "-" if any(each.day for each in theirs) else ""
         ratio.plot(across, heard, color=colour, marker="o", linestyle=style, label=name)
     if len(lines) > 1:
-        ratio.legend(**_BESIDE)
+        ratio.legend(**BESIDE)
     ratio.set_ylim(0, 1.05)
     ratio.set_ylabel("heard ratio")
     ratio.set_xticks(list(across), places, rotation=60, ha="right")
     for axes in (counts, ratio):
         axes.grid(axis="y", alpha=0.25)
-    try:
-        with draft(path) as new:
-            figure.savefig(new.file, format="png")
-            new.put()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    write_picture(path, figure)
 
 
 def _place(counted: Tally) -> str:
@@ -85,11 +67,11 @@ def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
         if each.day and each.member is not None:
             calls[each.member] += each.calls
     if len(calls) < 2:
-        return [("all", _LINES[0], tallies)]
-    most = [member for member, _ in calls.most_common(len(_LINES))]
+        return [("all", LINES[0], tallies)]
+    most = [member for member, _ in calls.most_common(len(LINES))]
     lines: list[tuple[str, str, Sequence[Tally]]] = [
         (member or "unknown", colour, [each for each in tallies if each.member == member])
-        for member, colour in zip(most, _LINES, strict=False)
+        for member, colour in zip(most, LINES, strict=False)
     ]
     others = [each for each in tallies if each.member not in most]
     return [*lines, ("others", _OTHERS, others)] if others else lines

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idtone.errors import UsageError
-from idtone.files import draft
-from idtone.translation import Message
+from idtone.pictures import LINES, new_figure, write_picture
 
 from .marks import Mark, top_hz_of
 from .spectrogram import RANGE_DB, envelope, spectrogram
@@ -24,9 +22,9 @@ LEGS: Final = 8
 """The most legs that fit into one picture."""
 _COLUMNS: Final = 1600
 _ROWS: Final = 320
-_WAVE: Final = "#51127c"
+_WAVE: Final = LINES[0]
 _PLAN: Final = "#40e0ff"
-_PLAN_ON_WHITE: Final = "#0089a8"
+_PLAN_ON_WHITE: Final = LINES[1]
 _MARGIN_HZ: Final = 120.0
 _JAPANESE: Final = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "VL Gothic", "TakaoGothic")
 
@@ -47,16 +45,10 @@ def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "")
     `plain_title` replaces `title` where no font on this machine has its characters. Raises UsageError
     where matplotlib is not installed or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError(Message("a PNG needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
     if len(panels) > LEGS:
         title, plain_title = (f"{each} (the first {LEGS} of {len(panels)} legs)" for each in (title, plain_title))
     panels = panels[:LEGS]
-    figure = Figure(figsize=(13, 1 + 5.2 * len(panels)), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 1 + 5.2 * len(panels))
     text, family = _legible(title, plain_title)
     figure.suptitle(_literal(text), fontfamily=family, fontsize=14, fontweight="bold", x=0.01, ha="left")
     axes = figure.subplots(
@@ -65,7 +57,7 @@ def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "")
     for index, panel in enumerate(panels):
         _draw_wave(axes[2 * index], panel)
         _draw_spectrogram(axes[2 * index + 1], panel)
-    _save(path, figure)
+    write_picture(path, figure)
 
 
 def _draw_wave(axes: Axes, panel: Panel) -> None:
@@ -180,14 +172,3 @@ def _legible(text: str, plain: str) -> tuple[str, str]:
 def _literal(text: str) -> str:
     """Escape dollar signs, which begin a formula in matplotlib."""
     return text.replace("$", r"\$")
-
-
-def _save(path: Path, figure: Any) -> None:
-    try:
-        with draft(path) as new:
-            figure.savefig(new.file, format="png")
-            new.put()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
