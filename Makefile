@@ -40,7 +40,7 @@ help:
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
-	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers; JSON=1 as above'
+	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers, and runs each command of the office on it; JSON=1 as above'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
 	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'

@@ -12,6 +12,7 @@ from typing import Any, Final
 from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably, rewrite_durably
+from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
 from idtone.registry.model import JAPAN, RegistryDocument, SuspensionsDocument
@@ -23,7 +24,7 @@ from . import registry_edits
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
 from .suspension_edits import refuse_suspended
 from .workspace import APPLICATIONS, Workspace
-from .yaml_text import YamlText
+from .yaml_text import YamlText, value_at
 
 _PRIVATE: Final = 0o600
 
@@ -86,19 +87,19 @@ def _change(
     entry: Callable[[tuple[str, ...]], HistoryEntry],
 ) -> HistoryEntry:
     kind, path = KINDS[role], workspace.folder / tuf_roles.DELEGATED[role]
-    with workspace.locked():
+    with workspace.locked(), checking():
         octets, text = _before(workspace, role)
-        old = kind.parse(text, str(path))
-        draft = YamlText(text)
+        draft = YamlText(text, str(path))
+        old = kind.unchecked(draft.tree, text, str(path))
         edit(draft, old)
         changed = draft.done()
-        new = kind.parse(changed, f"{path} after this change")
+        new = kind.checked(draft.tree, changed, f"{path} after this change")
         return _written(workspace, role, octets, changed, entry(tuple(kind.differences(old, new))))
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
     """Record in the history what was edited by hand. Raises IdtoneError, and records nothing then."""
-    with workspace.locked():
+    with workspace.locked(), checking():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
             workspace.record(role, entry)
@@ -130,8 +131,7 @@ def _published_version(workspace: Workspace) -> int | None:
     published = workspace.repository.octets(tuf_roles.REGISTRY)
     if published is None:
         return None
-    file = tuf_roles.REGISTRY_FILE
-    return parse_registry(_text(published, file), file).registry.version
+    return int(value_at(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
 
 
 # -- applications -----------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
     """Accept a member's application if it has no fault and could be granted."""
     text = read_text(path)
     application = parse_application(text, str(path))
-    with workspace.locked():
+    with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
         if any(entry.action is Action.GRANT for entry in history.of(application.id)):
             raise UsageError(
@@ -166,10 +166,11 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
                 Message("{path}: application {id} was accepted already, unchanged", path=path, id=application.id)
             )
         _, registry = _before(workspace, tuf_roles.REGISTRY)
-        document = parse_registry(registry, str(workspace.folder / tuf_roles.REGISTRY_FILE))
-        trial = YamlText(registry)
+        kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)
+        trial = YamlText(registry, name)
+        document = kind.unchecked(trial.tree, registry, name)
         registry_edits.granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
-        parse_registry(trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
+        kind.checked(trial.tree, trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
             kept.parent.mkdir(mode=0o700, exist_ok=True)

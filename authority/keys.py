@@ -7,6 +7,7 @@ hsm:2?label=…       a key in a token; `PYKCS11LIB` names the token's PKCS#11 l
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Callable
@@ -135,6 +136,7 @@ def signer(name: str, passphrase: Passphrase) -> Signer:
     if not name.startswith(_TOKEN):
         return CryptoSigner(private(Path(name), passphrase))
 
+    @functools.cache  # the token asks for it again at each signature
     def pin(_: str) -> str:
         return passphrase(f"(PIN) of the token {name}")
 

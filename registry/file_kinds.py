@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
+from idtone.documents import Model, ValidationFault, parse, validate
+from idtone.errors import DocumentError
+
 from .differences import registry_differences, suspension_differences
-from .parsers import parse_registry, parse_suspensions
+from .model import RegistryDocument, SuspensionsDocument
+from .rules import signed_faults, suspension_faults
 from .trust import tuf_roles
 
 
@@ -17,19 +22,43 @@ class Kind:
     lists.
     """
 
-    parse: Callable[[str, str], Any]
+    model: type[Model]
+    rules: Callable[[Any], Iterable[ValidationFault]]
     differences: Callable[[Any, Any], Iterable[str]]
     head: Callable[[Any], Any]
     stamp: tuple[str, ...]
     lists: tuple[str, ...]
 
+    def parse(self, text: str, name: str) -> Any:
+        """Raises DocumentError with every fault; `name` is the file name in the faults. The last documents are
+        remembered: a publication looks at the same two files in several places, and they may be large.
+        """
+        try:
+            return _parsed(self, text)
+        except DocumentError as error:
+            raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
+
+    def checked(self, tree: Any, text: str, name: str) -> Any:
+        """As `parse`, from the tree that `documents.read_tree` has read in the text."""
+        return validate(tree, text, name, self.model, self.rules)
+
+    def unchecked(self, tree: Any, text: str, name: str) -> Any:
+        """As `checked`, without the rules between values: for a text that has passed them before."""
+        return validate(tree, text, name, self.model)
+
+
+@lru_cache(maxsize=4)
+def _parsed(kind: Kind, text: str) -> Any:
+    return parse(text, "", kind.model, kind.rules)
+
 
 KINDS: Final = {
     tuf_roles.REGISTRY: Kind(
-        parse_registry, registry_differences, lambda document: document.registry, ("version", "issued"),
-        ("tones", "members", "chains", "evaluations"),
+        RegistryDocument, signed_faults, registry_differences, lambda document: document.registry,
+        ("version", "issued"), ("tones", "members", "chains", "evaluations"),
     ),
     tuf_roles.SUSPENSIONS: Kind(
-        parse_suspensions, suspension_differences, lambda document: document, ("issued",), ("suspensions",)
+        SuspensionsDocument, suspension_faults, suspension_differences, lambda document: document, ("issued",),
+        ("suspensions",),
     ),
 }  # fmt: skip

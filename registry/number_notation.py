@@ -17,14 +17,16 @@ from typing import Final
 
 from idtone.errors import NumberError
 from idtone.number_spans import NumberSpan
-from idtone.numbers import ascii_form, national_length, parse_japanese
+from idtone.numbers import LONG_AREA, ascii_form, national_length, parse_japanese
 from idtone.translation import Message
 
 ENTRY_LIMIT: Final = 1_000_000
 """The most numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all Osaka)
 is a mistake that would cover other carriers' customers."""
 
-_CANONICAL: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]{8,9})")  # 010 is the international prefix
+_CANONICAL: Final = re.compile(  # 010 is the international prefix
+    rf"(?:\+81|0)((?!10)(?:{LONG_AREA}[0-9]{{8}}|(?!{LONG_AREA})[1-9][0-9]{{8}}))"
+)
 _PREFIX: Final = re.compile(r"(?:\+81|0)((?!10)[1-9][0-9]*)\*")
 _WRITABLE: Final = re.compile(r"[0-9 +().*-]{1,60}")
 _SEPARATORS: Final = re.compile(r"[ ().-]+")
@@ -35,14 +37,19 @@ def read_single(text: str) -> int:
 
     Raises NumberError with the reason and the remedy, without the number.
     """
+    return _usual(text) or int(parse_japanese(text).e164[1:])
+
+
+def _usual(text: str) -> int | None:
+    """A single number as most registries write it; the full parser takes half a minute for a million of them."""
     canonical = _CANONICAL.fullmatch(text)
-    if canonical and len(canonical[1]) + 1 == national_length(f"0{canonical[1]}"):
-        return int(f"81{canonical[1]}")  # the usual case; the full parser takes half a minute for a million numbers
-    return int(parse_japanese(text).e164[1:])
+    return int(f"81{canonical[1]}") if canonical else None
 
 
 def read_span(text: str) -> NumberSpan:
     """The numbers that an entry covers. Raises NumberError with the reason and the remedy, without the number."""
+    if usual := _usual(text):
+        return NumberSpan(usual, usual)
     normal = ascii_form(text)
     if not _WRITABLE.fullmatch(normal):
         raise NumberError(

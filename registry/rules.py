@@ -9,7 +9,6 @@ import difflib
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Hashable, Iterable, Iterator
-from contextlib import suppress
 from itertools import islice
 from typing import Final
 
@@ -18,7 +17,7 @@ from idtone.errors import NumberError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message, capitalised, template
 
-from .model import ChainEntry, Member, Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
+from .model import ChainEntry, Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
 from .number_notation import read_span
 from .suspended_numbers import scope_of
 
@@ -30,8 +29,57 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     """All faults between the values of `document`."""
-    for rule in (_dates, _tones, _ids, _numbers, _chains, _evaluations, _suspensions, _suspended_members):
+    for rule in (_dates, _tones, _ids):
         yield from rule(document)
+    held = _Held(document)
+    yield from _numbers(document, held)
+    yield from _chains(document, held)
+    for rule in (_evaluations, _suspensions, _suspended_members):
+        yield from rule(document)
+
+
+class _Held:
+    """All entries of members' numbers, each read once. Arrays, because a million tuples take 100 MB."""
+
+    def __init__(self, document: RegistryDocument) -> None:
+        self.firsts, self.lasts = array("q"), array("q")
+        self.members, self.entries = array("l"), array("l")
+        self.unreadable: list[ValidationFault] = []
+        self._begins: dict[str, tuple[int, int]] = {}
+        self._joined: dict[str, tuple[list[int], list[int]]] = {}
+        for m, member in enumerate(document.members):
+            begin = len(self.firsts)
+            for e, text in enumerate(member.numbers):
+                try:
+                    span = read_span(text)
+                except NumberError as error:
+                    self.unreadable.append(_number_fault(("members", m, "numbers", e), error))
+                    continue
+                self.firsts.append(span.first)
+                self.lasts.append(span.last)
+                self.members.append(m)
+                self.entries.append(e)
+            self._begins[member.id] = begin, len(self.firsts)
+
+    def by(self, member: str, span: NumberSpan) -> bool:
+        """Whether the member holds all numbers of the span."""
+        if member not in self._joined:
+            self._joined[member] = self._joined_of(*self._begins[member])
+        firsts, lasts = self._joined[member]
+        at = bisect_right(firsts, span.first) - 1
+        return at >= 0 and span.last <= lasts[at]
+
+    def _joined_of(self, begin: int, end: int) -> tuple[list[int], list[int]]:
+        """The intervals of these entries, ascending; entries that touch or overlap are one."""
+        firsts: list[int] = []
+        lasts: list[int] = []
+        for first, last in sorted(zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)):
+            if firsts and first <= lasts[-1] + 1:
+                lasts[-1] = max(lasts[-1], last)
+            else:
+                firsts.append(first)
+                lasts.append(last)
+        return firsts, lasts
 
 
 def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
@@ -191,28 +239,18 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
             yield location, first
 
 
-def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
+def _numbers(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
     """Numbers that cannot be read, and numbers that are entered twice.
 
     A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly
     overlapping entries are a mistake.
 
     The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log
-    n). Each group of wrongly overlapping entries gets an error, not each pair. Arrays, and sort keys that contain
-    the position, save memory: a million tuples take 100 MB.
+    n). Each group of wrongly overlapping entries gets an error, not each pair. The sort keys contain the position, to
+    save memory.
     """
-    firsts, lasts, members, entries = array("q"), array("q"), array("l"), array("l")
-    for m, member in enumerate(document.members):
-        for e, text in enumerate(member.numbers):
-            try:
-                span = read_span(text)
-            except NumberError as error:
-                yield _number_fault(("members", m, "numbers", e), error)
-                continue
-            firsts.append(span.first)
-            lasts.append(span.last)
-            members.append(m)
-            entries.append(e)
+    yield from held.unreadable
+    firsts, lasts, members, entries = held.firsts, held.lasts, held.members, held.entries
     order = sorted(first << _POSITION_BITS | at for at, first in enumerate(firsts))
     furthest = before = order[0] & _POSITION_MASK if order else 0
     for key in islice(order, 1, None):
@@ -241,12 +279,11 @@ def _numbers(document: RegistryDocument) -> Iterator[ValidationFault]:
             furthest = at
 
 
-def _chains(document: RegistryDocument) -> Iterator[ValidationFault]:
+def _chains(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
     """Wholesale chains: their members, links and numbers. A number belongs to one chain, and all numbers of a chain to
     the member with which it begins.
     """
     known = {member.id for member in document.members}
-    holders = _Holders(document)
     spans: list[tuple[NumberSpan, Location]] = []
     for c, chain in enumerate(document.chains):
         here: Location = ("chains", c)
@@ -257,7 +294,7 @@ def _chains(document: RegistryDocument) -> Iterator[ValidationFault]:
             yield _number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
-        if chain.links[0].wholesaler in known and not holders.hold(chain.links[0].wholesaler, span):
+        if chain.links[0].wholesaler in known and not held.by(chain.links[0].wholesaler, span):
             yield ValidationFault(
                 (*here, "numbers"),
                 Message(
@@ -324,41 +361,6 @@ def _unknown_member(place: Location, name: str, known: Collection[str]) -> Valid
         if near
         else Message("Enter the member first, or correct the id"),
     )
-
-
-class _Holders:
-    """Which numbers each member holds. The entries of a member are read when it is asked for."""
-
-    def __init__(self, document: RegistryDocument) -> None:
-        self._members = {member.id: member for member in document.members}
-        self._spans: dict[str, tuple[list[int], list[int]]] = {}
-
-    def hold(self, member: str, span: NumberSpan) -> bool:
-        """Whether the member holds all numbers of the span."""
-        if member not in self._spans:
-            self._spans[member] = _joined(self._members[member])
-        firsts, lasts = self._spans[member]
-        at = bisect_right(firsts, span.first) - 1
-        return at >= 0 and span.last <= lasts[at]
-
-
-def _joined(member: Member) -> tuple[list[int], list[int]]:
-    """The member's intervals, ascending; entries that touch or overlap are one. Unreadable entries are left out."""
-    firsts: list[int] = []
-    lasts: list[int] = []
-    for span in sorted(_readable(member.numbers), key=lambda span: span.first):
-        if firsts and span.first <= lasts[-1] + 1:
-            lasts[-1] = max(lasts[-1], span.last)
-        else:
-            firsts.append(span.first)
-            lasts.append(span.last)
-    return firsts, lasts
-
-
-def _readable(entries: Iterable[str]) -> Iterator[NumberSpan]:
-    for entry in entries:
-        with suppress(NumberError):  # `_numbers` names it
-            yield read_span(entry)
 
 
 def _number_fault(location: Location, error: NumberError) -> ValidationFault:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.registry.commands.checking import checking
 from idtone.registry.model import JAPAN
 
 from ..desk.desk import Desk
@@ -30,7 +31,8 @@ def confirmations(
     The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
     counts as missing.
     """
-    rows = list(found(Desk(folder, RULES), reference))
+    with checking():
+        rows = list(found(Desk(folder, RULES), reference))
     if as_json:
         command_line.print_json([as_plain(each) for each in rows])
     else:

@@ -18,12 +18,13 @@ from idtone.evaluation.criteria import read_criteria
 from idtone.evaluation.figures import KIND
 from idtone.evaluation.measures import NoValue, Share
 from idtone.evaluation.period import Period
+from idtone.registry.commands.checking import checking
 from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
 from idtone.signed_notes import VerifierKey
 from idtone.translation import Message, translated
 
-from ..desk.document_store import DocumentStore
+from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
 from ..evaluation.assessments import read_assessments
 from ..evaluation.confirmed_stops import confirmed_stops, published_editions
@@ -71,7 +72,8 @@ def evaluate(
     attribution = attributed(why) if why is not None else None
     criteria = read_criteria(folder / CRITERIA_FILE)
     name = str(folder / tuf_roles.REGISTRY_FILE)
-    registry = parse_registry(workspace.octets(tuf_roles.REGISTRY_FILE).decode("utf-8-sig", "replace"), name)
+    with checking():
+        registry = parse_registry(workspace.octets(tuf_roles.REGISTRY_FILE).decode("utf-8-sig", "replace"), name)
     ids = [each.id for each in registry.members]
     unknown = [each for each in member or () if each not in ids]
     if unknown:
@@ -79,9 +81,10 @@ def evaluate(
             Message("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
         )
     given = read_assessments(assessments, ids, period) if assessments else {}
-    documents, screen = DocumentStore(folder), Console(stderr=True)
+    documents, screen = Desk(folder, {}).documents, Console(stderr=True)
     answered = ReportStore(folder).in_time(period.begins, period.ends)
-    editions = published_editions(workspace.repository)
+    with checking():
+        editions = published_editions(workspace.repository)
     keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
     found = []
     chosen = [each for each in registry.members if not member or each.id in member]

@@ -10,6 +10,7 @@ import typer
 
 from idtone import command_line
 from idtone.number_spans import NumberSpan
+from idtone.registry.commands.checking import checking
 from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, SuspensionEntry
 from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
@@ -30,7 +31,8 @@ def find(
     The number is asked for, because other users can see a command line. If it has a wholesale chain, each member of the
     chain is found. Exit 1: nothing was found.
     """
-    seen, now = from_folder(folder), datetime.now(UTC)
+    with checking():
+        seen, now = from_folder(folder), datetime.now(UTC)
     stopped: list[SuspensionEntry] = []
     if text is not None:
         members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
@@ -38,7 +40,8 @@ def find(
         stopped = [entry for entry in seen.document.suspensions if entry.member in found]
     else:
         number = number_asked()
-        holding = seen.index().holding(number)
+        with checking():
+            holding = seen.index().holding(number)
         ids = holding.members if holding else ()
         members = [entry for entry in seen.document.members if entry.id in ids]
         stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), ids)]

@@ -9,6 +9,7 @@ import typer
 
 from idtone import command_line
 from idtone.errors import UsageError
+from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
@@ -32,7 +33,8 @@ def history(
     """
     if not folder.is_dir():
         raise UsageError(Message("{folder}: is not a folder; name the authority's folder", folder=folder))
-    entries = signed_history(Workspace(folder), trust)
+    with checking():
+        entries = signed_history(Workspace(folder), trust)
     if as_json:
         command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
         return

@@ -13,6 +13,7 @@ from securesystemslib.signer import Key, Signer
 
 from idtone import command_line
 from idtone.errors import UsageError
+from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.translation import Message
@@ -85,7 +86,8 @@ def init(
     """
     workspace = Workspace(folder)
     workspace.repository.check_new()
-    workspace.check()
+    with checking():
+        workspace.check()
     if (keys is None) == (public is None):
         raise UsageError(
             Message("either make the keys here with --keys, or name the holders' public halves with --public")
@@ -95,14 +97,17 @@ def init(
         made = _made_here(workspace, keys)
         halves = {kind: [each.public_key for each in signers] for kind, signers in made.items()}
         record_edits(workspace, attribution, workspace.unrecorded())
-        workspace.begin(halves, [each for signers in made.values() for each in signers], now)
+        with checking():
+            workspace.begin(halves, [each for signers in made.values() for each in signers], now)
         _print_root(workspace, as_json)
         return
     if package is None:
         raise UsageError(Message("with --public, name the --package for the holders"))
     halves = _public_halves(workspace, public or [])
     record_edits(workspace, attribution, workspace.unrecorded())
-    write_package(workspace.first(halves, now), package, now, as_json)
+    with checking():
+        edition = workspace.first(halves, now)
+    write_package(edition, package, now, as_json)
 
 
 def _made_here(workspace: Workspace, keys: Path) -> dict[Keys, list[Signer]]:
@@ -176,7 +181,7 @@ def rotate(
     made = [_new(path) for path in new]
     halves = [half for half, _ in made]
     _check_set(workspace, keys, halves)
-    with workspace.locked():
+    with workspace.locked(), checking():
         role = tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
         workspace.record(role, attribution.entry(Action.ROTATE, str(keys), what=_ids(halves)))
         edition = workspace.rotated({keys: halves}, now)
@@ -186,7 +191,8 @@ def rotate(
     if package is not None:
         write_package(edition, package, now, as_json)
     else:
-        words = list(describe(edition))
+        with checking():
+            words = list(describe(edition))
         print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
 
 

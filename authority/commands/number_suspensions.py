@@ -7,6 +7,7 @@ published with the keys of two holders, and both signatures cover the history's 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,13 +15,13 @@ import typer
 from idtone import command_line
 from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
+from idtone.registry.commands.checking import checking
 from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 from ..change_registry import change_suspensions, registry_of
 from ..history import Action
-from ..registry_edits import known_member
 from ..suspension_edits import Request, lifted, suspended
 from ..workspace import Workspace
 from .history_entry import print_change
@@ -96,7 +97,7 @@ def suspend_member(
     """Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it."""
 
     def asked() -> str:
-        return known_member(registry_of(Workspace(folder)), member_asked_of_two())
+        return _known(folder, member_asked_of_two())
 
     _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -115,7 +116,7 @@ def no_new_numbers(
     """Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it."""
 
     def asked() -> str:
-        return known_member(registry_of(Workspace(folder)), member)
+        return _known(folder, member)
 
     _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -141,6 +142,11 @@ def allow_new_numbers(
         lambda text, document: lifted(text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS),
     )  # fmt: skip
     print_change(entry, as_json)
+
+
+def _known(folder: Path, member: str) -> str:
+    with checking():
+        return known_member(registry_of(Workspace(folder)), member)
 
 
 def _suspend(

@@ -15,6 +15,7 @@ from rich.progress import track
 
 from idtone import command_line
 from idtone.errors import TrustError, UsageError
+from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 from idtone.translation import Message, translated
@@ -62,29 +63,31 @@ def publish(
     if package is None:
         _drop_ended(folder, now)
     if key:
-        for difference in _to_be_signed(workspace, package, now):
-            print(difference, file=sys.stderr)
+        with checking():
+            shown = list(_to_be_signed(workspace, package, now))
+        print(*shown, sep="\n", end="\n" * bool(shown), file=sys.stderr)
     given = signers(key)
     if package is None:
         record_edits_by_hand(workspace, why, workspace.present(given))
-    with workspace.locked():
+    with workspace.locked(), checking():
         if package is None:
             edition, left = workspace.next(now, [each.public_key.keyid for each in given])
         else:
             edition = workspace.latest(read_edition(package), now)
         examine_issued(edition, now)
         signed = workspace.put_signed(edition, given, now)
-    print_report({"signed": signed, "left": left, "words": list(describe(edition)), **state(workspace, now)}, as_json)
+        words = list(describe(edition))
+    print_report({"signed": signed, "left": left, "words": words, **state(workspace, now)}, as_json)
     if site:
         try:
             listed = workspace.repository.listed()
             files = published_files(workspace, json.loads(listed)["operators"])
             screen = Console(stderr=True)
-            shown = track(
+            written = track(
                 files.items(), "writing", console=screen, transient=True, disable=not screen.is_terminal,
                 update_period=0.2,
             )  # fmt: skip
-            write_site(site, listed, workspace.repository.proof(), shown)
+            write_site(site, listed, workspace.repository.proof(), written)
         except (UsageError, TrustError) as error:
             raise UsageError(
                 Message("the registry was published, but not the public list: {error}", error=error)
@@ -120,7 +123,8 @@ def prepare(
     workspace, now = Workspace(folder), datetime.now(UTC)
     record_edits_by_hand(workspace, why, tuf_roles.DELEGATED)
     _drop_ended(folder, now)
-    edition, _ = workspace.next(now)
+    with checking():
+        edition, _ = workspace.next(now)
     write_package(edition, package, now, as_json)
 
 
@@ -155,16 +159,18 @@ def sign(
     You need the package, your key, and a root of the association that you keep yourself: the command uses it to verify
     what is published now. It refuses a package with anything that it does not show.
     """
-    edition = read_edition(package)
+    with checking():
+        edition = read_edition(package)
     if first == bool(edition.before) or first == (trust is not None):
         remedy = "name the root that you keep with --trust" if edition.before else "it is the first one: say --first"
         raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
-    if trust is not None:
-        examine_before(edition, read_root(trust))
     now = datetime.now(UTC)
-    examine(edition, now)
-    examine_issued(edition, now)
-    shown = list(describe(edition))
+    with checking():
+        if trust is not None:
+            examine_before(edition, read_root(trust))
+        examine(edition, now)
+        examine_issued(edition, now)
+        shown = list(describe(edition))
     print(*shown, sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not typer.confirm("Sign this?", err=True):
         raise UsageError(Message("nothing was signed"))

@@ -10,6 +10,7 @@ import typer
 from securesystemslib.signer import Signer
 
 from idtone import command_line
+from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message, translated
 
@@ -31,10 +32,11 @@ def signers(keys: list[str]) -> list[Signer]:
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
     """Writes an edition for its holders, and shows what it changes."""
-    examine(edition, now)
-    examine_issued(edition, now)
-    shown, missing = list(describe(edition)), list(edition.missing())
-    edition.write(package)
+    with checking():
+        examine(edition, now)
+        examine_issued(edition, now)
+        shown, missing = list(describe(edition)), list(edition.missing())
+        edition.write(package)
     if as_json:
         command_line.print_json({"package": str(package), "words": shown, "missing": missing})
         return

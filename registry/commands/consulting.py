@@ -42,6 +42,7 @@ from ..summary import (
     suspension_reports,
 )
 from ..trust import tuf_roles
+from .checking import checking
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -62,7 +63,8 @@ def check(
     path = file or load_settings(config).registry.file()
     texts = [(each, read_text(each)) for each in _files(path)]
     try:
-        totals = {name: total for each, text in texts for name, total in _totals(each, text).items()}
+        with checking():
+            totals = {name: total for each, text in texts for name, total in _totals(each, text).items()}
     except DocumentError as error:
         if as_json:
             command_line.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
@@ -138,16 +140,20 @@ def show(
             Message("{file} is an application, not a registry; check it with `idtone registry check`", file=file)
         )
     if file and text and _kind(text) is _Kind.SUSPENSIONS:
-        stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
+        with checking():
+            stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
         _print(stopped, suspension_lines(stopped), as_json)
         return
-    if file is None:
-        seen = known(load_settings(config).registry)
-    else:
-        seen = from_folder(file) if file.is_dir() else Known(str(file), read_document(file))
+    with checking():
+        if file is None:
+            seen = known(load_settings(config).registry)
+        else:
+            seen = from_folder(file) if file.is_dir() else Known(str(file), read_document(file))
     document = seen.document
     if number:
-        found = number_report(document, number_asked(), now, load_settings(config).policy.chain_check)
+        asked = number_asked()
+        with checking():
+            found = number_report(document, asked, now, load_settings(config).policy.chain_check)
         if as_json:
             command_line.print_json(found)
         elif found["holder"] is None:
@@ -158,7 +164,8 @@ def show(
             command_line.negative()
         return
     if member is None:
-        report = registry_report(document, now, seen.index())
+        with checking():
+            report = registry_report(document, now, seen.index())
         _print(report, registry_lines(report), as_json)
         return
     chosen = next((entry for entry in document.members if entry.id == member), None)
@@ -211,7 +218,8 @@ def decide(
     settings = load_settings(config)
     now = _moment(at)
     call = ForwardedCall("question", direction, parse(number), parse(caller), parse(called))
-    index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
+    with checking():
+        index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
     decision = decide_call(call, index, settings.policy.policy(), now)
     answer = _answer(call, decision, now)
     _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
@@ -234,10 +242,11 @@ def update(config: command_line.ConfigOption = None, as_json: command_line.JsonO
     from ..trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
     repository = Repository(root, settings.source, settings.cache)
-    published = repository.update()
-    seen = from_published(settings.source, published)
-    repository.keep(published)
-    index = seen.index()
+    with checking():
+        published = repository.update()
+        seen = from_published(settings.source, published)
+        repository.keep(published)
+        index = seen.index()
     state = {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
     report = {"source": seen.source, **state, **counts(seen.document)}
     _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)

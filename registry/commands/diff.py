@@ -14,6 +14,7 @@ from idtone.translation import Message
 
 from ..file_kinds import KINDS
 from ..trust import tuf_roles
+from .checking import checking
 
 
 def diff(
@@ -31,7 +32,8 @@ def diff(
             )
         )
     kind = KINDS[tuf_roles.SUSPENSIONS if kinds[0] else tuf_roles.REGISTRY]
-    differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
+    with checking():
+        differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
     if as_json:
         command_line.print_json({"differences": differences})
     else:

@@ -295,13 +295,12 @@ def counted(count: int, what: str) -> str:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show on standard error that something is in progress, if that is a terminal."""
-    from rich.console import Console
-
-    screen = Console(stderr=True)
-    if not screen.is_terminal:
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
-    with screen.status(f"{translated(what)} …"):
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{translated(what)} …"):
         yield
 
 

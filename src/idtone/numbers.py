@@ -39,7 +39,9 @@ _DIALLABLE = re.compile(r"\+?\(?[0-9][0-9 ().-]*")
 
 _JAPANESE = re.compile(r"\+81(?!0|10)")
 """00 selects a carrier, and 010 is for calls abroad; no subscriber's number begins with them."""
-_LONG_PREFIX = re.compile(r"0[25-9]0")
+LONG_AREA = "[25-9]0"
+"""The first digits after the 0 of a number with eleven digits; other numbers have ten. A regular expression."""
+_LONG_PREFIX = re.compile(f"0{LONG_AREA}")
 """020, 050, 060, 070, 080 (with 0800) and 090 begin numbers of eleven digits (電気通信番号計画)."""
 
 

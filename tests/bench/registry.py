@@ -1,6 +1,6 @@
 """How long a large registry takes to be verified and read, what it holds, how long a decision by it takes, and how late
 decisions come while it is replaced: beside the same without taking what is published, in turn, since this machine has
-other work as well.
+other work as well. And how long the office's commands take with it (`office`).
 
     python -m tests.bench.registry [--numbers N] [--members N] [--json]
 
@@ -29,7 +29,7 @@ from idtone.calls import Direction, ForwardedCall, Reason, WholesaleChain
 from idtone.decision import Policy, decide
 from idtone.numbers import Number, parse
 from idtone.registry.index import RegistryIndex, Signed
-from idtone.registry.model import ChainEntry, SuspensionEntry, SuspensionsDocument
+from idtone.registry.model import ChainEntry
 from idtone.registry.parsers import parse_registry
 from idtone.registry.rules import registry_faults
 from idtone.registry.sources import SignedSource
@@ -37,13 +37,12 @@ from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 
 from ..registry.trust.association import Association, Machine
-from .reporting import PROGRESS, options, report
+from . import office
+from .large_registry import FIRST_ISSUED, first_of, some_number, stopping, text
+from .reporting import PROGRESS, options, print_table, report
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
-RANGE: Final = 50
-PREFIX: Final = 10
-"""Of a member's numbers so many lie in one range and one prefix; the others are single, and no two are neighbours."""
 QUESTIONS: Final = 100_000
 ROUNDS: Final = (5, 10)
 SPANS: Final = 10_000
@@ -51,53 +50,6 @@ RELOADS: Final = 100
 """In a round of suspensions."""
 TICK_S: Final = 0.001
 ASKED: Final = ("0312345677", "0312345678")
-FIRST_ISSUED: Final = datetime.fromisoformat("2026-11-02T00:00:00+09:00")
-HEADER: Final = """\
-registry: {association: JUSA, version: %d, issued: 2026-11-01T00:00:00+09:00, expires: 2036-12-01T00:00:00+09:00}
-tones: [{id: sample, title: Sample sound}]
-members:
-"""
-MEMBER: Final = """\
-  - id: m-%05d
-    name: {ja: 会員%05d, en: Member %05d}
-    pledge: {signed: 2026-01-05}
-    licences:
-      - {id: L-%05d, tone: sample, status: active, directions: [incoming, outgoing],
-         valid: {from: 2026-01-10T00:00:00+09:00, until: 2036-01-10T00:00:00+09:00}}
-    numbers: [%s]
-"""
-
-
-def first_of(member: int, each: int) -> tuple[str, int]:
-    """The area and the first number of a member who holds so many; everyone has a block of Tokyo's or Osaka's."""
-    width = RANGE + PREFIX + 2 * (each - RANGE - PREFIX)
-    return ("03", "06")[member % 2], 10_000_000 + (member // 2) * (width + -width % 10)
-
-
-def single(place: int) -> int:
-    """How far from a member's first number the single one at this place in the order of his numbers is."""
-    return 2 * place - RANGE - PREFIX + 1
-
-
-def text(numbers: int, members: int, version: int = 1) -> str:
-    """A registry of so many numbers, evenly held."""
-    each = numbers // members
-    lines = [HEADER % version]
-    for member in range(members):
-        area, first = first_of(member, each)
-        entries = [f"{area}{first}-{area}{first + RANGE - 1}", f"{area}{(first + RANGE) // 10}*"]
-        entries += [f"{area}{first + single(place)}" for place in range(RANGE + PREFIX, each)]
-        held = ", ".join(f'"{entry}"' for entry in entries)
-        lines.append(MEMBER % (member, member, member, member, held))
-    return "".join(lines)
-
-
-def some_number(dice: random.Random, numbers: int, members: int) -> str:
-    """One that somebody holds, any as often as another."""
-    each = numbers // members
-    area, first = first_of(dice.randrange(members), each)
-    place = dice.randrange(each)
-    return f"{area}{first + (place if place < RANGE + PREFIX else single(place))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +139,6 @@ def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIO
 def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | None:
     holding = registry.holding(call.forwarding_number)
     return holding.chain if holding else None
-
-
-def stopping(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
-    """Suspensions of so many ranges of ten numbers, evenly over the members, and of the first member's whole stock."""
-    since = FIRST_ISSUED
-    entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []
-    for place in range(spans):
-        area, first = first_of(place % members, each)
-        start = first + 10 * (place // members)
-        entries.append(SuspensionEntry(numbers=f"{area}{start}-{area}{start + 9}", since=since, reference=f"R-{place}"))
-    return SuspensionsDocument(issued=since, suspensions=tuple(entries))
 
 
 def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
@@ -355,8 +296,14 @@ def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[
 
 def main() -> None:
     chosen = options(__doc__, numbers=NUMBERS, members=MEMBERS).parse_args()
-    found = measure(chosen.numbers, chosen.members, ROUNDS, PROGRESS.print)
-    report("the registry", {"numbers": chosen.numbers, "members": chosen.members, **found}, chosen.json)
+    found = {"numbers": chosen.numbers, "members": chosen.members}
+    found |= measure(chosen.numbers, chosen.members, ROUNDS, PROGRESS.print)
+    rows = office.measured(chosen.numbers, min(office.MEMBERS, chosen.members), PROGRESS.print)
+    if chosen.json:
+        report("", found | {"office": rows}, True)
+        return
+    report("the registry", found, False)
+    print_table(f"the office's commands, with {chosen.numbers:,} numbers", rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.rules import suspension_faults
 
-from .registry import ASKED, FIRST_ISSUED, MEMBERS, NUMBERS, chain_cost, some_number, stopping, suspending, text
+from .large_registry import FIRST_ISSUED, some_number, stopping, text
+from .registry import ASKED, MEMBERS, NUMBERS, chain_cost, suspending
 
 EACH = NUMBERS // MEMBERS
 HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")

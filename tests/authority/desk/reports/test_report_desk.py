@@ -202,7 +202,6 @@ def test_the_reporter_is_revealed_by_the_officers_key_and_consent_alone(members,
             load_officer_key(tmp_path / OFFICERS, phrase)
     silent, willing = members.report(), members.report(report(disclose=True), "VVVVV")
     unnamed = members.report(report(named=False), "WWWWW")
-    store = members.desk.folder / "reports.sqlite3"
     with ReportStore(members.desk.folder).opened() as database:  # an attacker who can write the store
         database.execute("UPDATE reports SET disclose = 1")
         swapped = database.execute("SELECT reporter FROM reports WHERE id = ?", (willing,)).fetchone()[0]

@@ -1,0 +1,71 @@
+"""A large registry, evenly held: each member has a range, a prefix and single numbers; and suspensions for it."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from typing import Final
+
+from idtone.registry.model import SuspensionEntry, SuspensionsDocument
+
+RANGE: Final = 50
+PREFIX: Final = 10
+"""Of a member's numbers so many lie in one range and one prefix; the others are single, and no two are neighbours."""
+FIRST_ISSUED: Final = datetime.fromisoformat("2026-11-02T00:00:00+09:00")
+HEADER: Final = """\
+registry: {association: JUSA, version: %d, issued: 2026-11-01T00:00:00+09:00, expires: 2036-12-01T00:00:00+09:00}
+tones: [{id: sample, title: Sample sound}]
+members:
+"""
+MEMBER: Final = """\
+  - id: m-%05d
+    name: {ja: 会員%05d, en: Member %05d}
+    pledge: {signed: 2026-01-05}
+    licences:
+      - {id: L-%05d, tone: sample, status: active, directions: [incoming, outgoing],
+         valid: {from: 2026-01-10T00:00:00+09:00, until: 2036-01-10T00:00:00+09:00}}
+    numbers: [%s]
+"""
+
+
+def first_of(member: int, each: int) -> tuple[str, int]:
+    """The area and the first number of a member who holds so many; everyone has a block of Tokyo's or Osaka's."""
+    width = RANGE + PREFIX + 2 * (each - RANGE - PREFIX)
+    return ("03", "06")[member % 2], 10_000_000 + (member // 2) * (width + -width % 10)
+
+
+def single(place: int) -> int:
+    """How far from a member's first number the single one at this place in the order of his numbers is."""
+    return 2 * place - RANGE - PREFIX + 1
+
+
+def text(numbers: int, members: int, version: int = 1) -> str:
+    """A registry of so many numbers, evenly held."""
+    each = numbers // members
+    lines = [HEADER % version]
+    for member in range(members):
+        area, first = first_of(member, each)
+        entries = [f"{area}{first}-{area}{first + RANGE - 1}", f"{area}{(first + RANGE) // 10}*"]
+        entries += [f"{area}{first + single(place)}" for place in range(RANGE + PREFIX, each)]
+        held = ", ".join(f'"{entry}"' for entry in entries)
+        lines.append(MEMBER % (member, member, member, member, held))
+    return "".join(lines)
+
+
+def some_number(dice: random.Random, numbers: int, members: int) -> str:
+    """One that somebody holds, any as often as another."""
+    each = numbers // members
+    area, first = first_of(dice.randrange(members), each)
+    place = dice.randrange(each)
+    return f"{area}{first + (place if place < RANGE + PREFIX else single(place))}"
+
+
+def stopping(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
+    """Suspensions of so many ranges of ten numbers, evenly over the members, and of the first member's whole stock."""
+    since = FIRST_ISSUED
+    entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []
+    for place in range(spans):
+        area, first = first_of(place % members, each)
+        start = first + 10 * (place // members)
+        entries.append(SuspensionEntry(numbers=f"{area}{start}-{area}{start + 9}", since=since, reference=f"R-{place}"))
+    return SuspensionsDocument(issued=since, suspensions=tuple(entries))
