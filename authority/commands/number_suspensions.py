@@ -22,6 +22,7 @@ from idtone.translation import Message
 
 from ..change_registry import change_suspensions, registry_of
 from ..history import Action
+from ..registry_edits import known_member
 from ..suspension_edits import Request, lifted, suspended
 from ..workspace import Workspace
 from .history_entry import print_change
