@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -221,10 +221,12 @@ class Instance:
 
         await SuspensionConfirmations(self._settings, lambda: self._loaded.source.current, end_calls, ended).run()
 
-    async def _forget_forms(self, evidence: LedgerWriter) -> None:
-        from idtone.customers.retention import forget_in_time  # reads rules and laws, which a call does not need
+    def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
+        """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""
+        if self._settings.customers.directory.is_dir():
+            from idtone.customers import retention
 
-        await forget_in_time(self._settings, evidence)
+            yield retention.forget_in_time(self._settings, evidence)
 
     def _start_background(
         self,
@@ -240,7 +242,10 @@ class Instance:
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
-            asyncio.create_task(self._forget_forms(evidence), name="forgetting customers' forms"),
+            *(
+                asyncio.create_task(each, name="forgetting customers' forms")
+                for each in self._forgetting_forms(evidence)
+            ),
             asyncio.create_task(
                 record_acts(ledger.own(), evidence, self._loaded.disclosure_rules),
                 name="recording what commands do",

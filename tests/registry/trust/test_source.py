@@ -101,7 +101,7 @@ def test_the_source_is_polled_at_the_set_interval(association, open_source):
 def test_signed_faults_are_logged_and_change_nothing(association, open_source, caplog, monkeypatch):
     source = open_source()
     source.refresh()
-    blind = replace(KINDS[tuf_roles.SUSPENSIONS], parse=lambda *_: None)
+    blind = replace(KINDS[tuf_roles.SUSPENSIONS], rules=lambda _: ())
     monkeypatch.setitem(KINDS, tuf_roles.SUSPENSIONS, blind)
     association.write(suspensions=STOPPED.replace("03123", "03x23"))
     association.publish()
