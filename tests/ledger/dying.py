@@ -5,18 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import wait
 from itertools import count
 from multiprocessing.connection import Connection
 
-from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication import batch, replicator
 from idtone.ledger.store import sqlite
 from idtone.ledger.writing import housekeeping, ledger_writer
 from idtone.settings import LedgerSettings
 
-from .sample_evidence import NOW, heard_call, put, wait_until
+from .sample_evidence import heard_call, put, wait_until
 from .sample_ledger import writer_of
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -40,25 +38,14 @@ def killed(after_s: float, work: Callable[..., None], *arguments: object) -> lis
         return told
 
 
-def write_steps(telling: Connection, url: str, journal: str, start: str) -> None:
-    """Tell each step when it is acknowledged; now and then several are written together."""
-    sqlite.journal_mode = lambda: journal
-    ledger_writer.LINGER_S = 0.005
-    writer = writer_of(url)
-    for number in count():
-        names = [f"{start}-{number}-{each}" for each in range(number % 5 + 1)]
-        for name, future in [(name, writer.append(steps.answered(name, NOW))) for name in names]:
-            future.result()
-            telling.send(name)
-
-
 def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
-    """Tell each call when it is acknowledged; the tree is looked after meanwhile."""
+    """Tell each call when all of its steps are acknowledged; the tree is looked after meanwhile."""
     sqlite.journal_mode = lambda: journal
     housekeeping.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
     writer = writer_of(url)
     for number in count():
-        wait([writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)])
+        for future in [writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)]:
+            future.result()
         telling.send(f"{start}-{number}")
 
 

@@ -74,6 +74,15 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
     ]
 
 
+def heard_by(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
+    """Steps of a call whose sound these parties heard, and by what that is known."""
+    told = [decided(PLAY._replace(profiles=dict.fromkeys(Party, "sample")), call_id), steps.answered(call_id, at(10))]
+    for party, code in known_by.items():
+        told.append(steps.sound_started(call_id, at(20), "sample", SHA256, party))
+        told.append(steps.sound_ended(call_id, at(420), 400, party, known_by=code))
+    return told
+
+
 def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
     """A call whose caller gave up during the sound, which is told after its end."""
     return [

@@ -308,12 +308,6 @@ def test_a_changed_zip_is_not_read_or_not_good(verifier):
         assert verifier.Pack(changed, key, []).faults or changed == files
 
 
-def test_names_in_japanese_are_read(tmp_path, verifier):
-    files = {"記録.json": b"{}", "a": b""}
-    write_zip(tmp_path / "x", files)
-    assert verifier.unzip((tmp_path / "x").read_bytes()) == read_zip(tmp_path / "x") == files
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -1,7 +1,5 @@
 """Packs: what is in them, and who can verify them. tests/ledger/test_evidence_format.py meddles with them."""
 
-from __future__ import annotations
-
 import base64
 import json
 import zipfile

@@ -26,7 +26,7 @@ from idtone.paper.content import Paper, Section, Table
 from idtone.paper.html import as_html
 from idtone.paper.pdf import as_pdf
 
-from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, PLAY, SHA256, at, decided, heard_call
+from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_by, heard_call
 from .packs import BASIS
 
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
@@ -85,11 +85,8 @@ def test_page_and_paper_say_all_of_the_content_and_every_page_says_which_it_is()
 
 
 def who_heard(known_by: dict[Party, str | None]) -> str | None:
-    told = [decided(PLAY._replace(profiles=dict.fromkeys(Party, "sample"))), steps.answered("c-1", at(10))]
-    for party, code in known_by.items():
-        told.append(steps.sound_started("c-1", at(20), "sample", SHA256, party))
-        told.append(steps.sound_ended("c-1", at(420), 400, party, known_by=code))
-    made = report("R-1", NOW, [PackRecord(fold("pbx-1", told), (0,), NUMBERS)], {}, str(LOG), BASIS)
+    record = fold("pbx-1", heard_by(known_by))
+    made = report("R-1", NOW, [PackRecord(record, (0,), NUMBERS)], {}, str(LOG), BASIS)
     return dict(made.sections[2].facts).get("聞いた人 / heard by")
 
 

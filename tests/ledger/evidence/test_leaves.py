@@ -6,7 +6,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.ledger.evidence.leaves import StoredStep, leaf, must_be_counted, search_key, search_keys
+from idtone.ledger.evidence.leaves import StoredStep, leaf, search_key, search_keys
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, Step, StepKind
 from idtone.ledger.store.rows import row_of
 
@@ -41,12 +41,6 @@ def test_a_leaf_is_canonical_json_without_numbers(call_id, node, after, at):
         assert f'"{number}"'.encode() not in whole
 
 
-def test_when_the_steps_before_are_counted():
-    assert not must_be_counted(["decided", "ended"])
-    for kinds in (["answered", "ended"], ["ended"], ["decided"], ["sound-failed"]):
-        assert must_be_counted(kinds), kinds
-
-
 def test_a_decision_is_found_by_the_tokens_of_its_numbers_alone():
     decided, *others = stored(heard_call())
     numbers = heard_call()[0].numbers.values()
@@ -55,8 +49,3 @@ def test_a_decision_is_found_by_the_tokens_of_its_numbers_alone():
     # A text cannot pretend to be a token.
     (forged,) = stored([Step("c-1", StepKind.DECIDED, heard_call()[0].at, {"why": f'_token":"{"ab" * 16}"'})])
     assert list(search_keys(forged.kind, forged.details)) == []
-
-
-def test_a_search_key_is_a_whole_number_of_sqlite():
-    for token, key in (("0" * 32, 0), ("f" * 32, -1), ("8" + "0" * 31, -(2**63))):
-        assert search_key(token) == key

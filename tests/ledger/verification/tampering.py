@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ..sample_evidence import evidence, url_of
 from ..sample_ledger import faults, write
@@ -15,32 +17,29 @@ from ..sample_ledger import faults, write
 SEED = 20261101
 
 
+@dataclass
 class Tamperer:
     """Changes a ledger by one of the ways that `WAYS` names; what it touches is over, or part of the tree."""
 
-    def __init__(self, dice: random.Random, file: Path, older: list[Path]) -> None:
-        """`older` are copies of the file as it was earlier."""
-        self.dice = dice
-        self.file = file
-        self.older = older
+    dice: random.Random
+    file: Path
+    older: list[Path]
+    """Copies of the file as it was earlier."""
 
     def tamper(self, way: str) -> str:
         """Do it; what was done."""
         if way == "roll back":
             copy = self.dice.choice(self.older)
-            shutil.copyfile(copy, self.file)
-            return f"rolled back to {copy.name}"
+            return f"{shutil.copyfile(copy, self.file)} is {copy.name} again"
         with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("BEGIN")
             before = connection.total_changes
-            done = WAYS[way](self, connection)
+            done: str = getattr(self, way)(connection)
             changed = connection.total_changes - before
             connection.execute("COMMIT")
         assert changed, f"{done} changed nothing"
         return done
-
-    # -- the ways ---------------------------------------------------------------------------------------------------
 
     def closed_step(self, connection: sqlite3.Connection) -> sqlite3.Row:
         """A step of a call that is over."""
@@ -103,12 +102,10 @@ class Tamperer:
     def reorder(self, connection: sqlite3.Connection) -> str:
         column = self.dice.choice(["id", "leaf"])
         if column == "id":
-            one, other = self.closed_step(connection)["id"], self.closed_step(connection)["id"]
-            while other == one:
-                other = self.closed_step(connection)["id"]
+            query = "SELECT id FROM steps WHERE call_id IN (SELECT call_id FROM steps WHERE leaf IS NOT NULL)"
         else:
-            leaves = connection.execute("SELECT leaf FROM steps WHERE leaf IS NOT NULL").fetchall()
-            one, other = (leaf for (leaf,) in self.dice.sample(leaves, 2))
+            query = "SELECT leaf FROM steps WHERE leaf IS NOT NULL"
+        (one,), (other,) = self.dice.sample(connection.execute(query).fetchall(), 2)
         for old, new in ((one, -1), (other, one), (-1, other)):
             connection.execute(f"UPDATE steps SET {column} = ? WHERE {column} = ?", (new, old))  # noqa: S608
         return f"the steps with {column} {one} and {other} have changed places"
@@ -127,46 +124,28 @@ class Tamperer:
 
     def tree(self, connection: sqlite3.Connection) -> str:
         """The hashes, the signature, and what is searched by."""
-        way = self.dice.choice(
-            ["hash", "no hash", "more hashes", "checkpoint", "no checkpoint", "sought", "not sought"]
-        )
-        if way in ("hash", "no hash"):
-            ((count,),) = connection.execute("SELECT count(*) FROM hashes").fetchall()
-            place = self.dice.randrange(count)
-            if way == "hash":
-                connection.execute("UPDATE hashes SET hash = randomblob(32) WHERE place = ?", (place,))
-            else:
-                connection.execute("DELETE FROM hashes WHERE place = ?", (place,))
-            return f"{way} {place}"
-        if way == "more hashes":
-            connection.execute("INSERT INTO hashes SELECT max(place) + 1, randomblob(32) FROM hashes")
-        elif way == "checkpoint":
-            ((note,),) = connection.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchall()
-            place = self.dice.randrange(len(note) - 1)
-            changed = note[:place] + chr(ord(note[place]) ^ 1) + note[place + 1 :]
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint'", (changed,))
-        elif way == "no checkpoint":
-            connection.execute("DELETE FROM meta WHERE key = 'checkpoint'")
-        elif way == "sought":
-            rows = connection.execute("SELECT token, step FROM sought").fetchall()
-            token, step = self.dice.choice(rows)
-            if self.dice.random() < 0.5:
-                connection.execute("DELETE FROM sought WHERE token = ? AND step = ?", (token, step))
-            else:
-                connection.execute("UPDATE sought SET token = ? WHERE token = ? AND step = ?", (token ^ 1, token, step))
-        else:
-            connection.execute("INSERT INTO sought SELECT token - 1, step FROM sought LIMIT 1")
-        return way
+        ((hashes,),) = connection.execute("SELECT count(*) FROM hashes").fetchall()
+        ((note,),) = connection.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchall()
+        sought = self.dice.choice(connection.execute("SELECT token, step FROM sought").fetchall())
+        place, letter = self.dice.randrange(hashes), self.dice.randrange(len(note) - 1)
+        changed = note[:letter] + chr(ord(note[letter]) ^ 1) + note[letter + 1 :]
+        ways: list[tuple[object, ...]] = [
+            ("UPDATE hashes SET hash = randomblob(32) WHERE place = ?", place),
+            ("DELETE FROM hashes WHERE place = ?", place),
+            ("INSERT INTO hashes SELECT max(place) + 1, randomblob(32) FROM hashes",),
+            ("UPDATE meta SET value = ? WHERE key = 'checkpoint'", changed),
+            ("DELETE FROM meta WHERE key = 'checkpoint'",),
+            ("DELETE FROM sought WHERE token = ? AND step = ?", *sought),
+            ("UPDATE sought SET token = -1 - token WHERE token = ? AND step = ?", *sought),
+            ("INSERT INTO sought SELECT token - 1, step FROM sought LIMIT 1",),
+        ]
+        statement, *values = self.dice.choice(ways)
+        connection.execute(str(statement), values)
+        return f"{statement} {values}"
 
 
-WAYS: dict[str, Callable[[Tamperer, sqlite3.Connection], str]] = {
-    "change": Tamperer.change,
-    "remove": Tamperer.remove,
-    "insert": Tamperer.insert,
-    "reorder": Tamperer.reorder,
-    "truncate": Tamperer.truncate,
-    "tree": Tamperer.tree,
-}
+WAYS: Final = ("change", "remove", "insert", "reorder", "truncate", "tree")
+"""Those of `Tamperer`, by its methods."""
 
 
 def tampered(folder: Path, count: int, seed: int = SEED) -> Iterator[tuple[str, bool]]:

@@ -87,10 +87,10 @@ def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> No
 def test_leaves_do_not_depend_on_groups_nor_on_memory_nor_on_restarts(url, group, reopened, limit, monkeypatch):
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
     monkeypatch.setattr("idtone.ledger.keys.sealing.os.urandom", bytes)  # so that the roots can be compared
-    write_in(url, evidence(12), group, reopened)
+    write_in(url, evidence(8), group, reopened)
     assert faults(url) == []
     ROOTS.add(key_ring_of(url).seen.latest(LOG)[1])
-    assert [checkpoint.size for checkpoint in ROOTS] == [15]
+    assert [checkpoint.size for checkpoint in ROOTS] == [10]
 
 
 def test_odd_calls_are_leaves_too(url):
