@@ -2,21 +2,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from idtone.ledger.keys.day_keys import DayKeys
-from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.postgresql import Server, schema_of
-from idtone.ledger.store.sqlite import path_of
-from idtone.settings import LedgerSettings
 
 from .disclosure.packs import Files, pack_of
-from .sample_evidence import LOG, SEED, evidence, url_of
-from .sample_ledger import write
+from .sample_evidence import evidence, url_of
+from .sample_ledger import opened, write
 
 
 @pytest.fixture(autouse=True)
@@ -74,22 +70,4 @@ def url(file: Path) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
     """How what stands in a ledger is read: where it was written, and where its replica is."""
-
-    def open_reader(url: str, days: DayKeys | None = None) -> LedgerReader:
-        if request.param == "sqlite":
-            return LedgerReader.open(url, days)
-        server: Server = request.getfixturevalue("server")
-        spool = path_of(url)
-        signing = spool.with_name("key.sign")
-        signing.write_bytes(SEED)
-        signing.chmod(0o600)
-        connection = ReplicaConnection(
-            LedgerSettings(url=server.url, password=server.password, spool=spool, key_file=spool.with_name("key")),
-            "pbx-1",
-        )
-        while connection.replicate().behind:
-            pass
-        connection.close()
-        return LedgerReader(server.database(schema_of(LOG.name), "the copy"), days)
-
-    return open_reader
+    return partial(opened, server=request.getfixturevalue("server") if request.param == "postgresql" else None)

@@ -10,12 +10,17 @@ from pathlib import Path
 from idtone.errors import LedgerError
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.settings import LedgerSettings
 from idtone.signed_notes import Note, Signer
 
-from .sample_evidence import LOG, days_of, key_ring_of, wait_until
+from .sample_evidence import LOG, SEED, days_of, key_ring_of, wait_until
 
 
 def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
@@ -48,6 +53,21 @@ def records_of(url: str) -> dict[str, Record]:
     """What a reader with the ledger's keys finds, by call id; the newest is last."""
     with LedgerReader.open(url, days_of(url)) as reader:
         return {record.call_id: record for record in reader.records()}
+
+
+def opened(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
+    """Reads a ledger; with a server its replica there, which is made for it."""
+    if server is None:
+        return LedgerReader.open(url, days)
+    spool = path_of(url)
+    signing = spool.with_name("key.sign")
+    signing.write_bytes(SEED)
+    signing.chmod(0o600)
+    settings = LedgerSettings(url=server.url, password=server.password, spool=spool, key_file=spool.with_name("key"))
+    with closing(ReplicaConnection(settings, "pbx-1")) as connection:
+        while connection.replicate().behind:
+            pass
+    return LedgerReader(server.database(schema_of(LOG.name), "the copy"), days)
 
 
 def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:

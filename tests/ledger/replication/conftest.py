@@ -1,1 +1,1 @@
-from .nodes import made_nodes, node, nodes  # noqa: F401  fixtures
+from .nodes import made_nodes, node, nodes, untouched  # noqa: F401  fixtures

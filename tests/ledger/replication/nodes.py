@@ -26,6 +26,7 @@ from ..sample_evidence import PLAY, REFUSE, decided, heard_call
 from .between import Between
 
 NAMES = ["osaka", "sendai", "tokyo"]
+EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought"
 
 
 @dataclass(frozen=True)
@@ -150,18 +151,30 @@ def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL)
         yield folder, database_of(url)
 
 
+def _by_name(folder: Path, url: str, password: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
+    """Three; this machine is tokyo."""
+    nodes = {name: Node.of(folder, name, url, password) for name in NAMES}
+    monkeypatch.setenv("IDTONE_NODE", "tokyo")
+    for name in ("url", "password", "spool", "key_file"):
+        monkeypatch.setenv(f"IDTONE_LEDGER_{name.upper()}", str(getattr(nodes["tokyo"].settings, name)))
+    return nodes
+
+
+@pytest.fixture
+def untouched(made_nodes: tuple[Path, str], postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
+    """Three by name, for tests that read them only."""
+    folder, database = made_nodes
+    return _by_name(folder, postgresql.url(database), postgresql.password, monkeypatch)
+
+
 @pytest.fixture
 def nodes(
     made_nodes: tuple[Path, str], tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Node]]:
-    """Three by name, for this test alone; this machine is tokyo."""
+    """Three by name, for this test alone."""
     folder, database = made_nodes
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     clone = f"{database}_{secrets.token_hex(3)}"
     postgresql.execute(f"CREATE DATABASE {clone} TEMPLATE {database}")
-    nodes = {name: Node.of(tmp_path, name, postgresql.url(clone), postgresql.password) for name in NAMES}
-    monkeypatch.setenv("IDTONE_NODE", "tokyo")
-    for name in ("url", "password", "spool", "key_file"):
-        monkeypatch.setenv(f"IDTONE_LEDGER_{name.upper()}", str(getattr(nodes["tokyo"].settings, name)))
-    yield nodes
+    yield _by_name(tmp_path, postgresql.url(clone), postgresql.password, monkeypatch)
     postgresql.execute(f"DROP DATABASE {clone} WITH (FORCE)")

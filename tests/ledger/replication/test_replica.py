@@ -13,7 +13,7 @@ from tests.lab.postgresql import changed, database_of
 
 from ..sample_evidence import NOW, at, decided, forwarded, heard_call
 from ..sample_ledger import query
-from .nodes import Node, same
+from .nodes import EMPTIED, Node, same
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def two(tmp_path, server):
     return [Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there")]
 
 
-@pytest.mark.parametrize("piece", [1, 7, 1000])
+@pytest.mark.parametrize("piece", [1, 7])
 def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
     monkeypatch.setattr(batch, "BATCH_STEPS", piece)
     node.write(
@@ -86,32 +86,34 @@ def test_a_postgresql_that_was_put_back_is_filled_up_again(node, postgresql):
     # And a link notices that it happened under it.
     connection = node.connection()
     connection.replicate()
-    node.in_copy(postgresql, "TRUNCATE {}.steps, {}.hashes, {}.sought")
+    node.in_copy(postgresql, EMPTIED)
     assert len(connection.replicate().steps) == 14
     connection.close()
     assert same(node)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE {}.steps SET details = replace(details, 'sample', 'simple') WHERE id = 9",
-        "UPDATE {}.steps SET node = 'other' WHERE id = 1",
-        "UPDATE {}.hashes SET hash = sha256('x') WHERE place = 2",
-        "DELETE FROM {}.hashes WHERE place = 2",
-        "DELETE FROM {}.steps WHERE id = 3",
-        "INSERT INTO {}.steps SELECT id + 100, node, call_id, kind, at, details, leaf FROM {}.steps WHERE id = 2",
-    ],
-)
-def test_other_rows_are_not_shipped_onto(node, postgresql, damage):
+def test_other_rows_are_not_shipped_onto(node, postgresql):
     node.write(heard_call("c-0"), heard_call("c-1"))
-    node.replicate()
-    node.in_copy(postgresql, damage)
-    node.write(heard_call("c-2"))
-    before = node.in_copy(postgresql, "SELECT count(*) FROM {}.steps")
-    with pytest.raises(LedgerError, match="Nothing is replicated"):
+    for number, damage in enumerate(
+        (
+            "UPDATE {}.steps SET details = replace(details, 'sample', 'simple') WHERE id = 9",
+            "UPDATE {}.steps SET node = 'other' WHERE id = 1",
+            "UPDATE {}.hashes SET hash = sha256('x') WHERE place = (SELECT max(place) FROM {}.hashes)",
+            "DELETE FROM {}.hashes WHERE place = (SELECT max(place) FROM {}.hashes)",
+            "DELETE FROM {}.steps WHERE id = 3",
+            "INSERT INTO {}.steps SELECT id + 100, node, call_id, kind, at, details, leaf FROM {}.steps WHERE id = 2",
+        )
+    ):
         node.replicate()
-    assert node.in_copy(postgresql, "SELECT count(*) FROM {}.steps") == before
+        node.in_copy(postgresql, damage)
+        node.write(heard_call(f"d-{number}"))
+        before = node.in_copy(postgresql, "SELECT count(*) FROM {}.steps")
+        with pytest.raises(LedgerError, match="Nothing is replicated"):
+            node.replicate()
+        assert node.in_copy(postgresql, "SELECT count(*) FROM {}.steps") == before, damage
+        node.in_copy(postgresql, EMPTIED)
+    node.replicate()
+    assert same(node)
 
 
 def test_two_nodes_by_one_name_are_told_apart_by_their_keys(two, postgresql):
@@ -199,7 +201,7 @@ def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
         assert verify_ledger(copy, node.key).faults == []
 
 
-@pytest.mark.parametrize("encoding", ["SQL_ASCII", "EUC_JP", "LATIN1"])
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "EUC_JP"])
 def test_databases_of_other_encodings(node, postgresql, encoding):
     database = f"{database_of(node.settings.url)}_{encoding.lower()}"
     how = f"ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"

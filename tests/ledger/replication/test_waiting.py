@@ -20,6 +20,7 @@ from tests.lab.postgresql import database_of
 
 from ..sample_evidence import heard_call, put
 from ..sample_ledger import held, query
+from ..store.test_schema import NEXT
 from .between import CUT, STALL, Between
 from .nodes import same
 
@@ -126,10 +127,14 @@ def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
     assert "Nothing is replicated" not in str(failed.value)
 
 
-def test_an_upgrade_may_take_as_long_as_it_takes(node, monkeypatch):
+def test_a_replica_of_an_earlier_version_is_upgraded_however_long_it_takes(node, monkeypatch):
     monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 0.4)
     monkeypatch.setattr(replica_connection, "ANSWER_WITHIN_S", 0.6)
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(0.8)",)))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(0.8)", *NEXT)))
+    with pytest.raises(LedgerError, match="an older idtone made this ledger"):
+        node.copy()
     query(node.settings.spool, "UPDATE meta SET value = '2' WHERE key = 'schema_version'")  # it cannot sleep
     node.replicate()
     assert same(node)
+    with node.copy() as copy:
+        assert len(copy.records()) == 1

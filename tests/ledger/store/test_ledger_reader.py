@@ -13,10 +13,12 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.ledger.store.ledger_reader import OPEN_FOR, LedgerReader
+from idtone.ledger.store.postgresql import Server
 from idtone.numbers import parse
 
+from ...lab.postgresql import PostgreSQL
 from ..sample_evidence import FORWARDING, NOW, PLAY, at, days_of, decided, fallback, heard_call, plain, put, url_of
-from ..sample_ledger import held, query, records_of, write, writer_of
+from ..sample_ledger import held, opened, query, records_of, write, writer_of
 
 Reading = Callable[..., LedgerReader]
 
@@ -25,13 +27,18 @@ def ids(records: list[Record]) -> list[str]:
     return [record.call_id for record in records]
 
 
-@pytest.fixture
-def reader(url: str, reading: Reading) -> Iterator[LedgerReader]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def reader(
+    request: pytest.FixtureRequest, postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LedgerReader]:
     """Ten calls c-0 … c-9, one a minute, that overlap: each ends after the next one was decided."""
+    url = url_of(tmp_path_factory.mktemp("ten") / "ledger.sqlite3")
     calls = [heard_call(f"c-{number}", number * 60_000 - number) for number in range(10)]
     write(url, sorted((step for call in calls for step in call), key=lambda step: step.at))
-    with reading(url, days_of(url)) as reader:
-        yield reader
+    with postgresql.database() as database:
+        server = Server.named(database, postgresql.password) if request.param == "postgresql" else None
+        with opened(url, days_of(url), server) as reader:
+            yield reader
 
 
 def test_a_record_is_the_whole_call(reader):

@@ -20,7 +20,6 @@ from idtone.ledger.store.rows import row_of
 from idtone.ledger.store.schema import check_version, make_or_upgrade
 from idtone.ledger.store.sqlite import connect_for_writing
 
-from ..replication.nodes import Node, same
 from ..sample_evidence import heard_call
 from ..sample_ledger import faults, records_of, write, writer_of
 
@@ -100,20 +99,6 @@ def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good
         assert version(connection) == "2"
     assert records_of(url).keys() == {"old", "new"}
     assert faults(url) == []
-
-
-def test_a_replica_of_an_earlier_version_is_upgraded_by_its_node(tmp_path, server, monkeypatch):
-    node = Node.at(tmp_path, "pbx-1", server)
-    node.write(heard_call("c-0"))
-    node.replicate()
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
-    with pytest.raises(LedgerError, match="an older idtone made this ledger"):
-        node.copy()
-    node.write(heard_call("c-1"))
-    node.replicate()
-    assert same(node)
-    with node.copy() as copy:
-        assert len(copy.records()) == 2
 
 
 STARTING = """

@@ -82,7 +82,7 @@ def reserved(url: str, pieces: int) -> LedgerWriter:
 
 
 def test_the_reserve_keeps_evidence_going_though_others_take_all_there_is(url, journal, mounted, caplog):
-    pieces = {"wal": 8, "persist": 3}[journal]  # a write-ahead log takes four of them
+    pieces = {"wal": 8, "persist": 2}[journal]  # a write-ahead log takes four of them
     neighbour, number = mounted(20), 0
     with reserved(url, pieces) as writer:
         while not late(writer, number):

@@ -6,13 +6,12 @@ import errno
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
@@ -28,10 +27,9 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.log_store import LogAppend, LogStore
 from idtone.ledger.writing.reserve import PIECE
 from idtone.settings import LedgerSettings
-from idtone.signed_notes import VerifierKey
 
-from ...operations.exporting import WARRANT
-from ..sample_evidence import NOW, at, continuity_of, days_of, decided, heard_call, key_ring_of, put, wait_until
+from ...operations.exporting import WARRANT, run
+from ..sample_evidence import LOG, NOW, at, continuity_of, days_of, decided, heard_call, key_ring_of, put, wait_until
 from ..sample_ledger import query, records_of, spoil, together, write, writer_of
 
 CALLS = 40
@@ -57,22 +55,19 @@ def filled(url: str) -> str:
     return url
 
 
-def key_of(url: str) -> VerifierKey:
-    """Of the tree that is signed now."""
-    key_ring = key_ring_of(url)
-    return key_ring.signer_of(key_ring.continuity.origin).key
+def ring_of(url: str) -> KeyRing:
+    """As `KeyRing.of` would have it now, for the tree that is signed now."""
+    ring = key_ring_of(url)
+    return replace(ring, signer=ring.signer_of(ring.continuity.origin))
 
 
 def again(url: str) -> LedgerWriter:
-    """A writer with the key ring as `KeyRing.of` would have it now."""
-    ring = key_ring_of(url)
-    signer = ring.signer_of(ring.continuity.origin)
-    return LedgerWriter.open(url, "pbx-1", KeyRing(ring.days, signer, ring.seen, ring.cosigned, ring.continuity))
+    return LedgerWriter.open(url, "pbx-1", ring_of(url))
 
 
 def is_good(url: str) -> bool:
     with LedgerReader.open(url, days_of(url)) as reader:
-        return verify_ledger(reader, key_of(url)).faults == []
+        return verify_ledger(reader, ring_of(url).signer.key).faults == []
 
 
 def continues(url: str) -> dict[str, object]:
@@ -97,7 +92,7 @@ def behind_the_writer(file: Path) -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog):
     url = filled
-    _, signed = key_ring_of(url).seen.latest(key_of(url))
+    _, signed = key_ring_of(url).seen.latest(LOG)
     DAMAGES[damage](file)
     damaged = file.read_bytes()
     write(url, heard_call("next", 10**6))
@@ -294,9 +289,9 @@ def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, 
     assert "two" in records_of(url)
 
 
-def test_the_two_link_up(tmp_path):
+def test_the_two_link_up(tmp_path, monkeypatch):
     """By the commands that an operator has."""
-    file, pack = tmp_path / "l.sqlite3", str(tmp_path / "pack.zip")
+    file = tmp_path / "l.sqlite3"
     settings = LedgerSettings(url=f"sqlite:///{file}", key_file=tmp_path / "key")
     for path in (settings.key_file, settings.signing_key()):
         load_key(path)
@@ -308,29 +303,27 @@ def test_the_two_link_up(tmp_path):
             content = file.read_bytes()
             spoil(file, b"\x09\x09", 18)  # its version is one of SQLite's that there is not
     aside = aside_of(file)
-    environment = {
-        "IDTONE_LEDGER_URL": settings.url, "IDTONE_LEDGER_KEY_FILE": str(settings.key_file), "IDTONE_NODE": "pbx-1",
-    }  # fmt: skip
+    for name, value in (("LEDGER_URL", settings.url), ("LEDGER_KEY_FILE", settings.key_file), ("NODE", "pbx-1")):
+        monkeypatch.setenv(f"IDTONE_{name}", str(value))
 
-    def run(*words: str) -> str:
-        done = CliRunner().invoke(app, ["ledger", *words], env=environment)
-        assert done.exit_code == 0
-        return done.stdout
+    def done(*words: object) -> str:
+        result = run(*words)
+        assert result.exit_code == 0
+        return result.stdout
 
-    told = json.loads(run("verify", "--json"))
+    told = json.loads(done("verify", "--json"))
     assert (told["faults"], told["leaves"]) == ([], CALLS + 1)
     assert told["log"].startswith("pbx-1/idtone.2+")
     assert (told["continues"]["origin"], told["continues"]["file"]) == ("pbx-1/idtone", aside.name)
     aside.write_bytes(content)  # as far as it could be saved
     before = ["--ledger", f"sqlite:///{aside}"]
-    old = json.loads(run("verify", "--json", *before))
+    old = json.loads(done("verify", "--json", *before))
     assert (old["faults"], old["root"]) == ([], told["continues"]["root"])
     assert old["log"].startswith("pbx-1/idtone+")
     assert {"source": f"{settings.key_file}.continued", "leaves": CALLS} in old["signed"]
-    run("find", "--number", "0312345678", *before, "--json")
-    run("export", "--case", "K-1", *WARRANT, "-o", pack, "c-3", *before)
-    run("verify-pack", pack, "--log-key", old["log"])
-    run("export", "--case", "K-2", *WARRANT, "-o", f"{pack}.new", f"c-{CALLS}")
-    run("verify-pack", f"{pack}.new", "--log-key", told["log"])
+    done("find", "--number", "0312345678", *before, "--json")
+    for call, log, place in (("c-3", old["log"], before), (f"c-{CALLS}", told["log"], [])):
+        done("export", "--case", "K", *WARRANT, "-o", tmp_path / f"{call}.zip", call, *place)
+        done("verify-pack", tmp_path / f"{call}.zip", "--log-key", log)
     with LedgerReader.open(settings.url) as reader:  # who was given something stands in the ledger that lives
         assert sum(record.steps[0].kind is StepKind.EXPORTED for record in reader.records()) == 2
