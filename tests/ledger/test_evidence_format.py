@@ -45,7 +45,6 @@ def values() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def verifier() -> SimpleNamespace:
-    """What the file defines."""
     return SimpleNamespace(**runpy.run_path(str(VERIFIER)))
 
 
@@ -71,9 +70,6 @@ def rejected(tmp_path):
         return result.out.partition("NOT GOOD")[0]
 
     return reject
-
-
-# -- the example ------------------------------------------------------------------------------------------------------
 
 
 def test_the_code_still_makes_the_example_and_the_document_prints_it(values):

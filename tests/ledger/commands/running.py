@@ -54,7 +54,6 @@ def lines(result: Result) -> list[list[str]]:
 
 
 def completed(typed: str, **environment: str) -> list[str]:
-    """What the shell completes."""
     asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     result = CliRunner().invoke(cli.app, [], env=asked | environment, prog_name="idtone")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -44,7 +44,6 @@ def record_all(url: str, writer: LedgerWriter) -> None:
 
 @asynccontextmanager
 async def recording(url: str, rules: DisclosureRules = ALONE) -> AsyncIterator[None]:
-    """While the service runs."""
     with writer_of(url) as writer:
         task = asyncio.create_task(record_acts(url, writer, rules))
         yield

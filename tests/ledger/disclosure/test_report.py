@@ -42,7 +42,6 @@ def content(calls: int = 8) -> Paper:
 
 
 def texts(made: Paper) -> list[str]:
-    """Everything that the report says."""
     found = []
     for section in made.sections:
         found += [section.heading, *(text for fact in section.facts for text in fact), *section.paragraphs]

@@ -1,5 +1,3 @@
-"""An outline says what the record says."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -36,7 +34,6 @@ def outlined(told: Iterable[Step]) -> tuple[list[OutlinedDay], int]:
 
 
 def said_by_record(told: list[Step]) -> CallOutline:
-    """The same from the record."""
     record = fold("pbx-1", told)
     numbers = record.numbers
     times = {kind: at.timestamp() for kind, at in record.times.items()}

@@ -55,7 +55,6 @@ BOTH = PLAY._replace(profiles=dict.fromkeys(Party, "sample"))
 
 
 def dated(written: list[Step]) -> list[Step]:
-    """In the order in which they stand."""
     return [replace(step, at=at(position)) for position, step in enumerate(written)]
 
 

@@ -39,7 +39,6 @@ class Between:
         self.cut()
 
     def cut(self) -> None:
-        """Every connection, at once."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:

@@ -105,6 +105,7 @@ def test_every_node_is_verified_and_it_is_told_whose_word_its_key_is(untouched):
     ("change", "fault"),
     [
         ("UPDATE {}.steps SET at = at + 1 WHERE id = 2", "call sendai-heard: leaf 0 is not what was written"),
+        ("DELETE FROM {}.steps WHERE id = 2", "the steps 2 to 2 are missing"),
         ("UPDATE {}.meta SET value = replace(value, '\n1\n', '\n2\n') WHERE key = 'checkpoint'", "the signature of"),
     ],
 )

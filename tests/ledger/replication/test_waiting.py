@@ -45,7 +45,6 @@ def other(node, postgresql):
 
 
 def meanwhile(work: Callable[[], object]) -> Future[object]:
-    """Do it in a thread."""
     pool = ThreadPoolExecutor(1)
     done = pool.submit(work)
     pool.shutdown(wait=False)

@@ -35,7 +35,6 @@ NEXT = ("ALTER TABLE steps ADD COLUMN more {whole}", "CREATE INDEX ix_steps_more
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
-    """To an empty database."""
     if request.param == "sqlite":
         with closing(connect_for_writing(tmp_path / "ledger.sqlite3")) as opened:
             yield opened

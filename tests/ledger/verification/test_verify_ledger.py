@@ -46,6 +46,15 @@ def test_it_is_good_by_any_page(filled, page_rows, monkeypatch):
     assert faults(filled) == []
 
 
+def test_a_call_that_is_over_and_stands_in_no_leaf_is_told(filled, file):
+    """Where nothing is left of the tree, nor of what was signed."""
+    file.with_name("key.seen").unlink()
+    for statement in ("DELETE FROM meta WHERE key = 'checkpoint'", "DELETE FROM hashes", "DELETE FROM sought"):
+        query(file, statement)
+    query(file, "UPDATE steps SET leaf = NULL")
+    assert len([fault for fault in faults(filled) if fault.endswith(": it is over, and no leaf holds it")]) == 20
+
+
 def test_a_node_that_was_renamed_and_a_ledger_of_no_call_are_good(url):
     write(url)
     assert faults(url) == []

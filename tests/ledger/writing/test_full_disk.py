@@ -79,9 +79,6 @@ def test_what_is_given_back_is_given_though_nobody_can_claim_it(file, caplog):
     assert "any program can take what is given back" in caplog.text
 
 
-# -- what is kept -----------------------------------------------------------------------------------------------------
-
-
 def _gap(missing: MissingSteps) -> Step:
     return steps.gap("act-1", NOW, missing.to_json())
 

@@ -59,7 +59,6 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Watch], None]:
 
 @pytest.fixture
 def commits(watch: Callable[[Watch], None]) -> list[str]:
-    """Every transaction that is committed while the test runs."""
     seen: list[str] = []
     watch(lambda connection, statement: seen.append(statement) if statement == "COMMIT" else None)
     return seen

@@ -70,7 +70,6 @@ def append(pending: Pending, *calls: str) -> list[Future[None]]:
 
 
 def standing(files: tuple[Path, Path]) -> list[str]:
-    """The calls whose decisions stand there."""
     return [json.loads(line)["call"] for each in files for line in each.read_bytes().splitlines()]
 
 
