@@ -89,6 +89,21 @@ def test_a_ledger_changes_its_journal_when_sqlite_does(url, monkeypatch):
     assert len(written(url)) == 3
 
 
+def test_steps_that_wait_are_committed_together(url, file, commits):
+    told = answered(*range(100))
+    with writer_of(url) as writer:
+        commits.clear()
+        with held(file):
+            futures = [writer.append(told[0])]
+            time.sleep(0.05)  # the first one's commit waits for the lock now
+            futures += [writer.append(step) for step in told[1:]]
+            assert not futures[0].done()
+        wait(futures, FUTURE_S)
+        assert all(future.exception(0) is None for future in futures)
+        assert len(commits) <= 2
+    assert written(url) == told
+
+
 def test_close_writes_what_waits_in_groups_of_a_limit_and_what_comes_later_fails(url, commits, monkeypatch):
     monkeypatch.setattr(ledger_writer, "GROUP_LIMIT", 3)
     writer = writer_of(url)
