@@ -83,7 +83,7 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
 
 
 def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(node, postgresql, other, monkeypatch):
-    monkeypatch.setattr(own_replica_module, "ASKED_WITHIN_S", 1)
+    monkeypatch.setattr(own_replica_module, "ASKED_WITHIN_S", 2)
     other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".hashes IN ACCESS EXCLUSIVE MODE')
     with node.writer() as writer:
         doctor = meanwhile(lambda: own_replica(node.server, node.settings, node.name))
@@ -127,9 +127,9 @@ def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
 
 
 def test_a_replica_of_an_earlier_version_is_upgraded_however_long_it_takes(node, monkeypatch):
-    monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 0.4)
-    monkeypatch.setattr(replica_connection, "ANSWER_WITHIN_S", 0.6)
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(0.8)", *NEXT)))
+    monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 0.5)
+    monkeypatch.setattr(replica_connection, "ANSWER_WITHIN_S", 1)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(1.3)", *NEXT)))
     with pytest.raises(LedgerError, match="an older idtone made this ledger"):
         node.copy()
     query(node.settings.spool, "UPDATE meta SET value = '2' WHERE key = 'schema_version'")  # it cannot sleep
