@@ -84,9 +84,8 @@ def test_what_is_too_large_is_neither_written_nor_read(tmp_path, monkeypatch):
         with pytest.raises(LedgerError, match=why):
             missing()
     write_zip(path, {"a": bytes(10**6)})
-    monkeypatch.setattr("idtone.ledger.disclosure.pack_file.BYTES_LIMIT", 10**5)
     with pytest.raises(LedgerError, match="larger than any pack"):
-        read_zip(path)
+        read_zip(path, 10**5)
     monkeypatch.setattr("idtone.ledger.disclosure.pack_file.FILES_LIMIT", 1)
     with pytest.raises(LedgerError, match="a pack holds 1 files at most; export fewer calls at a time"):
         write_zip(path, {"a": b"", "b": b""})
