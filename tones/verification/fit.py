@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .plan import Component, Plan
+from .running_sums import FRAMES_PER_S, HOP, Floats, Position, Spans, soft_sums
 from .screening import HOP as SCREEN_HOP
 from .screening import RATE_HZ, Reals, cut
 
-HOP: Final = 16
-FRAMES_PER_S: Final = RATE_HZ / HOP
 FILTER: Final = 128
 """Samples of the baseband filter, a Hann window of 16 ms."""
 BAND_HZ: Final = 94.0
@@ -42,7 +41,6 @@ _COARSE_PLACE_S: Final = 0.004
 _COARSE_PLACES: Final = 40
 COARSE_TEMPI: Final = np.linspace(0.80, 1.20, 11)
 
-Floats = NDArray[np.floating[Any]]
 Complexes = NDArray[np.complex64]
 
 
@@ -262,7 +260,7 @@ class Baseband:
             found.append(self._glide_energies(index, each, grid, spans))
         return found
 
-    def _glide_energies(self, index: int, each: Component, grid: Grid, spans: _Spans) -> Floats:
+    def _glide_energies(self, index: int, each: Component, grid: Grid, spans: Spans) -> Floats:
         """As `explained`, for a glide: its carrier fits one place and one tempo only."""
         slope = _slope(each)
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
@@ -288,10 +286,10 @@ class Baseband:
         for line_hz in each.lines_hz:
             make = partial(_turning, pitches * each.middle_hz + line_hz, self.times)
             turning = grid.cached(("turning", each.middle_hz, line_hz), make) if grid else make()
-            sums.append(_soft_sums((turning * band).T, softness))
+            sums.append(soft_sums((turning * band).T, softness))
         return sums
 
-    def _energies(self, each: Component, sums: Sequence[Complexes], spans: _Spans) -> Floats:
+    def _energies(self, each: Component, sums: Sequence[Complexes], spans: Spans) -> Floats:
         softness = _softness(each)
         norm = np.maximum(self._frames(softness, spans) - softness / 3, 1.0)
         found = [spans.last.of(line) - spans.first.of(line) for line in sums]
@@ -303,18 +301,18 @@ class Baseband:
         together = np.matmul(lines, np.linalg.inv(overlap).swapaxes(-1, -2))
         return np.asarray(np.sum((lines.conj() * together).real, axis=-1))
 
-    def _frames(self, softness: int, spans: _Spans) -> Floats:
+    def _frames(self, softness: int, spans: Spans) -> Floats:
         """How many frames of each span are not lost."""
         if self.mask is None:
             return spans.frames
-        heard = _soft_sums(self.mask[:, None], softness)
+        heard = soft_sums(self.mask[:, None], softness)
         return np.asarray(spans.last.of(heard) - spans.first.of(heard))
 
-    def _spans(self, starts: Floats, ends: Floats) -> _Spans:
+    def _spans(self, starts: Floats, ends: Floats) -> Spans:
         # The middle of frame 0 is half a frame after the edge at which the sums begin.
         first, last = ((times - self.times[0]) * FRAMES_PER_S + 0.5 for times in (starts, ends))
         frames = len(self.times)
-        return _Spans(_Position.at(first, frames), _Position.at(last, frames), starts, ends)
+        return Spans(Position.at(first, frames), Position.at(last, frames), starts, ends)
 
     def component(self, index: int, each: Component, place: float, tempo: float, explained: float) -> FittedComponent:
         start_s, end_s = place + tempo * each.start_s, place + tempo * each.end_s
@@ -393,63 +391,7 @@ def _turning(frequencies_hz: Floats, times: Floats) -> Complexes:
     return turning
 
 
-def _soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
-    """The running sum over the first axis, one longer, averaged over `softness` frames."""
-    frames = len(values)
-    half = softness // 2
-    sums = np.zeros((frames + 1 + 2 * half + 1, *values.shape[1:]), values.dtype)
-    np.cumsum(values, axis=0, out=sums[half + 2 : half + 2 + frames])
-    sums[half + 2 + frames :] = sums[half + 1 + frames]
-    twice = np.cumsum(sums, axis=0)
-    soft: NDArray[Any] = (twice[softness:] - twice[:-softness]) / softness
-    return soft
-
-
-@dataclass(frozen=True, slots=True)
-class _Position:
-    """Places between the values of a running sum, for linear interpolation along its first axis."""
-
-    index: NDArray[np.intp]
-    share: Reals
-
-    @classmethod
-    def at(cls, position: Floats, frames: int) -> _Position:
-        """Clipped to both ends of a sum over `frames` frames."""
-        clipped = np.clip(position, 0, frames - 0.001)
-        index = clipped.astype(np.intp)
-        return cls(index, (clipped - index).astype(np.float32)[..., None])
-
-    def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Position × the other axis of `values`."""
-        found: NDArray[Any] = values[self.index]
-        found += (values[self.index + 1] - found) * self.share
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Spans:
-    """Assumed starts and ends of a component, in seconds and as positions in a running sum."""
-
-    first: _Position
-    last: _Position
-    starts: Floats
-    ends: Floats
-
-    @property
-    def frames(self) -> Floats:
-        return np.asarray((self.ends - self.starts) * FRAMES_PER_S)[..., None]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.first.index.shape
-
-    def at(self, row: int, column: int) -> _Spans:
-        """One span."""
-        first, last = (_Position(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
-        return _Spans(first, last, self.starts[row, column], self.ends[row, column])
-
-
-def _overlap(each: Component, spans: _Spans) -> Complexes:
+def _overlap(each: Component, spans: Spans) -> Complexes:
     """The correlation of a component's lines over each span: … × lines × lines; 1 is equality."""
     lines_hz = np.array(each.lines_hz)
     apart = (lines_hz[None, :] - lines_hz[:, None]) * (spans.ends - spans.starts)[..., None, None]
