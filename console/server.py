@@ -25,12 +25,12 @@ from .access.users import Users
 from .application import application
 from .console import Console
 from .live import Live
-from .operator import now
+from .operator import call, calls, now
 from .page import Page
 from .public import operators, packs
 
 CLOSE_WITHIN_S: Final = 2.0
-PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES)
+PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES, *calls.PAGES, *call.PAGES)
 """The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*operators.PAGES,)
 """Those of the association's office, and for everyone."""

@@ -132,6 +132,17 @@ def catalogue() -> Catalog:
         return read_po(file, locale="ja", domain="idtone")
 
 
+def catalogue_text(text: str) -> str:
+    """Its Japanese, or the text itself if it has none."""
+    found = _known().get(text)
+    return str(found.string) if found and found.string else text
+
+
+@cache
+def _known() -> Catalog:
+    return catalogue()
+
+
 def updated(old: Catalog) -> Catalog:
     """The translations of the texts that the code has now; a new text has none."""
     # With its own dates the same texts would make another file each time.

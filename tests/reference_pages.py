@@ -3,7 +3,7 @@
 python -m tests.reference_pages     writes them; `make docs` does so
 
 Settings come from `config/idtone.yaml`, whose comments have both languages; commands from the command line itself;
-reason codes from their enumeration, with the words of `REASONS`; metrics, status and endings from their
+reason codes from their enumeration, with the words of `decision_words`; metrics, status and endings from their
 tables (`tests/metrics_page.py`, `tests/status_page.py`, `tests/endings_page.py`).
 """
 
@@ -21,9 +21,10 @@ import yaml
 
 from idtone.calls import Outcome, Reason
 from idtone.cli import app
+from idtone.decision_words import OUTCOMES, REASONS
 from idtone.settings import locations, variable_name
 
-from . import ROOT, dashboards, endings_page, metrics_page, status_page
+from . import ROOT, dashboards, endings_page, messages, metrics_page, status_page
 from .man_pages import man_pages
 
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -184,88 +185,28 @@ def code(text: str | None) -> str:
 
 # -- reasons ----------------------------------------------------------------------------------------------------------
 
-OUTCOMES: Final = {
-    Outcome.PLAY: (
-        "a valid licence covers number, direction and time", "the licensed sound", "connected",
-        "番号・方向・時刻について有効な利用許諾がある", "許諾された音", "接続",
-    ),
-    Outcome.NOTICE: (
-        "no valid licence and `policy.unlicensed: notice`; a fallback and `policy.fallback: notice`; or no room for "
-        "evidence and `policy.ledger_full: notice-and-connect`",
-        "the notice", "connected",
-        "有効な利用許諾がなく `policy.unlicensed: notice`、フォールバックで `policy.fallback: notice`、"
-        "または証跡を書く領域がなく `policy.ledger_full: notice-and-connect`",
-        "一般の通知音", "接続",
-    ),
-    Outcome.REFUSE: (
-        "the number is suspended; the policy says `refuse`; or the hook's arguments cannot be trusted",
-        "–", "nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted",
-        "番号停止、設定が `refuse`、またはフックの引数が信頼できない",
-        "–", "発信せず、発信側に `policy.refuse_cause`(引数が信頼できない場合は 21)を返す",
-    ),
-    Outcome.SHED: (
-        "too many calls wait for a verdict (`policy.overload: shed`)",
-        "–", "nothing is dialled; the caller gets cause 42",
-        "判定を待つ通話が多すぎる(`policy.overload: shed`)", "–", "発信せず、発信側に理由表示値 42 を返す",
-    ),
-    Outcome.BYPASS: (
-        "110, 118, 119 in CALLED_NUMBER or the dial string, in each spelling: after 184, 186 or +81, with `tel:` or "
-        "`sip:`, with separators, full-width", "nothing", "connected at once",
-        "CALLED_NUMBER またはダイヤル文字列が 110、118、119(184、186、+81 の後、`tel:` や `sip:` 付き、区切り文字、"
-        "全角も含む)",
-        "なし", "ただちに接続",
-    ),
-}  # fmt: skip
-REASONS: Final = {
-    Reason.EMERGENCY: ("BYPASS", "an emergency number is called", "緊急通報です"),
-    Reason.NUMBER_SUSPENDED: ("REFUSE", "the police had the forwarding number stopped", "転送元番号が番号停止中です"),
-    Reason.LICENCE_VALID: ("PLAY", "the member's licence covers the call", "会員の利用許諾が有効です"),
-    Reason.LICENCE_EXPIRED: ("NOTICE", "the licence has run out", "利用許諾の期限が過ぎています"),
-    Reason.LICENCE_REVOKED: ("NOTICE", "the association has revoked the licence", "利用許諾が取り消されています"),
-    Reason.LICENCE_SUSPENDED: ("NOTICE", "the association has suspended the licence", "利用許諾が一時停止中です"),
-    Reason.LICENCE_NOT_YET_VALID: ("NOTICE", "the licence begins later", "利用許諾の開始前です"),
-    Reason.PLEDGE_MISSING: (
-        "NOTICE", "the member's pledge is not in force: there is none, it is signed later, or its renewal is due",
-        "会員の誓約が有効ではありません(誓約がない、署名日が先、または更新期限が過ぎています)",
-    ),
-    Reason.LICENCE_NONE: (
-        "NOTICE", "the member that holds the number holds no licence (for this sound)",
-        "番号を持つ会員に(この音の)利用許諾がありません",
-    ),
-    Reason.CHAIN_UNCHECKED: (
-        "NOTICE, `policy.unchecked_chain`",
-        "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`",
-        "番号の卸の経路に、確認されていない卸先があります(または確認から `policy.chain_check` が過ぎています)",
-    ),
-    Reason.DIRECTION_NOT_COVERED: (
-        "NOTICE", "the licence does not cover this direction", "利用許諾がこの方向を対象としていません",
-    ),
-    Reason.NUMBER_UNKNOWN: ("NOTICE", "no member holds the forwarding number", "転送元番号を持つ会員がいません"),
-    Reason.NUMBER_WITHHELD: ("NOTICE", "the forwarding number is withheld", "転送元番号が非通知です"),
-    Reason.NUMBER_MALFORMED: (
-        "NOTICE, REFUSE",
-        "the forwarding number is no telephone number (NOTICE), or the hook's arguments cannot be trusted (REFUSE)",
-        "転送元番号が電話番号の形ではありません(NOTICE)。フックの引数が信頼できません(REFUSE)",
-    ),
-    Reason.REGISTRY_STALE: (
-        "NOTICE", "the registry has expired, and `policy.registry_stale` has passed",
-        "登録簿の期限と `policy.registry_stale` の猶予が過ぎています",
-    ),
-    Reason.REGISTRY_MISSING: ("NOTICE", "the service has no registry", "サービスに登録簿がありません"),
-    Reason.LEDGER_FULL: (
-        "`policy.ledger_full`", "there is no room for the evidence of the call, whatever its licence",
-        "証跡を書く領域がありません(利用許諾の有無によりません)",
-    ),
-    Reason.SERVICE_UNAVAILABLE: (
-        "`policy.fallback`", "the service gave no verdict; the hook fell back",
-        "サービスから判定がなく、フックがフォールバックしました",
-    ),
-    Reason.OVERLOAD: (
-        "SHED", "too many calls waited for a verdict; the hook turned the call away",
-        "判定を待つ通話が多すぎ、フックが断りました",
-    ),
-}  # fmt: skip
-"""What each code means: the outcome that goes with it, in English, in Japanese."""
+OUTCOMES_OF: Final = {
+    Reason.EMERGENCY: "BYPASS",
+    Reason.NUMBER_SUSPENDED: "REFUSE",
+    Reason.LICENCE_VALID: "PLAY",
+    Reason.LICENCE_EXPIRED: "NOTICE",
+    Reason.LICENCE_REVOKED: "NOTICE",
+    Reason.LICENCE_SUSPENDED: "NOTICE",
+    Reason.LICENCE_NOT_YET_VALID: "NOTICE",
+    Reason.PLEDGE_MISSING: "NOTICE",
+    Reason.LICENCE_NONE: "NOTICE",
+    Reason.CHAIN_UNCHECKED: "NOTICE, `policy.unchecked_chain`",
+    Reason.DIRECTION_NOT_COVERED: "NOTICE",
+    Reason.NUMBER_UNKNOWN: "NOTICE",
+    Reason.NUMBER_WITHHELD: "NOTICE",
+    Reason.NUMBER_MALFORMED: "NOTICE, REFUSE",
+    Reason.REGISTRY_STALE: "NOTICE",
+    Reason.REGISTRY_MISSING: "NOTICE",
+    Reason.LEDGER_FULL: "`policy.ledger_full`",
+    Reason.SERVICE_UNAVAILABLE: "`policy.fallback`",
+    Reason.OVERLOAD: "SHED",
+}
+"""The outcome that goes with each code; its words are those of `decision_words`."""
 
 REASONS_HEAD: Final = """\
 # Outcomes and reasons
@@ -292,10 +233,10 @@ REFUSE になります。コードは公開されており、変更されませ�
 
 
 def reasons_page(japanese: bool) -> str:
+    said = messages.catalogue_text if japanese else str
     text = REASONS_HEAD_JA if japanese else REASONS_HEAD
     for outcome in Outcome:
-        cells = OUTCOMES[outcome][3:] if japanese else OUTCOMES[outcome][:3]
-        text += f"| `{outcome}` | {' | '.join(cells)} |\n"
+        text += f"| `{outcome}` | {' | '.join(map(said, OUTCOMES[outcome]))} |\n"
     text += (
         "\n## 理由\n\nフックの `IDTONE_REASON`、再生証跡の `reason` です。\n\n| 理由 | 結果 | 意味 |\n|---|---|---|\n"
         if japanese
@@ -303,8 +244,7 @@ def reasons_page(japanese: bool) -> str:
         "| reason | outcome | meaning |\n|---|---|---|\n"
     )
     for reason in Reason:
-        outcome, english, in_japanese = REASONS[reason]
-        text += f"| `{reason}` | {outcome} | {in_japanese if japanese else english} |\n"
+        text += f"| `{reason}` | {OUTCOMES_OF[reason]} | {said(REASONS[reason])} |\n"
     return text
 
 

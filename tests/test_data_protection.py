@@ -42,6 +42,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "call_control/fallback_file.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
     "console/commands/users.py": ("console.users",),
+    "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
     "customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
     "customers/record_store.py": ("customers.directory",),

@@ -19,7 +19,9 @@ from idtone.numbers import NumberKind, parse
 from idtone.translation import Message
 
 from ..disclosure.report_words import heard_in_english
+from ..evidence.call_filter import CallFilter
 from ..evidence.leaves import ACTS, CLOSING
+from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.records import Record, iso_ms
 from ..evidence.steps import FIRST, NumberRole, Step
 from ..evidence.tally import EACH, Part, columns, tally
@@ -38,10 +40,6 @@ from .shared import (
 )
 
 _COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
-_FIELDS: Final = (
-    "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "heard", "status",
-    "hangup_cause", "complete", "fallback", "anomalies",
-)  # fmt: skip
 _FOLLOW_S: Final = 0.5
 """How often --follow looks for calls that have ended."""
 _NEW_NODES_S: Final = 5.0
@@ -96,17 +94,7 @@ def list_calls(
         raise UsageError(Message("--follow has no end, and --until names one; leave out one of them"))
     start, end = _range(since, until, "--since", "--until")
 
-    def wanted(record: Record) -> bool:
-        return (
-            (outcome is None or record.outcome == outcome)
-            and (reason is None or record.reason == reason)
-            and (member is None or record.member == member)
-            and (licence is None or record.licence == licence)
-            and (heard is None or record.heard is heard)
-            and (fallback is None or record.fallback is fallback)
-            and (not odd or bool(record.anomalies))
-        )
-
+    wanted = CallFilter(None, outcome, reason, member, licence, heard, fallback, odd).accepts
     ledgers = ledgers_of(config, ledger, node, keys or ())
     if not follow:
         _print(ledgers.records(call_id, start, limit, end, wanted), form, ledgers.is_shared)
@@ -151,12 +139,14 @@ def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Rec
     if form is command_line.Form.JSON:
         return lines
     is_table = form is command_line.Form.TABLE
-    columns = ("node",) * (with_node or not is_table) + (_COLUMNS if is_table else _FIELDS)
+    columns = ("node",) * with_node + _COLUMNS if is_table else FIELDS
     printed = command_line.Rows(columns, form, whole=("call",))
 
     def rows(records: Sequence[Record]) -> None:
-        cells = _line if is_table else _fields
-        printed.print((record.node, *cells(record))[-len(columns) :] for record in records)
+        if is_table:
+            printed.print((record.node, *_line(record))[-len(columns) :] for record in records)
+        else:
+            printed.print(map(fields_of, records))
         sys.stdout.flush()
 
     return rows
@@ -310,32 +300,11 @@ def show(
         print(f"anomaly: {anomaly}")
 
 
-def _fields(record: Record) -> tuple[object, ...]:
-    """For programs, in the order of `_FIELDS`; the number is masked."""
-    return (
-        iso_ms(record.steps[0].at),
-        record.call_id,
-        record.direction,
-        record.numbers.get(NumberRole.FORWARDING),
-        record.outcome,
-        record.reason,
-        record.member,
-        record.licence,
-        record.profile,
-        record.heard,
-        record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
-        record.hangup_cause,
-        record.complete,
-        record.fallback,
-        "; ".join(record.anomalies),
-    )
-
-
 def _line(record: Record) -> tuple[str, ...]:
     """For people, in the order of `_COLUMNS`."""
     first = record.steps[0]
     if first.kind in ACTS:
-        about = (first.details.get(name) for name in ("case", "basis", "receiver", "reference", "request"))
+        about = (first.details.get(name) for name in ("case", "basis", "receiver", "reference", "request", "purpose"))
         status = ", ".join((first.kind, *(str(each) for each in about if each is not None)))
     else:
         status = f"{record.status or '…'}{' (fallback)' * record.fallback}"

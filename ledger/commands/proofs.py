@@ -20,7 +20,7 @@ from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..keys.checkpoint_file import CheckpointFile
-from ..keys.key_ring import continuity_of, own_key
+from ..keys.key_ring import continuity_of, cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
 from ..tree.checkpoints import Checkpoint
 from ..verification.verify_ledger import verify_ledger
@@ -185,7 +185,8 @@ def prove(
     holder = ledgers.with_call(call_id)
     proven = []
     if holder:
-        proven = holder.reader.proofs(call_id, holder.cosigned if ledgers.is_shared else _cosigned(settings, holder))
+        own = None if ledgers.is_shared else cosigned_note(settings.ledger, settings.node, holder.reader.origin())
+        proven = holder.reader.proofs(call_id, holder.cosigned if ledgers.is_shared else own)
     if not proven:
         print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
         command_line.negative()
@@ -193,15 +194,6 @@ def prove(
         command_line.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
     else:
         print(proven[0].proof, end="")
-
-
-def _cosigned(settings: Settings, ledger: NodeLedger) -> Note | None:
-    if not os.access(settings.ledger.cosigned(), os.R_OK):
-        return None
-    latest = CheckpointFile(settings.ledger.cosigned()).latest(
-        own_key(settings.ledger, settings.node, ledger.reader.origin())
-    )
-    return latest[0] if latest else None
 
 
 def show_key(config: command_line.ConfigOption = None) -> None:

@@ -11,28 +11,16 @@ from idtone.paper.content import Paper, Section, Table, known
 
 from ..evidence.masked_number import MaskedNumber
 from ..evidence.records import Record
-from ..evidence.steps import NumberRole, Step, StepKind
+from ..evidence.steps import NumberRole, Step
 from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
 from .pack import PackRecord
-from .report_words import heard_in_both
+from .report_words import STEPS, heard_in_both, shown_details
 
 _ROLES: Final = {
     NumberRole.FORWARDING: "転送元番号 / forwarding number",
     NumberRole.CALLER: "発信者番号 / caller's number",
     NumberRole.CALLED: "着信先番号 / called number",
-}
-_KINDS: Final = {
-    StepKind.DECIDED: "判定 / decided",
-    StepKind.FALLBACK: "フックの決定 / fallback",
-    StepKind.ANSWERED: "応答 / answered",
-    StepKind.SOUND_STARTED: "鳴動開始 / sound started",
-    StepKind.SOUND_ENDED: "鳴動終了 / sound ended",
-    StepKind.SOUND_FAILED: "鳴動失敗 / sound failed",
-    StepKind.CONNECTED: "通話開始 / connected",
-    StepKind.SUSPENDED: "番号停止 / suspended",
-    StepKind.ENDED: "終了 / ended",
-    StepKind.INTERRUPTED: "中断 / interrupted",
 }
 _PROVES: Final = (
     "各記録は、署名された記録の木に含まれています。その署名の後に変更、削除、挿入されたものではありません。",
@@ -148,9 +136,8 @@ def _number(number: Number | None, masked: MaskedNumber) -> str:
 
 
 def _step(step: Step) -> tuple[str, str, str]:
-    hidden = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")
-    details = ", ".join(f"{name}={value}" for name, value in step.details.items() if not name.endswith(hidden))
-    return in_japan(step.at), _KINDS.get(step.kind, step.kind), details
+    details = ", ".join(f"{name}={value}" for name, value in shown_details(step).items())
+    return in_japan(step.at), str(STEPS.get(step.kind, step.kind)), details
 
 
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:

@@ -114,7 +114,7 @@ class LegalBasis:
         given: dict[str, object] = {}
         for name in BASIS_DETAILS & details.keys():
             text = details[name]
-            if not isinstance(text, str) or not _fits(text):
+            if not isinstance(text, str) or not fits(text):
                 raise ValueError(f"{name} is no text")
             given[name] = _READ[name](text) if name in _READ else text
         found = cls(**given)  # type: ignore[arg-type]
@@ -144,13 +144,14 @@ _READ: Final = {
 }
 
 
-def _fits(text: str) -> bool:
+def fits(text: str) -> bool:
+    """Whether a text can be recorded for ever, as far as its length and its characters go."""
     return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
 
 
 def text_objection(name: str, text: str | None) -> Message | None:
     """Why a text must not be recorded for ever; None if it may. `name` is its option."""
-    if text is not None and not _fits(text):
+    if text is not None and not fits(text):
         return Message("--{name} needs 1 to {limit} printable characters", name=name, limit=TEXT_LIMIT)
     if text is not None and holds_number(text):
         return Message(

@@ -3,7 +3,7 @@
 While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
 service records it and removes the file. Only the service's own user may use the folder, and a file that another user
 has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`receipts.receipt_objection`).
+`receipts.receipt_objection`, `opened_numbers.opening_objection`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -32,9 +33,11 @@ from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..writing.ledger_writer import LedgerWriter
 from .disclosure_request import DisclosureRules, objection, requests
+from .opened_numbers import opening_objection
 from .receipts import exports, receipt_objection
 
-LOOK_EVERY_S: Final = 0.3
+LOOK_EVERY_S: Final = 0.05
+LOOK_AGAIN_S: Final = 0.5
 RECORDED_WITHIN_S: Final = 10.0
 """How long a command waits for the service."""
 _SUFFIX: Final = ".act"
@@ -45,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 class ActEvidence(Protocol):
     def append(self, step: Step) -> Future[None]: ...
+    def hurry(self) -> None: ...
 
 
 def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
@@ -57,17 +61,26 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
     try:
         with LedgerWriter.open(url, node, key_ring) as writer:
             _admit(url, step, rules)
-            writer.append(step).result()
+            _write(step, writer)
     except LedgerInUseError:
         _ask_the_service(url, step)
     return step.call_id
+
+
+def _write(step: Step, evidence: ActEvidence) -> None:
+    """At once, because a person waits for it. Raises LedgerError."""
+    written = evidence.append(step)
+    evidence.hurry()
+    written.result()
 
 
 def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
     """False if the ledger has it already. Raises LedgerError if it is not allowed."""
     with LedgerReader.open(url) as reader:
         why, record = None, reader.record(step.call_id)
-        if record is None and step.kind is not StepKind.DUTY:
+        if record is None and step.kind is StepKind.NUMBERS_OPENED:
+            why = opening_objection(step)
+        elif record is None and step.kind is not StepKind.DUTY:
             acts, now = reader.acts(), datetime.now(UTC)
             why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
     if record and record.steps != (step,):
@@ -117,9 +130,22 @@ def _ask_the_service(url: str, step: Step) -> None:
 
 async def record_acts(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
     """The service's side: record the acts that commands leave, until cancelled."""
+    folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
-        await asyncio.to_thread(_record_all, url, evidence, rules)
+        changed = _changed_ns(folder)
+        # The time of a folder may be too coarse to tell two changes apart, and what was not recorded is tried again.
+        if changed != seen or time.monotonic() - looked_s >= LOOK_AGAIN_S:
+            seen, looked_s = changed, time.monotonic()
+            await asyncio.to_thread(_record_all, url, evidence, rules)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _changed_ns(folder: Path) -> int:
+    """When a file was last left in the folder or taken from it; 0 if there is no folder."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _record_all(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
@@ -141,7 +167,7 @@ def _record(path: Path, url: str, evidence: ActEvidence, rules: DisclosureRules)
         return
     try:
         if is_new:  # else an earlier instance ended before it could remove the file
-            evidence.append(step).result()
+            _write(step, evidence)
     except LedgerError:
         return  # the ledger has logged it; the command waits, and the next instance may be able to record it
     path.unlink(missing_ok=True)

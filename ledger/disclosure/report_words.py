@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from idtone.calls import Party
 
 from ..evidence.records import Record
+from ..evidence.steps import Scalar, Step, StepKind
 
 
 class Words(NamedTuple):
@@ -29,6 +30,26 @@ KNOWN_BY: Final[Mapping[str, Words]] = {
     "dial": Words("Dial() の続行のみによる", "by Dial() alone"),
 }
 """By what it is known that a party heard its sound."""
+
+
+STEPS: Final[Mapping[str, Words]] = {
+    StepKind.DECIDED: Words("判定", "decided"),
+    StepKind.FALLBACK: Words("フックの決定", "fallback"),
+    StepKind.ANSWERED: Words("応答", "answered"),
+    StepKind.SOUND_STARTED: Words("鳴動開始", "sound started"),
+    StepKind.SOUND_ENDED: Words("鳴動終了", "sound ended"),
+    StepKind.SOUND_FAILED: Words("鳴動失敗", "sound failed"),
+    StepKind.CONNECTED: Words("通話開始", "connected"),
+    StepKind.SUSPENDED: Words("番号停止", "suspended"),
+    StepKind.ENDED: Words("終了", "ended"),
+    StepKind.INTERRUPTED: Words("中断", "interrupted"),
+}
+_HIDDEN: Final = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")
+
+
+def shown_details(step: Step) -> dict[str, Scalar]:
+    """The details of a step that mean something to people."""
+    return {name: value for name, value in step.details.items() if not name.endswith(_HIDDEN)}
 
 
 def heard_in_english(record: Record) -> str:

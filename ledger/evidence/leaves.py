@@ -25,6 +25,7 @@ KEEPERS_ACTS: Final = frozenset(
         StepKind.EXPORT_RECEIVED,
         StepKind.EXPORT_CONFIRMED,
         StepKind.FORGOTTEN,
+        StepKind.NUMBERS_OPENED,
         StepKind.DUTY,
     )
 )

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from idtone.calls import Outcome, Party
 from idtone.numbers import Number, NumberKind
+from idtone.translation import Message
 
 from .masked_number import MaskedNumber, masked
 from .steps import FIRST, SEALED, UNOPENED, UNSEALED, CallStatus, NumberRole, Scalar, Step, StepKind
@@ -188,43 +189,50 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
     alone = _acted_alone(steps)
     sealed = [_text(step.details, SEALED) for step in steps if step.kind in FIRST]
     if UNOPENED in sealed:
-        yield "the numbers cannot be opened: they were changed, or sealed with another key"
+        yield Message("the numbers cannot be opened: they were changed, or sealed with another key")
     if alone and decided:
-        told = f"{decided.get('outcome')}, {decided.get('reason')}"
-        yield f"the service decided {told}, and the hook acted without it"
+        yield Message(
+            "the service decided {outcome}, {reason}, and the hook acted without it",
+            outcome=decided.get("outcome"),
+            reason=decided.get("reason"),
+        )
     if UNSEALED in sealed:
-        yield "the numbers could not be sealed, and are not kept"
+        yield Message("the numbers could not be sealed, and are not kept")
     for step in steps:
         kind = step.kind
         # If no party is to hear a sound, nothing waits for the answer.
         before = _BEFORE.get(kind) if profiles or kind is not StepKind.CONNECTED else StepKind.DECIDED
         if StepKind.ENDED in seen and kind not in _AFTER_THE_END:
-            yield f"{kind} after ended"
+            yield Message("{kind} after ended", kind=kind)
         if kind in _ONCE and kind in seen:
-            yield f"{kind} twice"
+            yield Message("{kind} twice", kind=kind)
         if before and before not in seen and not (before is StepKind.DECIDED and StepKind.FALLBACK in seen):
-            yield f"{kind} without {before} before it"
+            yield Message("{kind} without {before} before it", kind=kind, before=before)
         if kind in _NEVER.get(outcome, ()):
-            yield f"{kind} although the outcome is {outcome}"
+            yield Message("{kind} although the outcome is {outcome}", kind=kind, outcome=outcome)
         if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unheard:
-            yield "connected before the sound was heard"
+            yield Message("connected before the sound was heard")
         if kind is StepKind.SOUND_ENDED and "instead" in step.details:
-            yield f"the {_party(step)} party heard {step.details['instead']} instead of the sound"
+            yield Message(
+                "the {party} party heard {instead} instead of the sound",
+                party=_party(step),
+                instead=step.details["instead"],
+            )
         if (
             kind is StepKind.ENDED
             and step.details.get("status") == CallStatus.CONNECTED
             and StepKind.CONNECTED not in seen
         ):
-            yield "ended as CONNECTED without connected before it"
+            yield Message("ended as CONNECTED without connected before it")
         acted = _text(step.details, "reason") if kind is StepKind.ENDED else None
         if acted and acted != reason:
-            yield f"the hook acted on {acted}"
+            yield Message("the hook acted on {acted}", acted=acted)
         party = _text(step.details, "party")
         before_it = [at for whose, at in latest.items() if party is None or whose in (None, party)]
         # The first has the time of the request, which was decided too late; the second is reported with the end.
         late = kind in (StepKind.FALLBACK, StepKind.CONNECTED)
         if before_it and step.at < max(before_it) - _APART and not late:
-            yield f"{kind} is dated before the step that precedes it"
+            yield Message("{kind} is dated before the step that precedes it", kind=kind)
         seen.add(kind)
         if _heard(step):
             unheard.discard(_party(step))

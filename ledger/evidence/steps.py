@@ -55,6 +55,8 @@ class StepKind(StrEnum):
     """The office that asked in an emergency has confirmed it in writing."""
     FORGOTTEN = "forgotten"
     """Day keys were destroyed."""
+    NUMBERS_OPENED = "numbers-opened"
+    """A person has seen the numbers of a call, or searched the calls of a number."""
     DUTY = "duty"
     """A person, or a member's machine, did what the association's rules demand; `act` says what."""
     GAP = "gap"
@@ -354,6 +356,20 @@ def export_confirmed(act_id: str, at: datetime, by: Person, export: str, referen
 
 def _by(person: Person) -> dict[str, Scalar]:
     return {"by": person.name, "by_uid": person.uid, "by_way": person.known_by}
+
+
+def numbers_opened(
+    act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
+) -> Step:
+    """A person sees the numbers of `call`; or searches the calls of a number, of which the ledger keeps no more than
+    its `token` on a day: (day, token).
+    """
+    details: dict[str, Scalar] = {**_by(by), "purpose": purpose}
+    if call is not None:
+        details["call"] = call
+    if token is not None:
+        details["number_day"], details["number_token"] = token
+    return Step(act_id, StepKind.NUMBERS_OPENED, at, details)
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,3 +69,14 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
     continuity = continuity_of(settings, node)
     name = origin if origin in continuity.origins else continuity.origin
     return Signer(name, read_key(settings.signing_key())).key
+
+
+def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:
+    """The last checkpoint of the tree by this name that witnesses have cosigned; None if there is none here.
+
+    Raises LedgerError if it cannot be used.
+    """
+    if not os.access(settings.cosigned(), os.R_OK):
+        return None
+    latest = CheckpointFile(settings.cosigned()).latest(own_key(settings, node, origin))
+    return latest[0] if latest else None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -75,7 +75,7 @@ class LedgerReader:
 
     def record(self, call_id: str) -> Record | None:
         """The evidence of one call; None if the ledger does not know it."""
-        return next(iter(self._records([call_id])), None)
+        return next(iter(self.records_of([call_id])), None)
 
     def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
         """What was done with the ledger, or what `kinds` name, in the order of writing."""
@@ -120,7 +120,7 @@ class LedgerReader:
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
         ids = list(dict.fromkeys(call_id for (call_id,) in rows))
-        found = {record.call_id: record for record in self._records(ids)}
+        found = {record.call_id: record for record in self.records_of(ids)}
         return last, [found[call_id] for call_id in ids if call_id in found]
 
     def first_at(self) -> datetime | None:
@@ -175,16 +175,21 @@ class LedgerReader:
                 values.append(value)
         calls = self._newest_calls(conditions, values)
         while part := list(islice(calls, PAGE_ROWS // 5)):
-            records = {record.call_id: record for record in self._records(part)}
+            records = {record.call_id: record for record in self.records_of(part)}
             for name in part:
                 if name not in records:
                     raise self._misled(name)
                 yield records[name]
 
     def find(
-        self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
+        self,
+        number: Number,
+        now: datetime,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int | None = None,
     ) -> list[Record]:
-        """Calls of this number that began from `start` on and before `end`, the newest last.
+        """Calls of this number that began from `start` on and before `end`, the newest last; the `limit` newest.
 
         Calls of days whose key is destroyed are not found. Raises LedgerError if there are no keys here.
         """
@@ -197,29 +202,43 @@ class LedgerReader:
             for day in self._days.days()
             if (start is None or day >= day_of(start)) and (end is None or day <= day_of(end))
         ]
-        wanted = [search_key(key.token(number)) for key in keys if key]
-        closing: list[str] = []
-        for first in range(0, len(wanted), PAGE_ROWS):
-            part = wanted[first : first + PAGE_ROWS]
-            query = f"SELECT call_id FROM steps JOIN sought ON step = id WHERE token IN ({marks(part)})"  # noqa: S608
-            closing += (call_id for (call_id,) in self._all(query, *part))
+        tokens = [key.token(number) for key in keys if key]
         theirs = [f"%{key.token(number)}%" for key in keys if key and key.day >= day_of(now - OPEN_FOR)]
         in_progress: list[str] = []
         if theirs:
             holds = " OR ".join(["details LIKE ?"] * len(theirs))
             in_progress = self._endless(f"at > ? AND ({holds})", microseconds(now - OPEN_FOR), *theirs)
-        found = {record.call_id: record for record in self._records([*closing, *in_progress])}
-        return [
-            record
-            for record in sorted(found.values(), key=lambda record: record.steps[0].at)
-            if number in record.opened.values()
-            and (start is None or record.steps[0].at >= start)
-            and (end is None or record.steps[0].at < end)
-        ]
+        found: dict[str, Record] = {}
+        for call_ids in chain([in_progress], self._over_with(tokens, limit)):
+            found |= {
+                record.call_id: record
+                for record in self.records_of(call_ids)
+                if number in record.opened.values()
+                and (start is None or record.steps[0].at >= start)
+                and (end is None or record.steps[0].at < end)
+            }
+            if limit is not None and len(found) >= limit:
+                break
+        ordered = sorted(found.values(), key=lambda record: record.steps[0].at)
+        return ordered if limit is None else ordered[-limit:]
+
+    def _over_with(self, tokens: Sequence[str], limit: int | None) -> Iterator[list[str]]:
+        """The calls that are over with one of these tokens, which are in the order of their days: the newest first, in
+        parts. `limit` is how many are wanted, mostly.
+        """
+        days, calls = (PAGE_ROWS, PAGE_ROWS // 5) if limit is None else (_WEEK, min(limit, PAGE_ROWS // 5))
+        for last in range(len(tokens), 0, -days):
+            part = [search_key(token) for token in tokens[max(last - days, 0) : last]]
+            within = f"SELECT step FROM sought WHERE token IN ({marks(part)}) AND step < ? ORDER BY step DESC LIMIT ?"  # noqa: S608
+            query = f"SELECT id, call_id FROM steps WHERE id IN ({within}) ORDER BY id DESC"  # noqa: S608
+            before = _NO_STEP
+            while rows := self._all(query, *part, before, calls):
+                yield [call_id for _, call_id in rows]
+                before = rows[-1][0]
 
     def open_calls(self, now: datetime) -> list[Record]:
         """Calls decided less than `OPEN_FOR` before `now` without a recorded end: the service takes them up."""
-        return self._records(self._endless("at > ?", microseconds(now - OPEN_FOR)))
+        return self.records_of(self._endless("at > ?", microseconds(now - OPEN_FOR)))
 
     def lost_calls(self, now: datetime) -> list[str]:
         """Calls without an end that are too old for `open_calls`, of the last day on which anything was written.
@@ -317,7 +336,8 @@ class LedgerReader:
             number, at, _ = rows[-1]
             rows = self._all(page(*conditions, "(at, id) < (?, ?)"), *values, at, number, PAGE_ROWS)
 
-    def _records(self, call_ids: Iterable[str]) -> list[Record]:
+    def records_of(self, call_ids: Iterable[str]) -> list[Record]:
+        """The evidence of these calls, by their beginnings; those that the ledger does not know are left out."""
         wanted = list(call_ids)
         found: dict[str, list[StoredStep]] = {}
         for start in range(0, len(wanted), PAGE_ROWS // 5):
@@ -365,6 +385,9 @@ class LedgerReader:
             return rows
 
 
+_WEEK: Final = 7
+_NO_STEP: Final = 2**62
+"""Larger than the id of any step."""
 _FIRST: Final = literals(FIRST)
 _CLOSING: Final = literals(CLOSING)
 _ENDLESS: Final = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from idtone.errors import ProofError
 from idtone.translation import Message
@@ -121,29 +121,48 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
     return _hashes(_subproof(old, 0, size, True), read) if old else []
 
 
+class Joined(NamedTuple):
+    """A level of a path: the hash of the path so far and its sibling make `hash`. `is_left`: the sibling is left."""
+
+    sibling: bytes
+    is_left: bool
+    hash: bytes
+
+
 def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
-    """The root that the proof leads to from the leaf with this hash (RFC 9162, section 2.1.3.2).
+    """The root that the proof leads to from the leaf with this hash.
+
+    Raises ProofError if the proof has another length than one of this leaf.
+    """
+    path = path_by_inclusion(index, size, leaf, proof)
+    return path[-1].hash if path else leaf
+
+
+def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[Joined]:
+    """The levels from the leaf with this hash to the root; the last one's hash is the root (RFC 9162, section
+    2.1.3.2).
 
     Raises ProofError if the proof has another length than one of this leaf.
     """
     if not 0 <= index < size:
         raise ProofError(Message("a tree of {size} leaves has no leaf {index}", size=size, index=index))
     number, last, reached = index, size - 1, leaf
+    path: list[Joined] = []
     for sibling in proof:
         if last == 0:
             raise ProofError(Message("the inclusion proof is too long"))
-        if number & 1 or number == last:
-            reached = node_hash(sibling, reached)
+        is_left = bool(number & 1) or number == last
+        reached = node_hash(sibling, reached) if is_left else node_hash(reached, sibling)
+        path.append(Joined(sibling, is_left, reached))
+        if is_left:
             while not number & 1 and number:
                 number >>= 1
                 last >>= 1
-        else:
-            reached = node_hash(reached, sibling)
         number >>= 1
         last >>= 1
     if last:
         raise ProofError(Message("the inclusion proof is too short"))
-    return reached
+    return path
 
 
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:

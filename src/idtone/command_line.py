@@ -244,7 +244,7 @@ class Rows:
 
     def print(self, rows: Iterable[Sequence[object]]) -> None:
         """Print None as an empty field, True as `yes`, False as `no`."""
-        texts = [tuple(map(_field, row)) for row in rows]
+        texts = [tuple(map(field_text, row)) for row in rows]
         if self._form is Form.TABLE:
             self._print_table(texts)
         else:
@@ -274,7 +274,8 @@ class Rows:
         screen().print(table)
 
 
-def _field(value: object) -> str:
+def field_text(value: object) -> str:
+    """A field of CSV."""
     if value is None:
         return ""
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)

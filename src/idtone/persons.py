@@ -24,6 +24,8 @@ class AccountKnownBy(StrEnum):
     """By sudo's environment. Anyone who can run any program as the service's user can change it."""
     ACCOUNT = "account"
     """By the account that runs the command."""
+    CONSOLE = "console"
+    """By the sign-in to the web console. The name is that of a user of the console, the account is the console's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Person:
 
     def __str__(self) -> str:
         return f"{self.name} (uid {self.uid}, by {self.known_by})"
+
+
+def visiting(name: str) -> Person:
+    """The person who has signed in to the web console, which runs here, by this name."""
+    return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
 
 def acting(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:

@@ -203,3 +203,11 @@ def test_calls_whose_end_nobody_will_see_any_more_are_lost(url):
     with LedgerReader.open(url) as reader:
         assert reader.lost_calls(NOW) == ["lost"]
         assert ids(reader.open_calls(NOW)) == ["young"]
+
+
+def test_a_limit_keeps_the_newest_calls_of_a_number(reader):
+    whole = reader.find(parse(FORWARDING), NOW)
+    for limit in (1, 3, 10, 99):
+        assert ids(reader.find(parse(FORWARDING), NOW, limit=limit)) == ids(whole)[-limit:]
+    start, end = whole[2].steps[0].at, whole[7].steps[0].at
+    assert ids(reader.find(parse(FORWARDING), NOW, start, end, 2)) == ids(whole)[5:7]

@@ -1,0 +1,179 @@
+"""The timeline of a call, to scale: how it was set up, and as a whole. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from idtone.calls import Party
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.translation import template
+
+from .scale import Tick, TimeScale
+
+WIDTH: Final = 760
+_LEFT: Final = 110
+_RIGHT: Final = WIDTH - 20
+_LANE: Final = 30
+_ABOVE: Final = 86
+"""Room for a band's title and for the numbers of the steps."""
+_BELOW: Final = 34
+_ROWS: Final = (8.0, 21.0, 34.0, 47.0, 60.0)
+"""How far above the lanes the number of a step may stand, so that near ones do not cover each other."""
+_NUMBER: Final = 18.0
+_MUCH: Final = 4.0
+"""A call that lasted this much longer than its set-up has a band of its own for that."""
+
+
+class BarKind(StrEnum):
+    """Is a class of the style sheet, too."""
+
+    RINGING = "ringing"
+    SOUND = "sound"
+    FAILED = "failed"
+    TALK = "talk"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    x: float
+    width: float
+    y: float
+    kind: BarKind
+
+
+@dataclass(frozen=True, slots=True)
+class StepMark:
+    """`number` counts the steps from 1."""
+
+    x: float
+    label_y: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """`party` is None for the call itself."""
+
+    y: float
+    party: Party | None
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    title: str
+    top: float
+    lanes_top: float
+    lanes_bottom: float
+    lanes: tuple[Lane, ...]
+    bars: tuple[Bar, ...]
+    marks: tuple[StepMark, ...]
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    width: float
+    height: float
+    left: float
+    right: float
+    bands: tuple[Band, ...]
+
+
+def timeline(record: Record) -> Timeline:
+    """At most two bands: until the parties were connected, and the whole call where it is much longer."""
+    zero = record.steps[0].at
+    at_ms = [(step.at - zero) / timedelta(milliseconds=1) for step in record.steps]
+    first, last = min(at_ms), max(at_ms)
+    setup = _setup_ms(record, zero, last)
+    if last - first > _MUCH * (setup - first):
+        bands = [(template("Until connected"), setup), (template("The whole call"), last)]
+    else:
+        bands = [(template("The whole call"), last)]
+    made: list[Band] = []
+    top = 0.0
+    for title, until in bands:
+        made.append(_band(title, top, record, at_ms, TimeScale(first, until, _LEFT, _RIGHT)))
+        top = made[-1].lanes_bottom + _BELOW
+    return Timeline(WIDTH, top, _LEFT, _RIGHT, tuple(made))
+
+
+def _setup_ms(record: Record, zero: datetime, last: float) -> float:
+    """When the set-up was over, with a little room behind it."""
+    times = record.times
+    ends = [
+        (at - zero) / timedelta(milliseconds=1)
+        for kind, at in times.items()
+        if kind in (StepKind.CONNECTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED)
+    ]
+    return min(max(ends) * 1.1, last) if ends else last
+
+
+def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale: TimeScale) -> Band:
+    parties = [party for party in Party if party in record.profiles or _sounds(record.steps, party)]
+    lanes_top = top + _ABOVE
+    lanes = [Lane(lanes_top + _LANE * number, party) for number, party in enumerate([None, *parties])]
+    bars = [bar for lane in lanes for bar in _bars(record.steps, at_ms, lane, scale)]
+    lanes_bottom = lanes_top + _LANE * len(lanes)
+    shown = [(number, ms) for number, ms in enumerate(at_ms, 1) if ms <= scale.last_ms]
+    return Band(
+        title, top, lanes_top, lanes_bottom, tuple(lanes), tuple(bars), tuple(_marks(shown, lanes_top, scale)),
+        tuple(scale.ticks()),
+    )  # fmt: skip
+
+
+def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:
+    """What lasted: the ringing and the talk of the call, the sound of a party."""
+    began: tuple[float, BarKind] | None = None
+    for step, ms in zip(steps, at_ms, strict=True):
+        ending, beginning = _edges(step, lane.party)
+        if began is not None and ending:
+            kind = ending if ending is BarKind.FAILED else began[1]
+            yield _bar(began[0], ms, lane, kind, scale)
+            began = None
+        if beginning:
+            began = (ms, beginning)
+    if began is not None:
+        yield _bar(began[0], max(at_ms), lane, began[1], scale)
+
+
+def _edges(step: Step, party: Party | None) -> tuple[BarKind | None, BarKind | None]:
+    """What ends with this step in the lane, and what begins."""
+    if party is None:
+        if step.kind in (StepKind.DECIDED, StepKind.FALLBACK):
+            return None, BarKind.RINGING
+        if step.kind is StepKind.ANSWERED:
+            return BarKind.RINGING, None
+        if step.kind is StepKind.CONNECTED:
+            return BarKind.RINGING, BarKind.TALK
+        return (BarKind.TALK if step.kind in (StepKind.ENDED, StepKind.INTERRUPTED) else None), None
+    if step.details.get("party", Party.CALLED) != party:
+        return None, None
+    if step.kind is StepKind.SOUND_STARTED:
+        return None, BarKind.SOUND
+    if step.kind is StepKind.SOUND_ENDED:
+        return BarKind.SOUND, None
+    return (BarKind.FAILED if step.kind is StepKind.SOUND_FAILED else None), None
+
+
+def _bar(start_ms: float, end_ms: float, lane: Lane, kind: BarKind, scale: TimeScale) -> Bar:
+    x = scale.x(start_ms)
+    return Bar(x, max(round(scale.x(end_ms) - x, 1), 1.5), lane.y + 5, kind)
+
+
+def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> Iterable[StepMark]:
+    """Numbers from left to right; one that would cover another stands higher, if there is room."""
+    ends = [float("-inf")] * len(_ROWS)
+    for number, ms in sorted(shown, key=lambda each: each[1]):
+        x = scale.x(ms)
+        row = next((row for row, end in enumerate(ends) if x - _NUMBER / 2 >= end), len(_ROWS) - 1)
+        ends[row] = x + _NUMBER / 2
+        yield StepMark(x, lanes_top - _ROWS[row], number)
+
+
+def _sounds(steps: Sequence[Step], party: Party) -> bool:
+    return any(step.details.get("party") == party for step in steps)

@@ -1,0 +1,295 @@
+"""One call: what happened, what was heard, why it was decided so, and the proof; and, with a purpose, its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.calls import Party, Reason
+from idtone.decision_words import RULES
+from idtone.errors import LedgerError
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
+from idtone.ledger.disclosure.opened_numbers import purpose_objection
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.disclosure.report_words import shown_details
+from idtone.ledger.evidence.leaves import ACT_ID
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import NumberRole, Step, StepKind, numbers_opened
+from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.proven_leaf import ProvenLeaf
+from idtone.ledger.verification.proof_check import ProofCheck, check_proof
+from idtone.persons import visiting
+from idtone.signed_notes import VerifierKey
+from idtone.translation import Message
+
+from ..access.rights import Right
+from ..console import Console
+from ..drawings.proof_tree import ProofTree, proof_tree
+from ..drawings.timeline import Timeline, timeline
+from ..drawings.wave import Wave, wave
+from ..page import Method, Page, Visit
+from .call_query import path_of
+from .call_words import (
+    EXPLAINED,
+    ROLES,
+    STATES,
+    CallState,
+    direction_words,
+    exact,
+    known_by_words,
+    no_such_call,
+    outcome_words,
+    party_words,
+    reason_words,
+    state_of,
+    step_words,
+)
+from .masked_reader import reader_for
+from .played_sound import FORMAT, PlayedSound, played_sound
+
+
+@dataclass(frozen=True, slots=True)
+class _StepLine:
+    number: int
+    at: str
+    after_ms: float
+    words: str
+    kind: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """What one party was to hear, and did."""
+
+    party: str
+    profile: str
+    heard: bool
+    known_by: str
+    failed: str
+    """Why it was not heard to its end."""
+    sha256: str
+    sound: PlayedSound | None
+    wave: Wave | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    check: ProofCheck
+    tree: ProofTree
+
+
+@dataclass(frozen=True, slots=True)
+class _Proofs:
+    """`problem`: why the leaves cannot be proven here."""
+
+    leaves: tuple[_Proven, ...] = ()
+    log: VerifierKey | None = None
+    problem: LedgerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    record: Record
+    state: CallState
+    hearings: tuple[_Hearing, ...]
+    timeline: Timeline
+    proofs: _Proofs
+
+
+async def call(visit: Visit) -> web.StreamResponse:
+    found = await visit.in_thread(_look, visit, visit.part("call_id"))
+    return _unknown(visit) if found is None else _page(visit, found)
+
+
+def _unknown(visit: Visit) -> web.Response:
+    return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=no_such_call(visit.part("call_id")))
+
+
+def _page(
+    visit: Visit, found: _Call, numbers: dict[str, str] | None = None, problem: object = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> web.Response:  # fmt: skip
+    record, language = found.record, visit.language
+    return visit.render(
+        "call.html",
+        status,
+        call=found,
+        record=record,
+        at=exact(record.steps[0].at),
+        state=STATES[found.state],
+        state_explained=EXPLAINED.get(found.state),
+        direction=direction_words(record.direction),
+        outcome=outcome_words(record.outcome),
+        reason=reason_words(record.reason),
+        rules=[(rule.words, record.reason in set(map(str, rule.reasons))) for rule in RULES],
+        knows_reason=record.reason in set(Reason),
+        steps=[_step_line(number, step, record, language) for number, step in enumerate(record.steps, 1)],
+        hearings=[(party_words(each.party, language), each) for each in found.hearings],
+        party_words=lambda party: party_words(party, language),
+        masked={ROLES[role]: str(number) for role, number in record.numbers.items()},
+        numbers=numbers,
+        problem=problem,
+        may_open=visit.may(Right.OPEN_NUMBERS),
+        purpose_limit=TEXT_LIMIT,
+        paths={"proof": path_of(record.call_id, "proof"), "numbers": path_of(record.call_id, "numbers")},
+        exact=exact,
+        sample_rate_hz=FORMAT.sample_rate_hz,
+    )
+
+
+def _step_line(number: int, step: Step, record: Record, language: str) -> _StepLine:
+    after_ms = round((step.at - record.steps[0].at) / timedelta(milliseconds=1), 1)
+    details = {
+        name: known_by_words(str(value), language) if name == "known_by" else value
+        for name, value in shown_details(step).items()
+    }
+    text = " · ".join(f"{name}={value}" for name, value in details.items())
+    return _StepLine(number, exact(step.at), after_ms, step_words(step.kind, language), step.kind.value, text)
+
+
+def _look(visit: Visit, call_id: str) -> _Call | None:
+    """None if the ledger holds no such call. Raises LedgerError."""
+    console = visit.console
+    with reader_for(visit) as reader:
+        record = None if call_id.startswith(ACT_ID) else reader.record(call_id)
+        if record is None:
+            return None
+        proofs = _proofs(console, reader, call_id)
+    state = state_of(record, datetime.now(UTC))
+    return _Call(record, state, _hearings(console, record, visit.language), timeline(record), proofs)
+
+
+def _proofs(console: Console, reader: LedgerReader, call_id: str) -> _Proofs:
+    settings = console.settings
+    try:
+        log = own_key(settings.ledger, settings.node, reader.origin())
+        witnesses = [VerifierKey.parse(entry.partition(" ")[2]) for entry in settings.ledger.witnesses]
+        checks = [check_proof(each, log, witnesses) for each in _leaves(console, reader, call_id)]
+    except LedgerError as error:
+        return _Proofs(problem=error)
+    return _Proofs(tuple(_Proven(check, proof_tree(check)) for check in checks), log)
+
+
+def _leaves(console: Console, reader: LedgerReader, call_id: str) -> Sequence[ProvenLeaf]:
+    """As `idtone ledger prove` has them. Raises LedgerError."""
+    settings = console.settings
+    return reader.proofs(call_id, cosigned_note(settings.ledger, settings.node, reader.origin()))
+
+
+def _hearings(console: Console, record: Record, language: str) -> tuple[_Hearing, ...]:
+    """Of each party that was to hear a sound, or to which one was played."""
+    started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
+    failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
+    found = []
+    for party in Party:
+        if party not in record.profiles and party not in started and party not in failed:
+            continue
+        step = started.get(party)
+        profile, sha256 = (str(step.details.get(name, "")) for name in ("profile", "sha256")) if step else ("", "")
+        sound = played_sound(console.settings.sounds.directory, profile, sha256) if step else None
+        found.append(
+            _Hearing(
+                party=party,
+                profile=profile or record.profiles.get(party, ""),
+                heard=party in record.heard_by,
+                known_by=known_by_words(record.known_by.get(party, ""), language),
+                failed=str(failed[party].details.get("why", "")) if party in failed else "",
+                sha256=sha256,
+                sound=sound,
+                wave=wave(sound.samples, FORMAT.sample_rate_hz) if sound and sound.content else None,
+                path=path_of(record.call_id, "sound", party),
+            )
+        )
+    return tuple(found)
+
+
+def _party(step: Step) -> str:
+    return str(step.details.get("party", Party.CALLED))
+
+
+async def proof(visit: Visit) -> web.StreamResponse:
+    """The file that `idtone ledger prove` prints; `leaf` chooses one of several leaves."""
+    call_id = visit.part("call_id")
+
+    def look() -> dict[str, ProvenLeaf]:
+        with visit.console.reader() as reader:
+            return {str(each.proof.index): each for each in _leaves(visit.console, reader, call_id)}
+
+    found = {} if call_id.startswith(ACT_ID) else await visit.in_thread(look)
+    chosen = found.get(visit.query("leaf"), next(iter(found.values()), None))
+    if chosen is None:
+        return visit.render(
+            "problem.html",
+            HTTPStatus.NOT_FOUND,
+            problem=Message("No leaf of the ledger's tree holds this call: it is unknown, or not over yet."),
+        )
+    return web.Response(
+        text=str(chosen.proof),
+        content_type="text/plain",
+        headers={"Content-Disposition": f'attachment; filename="leaf-{chosen.proof.index}.tlog-proof"'},
+    )
+
+
+async def sound(visit: Visit) -> web.StreamResponse:
+    """The sound that was played to a party, if its file is still the same."""
+    call_id, party = visit.part("call_id"), visit.part("party")
+
+    def look() -> PlayedSound | None:
+        with visit.console.reader() as reader:
+            record = None if call_id.startswith(ACT_ID) else reader.record(call_id)
+        hearings = _hearings(visit.console, record, visit.language) if record else ()
+        return next((each.sound for each in hearings if each.party == party), None)
+
+    found = await visit.in_thread(look)
+    if found is None or found.content is None:
+        problem = found.problem if found else Message("No sound was played to this party.")
+        return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=problem)
+    return web.Response(body=found.as_wav(), content_type="audio/wav")
+
+
+async def open_numbers(visit: Visit) -> web.StreamResponse:
+    """Show the numbers once. The act is recorded before."""
+    found = await visit.in_thread(_look, visit, visit.part("call_id"))
+    if found is None:
+        return _unknown(visit)
+    purpose = visit.field("purpose")
+    if objection := purpose_objection(purpose):
+        return _page(visit, found, None, objection, HTTPStatus.BAD_REQUEST)
+    numbers = await visit.in_thread(_opened, visit, found.record.call_id, purpose)
+    if not numbers:
+        problem = Message("The numbers of this call cannot be opened: their key is not here, or was destroyed.")
+        return _page(visit, found, None, problem)
+    return _page(visit, found, numbers)
+
+
+def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
+    """The words of the roles → the numbers, in the form of the country. Raises LedgerError if that is not recorded."""
+    console, now = visit.console, datetime.now(UTC)
+    assert visit.user is not None
+    person, ledger = visiting(visit.user.name), console.settings.ledger
+    record_act(
+        ledger.own(), console.settings.node, KeyRing.of(ledger, console.settings.node),
+        lambda act_id: numbers_opened(act_id, now, person, purpose, call_id), DisclosureRules.of(ledger),
+    )  # fmt: skip
+    with console.opening_reader() as reader:
+        record = reader.record(call_id)
+    opened = record.opened if record else {}
+    return {ROLES[role]: opened[role].e164 for role in NumberRole if role in opened}
+
+
+CALL: Final = "/calls/{call_id:[^/]+}"
+PAGES = (
+    Page(CALL, call, Right.LOOK),
+    Page(f"{CALL}/proof", proof, Right.LOOK),
+    Page(f"{CALL}/sound/{{party}}", sound, Right.LOOK),
+    Page(f"{CALL}/numbers", open_numbers, Right.OPEN_NUMBERS, Method.POST),
+)

@@ -1,0 +1,117 @@
+"""A search for calls as it stands in an address, so that it can be kept as a bookmark. Pure.
+
+Telephone numbers are never part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from idtone.errors import UsageError
+from idtone.ledger.evidence.call_filter import CallFilter
+from idtone.ledger.store.call_search import Place
+from idtone.translation import Message
+
+PATH: Final = "/calls"
+CSV_PATH: Final = "/calls.csv"
+_PLACE: Final = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
+_YES_OR_NO: Final = {"yes": True, "no": False, "": None}
+FIELDS: Final = (
+    "from", "until", "outcome", "reason", "direction", "member", "licence", "heard", "fallback", "odd", "call",
+)  # fmt: skip
+"""The fields of the form, in the order of the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """`values`: what the visitor entered, by the names of the fields. `call`: the beginning of a call id.
+
+    `before` and `after` are the places from which a page goes on.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    wanted: CallFilter = field(default_factory=CallFilter)
+    start: datetime | None = None
+    end: datetime | None = None
+    call: str = ""
+    before: Place | None = None
+    after: Place | None = None
+    shown: int | None = None
+    """Calls that the page shows already, which goes on; None: a page of its own."""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> CallQuery:
+        """Raises UsageError."""
+        values = {name: text for name in FIELDS if (text := query.get(name, "").strip())}
+
+        def text_of(name: str) -> str | None:
+            return values.get(name) or None
+
+        wanted = CallFilter(
+            text_of("direction"), text_of("outcome"), text_of("reason"), text_of("member"), text_of("licence"),
+            _choice("heard", values), _choice("fallback", values), _choice("odd", values) is True,
+        )  # fmt: skip
+        return cls(
+            values, wanted,
+            local_moment("from", values.get("from", "")), local_moment("until", values.get("until", "")),
+            values.get("call", ""), _place("before", query), _place("after", query), _count(query.get("shown", "")),
+        )  # fmt: skip
+
+    def address(self, path: str = PATH, **places: object) -> str:
+        """The same search from another place."""
+        parts = {**self.values, **{name: str(value) for name, value in places.items()}}
+        return f"{path}?{urlencode(parts)}" if parts else path
+
+
+def place_text(place: Place) -> str:
+    return f"{place.at}-{place.step}"
+
+
+def path_of(call_id: str, *more: str) -> str:
+    """The address of a call's page, or of something that belongs to it."""
+    return "/".join((PATH, quote(call_id, safe=""), *more))
+
+
+def local_moment(name: str, text: str) -> datetime | None:
+    """What a browser sends for a local time; a day alone is its beginning. Raises UsageError."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            Message("{field} is not a time; write it like 2026-11-01T09:00", field=_NAMES[name])
+        ) from error
+
+
+_NAMES: Final = {
+    "from": Message("From"), "until": Message("Until"), "heard": Message("Sound"), "fallback": Message("Decided by"),
+    "odd": Message("Steps"), "before": Message("The place in the list"), "after": Message("The place in the list"),
+}  # fmt: skip
+
+
+def _choice(name: str, values: Mapping[str, str]) -> bool | None:
+    text = values.get(name, "")
+    if text not in _YES_OR_NO:
+        raise UsageError(Message("{field} is neither yes nor no", field=_NAMES[name]))
+    return _YES_OR_NO[text]
+
+
+def _place(name: str, query: Mapping[str, str]) -> Place | None:
+    text = query.get(name, "")
+    if not text:
+        return None
+    found = _PLACE.fullmatch(text)
+    if not found:
+        raise UsageError(Message("{field} is none of this console's", field=_NAMES[name]))
+    return Place(int(found[1]), int(found[2]))
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,4}", text) else None

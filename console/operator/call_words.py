@@ -1,0 +1,130 @@
+"""What the pages say of a call, from its record. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from idtone.calls import Direction, Outcome, Reason
+from idtone.decision_words import DIRECTIONS, OUTCOMES, REASONS, OutcomeWords
+from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES, STEPS, Words
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import NumberRole, StepKind
+from idtone.ledger.store.ledger_reader import OPEN_FOR
+from idtone.translation import Message, template
+
+from .call_query import path_of
+
+EXACT: Final = "%Y-%m-%d %H:%M:%S."
+ROLES: Final = {
+    NumberRole.FORWARDING: template("Forwarding number"),
+    NumberRole.CALLER: template("Caller's number"),
+    NumberRole.CALLED: template("Called number"),
+}
+
+
+class CallState(StrEnum):
+    ENDED = "ended"
+    INTERRUPTED = "interrupted"
+    IN_PROGRESS = "in-progress"
+    ENDLESS = "endless"
+    """Nothing was recorded for so long that nobody waits for the end."""
+
+
+STATES: Final = {
+    CallState.ENDED: template("has ended"),
+    CallState.INTERRUPTED: template("interrupted"),
+    CallState.IN_PROGRESS: template("in progress"),
+    CallState.ENDLESS: template("no end recorded"),
+}
+EXPLAINED: Final = {
+    CallState.INTERRUPTED: template("The service was down and lost sight of the call, so its end is not known."),
+    CallState.IN_PROGRESS: template("Reload this page to see its next steps."),
+    CallState.ENDLESS: template(
+        "It was decided more than an hour ago, and no service has recorded its end since then."
+    ),
+}
+"""What else there is to say of a state."""
+
+
+def state_of(record: Record, now: datetime) -> CallState:
+    kinds = record.times
+    if StepKind.ENDED in kinds:
+        return CallState.ENDED
+    if StepKind.INTERRUPTED in kinds:
+        return CallState.INTERRUPTED
+    return CallState.IN_PROGRESS if record.steps[0].at > now - OPEN_FOR else CallState.ENDLESS
+
+
+@dataclass(frozen=True, slots=True)
+class CallLine:
+    """A call in the list."""
+
+    path: str
+    record: Record
+    state: CallState
+    direction: str
+    reason: str
+
+    @property
+    def at(self) -> datetime:
+        return self.record.steps[0].at
+
+    @property
+    def number(self) -> object:
+        return self.record.numbers.get(NumberRole.FORWARDING, "")
+
+    @property
+    def state_words(self) -> str:
+        return STATES[self.state]
+
+
+def line_of(record: Record, now: datetime) -> CallLine:
+    return CallLine(
+        path_of(record.call_id), record, state_of(record, now), direction_words(record.direction),
+        reason_words(record.reason),
+    )  # fmt: skip
+
+
+def direction_words(code: str | None) -> str:
+    """The code itself if this version does not know it."""
+    return DIRECTIONS[Direction(code)] if code in set(Direction) else code or ""
+
+
+def reason_words(code: str | None) -> str:
+    return REASONS[Reason(code)] if code in set(Reason) else ""
+
+
+def outcome_words(code: str | None) -> OutcomeWords | None:
+    return OUTCOMES[Outcome(code)] if code in set(Outcome) else None
+
+
+def in_language(words: Words | None, language: str, code: str = "") -> str:
+    """In the visitor's language; the code if there are no words for it."""
+    if words is None:
+        return code
+    return words.japanese if language == "ja" else words.english
+
+
+def step_words(kind: StepKind, language: str) -> str:
+    return in_language(STEPS.get(kind), language, kind.value)
+
+
+def party_words(party: str, language: str) -> str:
+    return in_language(PARTIES.get(party), language, party)
+
+
+def known_by_words(code: str, language: str) -> str:
+    return in_language(KNOWN_BY.get(code), language, code)
+
+
+def exact(at: datetime) -> str:
+    """A local time with milliseconds."""
+    local = at.astimezone()
+    return f"{local.strftime(EXACT)}{local.microsecond // 1000:03}"
+
+
+def no_such_call(call_id: str) -> Message:
+    return Message("The ledger holds no call {call_id}.", call_id=call_id)

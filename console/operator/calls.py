@@ -1,0 +1,271 @@
+"""The search for calls: by what was decided, by call id, and, with a purpose that is recorded, by number."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.calls import Direction, Outcome, Reason
+from idtone.command_line import field_text
+from idtone.decision_words import DIRECTIONS, REASONS
+from idtone.errors import LedgerError, NumberError, UsageError
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
+from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.evidence.leaves import ACT_ID
+from idtone.ledger.evidence.record_fields import FIELDS, fields_of
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.numbers import Number, NumberKind, parse
+from idtone.persons import visiting
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..application import protect
+from ..page import Method, Page, Visit
+from ..security import SCRIPTED
+from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_text
+from .call_words import line_of
+from .masked_reader import reader_for
+
+PAGE_CALLS: Final = 50
+SEARCH_S: Final = 0.06
+"""How long a page searches before it shows what it has found."""
+NUMBER_CALLS: Final = 50
+"""Calls of a number that are shown, the newest."""
+CSV_CALLS: Final = 10_000
+CSV_PART: Final = 200
+CSV_PART_S: Final = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A page of the list. `older` is where the next page begins, `on` where the search goes on, None if it is over."""
+
+    records: Sequence[Record]
+    newer: str | None = None
+    older: str | None = None
+    on: str | None = None
+    searched: datetime | None = None
+
+
+async def calls(visit: Visit) -> web.StreamResponse:
+    try:
+        query = CallQuery.of(visit.request.query)
+    except UsageError as error:
+        return _page(visit, CallQuery(dict(visit.request.query)), _Found(()), error, HTTPStatus.BAD_REQUEST)
+    if query.call:
+        call_id, found = await visit.in_thread(_by_call_id, visit, query)
+        if call_id is not None:
+            return visit.redirect(path_of(call_id))
+    else:
+        found = await visit.in_thread(_search, visit, query)
+    if visit.request.headers.get("HX-Request") and query.shown is not None:
+        text = visit.fragment("calls_more.html", **_lines(visit, found, query))
+        return web.Response(text=text, content_type="text/html")
+    return _page(visit, query, found)
+
+
+def _page(
+    visit: Visit, query: CallQuery, found: _Found, problem: object = None, status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    return visit.render(
+        "calls.html",
+        status,
+        values=query.values,
+        problem=problem,
+        outcomes=[*Outcome],
+        reasons={reason.value: REASONS[reason] for reason in Reason},
+        directions={direction.value: DIRECTIONS[direction] for direction in Direction},
+        may_open=visit.may(Right.OPEN_NUMBERS),
+        purpose_limit=TEXT_LIMIT,
+        by_number=BY_NUMBER,
+        **_lines(visit, found, query),
+    )
+
+
+def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
+    now = datetime.now(UTC)
+    return {
+        "lines": [line_of(record, now) for record in found.records],
+        "newer": found.newer,
+        "older": found.older,
+        "on": found.on,
+        "searched": found.searched,
+        "is_first": query.before is None and query.after is None,
+        "first": query.address(),
+        "csv": query.address(CSV_PATH),
+        "csv_calls": CSV_CALLS,
+        "goes_on": query.shown is not None,
+    }
+
+
+def _search(visit: Visit, query: CallQuery) -> _Found:
+    until_s = time.perf_counter() + SEARCH_S
+    newer = query.after is not None
+    with reader_for(visit) as reader:
+        found = search_calls(
+            reader, query.wanted, query.start, query.end, place=query.after if newer else query.before, newer=newer,
+            limit=max(PAGE_CALLS - (query.shown or 0), 1), enough=lambda: time.perf_counter() >= until_s,
+        )  # fmt: skip
+    return _answer(query, found)
+
+
+def _answer(query: CallQuery, found: FoundCalls) -> _Found:
+    records, places, reached = found.records, found.places, found.reached
+    shown = (query.shown or 0) + len(places)
+    is_full = shown >= PAGE_CALLS
+    if query.after is not None:
+        on = None if is_full or reached is None else query.address(after=place_text(reached))
+        return _Found(
+            records,
+            newer=query.address(after=place_text(places[0])) if is_full and reached else None,
+            older=query.address(before=place_text(places[-1] if places else query.after)),
+            on=on,
+            searched=reached.moment if on and reached else None,
+        )
+    newest = places[0] if places else query.before
+    on = None if is_full or reached is None else query.address(before=place_text(reached), shown=shown)
+    return _Found(
+        records,
+        newer=query.address(after=place_text(newest)) if query.before and newest and query.shown is None else None,
+        older=query.address(before=place_text(reached)) if is_full and reached else None,
+        on=on,
+        searched=reached.moment if on and reached else None,
+    )
+
+
+def _by_call_id(visit: Visit, query: CallQuery) -> tuple[str | None, _Found]:
+    """The call, or those whose ids begin so."""
+    with reader_for(visit) as reader:
+        if _is_call(reader, query.call):
+            return query.call, _Found(())
+        names = [name for name in reader.call_ids(query.call, PAGE_CALLS) if not name.startswith(ACT_ID)]
+        if len(names) == 1:
+            return names[0], _Found(())
+        records = [record for record in reader.records_of(names) if query.wanted.accepts(record)]
+    return None, _Found(records[::-1])
+
+
+def _is_call(reader: LedgerReader, call_id: str) -> bool:
+    return not call_id.startswith(ACT_ID) and reader.knows(call_id)
+
+
+async def by_number(visit: Visit) -> web.StreamResponse:
+    """The act is recorded before anything is shown."""
+    try:
+        number = _number(visit.field("number"))
+        start, end = local_moment("from", visit.field("from")), local_moment("until", visit.field("until"))
+        purpose = _purpose(visit.field("purpose"))
+    except (UsageError, NumberError) as error:
+        return _by_number_page(visit, (), error, HTTPStatus.BAD_REQUEST)
+    records = await visit.in_thread(_find, visit, number, purpose, start, end)
+    return _by_number_page(visit, records)
+
+
+def _by_number_page(
+    visit: Visit, records: Sequence[Record], problem: object = None, status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    now = datetime.now(UTC)
+    return visit.render(
+        "calls_by_number.html",
+        status,
+        problem=problem,
+        lines=[line_of(record, now) for record in records],
+        limit=NUMBER_CALLS,
+        by_number=BY_NUMBER,
+        purpose_limit=TEXT_LIMIT,
+        values={name: visit.field(name) for name in ("from", "until", "purpose")},
+    )
+
+
+def _number(text: str) -> Number:
+    """Raises NumberError, UsageError."""
+    number = parse(text)
+    if not number.known or number.kind is NumberKind.EMERGENCY:
+        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
+    return number
+
+
+def _purpose(text: str) -> str:
+    """Raises UsageError."""
+    if objection := purpose_objection(text):
+        raise UsageError(objection)
+    return text
+
+
+def _find(visit: Visit, number: Number, purpose: str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
+    """Raises LedgerError if the search cannot be recorded."""
+    console, now = visit.console, datetime.now(UTC)
+    assert visit.user is not None
+    person, ledger = visiting(visit.user.name), console.settings.ledger
+    key_ring = KeyRing.of(ledger, console.settings.node)
+    record_act(
+        ledger.own(), console.settings.node, key_ring,
+        lambda act_id: search_act(act_id, now, person, purpose, number, key_ring.days),
+        DisclosureRules.of(ledger),
+    )  # fmt: skip
+    with console.opening_reader() as reader:
+        return reader.find(number, now, start, end, NUMBER_CALLS)[::-1]
+
+
+async def as_csv(visit: Visit) -> web.StreamResponse:
+    """What the search shows, as far as `CSV_CALLS`, without its pages."""
+    try:
+        query = CallQuery.of(visit.request.query)
+    except UsageError as error:
+        return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
+    found = await visit.in_thread(_csv_part, visit, query, query.before, CSV_PART)
+    answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
+    answer.content_type, answer.charset = "text/csv", "utf-8"
+    protect(answer, SCRIPTED)
+    await answer.prepare(visit.request)
+    await answer.write(_csv([FIELDS]))
+    count = 0
+    while True:
+        await answer.write(_csv([fields_of(record) for record in found.records]))
+        count += len(found.records)
+        if found.reached is None or count >= CSV_CALLS:
+            return answer
+        try:
+            found = await visit.in_thread(_csv_part, visit, query, found.reached, min(CSV_PART, CSV_CALLS - count))
+        except LedgerError as error:
+            _log.error("%s: %s", CSV_PATH, error)
+            raise ConnectionAbortedError from error  # so that nobody takes a part for the whole
+
+
+def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int) -> FoundCalls:
+    until_s = time.perf_counter() + CSV_PART_S
+    with reader_for(visit) as reader:
+        return search_calls(
+            reader, query.wanted, query.start, query.end, place=place, limit=limit,
+            enough=lambda: time.perf_counter() >= until_s,
+        )  # fmt: skip
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([map(field_text, row) for row in rows])
+    return text.getvalue().encode()
+
+
+BY_NUMBER: Final = "/calls/by-number"
+PAGES = (
+    Page(PATH, calls, Right.LOOK, title=template("Calls")),
+    Page(CSV_PATH, as_csv, Right.LOOK),
+    Page(BY_NUMBER, by_number, Right.OPEN_NUMBERS, Method.POST),
+)

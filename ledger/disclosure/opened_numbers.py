@@ -1,0 +1,46 @@
+"""Acts by which a person sees telephone numbers: of one call, or by a search. Each names its purpose. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from idtone.numbers import Number, holds_number
+from idtone.persons import Person
+from idtone.translation import Message
+
+from ..evidence.steps import Step, StepKind, numbers_opened
+from ..keys.day_keys import DayKeys
+from .disclosure_request import person_of
+from .legal_basis import TEXT_LIMIT, fits
+
+
+def purpose_objection(purpose: str) -> Message | None:
+    """Why this purpose must not be recorded for ever; None if it may."""
+    if not fits(purpose):
+        return Message("The purpose needs 1 to {limit} printable characters.", limit=TEXT_LIMIT)
+    if holds_number(purpose):
+        return Message(
+            "The purpose holds what may be a telephone number, and it would stay in the ledger for ever; describe it "
+            "in words."
+        )
+    return None
+
+
+def opening_objection(step: Step) -> str | None:
+    """Why this act is not allowed; None if it is, or if it is of another kind."""
+    if step.kind is not StepKind.NUMBERS_OPENED:
+        return None
+    try:
+        person_of(step.details)
+        return purpose_objection(str(step.details["purpose"]))
+    except (ValueError, KeyError, TypeError) as error:
+        return Message("it is not what an act of this kind says ({error})", error=type(error).__name__)
+
+
+def search_act(act_id: str, at: datetime, by: Person, purpose: str, number: Number, days: DayKeys) -> Step:
+    """The act of a search. With the key of the newest day one can ask later whether a certain number was searched; no
+    one can read the number from the act.
+    """
+    kept = days.days()
+    key = days.get(kept[-1]) if kept else None
+    return numbers_opened(act_id, at, by, purpose, token=(key.day, key.token(number)) if key else None)

@@ -1,0 +1,37 @@
+"""Which calls a person looks for. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .records import Record
+
+_OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """A call has to meet each condition that is not None. `odd`: its steps contradict each other."""
+
+    direction: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    member: str | None = None
+    licence: str | None = None
+    heard: bool | None = None
+    fallback: bool | None = None
+    odd: bool = False
+
+    def accepts(self, record: Record) -> bool:
+        return (
+            all(getattr(record, name) == value for name, value in self.decided.items())
+            and (self.heard is None or record.heard is self.heard)
+            and (self.fallback is None or record.fallback is self.fallback)
+            and (not self.odd or bool(record.anomalies))
+        )
+
+    @property
+    def decided(self) -> dict[str, str]:
+        """The details that the decision of such a call has."""
+        return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

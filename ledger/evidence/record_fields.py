@@ -1,0 +1,36 @@
+"""The most important fields of a record, for programs and spreadsheets. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .leaves import ACTS
+from .records import Record, iso_ms
+from .steps import NumberRole
+
+FIELDS: Final = (
+    "node", "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "heard",
+    "status", "hangup_cause", "complete", "fallback", "anomalies",
+)  # fmt: skip
+
+
+def fields_of(record: Record) -> tuple[object, ...]:
+    """In the order of `FIELDS`; the number is masked."""
+    return (
+        record.node,
+        iso_ms(record.steps[0].at),
+        record.call_id,
+        record.direction,
+        record.numbers.get(NumberRole.FORWARDING),
+        record.outcome,
+        record.reason,
+        record.member,
+        record.licence,
+        record.profile,
+        record.heard,
+        record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
+        record.hangup_cause,
+        record.complete,
+        record.fallback,
+        "; ".join(record.anomalies),
+    )

@@ -1,0 +1,197 @@
+"""Searches the calls of a ledger by time, as long as somebody has patience: a rare call is found by going on.
+
+Calls are in the order of their first steps. (If the hook acted although the service had decided, the call has two
+decisions, both dated by the request: the call stands at the first one with the sought words.) The ledger has no index
+of what was decided, so that a search reads it from the newest call to the oldest. Python interprets only calls whose
+decision has the sought words (`CallFilter.decided`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from ..evidence.call_filter import CallFilter
+from ..evidence.leaves import ACTS
+from ..evidence.records import Record
+from ..evidence.steps import FIRST, Step, StepKind
+from .database import Connection, literals
+from .ledger_reader import LedgerReader
+from .rows import microseconds, moment
+
+FIRST_STEPS: Final = 320
+"""Steps that are looked at first: those of a page of calls, mostly."""
+MOST_STEPS: Final = 2500
+"""Steps that are looked at in one transaction: some ten milliseconds."""
+AT_ONCE: Final = 25
+"""Calls that are read at once."""
+
+
+class Place(NamedTuple):
+    """A place between the calls: at the first step of one. `at` is in µs since 1970."""
+
+    at: int
+    step: int
+
+    @property
+    def moment(self) -> datetime:
+        return moment(self.at)
+
+
+NEWEST: Final = Place(2**62, 0)
+OLDEST: Final = Place(-(2**62), 0)
+
+
+@dataclass(slots=True)
+class FoundCalls:
+    """Calls, the newest first, with their places. `reached`: all calls up to here were looked at; None: all."""
+
+    records: list[Record] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    reached: Place | None = None
+
+
+class _Candidate(NamedTuple):
+    step: int
+    at: int
+    call_id: str
+    kind: str
+
+
+def search_calls(
+    reader: LedgerReader,
+    wanted: CallFilter,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    place: Place | None = None,
+    newer: bool = False,
+    limit: int,
+    enough: Callable[[], bool] = lambda: False,
+) -> FoundCalls:
+    """The `limit` next wanted calls that began before `place`; or after it, if `newer`. They began from `start` on and
+    before `end`.
+
+    `enough` is asked again and again whether the search is to end before that. Raises LedgerError.
+    """
+    first = OLDEST if start is None else Place(microseconds(start), 0)
+    last = NEWEST if end is None else Place(microseconds(end), 0)
+    place = place or (first if newer else last)
+    looking = _Looking(wanted, max(place, first) if newer else min(place, last), last if newer else first, newer)
+    found, seen = FoundCalls(), set[str]()
+    for reached, candidates in looking.windows(reader):
+        for begin in range(0, len(candidates), AT_ONCE):
+            part = candidates[begin : begin + AT_ONCE]
+            records = {record.call_id: record for record in reader.records_of([each.call_id for each in part])}
+            for each in part:
+                record = records[each.call_id]
+                step = _sought(record, wanted)
+                is_here = step.at == moment(each.at) and step.kind == each.kind
+                if is_here and each.call_id not in seen and wanted.accepts(record):
+                    seen.add(each.call_id)
+                    found.records.append(record)
+                    found.places.append(Place(each.at, each.step))
+                if len(found.records) == limit:
+                    found.reached = Place(each.at, each.step)
+                    return _newest_first(found, newer)
+            if begin + AT_ONCE < len(candidates) and enough():
+                found.reached = Place(part[-1].at, part[-1].step)
+                return _newest_first(found, newer)
+        found.reached = reached
+        if reached is None or enough():
+            break
+    return _newest_first(found, newer)
+
+
+def _sought(record: Record, wanted: CallFilter) -> Step:
+    """The step at which the search finds the call: its first one, or the first decision with the sought words."""
+    words = wanted.decided.items()
+    decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
+    return next(decisions, record.steps[0]) if words else record.steps[0]
+
+
+def _newest_first(found: FoundCalls, newer: bool) -> FoundCalls:
+    if newer:
+        found.records.reverse()
+        found.places.reverse()
+    return found
+
+
+@dataclass(slots=True)
+class _Looking:
+    """Goes from `place` to `stop`."""
+
+    wanted: CallFilter
+    place: Place
+    stop: Place
+    newer: bool
+
+    def windows(self, reader: LedgerReader) -> Iterator[tuple[Place | None, Sequence[_Candidate]]]:
+        """Candidates, each with the place up to which they were sought; None is the end."""
+        count, reached = FIRST_STEPS, self.place
+        while True:
+            with reader.database.reading() as connection:
+                edge = self._edge(connection, reached, count)
+                candidates = self._candidates(connection, reached, edge)
+            yield edge, candidates
+            if edge is None:
+                return
+            reached, count = edge, min(2 * count, MOST_STEPS)
+
+    @property
+    def _order(self) -> str:
+        return "ORDER BY at, id" if self.newer else "ORDER BY at DESC, id DESC"
+
+    @property
+    def _between(self) -> str:
+        return "(at, id) > (?, ?) AND (at, id) < (?, ?)" if self.newer else "(at, id) < (?, ?) AND (at, id) >= (?, ?)"
+
+    def _edge(self, connection: Connection, reached: Place, count: int) -> Place | None:
+        query = f"SELECT at, id FROM steps WHERE {self._between} {self._order} LIMIT 1 OFFSET ?"  # noqa: S608
+        row = connection.execute(query, (*reached, *self.stop, count - 1)).fetchone()
+        return Place(*row) if row else None
+
+    def _candidates(self, connection: Connection, reached: Place, edge: Place | None) -> list[_Candidate]:
+        until = self.stop if edge is None else Place(edge.at, edge.step + 1) if self.newer else edge
+        conditions, values = _conditions(self.wanted)
+        query = f"SELECT id, at, call_id, kind FROM steps WHERE {self._between} AND {conditions} {self._order}"  # noqa: S608
+        return [_Candidate._make(row) for row in connection.execute(query, (*reached, *until, *values)).fetchall()]
+
+
+def _conditions(wanted: CallFilter) -> tuple[str, list[Any]]:
+    """What the first step of a wanted call has; other steps may have it too, and calls that are not wanted."""
+    # Canonical JSON writes a member in one way only.
+    texts = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decided.items()]
+    conditions = [f"kind IN ({_FIRST})", *[r"details LIKE ? ESCAPE '\'"] * len(texts)] if texts else [_BEGINNING]
+    if wanted.fallback:
+        conditions.append(_has(StepKind.FALLBACK))
+    if wanted.heard is False:
+        conditions.append(f"NOT ({_HEARD})")
+    return " AND ".join(conditions), [f"%{_escaped(text)}%" for text in texts]
+
+
+def _escaped(text: str) -> str:
+    r"""For LIKE with the escape character \."""
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _has(kind: StepKind, *more: str) -> str:
+    """The call has a step of this kind."""
+    conditions = " AND ".join(("other.call_id = steps.call_id", f"other.kind = '{kind}'", *more))
+    return f"EXISTS (SELECT 1 FROM steps AS other WHERE {conditions})"  # noqa: S608 - of our own words
+
+
+_FIRST: Final = literals(FIRST)
+_BEGINNING: Final = (
+    f"(kind IN ({_FIRST}) OR (kind NOT IN ({literals(ACTS)}) AND NOT EXISTS (SELECT 1 FROM steps AS opening "  # noqa: S608
+    f"WHERE opening.call_id = steps.call_id AND opening.kind IN ({_FIRST}))))"
+)
+"""The first step of a call; or any step of one whose beginning is missing."""
+_SOUND: Final = ('other.details LIKE \'%"party":"called"%\'', "other.details NOT LIKE '%\"instead\"%'")
+_HEARD: Final = (
+    f'details LIKE \'%"parties":"called"%\' AND {_has(StepKind.SOUND_ENDED, *_SOUND)} AND NOT {_has(StepKind.FALLBACK)}'
+)
+"""Most of the calls that were heard: only the called party was to hear a sound, and did."""

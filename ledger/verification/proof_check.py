@@ -1,0 +1,61 @@
+"""Whether the proof of a leaf leads to a checkpoint that the log has signed and witnesses have cosigned. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from idtone.errors import ProofError
+from idtone.signed_notes import Note, VerifierKey, cosigned_at
+
+from ..store.proven_leaf import ProvenLeaf
+from ..tree.checkpoints import Checkpoint
+from ..tree.merkle import Joined, leaf_hash, path_by_inclusion
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessCheck:
+    """`at`: when the witness has cosigned the checkpoint; None if it has not. `fault`: why its line does not count."""
+
+    name: str
+    at: datetime | None
+    fault: ProofError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCheck:
+    """`path` leads from the hash of the leaf to the root, as far as that can be computed. `fault` is None if the proof
+    is good. `checkpoint` is None if the note has none.
+    """
+
+    index: int
+    leaf: bytes
+    path: tuple[Joined, ...]
+    checkpoint: Checkpoint | None
+    witnesses: tuple[WitnessCheck, ...]
+    fault: ProofError | None
+
+
+def check_proof(proven: ProvenLeaf, log: VerifierKey, witnesses: Iterable[VerifierKey]) -> ProofCheck:
+    proof, hashed = proven.proof, leaf_hash(proven.content)
+    path: list[Joined] = []
+    checkpoint = fault = None
+    try:
+        checkpoint = Checkpoint.parse(proof.checkpoint.text)
+        path = path_by_inclusion(proof.index, checkpoint.size, hashed, proof.hashes)
+        proof.check(proven.content, log)
+    except ProofError as error:
+        fault = error
+    checked = tuple(_witness(proof.checkpoint, each) for each in witnesses)
+    return ProofCheck(proof.index, hashed, tuple(path), checkpoint, checked, fault)
+
+
+def _witness(note: Note, key: VerifierKey) -> WitnessCheck:
+    try:
+        if key not in note.signed_by([key]):
+            return WitnessCheck(key.name, None)
+        line = next(line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id))
+        return WitnessCheck(key.name, datetime.fromtimestamp(cosigned_at(line), UTC))
+    except (ProofError, OverflowError, ValueError) as error:
+        return WitnessCheck(key.name, None, error if isinstance(error, ProofError) else ProofError(str(error)))

@@ -1,0 +1,154 @@
+"""Outcomes, reasons and the rules of the decision in words, for people. Pure.
+
+The reference page of the reasons and the console are made of these tables. Backticks mark code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from .calls import Direction, Outcome, Reason
+from .translation import template
+
+
+class OutcomeWords(NamedTuple):
+    """When a call has this outcome, which sound is heard, and what becomes of the call."""
+
+    when: str
+    sound: str
+    then: str
+
+
+OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
+    Outcome.PLAY: OutcomeWords(
+        template("a valid licence covers number, direction and time"),
+        template("the licensed sound"),
+        template("connected"),
+    ),
+    Outcome.NOTICE: OutcomeWords(
+        template(
+            "no valid licence and `policy.unlicensed: notice`; a fallback and `policy.fallback: notice`; or no room "
+            "for evidence and `policy.ledger_full: notice-and-connect`"
+        ),
+        template("the notice"),
+        template("connected"),
+    ),
+    Outcome.REFUSE: OutcomeWords(
+        template("the number is suspended; the policy says `refuse`; or the hook's arguments cannot be trusted"),
+        "–",
+        template("nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted"),
+    ),
+    Outcome.SHED: OutcomeWords(
+        template("too many calls wait for a verdict (`policy.overload: shed`)"),
+        "–",
+        template("nothing is dialled; the caller gets cause 42"),
+    ),
+    Outcome.BYPASS: OutcomeWords(
+        template(
+            "110, 118, 119 in CALLED_NUMBER or the dial string, in each spelling: after 184, 186 or +81, with `tel:` "
+            "or `sip:`, with separators, full-width"
+        ),
+        template("nothing"),
+        template("connected at once"),
+    ),
+}
+
+REASONS: Final[Mapping[Reason, str]] = {
+    Reason.EMERGENCY: template("an emergency number is called"),
+    Reason.NUMBER_SUSPENDED: template("the police had the forwarding number stopped"),
+    Reason.LICENCE_VALID: template("the member's licence covers the call"),
+    Reason.LICENCE_EXPIRED: template("the licence has run out"),
+    Reason.LICENCE_REVOKED: template("the association has revoked the licence"),
+    Reason.LICENCE_SUSPENDED: template("the association has suspended the licence"),
+    Reason.LICENCE_NOT_YET_VALID: template("the licence begins later"),
+    Reason.PLEDGE_MISSING: template(
+        "the member's pledge is not in force: there is none, it is signed later, or its renewal is due"
+    ),
+    Reason.LICENCE_NONE: template("the member that holds the number holds no licence (for this sound)"),
+    Reason.CHAIN_UNCHECKED: template(
+        "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`"
+    ),
+    Reason.DIRECTION_NOT_COVERED: template("the licence does not cover this direction"),
+    Reason.NUMBER_UNKNOWN: template("no member holds the forwarding number"),
+    Reason.NUMBER_WITHHELD: template("the forwarding number is withheld"),
+    Reason.NUMBER_MALFORMED: template(
+        "the forwarding number is no telephone number (NOTICE), or the hook's arguments cannot be trusted (REFUSE)"
+    ),
+    Reason.REGISTRY_STALE: template("the registry has expired, and `policy.registry_stale` has passed"),
+    Reason.REGISTRY_MISSING: template("the service has no registry"),
+    Reason.LEDGER_FULL: template("there is no room for the evidence of the call, whatever its licence"),
+    Reason.SERVICE_UNAVAILABLE: template("the service gave no verdict; the hook fell back"),
+    Reason.OVERLOAD: template("too many calls waited for a verdict; the hook turned the call away"),
+}
+"""What each code means."""
+
+
+class Rule(NamedTuple):
+    words: str
+    reasons: frozenset[Reason]
+
+
+RULES: Final = (
+    Rule(
+        template("An emergency call is connected at once, whatever else is true."),
+        frozenset({Reason.EMERGENCY}),
+    ),
+    Rule(
+        template("A suspended number is refused, whatever its licence."),
+        frozenset({Reason.NUMBER_SUSPENDED}),
+    ),
+    Rule(
+        template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),
+        frozenset({Reason.LEDGER_FULL}),
+    ),
+    Rule(
+        template(
+            "A licence counts only if a valid registry has a holder of the forwarding number, and the number's "
+            "wholesale chain is checked. Else `policy.unlicensed` decides, or `policy.unchecked_chain`."
+        ),
+        frozenset(
+            {
+                Reason.REGISTRY_MISSING,
+                Reason.REGISTRY_STALE,
+                Reason.NUMBER_WITHHELD,
+                Reason.NUMBER_MALFORMED,
+                Reason.NUMBER_UNKNOWN,
+                Reason.CHAIN_UNCHECKED,
+            }
+        ),
+    ),
+    Rule(
+        template("A licence that is valid now, with the pledge in force, for this direction: its sound is played."),
+        frozenset({Reason.LICENCE_VALID}),
+    ),
+    Rule(
+        template(
+            "Otherwise `policy.unlicensed` decides. Of several licences, the one that comes closest to allowing the "
+            "call gives the reason."
+        ),
+        frozenset(
+            {
+                Reason.DIRECTION_NOT_COVERED,
+                Reason.PLEDGE_MISSING,
+                Reason.LICENCE_SUSPENDED,
+                Reason.LICENCE_EXPIRED,
+                Reason.LICENCE_NOT_YET_VALID,
+                Reason.LICENCE_REVOKED,
+                Reason.LICENCE_NONE,
+            }
+        ),
+    ),
+    Rule(
+        template(
+            "Without a verdict of the service the hook decides by itself: `policy.fallback`, or it turns the call away."
+        ),
+        frozenset({Reason.SERVICE_UNAVAILABLE, Reason.OVERLOAD}),
+    ),
+)
+"""What `decision.decide` does, in the order in which it matters, and at last what the hook does alone."""
+
+DIRECTIONS: Final[Mapping[Direction, str]] = {
+    Direction.INCOMING: template("incoming"),
+    Direction.OUTGOING: template("outgoing"),
+}

@@ -1,0 +1,146 @@
+"""The search for calls: it finds what a look at every record finds, in both directions, however often it stops."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from idtone.calls import Decision, Outcome, Party, Reason
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.call_filter import CallFilter
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.store import call_search
+from idtone.ledger.store.call_search import search_calls
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+from ..sample_evidence import PLAY, SHA256, at, cancelled_call, decided, evidence, fallback, heard_call
+from ..sample_ledger import write
+
+BOTH = Decision(Outcome.PLAY, Reason.LICENCE_VALID, 'L-"\\%_', dict.fromkeys(Party, "sample"), 42, member="m-0002")
+CALLER_ONLY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0002", {Party.CALLER: "sample"}, 42, member="m-0001")
+
+
+def sounded(call_id: str, ms: float, decision: Decision, *parties: Party, instead: str | None = None) -> list[Step]:
+    """A call on which these parties heard a sound."""
+    heard = [
+        step
+        for party in parties
+        for step in (
+            steps.sound_started(call_id, at(ms + 20), "sample", SHA256, party),
+            steps.sound_ended(call_id, at(ms + 440), 400, party, "packets", 20, instead),
+        )
+    ]
+    return [
+        decided(decision, call_id, ms), steps.answered(call_id, at(ms + 10)), *heard,
+        steps.connected(call_id, at(ms + 450)), steps.ended(call_id, at(ms + 900), CallStatus.CONNECTED),
+    ]  # fmt: skip
+
+
+def told() -> list[Step]:
+    """Calls of every kind that the search could mistake, some at one moment, some written out of order."""
+    alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="alone", ms=3000)
+    late = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="late", ms=4000)
+    by_the_hook = fallback(None, None, call_id="by-the-hook", ms=9000)
+    return [
+        *evidence(12),
+        *sounded("both", 100, BOTH, *Party),
+        *sounded("one-of-both", 100, BOTH, Party.CALLED),
+        *sounded("caller-only", 200, CALLER_ONLY, Party.CALLER),
+        *sounded("the-other", 250, CALLER_ONLY, Party.CALLED),
+        *sounded("instead", 300, PLAY, Party.CALLED, instead="notice"),
+        alone, steps.ended("alone", at(5000), CallStatus.NOANSWER),
+        decided(PLAY, "late", 4000), late, *sounded("late", 4000, PLAY, Party.CALLED)[1:],
+        decided(PLAY, "by-the-hook", 9000), by_the_hook, steps.ended("by-the-hook", at(9100), CallStatus.CANCEL),
+        steps.sound_ended("orphan", at(7000), 400), steps.ended("orphan", at(7001), CallStatus.CONNECTED),
+        *cancelled_call("cancelled", 7000), *heard_call("heard", -5000),
+        steps.forgotten("act-1", at(8000), "2026-01-01", 1),
+    ]  # fmt: skip
+
+
+FILTERS = [
+    CallFilter(),
+    *(CallFilter(outcome=outcome) for outcome in Outcome),
+    CallFilter(reason="service-unavailable"),
+    CallFilter(direction="incoming"),
+    CallFilter(licence='L-"\\%_'),
+    CallFilter(licence="L-0001"),
+    CallFilter(licence="L-%"),
+    CallFilter(member="m-0002"),
+    CallFilter(heard=True),
+    CallFilter(heard=False),
+    CallFilter(fallback=True),
+    CallFilter(fallback=False),
+    CallFilter(odd=True),
+    CallFilter(member="m-0001", heard=False, fallback=False),
+    CallFilter(outcome="NOTICE", heard=False, fallback=True),
+]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> LedgerReader:
+    url = f"sqlite:///{tmp_path_factory.mktemp('search')}/ledger.sqlite3"
+    write(url, told())
+    return LedgerReader.open(url)
+
+
+def every(reader: LedgerReader) -> list[Record]:
+    """Each call, the newest first: what the search is compared with."""
+    calls = [record for record in reader.each() if not record.call_id.startswith("act-")]
+    ids = {row[0]: row[1] for row in reader._all("SELECT call_id, min(id) FROM steps GROUP BY call_id")}
+    return sorted(calls, key=lambda record: (record.steps[0].at, ids[record.call_id]), reverse=True)
+
+
+@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+@pytest.mark.parametrize(("first", "limit", "stops"), [(1, 3, False), (4, 2, True), (7, 100, True), (320, 1, False)])
+def test_it_finds_what_a_look_at_each_record_finds(reader, wanted, first, limit, stops, monkeypatch):
+    monkeypatch.setattr(call_search, "FIRST_STEPS", first)
+    monkeypatch.setattr(call_search, "MOST_STEPS", 9)
+    monkeypatch.setattr(call_search, "AT_ONCE", 2)
+    expected = [record.call_id for record in every(reader) if wanted.accepts(record)]
+    found: list[str] = []
+    back: list[str] = []
+    place, places = None, []
+    for _ in itertools.count():
+        part = search_calls(reader, wanted, place=place, limit=limit, enough=lambda: stops)
+        found += [record.call_id for record in part.records]
+        places += part.places
+        if part.reached is None:
+            break
+        assert part.records or stops
+        place = part.reached
+    assert found == expected
+    place = None
+    for _ in itertools.count():
+        part = search_calls(reader, wanted, place=place, newer=True, limit=limit, enough=lambda: stops)
+        back = [record.call_id for record in part.records] + back
+        if part.reached is None:
+            break
+        place = part.reached
+    assert back == expected
+
+
+def test_it_keeps_to_the_range(reader):
+    moments = [record.steps[0].at for record in every(reader)]
+    for start, end in itertools.combinations(sorted({*moments, max(moments) + timedelta(microseconds=1)}), 2):
+        expected = [record.call_id for record in every(reader) if start <= record.steps[0].at < end]
+        for newer in (False, True):
+            part = search_calls(reader, CallFilter(), start, end, newer=newer, limit=1000)
+            assert [record.call_id for record in part.records] == expected
+            assert part.reached is None
+
+
+def test_what_is_rare_is_interpreted_alone(reader, monkeypatch):
+    """Python reads the records of such a call only, so that a search passes over the others quickly."""
+    asked: list[str] = []
+    whole = LedgerReader.records_of
+    monkeypatch.setattr(
+        LedgerReader, "records_of", lambda self, ids: asked.extend(ids) or whole(self, asked[-len(ids) :])
+    )
+    search_calls(reader, CallFilter(outcome="REFUSE"), limit=100)
+    assert len(asked) == 3
+    asked.clear()
+    search_calls(reader, CallFilter(fallback=True), limit=100)
+    assert {*asked} == {"alone", "late", "by-the-hook"}
