@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -44,6 +44,7 @@ help:
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
 	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
+	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
 	@echo 'make bench-metrics  measures what the metrics and their scrapers cost a call; ROUNDS=6 RATE=20'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
@@ -125,6 +126,9 @@ bench-ledger: $(DEV)
 
 bench-misuse: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.misuse $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+
+bench-console: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.console_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-replication: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.replication $(if $(JSON),--json)

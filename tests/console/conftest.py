@@ -7,10 +7,10 @@ import pytest
 
 from idtone.settings import Settings
 
-from ..authority.conftest import kept, new_office, office
+from ..authority.conftest import new_office, office
 from .site import Site, running
 
-__all__ = ["kept", "new_office", "office"]
+__all__ = ["new_office", "office"]
 
 
 @pytest.fixture
