@@ -229,7 +229,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-    found = await visit.in_thread(_csv_part, visit, query, query.before, CSV_PART)
+    found = await visit.in_thread(_csv_part, visit, query, query.before, PAGE_CALLS, SEARCH_S)
     answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
     answer.content_type, answer.charset = "text/csv", "utf-8"
     protect(answer, SCRIPTED)
@@ -242,14 +242,15 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
         if found.reached is None or count >= CSV_CALLS:
             return answer
         try:
-            found = await visit.in_thread(_csv_part, visit, query, found.reached, min(CSV_PART, CSV_CALLS - count))
+            rest = min(CSV_PART, CSV_CALLS - count)
+            found = await visit.in_thread(_csv_part, visit, query, found.reached, rest, CSV_PART_S)
         except LedgerError as error:
             _log.error("%s: %s", CSV_PATH, error)
             raise ConnectionAbortedError from error  # so that nobody takes a part for the whole
 
 
-def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int) -> FoundCalls:
-    until_s = time.perf_counter() + CSV_PART_S
+def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:
+    until_s = time.perf_counter() + patience_s
     with reader_for(visit) as reader:
         return search_calls(
             reader, query.wanted, query.start, query.end, place=place, limit=limit,

@@ -206,6 +206,7 @@ def link(answer: Answer, relation: str) -> str:
 
 async def test_a_csv_that_breaks_off_is_no_whole_one(viewer, monkeypatch):
     monkeypatch.setattr(calls, "CSV_PART", 2)
+    monkeypatch.setattr(calls, "PAGE_CALLS", 2)
     whole, parts = calls._csv_part, []
 
     def failing(*given: object) -> object:
