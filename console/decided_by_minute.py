@@ -1,4 +1,7 @@
-"""The decided calls of the last day by minute and outcome, from the ledger. Each minute is counted about once."""
+"""The decided calls of the last day by minute and outcome, from the ledger. Each minute is counted about once.
+
+The first count reads the steps of a day, which takes a second for each million of calls or more.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,11 @@ class DecidedByMinute:
         self._lock = threading.Lock()
         self._counts: dict[datetime, Counter[str]] = {}
         self._counted_until: datetime | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the day was counted before, so that the next count is quick."""
+        return self._counted_until is not None
 
     def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
         """Minute (UTC) → outcome → calls; minutes without a call are missing. Raises LedgerError."""

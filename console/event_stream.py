@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from aiohttp import web
+
+from idtone.logs import in_words, unexpected
 
 from .application import protect
 from .page import Visit
 from .security import SCRIPTED
+
+_log = logging.getLogger(__name__)
 
 
 def event(name: str, text: str) -> bytes:
@@ -19,11 +23,17 @@ def event(name: str, text: str) -> bytes:
 
 
 async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Send the events until the visitor leaves or the console ends."""
+    """Send the events until the visitor leaves or the console ends. An error ends them: the answer has begun, and the
+    browser asks again.
+    """
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     protect(answer, SCRIPTED)
     await answer.prepare(visit.request)
-    with suppress(ConnectionError):  # the visitor has left
+    try:
         async for each in events:
             await answer.write(each)
+    except ConnectionError:
+        pass  # the visitor has left
+    except Exception as error:
+        _log.error("%s: %s", visit.page.path, in_words(error), exc_info=unexpected(error))
     return answer

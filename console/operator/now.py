@@ -23,6 +23,8 @@ from ..live import Live, State
 from ..page import Page, Visit
 
 PLOTS_EVERY_S: Final = 10
+COUNTING: Final = {"trouble": None, "hour": None, "day": None}
+"""What `now_plots.html` shows before the first count."""
 STUCK: Final = timedelta(hours=2)
 """A call in progress for longer stands out."""
 RINGS_TOO_LONG: Final = timedelta(minutes=5)
@@ -48,13 +50,16 @@ class RunningCall:
 
 
 async def now(visit: Visit) -> web.StreamResponse:
-    return visit.render("now.html", **_state(visit, visit.console.live.newest), **await _plots(visit))
+    """The page does not wait for the first count of a day; it comes as the first change."""
+    plots = await _plots(visit) if visit.console.decided.is_ready else COUNTING
+    return visit.render("now.html", **_state(visit, visit.console.live.newest), **plots)
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
     """The state each second, the plots less often."""
 
     async def events() -> AsyncIterator[bytes]:
+        yield event("plots", visit.fragment("now_plots.html", **await _plots(visit)))
         seconds = 0
         async for state in visit.console.live.follow():
             speak(visit.language)
