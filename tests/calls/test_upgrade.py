@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
 from typing import Any
@@ -24,8 +24,8 @@ LATEST_MS = 500.0
 
 
 @asynccontextmanager
-async def traffic(phones: Lab) -> AsyncIterator[list[Placed]]:
-    """Calls at an even rate while inside, by either interface in turn; they are over when it is left."""
+async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[Placed]]:
+    """Calls at an even rate while inside, by these interfaces in turn; they are over when it is left."""
     placed: list[Placed] = []
     calls: set[asyncio.Task[None]] = set()
     over = asyncio.Event()
@@ -38,7 +38,7 @@ async def traffic(phones: Lab) -> AsyncIterator[list[Placed]]:
     async def go_on() -> None:
         loop = asyncio.get_running_loop()
         next_s = loop.time()
-        for interface in cycle(("ari", "agi")):
+        for interface in cycle(interfaces):
             if over.is_set():
                 break
             calls.add(asyncio.create_task(call(interface)))

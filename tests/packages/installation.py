@@ -142,7 +142,7 @@ def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package)
 
 async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
     async with lab(pbx) as phones:
-        async with traffic(phones, "ari") as placed:
+        async with traffic(phones, ["ari"]) as placed:
             await asyncio.sleep(2)
         endings = [await phones.ending(each) for each in placed]
     assert {profile_heard(each, references) for each in placed} == {"sample"}
@@ -154,7 +154,7 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
     before = show(machine, "MainPID")
     settings = (machine.root / "etc/idtone/idtone.yaml").read_text()
     async with lab(pbx) as phones:
-        async with traffic(phones, "ari") as placed:
+        async with traffic(phones, ["ari"]) as placed:
             said = await asyncio.to_thread(machine.install, upgraded)
             await until(lambda: show(machine, "MainPID") != before, "the next instance", 20)
             await asyncio.sleep(1)
