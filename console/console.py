@@ -18,8 +18,10 @@ from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
 from .access.users import Users
 from .decided_by_minute import DecidedByMinute
+from .doctor_runs import DoctorRuns
 from .live import Live
 from .page import Page, Visit
+from .registry_in_use import RegistryInUse
 from .templates import Templates
 
 
@@ -37,9 +39,13 @@ class Console:
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
     decided: DecidedByMinute = field(init=False)
+    registry: RegistryInUse = field(init=False)
+    doctor: DoctorRuns = field(init=False)
 
     def __post_init__(self) -> None:
         self.decided = DecidedByMinute(self.reader)
+        self.registry = RegistryInUse(self.settings.registry)
+        self.doctor = DoctorRuns(self.settings)
 
     @property
     def office(self) -> Path | None:

@@ -25,13 +25,15 @@ from .access.users import Users
 from .application import application
 from .console import Console
 from .live import Live
-from .operator import call, calls, now
+from .operator import call, calls, expiry_calendar, health, licences, nodes, now, sounds, suspensions
 from .page import Page
 from .public import operators, packs
 
 CLOSE_WITHIN_S: Final = 2.0
 PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES, *calls.PAGES, *call.PAGES)
 """The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
+STATE_PAGES: Final[tuple[Page, ...]] = (*expiry_calendar.PAGES, *suspensions.PAGES, *sounds.PAGES, *health.PAGES)
+"""Those of what a node has: its registry, its sounds, its machine."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*operators.PAGES,)
 """Those of the association's office, and for everyone."""
 
@@ -46,7 +48,15 @@ def made(settings: Settings) -> Console:
         Sessions(time.monotonic),
         Live(path_of(settings.ledger.own())),
         Desk(office, RULES) if office else None,
-        (*sign_in.pages, *PAGES, *packs.pages(is_office=office is not None), *(OFFICE_PAGES if office else ())),
+        (
+            *sign_in.pages,
+            *PAGES,
+            *licences.pages(),
+            *STATE_PAGES,
+            *nodes.pages(settings.ledger),
+            *packs.pages(is_office=office is not None),
+            *(OFFICE_PAGES if office else ()),
+        ),
     )
 
 

@@ -178,7 +178,7 @@ class FileSource:
         Without a change it costs one `stat`. Blocks while reading: call it from a worker thread.
         """
         with self._refreshing:
-            seen = _identity(self._path)
+            seen = identity(self._path)
             if seen == self._seen:
                 return False
             self._seen = seen  # taken before reading, so that a change meanwhile is found next time
@@ -200,7 +200,7 @@ def _consequence(current: RegistryIndex | None) -> str:
     return f"Version {current.version} stays in use"
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+def identity(path: Path) -> tuple[int, ...]:
     """A value that differs when the file was changed, replaced, removed or restored."""
     try:
         status = path.stat()

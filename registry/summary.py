@@ -122,7 +122,7 @@ def counts(document: RegistryDocument) -> Counts:
     return Counts(
         members=len(document.members),
         licences=sum(len(member.licences) for member in document.members),
-        numbers=sum(map(_covered, document.members)),
+        numbers=sum(map(covered, document.members)),
         chains=len(document.chains),
         suspensions=len(document.suspensions),
     )
@@ -207,7 +207,7 @@ def member_report(member: Member, now: datetime) -> MemberReport:
         pledge_signatory=pledge.signatory if pledge else None,
         pledge_in_force=pledge is not None and pledge.in_force(now),
         entries=len(member.numbers),
-        numbers=_covered(member),
+        numbers=covered(member),
         licences=[
             LicenceReport(
                 id=licence.id,
@@ -292,7 +292,7 @@ def _pledge(report: MemberReport) -> str:
     return ", ".join(words) + ("" if report["pledge_in_force"] else " (not in force: no licence is valid)")
 
 
-def _covered(member: Member) -> int:
+def covered(member: Member) -> int:
     """How many numbers the member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):

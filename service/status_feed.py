@@ -178,6 +178,11 @@ FEED: Final = (
         lambda observed: {status: n for (status,), n in _metric("calls_ended_total")(observed).items()},
     ),
     Field(
+        "calls.suspended",
+        "Calls that the service ended because their number was suspended, by the reference of the suspension.",
+        lambda observed: dict(observed.calls.ended_suspended),
+    ),
+    Field(
         "calls.with_sound",
         "Ended calls that were connected and on which a party was to hear a sound.",
         _metric("calls_with_sound_total"),

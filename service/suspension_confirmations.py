@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -39,6 +40,41 @@ LOOK_EVERY_S: Final = 0.1
 AGAIN_S: Final = (1.0, 60.0)
 """How long to wait after a failure: at first, and at most."""
 _SUFFIX: Final = ".note"
+_STATE: Final = "confirmed.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What was confirmed so far."""
+
+    digests: frozenset[str]
+    at: datetime | None
+    """When the newest confirmation was made; None: never."""
+    waiting: int
+    """Confirmations that the desk does not have yet."""
+
+    def has(self, entry: SuspensionEntry) -> bool:
+        return _digest(entry) in self.digests
+
+
+def confirmed(ledger: Path) -> Confirmed:
+    """What the node with this ledger has confirmed. Raises LedgerError if this user cannot read it."""
+    folder = folder_of(ledger)
+    try:
+        digests = frozenset(json.loads((folder / _STATE).read_bytes()))
+        at = datetime.fromtimestamp((folder / _STATE).stat().st_mtime, UTC)
+        return Confirmed(digests, at, len([*folder.glob(f"*{_SUFFIX}")]))
+    except (FileNotFoundError, ValueError):
+        return Confirmed(frozenset(), None, 0)
+    except OSError as error:
+        raise LedgerError(
+            Message("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)
+        ) from error
+
+
+def folder_of(ledger: Path) -> Path:
+    """The folder of the confirmations, beside the ledger."""
+    return ledger.with_name(f"{ledger.name}.confirmations")
 
 
 class SuspensionConfirmations:
@@ -62,9 +98,8 @@ class SuspensionConfirmations:
         self._told: Counter[str] = Counter()
         """What earlier confirmations have said of `ended`."""
         self._send = send
-        ledger = path_of(settings.ledger.own())
-        self._folder = ledger.with_name(f"{ledger.name}.confirmations")
-        self._state = self._folder / "confirmed.json"
+        self._folder = folder_of(path_of(settings.ledger.own()))
+        self._state = self._folder / _STATE
         self._seen: RegistryIndex | None = None
         self._unsent = True
         """Whether there may be confirmations that the desk does not have yet."""

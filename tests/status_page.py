@@ -57,6 +57,7 @@ JAPANESE: Final = {
     ),
     "calls.decisions": "判定した通話。結果、理由、件数のリスト",
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
+    "calls.suspended": "番号が停止されたため、サービスが終了させた通話(停止の文書番号別)",
     "calls.with_sound": "接続され、音を聞かせるはずだった、終わった通話",
     "calls.heard": "そのうち、聞かせる相手全員が音を最後まで聞いた通話",
     "calls.heard_ratio": "`with_sound` のうち `heard` の割合。そのような通話がなければ null",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from idtone.documents import read_text, read_tree
 from idtone.errors import DocumentError, Fault, UsageError
-from idtone.translation import Message
+from idtone.translation import Message, template
 
 from .profile import CALL_LIMIT_MS, FILE_SIZE_LIMIT, Profile, load_profile, parse_profile
 
 _SUFFIXES = (".yaml", ".yml")
-SHIPPED = "shipped with idtone"
+SHIPPED = template("shipped with idtone")
 _TOO_LONG = f"Shorten it to {CALL_LIMIT_MS} ms, because it delays the connection; or keep it outside sounds.profiles"
 
 

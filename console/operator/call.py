@@ -35,6 +35,7 @@ from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
 from ..page import Method, Page, Visit
+from ..ranged import ranged
 from .call_query import path_of
 from .call_words import (
     EXPLAINED,
@@ -253,7 +254,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
     if found is None or found.content is None:
         problem = found.problem if found else Message("No sound was played to this party.")
         return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=problem)
-    return web.Response(body=found.as_wav(), content_type="audio/wav")
+    return ranged(visit.request, found.as_wav(), "audio/wav")
 
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:

@@ -33,7 +33,6 @@ _CONFIG: Final = UpdaterConfig(
     max_root_rotations=64, max_delegations=4, root_max_length=65_536, timestamp_max_length=8_192,
     snapshot_max_length=65_536, targets_max_length=262_144,
 )  # fmt: skip
-_KEPT: Final = "kept.json"
 _TIMESTAMP: Final = "timestamp.json"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -120,7 +119,7 @@ class Repository:
         cache.
         """
         try:
-            kept = json.loads((self._cache / _KEPT).read_text("ascii"))
+            kept = json.loads((self._cache / tuf_roles.KEPT).read_text("ascii"))
             sha256 = {file: str(kept["sha256"][file]) for file in tuf_roles.DELEGATED.values()}
             return Published(self._targets, sha256, datetime.fromisoformat(kept["expires"]))
         except FileNotFoundError:
@@ -281,7 +280,7 @@ class Repository:
 
     def _replace_kept(self, published: Published) -> None:
         kept = {"sha256": published.sha256, "expires": published.expires.astimezone(UTC).isoformat()}
-        replace_durably(self._cache / _KEPT, json.dumps(kept).encode("ascii"))
+        replace_durably(self._cache / tuf_roles.KEPT, json.dumps(kept).encode("ascii"))
         needed = tuple(published.sha256.values())  # also names of compiled files
         for path in self._targets.iterdir():
             if not path.name.startswith(needed):

@@ -64,3 +64,5 @@ ROLES: Final = {
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"
+KEPT: Final = "kept.json"
+"""In a member's cache: which generation is in use. It is replaced with each one."""

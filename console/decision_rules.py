@@ -1,0 +1,88 @@
+"""Why a call gets its decision: the rules in the order in which they apply, and what each one finds. Pure.
+
+`idtone.decision` decides; this says in words what it looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from idtone.calls import Decision, ForwardedCall, Holding, Licence, Reason
+from idtone.decision import Registry, judge, suspended
+from idtone.decision_words import REASONS
+from idtone.translation import Message
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedRule:
+    """One rule that was asked. The last one decides."""
+
+    looked_at: str
+    found: str
+    decides: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedLicence:
+    licence: Licence
+    reason: Reason
+    words: str
+
+
+_SUSPENSION: Final = frozenset({Reason.NUMBER_SUSPENDED})
+_NUMBER: Final = frozenset({Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED})
+_REGISTRY: Final = frozenset({Reason.REGISTRY_STALE})
+_HOLDER: Final = frozenset({Reason.NUMBER_UNKNOWN})
+_CHAIN: Final = frozenset({Reason.CHAIN_UNCHECKED})
+
+
+def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decision: Decision) -> list[AppliedRule]:
+    """Up to the rule that gave the decision's reason."""
+    holding = registry.holding(call.forwarding_number)
+    words = Message(REASONS[decision.reason])
+    applied = []
+    for looked_at, reasons, otherwise in _rules(holding, registry, now):
+        decides = decision.reason in reasons
+        found = words if decides else otherwise
+        if decides and reasons is _SUSPENSION:
+            found = _suspension(call, registry, now)
+        applied.append(AppliedRule(looked_at, found, decides))
+        if decides:
+            return applied
+    return [*applied, AppliedRule(Message("Licences of the member in charge"), words, True)]
+
+
+def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
+    """What a rule looks at, the reasons that it gives, and what it finds if it gives none."""
+    yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
+    yield Message("The number itself"), _NUMBER, Message("it is a complete number")
+    left = (registry.expires - now).days
+    expiry = (
+        Message("it expires in {days} days", days=left) if left >= 0 else Message("it has expired, but still counts")
+    )
+    yield Message("The registry's expiry"), _REGISTRY, expiry
+    yield Message("Who is in charge of the number"), _HOLDER, holding.member if holding else ""
+    if holding is not None and holding.chain:
+        yield Message("The wholesale chain"), _CHAIN, Message("all resellers are checked")
+
+
+def _suspension(call: ForwardedCall, registry: Registry, now: datetime) -> str:
+    found = suspended(call.forwarding_numbers, registry, now)
+    assert found, "the decision says so"
+    return Message(
+        "the number is suspended since {since}, reference {reference}",
+        since=found.since.astimezone().strftime("%Y-%m-%d %H:%M"),
+        reference=found.reference,
+    )
+
+
+def judged_licences(call: ForwardedCall, holding: Holding | None, now: datetime) -> list[JudgedLicence]:
+    """Each licence of the member in charge, as it counts for this call."""
+    found = []
+    for licence in holding.licences if holding else ():
+        reason = judge(licence, call.direction, now)
+        found.append(JudgedLicence(licence, reason, REASONS[reason]))
+    return found

@@ -1,0 +1,109 @@
+"""Runs of the doctor that visitors start: one at a time, the newest ones kept while the console runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from idtone.logs import in_words, unexpected
+from idtone.operations.doctor.findings import TOPICS, Finding, State
+from idtone.settings import Settings
+
+KEPT: Final = 10
+"""Runs."""
+
+_log = logging.getLogger(__name__)
+Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Finding]]
+"""Runs the checks; the second argument gets the topics that are not finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRun:
+    """One that has ended."""
+
+    began: datetime
+    ended: datetime
+    by: str
+    findings: Sequence[Finding]
+
+    @property
+    def counts(self) -> Counter[State]:
+        return Counter(finding.state for finding in self.findings)
+
+
+def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
+    """All checks, as `idtone doctor` runs them. They take seconds."""
+    from idtone.operations.doctor.checks import CHECKS  # here, because the checks load much that no page needs
+    from idtone.operations.doctor.exam import Exam
+    from idtone.operations.doctor.run_checks import run
+
+    return run(Exam(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)
+
+
+class DoctorRuns:
+    """Used by the event loop alone."""
+
+    def __init__(self, settings: Settings, do: Examine = examine) -> None:
+        self._settings = settings
+        self._do = do
+        self._changed = asyncio.Condition()
+        self._running: asyncio.Task[None] | None = None
+        self.unfinished: Sequence[str] = ()
+        """Topics of the run in progress."""
+        self.ended: deque[DoctorRun] = deque(maxlen=KEPT)
+        """The newest last."""
+        self.has_failed = False
+        """The last run failed; the log says why."""
+
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None and not self._running.done()
+
+    @property
+    def finished(self) -> int:
+        """How many topics of the run in progress are judged."""
+        return len(TOPICS) - len(self.unfinished)
+
+    def start(self, by: str) -> None:
+        """Begin a run, unless one is in progress."""
+        if not self.is_running:
+            self.unfinished = [*TOPICS]
+            self._running = asyncio.create_task(self._run(by))
+
+    async def follow(self) -> AsyncIterator[bool]:
+        """Whether the run in progress goes on, at each change, until it has ended."""
+        while self.is_running:
+            yield True
+            async with self._changed:
+                if self.is_running:
+                    await self._changed.wait()
+        yield False
+
+    async def _run(self, by: str) -> None:
+        loop, began = asyncio.get_running_loop(), datetime.now(UTC)
+
+        def waiting(topics: Collection[str]) -> None:
+            if [*topics] != self.unfinished:
+                asyncio.run_coroutine_threadsafe(self._advance([*topics]), loop)
+
+        try:
+            findings = await asyncio.to_thread(self._do, self._settings, waiting)
+            self.ended.append(DoctorRun(began, datetime.now(UTC), by, findings))
+            self.has_failed = False
+        except Exception as error:
+            self.has_failed = True
+            _log.error("the doctor's run: %s", in_words(error), exc_info=unexpected(error))
+        finally:
+            self._running = None
+            await self._advance(())
+
+    async def _advance(self, unfinished: Sequence[str]) -> None:
+        async with self._changed:
+            self.unfinished = unfinished
+            self._changed.notify_all()

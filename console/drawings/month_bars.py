@@ -1,0 +1,74 @@
+"""Counts by month, one kind on the other: the rectangles of its bars, and the words of its axes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .stacked_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick
+
+GAP: Final = 0.3
+"""Between two bars, in widths of a month."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A part of a month's bar: its `number`, from 1, chooses its colour."""
+
+    number: int
+    x: float
+    y: float
+    width: float
+    height: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarSeries:
+    number: int
+    name: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonthBars:
+    width: int
+    height: int
+    left: int
+    right: int
+    bottom: int
+    bars: tuple[Bar, ...]
+    series: tuple[BarSeries, ...]
+    months: tuple[Tick, ...]
+    counts: tuple[Tick, ...]
+
+
+def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> MonthBars:
+    """`months` as `2026-11`; `series`: as many counts under each name."""
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    step = (right - LEFT) / len(months)
+    top_count = max(*(sum(counts) for counts in zip(*series.values(), strict=True)), 1)
+    unit = (bottom - TOP) / top_count
+    bars, below = [], [0] * len(months)
+    for number, (name, counts) in enumerate(series.items(), 1):
+        for place, count in enumerate(counts):
+            if count:
+                below[place] += count
+                x, y = LEFT + step * (place + GAP / 2), bottom - unit * below[place]
+                words = f"{months[place]} {name} {count:,}"
+                bars.append(
+                    Bar(number, round(x, 1), round(y, 1), round(step * (1 - GAP), 1), round(unit * count, 1), words)
+                )
+    return MonthBars(
+        WIDTH, HEIGHT, LEFT, right, bottom, tuple(bars),
+        tuple(BarSeries(number, name, sum(counts)) for number, (name, counts) in enumerate(series.items(), 1)),
+        tuple(Tick(round(LEFT + step * (place + 0.5), 1), _short(month, place)) for place, month in enumerate(months)),
+        (Tick(bottom, "0"), Tick(TOP, f"{top_count:,}")),
+    )  # fmt: skip
+
+
+def _short(month: str, place: int) -> str:
+    """With its year in the first place, and in January."""
+    _, number = month.split("-")
+    return month if place == 0 or number == "01" else number

@@ -1,0 +1,86 @@
+"""What ends when, by month: the registry, licences, pledges and checks of resellers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from aiohttp import web
+
+from idtone.decision import time_by
+from idtone.operations.doctor.registry import LICENCE_SOON
+from idtone.registry.expiries import Expiry, ExpiryKind, expiries
+from idtone.translation import template
+
+from ..access.rights import Right
+from ..drawings.month_bars import MonthBars, month_bars
+from ..page import Page, Visit
+
+MONTHS: Final = 12
+"""Months of the drawing, from this one on."""
+SHOWN: Final = 1000
+"""Entries; the soonest."""
+KINDS: Final = {
+    ExpiryKind.REGISTRY: template("registry"),
+    ExpiryKind.LICENCE: template("licence"),
+    ExpiryKind.PLEDGE: template("pledge"),
+    ExpiryKind.CHAIN_CHECK: template("check of a reseller"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One end, as a row."""
+
+    expiry: Expiry
+    kind: str
+    days: int
+    """From now; negative if it is over."""
+    is_over: bool
+    is_soon: bool
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    read = await visit.console.registry.look()
+    now = time_by(read.index, datetime.now(UTC))
+    found = await visit.in_thread(expiries, read.document, read.index, visit.console.settings.policy.chain_check)
+    rows = entries(found[:SHOWN], now)
+    return visit.render(
+        "expiries.html", read=read, over=[row for row in rows if row.is_over], months=by_month(rows), total=len(found),
+        shown=len(rows), soon=sum(row.is_soon for row in rows), bars=bars_of(found, now), kinds=KINDS,
+        checks_end=visit.console.settings.policy.chain_check is not None,
+    )  # fmt: skip
+
+
+def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
+    return [
+        Entry(each, KINDS[each.kind], (each.at - now).days, each.at <= now, now < each.at <= now + LICENCE_SOON)
+        for each in found
+    ]
+
+
+def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
+    """Those that are not over, by the month in this machine's time zone."""
+    coming = (row for row in rows if not row.is_over)
+    return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: _month(row.expiry.at))]
+
+
+def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
+    """The months from this one on. What is over is not in it."""
+    months, day = [], now.astimezone().replace(day=1)
+    for _ in range(MONTHS):
+        months.append(day.strftime("%Y-%m"))
+        day = (day + timedelta(days=32)).replace(day=1)
+    counted = Counter((_month(each.at), each.kind) for each in found if each.at > now)
+    return month_bars(months, {str(kind): [counted[month, kind] for month in months] for kind in ExpiryKind})
+
+
+def _month(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m")
+
+
+PAGES = (Page("/expiries", show, Right.LOOK, title=template("Expiry calendar")),)

@@ -1,0 +1,93 @@
+"""The doctor's findings with their remedies, run on demand, and the live state beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.operations.doctor.findings import TOPICS, Finding, State
+from idtone.service import status_command
+from idtone.translation import speak, template
+
+from ..access.rights import Right
+from ..doctor_runs import DoctorRun
+from ..event_stream import event, stream
+from ..page import Method, Page, Visit
+
+PATH: Final = "/health"
+WORST_FIRST: Final = {
+    State.BAD: template("bad"),
+    State.WARNING: template("warning"),
+    State.UNKNOWN: template("not checked"),
+    State.GOOD: template("good"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """The findings of one state, by their remedy, which several may share."""
+
+    state: State
+    words: str
+    by_remedy: list[tuple[str, list[Finding]]]
+    count: int
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    return visit.render("health.html", **_state(visit))
+
+
+async def run(visit: Visit) -> web.StreamResponse:
+    """Begin a run. The page shows how far it is."""
+    assert visit.user is not None
+    visit.console.doctor.start(visit.user.name)
+    return visit.redirect(PATH)
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """How far the run in progress is, until it has ended."""
+
+    async def events() -> AsyncIterator[bytes]:
+        async for _ in visit.console.doctor.follow():
+            speak(visit.language)
+            yield event("run", visit.fragment("health_run.html", **_state(visit)))
+        yield event("over", "over")
+
+    return await stream(visit, events())
+
+
+def _state(visit: Visit) -> dict[str, Any]:
+    doctor, feed = visit.console.doctor, visit.console.live.newest.feed
+    newest = doctor.ended[-1] if doctor.ended else None
+    return {
+        "doctor": doctor,
+        "topics": len(TOPICS),
+        "unfinished": [TOPICS[topic].looked_at for topic in doctor.unfinished],
+        "run": newest,
+        "groups": groups(newest) if newest else (),
+        "earlier": [*doctor.ended][-2::-1],
+        "states": WORST_FIRST,
+        "rows": [] if feed is None else [*status_command.rows(feed)],
+    }
+
+
+def groups(run: DoctorRun) -> Sequence[FindingGroup]:
+    """The worst first; states without a finding are left out."""
+    found = []
+    for state, words in WORST_FIRST.items():
+        chosen = [finding for finding in run.findings if finding.state is state]
+        remedies = dict.fromkeys(finding.remedy for finding in chosen)
+        by_remedy = [(remedy, [finding for finding in chosen if finding.remedy == remedy]) for remedy in remedies]
+        if chosen:
+            found.append(FindingGroup(state, words, by_remedy, len(chosen)))
+    return found
+
+
+PAGES = (
+    Page(PATH, show, Right.LOOK, title=template("Health")),
+    Page(f"{PATH}/run", run, Right.LOOK, Method.POST),
+    Page(f"{PATH}/changes", changes, Right.LOOK),
+)

@@ -1,0 +1,178 @@
+"""The registry in use: members, licences and wholesale chains; and what a call of a number would get now, and why."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.calls import Decision, Direction, ForwardedCall, Licence, Reason
+from idtone.decision import decide, judge, time_by
+from idtone.decision_words import OUTCOMES, OutcomeWords
+from idtone.errors import NumberError
+from idtone.numbers import Number, parse, parse_japanese
+from idtone.policy_settings import PolicySettings
+from idtone.registry.compiled import licences
+from idtone.registry.model import day_begins
+from idtone.registry.summary import ChainReport, NumberReport, chain_report, number_report
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences
+from ..page import Method, Page, Visit
+from ..registry_in_use import ReadRegistry
+from .spans import span_words
+
+PATH: Final = "/licences"
+ROWS: Final = 100
+"""Members, and chains, of a page."""
+WITHIN_S: Final = 15 * 60.0
+MOST_NUMBERS: Final = 60
+"""Numbers that a person may ask for within `WITHIN_S`, so that nobody finds the suspended ones by trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    id: str
+    name: Mapping[str, str]
+    numbers: int
+    pledge_until: datetime | None
+    pledge_in_force: bool
+    licences: list[tuple[Licence, Reason]]
+    """Each with its state, whatever the direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call of a number would get."""
+
+    number: str
+    """Its last four digits."""
+    direction: Direction
+    decision: Decision
+    outcome: OutcomeWords
+    rules: list[AppliedRule]
+    licences: list[JudgedLicence]
+    holder: NumberReport | None
+
+
+class NumberQuestions:
+    """Answers what a call of a number would get. Used by the event loop alone."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, deque[float]] = {}
+        """When each person asked."""
+
+    async def ask(self, visit: Visit) -> web.StreamResponse:
+        """The form sends the number in its body, so that no address and no log has it."""
+        assert visit.user is not None
+        try:
+            number, direction = parse_japanese(visit.field("number")), Direction(visit.field("direction"))
+        except NumberError as error:
+            return await _page(visit, HTTPStatus.BAD_REQUEST, problem=error)
+        except ValueError:
+            return await _page(visit, HTTPStatus.BAD_REQUEST, problem=Message("Choose a direction."))
+        if not self._may_ask(visit.user.name):
+            many = Message("You have asked for many numbers. Try again in 15 minutes.")
+            return await _page(visit, HTTPStatus.TOO_MANY_REQUESTS, problem=many)
+        read = await visit.console.registry.look()
+        policy = visit.console.settings.policy
+        answer = await visit.in_thread(answer_for, number, direction, read, policy, datetime.now(UTC))
+        return await _page(visit, answer=answer)
+
+    def _may_ask(self, name: str) -> bool:
+        now_s = time.monotonic()
+        times = self._asked.setdefault(name, deque())
+        while times and now_s - times[0] >= WITHIN_S:
+            times.popleft()
+        if len(times) >= MOST_NUMBERS:
+            return False
+        times.append(now_s)
+        return True
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    return await _page(visit)
+
+
+def answer_for(
+    number: Number, direction: Direction, read: ReadRegistry, settings: PolicySettings, clock: datetime
+) -> Answer:
+    """By the decision's own rules."""
+    policy, now = settings.policy(), time_by(read.index, clock)
+    call = ForwardedCall("question", direction, number, parse(""), parse(""))
+    decision = decide(call, read.index, policy, now)
+    holding = read.index.holding(number)
+    return Answer(
+        str(number), direction, decision, OUTCOMES[decision.outcome],
+        applied_rules(call, read.index, now, decision), judged_licences(call, holding, now),
+        number_report(read.document, number, now, settings.chain_check) if holding else None,
+    )  # fmt: skip
+
+
+async def _page(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, answer: Answer | None = None, problem: object = None
+) -> web.StreamResponse:
+    read = await visit.console.registry.look()
+    shown = await visit.in_thread(_shown, read, visit.console.settings.policy, _number(visit.query("page")))
+    feed = visit.console.live.newest.feed
+    return visit.render(
+        "licences.html",
+        status,
+        read=read,
+        answer=answer,
+        problem=problem,
+        of_service=feed and feed["registry"],
+        **shown,
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+
+
+def _shown(read: ReadRegistry, policy: PolicySettings, page: int) -> dict[str, Any]:
+    document, now = read.document, time_by(read.index, datetime.now(UTC))
+    pages = max(1, -(-max(len(document.members), len(document.chains)) // ROWS))
+    page = min(max(page, 1), pages)
+    part = slice((page - 1) * ROWS, page * ROWS)
+    chains: list[ChainReport] = [chain_report(chain, now, policy.chain_check) for chain in document.chains[part]]
+    return {
+        "members": member_rows(read, part, now),
+        "chains": [
+            (span_words(entry.numbers), chain) for entry, chain in zip(document.chains[part], chains, strict=True)
+        ],
+        "page": page,
+        "pages": pages,
+        "expired": now >= read.index.expires,
+        "in_force": sum(entry.in_force(now) for entry in document.suspensions),
+    }
+
+
+def member_rows(read: ReadRegistry, part: slice, now: datetime) -> list[MemberRow]:
+    rows = []
+    for member in read.document.members[part]:
+        pledge = member.pledge
+        rows.append(
+            MemberRow(
+                member.id, read.names[member.id], read.covered[member.id],
+                day_begins(pledge.until) if pledge and pledge.until else None,
+                pledge is not None and pledge.in_force(now),
+                [(licence, judge(licence, min(licence.directions), now)) for licence in licences(member)],
+            )
+        )  # fmt: skip
+    return rows
+
+
+def pages() -> Sequence[Page]:
+    questions = NumberQuestions()
+    return (
+        Page(PATH, show, Right.LOOK, title=template("Licences and numbers")),
+        Page(PATH, questions.ask, Right.LOOK, Method.POST),
+    )

@@ -1,0 +1,123 @@
+"""The sounds that calls hear: their files, compared with what they should be, to listen to and as drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from idtone.errors import IdtoneError, RecordingError
+from idtone.settings import Settings
+from idtone.tones.profile import CALL_LIMIT_MS, Profile
+from idtone.tones.profile_library import load_library
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Page, Visit
+from ..ranged import ranged
+from ..sound_files import MeasuredSound, SoundKind, SoundState, as_wav, formats, kind_of, measured, sound_state
+
+WAV: Final = "audio/wav"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One sound on the page. `measured` is None without a readable file; `trouble` says why."""
+
+    state: SoundState
+    measured: MeasuredSound | None
+    drawn: str
+    """The format that is drawn."""
+    trouble: object = None
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """All sounds. Each one's files come after the page, because making and measuring them takes longer at first."""
+    settings, (tones, trouble) = visit.console.settings, await _tones(visit)
+    profiles = await visit.in_thread(_profiles, settings, tones)
+    return _page(visit, profiles, trouble)
+
+
+async def show_one(visit: Visit) -> web.StreamResponse:
+    """The parts of one sound for the page of all, or in a page of its own."""
+    settings, (tones, trouble) = visit.console.settings, await _tones(visit)
+    profiles = {profile.id: profile for profile in await visit.in_thread(_profiles, settings, tones)}
+    profile = profiles.get(visit.part("sound"))
+    if profile is None:
+        raise web.HTTPNotFound
+    each = await visit.in_thread(_shown, settings, profile, tones)
+    if "HX-Request" in visit.request.headers:
+        return web.Response(text=visit.fragment("sound_parts.html", each=each), content_type="text/html")
+    return _page(visit, [profile], trouble, each)
+
+
+def _page(
+    visit: Visit, profiles: Sequence[Profile], trouble: IdtoneError | None, each: Shown | None = None
+) -> web.StreamResponse:
+    folder = visit.console.settings.sounds.directory
+    return visit.render("sounds.html", profiles=profiles, trouble=trouble, folder=folder, each=each)
+
+
+Tones = Mapping[str, str | None]
+"""The registry's: id → SHA-256 of the master."""
+
+
+async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
+    """And why there is no registry to compare the sounds with."""
+    try:
+        return (await visit.console.registry.look()).index.tones, None
+    except IdtoneError as error:
+        return None, error
+
+
+def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
+    """The licensed sounds first, then the notice. Raises DocumentError for faulty profiles."""
+    library, notice = load_library(settings.sounds.profiles), settings.policy.policy().notice_profile
+    order = [*SoundKind]
+    found = (profile for profile in library.values() if profile.duration_ms <= CALL_LIMIT_MS)
+    return sorted(found, key=lambda profile: (order.index(kind_of(profile, notice, tones)), profile.id))
+
+
+def _shown(settings: Settings, profile: Profile, tones: Tones | None) -> Shown:
+    source = load_library(settings.sounds.profiles).source(profile.id)
+    kind = kind_of(profile, settings.policy.policy().notice_profile, tones)
+    return _drawn(sound_state(settings.sounds.directory, profile, source, kind, tones))
+
+
+def _drawn(state: SoundState) -> Shown:
+    file = state.plays
+    if file is None:
+        return Shown(state, None, "", Message("No file is there."))
+    try:
+        return Shown(state, measured(file.path), file.format)
+    except (RecordingError, OSError) as error:
+        return Shown(state, None, file.format, error)
+
+
+async def play(visit: Visit) -> web.StreamResponse:
+    """A file as WAVE, whole or the part that the browser asks for."""
+    path = await visit.in_thread(_file, visit.console.settings, visit.part("sound"), visit.part("format"))
+    try:
+        octets = await visit.in_thread(as_wav, path) if path else None
+    except (RecordingError, OSError):
+        octets = None
+    if octets is None:
+        raise web.HTTPNotFound
+    return ranged(visit.request, octets, WAV)
+
+
+def _file(settings: Settings, sound: str, name: str) -> Path | None:
+    """The names come from the library and the table of formats, so that no path leads elsewhere."""
+    if sound not in load_library(settings.sounds.profiles) or name not in formats():
+        return None
+    return settings.sounds.directory / f"{sound}.{name}"
+
+
+PAGES: Final[Sequence[Page]] = (
+    Page("/sounds", show, Right.LOOK, title=template("Sounds")),
+    Page("/sounds/{sound}", show_one, Right.LOOK),
+    Page("/sounds/{sound}/{format}", play, Right.LOOK),
+)

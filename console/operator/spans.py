@@ -1,0 +1,17 @@
+"""Telephone numbers of the registry as the console shows them: their last four digits. Pure."""
+
+from __future__ import annotations
+
+from idtone.number_spans import NumberSpan
+from idtone.numbers import parse_japanese
+from idtone.registry.number_notation import read_span
+from idtone.translation import Message
+
+
+def span_words(entry: str | NumberSpan) -> str:
+    """One number or a range: an entry of the registry, or its span."""
+    span = read_span(entry) if isinstance(entry, str) else entry
+    first, last = (str(parse_japanese(f"+{end}")) for end in (span.first, span.last))
+    if len(span) == 1:
+        return first
+    return Message("{first} to {last} ({count:,} numbers)", first=first, last=last, count=len(span))

@@ -1,0 +1,100 @@
+"""The suspensions of the registry in use, and what this node has confirmed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.calls import Reason
+from idtone.decision import time_by
+from idtone.ledger.store.sqlite import path_of
+from idtone.registry.model import SuspensionEntry, SuspensionKind
+from idtone.registry.suspended_numbers import scope_of
+from idtone.service.suspension_confirmations import Confirmed, confirmed
+from idtone.settings import Settings
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Page, Visit
+from .spans import span_words
+
+ROWS: Final = 500
+"""Suspensions of each table."""
+KINDS: Final = {
+    SuspensionKind.STOP: template("calls are refused"),
+    SuspensionKind.NO_NEW_NUMBERS: template("gets no new numbers"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionRow:
+    scope: str
+    """Its numbers, masked, or its member."""
+    kind: str
+    since: datetime
+    until: datetime | None
+    reference: str
+    authority: str
+    is_confirmed: bool | None
+    """None: this kind is not confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the running service has done because of suspensions, since it began."""
+
+    since: datetime
+    ended: Mapping[str, int]
+    """Calls in progress, by the reference of the suspension."""
+    refused: int
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    read = await visit.console.registry.look()
+    told = await visit.in_thread(_confirmed, visit.console.settings)
+    now = time_by(read.index, datetime.now(UTC))
+    entries = read.document.suspensions
+    in_force = [entry for entry in entries if entry.in_force(now)]
+    coming = [entry for entry in entries if entry.since > now]
+    over = len(entries) - len(in_force) - len(coming)
+    feed = visit.console.live.newest.feed
+    return visit.render(
+        "suspensions.html", read=read, told=told, in_force=rows(in_force, told), coming=rows(coming, told), over=over,
+        total=len(in_force), more_coming=len(coming), effect=effect_of(feed) if feed else None,
+        is_signed=read.index.signed is not None, at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _confirmed(settings: Settings) -> Confirmed:
+    return confirmed(path_of(settings.ledger.own()))
+
+
+def rows(entries: Iterable[SuspensionEntry], told: Confirmed) -> list[SuspensionRow]:
+    """The newest first, at most `ROWS`."""
+    return [
+        SuspensionRow(
+            _scope(entry), KINDS[entry.kind], entry.since, entry.until, entry.reference, entry.authority or "",
+            told.has(entry) if entry.kind is SuspensionKind.STOP else None,
+        )
+        for entry in sorted(entries, key=lambda entry: entry.since, reverse=True)[:ROWS]
+    ]  # fmt: skip
+
+
+def _scope(entry: SuspensionEntry) -> str:
+    scope = scope_of(entry)
+    if isinstance(scope, str):
+        return Message("all numbers of member {member}", member=scope)
+    assert scope is not None, "the registry's rules demand a scope"
+    return span_words(scope)
+
+
+def effect_of(feed: Mapping[str, Any]) -> Effect:
+    refused = sum(each["calls"] for each in feed["calls"]["decisions"] if each["reason"] == Reason.NUMBER_SUSPENDED)
+    return Effect(datetime.fromisoformat(feed["instance"]["since"]), feed["calls"].get("suspended", {}), refused)
+
+
+PAGES = (Page("/suspensions", show, Right.LOOK, title=template("Suspensions")),)

@@ -1,0 +1,132 @@
+"""The registry on this machine, read once for all visitors, and again when it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import DocumentError, TrustError, UsageError
+from idtone.operations.doctor.registry import faulty
+from idtone.registry.differences import registry_differences, suspension_differences
+from idtone.registry.index import RegistryIndex
+from idtone.registry.local_registry import known
+from idtone.registry.model import Header, RegistryDocument, SuspensionsDocument
+from idtone.registry.sources import identity
+from idtone.registry.summary import Counts, counts, covered
+from idtone.registry.trust import tuf_roles
+from idtone.settings import RegistrySettings
+from idtone.translation import Message, joined
+
+CHANGES: Final = 200
+"""Differences that are kept; a page shows no more."""
+FIRST_S: Final = 5.0
+AGAIN_S: Final = 0.2
+"""How long a page waits for a large registry: for the first one, and for a newer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs from the version that this console read before."""
+
+    version: int
+    """The one before."""
+    words: Sequence[str]
+    more: bool
+    """There are more than `CHANGES`."""
+
+
+@dataclass(frozen=True)
+class ReadRegistry:
+    """One generation, as the console has read it."""
+
+    document: RegistryDocument
+    index: RegistryIndex
+    read_at: datetime
+    changes: Changes | None
+    """None: the console has seen no other version."""
+
+    @property
+    def header(self) -> Header:
+        return self.document.registry
+
+    @cached_property
+    def counts(self) -> Counts:
+        return counts(self.document)
+
+    @cached_property
+    def covered(self) -> Mapping[str, int]:
+        """How many numbers each member holds."""
+        return {member.id: covered(member) for member in self.document.members}
+
+    @cached_property
+    def names(self) -> Mapping[str, Mapping[str, str]]:
+        """Of each member, by language."""
+        return {member.id: {"ja": member.name.ja, "en": member.name.en} for member in self.document.members}
+
+
+class RegistryInUse:
+    """Used by the event loop alone."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self._settings = settings
+        self._reading: asyncio.Task[ReadRegistry] | None = None
+        self._seen: tuple[int, ...] = ()
+        self._read: ReadRegistry | None = None
+
+    async def look(self) -> ReadRegistry:
+        """The registry as it is now; while a newer one is being read, the one before. Without a change it costs one
+        `stat`.
+
+        Raises UsageError if it cannot be used, or was not read yet; its text has no number.
+        """
+        if self._reading is None:
+            self._reading = asyncio.create_task(asyncio.to_thread(self._renewed))
+        reading = self._reading
+        done, _ = await asyncio.wait({reading}, timeout=FIRST_S if self._read is None else AGAIN_S)
+        if done:
+            if self._reading is reading:
+                self._reading = None
+            return reading.result()
+        if self._read is None:
+            raise UsageError(Message("The registry is being read. Open the page again in some seconds."))
+        return self._read
+
+    def _renewed(self) -> ReadRegistry:
+        try:
+            seen = identity(self._witness())
+            if self._read is None or seen != self._seen:
+                self._read = self._newer(self._read)
+                self._seen = seen
+        except (DocumentError, TrustError) as error:
+            finding = faulty(error, self._settings.source)
+            raise UsageError(joined(" → ", (finding.found, finding.remedy))) from error
+        return self._read
+
+    def _witness(self) -> Path:
+        """The file that changes with the registry."""
+        if self._settings.root() is None:
+            return self._settings.file()
+        return self._settings.cache / tuf_roles.KEPT
+
+    def _newer(self, before: ReadRegistry | None) -> ReadRegistry:
+        found = known(self._settings)
+        changes = before.changes if before else None
+        if before and before.document != found.document:
+            changes = _changes(before.document, found.document)
+        read = ReadRegistry(found.document, found.index(), datetime.now(UTC), changes)
+        _ = read.counts, read.covered  # now, so that no page waits for them
+        return read
+
+
+def _changes(old: RegistryDocument, new: RegistryDocument) -> Changes:
+    words = [
+        *registry_differences(old, new),
+        *suspension_differences(*(SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions)
+                                  for each in (old, new))),
+    ]  # fmt: skip
+    return Changes(old.registry.version, words[:CHANGES], len(words) > CHANGES)

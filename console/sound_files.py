@@ -1,0 +1,160 @@
+"""The sound files from which Asterisk plays: whether each is there and right, as a browser plays it, and as a drawing.
+
+The audio libraries are loaded when the first page needs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from idtone.errors import RecordingError, ToneError
+from idtone.registry.sources import identity
+from idtone.tones.licensed_tone import doubt
+from idtone.tones.profile import Profile, sha256_of
+from idtone.translation import Message, template
+
+if TYPE_CHECKING:
+    from idtone.tones.measuring.inspection import MeasuredBurst
+    from idtone.tones.showing.spectrogram import Floats
+
+    from .drawings.spectrum import Spectrum
+    from .drawings.wave import Wave
+
+LONGEST_S: Final = 60.0
+"""A file that is longer is no sound of a call."""
+
+
+class SoundKind(StrEnum):
+    """What a sound is here."""
+
+    LICENSED = template("licensed sound")
+    NOTICE = template("notice")
+    OTHER = template("other sound")
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """One format of a sound."""
+
+    format: str
+    path: Path
+    octets: int | None
+    """None: it is not there, or cannot be read."""
+    sha256: str
+    wanted: str
+    """The SHA-256 that it should have; empty if the sound cannot be made."""
+    trouble: str
+
+    @property
+    def is_right(self) -> bool:
+        return bool(self.wanted) and self.sha256 == self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class SoundState:
+    profile: Profile
+    kind: SoundKind
+    source: str
+    licensed_sha256: str | None
+    """That of the master in the registry."""
+    doubt: str | None
+    files: Sequence[FileState]
+
+    @property
+    def plays(self) -> FileState | None:
+        """The file that is drawn."""
+        return next((file for file in self.files if file.octets is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSound:
+    """What a file really holds."""
+
+    wave: Wave
+    spectrum: Spectrum
+    bursts: Sequence[MeasuredBurst]
+
+
+def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | None) -> SoundKind:
+    """`notice` is the notice's id; `tones` are the registry's."""
+    if tones is not None and profile.id in tones:
+        return SoundKind.LICENSED
+    return SoundKind.NOTICE if profile.id == notice else SoundKind.OTHER
+
+
+def sound_state(
+    directory: Path, profile: Profile, source: str, kind: SoundKind, tones: Mapping[str, str | None] | None
+) -> SoundState:
+    """A sound and its files in the folder."""
+    files = [file_state(directory, profile, name) for name in formats()]
+    return SoundState(profile, kind, source, (tones or {}).get(profile.id), doubt(profile, tones), files)
+
+
+def formats() -> Sequence[str]:
+    from idtone.tones.making.sounds import PBX_FORMATS
+
+    return PBX_FORMATS
+
+
+def file_state(directory: Path, profile: Profile, name: str) -> FileState:
+    path = directory / f"{profile.id}.{name}"
+    wanted, trouble = "", ""
+    try:
+        wanted = _digest_of(profile, name)
+    except (ToneError, RecordingError) as error:
+        trouble = str(error)
+    try:
+        return FileState(name, path, path.stat().st_size, sha256_of(path), wanted, trouble)
+    except OSError as error:
+        why = Message("is missing") if isinstance(error, FileNotFoundError) else error.strerror or "?"
+        return FileState(name, path, None, "", wanted, trouble or why)
+
+
+@lru_cache(256)
+def _digest_of(profile: Profile, name: str) -> str:
+    """Of the file as it should be. Making it takes longer than a page may."""
+    from idtone.tones.making.encoders import encode
+    from idtone.tones.making.sounds import named_format
+
+    return hashlib.sha256(encode(profile, named_format(name))).hexdigest()
+
+
+def as_wav(path: Path) -> bytes:
+    """The sound of a file, as 16-bit WAVE, which each browser plays. Raises RecordingError."""
+    import soundfile
+
+    samples, rate_hz = _samples(path)
+    made = io.BytesIO()
+    soundfile.write(made, samples, rate_hz, format="WAV", subtype="PCM_16")
+    return made.getvalue()
+
+
+def measured(path: Path) -> MeasuredSound:
+    """Raises RecordingError. Measuring takes longer than a page may, so the results are kept."""
+    return _measured(path, identity(path))
+
+
+@lru_cache(64)
+def _measured(path: Path, _: tuple[int, ...]) -> MeasuredSound:
+    from idtone.tones.measuring.inspection import inspect
+
+    from .drawings.spectrum import spectrum
+    from .drawings.wave import wave
+
+    samples, rate_hz = _samples(path)
+    steps = (samples * 32768).round().clip(-32768, 32767).astype("int16")
+    return MeasuredSound(wave(steps, rate_hz), spectrum(samples, rate_hz), inspect(samples, rate_hz).bursts)
+
+
+def _samples(path: Path) -> tuple[Floats, int]:
+    from idtone.tones.recordings.files import read_file
+
+    leg = read_file(path, longest_s=LONGEST_S)[0]
+    return leg.samples, leg.sample_rate_hz
