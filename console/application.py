@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from idtone.authority.desk.reports.report_routes import add_report_routes
 from idtone.errors import IdtoneError
@@ -15,21 +16,25 @@ from idtone.translation import Message, speak
 
 from . import static_files
 from .access.cookies import LANGUAGE, SESSION
+from .access.rights import Right
 from .access.sign_in import PATH as SIGN_IN
 from .console import Console
 from .language import language_of
+from .own_address import FORWARDED
 from .page import Method, Page, Visit
+from .request_limits import AT_A_TIME_OF_ADDRESS, OF_ADDRESS, OF_SESSION
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
 
 FORM_LIMIT = 256 * 1024
 """Bytes of a form without files."""
 
 _log = logging.getLogger(__name__)
+TOO_MANY = "There are too many requests. Try again in some seconds."
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(console: Console) -> web.Application:
-    made = web.Application(client_max_size=FORM_LIMIT, middlewares=[_protected])
+    made = web.Application(client_max_size=FORM_LIMIT, middlewares=[_guarded(console), _protected])
     made.router.add_get(static_files.PATH, static_files.serve)
     for page in console.pages:
         made.router.add_route(page.method, page.path, _served(console, page))
@@ -37,6 +42,41 @@ def application(console: Console) -> web.Application:
         add_report_routes(made, console.desk)
     made.router.add_route("*", "/{path:.*}", _served(console, Page("", _not_found, None)))
     return made
+
+
+def _guarded(console: Console) -> Middleware:
+    """Refuse what is not meant for this console, and too much of it, before anything else is done."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Served) -> web.StreamResponse:
+        with console.connections.answering(request):
+            if request.headers.getall("Host", ()) != [request.host] or request.host.lower() not in (
+                console.own_address.hosts
+            ):
+                return _plain(HTTPStatus.MISDIRECTED_REQUEST, "The console does not have this address.")
+            if request.method not in ("GET", "POST"):
+                return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "The console knows GET and POST.", Allow="GET, POST")
+            address = _address(console, request)
+            if not address:
+                return await handler(request)
+            key = f"address {address}"
+            with console.limits.under_way((key, AT_A_TIME_OF_ADDRESS)) as has_room:
+                if has_room and console.limits.admits(key, OF_ADDRESS):
+                    return await handler(request)
+                return _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
+
+    return guard
+
+
+def _address(console: Console, request: web.Request) -> str:
+    return console.own_address.from_where(request.remote, request.headers.getall(FORWARDED, ()))
+
+
+def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
+    """For a program, or an attacker: the texts of pages are not read."""
+    answer = web.Response(text=f"{text}\n", status=status, headers=headers)
+    protect(answer, PLAIN)
+    return answer
 
 
 @web.middleware
@@ -58,7 +98,7 @@ def _served(console: Console, page: Page) -> Served:
         chosen = request.query.get("lang", "") or LANGUAGE.of(request)
         language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
-        visit = Visit(request, console, page, language)
+        visit = Visit(request, console, page, language, _address(console, request))
         try:
             return await _admitted(visit)
         except IdtoneError as error:
@@ -77,28 +117,42 @@ def _served(console: Console, page: Page) -> Served:
 
 async def _admitted(visit: Visit) -> web.StreamResponse:
     """The page, if the visitor may see it. Raises IdtoneError."""
-    page, request, console = visit.page, visit.request, visit.console
-    is_form = page.method is Method.POST
-    if is_form and not is_from_here(request.headers, request.host):
+    page, console = visit.page, visit.console
+    if page.method is Method.POST and not is_from_here(visit.request.headers, console.own_address.origins):
+        _log.warning("%s: a form from another site, from %s", page.path, visit.address or "an unknown address")
         return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form was sent from another site."))
-    if page.right is not None:
-        given = await _identify(visit)
-        if visit.user is None:
-            return visit.redirect(SIGN_IN) if _has_sign_in(console) else _unknown(visit)
-        if not visit.may(page.right):
-            return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
-    else:
-        given = None
-    if is_form and not page.uploads:
-        visit.fields = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        if visit.session is not None and not visit.session.sent(visit.field("form_token")):
-            return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
-    answer = await page.handler(visit)
-    if page.right is None and not answer.prepared and page.path != SIGN_IN:
-        protect(answer, PLAIN)
-    if given and not answer.prepared:
+    if page.right is None:
+        answer = await _answered(visit)
+        if not answer.prepared and not page.path.startswith(SIGN_IN):
+            protect(answer, PLAIN)
+        return answer
+    given = await _identify(visit)
+    answer = await _answered_to_user(visit, page.right)
+    if given and not answer.prepared and SESSION.name not in answer.cookies:
         SESSION.give(answer, given)
     return answer
+
+
+async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
+    if visit.session is None:
+        return visit.redirect(SIGN_IN) if _has_sign_in(visit.console) else _unknown(visit)
+    if not visit.console.limits.admits(f"session {visit.session.id}", OF_SESSION):
+        return _problem(visit, HTTPStatus.TOO_MANY_REQUESTS, Message("Too many requests. Wait some seconds."))
+    if not visit.may(right):
+        _log.warning(
+            "%s: %s may not, from %s", visit.page.path, visit.session.name, visit.address or "an unknown address"
+        )
+        return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
+    return await _answered(visit)
+
+
+async def _answered(visit: Visit) -> web.StreamResponse:
+    if visit.page.method is Method.POST and not visit.page.uploads:
+        posted = await visit.request.post()
+        visit.fields = {name: value for name, value in posted.items() if isinstance(value, str)}
+        if visit.session is not None and not visit.session.sent(visit.field("form_token")):
+            return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
+    return await visit.page.handler(visit)
 
 
 async def _identify(visit: Visit) -> str | None:
@@ -108,12 +162,14 @@ async def _identify(visit: Visit) -> str | None:
     said = console.sign_in.name_in(request)
     if said is not None and (session is None or session.name != said):
         if await visit.in_thread(console.users.get, said) is None:
+            console.sign_ins.failed(None, visit.address)
             return None
-        given, session = console.sessions.begin(said)
+        given = console.signed_in(visit, said)
+        session = console.sessions.find(given)
     if session is None:
         return None
     user = await visit.in_thread(console.users.get, session.name)
-    if user is None:
+    if user is None or not session.belongs_to(user.password):
         console.sessions.end(session)
         return None
     visit.session, visit.user = session, user

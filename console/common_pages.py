@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from idtone.translation import Message
+
 from .access.cookies import LANGUAGE
 from .access.rights import Right
 from .language import LANGUAGES
@@ -13,7 +15,9 @@ from .page import Method, Page, Visit
 
 async def enter(visit: Visit) -> web.StreamResponse:
     """Lead to the first page of the visitor's menu."""
-    return visit.redirect(next(entry.path for entries in menu_of(visit).values() for entry in entries))
+    for entries in menu_of(visit).values():
+        return visit.redirect(entries[0].path)
+    return visit.render("problem.html", problem=Message("Your role has no pages on this machine."))
 
 
 async def choose_language(visit: Visit) -> web.StreamResponse:

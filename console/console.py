@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -16,12 +17,16 @@ from idtone.settings import Settings
 from .access.cookies import SESSION
 from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
+from .access.sign_in_log import SignInLog
 from .access.users import Users
+from .connections import Connections
 from .decided_by_minute import DecidedByMinute
 from .doctor_runs import DoctorRuns
 from .live import Live
+from .own_address import OwnAddress
 from .page import Page, Visit
 from .registry_in_use import RegistryInUse
+from .request_limits import RequestLimits
 from .templates import Templates
 
 
@@ -41,11 +46,17 @@ class Console:
     decided: DecidedByMinute = field(init=False)
     registry: RegistryInUse = field(init=False)
     doctor: DoctorRuns = field(init=False)
+    own_address: OwnAddress = field(init=False)
+    connections: Connections = field(default_factory=Connections)
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    sign_ins: SignInLog = field(default_factory=SignInLog)
 
     def __post_init__(self) -> None:
         self.decided = DecidedByMinute(self.reader)
         self.registry = RegistryInUse(self.settings.registry)
         self.doctor = DoctorRuns(self.settings)
+        self.own_address = OwnAddress.of(self.settings.console)
 
     @property
     def office(self) -> Path | None:
@@ -63,14 +74,27 @@ class Console:
 
     def begin_session(self, visit: Visit, name: str) -> web.Response:
         """Lead a person who has just signed in to the first page, with a new session."""
-        token, _ = self.sessions.begin(name)
         answer = visit.redirect("/")
-        SESSION.give(answer, token)
+        self.give_session(visit, answer, name)
         return answer
+
+    def give_session(self, visit: Visit, answer: web.Response, name: str) -> None:
+        SESSION.give(answer, self.signed_in(visit, name))
+
+    def signed_in(self, visit: Visit, name: str) -> str:
+        """The token of a new session. One that the browser had before is over."""
+        before = self.sessions.find(SESSION.of(visit.request))
+        if before:
+            self.sessions.end(before)
+        token, _ = self.sessions.begin(name, visit.address)
+        self.sign_ins.signed_in(name, visit.address)
+        return token
 
     def end_session(self, visit: Visit, session: Session) -> web.Response:
         """Lead a person who has signed out to the sign-in."""
         self.sessions.end(session)
+        self.sign_ins.signed_out(session.name, visit.address)
         answer = visit.redirect("/")
         SESSION.take(answer)
+        answer.headers["Clear-Site-Data"] = '"cache"'  # a page of the session, which "back" would show
         return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from idtone.logs import in_words, unexpected
 
 from .application import protect
 from .page import Visit
+from .request_limits import STREAMS, STREAMS_OF_SESSION
 from .security import SCRIPTED
 
 _log = logging.getLogger(__name__)
@@ -26,6 +28,15 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
     """Send the events until the visitor leaves or the console ends. An error ends them: the answer has begun, and the
     browser asks again.
     """
+    assert visit.session is not None
+    of_session, of_all = (f"streams {visit.session.id}", STREAMS_OF_SESSION), ("streams", STREAMS)
+    with visit.console.limits.under_way(of_session, of_all) as has_room:
+        if not has_room:  # htmx tries again later
+            return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "5"})
+        return await _stream(visit, events)
+
+
+async def _stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     protect(answer, SCRIPTED)
     await answer.prepare(visit.request)

@@ -65,6 +65,8 @@ class Visit:
     console: Console
     page: Page
     language: str
+    address: str = ""
+    """The visitor's IP address; empty if it is not known."""
     session: Session | None = None
     user: User | None = None
     fields: Mapping[str, str] | None = None

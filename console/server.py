@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import grp
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,23 +17,28 @@ from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
-from idtone.settings import Settings, SignInBy
+from idtone.service.local_sockets import listening
+from idtone.settings import ConsoleSettings, Settings, SignInBy
 from idtone.translation import Message
 
 from . import common_pages
 from .access.by_password import ByPassword
+from .access.by_proxy import ByProxy
 from .access.sessions import Sessions
 from .access.sign_in import SignIn
 from .access.users import Users
+from .administration import visitors
 from .application import application
+from .connections import IDLE_S, MOST
 from .console import Console
 from .live import Live
 from .operator import call, calls, expiry_calendar, health, licences, nodes, now, sounds, suspensions
+from .own_address import OwnAddress
 from .page import Page
 from .public import operators, packs
 
 CLOSE_WITHIN_S: Final = 2.0
-PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES, *calls.PAGES, *call.PAGES)
+PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES, *calls.PAGES, *call.PAGES, *visitors.PAGES)
 """The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (*expiry_calendar.PAGES, *suspensions.PAGES, *sounds.PAGES, *health.PAGES)
 """Those of what a node has: its registry, its sounds, its machine."""
@@ -40,6 +48,7 @@ OFFICE_PAGES: Final[tuple[Page, ...]] = (*operators.PAGES,)
 
 def made(settings: Settings) -> Console:
     """Raises IdtoneError if the settings cannot be used."""
+    settings.console.check()
     sign_in, office = _sign_in(settings), settings.console.office
     return Console(
         settings,
@@ -63,23 +72,66 @@ def made(settings: Settings) -> Console:
 def _sign_in(settings: Settings) -> SignIn:
     if settings.console.sign_in is SignInBy.PASSWORD:
         return ByPassword()
-    raise UsageError(Message("console.sign_in: this way is not there yet"))
+    if settings.console.sign_in is SignInBy.PROXY:
+        return ByProxy(settings.console.proxy_header)
+    from .access.by_openid import ByOpenId  # its libraries are an extra
+
+    return ByOpenId(settings.console, OwnAddress.of(settings.console).public)
 
 
 async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
     """Serve until `over`; `ready` gets the address. Raises OSError if the socket cannot be used."""
-    runner = web.AppRunner(application(console), access_log=None, shutdown_timeout=CLOSE_WITHIN_S)
+    made_of = application(console)
+    runner = web.AppRunner(
+        made_of,
+        access_log=None,
+        shutdown_timeout=CLOSE_WITHIN_S,
+        keepalive_timeout=IDLE_S,
+        lingering_time=CLOSE_WITHIN_S,
+    )
     async with console.live.asked():
         await runner.setup()
+        assert runner.server is not None
+        guarded = console.connections.guarded(runner.server)
         try:
-            where = console.settings.console.socket()
-            if isinstance(where, Path):
-                await web.UnixSite(runner, str(where)).start()
-                ready(f"unix:{where}")
-            else:
-                await web.TCPSite(runner, *where).start()
-                host, port = runner.addresses[0][:2]
-                ready(f"http://{host}:{port}/")
-            await over.wait()
+            with _bound(console.settings.console) as (bound, address):
+                server = await asyncio.get_running_loop().create_server(guarded, sock=bound, backlog=MOST)
+                ready(address)
+                await over.wait()
+                server.close()
         finally:
             await runner.cleanup()
+
+
+@contextmanager
+def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
+    """The socket on which browsers or a proxy connect, and its address. Raises OSError, UsageError."""
+    where = settings.socket()
+    if isinstance(where, Path):
+        if where.exists() and not where.is_socket():
+            raise UsageError(Message("console.listen: {path} exists and is not a socket; set another path", path=where))
+        try:
+            with listening(where, socket.SOCK_STREAM, _group(settings.group), MOST) as bound:
+                yield bound, f"unix:{where}"
+        except PermissionError as error:
+            raise UsageError(
+                Message(
+                    "console.listen: {path}: {reason}; its folder must be writable, and the console's user must be "
+                    "a member of console.group",
+                    path=where,
+                    reason=error.strerror,
+                )
+            ) from error
+        return
+    with socket.create_server(where, family=socket.AF_INET6 if ":" in where[0] else socket.AF_INET) as bound:
+        host = f"[{where[0]}]" if ":" in where[0] else where[0]
+        yield bound, f"http://{host}:{bound.getsockname()[1]}/"
+
+
+def _group(name: str | None) -> int | None:
+    if name is None:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise UsageError(Message("console.group: there is no group {group}", group=name)) from error

@@ -38,4 +38,5 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if name not in _names() or request.path != address_of(name):
         return web.Response(status=HTTPStatus.NOT_FOUND)
     kind = TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    return web.Response(body=_content(name), content_type=kind, headers={"Cache-Control": _FOR_EVER})
+    headers = {"Cache-Control": _FOR_EVER, "Content-Type": f"{kind}; charset=utf-8"}
+    return web.Response(body=_content(name), headers=headers)

@@ -1,4 +1,4 @@
-"""Unix sockets beside the ledger, which only the service's user and root can use."""
+"""Unix sockets that only the service's user and root can use, and a group if one is named."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ WAITING: Final = 8
 
 
 @contextmanager
-def listening(path: Path, kind: socket.SocketKind) -> Iterator[socket.socket]:
-    """A listening socket at this path, which replaces the one of an earlier instance."""
+def listening(
+    path: Path, kind: socket.SocketKind, group: int | None = None, waiting: int = WAITING
+) -> Iterator[socket.socket]:
+    """A listening socket at this path, which replaces the one of an earlier instance.
+
+    Members of `group` may connect too. `waiting` is how many connections may wait. Raises OSError.
+    """
     with socket.socket(socket.AF_UNIX, kind) as listener, _short(path) as name:
         path.unlink(missing_ok=True)
         listener.bind(name)
         path.chmod(0o600)
-        listener.listen(WAITING)
+        if group is not None:
+            os.chown(path, -1, group)
+            path.chmod(0o660)
+        listener.listen(waiting)
         listener.setblocking(False)
         yield listener
 

@@ -1,38 +1,66 @@
-"""How often somebody may try to sign in."""
+"""How often somebody may try to sign in.
+
+An attacker who tries a user's name must not keep that user out. So attempts from a browser in which the user has signed
+in before (`known_browser`) are counted for this browser alone; all others are counted for the name and for the address.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5
+"""Failures of a name from browsers that are not known, and of a known browser."""
 MOST_OF_ADDRESS: Final = 20
 MOST_KEPT: Final = 10_000
-"""Names and addresses; the oldest are forgotten."""
+"""Names, browsers and addresses; the oldest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`browser` is the known browser's, or empty; so is the address."""
+
+    name: str
+    address: str
+    browser: str = ""
+
+    @property
+    def limits(self) -> Sequence[tuple[str, int]]:
+        if self.browser:
+            return ((f"browser {self.name} {self.browser}", MOST_OF_NAME),)
+        of_name = (f"name {self.name}", MOST_OF_NAME)
+        return (of_name, (f"address {self.address}", MOST_OF_ADDRESS)) if self.address else (of_name,)
 
 
 class Attempts:
-    """Counts failures of each name and of each address. Used by the event loop alone."""
+    """Each attempt counts as a failure until it succeeds, so many at once gain nothing. For the event loop alone."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
-        self._failures: dict[tuple[str, str], deque[float]] = {}
+        self._failures: dict[str, deque[float]] = {}
 
-    def may_try(self, name: str, address: str) -> bool:
-        return self._recent(("name", name)) < MOST_OF_NAME and self._recent(("address", address)) < MOST_OF_ADDRESS
-
-    def failed(self, name: str, address: str) -> None:
-        for key in (("name", name), ("address", address)):
-            self._failures.setdefault(key, deque(maxlen=MOST_OF_ADDRESS)).append(self._clock_s())
+    def begins(self, attempt: Attempt) -> bool:
+        """Whether it may be tried. It counts if so."""
+        if any(self._recent(key) >= most for key, most in attempt.limits):
+            return False
+        for key, most in attempt.limits:
+            self._failures.setdefault(key, deque(maxlen=most)).append(self._clock_s())
         while len(self._failures) > MOST_KEPT:
             del self._failures[next(iter(self._failures))]
+        return True
 
-    def succeeded(self, name: str) -> None:
-        self._failures.pop(("name", name), None)
+    def succeeded(self, attempt: Attempt) -> None:
+        """Forget the failures of the name or the browser, and take this attempt from those of the address."""
+        own, *others = (key for key, _ in attempt.limits)
+        self._failures.pop(own, None)
+        for key in others:
+            if times := self._failures.get(key):
+                times.pop()
 
-    def _recent(self, key: tuple[str, str]) -> int:
+    def _recent(self, key: str) -> int:
         times = self._failures.get(key, ())
         return sum(self._clock_s() - time_s < WITHIN_S for time_s in times)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from http import HTTPStatus
 from typing import Final
 
@@ -12,17 +11,21 @@ from aiohttp import web
 from idtone.translation import Message
 
 from ..page import Method, Page, Visit
-from .attempts import Attempts
+from .attempts import Attempt, Attempts
+from .cookies import KNOWN_BROWSER
+from .known_browser import browser_of, mark_for
 from .passwords import PasswordCheck
 from .sign_in import PATH
+from .users import NAME_LIMIT
 
-_log = logging.getLogger(__name__)
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
 
 
 class ByPassword:
-    """Attempts are counted for each name and each address, whether there is such a user or not."""
+    """Attempts are counted whether there is such a user or not."""
+
+    ends_here = True
 
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self._check = check or PasswordCheck()
@@ -41,15 +44,23 @@ class ByPassword:
         return visit.render("sign_in.html", name="", problem=None)
 
     async def _sign_in(self, visit: Visit) -> web.StreamResponse:
-        name, address = visit.field("name"), visit.request.remote or ""
-        if not self._attempts.may_try(name, address):
+        name, console = visit.field("name")[:NAME_LIMIT], visit.console
+        user = await visit.in_thread(console.users.get, name)
+        attempt = Attempt(name, visit.address, browser_of(user, KNOWN_BROWSER.of(visit.request)))
+        if not self._attempts.begins(attempt):
+            console.sign_ins.failed(user.name if user else None, visit.address, "too many attempts")
             return visit.render("sign_in.html", HTTPStatus.TOO_MANY_REQUESTS, name=name, problem=_OFTEN)
-        user = await visit.in_thread(visit.console.users.get, name)
         async with self._one_at_a_time:
-            right = await visit.in_thread(self._check.is_right, user, visit.field("password"), visit.field("code"))
+            right = await visit.in_thread(self._check.is_right, user, _as_entered(visit), visit.field("code"))
         if user is None or not right:
-            self._attempts.failed(name, address)
-            _log.warning("a sign-in failed")
+            console.sign_ins.failed(user.name if user else None, visit.address)
             return visit.render("sign_in.html", HTTPStatus.FORBIDDEN, name=name, problem=_WRONG)
-        self._attempts.succeeded(name)
-        return visit.console.begin_session(visit, user.name)
+        self._attempts.succeeded(attempt)
+        answer = console.begin_session(visit, user.name)
+        KNOWN_BROWSER.give(answer, mark_for(user))
+        return answer
+
+
+def _as_entered(visit: Visit) -> str:
+    """The password with its spaces."""
+    return (visit.fields or {}).get("password", "")

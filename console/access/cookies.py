@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
@@ -15,18 +15,22 @@ class Cookie:
     name: str
     lasts_s: int | None
     """None: until the browser is closed."""
+    same_site: Literal["Strict", "Lax"] = "Strict"
 
     def of(self, request: web.Request) -> str:
         return request.cookies.get(self.name, "")
 
     def give(self, answer: web.StreamResponse, value: str) -> None:
         answer.set_cookie(
-            self.name, value, max_age=self.lasts_s, path="/", secure=True, httponly=True, samesite="Strict"
+            self.name, value, max_age=self.lasts_s, path="/", secure=True, httponly=True, samesite=self.same_site
         )
 
     def take(self, answer: web.StreamResponse) -> None:
-        answer.del_cookie(self.name, path="/", secure=True, httponly=True, samesite="Strict")
+        answer.del_cookie(self.name, path="/", secure=True, httponly=True, samesite=self.same_site)
 
 
 SESSION: Final = Cookie("__Host-idtone", None)
+KNOWN_BROWSER: Final = Cookie("__Host-known", 90 * 86400)
+OPENID: Final = Cookie("__Host-openid", 600, "Lax")
+"""It comes back from the provider's site with the browser."""
 LANGUAGE: Final = Cookie("__Host-language", 365 * 86400)

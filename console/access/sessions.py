@@ -18,6 +18,8 @@ LASTS_S: Final = 12 * 3600.0
 """A session ends this long after the sign-in."""
 MOST: Final = 1000
 """Sessions at a time; the one that was not used for the longest time makes room."""
+MOST_OF_USER: Final = 20
+"""So does one of the same user, so that a user cannot end the sessions of others."""
 
 
 @dataclass(slots=True)
@@ -28,8 +30,21 @@ class Session:
     """The user's."""
     began_s: float
     used_s: float
+    address: str
+    """From which the user signed in; empty if it is not known."""
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    """By which an administrator ends it. It opens nothing."""
+    proof: bytes | None = field(default=None, repr=False)
+    """Of the password with which it began; another password ends it. None until its first use."""
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     """What each form of this session sends back, so that no other site can send it."""
+
+    def belongs_to(self, password: str | None) -> bool:
+        """Whether the user's password hash is what it was when the session began."""
+        now = _digest(password or "")
+        if self.proof is None:
+            self.proof = now
+        return hmac.compare_digest(self.proof, now)
 
     def sent(self, token: str) -> bool:
         """Whether a form of this session was sent."""
@@ -43,14 +58,18 @@ class Sessions:
         self._clock_s = clock_s
         self._by_digest: dict[bytes, Session] = {}
 
-    def begin(self, name: str) -> tuple[str, Session]:
+    def begin(self, name: str, address: str = "") -> tuple[str, Session]:
         """A new session and its token, which was never used before: a token from before the sign-in counts no more."""
         self._forget_old()
-        while len(self._by_digest) >= MOST:
-            del self._by_digest[min(self._by_digest, key=lambda digest: self._by_digest[digest].used_s)]
+        self._make_room([digest for digest, each in self._by_digest.items() if each.name == name], MOST_OF_USER)
+        self._make_room([*self._by_digest], MOST)
         token, now_s = secrets.token_urlsafe(32), self._clock_s()
-        session = self._by_digest[_digest(token)] = Session(name, now_s, now_s)
+        session = self._by_digest[_digest(token)] = Session(name, now_s, now_s, address)
         return token, session
+
+    def _make_room(self, digests: list[bytes], most: int) -> None:
+        if len(digests) >= most:
+            del self._by_digest[min(digests, key=lambda digest: self._by_digest[digest].used_s)]
 
     def find(self, token: str) -> Session | None:
         """The session of a token, which this use prolongs; None if it is over."""
@@ -69,6 +88,11 @@ class Sessions:
     def all(self) -> list[Session]:
         self._forget_old()
         return list(self._by_digest.values())
+
+    def ages_s(self, session: Session) -> tuple[float, float]:
+        """How long ago it began, and how long ago it was last used."""
+        now_s = self._clock_s()
+        return now_s - session.began_s, now_s - session.used_s
 
     def _forget_old(self) -> None:
         now_s = self._clock_s()

@@ -13,7 +13,13 @@ PATH = "/sign-in"
 
 
 class SignIn(Protocol):
-    """`pages` are its own pages: the form, or the way back from a provider."""
+    """`pages` are its own pages: the form, or the way back from a provider.
+
+    `ends_here`: signing out here ends the sign-in. A proxy signs the user in again with the next request.
+    """
+
+    @property
+    def ends_here(self) -> bool: ...
 
     @property
     def pages(self) -> Sequence[Page]: ...

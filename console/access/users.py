@@ -69,10 +69,18 @@ class Users:
 
     def get(self, name: str) -> User | None:
         """None if there is no such user. Raises DocumentError."""
+        return self._read().get(name)
+
+    def all(self) -> list[User]:
+        """By name. Raises DocumentError."""
+        users = self._read()
+        return [users[name] for name in sorted(users)]
+
+    def _read(self) -> dict[str, User]:
         with self._lock:
             status = self._path.stat() if self._path.exists() else None
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
             if stamp is None or stamp != self._stamp:
                 self._by_name = {user.name: user for user in read_users(self._path).users}
                 self._stamp = stamp
-            return self._by_name.get(name)
+            return self._by_name

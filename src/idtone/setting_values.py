@@ -69,8 +69,22 @@ def _metrics_address(value: str) -> str:
     return value
 
 
+def _issuer(value: str) -> str:
+    _desk_url(value)
+    return value  # as it stands: the provider's tokens have it letter by letter
+
+
+def _browser_address(value: str) -> str:
+    remedy = Message("Write it like https://pbx.example.jp")
+    _desk_url(value)
+    parts = urlsplit(value)
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(Message("has more than a host and a port"), remedy)
+    return value.rstrip("/")
+
+
 def _console_address(value: str) -> str:
-    remedy = Message("Write it like 127.0.0.1:8720, or unix:/run/idtone/console.sock")
+    remedy = Message("Write it like 127.0.0.1:8720, or unix:/run/idtone-console/console.sock")
     if value.startswith("unix:"):
         return _listen_address(value)
     if not _ip_address(value, remedy).is_loopback:
@@ -130,6 +144,8 @@ RegistrySource = Annotated[str, AfterValidator(_source)]
 """A path, or an address over https."""
 AgiAddress = Annotated[str, AfterValidator(_listen_address)]
 """A loopback address with a port, or `unix:` and an absolute path."""
+BrowserAddress = Annotated[str, AfterValidator(_browser_address)]
+IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 ConsoleAddress = Annotated[str, AfterValidator(_console_address)]
 """As `AgiAddress`."""
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]

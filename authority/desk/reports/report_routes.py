@@ -180,10 +180,10 @@ def _report(values: Mapping[str, str], attachments: list[Mapping[str, str]], now
 
 
 def _visitor(request: web.Request) -> str:
-    """The address of the visitor. Only a proxy on this machine is believed when it names another one."""
+    """The address of the visitor. Only a proxy on this machine, also at a Unix socket, may name another one."""
     peer = request.remote or ""
     try:
-        is_proxy = ipaddress.ip_address(peer).is_loopback
+        is_proxy = not peer or ipaddress.ip_address(peer).is_loopback
     except ValueError:
         is_proxy = False
     named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()

@@ -1,0 +1,156 @@
+"""Sign-in by a provider of OpenID Connect: the code flow with PKCE (RFC 7636), state and nonce."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.documents import read_text
+from idtone.errors import IdtoneError, UsageError
+from idtone.settings import ConsoleSettings
+from idtone.translation import Message
+
+from ..page import Page, Visit
+from .cookies import OPENID
+from .sign_in import PATH
+
+try:
+    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+    from .openid_provider import OpenIdError, Provider
+except ImportError as error:
+    raise UsageError(
+        Message("console.sign_in: openid needs the library {library}; install idtone[openid]", library=error.name or "")
+    ) from error
+
+BEGIN: Final = PATH + "/begin"
+BACK: Final = PATH + "/back"
+"""The redirect URI at the provider: the console's address and this path."""
+LASTS_S: Final = 600.0
+MOST: Final = 1000
+"""Sign-ins under way; the oldest is forgotten."""
+_SCOPES: Final = {"email": "openid email", "preferred_username": "openid profile", "name": "openid profile"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A sign-in that is under way, in one browser."""
+
+    browser: str
+    """What the cookie of this browser has."""
+    began_s: float = field(default_factory=time.monotonic)
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+
+
+class ByOpenId:
+    """`public` is the console's address in the browser."""
+
+    ends_here = True
+
+    def __init__(self, settings: ConsoleSettings, public: str) -> None:
+        openid = settings.openid
+        assert openid.issuer, "ConsoleSettings.check has seen to it"
+        assert openid.client_id, "here too"
+        secret_file = openid.client_secret_file
+        self._provider = Provider(
+            openid.issuer,
+            openid.client_id,
+            lambda: read_text(secret_file, size_limit=4096).strip() if secret_file else None,
+        )
+        self._claim = openid.claim
+        self._public = public
+        self._begun: dict[str, _Begun] = {}
+        """By state. Each serves once."""
+        self.pages = (Page(PATH, self._show, None), Page(BEGIN, self._begin, None), Page(BACK, self._back, None))
+
+    def name_in(self, request: web.Request) -> str | None:
+        return None
+
+    async def _show(self, visit: Visit) -> web.StreamResponse:
+        return self._page(visit)
+
+    async def _begin(self, visit: Visit) -> web.StreamResponse:
+        """Lead to the provider."""
+        try:
+            metadata = await self._provider.metadata()
+        except OpenIdError as error:
+            return self._page(visit, HTTPStatus.SERVICE_UNAVAILABLE, error)
+        now_s = time.monotonic()
+        self._begun = {state: each for state, each in self._begun.items() if now_s - each.began_s < LASTS_S}
+        while len(self._begun) >= MOST:
+            del self._begun[next(iter(self._begun))]
+        state, begun = secrets.token_urlsafe(32), _Begun(secrets.token_urlsafe(32))
+        self._begun[state] = begun
+        answer = visit.redirect(
+            prepare_grant_uri(
+                metadata["authorization_endpoint"],
+                self._provider.client_id,
+                "code",
+                redirect_uri=self._public + BACK,
+                scope=_SCOPES.get(self._claim, "openid"),
+                state=state,
+                nonce=begun.nonce,
+                code_challenge=create_s256_code_challenge(begun.verifier),
+                code_challenge_method="S256",
+            )
+        )
+        OPENID.give(answer, begun.browser)
+        return answer
+
+    async def _back(self, visit: Visit) -> web.StreamResponse:
+        """The browser comes back with a code. Its session's cookie is Strict, so a page leads on, not a redirect."""
+        try:
+            name = await self._name(visit)
+        except IdtoneError as error:
+            visit.console.sign_ins.failed(None, visit.address, str(error))
+            return self._page(visit, HTTPStatus.FORBIDDEN, Message("The sign-in did not succeed. Try again."))
+        if await visit.in_thread(visit.console.users.get, name) is None:
+            visit.console.sign_ins.failed(None, visit.address, "the provider's user is not in the file of users")
+            unknown = Message("You are not among the users of this console.")
+            return self._page(visit, HTTPStatus.FORBIDDEN, unknown)
+        answer = visit.render("signed_in.html")
+        visit.console.give_session(visit, answer, name)
+        OPENID.take(answer)
+        return answer
+
+    async def _name(self, visit: Visit) -> str:
+        """Raises IdtoneError."""
+        begun = self._begun.pop(visit.query("state"), None)
+        if begun is None or time.monotonic() - begun.began_s >= LASTS_S:
+            raise OpenIdError(Message("this sign-in was not begun here, is over, or took too long"))
+        if not hmac.compare_digest(OPENID.of(visit.request).encode(), begun.browser.encode()):
+            raise OpenIdError(Message("this sign-in was begun in another browser"))
+        metadata = await self._provider.metadata()
+        said = visit.request.query.get("iss")  # RFC 9207
+        if said is None and metadata.get("authorization_response_iss_parameter_supported"):
+            raise OpenIdError(Message("the answer does not name its provider"))
+        if said is not None and said != self._provider.issuer:
+            raise OpenIdError(Message("the answer is of another provider"))
+        if not visit.query("code"):
+            raise OpenIdError(Message("the provider gave no code: {reason}", reason=visit.query("error")[:100]))
+        claims = await self._provider.claims(visit.query("code"), begun.verifier, self._public + BACK, begun.nonce)
+        return _name_in(claims, self._claim)
+
+    def _page(
+        self, visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | Message | None = None
+    ) -> web.Response:
+        return visit.render("openid.html", status, begin=self._public + BEGIN, problem=problem)
+
+
+def _name_in(claims: Mapping[str, Any], claim: str) -> str:
+    """Raises OpenIdError."""
+    if claim == "email" and claims.get("email_verified") is not True:
+        raise OpenIdError(Message("the provider has not verified the e-mail address"))
+    name = claims.get(claim)
+    if not isinstance(name, str) or not name:
+        raise OpenIdError(Message("the ID token has no claim {claim}", claim=claim))
+    return name

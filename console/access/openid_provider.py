@@ -1,0 +1,158 @@
+"""The provider of OpenID Connect, as the console asks it: its metadata, its keys, and the token for a code.
+
+Needs the extra `openid`: authlib and joserfc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote_plus, urlsplit
+
+import aiohttp
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+
+from idtone.errors import IdtoneError
+from idtone.translation import Message
+
+ALGORITHMS: Final = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
+"""Signatures by a key that only the provider has; so neither `none` nor HMAC."""
+LEEWAY_S: Final = 60
+"""How far the two clocks may differ."""
+TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+SIZE_LIMIT: Final = 1_000_000
+FRESH_S: Final = 3600.0
+"""How long metadata and keys are kept."""
+KEYS_EVERY_S: Final = 10.0
+"""A token of an unknown key makes us ask for the keys again, but not more often than this."""
+
+
+class OpenIdError(IdtoneError):
+    """The provider cannot be reached, or what it or the browser sent does not prove who signs in."""
+
+
+@dataclass(slots=True)
+class Provider:
+    """`client_secret` gives the secret, or None for a public client; it may raise DocumentError."""
+
+    issuer: str
+    client_id: str
+    client_secret: Callable[[], str | None]
+    _metadata: tuple[float, Mapping[str, Any]] | None = field(default=None, init=False)
+    _keys: tuple[float, KeySet] | None = field(default=None, init=False)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def metadata(self) -> Mapping[str, Any]:
+        """Raises OpenIdError."""
+        async with self._asking:
+            if self._metadata is None or time.monotonic() - self._metadata[0] > FRESH_S:
+                found = await self._fetch("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+                if found.get("issuer") != self.issuer:
+                    raise OpenIdError(Message("the provider calls itself {issuer!r}", issuer=str(found.get("issuer"))))
+                for key in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+                    if not _is_safe(found.get(key)):
+                        raise OpenIdError(Message("the provider's {key} is no https address", key=key))
+                self._metadata = time.monotonic(), found
+            return self._metadata[1]
+
+    async def claims(self, code: str, verifier: str, redirect: str, nonce: str) -> Mapping[str, Any]:
+        """What the provider says about the person for whom it gave this code. Raises OpenIdError."""
+        metadata = await self.metadata()
+        fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier}
+        secret, headers = self.client_secret(), {}
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        if secret is None:
+            fields["client_id"] = self.client_id
+        elif "client_secret_basic" in methods:
+            pair = f"{quote_plus(self.client_id)}:{quote_plus(secret)}"  # RFC 6749, section 2.3.1
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        else:
+            fields |= {"client_id": self.client_id, "client_secret": secret}
+        answer = await self._fetch("POST", metadata["token_endpoint"], data=fields, headers=headers)
+        return await self._verified(str(answer.get("id_token", "")), nonce, answer.get("access_token"))
+
+    async def _verified(self, token: str, nonce: str, access_token: object) -> Mapping[str, Any]:
+        try:
+            try:
+                found = jwt.decode(token, await self._key_set(FRESH_S), algorithms=ALGORITHMS)
+            except InvalidKeyIdError:  # the provider may have a new key
+                found = jwt.decode(token, await self._key_set(KEYS_EVERY_S), algorithms=ALGORITHMS)
+            options = {
+                "iss": {"essential": True, "value": self.issuer},
+                "aud": {"essential": True, "value": self.client_id},
+                "sub": {"essential": True},
+                "exp": {"essential": True},
+                "nonce": {"essential": True, "value": nonce},
+            }
+            given = {"nonce": nonce, "client_id": self.client_id, "access_token": access_token}
+            claims = CodeIDToken(found.claims, found.header, options, given)
+            claims.validate(leeway=LEEWAY_S)
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise OpenIdError(
+                Message("the ID token is refused: {reason}", reason=str(error) or type(error).__name__)
+            ) from error
+        return dict(claims)
+
+    async def _key_set(self, not_older_s: float) -> KeySet:
+        metadata = await self.metadata()
+        async with self._asking:
+            if self._keys is None or time.monotonic() - self._keys[0] > not_older_s:
+                found = await self._fetch("GET", metadata["jwks_uri"])
+                self._keys = time.monotonic(), KeySet.import_key_set({"keys": _public(found)})
+            return self._keys[1]
+
+    async def _fetch(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
+        """Raises OpenIdError, without what was sent."""
+        where = urlsplit(url).netloc
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session,
+                session.request(method, url, allow_redirects=False, **more) as answer,
+            ):
+                octets = await answer.content.read(SIZE_LIMIT)
+                while len(octets) < SIZE_LIMIT and (more_octets := await answer.content.read(SIZE_LIMIT - len(octets))):
+                    octets += more_octets
+                status = answer.status
+            found = json.loads(octets)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise OpenIdError(
+                Message("{where} does not answer: {reason}", where=where, reason=str(error) or type(error).__name__)
+            ) from error
+        if status != 200 or not isinstance(found, dict):
+            said = found.get("error", "") if isinstance(found, dict) else ""
+            raise OpenIdError(
+                Message("{where} answers {status} {reason}", where=where, status=status, reason=str(said)[:100])
+            )
+        return found
+
+
+def _public(found: Mapping[str, Any]) -> list[Any]:
+    """Keys for signatures of a kind that `ALGORITHMS` has; a symmetric one is none."""
+    return [
+        each for each in found.get("keys", ()) if isinstance(each, dict) and each.get("kty") in ("RSA", "EC", "OKP")
+    ]
+
+
+def _is_safe(url: object) -> bool:
+    parts = urlsplit(str(url))
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost"))

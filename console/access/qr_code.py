@@ -1,0 +1,33 @@
+"""A QR code for a terminal: two rows of squares in a line, dark on light whatever the terminal's colours."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel
+
+MARGIN: Final = 4
+"""Light squares around the code (ISO/IEC 18004)."""
+_BLOCKS: Final = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+_DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
+
+
+def squares(text: str) -> list[list[bool]]:
+    """The rows of the code, without its margin; True is dark."""
+    code = QRCode(None, QRErrorCorrectLevel.M)
+    code.addData(QR8bitByte(text))
+    code.make()
+    return [[bool(square) for square in row] for row in code.modules]
+
+
+def lines(text: str) -> list[str]:
+    """The code as lines for a terminal."""
+    code = squares(text)
+    width = len(code) + 2 * MARGIN
+    light = [[False] * width for _ in range(MARGIN)]
+    rows = [*light, *([False] * MARGIN + row + [False] * MARGIN for row in code), *light]
+    rows += [[False] * width] * (len(rows) % 2)
+    return [
+        _DARK_ON_LIGHT + "".join(_BLOCKS[pair] for pair in zip(upper, lower, strict=True)) + _AS_BEFORE
+        for upper, lower in zip(rows[::2], rows[1::2], strict=True)
+    ]

@@ -1,0 +1,61 @@
+"""Who signed in and out, and which attempts failed: as lines of the log, and counted for the administrators' page."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+DAY: Final = timedelta(days=1)
+MOST: Final = 10_000
+"""Failures that are kept; the oldest are forgotten."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sign-in that failed."""
+
+    at: datetime
+    name: str | None
+    """None: there is no such user. What was entered instead may be a password, and is kept nowhere."""
+    address: str
+
+
+class SignInLog:
+    """In memory: a restart of the console forgets it. Used by the event loop alone."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._failures: deque[Failure] = deque(maxlen=MOST)
+
+    def signed_in(self, name: str, address: str) -> None:
+        _log.info("%s signed in from %s", name, address or "an unknown address")
+
+    def signed_out(self, name: str, address: str) -> None:
+        _log.info("%s signed out, from %s", name, address or "an unknown address")
+
+    def ended(self, name: str, by: str) -> None:
+        _log.warning("%s ended a session of %s", by, name)
+
+    def failed(self, name: str | None, address: str, why: str = "") -> None:
+        """`name` is that of a user, else None; `why` is for the log."""
+        self._failures.append(Failure(self._now(), name, address))
+        _log.warning(
+            "a sign-in failed: %s, from %s%s",
+            name or "an unknown name", address or "an unknown address", why and f": {why}",
+        )  # fmt: skip
+
+    def of_last_day(self) -> list[Failure]:
+        earliest = self._now() - DAY
+        return [each for each in self._failures if each.at >= earliest]
+
+
+def counted(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
+    """User (None: no user's name), address, and how often; the most frequent first. Pure."""
+    counts = Counter((each.name, each.address) for each in failures)
+    return [(*who, number) for who, number in counts.most_common()]

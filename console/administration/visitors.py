@@ -1,0 +1,81 @@
+"""Who uses the console: sessions, failed sign-ins, and the users with their roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.translation import Message, template
+
+from ..access.rights import RIGHTS, Right
+from ..access.sign_in_log import counted
+from ..page import Method, Page, Section, Visit
+
+PATH: Final = "/administration"
+IN_WORDS: Final[Mapping[Right, str]] = {
+    Right.ENTER: template("signs in"),
+    Right.LOOK: template("sees this node and its calls, with masked numbers"),
+    Right.OPEN_NUMBERS: template("opens and searches numbers, for a purpose that is recorded"),
+    Right.REQUEST_EXPORTS: template("requests exports of evidence"),
+    Right.APPROVE_EXPORTS: template("approves exports of evidence"),
+    Right.OFFICE: template("does the work of the association's office"),
+    Right.ADMINISTER: template("sees who uses the console, and ends sessions"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    id: str
+    name: str
+    address: str
+    since: datetime
+    used: datetime
+    is_own: bool
+
+
+async def visitors(visit: Visit) -> web.StreamResponse:
+    console = visit.console
+    users = await visit.in_thread(console.users.all)
+    failures = console.sign_ins.of_last_day()
+    return visit.render(
+        "administration.html",
+        sessions=sorted(_rows(visit), key=lambda row: row.since, reverse=True),
+        failures=counted(failures)[:50],
+        failed=len(failures),
+        users=users,
+        rights={role: [IN_WORDS[right] for right in Right if right in rights] for role, rights in RIGHTS.items()},
+        started=console.started,
+    )
+
+
+def _rows(visit: Visit) -> list[SessionRow]:
+    now, sessions = datetime.now(UTC), visit.console.sessions
+    found = []
+    for session in sessions.all():
+        began_s, used_s = sessions.ages_s(session)
+        since, used = now - timedelta(seconds=began_s), now - timedelta(seconds=used_s)
+        found.append(SessionRow(session.id, session.name, session.address, since, used, session is visit.session))
+    return found
+
+
+async def end(visit: Visit) -> web.StreamResponse:
+    """End a session."""
+    assert visit.user is not None
+    sessions = visit.console.sessions
+    session = next((each for each in sessions.all() if each.id == visit.field("session")), None)
+    if session is None:
+        return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=Message("This session is over already."))
+    sessions.end(session)
+    visit.console.sign_ins.ended(session.name, visit.user.name)
+    return visit.redirect(PATH)
+
+
+PAGES = (
+    Page(PATH, visitors, Right.ADMINISTER, title=template("Users and sessions"), section=Section.ADMINISTRATION),
+    Page(PATH + "/end", end, Right.ADMINISTER, Method.POST),
+)

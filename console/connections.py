@@ -1,0 +1,158 @@
+"""Guards the console's connections: how many there are, and how long a slow client may take.
+
+aiohttp serves each connection by a protocol of its own. `Connections` makes them, and stands between them and the
+transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from aiohttp import web
+
+MOST: Final = 512
+"""Connections at a time. One more than that takes the place of the one that has waited longest without a request."""
+HEAD_WITHIN_S: Final = 10.0
+"""A new connection sends its first request, without its body, within this time."""
+IDLE_S: Final = 30.0
+"""So does one that was used before."""
+BODY_EVERY_S: Final = 10.0
+BODY_AT_LEAST: Final = 40_000
+"""Bytes of a body that come in each of these times, or the connection is cut."""
+TAKES_WITHIN_S: Final = 30.0
+"""A client that takes nothing of its answer for so long is cut off."""
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nRetry-After: 5\r\n"
+    b"Content-Length: 48\r\n\r\nThe console has too many visitors at the moment."
+)
+
+
+class Connections:
+    """All connections of one console."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._by_inner: dict[asyncio.BaseProtocol, _Connection] = {}
+        self._waiting: dict[_Connection, None] = {}
+        """Those without a request; the one that has waited longest is the first."""
+
+    def guarded(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """Makes the protocol of a new connection, around the one that `make` gives: aiohttp's."""
+        return lambda: _Connection(self, make())
+
+    def __len__(self) -> int:
+        return len(self._by_inner)
+
+    @contextmanager
+    def answering(self, request: web.Request) -> Iterator[None]:
+        """In this context the connection has a request, and is not cut while its client is at work."""
+        connection = self._by_inner.get(request.protocol)
+        if connection is None:  # its client has left
+            yield
+            return
+        self._waiting.pop(connection, None)
+        connection.watch_body(request)
+        try:
+            yield
+        finally:
+            if request.protocol in self._by_inner:
+                self._waiting[connection] = None
+                connection.wait(IDLE_S)
+
+    def admits(self, connection: _Connection) -> bool:
+        if len(self._by_inner) >= self._most:
+            if not self._waiting:
+                return False
+            oldest = next(iter(self._waiting))
+            self.leaves(oldest)
+            oldest.cut()
+        self._by_inner[connection.inner] = connection
+        self._waiting[connection] = None
+        return True
+
+    def leaves(self, connection: _Connection) -> None:
+        self._by_inner.pop(connection.inner, None)
+        self._waiting.pop(connection, None)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: it passes everything on to `inner`, and watches the clock."""
+
+    def __init__(self, all_of_them: Connections, inner: asyncio.Protocol) -> None:
+        self._all = all_of_them
+        self.inner = inner
+        self._transport: asyncio.Transport | None = None
+        self._admitted = False
+        self._octets = 0
+        """Received, since the watch began."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._takes: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._admitted = self._all.admits(self)
+        if not self._admitted:
+            transport.write(_FULL)
+            transport.close()
+            return
+        self.inner.connection_made(transport)
+        self.wait(HEAD_WITHIN_S)
+
+    def data_received(self, data: bytes) -> None:
+        self._octets += len(data)
+        if self._admitted:
+            self.inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self.inner.eof_received() if self._admitted else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._deadline, self._takes):
+            if timer:
+                timer.cancel()
+        self._all.leaves(self)
+        if self._admitted:
+            self.inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._takes = asyncio.get_running_loop().call_later(TAKES_WITHIN_S, self.cut)
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._takes:
+            self._takes.cancel()
+        self.inner.resume_writing()
+
+    def wait(self, within_s: float) -> None:
+        """A request must come within this time."""
+        self._set(within_s, self.cut)
+
+    def watch_body(self, request: web.Request) -> None:
+        """A request's body must come, and not too slowly; without one there is no hurry."""
+        if self._deadline:
+            self._deadline.cancel()
+        if request.can_read_body:
+            self._octets = 0
+            self._set(BODY_EVERY_S, lambda: self._look(request))
+
+    def _look(self, request: web.Request) -> None:
+        assert self._transport is not None
+        if request.content.is_eof():
+            return
+        if self._transport.is_reading() and self._octets < BODY_AT_LEAST:
+            self.cut()
+        else:  # it came, or the page has not yet taken what came before
+            self.watch_body(request)
+
+    def _set(self, within_s: float, act: Callable[[], None]) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(within_s, act)
+
+    def cut(self) -> None:
+        assert self._transport is not None
+        self._transport.abort()

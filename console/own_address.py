@@ -1,0 +1,58 @@
+"""The addresses under which browsers reach the console, and the address from which a request comes. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from idtone.settings import ConsoleSettings
+
+FORWARDED: Final = "X-Forwarded-For"
+"""The header in which a proxy says from where a request comes."""
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddress:
+    """`public` is the address in the browser, as http://127.0.0.1:8720."""
+
+    public: str
+    origins: frozenset[str]
+    """Those of our own pages, as a browser names them."""
+    hosts: frozenset[str]
+    """What `Host` may be. Another one is a foreign name that leads to this machine (DNS rebinding)."""
+    has_proxy: bool
+
+    @classmethod
+    def of(cls, settings: ConsoleSettings) -> OwnAddress:
+        origins = [settings.address] if settings.address else []
+        where = settings.socket()
+        if isinstance(where, tuple):
+            host = f"[{where[0]}]" if ":" in where[0] else where[0]
+            origins += [f"http://{host}:{where[1]}", f"http://localhost:{where[1]}"]
+        named = [_origin(each) for each in origins]
+        return cls(
+            named[0], frozenset(named), frozenset(urlsplit(each).netloc for each in named), settings.address is not None
+        )
+
+    def from_where(self, peer: str | None, forwarded: Sequence[str]) -> str:
+        """The visitor's IP address; empty if it is not known. `forwarded` are the values of `FORWARDED`.
+
+        Only the last entry counts, which our own proxy wrote.
+        """
+        if not self.has_proxy:
+            return peer or ""
+        try:
+            return str(ipaddress.ip_address(",".join(forwarded).rpartition(",")[2].strip()))
+        except ValueError:
+            return ""
+
+
+def _origin(address: str) -> str:
+    """Scheme, host and port; without the scheme's usual port, as browsers write it."""
+    parts = urlsplit(address.lower())
+    host = parts.netloc.removesuffix(f":{_PORTS[parts.scheme]}")
+    return f"{parts.scheme}://{host}"

@@ -1,0 +1,64 @@
+"""How many requests one visitor may send. Pure but for its clock."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`at_once` requests, and then `a_second`."""
+
+    a_second: float
+    at_once: float
+
+
+OF_ADDRESS: Final = Rate(100, 600)
+OF_SESSION: Final = Rate(30, 300)
+AT_A_TIME_OF_ADDRESS: Final = 64
+"""Requests of one address that are being answered."""
+STREAMS_OF_SESSION: Final = 8
+STREAMS: Final = 200
+"""Streams of events, of all sessions."""
+MOST_KEPT: Final = 10_000
+
+
+class RequestLimits:
+    """Token buckets, and counts of what is under way. Used by the event loop alone."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._buckets: dict[str, tuple[float, float]] = {}
+        """Key → requests that are left, and when that was."""
+        self._under_way: Counter[str] = Counter()
+
+    def admits(self, key: str, rate: Rate) -> bool:
+        """Whether a request may be answered now. It counts if so."""
+        now_s = self._clock_s()
+        left, at_s = self._buckets.pop(key, (rate.at_once, now_s))
+        left = min(rate.at_once, left + (now_s - at_s) * rate.a_second)
+        admitted = left >= 1
+        self._buckets[key] = (left - admitted, now_s)
+        if len(self._buckets) > MOST_KEPT:  # the one that was not used for the longest time, which is full by now
+            del self._buckets[next(iter(self._buckets))]
+        return admitted
+
+    @contextmanager
+    def under_way(self, *limits: tuple[str, int]) -> Iterator[bool]:
+        """Whether there is room, for each key below its limit, for something that lasts as long as this context."""
+        if any(self._under_way[key] >= most for key, most in limits):
+            yield False
+            return
+        self._under_way.update(key for key, _ in limits)
+        try:
+            yield True
+        finally:
+            self._under_way.subtract(key for key, _ in limits)
+            for key, _ in limits:
+                if not self._under_way[key]:
+                    del self._under_way[key]

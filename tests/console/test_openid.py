@@ -1,0 +1,170 @@
+"""Sign-in by OpenID Connect, at a real little provider: the whole way, and each token that proves nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from joserfc.jwk import OctKey, RSAKey
+
+from idtone.console.access.cookies import OPENID, SESSION
+from idtone.console.access.rights import Role
+from idtone.console.server import made
+from idtone.errors import DocumentError, UsageError
+from idtone.settings import Settings, SignInBy
+
+from .openid_provider import CLIENT, SECRET, OpenIdProvider, provider
+from .site import Answer, Site, Visitor, running
+
+
+@pytest.fixture
+async def login() -> AsyncIterator[OpenIdProvider]:
+    async with provider() as one:
+        yield one
+
+
+@pytest.fixture
+async def site(settings: Settings, login: OpenIdProvider, tmp_path: Path) -> AsyncIterator[Site]:
+    async with running(with_openid(settings, tmp_path, issuer=login.issuer)) as one:
+        yield one
+
+
+def with_openid(settings: Settings, folder: Path, **more: str) -> Settings:
+    (folder / "openid.secret").write_text(f"{SECRET}\n")
+    openid = {"client_id": CLIENT, "client_secret_file": folder / "openid.secret", **more}
+    console = settings.console.model_copy(
+        update={"sign_in": SignInBy.OPENID, "openid": settings.console.openid.model_copy(update=openid)}
+    )
+    return settings.model_copy(update={"console": console})
+
+
+async def at_provider(visitor: Visitor) -> str:
+    """Begin, and let the provider agree. The path of the way back."""
+    begun = await visitor.get("/sign-in/begin")
+    assert begun.status == 303, begun.text
+    async with visitor.http.get(begun.headers["Location"], allow_redirects=False) as agreed:
+        return agreed.headers["Location"].removeprefix(visitor.site.address)
+
+
+async def signed_in(visitor: Visitor) -> Answer:
+    return await visitor.get(await at_provider(visitor))
+
+
+async def test_the_whole_way(site, login):
+    visitor = await site.visitor()
+    page = await visitor.get((await visitor.get("/now")).headers["Location"])
+    assert f'href="{site.address}/sign-in/begin"' in page.text
+    begun = await visitor.get("/sign-in/begin")
+    assert re.match(
+        rf"{OPENID.name}=\S+; HttpOnly; Max-Age=600; Path=/; SameSite=Lax; Secure$", begun.headers["Set-Cookie"]
+    )
+    answer = await signed_in(visitor)
+    assert (answer.status, "Location" in answer.headers) == (200, False), "a redirect would not carry a Strict cookie"
+    assert '<meta http-equiv="refresh" content="0; url=/">' in answer.text
+    cookies = answer.headers.getall("Set-Cookie")
+    assert any(re.match(rf"{SESSION.name}=\S+; HttpOnly; Path=/; SameSite=Strict; Secure$", each) for each in cookies)
+    assert (await visitor.get("/now")).status == 200
+    assert (await visitor.send("/now", "/sign-out")).status == 303
+    assert (await visitor.get("/now")).status == 303
+
+
+OTHER = RSAKey.generate_key(2048, {"kid": "1"})
+FORGED = {
+    "another issuer": ("'iss'", {"forge": lambda claims: claims | {"iss": "https://evil.example"}}),
+    "no issuer": ("'iss'", {"forge": lambda claims: claims | {"iss": None}}),
+    "another audience": ("'aud'", {"forge": lambda claims: claims | {"aud": "another"}}),
+    "two audiences, made for the other": (
+        "'azp'",
+        {"forge": lambda claims: claims | {"aud": [CLIENT, "x"], "azp": "x"}},
+    ),
+    "another nonce": ("'nonce'", {"forge": lambda claims: claims | {"nonce": "x"}}),
+    "no nonce": ("'nonce'", {"forge": lambda claims: claims | {"nonce": None}}),
+    "expired": ("expired", {"forge": lambda claims: claims | {"exp": int(time.time()) - 120}}),
+    "never expires": ("'exp'", {"forge": lambda claims: claims | {"exp": None}}),
+    "of tomorrow": ("not yet valid", {"forge": lambda claims: claims | {"nbf": int(time.time()) + 86400}}),
+    "no signature": ("'none' is not allowed", {"header": {"alg": "none"}}),
+    "another key of this name": ("bad_signature", {"signs_with": OTHER}),
+    "a key that nobody knows": ("No key for kid", {"signs_with": OTHER, "header": {"alg": "RS256", "kid": "2"}}),
+    "the public key as a shared secret": (
+        "'HS256' is not allowed",
+        {"header": {"alg": "HS256", "kid": "1"}, "signs_with": OctKey.generate_key(256)},
+    ),
+    "nobody": ("'sub'", {"user": {"sub": ""}}),
+    "no text": ("'sub'", {"user": {"sub": ["viewer"]}}),
+    "no user of the console": ("not in the file of users", {"user": {"sub": "nobody"}}),
+    "no name of its provider": ("does not name its provider", {"answers_iss": False}),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+async def test_what_proves_nothing_is_refused(site, login, what, caplog):
+    why, changes = FORGED[what]
+    for name, value in changes.items():
+        setattr(login, name, value)
+    visitor = await site.visitor()
+    with caplog.at_level(logging.WARNING):
+        answer = await signed_in(visitor)
+    assert answer.status == 403, answer.text
+    assert SESSION.name not in visitor.cookies
+    assert caplog.messages[-1].startswith("a sign-in failed: an unknown name, from 127.0.0.1: ")
+    assert why in caplog.messages[-1]
+
+
+async def test_an_answer_counts_once_and_in_its_browser(site, login):
+    victim, attacker = await site.visitor(), await site.visitor()
+    way_back = await at_provider(victim)
+    assert (await attacker.get(way_back)).status == 403, "without the cookie"
+    assert (await victim.get(way_back)).status == 403, "the state is used up"
+    way_back = await at_provider(victim)
+    await attacker.get("/sign-in/begin")
+    assert (await attacker.get(way_back)).status == 403, "with another sign-in's cookie"
+    way_back = await at_provider(victim)
+    assert (await victim.get(way_back)).status == 200
+    assert (await victim.get(way_back)).status == 403, "the same answer again"
+    begun = parse_qs(urlsplit((await victim.get("/sign-in/begin")).headers["Location"]).query)
+    used = parse_qs(urlsplit(way_back).query)["code"][0]
+    replayed = f"/sign-in/back?code={used}&state={begun['state'][0]}&iss={login.issuer}"
+    assert (await victim.get(replayed)).status == 403, "a code that was used, in a new sign-in"
+    refused = await victim.get("/sign-in/begin")
+    state = parse_qs(urlsplit(refused.headers["Location"]).query)["state"][0]
+    answer = await victim.get(f"/sign-in/back?error=<script>&state={state}&iss={login.issuer}")
+    assert (answer.status, "<script>" in answer.text) == (403, False)
+
+
+async def test_a_new_key_of_the_provider_counts_at_once(site, login, monkeypatch):
+    assert (await signed_in(await site.visitor())).status == 200
+    login.key, login.header = RSAKey.generate_key(2048, {"kid": "next"}), {"alg": "RS256", "kid": "next"}
+    monkeypatch.setattr("idtone.console.access.openid_provider.KEYS_EVERY_S", 0.0)
+    assert (await signed_in(await site.visitor())).status == 200
+
+
+async def test_an_address_counts_only_verified(settings, login, tmp_path):
+    async with running(with_openid(settings, tmp_path, issuer=login.issuer, claim="email")) as site:
+        for verified, status in ((True, 200), (False, 403), (None, 403), ("true", 403)):
+            login.user = {"sub": "1", "email": str(Role.VIEWER), "email_verified": verified}
+            assert (await signed_in(await site.visitor())).status == status, verified
+
+
+async def test_a_provider_that_is_away_or_another_is_said(settings, login, tmp_path):
+    login_issuer, login.issuer = login.issuer, "https://evil.example"
+    async with running(with_openid(settings, tmp_path, issuer=login_issuer)) as site:
+        answer = await (await site.visitor()).get("/sign-in/begin")
+        assert (answer.status, "calls itself" in answer.text) == (503, True)
+    async with running(with_openid(settings, tmp_path, issuer="http://127.0.0.1:9")) as site:
+        answer = await (await site.visitor()).get("/sign-in/begin")
+        assert (answer.status, "127.0.0.1:9 does not answer" in answer.text) == (503, True)
+
+
+def test_what_the_settings_lack_is_named(settings, tmp_path, monkeypatch):
+    with pytest.raises(DocumentError, match=r"(?s)openid\.client_id.*openid\.issuer"):
+        made(with_openid(settings, tmp_path, client_id=""))
+    monkeypatch.delitem(sys.modules, "idtone.console.access.by_openid")
+    monkeypatch.setitem(sys.modules, "authlib.oauth2.rfc6749.parameters", None)
+    with pytest.raises(UsageError, match=r"install idtone\[openid\]"):
+        made(with_openid(settings, tmp_path, issuer="https://login.example"))

@@ -1,0 +1,58 @@
+"""The console's unit: hardened as the service's is, and installed by the package without being enabled."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from .. import ROOT
+
+CONSOLE, SERVICE = (
+    (ROOT / "config" / name).read_text("utf-8") for name in ("idtone-console.service", "idtone.service")
+)
+
+
+def unit(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read_string(text)
+    return parser
+
+
+def test_it_is_hardened_as_the_service_is():
+    hardened = re.compile(
+        r"^(?:NoNew|Capability|Protect|Private|Lock|Remove|Restrict(?!Prevent)|System)\w+=.*$", re.MULTILINE
+    )
+    assert hardened.findall(CONSOLE) == hardened.findall(SERVICE)
+    assert len(hardened.findall(CONSOLE)) >= 18
+    console, service = unit(CONSOLE), unit(SERVICE)
+    for key in ("User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "LimitCORE"):
+        assert console["Service"][key] == service["Service"][key], key
+    assert "idtone.service" in console["Unit"]["After"]
+    assert not {"Requires", "BindsTo", "PartOf"} & {*console["Unit"]}, "it shows that the service does not run"
+    assert console["Service"]["ExecStart"] == "/usr/local/bin/idtone console"
+
+
+def test_the_package_installs_it_and_does_not_enable_it():
+    rules = (ROOT / "debian" / "rules").read_text("utf-8")
+    assert "config/idtone-console.service > debian/idtone.idtone-console.service" in rules
+    assert re.search(r"dh_installsystemd --name idtone-console --no-enable --no-start", rules)
+    prerm, postinst = ((ROOT / "debian" / f"idtone.{name}").read_text("utf-8") for name in ("prerm", "postinst"))
+    assert "stop idtone-console.service" in prerm
+    assert "try-restart idtone-console.service" in postinst
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="SKIPPED: this machine has no systemd-analyze")
+def test_systemd_understands_it(tmp_path):
+    text = re.sub(r"^(User|Group)=.*$", r"\1=root", CONSOLE, flags=re.MULTILINE).replace(
+        "/usr/local/bin/idtone", "/bin/true"
+    )
+    (tmp_path / "idtone-console.service").write_text(text)
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", tmp_path / "idtone-console.service"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

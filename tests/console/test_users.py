@@ -1,0 +1,83 @@
+"""`idtone console user`: what it writes, what it refuses, and the QR code of a second factor."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+import yaml
+
+from idtone.console.access import qr_code
+from idtone.console.access.passwords import PasswordCheck
+from idtone.console.access.rights import Role
+from idtone.console.access.users import User, read_users
+from idtone.console.commands import users
+from idtone.errors import UsageError
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "idtone.yaml"
+    path.write_text(yaml.safe_dump({"console": {"users": str(tmp_path / "users.yaml")}}))
+    return path
+
+
+@pytest.fixture
+def entered(monkeypatch):
+    """What the operator types."""
+    typed = ["correct horse battery"]
+    monkeypatch.setattr(users, "asked", lambda *_, **__: typed[-1])
+    return typed
+
+
+def the_user(config) -> User:
+    (user,) = read_users(config.parent / "users.yaml").users
+    return user
+
+
+def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
+    users.add("sato", [Role.VIEWER], password=True, config=config)
+    assert capsys.readouterr().out.startswith("otpauth://totp/idtone:sato?")
+    first = the_user(config)
+    assert first.totp
+    assert stat.S_IMODE((config.parent / "users.yaml").stat().st_mode) == 0o600
+    users.add("sato", [Role.OFFICE], config=config)
+    assert the_user(config) == first.model_copy(update={"roles": (Role.OFFICE,)})
+    users.add("sato", [Role.OFFICE], password=True, no_code=True, config=config)
+    assert capsys.readouterr().out == ""
+    assert the_user(config).totp is None
+    assert PasswordCheck().is_right(the_user(config), entered[0], "")
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("elevenchars", "fewer than 12"),
+        ("x" * 1001, "more than 1000"),
+        ("abababababab", "easy to guess"),
+        ("I am Sato and I log in", "easy to guess"),
+        ("Idtone-2026-Tokyo", "easy to guess"),
+    ],
+)
+def test_a_weak_password_is_refused(config, entered, password, problem):
+    entered.append(password)
+    with pytest.raises(UsageError, match=problem):
+        users.add("sato", [Role.VIEWER], password=True, config=config)
+    assert not (config.parent / "users.yaml").exists()
+
+
+def test_the_terminal_shows_the_squares_of_the_code(monkeypatch, config, entered, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    users.add("sato", [Role.VIEWER], password=True, config=config)
+    address, *shown = capsys.readouterr().out.splitlines()
+    code = qr_code.squares(address)
+    rows: list[list[bool]] = []
+    for line in shown:
+        characters = line.removeprefix("\x1b[38;5;16;48;5;231m").removesuffix("\x1b[0m")
+        rows += [[each in "▀█" for each in characters], [each in "▄█" for each in characters]]
+    margin = qr_code.MARGIN
+    assert [row[margin:-margin] for row in rows[margin : margin + len(code)]] == code
+    finder = [
+        [row in (0, 6) or column in (0, 6) or {row, column} <= {2, 3, 4} for column in range(7)] for row in range(7)
+    ]
+    assert [row[:7] for row in code[:7]] == finder, "ISO/IEC 18004: a finder pattern in the corner"
