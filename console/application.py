@@ -106,7 +106,11 @@ def _served(console: Console, page: Page) -> Served:
             return _problem(visit, HTTPStatus.SERVICE_UNAVAILABLE, error)
         except web.HTTPException as error:
             return _problem(visit, HTTPStatus(error.status), Message("This request cannot be answered."))
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:  # the visitor has left, or the page gives up in the middle of its answer
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        except TimeoutError:
             raise
         except Exception as error:
             _log.error("%s: %s", page.path, in_words(error), exc_info=unexpected(error))

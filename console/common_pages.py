@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from idtone.translation import Message
@@ -15,9 +17,12 @@ from .page import Method, Page, Visit
 
 async def enter(visit: Visit) -> web.StreamResponse:
     """Lead to the first page of the visitor's menu."""
-    for entries in menu_of(visit).values():
-        return visit.redirect(entries[0].path)
-    return visit.render("problem.html", problem=Message("Your role has no pages on this machine."))
+    first = next((entry.path for entries in menu_of(visit).values() for entry in entries), None)
+    if first is None:
+        return visit.render(
+            "problem.html", HTTPStatus.NOT_FOUND, problem=Message("This console has no page for your role.")
+        )
+    return visit.redirect(first)
 
 
 async def choose_language(visit: Visit) -> web.StreamResponse:

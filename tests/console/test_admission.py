@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
+import aiohttp
 import pytest
+from aiohttp import web
 
+from idtone.console import server
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import RIGHTS, Right, Role
-from idtone.console.page import Method
+from idtone.console.page import Method, Page
 
-from .site import PASSWORD, users_file
+from .site import PASSWORD, running, users_file
 
 
 async def test_each_page_needs_its_right(site):
@@ -50,6 +54,41 @@ async def test_a_wrong_sign_in_says_the_same_whatever_is_wrong(site, name, passw
     assert answer.status == 403
     assert "The name, the password or the code is wrong." in answer.text
     assert SESSION.name not in visitor.cookies
+
+
+async def test_without_a_page_for_a_role_its_first_page_says_so(site):
+    site.console.pages = [page for page in site.console.pages if not page.title]
+    answer = await (await site.visitor(Role.OFFICE)).get("/")
+    assert (answer.status, "no page for your role" in answer.text) == (404, True)
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_an_answer_that_breaks_off_is_cut_and_no_error_is_logged(settings, monkeypatch, caplog, gives_up):
+    ended = asyncio.Event()
+
+    async def endless(visit):
+        answer = web.StreamResponse()
+        await answer.prepare(visit.request)
+        try:
+            while True:
+                await answer.write(bytes(100_000))
+                if gives_up:
+                    raise ConnectionAbortedError
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(server, "PAGES", (Page("/endless", endless, Right.LOOK),))
+    async with running(settings) as site:
+        visitor = await site.visitor(Role.VIEWER)
+        if gives_up:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await visitor.get("/endless")
+        else:
+            cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+            async with visitor.http.get(f"{site.address}/endless", headers={"Cookie": cookies}) as answer:
+                assert await answer.content.read(1)
+        await asyncio.wait_for(ended.wait(), 5)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_form_counts_only_from_our_own_page(site):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from . import bootstrap, packages, postgresql, unpacked_packages
+from . import bootstrap, chromium, packages, postgresql, unpacked_packages
 from .bootstrap import OVERRIDE, AsteriskInstallation, AsteriskMissing
 from .debian import PackagesUnavailable
 from .packages import FFMPEG_ENCODERS
@@ -205,6 +205,21 @@ def test_a_fetched_ffmpeg_that_cannot_do_its_work_is_an_error(machine, debian):
     debian.encoders = frozenset({"aac"})
     with pytest.raises(PackagesUnavailable, match=r"cannot write g722.*Install ffmpeg"):
         packages.find_or_get_ffmpeg(**machine[0])
+
+
+def test_an_installed_chromium_is_taken(machine, debian, tmp_path):
+    installed = [script(tmp_path / "bin" / name, "true") for name in ("chromium", "chromedriver")]
+    found = chromium.find_or_get_chromium(tmp_path / "own", **machine[0])
+    assert [found.program, found.driver] == installed
+    assert "LD_LIBRARY_PATH" not in found.environment
+    assert not debian.asked
+
+
+def test_a_chromium_without_its_driver_is_fetched_and_has_to_start(machine, debian, tmp_path):
+    script(tmp_path / "bin/chromium", "true")
+    with pytest.raises(PackagesUnavailable, match=r"chromium does not start: .*Install chromium and chromium-driver"):
+        chromium.find_or_get_chromium(tmp_path / "own", **machine[0])
+    assert debian.asked == [("chromium", "chromium-driver")]
 
 
 def test_a_missing_library_is_an_error(machine, monkeypatch):

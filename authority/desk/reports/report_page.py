@@ -22,7 +22,7 @@ _STYLE: Final = (
     "body{font-family:sans-serif;max-width:42em;margin:2em auto;padding:0 1em;line-height:1.6}"
     "label,fieldset{display:block;margin:1em 0}input[type=text],textarea,select{width:100%;font:inherit}"
     "[lang=en]{color:#555;display:block}.problem{border:2px solid #b00;padding:1em}.receipt{font-size:1.5em}"
-    ".trap{position:absolute;left:-9999px}"
+    "input{max-width:100%}.trap{position:absolute;left:-9999px}"
 )
 POLICY: Final = (
     "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"

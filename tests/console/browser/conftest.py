@@ -1,0 +1,89 @@
+"""A browser, and a console with demo data: calls, a registry with suspensions, the association's folder of a year."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console as Screen
+
+from idtone.settings import Settings
+
+from ...authority.year.__main__ import run as work_through_the_year
+from ...conftest import LAB_REGISTRY
+from ...lab.chromium import find_or_get_chromium
+from ..past_calls import write_past_calls
+from ..site import Site, running
+from .browser import Browser
+from .browser import browser as started
+
+CALLS = 300
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for all tests of a worker."""
+    folder = tmp_path_factory.mktemp("browser")
+    with started(find_or_get_chromium(folder), folder) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serves in a thread of its own, because the browser's driver waits."""
+    folder = tmp_path_factory.mktemp("demo")
+    year = folder / "year"
+    with (folder / "year.log").open("w") as log:
+        found = work_through_the_year(year, Screen(file=log))
+    assert not any(each.faults for each in found), (folder / "year.log").read_text()
+    settings = demo_settings(folder, year / "office")
+    write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))
+    with in_a_thread(settings) as site:
+        yield site
+
+
+def demo_settings(folder: Path, office: Path) -> Settings:
+    return Settings.model_validate(
+        {
+            "node": "pbx-1",
+            "sounds": {"directory": str(folder / "sounds")},
+            "registry": {"source": str(LAB_REGISTRY), "trust": "unsigned"},
+            "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "ledger.key")},
+            "console": {"users": str(folder / "users.yaml"), "office": str(office)},
+        }
+    )
+
+
+@contextmanager
+def in_a_thread(settings: Settings) -> Iterator[Site]:
+    """A console whose event loop runs beside the test."""
+    begun: Future[tuple[Site, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        async with running(settings) as site:
+            begun.set_result((site, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    def serve_or_tell() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    thread = threading.Thread(target=serve_or_tell)
+    thread.start()
+    try:
+        site, loop, over = begun.result(60)
+        yield site
+        loop.call_soon_threadsafe(over.set)
+    finally:
+        thread.join()
