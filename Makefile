@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: help demo console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -31,6 +31,8 @@ say = @printf 'idtone: %s\n' "$(1)" >&2
 help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
 	@echo 'make demo-authority  works through a year at the association, with pictures in build/; JSON=1 as above'
+	@echo 'make console  opens the console in a browser, on a real Asterisk with five calls a second; SECONDS=60 ends it'
+	@echo 'make console-pictures  takes pictures of all pages in build/console, and those of the READMEs'
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes the pages of docs/reference that come from the code, and the site, in build/site'
@@ -45,6 +47,7 @@ help:
 	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
+	@echo 'make bench-console-pages  times each page of the console, and calls beside 200 open pages; CALLS=100000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
 	@echo 'make bench-metrics  measures what the metrics and their scrapers cost a call; ROUNDS=6 RATE=20'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
@@ -69,6 +72,13 @@ demo: $(RUN) lab
 .PHONY: demo-authority
 demo-authority: $(DEV)
 	@$(VENV)/bin/python -m tests.authority.year $(if $(JSON),--json)
+
+console: $(DEV) lab
+	@$(VENV)/bin/python -m tests.console.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
+
+console-pictures: $(DEV) lab
+	@PICTURES=build/console $(VENV)/bin/python -m pytest -q tests/console/browser/test_pages.py
+	@$(VENV)/bin/python -m tests.console.pictures docs/images
 
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
@@ -129,6 +139,9 @@ bench-misuse: $(DEV)
 
 bench-console: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.console_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+
+bench-console-pages: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.console_pages $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-replication: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.replication $(if $(JSON),--json)
