@@ -78,7 +78,7 @@ async def test_the_session_follows_the_header(settings, socket_path, caplog):
             assert await get() == 403, "a session alone is not enough"
             assert await get("viewer", "office") == 403, "two headers"
             assert await get("nobody") == 403
-            assert (await get("office"), await get("office", path="/")) == (403, 200), (
+            assert (await get("office"), await get("office", path="/")) == (403, 404), (
                 "no right; and no page on this machine"
             )
             assert [each.name for each in console.sessions.all()] == ["office"], "the earlier session is over"
