@@ -12,6 +12,7 @@ from aiohttp.typedefs import Middleware
 from idtone.authority.desk.reports.report_routes import add_report_routes
 from idtone.errors import IdtoneError
 from idtone.logs import in_words, unexpected
+from idtone.persons import act_for
 from idtone.translation import Message, speak
 
 from . import static_files
@@ -98,6 +99,7 @@ def _served(console: Console, page: Page) -> Served:
         chosen = request.query.get("lang", "") or LANGUAGE.of(request)
         language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
+        act_for(None)  # a connection serves several requests
         visit = Visit(request, console, page, language, _address(console, request))
         try:
             return await _admitted(visit)
@@ -131,6 +133,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
             protect(answer, PLAIN)
         return answer
     given = await _identify(visit)
+    act_for(visit.user.name if visit.user else None)
     answer = await _answered_to_user(visit, page.right)
     if given and not answer.prepared and SESSION.name not in answer.cookies:
         SESSION.give(answer, given)

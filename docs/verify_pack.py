@@ -135,7 +135,9 @@ class Pack:
         chosen = canonical({"calls": calls, "case": manifest["case"], "numbers_sealed": ask["numbers_sealed"], **basis})
         need([asked["kind"], given["kind"]] == ["export-requested", "export-approved"], "no request and approval")
         need(ask["selection"] == answer["selection"] == sha256(chosen.encode()).hexdigest(), "of another selection")
-        need(answer["request"] == acts[0]["call"] and ask["by_uid"] != answer["by_uid"], "not by another person")
+        names, ways = {ask["by"], answer["by"]}, [ask["by_way"], answer["by_way"]].count("console")
+        others = {0: ask["by_uid"] != answer["by_uid"], 1: False, 2: len(names) == 2}[ways]
+        need(answer["request"] == acts[0]["call"] and others, "not by another person")
         need(not (ask["numbers_sealed"] and any(each["key"] for each in records)), "the numbers are opened")
         made, until, late = map(datetime.fromisoformat, (manifest["exported"], ask["until"], answer["until"]))
         need(given["at"] / 1e6 < until.timestamp() and made < late, "too late")

@@ -157,7 +157,7 @@ def _keys(option: str) -> tuple[str, DayKeys]:
 def answerable(settings: LedgerSettings) -> Person:
     """The person who runs this. Raises UsageError for an account that several persons use."""
     person = acting()
-    if person.uid in (0, settings.key_file.stat().st_uid):
+    if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
             Message(
                 "{name} is no person's own account, and exports take two persons here (ledger.exports); "

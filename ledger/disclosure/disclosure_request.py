@@ -164,10 +164,12 @@ def _answer_objection(step: Step, known: Mapping[str, DisclosureRequest], now: d
     if step.kind is StepKind.EXPORT_APPROVED:
         if answer.until is None:
             return "it does not say until when it counts"
-        if answer.by.uid == request.by.uid:
+        if answer.by.is_by_console != request.by.is_by_console:
+            return "a request from the console is approved in the console, and one from a command by a command"
+        if not answer.by.is_another_than(request.by):
             return f"{answer.by.name} has requested this; another person has to approve it"
         return None
-    if request.approval and answer.by.uid not in (request.by.uid, request.approval.by.uid):
+    if request.approval and not any(map(answer.by.is_same_as, (request.by, request.approval.by))):
         return f"{answer.by.name} has neither requested nor approved this"
     given = {"case": request.case, "calls": len(request.calls), "numbers_sealed": request.sealed}
     other = [name for name, value in given.items() if step.details[name] != value]

@@ -1,10 +1,11 @@
-"""Which person runs a command, as far as the machine knows."""
+"""Which person acts, as far as the machine knows: who runs a command, or is signed in to the console."""
 
 from __future__ import annotations
 
 import os
 import pwd
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,11 +31,25 @@ class AccountKnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine. Accounts with different `uid` are different persons."""
+    """An account of this machine, or a user of the console: then `uid` is the console's own account."""
 
     uid: int
     name: str
     known_by: AccountKnownBy
+
+    @property
+    def is_by_console(self) -> bool:
+        return self.known_by is AccountKnownBy.CONSOLE
+
+    def is_same_as(self, other: Person) -> bool:
+        """Whether both are the same account, or the same user of the console."""
+        if self.is_by_console or other.is_by_console:
+            return self.is_by_console and other.is_by_console and self.name == other.name
+        return self.uid == other.uid
+
+    def is_another_than(self, other: Person) -> bool:
+        """Whether they are two persons. An account and a user of the console may be one person."""
+        return self.is_by_console == other.is_by_console and not self.is_same_as(other)
 
     def __str__(self) -> str:
         return f"{self.name} (uid {self.uid}, by {self.known_by})"
@@ -45,8 +60,18 @@ def visiting(name: str) -> Person:
     return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
 
+_SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None)
+
+
+def act_for(user: str | None) -> None:
+    """From now on this task, and what it does in threads, acts for this user of the console; None: for no user."""
+    _SIGNED_IN.set(user)
+
+
 def acting(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
-    """The person who runs this command."""
+    """The person who runs this command, or the user of the console for whom this is done."""
+    if (user := _SIGNED_IN.get()) is not None:
+        return visiting(user)
     try:
         logged_in = int(login.read_text("ascii"))
     except (OSError, ValueError):

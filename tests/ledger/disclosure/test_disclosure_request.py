@@ -24,6 +24,7 @@ from ..sample_evidence import ALICE, BOB, NOW
 
 HOUR, TERM = timedelta(hours=1), timedelta(days=7)
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
+SATO, MORI = (Person(998, name, AccountKnownBy.CONSOLE) for name in ("sato", "mori"))
 SELECTION, OTHER = "5e" * 32, "0f" * 32
 
 RULES = DisclosureRules(two_persons=True, term=TERM)
@@ -61,6 +62,18 @@ def test_one_requests_another_approves_and_one_of_them_exports():
     assert only(ASKED, approved(), exported(BOB)).export
 
 
+def test_users_of_the_console_are_different_persons_by_one_account():
+    asked = replace(ASKED, details={**ASKED.details, "by": "sato", "by_uid": 998, "by_way": "console"})
+    assert not only(asked, approved(SATO)).approval
+    request = only(asked, approved(MORI), exported(SATO))
+    assert request.approval
+    assert request.approval.by == MORI
+    assert request.export
+    assert only(asked, approved(MORI), exported(MORI)).export
+    assert not only(asked, approved(MORI), exported(replace(MORI, name="endo"))).export
+    assert not only(asked, approved(MORI), exported(ALICE)).export
+
+
 @pytest.mark.parametrize(
     ("acts", "after", "state"),
     [
@@ -82,6 +95,7 @@ def test_how_a_request_stands(acts, after, state):
 ATTACKS = {
     "the same person": ([], approved(ALICE), "another person has to approve it"),
     "the same account by another name": ([], approved(replace(ALICE, name="bob")), "another person has to approve it"),
+    "a user of the console who may be alice": ([], approved(MORI), "approved in the console, and one from a command"),
     "too late": ([], approved(after=TERM), "is expired"),
     "another selection": ([], approved(selection=OTHER), "another selection"),
     "a request that nobody made": ([], approved(request="act-9"), "there is no request act-9"),
