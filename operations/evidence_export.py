@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from idtone import command_line
 from idtone.errors import UsageError
-from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call, parse_since, whole_id
-from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
-from idtone.ledger.disclosure.evidence_report import report
-from idtone.ledger.disclosure.legal_basis import (
-    LegalBasis,
-    basis_objection,
-    completed,
-    load_legal_bases,
-    text_objection,
-)
-from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, packed, seal, told
+from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call
 from idtone.ledger.disclosure.pack_file import write_zip
-from idtone.ledger.disclosure.packed_calls import packed_calls, selected
-from idtone.ledger.disclosure.record_act import record_act
-from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.steps import StepKind
-from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.replication.node_ledgers import Ledgers
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.postgresql import Server
-from idtone.paper.content import Paper
-from idtone.paper.html import as_html
-from idtone.persons import Person, acting
-from idtone.settings import Exports, Settings, load_settings
-from idtone.tones.profile_library import Library, load_library
+from idtone.persons import acting
+from idtone.settings import Exports, load_settings
 from idtone.translation import Message
+
+from .pack_making import MadePack, approved_pack, basis_of, checked_case, make_pack, need_keys, request_pack
 
 
 def export_pack(
@@ -107,8 +84,7 @@ def export_pack(
     another person has approved it (`idtone ledger approve`), one of the two makes the pack with --request ID -o FILE.
     """
     settings = load_settings(config)
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # raises if it is missing: an export must not create a new key
+    need_keys(settings)
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
     demand = {
         "basis": basis, "authority": authority, "reference": reference, "scope": scope, "received": received,
@@ -123,80 +99,26 @@ def export_pack(
             raise UsageError(
                 Message("--request already names calls, case and legal basis; give --request and -o alone")
             )
-        facts = _make_approved(settings, request, _writable(output))
+        path = _writable(output)
+        facts = _written(path, approved_pack(settings, answerable(settings.ledger), request))
     else:
         if not calls:
             raise UsageError(Message("name the calls to export"))
-        if not case or not case.isprintable() or len(case) > 200:
-            raise UsageError(Message("--case needs 1 to 200 printable characters"))
+        case = checked_case(case)
         if two_persons and output:
             raise UsageError(
                 Message("exports take two persons here: leave out -o, and give it later, together with --request")
             )
-        legal = _basis(settings, case, sealed, demand)
-        facts = (
-            _request(settings, case, calls, sealed, legal)
-            if two_persons
-            else _make(settings, case, calls, sealed, legal, _writable(output), acting(), None, ledger)
-        )
+        legal = basis_of(settings, case, sealed, demand)
+        if two_persons:
+            facts = request_pack(settings, answerable(settings.ledger), case, calls, sealed, legal)
+        else:
+            path = _writable(output)
+            facts = _written(path, make_pack(settings, acting(), case, calls, sealed, legal, ledger=ledger))
     if as_json:
         command_line.print_json(facts)
     else:
         print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
-
-
-def _basis(settings: Settings, case: str, sealed: bool, demand: Mapping[str, str | None]) -> LegalBasis:
-    """Raises UsageError if the demand does not have what its basis needs."""
-    bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
-    if demand["basis"] is None:
-        raise UsageError(
-            Message("name the legal basis with --basis: {known}", known=", ".join(bases.bases))
-        )  # fmt: skip
-    if why := text_objection("case", case):
-        raise UsageError(why)
-    moment = demand["received"]
-    given = LegalBasis(
-        demand["basis"], "", demand["authority"], demand["reference"], demand["scope"],
-        None if moment is None else parse_since(moment, now, "--received").replace(microsecond=0),
-        _day("--deadline", demand["deadline"]), demand["court"], _day("--valid-until", demand["valid_until"]),
-        demand["why"],
-    )  # fmt: skip
-    basis = completed(given, bases)
-    if objection := basis_objection(basis, sealed, bases, now):
-        raise UsageError(objection)
-    return basis
-
-
-def _day(option: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            Message("{option} {text!r} is not a day; write it like 2026-12-01", option=option, text=text)
-        ) from error
-
-
-def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
-    """The whole ids of the calls. Prints the ids of calls that were named by their beginnings."""
-    whole = [whole_id([reader], call) for call in calls]
-    for given, call in zip(calls, whole, strict=True):
-        if call != given:
-            print(f"{given}: call {call}", file=sys.stderr)
-    return whole
-
-
-def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Raises UsageError if a call is in another node's ledger: only that node has the key that seals its pack."""
-    unknown = [call for call in calls if not reader.knows(call)]
-    if not unknown or not settings.ledger.is_shared():
-        return
-    ledgers = Ledgers.in_postgresql(Server.of(settings.ledger), {})
-    for call in unknown:
-        names = [each.node for each in ledgers.nodes if each.reader.knows(call)]
-        if names:
-            raise UsageError(
-                Message("call {call} is in the ledger of {names}: run this there", call=call, names=" and ".join(names))
-            )
 
 
 def _writable(output: Path | None) -> Path:
@@ -207,110 +129,8 @@ def _writable(output: Path | None) -> Path:
     return output
 
 
-def _request(settings: Settings, case: str, calls: Sequence[str], sealed: bool, basis: LegalBasis) -> dict[str, object]:
-    person, now = answerable(settings.ledger), datetime.now(UTC)
-    key_ring = KeyRing.of(settings.ledger, settings.node)
-    with LedgerReader.open(settings.ledger.own()) as reader:
-        calls = _whole(reader, calls)
-        _refuse_other_nodes(settings, reader, calls)
-        chosen = packed_calls(reader, calls, None, sealed=True)
-    until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen, basis)
-    act_id = record_act(
-        settings.ledger.own(), settings.node, key_ring,
-        lambda act: steps.export_requested(
-            act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until,
-            basis.details(),
-        ),
-        DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
-    return {"request": act_id, "calls": len(chosen), "by": str(person), "until": until.isoformat()}
-
-
-def _make_approved(settings: Settings, request_id: str, output: Path) -> dict[str, object]:
-    person = answerable(settings.ledger)
-    with LedgerReader.open(settings.ledger.own()) as reader:
-        request = requests(reader.acts()).get(request_id)
-    if request is None:
-        raise UsageError(
-            Message("no request {request_id!r}; `idtone ledger requests` lists all", request_id=request_id)
-        )
-    state = request.state(datetime.now(UTC))
-    if state is not RequestState.APPROVED:
-        raise UsageError(
-            Message(
-                "request {request_id} is {state}; only an approved request can be exported",
-                request_id=request_id,
-                state=state,
-            )
-        )
-    if request.basis is None:
-        raise UsageError(Message("the request names no legal basis; request these calls again"))
-    return _make(settings, request.case, request.calls, request.sealed, request.basis, output, person, request)
-
-
-def _make(
-    settings: Settings,
-    case: str,
-    calls: Sequence[str],
-    sealed: bool,
-    basis: LegalBasis,
-    output: Path,
-    person: Person,
-    request: DisclosureRequest | None,
-    ledger: str | None = None,
-) -> dict[str, object]:
-    key_ring = KeyRing.of(settings.ledger, settings.node)
-    now = datetime.now(UTC)
-    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), key_ring.days) as reader:
-        calls = _whole(reader, calls)
-        if ledger is None:
-            _refuse_other_nodes(settings, reader, calls)
-        signer = key_ring.signer_of(reader.origin())
-        log = signer.key
-        cosigned = key_ring.cosigned.latest(log)
-        note = cosigned[0] if cosigned else None
-        chosen = packed_calls(reader, calls, note, sealed)
-        acts = [request.act, request.approval.act] if request and request.approval else []
-        approval = packed_calls(reader, acts, note, sealed=True)
-    digest_ = selected(case, sealed, chosen, basis)
-    if request and digest_ != request.selection:
-        raise UsageError(Message("these calls have new records since the request; request them again"))
-    summaries = [
-        told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
-        for each in chosen
-    ]
-    profiles = _profiles(summaries, load_library(settings.sounds.profiles))
-    reports = _reports(report(case, now, summaries, profiles, str(log), basis, request))
-    made: dict[str, bytes] = {}
-
-    def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval))
-        approved = (request.act, digest_) if request else None
-        return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())
-
-    act_id = record_act(settings.ledger.own(), settings.node, key_ring, act, DisclosureRules.of(settings.ledger))
-    made[SEAL] = seal(made, case, signer)
-    write_zip(output, made)
-    return {"pack": str(output), "calls": len(chosen), "record": act_id, "sha256": digest(made), "log_key": str(log)}
-
-
-def _reports(content: Paper) -> dict[str, bytes]:
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
-
-    return {REPORT: as_html(content), PAPER: as_pdf(content)}
-
-
-def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
-    """The profiles of the sounds that were played. The association's own gets only its identity: its form is secret."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for summary in summaries:
-        for step in summary.record.steps:
-            if step.kind is not StepKind.SOUND_STARTED:
-                continue
-            name = str(step.details.get("profile"))
-            profile = library.get(name)
-            known = profile.model_dump(mode="json", exclude_defaults=True) if profile else {"id": name, "title": None}
-            if profile and profile.standard:
-                known = {field: known.get(field) for field in ("id", "title", "standard", "sha256")}
-            found[name] = {**known, "played_sha256": step.details.get("sha256")}
-    return found
+def _written(path: Path, pack: MadePack) -> dict[str, object]:
+    write_zip(path, pack.files)
+    return {
+        "pack": str(path), "calls": pack.calls, "record": pack.record, "sha256": pack.sha256, "log_key": pack.log_key
+    }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,28 +13,21 @@ from idtone import command_line
 from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.files import replace_durably
 from idtone.paper.content import Paper
-from idtone.persons import Person, acting
-from idtone.settings import Exports, LedgerSettings, Settings, load_settings
-from idtone.signed_notes import VerifierKey
+from idtone.settings import load_settings
 from idtone.translation import Message
 
-from ..disclosure.disclosure_index import BasisFigures, disclosure_index, figures
+from ..disclosure.deliveries import made_by, record_delivery
+from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
 from ..disclosure.disclosure_papers import index_paper, receipt_sheet
-from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_basis import JAPAN
 from ..disclosure.office_signature import signing_office
-from ..disclosure.pack import digest
-from ..disclosure.pack_file import read_zip
-from ..disclosure.pack_verification import verified
-from ..disclosure.receipts import Export, exports, receipt_objection
-from ..disclosure.record_act import record_act
+from ..disclosure.receipts import exports
 from ..evidence import steps
-from ..evidence.steps import Scalar, Step
-from ..keys.key_file import read_key
-from ..keys.key_ring import KeyRing, own_key
+from ..evidence.steps import Scalar
+from ..keys.key_ring import own_key
 from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
-from .shared import LedgerOption, answerable, listed
+from .shared import LedgerOption, discloser, listed
 
 PackArgument = Annotated[Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file.")]
 OnOption = Annotated[
@@ -57,7 +49,7 @@ def deliver(
     settings = load_settings(config)
     with LedgerReader.open(settings.ledger.own()) as reader:
         key = own_key(settings.ledger, settings.node, reader.origin())
-        export = _export_of(pack, exports(reader.acts()), key)
+        export = made_by(pack, exports(reader.acts()), key)
     _write(output, receipt_sheet(export, pack.name, _sha256(pack), str(key), datetime.now(UTC)))
     if as_json:
         command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
@@ -100,15 +92,15 @@ def receipt(
     settings, day = load_settings(config), _day(on)
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = exports(reader.acts())
-        export = _export_of(pack, known, own_key(settings.ledger, settings.node, reader.origin()))
+        export = made_by(pack, known, own_key(settings.ledger, settings.node, reader.origin()))
     if signature and office_key:
         try:
             signer = signing_office(_read(pack), _read(signature), _read(office_key))
         except ProofError as error:
             raise UsageError(Message("{signature}: {error}", signature=signature, error=error)) from error
         proof = {"signature": _sha256(signature), "signature_key": signer}
-    person, now = _person(settings.ledger), datetime.now(UTC)
-    act = _record(
+    person, now = discloser(settings.ledger), datetime.now(UTC)
+    act = record_delivery(
         settings, known,
         lambda act: steps.export_received(act, now, person, export.act, export.sha256, by, day, proof),
     )  # fmt: skip
@@ -129,10 +121,10 @@ def confirm(
 ) -> None:
     """Record that the office has confirmed in writing what it demanded in an emergency."""
     settings, day = load_settings(config), _day(on)
-    person, now = _person(settings.ledger), datetime.now(UTC)
+    person, now = discloser(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = exports(reader.acts())
-    act = _record(
+    act = record_delivery(
         settings, known, lambda act: steps.export_confirmed(act, now, person, disclosure, reference, day)
     )  # fmt: skip
     if as_json:
@@ -183,64 +175,16 @@ def disclosures(
     elif only_figures:
         command_line.Rows(("basis", "disclosed", "refused", "calls"), form).print(each.row() for each in counted)
     else:
-        columns = (
-            "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received",
-            "confirmed", "refusal",
-        )  # fmt: skip
-        command_line.Rows(columns, form, whole=("id",)).print(
-            (
-                each.act, listed(each.at, form), each.state, each.case,
-                each.basis and each.basis.basis, each.basis and each.basis.authority, each.calls,
-                "sealed" if each.sealed else "opened", ", ".join(dict.fromkeys(filter(None, each.persons().values()))),
-                _pack(each.export, form), each.export and each.export.receipt and each.export.receipt.received,
-                _confirmed(each.export, today), each.refusal,
-            )
-            for each in found
-        )  # fmt: skip
+        digits = 12 if form is command_line.Form.TABLE else None
+        command_line.Rows(COLUMNS, form, whole=("id",)).print(
+            each.row(listed(each.at, form), today, digits) for each in found
+        )
     if overdue and found:
         command_line.negative()
 
 
-def _pack(export: Export | None, form: command_line.Form) -> str | None:
-    if export is None:
-        return None
-    return export.sha256[:12] if form is command_line.Form.TABLE else export.sha256
-
-
-def _confirmed(export: Export | None, today: date) -> str | None:
-    if export is None or export.basis is None or export.basis.confirm_by is None:
-        return None
-    if export.confirmation:
-        return str(export.confirmation.received)
-    return f"overdue since {export.basis.confirm_by}" if export.overdue(today) else f"due {export.basis.confirm_by}"
-
-
 def _figures(each: BasisFigures) -> dict[str, object]:
     return {"basis": each.basis, "disclosed": each.disclosed, "refused": each.refused, "calls": each.calls}
-
-
-def _export_of(pack: Path, known: dict[str, Export], key: VerifierKey) -> Export:
-    """The disclosure that has made a pack, which is as it was made. Raises UsageError, LedgerError."""
-    files = read_zip(pack)
-    if faults := verified(files, key).faults:
-        raise UsageError(Message("{pack}: {fault}; hand over the pack as it was made", pack=pack, fault=faults[0]))
-    found = next((each for each in known.values() if each.sha256 == digest(files)), None)
-    if found is None:
-        raise UsageError(Message("{pack}: this ledger has made no such pack; name the pack's file", pack=pack))
-    return found
-
-
-def _person(settings: LedgerSettings) -> Person:
-    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting()
-
-
-def _record(settings: Settings, known: dict[str, Export], make: Callable[[str], Step]) -> str:
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # a missing key is not made here
-    if why := receipt_objection(make("act"), known, datetime.now(UTC)):
-        raise UsageError(why)
-    key_ring = KeyRing.of(settings.ledger, settings.node)
-    return record_act(settings.ledger.own(), settings.node, key_ring, make, DisclosureRules.of(settings.ledger))
 
 
 def _day(text: str) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +22,7 @@ from idtone.translation import Message
 from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import continuity_of, cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
-from ..tree.checkpoints import Checkpoint
-from ..verification.verify_ledger import verify_ledger
+from ..verification.verification_report import verification_report
 from .shared import CallArgument, LedgerOption, NodeOption, ledgers_of, whole_id
 
 
@@ -113,36 +112,18 @@ def _origin(note: Note) -> str:
 def _verified(
     ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]], settings: Settings
 ) -> dict[str, Any]:
-    kept = list(_remembered(settings, key)) if whose == "own" else []
-    signed = max((Checkpoint.parse(note.text).size for _, note in kept), default=0)
-    if ledger.progress:  # of a replica, which may lag
-        arrived = ledger.progress.leaves
-        kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(f"verifying {ledger.node}", total=None)
-        verdict = verify_ledger(
-            ledger.reader,
-            key,
-            [*notes, *kept],
-            with_days=whose == "own" and ledger.has_keys,
-            progress=lambda steps, total: bar.update(task, completed=steps, total=total),
-        )
-    continues = ledger.reader.continues()
-    return {
-        "node": ledger.node,
-        "good": not verdict.faults,
-        "log": str(key),
-        "key_from": whose,
-        "leaves": verdict.leaves,
-        "missing_leaves": max(0, signed - verdict.leaves),
-        "root": verdict.root.hex(),
-        "steps": verdict.steps,
-        "open_calls": verdict.open_calls,
-        "signed": [{"source": each.source, "leaves": each.checkpoint.size} for each in verdict.signed],
-        "continues": dict(continues.details) if continues else None,
-        "faults": verdict.faults,
-    }
+        return {
+            "node": ledger.node,
+            **verification_report(
+                ledger.reader, key, whose, notes, settings,
+                has_keys=ledger.has_keys,
+                arrived=ledger.progress.leaves if ledger.progress else None,
+                progress=lambda steps, total: bar.update(task, completed=steps, total=total),
+            ),
+        }  # fmt: skip
 
 
 def _tell(report: Mapping[str, Any], with_node: bool) -> None:
@@ -200,16 +181,6 @@ def show_key(config: command_line.ConfigOption = None) -> None:
     """Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses."""
     settings = load_settings(config)
     print(own_key(settings.ledger, settings.node))
-
-
-def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
-    """The checkpoints of this tree that are kept elsewhere, and where."""
-    for path in (settings.ledger.seen(), settings.ledger.cosigned()):
-        if os.access(path, os.R_OK) and (latest := CheckpointFile(path).latest(key)):
-            yield str(path), latest[0]
-    for each in continuity_of(settings.ledger, settings.node).trees:
-        if each.after == key.name and each.checkpoint:
-            yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
 
 
 def _keys(texts: Sequence[str]) -> list[VerifierKey]:

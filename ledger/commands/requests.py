@@ -15,18 +15,14 @@ from idtone.translation import Message
 
 from ..disclosure.disclosure_request import (
     DisclosureRequest,
-    DisclosureRules,
     RequestAnswer,
     RequestState,
-    objection,
     requests,
 )
 from ..disclosure.legal_basis import basis_lines
-from ..disclosure.packed_calls import packed_calls, selected
-from ..disclosure.record_act import record_act
-from ..evidence import steps
+from ..disclosure.request_answers import approval, record_answer, refusal
 from ..evidence.records import Record
-from ..evidence.steps import NumberRole, Step
+from ..evidence.steps import NumberRole
 from ..keys.key_file import read_key
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
@@ -51,24 +47,17 @@ def approve(
         raise UsageError(Message("--json does not show what you approve; leave it out, or add --yes"))
     settings, key_ring = _opened(config)
     person, now = answerable(settings.ledger), datetime.now(UTC)
-    with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
-        known = requests(reader.acts())
-        request = _known(known, request_id)
-        step = steps.export_approved(
-            "act", now, person, request.act, request.selection, now + settings.ledger.approval
-        )  # fmt: skip
-        _may_be(step, known)
-        _unchanged(reader, request)
-        records = [record for call_id in request.calls if (record := reader.record(call_id))]
+    asked = approval(settings, key_ring, person, request_id, now)
+    request = asked.request
     if not as_json:
-        _show(request, records, now)
+        _show(request, asked.records, now)
     if not yes and not typer.confirm("Approve this export?", err=True):
         command_line.negative()
-    act = _record(settings, key_ring, step)
+    act = record_answer(settings, key_ring, asked.step)
     if as_json:
-        command_line.print_json({"request": request.act, "approval": act, "until": step.details["until"]})
+        command_line.print_json({"request": request.act, "approval": act, "until": asked.step.details["until"]})
     else:
-        until = local(now + settings.ledger.approval)
+        until = local(asked.until)
         print(f"approved by {person}; until {until}: idtone ledger export --request {request.act} -o FILE")
 
 
@@ -81,16 +70,9 @@ def refuse(
     """Refuse a requested export, even after its approval; or withdraw a request of your own."""
     settings, key_ring = _opened(config)
     person = answerable(settings.ledger)
-    if not why.strip() or not why.isprintable():
-        raise UsageError(Message("--why needs a reason, in printable characters"))
-    with LedgerReader.open(settings.ledger.own()) as reader:
-        known = requests(reader.acts())
-    request = _known(known, request_id)
-    step = steps.export_refused("act", datetime.now(UTC), person, request.act, why)
-    _may_be(step, known)
-    act = _record(settings, key_ring, step)
+    act = record_answer(settings, key_ring, refusal(settings, person, request_id, why, datetime.now(UTC)))
     if as_json:
-        command_line.print_json({"request": request.act, "refusal": act})
+        command_line.print_json({"request": request_id, "refusal": act})
     else:
         print(f"refused by {person}")
 
@@ -119,34 +101,6 @@ def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     for path in (settings.ledger.key_file, settings.ledger.signing_key()):
         read_key(path)  # a missing key is not made here
     return settings, KeyRing.of(settings.ledger, settings.node)
-
-
-def _known(known: dict[str, DisclosureRequest], request_id: str) -> DisclosureRequest:
-    if request_id not in known:
-        raise UsageError(
-            Message("there is no request {request_id!r}; `idtone ledger requests` lists them", request_id=request_id)
-        )
-    return known[request_id]
-
-
-def _may_be(step: Step, known: dict[str, DisclosureRequest]) -> None:
-    if why := objection(step, known, DisclosureRules(two_persons=True)):
-        raise UsageError(why)
-
-
-def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
-    chosen = packed_calls(reader, request.calls, None, sealed=True)
-    if selected(request.case, request.sealed, chosen, request.basis) != request.selection:
-        raise UsageError(
-            Message("more was recorded of these calls since they were requested; refuse this, and request it anew")
-        )
-
-
-def _record(settings: Settings, key_ring: KeyRing, step: Step) -> str:
-    return record_act(
-        settings.ledger.own(), settings.node, key_ring,
-        lambda act: Step(act, step.kind, step.at, step.details), DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
 
 
 def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> None:

@@ -17,7 +17,7 @@ import typer
 from idtone import command_line
 from idtone.errors import IdtoneError, UsageError
 from idtone.persons import Person, acting
-from idtone.settings import LedgerSettings, load_settings
+from idtone.settings import Exports, LedgerSettings, load_settings
 from idtone.translation import Message
 
 from ..evidence.records import iso_ms
@@ -166,6 +166,11 @@ def answerable(settings: LedgerSettings) -> Person:
             )
         )
     return person
+
+
+def discloser(settings: LedgerSettings) -> Person:
+    """The person who runs this, one's own account if exports take two persons. Raises UsageError."""
+    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting()
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:

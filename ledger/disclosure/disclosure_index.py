@@ -15,6 +15,11 @@ from .receipts import Export, exports
 SMALL: Final = 5
 """A count from 1 to less than this could point at a person, and is not published."""
 
+COLUMNS: Final = (
+    "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received", "confirmed",
+    "refusal",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
@@ -66,6 +71,24 @@ class IndexEntry:
             "refused": asked.refusal.by.name if asked and asked.refusal else None,
             "exported": self.export.by.name if self.export else None,
         }
+
+    def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
+        """In the order of `COLUMNS`; `pack_digits`: how many of the pack's digest."""
+        export, basis = self.export, self.basis
+        return (
+            self.act, at, self.state, self.case, basis and basis.basis, basis and basis.authority, self.calls,
+            "sealed" if self.sealed else "opened", ", ".join(dict.fromkeys(filter(None, self.persons().values()))),
+            export and export.sha256[:pack_digits], export and export.receipt and export.receipt.received,
+            self._confirmed(today), self.refusal,
+        )  # fmt: skip
+
+    def _confirmed(self, today: date) -> str | None:
+        export = self.export
+        if export is None or export.basis is None or export.basis.confirm_by is None:
+            return None
+        if export.confirmation:
+            return str(export.confirmation.received)
+        return f"overdue since {export.basis.confirm_by}" if export.overdue(today) else f"due {export.basis.confirm_by}"
 
     def to_json(self, today: date) -> dict[str, Any]:
         export = self.export

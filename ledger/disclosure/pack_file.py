@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from idtone.errors import LedgerError
 from idtone.files import draft
@@ -37,14 +38,25 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
         )
     try:
         with draft(path, PRIVATE_FILE) as new:
-            with zipfile.ZipFile(new.file, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, content in files.items():
-                    archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+            _write(new.file, files)
             new.put()
     except OSError as error:
         raise LedgerError(
             Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
         ) from error
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """The octets of the file that `write_zip` writes."""
+    made = io.BytesIO()
+    _write(made, files)
+    return made.getvalue()
+
+
+def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
 
 
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:

@@ -50,6 +50,24 @@ class Tally:
     connected: int = 0
     heard: int = 0
 
+    def add(self, record: Record, times: int = 1) -> None:
+        """Count a call; -1 times takes it back."""
+        self.calls += times
+        self.played += times * (record.outcome == Outcome.PLAY)
+        self.noticed += times * (record.outcome == Outcome.NOTICE)
+        self.refused += times * (record.outcome == Outcome.REFUSE)
+        self.bypassed += times * (record.outcome == Outcome.BYPASS)
+        self.shed += times * (record.outcome == Outcome.SHED)
+        self.fallback += times * record.fallback
+        if record.profiles and record.connected:
+            self.connected += times
+            self.heard += times * record.heard
+
+    def include(self, other: Tally) -> None:
+        """Add what another one counts."""
+        for name in COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def heard_ratio(self) -> float | None:
         """None if no party was to hear a sound."""
@@ -58,6 +76,10 @@ class Tally:
     def to_json(self) -> dict[str, Any]:
         counted = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: value for name, value in counted.items() if value is not None} | {"heard_ratio": self.heard_ratio}
+
+
+COUNTED: Final = tuple(each.name for each in fields(Tally) if each.name not in EACH)
+"""The names of its counts."""
 
 
 def columns(by: Collection[Part]) -> tuple[str, ...]:
@@ -76,15 +98,5 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
             (record.member or "") if Part.MEMBER in by else None,
             (record.licence or "") if Part.LICENCE in by else None,
         )
-        counted = tallies.setdefault(key, Tally(*key))
-        counted.calls += 1
-        counted.played += record.outcome == Outcome.PLAY
-        counted.noticed += record.outcome == Outcome.NOTICE
-        counted.refused += record.outcome == Outcome.REFUSE
-        counted.bypassed += record.outcome == Outcome.BYPASS
-        counted.shed += record.outcome == Outcome.SHED
-        counted.fallback += record.fallback
-        if record.profiles and record.connected:
-            counted.connected += 1
-            counted.heard += record.heard
+        tallies.setdefault(key, Tally(*key)).add(record)
     return [tallies[key] for key in sorted(tallies, key=lambda key: [each for each in key if each is not None])]

@@ -145,6 +145,21 @@ class LedgerReader:
             yield from map(StoredStep._make, rows)
             after = rows[-1][0]
 
+    def changed(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
+        """The calls with a step after the place `after` up to `until`, of a node's own ledger: as they were at `after`,
+        None if they were not there yet, and as they were at `until`.
+        """
+        rows = self._all("SELECT DISTINCT call_id FROM steps WHERE id > ? AND id <= ?", after, until)
+        calls = iter([call_id for (call_id,) in rows])
+        while part := list(islice(calls, PAGE_ROWS // 5)):
+            query = f"SELECT call_id, sum(id <= ?), sum(id <= ?) FROM steps WHERE call_id IN ({marks(part)}) GROUP BY 1"  # noqa: S608
+            counts = {name: (old, new) for name, old, new in self._all(query, after, until, *part)}
+            for record in self._records(part):
+                old, new = counts[record.call_id]
+                steps = record.steps
+                now = record if new == len(steps) else fold(record.node, steps[:new])
+                yield (fold(record.node, steps[:old]) if old else None), now
+
     def records(
         self,
         call_id: str | None = None,

@@ -199,7 +199,7 @@ def test_an_approval_expires(office, monkeypatch):
         def now(cls, tz: Any = None) -> Any:
             return super().now(tz) + timedelta(minutes=2)
 
-    monkeypatch.setattr("idtone.operations.evidence_export.datetime", Later)
+    monkeypatch.setattr("idtone.operations.pack_making.datetime", Later)
     with pytest.raises(UsageError, match="is expired"):
         office.export(request)
     monkeypatch.setattr("idtone.ledger.disclosure.record_act.datetime", Later)

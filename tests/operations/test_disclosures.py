@@ -23,10 +23,11 @@ from idtone.ledger.commands import disclosures as commands
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import JAPAN
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
-from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.persons import acting
 from idtone.settings import load_settings
 
 from .exporting import DEMAND, WARRANT, run
@@ -106,7 +107,7 @@ def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_pa
     pack = office.export("pack.zip", *WARRANT)
     assert office.told("deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):
-        commands._export_of(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
+        commands.made_by(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
 
 
 def rsa_signed(octets: bytes) -> tuple[bytes, Any]:
@@ -212,12 +213,12 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
         [export] = (await asyncio.to_thread(office.told, "disclosures"))["disclosures"]
 
         def again(act: str) -> steps.Step:
-            person = commands.acting()
+            person = acting()
             return steps.export_received(act, datetime.now(UTC), person, export["id"], export["pack"], "x", TODAY)
 
         key_ring, rules = KeyRing.of(settings, "pbx-1"), DisclosureRules()
         with pytest.raises(LedgerError, match="the service refuses to record this"):
-            await asyncio.to_thread(commands.record_act, settings.url, "pbx-1", key_ring, again, rules)
+            await asyncio.to_thread(record_act, settings.url, "pbx-1", key_ring, again, rules)
         recording.cancel()
         await asyncio.wait({recording})
     assert not (tmp_path / "x.zip").exists()

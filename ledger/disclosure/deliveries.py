@@ -1,0 +1,43 @@
+"""Deliveries of packs: which disclosure a pack is of, and the acts that say that it was received and confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from idtone.errors import UsageError
+from idtone.settings import Settings
+from idtone.signed_notes import VerifierKey
+from idtone.translation import Message
+
+from ..evidence.steps import Step
+from ..keys.key_file import read_key
+from ..keys.key_ring import KeyRing
+from .disclosure_request import DisclosureRules
+from .pack import digest
+from .pack_file import BYTES_LIMIT, read_zip
+from .pack_verification import verified
+from .receipts import Export, receipt_objection
+from .record_act import record_act
+
+
+def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: int = BYTES_LIMIT) -> Export:
+    """The disclosure that has made a pack, which is as it was made. Raises UsageError, LedgerError."""
+    files = read_zip(pack, limit)
+    if faults := verified(files, key).faults:
+        raise UsageError(Message("{pack}: {fault}; hand over the pack as it was made", pack=pack, fault=faults[0]))
+    found = next((each for each in known.values() if each.sha256 == digest(files)), None)
+    if found is None:
+        raise UsageError(Message("{pack}: this ledger has made no such pack; name the pack's file", pack=pack))
+    return found
+
+
+def record_delivery(settings: Settings, known: Mapping[str, Export], make: Callable[[str], Step]) -> str:
+    """Record a receipt or a confirmation; returns the id of the act. Raises UsageError, LedgerError."""
+    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
+        read_key(path)  # a missing key is not made here
+    if why := receipt_objection(make("act"), known, datetime.now(UTC)):
+        raise UsageError(why)
+    key_ring = KeyRing.of(settings.ledger, settings.node)
+    return record_act(settings.ledger.own(), settings.node, key_ring, make, DisclosureRules.of(settings.ledger))

@@ -1,0 +1,84 @@
+"""Answers to requested exports: what a person sees before, and the act that says what the person has decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from idtone.errors import UsageError
+from idtone.persons import Person
+from idtone.settings import Settings
+from idtone.translation import Message
+
+from ..evidence import steps
+from ..evidence.records import Record
+from ..evidence.steps import Step
+from ..keys.key_ring import KeyRing
+from ..store.ledger_reader import LedgerReader
+from .disclosure_request import DisclosureRequest, DisclosureRules, objection, requests
+from .packed_calls import packed_calls, selected
+from .record_act import record_act
+
+
+@dataclass(frozen=True, slots=True)
+class RequestApproval:
+    """An approval that is allowed, and not recorded yet. `records` are the calls, their numbers masked."""
+
+    request: DisclosureRequest
+    step: Step
+    records: list[Record]
+    until: datetime
+
+
+def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: str, now: datetime) -> RequestApproval:
+    """Raises UsageError if this person may not approve it, or more was recorded of its calls; LedgerError."""
+    with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
+        known = requests(reader.acts())
+        request = known_request(known, request_id)
+        until = now + settings.ledger.approval
+        step = steps.export_approved("act", now, person, request.act, request.selection, until)
+        _may_be(step, known)
+        _unchanged(reader, request)
+        records = [record for call_id in request.calls if (record := reader.record(call_id))]
+    return RequestApproval(request, step, records, until)
+
+
+def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
+    """The refusal of a request, which is not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
+    if not why.strip() or not why.isprintable():
+        raise UsageError(Message("--why needs a reason, in printable characters"))
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        known = requests(reader.acts())
+    step = steps.export_refused("act", now, person, known_request(known, request_id).act, why)
+    _may_be(step, known)
+    return step
+
+
+def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
+    """Record an approval or a refusal, durably; returns its id. Raises LedgerError."""
+    return record_act(
+        settings.ledger.own(), settings.node, key_ring,
+        lambda act: Step(act, step.kind, step.at, step.details), DisclosureRules.of(settings.ledger),
+    )  # fmt: skip
+
+
+def known_request(known: Mapping[str, DisclosureRequest], request_id: str) -> DisclosureRequest:
+    if request_id not in known:
+        raise UsageError(
+            Message("there is no request {request_id!r}; `idtone ledger requests` lists them", request_id=request_id)
+        )
+    return known[request_id]
+
+
+def _may_be(step: Step, known: Mapping[str, DisclosureRequest]) -> None:
+    if why := objection(step, known, DisclosureRules(two_persons=True)):
+        raise UsageError(why)
+
+
+def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
+    chosen = packed_calls(reader, request.calls, None, sealed=True)
+    if selected(request.case, request.sealed, chosen, request.basis) != request.selection:
+        raise UsageError(
+            Message("more was recorded of these calls since they were requested; refuse this, and request it anew")
+        )

@@ -1,0 +1,68 @@
+"""What a verification of one ledger reports: for programs, for the terminal and for the console."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from idtone.settings import Settings
+from idtone.signed_notes import Note, VerifierKey
+
+from ..keys.checkpoint_file import CheckpointFile
+from ..keys.key_ring import continuity_of
+from ..store.ledger_reader import LedgerReader
+from ..tree.checkpoints import Checkpoint
+from .verify_ledger import verify_ledger
+
+
+def verification_report(
+    reader: LedgerReader,
+    key: VerifierKey,
+    key_from: str,
+    notes: Sequence[tuple[str, Note]],
+    settings: Settings,
+    *,
+    has_keys: bool,
+    arrived: int | None = None,
+    progress: Callable[[int, int], None] = lambda steps, total: None,
+) -> dict[str, Any]:
+    """Verify a ledger, also with the checkpoints of it that this node keeps, if `key_from` is `own`.
+
+    `notes`: further checkpoints, and where they come from. `has_keys`: the reader has the keys of the days. `arrived`:
+    the leaves of a replica, which may lag. `progress` gets how many steps were read, and how many there are. Raises
+    LedgerError.
+    """
+    is_own = key_from == "own"
+    kept = list(_remembered(settings, key)) if is_own else []
+    signed = max((Checkpoint.parse(note.text).size for _, note in kept), default=0)
+    if arrived is not None:
+        kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
+    verdict = verify_ledger(
+        reader, key, [*notes, *kept], with_days=is_own and has_keys,
+        progress=progress,
+    )  # fmt: skip
+    continues = reader.continues()
+    return {
+        "good": not verdict.faults,
+        "log": str(key),
+        "key_from": key_from,
+        "leaves": verdict.leaves,
+        "missing_leaves": max(0, signed - verdict.leaves),
+        "root": verdict.root.hex(),
+        "steps": verdict.steps,
+        "open_calls": verdict.open_calls,
+        "signed": [{"source": each.source, "leaves": each.checkpoint.size} for each in verdict.signed],
+        "continues": dict(continues.details) if continues else None,
+        "faults": verdict.faults,
+    }
+
+
+def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
+    """The checkpoints of this tree that are kept elsewhere, and where."""
+    for path in (settings.ledger.seen(), settings.ledger.cosigned()):
+        if os.access(path, os.R_OK) and (latest := CheckpointFile(path).latest(key)):
+            yield str(path), latest[0]
+    for each in continuity_of(settings.ledger, settings.node).trees:
+        if each.after == key.name and each.checkpoint:
+            yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
