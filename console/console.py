@@ -23,11 +23,14 @@ from .connections import Connections
 from .decided_by_minute import DecidedByMinute
 from .doctor_runs import DoctorRuns
 from .live import Live
+from .made_packs import MadePacks
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .registry_in_use import RegistryInUse
 from .request_limits import RequestLimits
+from .statistics import Statistics
 from .templates import Templates
+from .verification import Verification
 
 
 @dataclass(slots=True)
@@ -51,12 +54,17 @@ class Console:
     limits: RequestLimits = field(default_factory=RequestLimits)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     sign_ins: SignInLog = field(default_factory=SignInLog)
+    verification: Verification = field(init=False)
+    statistics: Statistics = field(init=False)
+    made_packs: MadePacks = field(default_factory=MadePacks)
 
     def __post_init__(self) -> None:
         self.decided = DecidedByMinute(self.reader)
         self.registry = RegistryInUse(self.settings.registry)
         self.doctor = DoctorRuns(self.settings)
         self.own_address = OwnAddress.of(self.settings.console)
+        self.verification = Verification(self.settings)
+        self.statistics = Statistics(self.settings)
 
     @property
     def office(self) -> Path | None:

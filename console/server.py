@@ -32,13 +32,35 @@ from .application import application
 from .connections import IDLE_S, MOST
 from .console import Console
 from .live import Live
-from .operator import call, calls, expiry_calendar, health, licences, nodes, now, sounds, suspensions
+from .operator import (
+    call,
+    calls,
+    evidence,
+    evidence_exports,
+    evidence_statistics,
+    expiry_calendar,
+    health,
+    licences,
+    nodes,
+    now,
+    sounds,
+    suspensions,
+)
 from .own_address import OwnAddress
 from .page import Page
 from .public import operators, packs
 
 CLOSE_WITHIN_S: Final = 2.0
-PAGES: Final[tuple[Page, ...]] = (*common_pages.PAGES, *now.PAGES, *calls.PAGES, *call.PAGES, *visitors.PAGES)
+PAGES: Final[tuple[Page, ...]] = (
+    *common_pages.PAGES,
+    *now.PAGES,
+    *calls.PAGES,
+    *call.PAGES,
+    *evidence.PAGES,
+    *evidence_statistics.PAGES,
+    *evidence_exports.PAGES,
+    *visitors.PAGES,
+)
 """The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (*expiry_calendar.PAGES, *suspensions.PAGES, *sounds.PAGES, *health.PAGES)
 """Those of what a node has: its registry, its sounds, its machine."""
@@ -100,6 +122,8 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
                 await over.wait()
                 server.close()
         finally:
+            console.verification.work.cancel()
+            console.statistics.work.cancel()
             await runner.cleanup()
 
 

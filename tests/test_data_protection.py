@@ -44,6 +44,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "console/commands/users.py": ("console.users",),
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
+    "console/verification.py": ("….verified",),
     "customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
     "customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -53,9 +53,14 @@ class StackedPlot:
     counts: tuple[Tick, ...]
 
 
-def stacked_plot(times: Sequence[datetime], series: Mapping[str, Sequence[int]]) -> StackedPlot:
-    """`times`: at least two moments at equal distances, in local time; `series`: as many counts under each name."""
-    first, last = times[0], times[-1]
+def stacked_plot(
+    times: Sequence[datetime], series: Mapping[str, Sequence[int]], step: timedelta | None = None
+) -> StackedPlot:
+    """`times`: at least two moments at equal distances, in local time; `series`: as many counts under each name.
+
+    With `step` there may be one moment, and each count is drawn as a step of this length, else as a point.
+    """
+    first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()
     sums = [sum(counts) for counts in zip(*series.values(), strict=True)] or [0] * len(times)
     top_count = _round_up(max(*sums, 1))
@@ -70,7 +75,7 @@ def stacked_plot(times: Sequence[datetime], series: Mapping[str, Sequence[int]])
     areas, below = [], [0] * len(times)
     for number, (name, counts) in enumerate(series.items(), 1):
         above = [low + count for low, count in zip(below, counts, strict=True)]
-        outline = [*zip(times, above, strict=True), *reversed([*zip(times, below, strict=True)])]
+        outline = [*_edges(times, above, step), *reversed([*_edges(times, below, step)])]
         points = " ".join(f"{x(time):g},{y(count):g}" for time, count in outline)
         areas.append(Area(number, name, points, sum(counts)))
         below = above
@@ -79,6 +84,13 @@ def stacked_plot(times: Sequence[datetime], series: Mapping[str, Sequence[int]])
         tuple(Tick(x(time), text) for time, text in _time_ticks(first, last)),
         tuple(Tick(y(count), f"{count:,}") for count in _count_ticks(top_count)),
     )  # fmt: skip
+
+
+def _edges(times: Sequence[datetime], counts: Sequence[int], step: timedelta | None) -> Iterator[tuple[datetime, int]]:
+    for time, count in zip(times, counts, strict=True):
+        yield time, count
+        if step:
+            yield time + step, count
 
 
 def _round_up(count: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -19,7 +18,6 @@ from idtone.settings import Settings, load_settings
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import continuity_of, cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
 from ..verification.verification_report import verification_report

@@ -120,16 +120,20 @@ class IndexEntry:
         }  # fmt: skip
 
 
-def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[IndexEntry]:
-    """All disclosures and requests of a year of Japan, the oldest first."""
+def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
+    """All disclosures and requests, the oldest first."""
     asked = requests(acts)
     found = [
         IndexEntry(each, asked.get(each.request) if each.request else None, RequestState.EXPORTED)
         for each in exports(acts).values()
     ]
     found += [IndexEntry(None, each, each.state(now)) for each in asked.values() if not each.export]
-    of_the_year = [each for each in found if each.at.astimezone(JAPAN).year == year]
-    return sorted(of_the_year, key=lambda each: each.at)
+    return sorted(found, key=lambda each: each.at)
+
+
+def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[IndexEntry]:
+    """Those of a year of Japan."""
+    return [each for each in all_entries(acts, now) if each.at.astimezone(JAPAN).year == year]
 
 
 @dataclass(frozen=True, slots=True)

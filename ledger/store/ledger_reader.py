@@ -154,7 +154,7 @@ class LedgerReader:
         while part := list(islice(calls, PAGE_ROWS // 5)):
             query = f"SELECT call_id, sum(id <= ?), sum(id <= ?) FROM steps WHERE call_id IN ({marks(part)}) GROUP BY 1"  # noqa: S608
             counts = {name: (old, new) for name, old, new in self._all(query, after, until, *part)}
-            for record in self._records(part):
+            for record in self.records_of(part):
                 old, new = counts[record.call_id]
                 steps = record.steps
                 now = record if new == len(steps) else fold(record.node, steps[:new])
@@ -314,9 +314,13 @@ class LedgerReader:
 
     def origin(self) -> str | None:
         """The name with which the tree was signed last; None if it was not signed. Raises LedgerError."""
-        with self.database.reading() as connection:
-            held = facts(connection).get(CHECKPOINT)
+        held = self.checkpoint()
         return held.partition("\n")[0] if held else None
+
+    def checkpoint(self) -> str | None:
+        """The signed head of the tree; None if it was not signed. Raises LedgerError."""
+        with self.database.reading() as connection:
+            return facts(connection).get(CHECKPOINT)
 
     def continues(self) -> Step | None:
         """What the ledger's first step says of the one before it; None if it is the first. Raises LedgerError."""

@@ -56,7 +56,7 @@ class Cosigning:
         """`witnesses` as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring
-        self._asked = [_witness(each) for each in witnesses]
+        self._asked = [witness_of(each) for each in witnesses]
         self._every_s = every_s
         self._origin = ""
 
@@ -139,7 +139,8 @@ class Cosigning:
         raise LedgerError(Message("it answered {status}: {reason}", status=status, reason=reason))
 
 
-def _witness(text: str) -> WitnessStatus:
+def witness_of(text: str) -> WitnessStatus:
+    """An entry of `ledger.witnesses`. Raises UsageError if it has no verifier key of a witness."""
     url, _, encoded = text.partition(" ")
     try:
         key = VerifierKey.parse(encoded)

@@ -274,6 +274,13 @@ class Rows:
         screen().print(table)
 
 
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The CSV that `Rows` prints."""
+    made = io.StringIO()
+    csv.writer(made).writerows([columns, *(tuple(map(field_text, row)) for row in rows)])
+    return made.getvalue()
+
+
 def field_text(value: object) -> str:
     """A field of CSV."""
     if value is None:

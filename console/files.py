@@ -1,0 +1,25 @@
+"""Files that a page offers for download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from idtone.command_line import csv_text
+
+PDF, ZIP, TEXT, CSV = "application/pdf", "application/zip", "text/plain", "text/csv"
+_BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
+"""By which spreadsheets know that it is UTF-8."""
+
+
+def download(name: str, octets: bytes, kind: str) -> web.Response:
+    """`name` is of our own words: letters, digits, `-`, `_` and `.`."""
+    headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{name}"'}
+    return web.Response(body=octets, headers=headers)
+
+
+def download_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> web.Response:
+    """As `--csv` prints it."""
+    return download(name, (_BOM + csv_text(columns, rows)).encode(), f"{CSV}; charset=utf-8")

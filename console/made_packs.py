@@ -1,0 +1,45 @@
+"""Packs that were made here: in memory for an hour, so that a broken download can be repeated; never on the disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+KEPT_S: Final = 3600.0
+MOST: Final = 10
+"""Packs at a time; the oldest one makes room."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPack:
+    """The file of a pack. Only the user who has made it gets it."""
+
+    user: str
+    octets: bytes
+    until_s: float
+
+
+class MadePacks:
+    """By the act of the disclosure. Used by the event loop alone."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._kept: dict[str, KeptPack] = {}
+
+    def keep(self, act: str, user: str, octets: bytes) -> None:
+        self._forget_old()
+        while len(self._kept) >= MOST:
+            del self._kept[next(iter(self._kept))]
+        self._kept[act] = KeptPack(user, octets, self._clock_s() + KEPT_S)
+
+    def get(self, act: str, user: str) -> bytes | None:
+        """None if it was not made by this user, or is not kept any more."""
+        self._forget_old()
+        kept = self._kept.get(act)
+        return kept.octets if kept and kept.user == user else None
+
+    def _forget_old(self) -> None:
+        now_s = self._clock_s()
+        self._kept = {act: kept for act, kept in self._kept.items() if kept.until_s > now_s}

@@ -1,0 +1,163 @@
+"""The evidence itself: whether it is what was signed, who has cosigned it, and what others verify it with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.errors import IdtoneError, LedgerError
+from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.witness.cosigning import witness_of
+from idtone.service.status_command import duration
+from idtone.settings import Settings
+from idtone.signed_notes import Note, VerifierKey, cosigned_at
+from idtone.translation import Message, speak, template
+
+from ..access.rights import Right
+from ..event_stream import event, stream
+from ..files import TEXT, download
+from ..page import Method, Page, Visit
+
+PATH: Final = "/evidence"
+LOOK_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessRow:
+    """A witness of the settings. `leaves`: of the tree that it has cosigned last, 0 if that is not known here."""
+
+    name: str
+    url: str
+    leaves: int
+    at: datetime | None
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The signed head of the tree, the head that witnesses have cosigned, and the key of both."""
+
+    signed: Note | None
+    cosigned: Note | None
+    key: VerifierKey
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        return Checkpoint.parse(self.signed.text) if self.signed else None
+
+    @classmethod
+    def read(cls, settings: Settings) -> Heads:
+        """Raises LedgerError."""
+        held = LedgerReader.open(settings.ledger.own()).checkpoint()
+        signed = Note.parse(held.encode()) if held else None
+        key = own_key(settings.ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
+        cosigned = CheckpointFile(settings.ledger.cosigned()).latest(key)
+        return cls(signed, cosigned[0] if cosigned else None, key)
+
+
+def witness_rows(
+    witnesses: Sequence[str], cosigned: Note | None, told: Sequence[Mapping[str, Any]]
+) -> list[WitnessRow]:
+    """`witnesses` as in the settings; `told`: what the running service says of them. Raises UsageError, ProofError."""
+    by_name = {each["name"]: each for each in told}
+    rows = []
+    for text in witnesses:
+        witness = witness_of(text)
+        said = by_name.get(witness.key.name, {})
+        at, leaves = None, int(said.get("leaves", 0))
+        if cosigned and cosigned.signed_by([witness.key]):
+            line = next(each for each in cosigned.signatures if each.key_id == witness.key.key_id)
+            at = datetime.fromtimestamp(cosigned_at(line), UTC)
+            leaves = max(leaves, Checkpoint.parse(cosigned.text).size)
+        rows.append(WitnessRow(witness.key.name, witness.url, leaves, at, str(said.get("trouble") or "")))
+    return rows
+
+
+async def evidence(visit: Visit) -> web.StreamResponse:
+    settings, feed = visit.console.settings, visit.console.live.newest.feed
+    heads, rows, trouble = None, list[WitnessRow](), None
+    try:
+        heads = await visit.in_thread(Heads.read, settings)
+        told = feed["ledger"]["witnesses"] if feed else ()
+        rows = witness_rows(settings.ledger.witnesses, heads.cosigned, told)
+    except IdtoneError as error:
+        trouble = error
+    return visit.render(
+        "evidence.html", heads=heads, witnesses=rows, trouble=trouble, is_running=feed is not None,
+        now=datetime.now(UTC), **await _verification(visit),
+    )  # fmt: skip
+
+
+async def _verification(visit: Visit) -> dict[str, Any]:
+    """What `evidence_verification.html` shows."""
+    verification = visit.console.verification
+    return {
+        "task": verification.work.task,
+        "verified": await visit.in_thread(verification.last),
+        "kept_trouble": verification.trouble,
+        "duration": duration,
+    }
+
+
+async def verify(visit: Visit) -> web.StreamResponse:
+    visit.console.verification.start()
+    return visit.redirect(PATH)
+
+
+async def cancel(visit: Visit) -> web.StreamResponse:
+    visit.console.verification.work.cancel()
+    return visit.redirect(PATH)
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """The progress of the verification, then its result."""
+
+    async def events() -> AsyncIterator[bytes]:
+        is_running = True
+        while is_running:
+            is_running = visit.console.verification.work.is_running
+            speak(visit.language)
+            yield event("verification", visit.fragment("evidence_verification.html", **await _verification(visit)))
+            if is_running:
+                await asyncio.sleep(LOOK_EVERY_S)
+        yield event("end", "end")
+
+    return await stream(visit, events())
+
+
+async def checkpoint(visit: Visit) -> web.StreamResponse:
+    return _note("checkpoint.txt", (await visit.in_thread(Heads.read, visit.console.settings)).signed)
+
+
+async def cosigned(visit: Visit) -> web.StreamResponse:
+    return _note("cosigned-checkpoint.txt", (await visit.in_thread(Heads.read, visit.console.settings)).cosigned)
+
+
+def _note(name: str, note: Note | None) -> web.Response:
+    if note is None:
+        raise LedgerError(Message("there is no such checkpoint yet"))
+    return download(name, str(note).encode(), f"{TEXT}; charset=utf-8")
+
+
+async def key(visit: Visit) -> web.StreamResponse:
+    heads = await visit.in_thread(Heads.read, visit.console.settings)
+    return download("verifier-key.txt", f"{heads.key}\n".encode(), f"{TEXT}; charset=utf-8")
+
+
+PAGES = (
+    Page(PATH, evidence, Right.LOOK, title=template("Evidence")),
+    Page(f"{PATH}/changes", changes, Right.LOOK),
+    Page(f"{PATH}/verify", verify, Right.LOOK, Method.POST),
+    Page(f"{PATH}/cancel", cancel, Right.LOOK, Method.POST),
+    Page(f"{PATH}/checkpoint", checkpoint, Right.LOOK),
+    Page(f"{PATH}/cosigned", cosigned, Right.LOOK),
+    Page(f"{PATH}/key", key, Right.LOOK),
+)

@@ -1,0 +1,425 @@
+"""Giving evidence out by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
+
+The acts, and the rules by which the ledger takes them, are those of `idtone ledger`. No address holds a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from idtone.errors import IdtoneError, UsageError
+from idtone.ledger.commands.shared import answerable, discloser
+from idtone.ledger.disclosure.deliveries import made_by, record_delivery
+from idtone.ledger.disclosure.disclosure_index import (
+    COLUMNS,
+    IndexEntry,
+    all_entries,
+    disclosure_index,
+    figures,
+)
+from idtone.ledger.disclosure.disclosure_papers import index_paper, receipt_sheet
+from idtone.ledger.disclosure.disclosure_request import RequestState
+from idtone.ledger.disclosure.legal_basis import JAPAN, TEXT_LIMIT, load_legal_bases
+from idtone.ledger.disclosure.pack_file import zipped
+from idtone.ledger.disclosure.receipts import Export, exports
+from idtone.ledger.disclosure.request_answers import approval, record_answer, refusal
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import NumberRole
+from idtone.ledger.keys.key_ring import KeyRing, own_key
+from idtone.operations.pack_making import approved_pack, basis_of, checked_case, need_keys, request_pack
+from idtone.paper.content import Paper
+from idtone.settings import Settings
+from idtone.translation import Message, template, translated
+
+from ..access.rights import Right
+from ..files import PDF, ZIP, download, download_csv
+from ..page import Method, Page, Visit
+from ..uploads import Upload, received
+
+PATH: Final = "/evidence/exports"
+DISCLOSURES: Final = "/evidence/disclosures"
+FILE_LIMIT: Final = 50_000_000
+"""Bytes of a pack or a scan that is sent here."""
+CALLS_LIMIT: Final = 1000
+"""Calls of one request."""
+_DEMAND: Final = ("basis", "authority", "reference", "scope", "received", "deadline", "court", "valid_until", "why")
+FIELDS: Final = {
+    "case": template("Case"),
+    "basis": template("Legal basis"),
+    "authority": template("Office that asks"),
+    "reference": template("Number of its document"),
+    "scope": template("What was asked"),
+    "received": template("When the demand arrived"),
+    "deadline": template("Answer wanted by"),
+    "court": template("Court"),
+    "valid-until": template("Warrant valid until"),
+    "why": template("Why"),
+    "sealed": template("Leave the telephone numbers sealed"),
+    "by": template("Received by"),
+    "on": template("Day on the document"),
+}
+"""The options of the commands, by their names, as the pages call them."""
+STATES: Final = {
+    RequestState.OPEN: template("waiting for an approval"),
+    RequestState.APPROVED: template("approved"),
+    RequestState.REFUSED: template("turned down"),
+    RequestState.EXPIRED: template("expired"),
+    RequestState.EXPORTED: template("given out"),
+}
+_OPTION: Final = re.compile(r"--([a-z-]+)")
+
+
+def in_fields(error: object) -> str:
+    """An error of the commands in the visitor's language, with the names of the fields instead of the options."""
+    text = translated(error if isinstance(error, str) else str(error))
+    return _OPTION.sub(lambda found: f"“{translated(FIELDS[found[1]])}”" if found[1] in FIELDS else found[0], text)
+
+
+def _person_may(visit: Visit) -> bool:
+    return visit.may(Right.REQUEST_EXPORTS) or visit.may(Right.APPROVE_EXPORTS)
+
+
+def _refused(visit: Visit) -> web.Response:
+    return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=Message("Your role does not allow this."))
+
+
+async def list_exports(visit: Visit) -> web.StreamResponse:
+    """What waits for somebody, and the newest of the rest."""
+    now, trouble = datetime.now(UTC), None
+    try:
+        entries = await visit.in_thread(_entries, visit, now)
+    except IdtoneError as error:
+        entries, trouble = [], error
+    today = now.astimezone(JAPAN).date()
+    waiting = [each for each in entries if each.state in (RequestState.OPEN, RequestState.APPROVED)]
+    overdue = [each for each in entries if each.export and each.export.overdue(today)]
+    others = [each for each in reversed(entries) if each not in waiting and each not in overdue][:20]
+    return visit.render(
+        "evidence_exports.html", states=STATES, trouble=trouble, waiting=waiting, overdue=overdue, others=others
+    )
+
+
+def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
+    with visit.console.reader() as reader:
+        return all_entries(reader.acts(), now)
+
+
+def _asked(visit: Visit, problem: str | None = None) -> web.Response:
+    """The form of a request."""
+    status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
+    given = visit.fields or {"calls": visit.query("call")[:200], "sealed": "yes"}
+    bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
+    return visit.render(
+        "evidence_request.html", status, given=given, problem=problem, bases=bases, fields=FIELDS, limit=TEXT_LIMIT
+    )
+
+
+async def ask(visit: Visit) -> web.StreamResponse:
+    return _asked(visit)
+
+
+async def request(visit: Visit) -> web.StreamResponse:
+    try:
+        act = await visit.in_thread(_request, visit.console.settings, visit.fields or {})
+    except IdtoneError as error:
+        return _asked(visit, in_fields(error))
+    return visit.redirect(f"{PATH}/{act}")
+
+
+def _request(settings: Settings, given: Mapping[str, str]) -> str:
+    need_keys(settings)
+    person, case = answerable(settings.ledger), checked_case(given.get("case", "").strip())
+    calls = given.get("calls", "").split()
+    if not 0 < len(calls) <= CALLS_LIMIT:
+        raise UsageError(Message("Name 1 to {limit:,} calls by their ids.", limit=CALLS_LIMIT))
+    demand = {name: given.get(name, "").strip() or None for name in _DEMAND}
+    demand["received"] = _local_moment(demand["received"])
+    sealed = given.get("sealed") == "yes"
+    return str(request_pack(settings, person, case, calls, sealed, basis_of(settings, case, sealed, demand))["request"])
+
+
+def _local_moment(text: str | None) -> str | None:
+    """A time as a browser sends it, with this machine's time zone; what is none stays as it is."""
+    try:
+        return None if text is None else datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError:
+        return text
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    return await _shown(visit)
+
+
+async def _shown(visit: Visit, problem: object = None) -> web.Response:
+    now, user = datetime.now(UTC), visit.user
+    assert user
+    entry = _entry(await visit.in_thread(_entries, visit, now), visit.part("act"))
+    calls = await visit.in_thread(_calls, visit, entry)
+    status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
+    return visit.render(
+        "evidence_export.html", status, states=STATES, entry=entry, calls=calls, problem=problem and in_fields(problem),
+        may_request=visit.may(Right.REQUEST_EXPORTS), may_approve=visit.may(Right.APPROVE_EXPORTS),
+        is_asker=_is_user(entry.request and entry.request.by, user.name),
+        is_approver=_is_user(entry.request and entry.request.approval and entry.request.approval.by, user.name),
+        is_kept=visit.console.made_packs.get(entry.act, user.name) is not None,
+        today=now.astimezone(JAPAN).date(), roles=(NumberRole.FORWARDING, NumberRole.CALLER, NumberRole.CALLED),
+    )  # fmt: skip
+
+
+def _is_user(person: Any, name: str) -> bool:
+    return person is not None and person.is_by_console and person.name == name
+
+
+def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
+    """By the act of the disclosure or of its request. Raises HTTPNotFound."""
+    for each in entries:
+        if act in (each.act, each.request and each.request.act):
+            return each
+    raise web.HTTPNotFound
+
+
+def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
+    """The calls of a request, with masked numbers, as the approver sees them."""
+    with visit.console.opening_reader() as reader:
+        wanted = entry.request.calls if entry.request else ()
+        return [record for call_id in wanted if (record := reader.record(call_id))]
+
+
+async def _act(visit: Visit, do: Callable[[Settings], object]) -> web.StreamResponse:
+    try:
+        await visit.in_thread(do, visit.console.settings)
+    except IdtoneError as error:
+        return await _shown(visit, error)
+    return visit.redirect(f"{PATH}/{visit.part('act')}")
+
+
+async def approve(visit: Visit) -> web.StreamResponse:
+    act = visit.part("act")
+
+    def do(settings: Settings) -> None:
+        need_keys(settings)
+        key_ring = KeyRing.of(settings.ledger, settings.node)
+        asked = approval(settings, key_ring, answerable(settings.ledger), act, datetime.now(UTC))
+        record_answer(settings, key_ring, asked.step)
+
+    return await _act(visit, do)
+
+
+async def refuse(visit: Visit) -> web.StreamResponse:
+    if not _person_may(visit):
+        return _refused(visit)
+    act, why = visit.part("act"), visit.field("why")
+
+    def do(settings: Settings) -> None:
+        need_keys(settings)
+        step = refusal(settings, answerable(settings.ledger), act, why, datetime.now(UTC))
+        record_answer(settings, KeyRing.of(settings.ledger, settings.node), step)
+
+    return await _act(visit, do)
+
+
+async def make(visit: Visit) -> web.StreamResponse:
+    """Make the pack. It stays in memory for its download."""
+    if not _person_may(visit):
+        return _refused(visit)
+    assert visit.user
+    settings, act = visit.console.settings, visit.part("act")
+
+    def do() -> tuple[str, bytes]:
+        need_keys(settings)
+        made = approved_pack(settings, answerable(settings.ledger), act)
+        return made.record, zipped(made.files)
+
+    try:
+        record, octets = await visit.in_thread(do)
+    except IdtoneError as error:
+        return await _shown(visit, error)
+    visit.console.made_packs.keep(record, visit.user.name, octets)
+    return visit.redirect(f"{PATH}/{record}")
+
+
+async def pack(visit: Visit) -> web.StreamResponse:
+    """The pack, for the person who has made it."""
+    assert visit.user
+    act = visit.part("act")
+    octets = visit.console.made_packs.get(act, visit.user.name)
+    if octets is None:
+        raise web.HTTPNotFound
+    return download(f"{act}.zip", octets, ZIP)
+
+
+async def sheet(visit: Visit) -> web.StreamResponse:
+    """The receipt that the receiving officer signs, of the pack that is sent here, or of the one in memory."""
+    settings = visit.console.settings
+
+    async def do(upload: Upload) -> web.StreamResponse:
+        assert visit.user
+        act = visit.part("act")
+        kept = visit.console.made_packs.get(act, visit.user.name)
+        made = await visit.in_thread(_sheet, settings, visit, act, upload, kept)
+        return download(f"receipt-{act}.pdf", made, PDF)
+
+    return await _uploaded(visit, do)
+
+
+def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: bytes | None) -> bytes:
+    with visit.console.reader() as reader:
+        known, key = exports(reader.acts()), own_key(settings.ledger, settings.node, reader.origin())
+    octets = upload.file.read_bytes()
+    if octets:
+        export, name = _made_by(upload, known, key), upload.name
+    elif kept is not None:
+        export, name, octets = _known(known, act), f"{act}.zip", kept
+    else:
+        raise UsageError(Message("Choose the pack that was made here."))
+    if export.act != act:
+        raise UsageError(Message("This is the pack of another disclosure: {act}", act=export.act))
+    return _pdf(receipt_sheet(export, name, hashlib.sha256(octets).hexdigest(), str(key), datetime.now(UTC)))
+
+
+def _made_by(upload: Upload, known: Mapping[str, Export], key: Any) -> Export:
+    """As `made_by`, whose errors name a temporary file. Raises UsageError."""
+    try:
+        return made_by(upload.file, known, key, FILE_LIMIT)
+    except IdtoneError as error:
+        raise UsageError(
+            Message("This is not a pack that was made here, or it was changed. Choose the pack as it was made.")
+        ) from error
+
+
+def _known(known: Mapping[str, Export], act: str) -> Export:
+    if act not in known:
+        raise UsageError(Message("there is no disclosure {export}", export=act))
+    return known[act]
+
+
+def _pdf(paper: Paper) -> bytes:
+    from idtone.paper.pdf import as_pdf  # takes time and memory that other pages do not need
+
+    return as_pdf(paper)
+
+
+async def receive(visit: Visit) -> web.StreamResponse:
+    """Record that an office has signed for the pack, with the scanned receipt if it is sent here."""
+    settings, act = visit.console.settings, visit.part("act")
+
+    def record(upload: Upload) -> None:
+        person, now, scan = discloser(settings.ledger), datetime.now(UTC), upload.file.read_bytes()
+        proof = {"scan": hashlib.sha256(scan).hexdigest()} if scan else {}
+        with visit.console.reader() as reader:
+            known = exports(reader.acts())
+        export, day = _known(known, act), _day(upload.fields.get("on", ""))
+        by = upload.fields.get("by", "")
+        record_delivery(
+            settings, known,
+            lambda id_: steps.export_received(id_, now, person, export.act, export.sha256, by, day, proof),
+        )  # fmt: skip
+
+    async def do(upload: Upload) -> web.StreamResponse:
+        await visit.in_thread(record, upload)
+        return visit.redirect(f"{PATH}/{act}")
+
+    return await _uploaded(visit, do)
+
+
+async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
+    """Take a form with a file from one of the persons who give evidence out."""
+    assert visit.session
+    if not _person_may(visit):
+        return _refused(visit)
+    try:
+        async with received(visit.request, FILE_LIMIT) as upload:
+            if not visit.session.sent(upload.fields.get("form_token", "")):
+                raise UsageError(Message("The form is out of date. Open the page again."))
+            return cast(web.StreamResponse, await do(upload))
+    except IdtoneError as error:
+        return await _shown(visit, error)
+
+
+async def confirm(visit: Visit) -> web.StreamResponse:
+    """Record that the office has confirmed its demand in writing."""
+    if not _person_may(visit):
+        return _refused(visit)
+    act, reference, on = visit.part("act"), visit.field("reference"), visit.field("on")
+
+    def do(settings: Settings) -> None:
+        person, now, day = discloser(settings.ledger), datetime.now(UTC), _day(on)
+        with visit.console.reader() as reader:
+            known = exports(reader.acts())
+        record_delivery(settings, known, lambda id_: steps.export_confirmed(id_, now, person, act, reference, day))
+
+    return await _act(visit, do)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error
+
+
+def _year(visit: Visit) -> int:
+    """Of the address, else this year of Japan."""
+    text = visit.query("year")
+    if re.fullmatch("[0-9]{4}", text) and int(text) >= 2000:
+        return int(text)
+    return datetime.now(JAPAN).year
+
+
+def _of_the_year(visit: Visit, year: int, now: datetime) -> list[IndexEntry]:
+    with visit.console.reader() as reader:
+        return disclosure_index(reader.acts(), year, now)
+
+
+async def disclosures(visit: Visit) -> web.StreamResponse:
+    year, now, trouble = _year(visit), datetime.now(UTC), None
+    try:
+        entries = await visit.in_thread(_of_the_year, visit, year, now)
+    except IdtoneError as error:
+        entries, trouble = [], error
+    return visit.render(
+        "evidence_disclosures.html", states=STATES, trouble=trouble, year=year, entries=entries,
+        figures=figures(entries), today=now.astimezone(JAPAN).date(),
+    )  # fmt: skip
+
+
+async def disclosures_csv(visit: Visit) -> web.StreamResponse:
+    year, now = _year(visit), datetime.now(UTC)
+    entries, today = await visit.in_thread(_of_the_year, visit, year, now), now.astimezone(JAPAN).date()
+    rows = [each.row(each.at.astimezone(UTC).isoformat(timespec="milliseconds"), today) for each in entries]
+    return download_csv(f"disclosures-{year}.csv", COLUMNS, rows)
+
+
+async def disclosures_pdf(visit: Visit) -> web.StreamResponse:
+    year, now = _year(visit), datetime.now(UTC)
+
+    def do() -> bytes:
+        entries = _of_the_year(visit, year, now)
+        return _pdf(index_paper(year, entries, figures(entries), now))
+
+    return download(f"disclosures-{year}.pdf", await visit.in_thread(do), PDF)
+
+
+PAGES = (
+    Page(PATH, list_exports, Right.LOOK),
+    Page(f"{PATH}/request", ask, Right.REQUEST_EXPORTS),
+    Page(f"{PATH}/request", request, Right.REQUEST_EXPORTS, Method.POST),
+    Page(f"{PATH}/{{act}}", show, Right.LOOK),
+    Page(f"{PATH}/{{act}}/approve", approve, Right.APPROVE_EXPORTS, Method.POST),
+    Page(f"{PATH}/{{act}}/refuse", refuse, Right.LOOK, Method.POST),
+    Page(f"{PATH}/{{act}}/make", make, Right.LOOK, Method.POST),
+    Page(f"{PATH}/{{act}}/pack", pack, Right.LOOK),
+    Page(f"{PATH}/{{act}}/receipt", sheet, Right.LOOK, Method.POST, uploads=True),
+    Page(f"{PATH}/{{act}}/received", receive, Right.LOOK, Method.POST, uploads=True),
+    Page(f"{PATH}/{{act}}/confirmed", confirm, Right.LOOK, Method.POST),
+    Page(DISCLOSURES, disclosures, Right.LOOK),
+    Page(f"{DISCLOSURES}.csv", disclosures_csv, Right.LOOK),
+    Page(f"{DISCLOSURES}.pdf", disclosures_pdf, Right.LOOK),
+)

@@ -1,0 +1,156 @@
+"""How many calls there were, by day, hour, outcome, reason, member and licence, in a period that the address names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from idtone.calls import Outcome
+from idtone.errors import IdtoneError
+from idtone.ledger.evidence.tally import Part, Tally, columns
+from idtone.translation import speak
+
+from ..access.rights import Right
+from ..drawings.stacked_plot import StackedPlot, stacked_plot
+from ..event_stream import event, stream
+from ..files import download_csv
+from ..page import Page, Visit
+from ..statistics import Counts
+
+PATH: Final = "/evidence/statistics"
+LOOK_EVERY_S: Final = 0.5
+PERIOD: Final = timedelta(days=29)
+"""Between the first and the last day, if the address names none."""
+HOURS_WITHIN: Final = timedelta(days=7)
+"""So many days or fewer are drawn by the hour."""
+MOST_DAYS: Final = 3700
+SHOWN: Final = 100
+"""Rows of a table on the page; the CSV has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, first: str, last: str, today: date) -> Period:
+        """From days as in the address; what is no day of these centuries counts as missing."""
+        end = _day(last) or today
+        begin = _day(first) or end - PERIOD
+        begin, end = min(begin, end), max(begin, end)
+        return cls(max(begin, end - timedelta(days=MOST_DAYS)), end)
+
+    @property
+    def query(self) -> str:
+        return urlencode({"from": self.first.isoformat(), "to": self.last.isoformat()})
+
+    @property
+    def by_hour(self) -> bool:
+        return self.last - self.first < HOURS_WITHIN
+
+
+def _day(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year < 2200 else None
+
+
+def _period(visit: Visit) -> Period:
+    return Period.of(visit.query("from"), visit.query("to"), datetime.now().astimezone().date())
+
+
+def plot_of(counts: Counts, period: Period) -> StackedPlot:
+    """The calls of each outcome by day, or by hour where the period is short."""
+    first = datetime(period.first.year, period.first.month, period.first.day).astimezone()
+    step = timedelta(hours=1) if period.by_hour else timedelta(days=1)
+    places = ((period.last - period.first).days + 1) * (24 if period.by_hour else 1)
+    times = [first + step * place for place in range(places)]
+    series = {str(outcome): [0] * len(times) for outcome in Outcome}
+    for (hour, outcome), calls in counts.hours.items():
+        place = (hour - first) // step if period.by_hour else (hour.date() - period.first).days
+        if 0 <= place < places and outcome in series:
+            series[outcome][place] += calls
+    return stacked_plot(times, series, step)
+
+
+def _tables(counts: Counts, period: Period) -> dict[str, Any]:
+    return {
+        "days": counts.grouped(Part.DAY, period.first, period.last),
+        "members": _most(counts.grouped(Part.MEMBER, period.first, period.last)),
+        "licences": _most(counts.grouped(Part.LICENCE, period.first, period.last)),
+        "reasons": counts.by_reason(period.first, period.last),
+        "plot": plot_of(counts, period),
+    }
+
+
+def _most(tallies: Sequence[Tally]) -> list[Tally]:
+    return sorted(tallies, key=lambda each: -each.calls)
+
+
+async def _shown(visit: Visit, period: Period) -> dict[str, Any]:
+    """What `evidence_counts.html` shows."""
+    statistics = visit.console.statistics
+    counts = statistics.counts
+    tables = await visit.in_thread(_tables, counts, period) if counts else {}
+    return {"counts": counts, "task": statistics.work.task, "period": period, "most": SHOWN, **tables}
+
+
+async def statistics(visit: Visit) -> web.StreamResponse:
+    period, trouble = _period(visit), None
+    try:
+        if await visit.in_thread(visit.console.statistics.is_behind):
+            visit.console.statistics.start()
+    except IdtoneError as error:
+        trouble = error
+    return visit.render("evidence_statistics.html", trouble=trouble, **await _shown(visit, period))
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """The progress of the counting, then the counts."""
+    period, work = _period(visit), visit.console.statistics.work
+
+    async def events() -> AsyncIterator[bytes]:
+        while work.is_running:
+            speak(visit.language)
+            yield event(
+                "progress",
+                visit.fragment("evidence_counting.html", task=work.task, counts=visit.console.statistics.counts),
+            )
+            await asyncio.sleep(LOOK_EVERY_S)
+        speak(visit.language)
+        yield event(
+            "progress", visit.fragment("evidence_counting.html", task=work.task, counts=visit.console.statistics.counts)
+        )
+        yield event("counts", visit.fragment("evidence_counts.html", **await _shown(visit, period)))
+        yield event("end", "end")
+
+    return await stream(visit, events())
+
+
+async def table(visit: Visit) -> web.StreamResponse:
+    """One table as CSV; the counts are those that the page shows."""
+    period, counts, name = _period(visit), visit.console.statistics.counts or Counts(), visit.part("table")
+    if name == "reason":
+        rows = await visit.in_thread(counts.by_reason, period.first, period.last)
+        return download_csv("calls-by-reason.csv", ("outcome", "reason", "calls"), rows)
+    if name not in set(Part):
+        raise web.HTTPNotFound
+    part = Part(name)
+    found = await visit.in_thread(counts.grouped, part, period.first, period.last)
+    return download_csv(f"calls-by-{part}.csv", columns({part}), (tuple(each.to_json().values()) for each in found))
+
+
+PAGES = (
+    Page(PATH, statistics, Right.LOOK),
+    Page(f"{PATH}/changes", changes, Right.LOOK),
+    Page(f"{PATH}/{{table}}.csv", table, Right.LOOK),
+)

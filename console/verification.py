@@ -1,0 +1,94 @@
+"""The verification of this node's ledger: the one that is going on, the last one, and when it was good last.
+
+A file beside the ledger keeps the last results, so that they are there after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.ledger.commands.shared import days_of
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.keys.private_files import replace_private
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.verification.verification_report import verification_report
+from idtone.settings import Settings
+from idtone.translation import Message
+
+from .work import Progress, Work
+
+SUFFIX: Final = ".verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A result: the report as `idtone ledger verify --json` prints it, and when the last good one before it was."""
+
+    at: datetime
+    took_s: float
+    report: Mapping[str, Any]
+    good_at: datetime | None
+    """This one's time, if it is good."""
+
+
+class Verification:
+    """Used by the event loop alone, but for `last`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.work: Work[dict[str, Any]] = Work(verify, self._keep)
+        self.trouble: str | None = None
+        """Why the last result could not be kept."""
+
+    @property
+    def path(self) -> Path:
+        ledger = path_of(self._settings.ledger.own())
+        return ledger.with_name(ledger.name + SUFFIX)
+
+    def start(self) -> None:
+        self.work.start(self._settings)
+
+    def last(self) -> Verified | None:
+        """None if there was none, or its file cannot be read."""
+        try:
+            kept = json.loads(self.path.read_bytes())
+            good = kept["good_at"]
+            return Verified(
+                datetime.fromisoformat(kept["at"]), float(kept["took_s"]), dict(kept["report"]),
+                None if good is None else datetime.fromisoformat(good),
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _keep(self, report: Mapping[str, Any]) -> None:
+        task, now, before = self.work.task, datetime.now(UTC), self.last()
+        good_at = now if report["good"] else before and before.good_at
+        kept = {
+            "at": now.isoformat(),
+            "took_s": (now - task.began).total_seconds() if task else 0,
+            "good_at": good_at and good_at.isoformat(),
+            "report": report,
+        }
+        try:
+            replace_private(self.path, json.dumps(kept, ensure_ascii=False, indent=1).encode())
+        except OSError as error:
+            self.trouble = Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)
+        else:
+            self.trouble = None
+
+
+def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:
+    """The report of this node's own ledger, as `idtone ledger verify` makes it. Raises LedgerError."""
+    days = days_of(settings.ledger)
+    reader = LedgerReader.open(settings.ledger.own(), days)
+    key = own_key(settings.ledger, settings.node, reader.origin())
+    return {
+        "node": settings.node,
+        **verification_report(reader, key, "own", (), settings, has_keys=days is not None, progress=progress),
+    }
