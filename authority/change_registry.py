@@ -137,17 +137,18 @@ def _published_version(workspace: Workspace) -> int | None:
 # -- applications -----------------------------------------------------------------------------------------------------
 
 
-def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[MemberApplication, HistoryEntry]:
-    """Accept a member's application if it has no fault and could be granted."""
-    text = read_text(path)
-    application = parse_application(text, str(path))
+def apply(
+    workspace: Workspace, text: str, name: str, attribution: Attribution
+) -> tuple[MemberApplication, HistoryEntry]:
+    """Accept a member's application, the text of the file `name`, if it has no fault and could be granted."""
+    application = parse_application(text, name)
     with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
         if any(entry.action is Action.GRANT for entry in history.of(application.id)):
             raise UsageError(
                 Message(
                     "{path}: application {id} was granted already; give this one another id",
-                    path=path,
+                    path=name,
                     id=application.id,
                 )
             )
@@ -156,14 +157,14 @@ def apply(workspace: Workspace, path: Path, attribution: Attribution) -> tuple[M
             raise UsageError(
                 Message(
                     "{path}: application {id} is another member's; give this one another id",
-                    path=path,
+                    path=name,
                     id=application.id,
                 )
             )
         octets = text.encode()
         if kept.exists() and kept.read_bytes() == octets:
             raise UsageError(
-                Message("{path}: application {id} was accepted already, unchanged", path=path, id=application.id)
+                Message("{path}: application {id} was accepted already, unchanged", path=name, id=application.id)
             )
         _, registry = _before(workspace, tuf_roles.REGISTRY)
         kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)

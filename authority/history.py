@@ -84,6 +84,8 @@ class HistoryEntry(Model):
     why: Text
     requested: Moment | None = None
     """When the police asked for it."""
+    entered_by: Text | None = None
+    """Who entered it first, if `by` is the person who approved that."""
     result: ReviewResult | None = None
     application: Sha256 | None = None
     what: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.documents import read_text
 from idtone.translation import Message, translated
 
 from .. import change_registry
@@ -27,7 +28,7 @@ def apply(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Accept a member's application: check it against the registry, and keep it unchanged."""
-    kept, entry = change_registry.apply(Workspace(folder), application, attributed(why))
+    kept, entry = change_registry.apply(Workspace(folder), read_text(application), str(application), attributed(why))
     name = kept.member.name
     accepted = Message("application {id} of {ja} / {en} is accepted", id=kept.id, ja=name.ja, en=name.en)
     print_change(entry, as_json, accepted)

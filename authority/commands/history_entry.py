@@ -21,7 +21,8 @@ def lines(entry: HistoryEntry) -> list[str]:
     result = f": {entry.result}" if entry.result else ""
     asked = f" (requested {in_japan(entry.requested):%Y-%m-%d %H:%M})" if entry.requested else ""
     head = f"{in_japan(entry.at):%Y-%m-%d %H:%M}  {entry.action}{result}  {entry.subject}{asked}"
-    return [f"{head}  by {entry.by}: {entry.why}", *(f"  {difference}" for difference in entry.what)]
+    entered = f", entered by {entry.entered_by}" if entry.entered_by else ""
+    return [f"{head}  by {entry.by}{entered}: {entry.why}", *(f"  {difference}" for difference in entry.what)]
 
 
 def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:

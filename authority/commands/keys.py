@@ -20,11 +20,11 @@ from idtone.translation import Message
 
 from ..change_registry import record_edits
 from ..edition_rules import describe
+from ..edits_by_hand import record_edits_by_hand
 from ..history import Action
 from ..keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
 from ..workspace import Workspace
 from .options import FolderArgument, WhyOption, attributed, passphrase
-from .publication import record_edits_by_hand
 from .signers import KeyOption, print_report, signers, state, write_package
 
 NewOption = Annotated[

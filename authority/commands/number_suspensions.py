@@ -13,17 +13,16 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
-from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
 from idtone.registry.commands.checking import checking
 from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
-from idtone.translation import Message
 
 from ..change_registry import change_suspensions, registry_of
 from ..history import Action
 from ..registry_edits import known_member
-from ..suspension_edits import Request, lifted, suspended
+from ..suspension_edits import lifted
+from ..suspension_terms import SuspensionTerms, suspend
 from ..workspace import Workspace
 from .history_entry import print_change
 from .options import (
@@ -31,9 +30,7 @@ from .options import (
     WhyOption,
     attributed,
     in_japan,
-    line,
     member_asked_of_two,
-    moment,
     number_asked_of_two,
     range_asked_of_two,
     suspended_asked_of_two,
@@ -163,21 +160,7 @@ def _suspend(
     as_json: bool,
 ) -> None:
     attribution = attributed(why)
-    line(reference, "--reference")
-    if authority is not None:
-        line(authority, "--authority")
-    asked_at, begins = moment(requested, "--requested"), moment(since, "--since") if since else attribution.at
-    if asked_at > attribution.at:
-        raise UsageError(Message("--requested is in the future; write when they asked"))
-    ends = moment(until, "--until") if until else None
-    if ends is not None and ends <= max(begins, attribution.at):
-        raise UsageError(Message("--until is over, or not after the start of the suspension; write a later time"))
-    kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
-    request = Request(asked(), reference, in_japan(begins), in_japan(ends) if ends else None, authority, kind)
-    now = in_japan(attribution.at)
-    entry = change_suspensions(
-        Workspace(folder), action, reference, attribution,
-        lambda text, document: suspended(text, document, request, now),
-        requested=asked_at,
+    terms = SuspensionTerms.given(
+        reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
     )  # fmt: skip
-    print_change(entry, as_json)
+    print_change(suspend(Workspace(folder), action, asked(), terms, attribution), as_json)

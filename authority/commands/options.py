@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -18,15 +17,14 @@ from idtone.errors import NumberError, TrustError, UsageError
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number, parse
 from idtone.persons import acting
-from idtone.registry.model import JAPAN
 from idtone.registry.number_notation import read_span
 from idtone.settings import PASSPHRASE
 from idtone.translation import Message
 
 from ..change_registry import Attribution
-
-_FIRST_YEAR, _LAST_YEAR = 2000, 2199
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+from ..moments import day as day
+from ..moments import in_japan as in_japan
+from ..moments import moment as moment
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The authority's folder: registry.yaml, suspensions.yaml, repository.")
@@ -37,51 +35,6 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 def attributed(why: str) -> Attribution:
     """Attribution to the account that runs this command, with the reason, now. Raises UsageError as `line` does."""
     return Attribution(str(acting()), line(why, "--why"), datetime.now(UTC))
-
-
-def day(text: str, option: str) -> date:
-    """A day in Japan. Raises UsageError."""
-    try:
-        found = date.fromisoformat(text) if _DAY.fullmatch(text) else None
-    except ValueError:
-        found = None
-    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise UsageError(Message("{option} is not a day. Write it like 2027-01-10", option=option))
-    return found
-
-
-def moment(text: str, option: str) -> datetime:
-    """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
-    try:
-        if _DAY.fullmatch(text):
-            return datetime.combine(date.fromisoformat(text), time(), JAPAN)
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            Message(
-                "{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00",
-                option=option,
-            )
-        ) from error
-    if found.tzinfo is None:
-        raise UsageError(
-            Message("{option} has no time zone. Add it, for Japan +09:00: {text}+09:00", option=option, text=text)
-        )
-    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise UsageError(
-            Message(
-                "{option} is not a plausible time; write a year from {first_year} to {last_year}",
-                option=option,
-                first_year=_FIRST_YEAR,
-                last_year=_LAST_YEAR,
-            )
-        )
-    return found
-
-
-def in_japan(at: datetime) -> datetime:
-    """The time in Japan Standard Time, without fractions of a second."""
-    return at.astimezone(JAPAN).replace(microsecond=0)
 
 
 def any_number_asked() -> Number:

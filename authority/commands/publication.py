@@ -20,9 +20,9 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 from idtone.translation import Message, translated
 
-from ..change_registry import record_edits
 from ..edition import assembled, read_edition
 from ..edition_rules import describe, examine, examine_before, examine_issued
+from ..edits_by_hand import record_edits_by_hand
 from ..evaluation.results import published_files
 from ..operator_list_site import write_site
 from ..refused.change_refusals import Refusals
@@ -68,7 +68,7 @@ def publish(
         print(*shown, sep="\n", end="\n" * bool(shown), file=sys.stderr)
     given = signers(key)
     if package is None:
-        record_edits_by_hand(workspace, why, workspace.present(given))
+        record_edits_by_hand(workspace, None if why is None else attributed(why), workspace.present(given))
     with workspace.locked(), checking():
         if package is None:
             edition, left = workspace.next(now, [each.public_key.keyid for each in given])
@@ -121,24 +121,11 @@ def prepare(
     publish in the meantime; then they sign the snapshot and the timestamp again at the end.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
-    record_edits_by_hand(workspace, why, tuf_roles.DELEGATED)
+    record_edits_by_hand(workspace, None if why is None else attributed(why), tuf_roles.DELEGATED)
     _drop_ended(folder, now)
     with checking():
         edition, _ = workspace.next(now)
     write_package(edition, package, now, as_json)
-
-
-def record_edits_by_hand(workspace: Workspace, why: str | None, roles: Iterable[str]) -> None:
-    """Record edits by hand in the files of these roles: only what the history has is signed. Other files may wait."""
-    edited = workspace.unrecorded(roles)
-    if not edited:
-        return
-    if why is None:
-        files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
-        raise TrustError(
-            Message("{files} was edited by hand; record it in the history with `idtone authority note`", files=files)
-        )
-    record_edits(workspace, attributed(why), edited)
 
 
 def sign(

@@ -4,7 +4,6 @@ add-node-key | remove-node-key | prolong`.
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +11,15 @@ import typer
 
 from idtone import command_line
 from idtone.calls import LicenceStatus
-from idtone.errors import UsageError
 from idtone.registry.trust import tuf_roles
-from idtone.translation import Message
 
 from .. import registry_edits
 from ..change_registry import assign, change_registry
 from ..history import Action
+from ..pledges import record_pledge
 from ..workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, day, entries_asked, in_japan, line, moment
+from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -92,17 +90,9 @@ def pledge(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid."""
-    attribution = attributed(why)
-    signed_on = day(signed, "--signed")
-    fields: dict[str, str | date] = {
-        "document": line(document, "--document"), "sha256": sha256, "signatory": line(signatory, "--signatory"),
-        "until": day(until, "--until"),
-    }  # fmt: skip
-    if signed_on > in_japan(attribution.at).date():
-        raise UsageError(Message("--signed is in the future; write the day of the signature"))
-    entry = change_registry(
-        Workspace(folder), Action.PLEDGE, member, attribution,
-        lambda text, registry: registry_edits.pledged(text, registry, member, signed_on, fields),
+    entry = record_pledge(
+        Workspace(folder), member, document, sha256, signatory, signed, until, attributed(why),
+        lambda field: f"--{field}",
     )  # fmt: skip
     print_change(entry, as_json)
 

@@ -156,6 +156,13 @@ def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]
         yield kept.criteria, list(found)
 
 
+def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
+    """The badge of a member in a period, `2026-01-01_2027-01-01`. Raises IdtoneError if the file is damaged."""
+    path = next((each for each in (workspace.folder / FOLDER).glob("*_*.json") if each.stem == period), None)
+    files = None if path is None else _read(path).members.get(member)
+    return files.badge if files else None
+
+
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
     """What stands beside the public list, by file name, for the operators in it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
@@ -42,6 +43,11 @@ def entries_asked(file: Path | None) -> list[str]:
         lines = [asked("Numbers, separated by commas")]
     else:
         lines = sys.stdin.read().splitlines()
+    return entries_of(lines)
+
+
+def entries_of(lines: Iterable[str]) -> list[str]:
+    """Entries of `numbers` in lines; `#` begins a comment. Raises UsageError if there is none."""
     entries = [entry.strip() for line in lines for entry in line.partition("#")[0].split(",") if entry.strip()]
     if not entries:
         raise UsageError(Message("no number was given; write one number, range or prefix on each line"))

@@ -1,0 +1,164 @@
+"""The package in the authority's folder that waits for the signatures of its holders, who get copies of it as ZIPs."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from idtone.errors import UsageError
+from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
+
+from . import draft_metadata
+from .desk.office_ledger import OfficeLedger
+from .edition import Edition, assembled, read_edition
+from .edition_rules import describe, examine, examine_issued
+from .edits_by_hand import record_edits_by_hand
+from .refused.change_refusals import Refusals
+from .workspace import Workspace
+
+FOLDER: Final = "prepared"
+LIMIT: Final = 100_000_000
+"""Bytes of a package, also when it is unpacked."""
+PREPARED: Final = "package-prepared"
+SIGNED: Final = "package-signed"
+PUBLISHED: Final = "package-published"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageState:
+    """`changes` in words, the ids of the keys that have signed by role, and what is missing."""
+
+    changes: Sequence[str]
+    holders: dict[str, list[str]]
+    missing: Sequence[Message]
+
+
+class PreparedPackage:
+    """At most one at a time. Each act is a leaf of the office's ledger."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.folder = workspace.folder / FOLDER
+
+    def prepare(self, now: datetime, by_duty_keys_alone: bool = False) -> None:
+        """Make a package of what has changed, in place of the one before; or only of what the duty keys can publish,
+        because a suspension must not wait for the keys of the registry. Raises IdtoneError.
+        """
+        present = None
+        if by_duty_keys_alone:
+            present = draft_metadata.role_of(tuf_roles.SUSPENSIONS, self._workspace.repository.roles()).keyids
+        roles = [tuf_roles.SUSPENSIONS] if by_duty_keys_alone else tuf_roles.DELEGATED
+        record_edits_by_hand(self._workspace, None, roles)
+        Refusals(self._workspace.folder).drop_ended(now)
+        edition, _ = self._workspace.next(now, present)
+        examine(edition, now)
+        examine_issued(edition, now)
+        self._record(PREPARED, edition)
+        with self._workspace.locked():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            edition.write(self.folder)
+
+    def edition(self) -> Edition | None:
+        """None if none waits. Raises TrustError if it is damaged."""
+        return read_edition(self.folder) if self.folder.is_dir() else None
+
+    def state(self) -> PackageState | None:
+        """Raises TrustError if it is damaged."""
+        edition = self.edition()
+        if edition is None:
+            return None
+        return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
+
+    def zipped(self) -> bytes:
+        """For a holder: unpacked, it is the folder that `idtone authority sign` takes. Raises UsageError."""
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(self._present().rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(self.folder).as_posix())
+        return made.getvalue()
+
+    def take(self, signed: Path, now: datetime) -> list[str]:
+        """Take the signatures of a holder's copy, a ZIP, and publish as soon as there are enough.
+
+        Of the copy only the signatures count: everything else has to be as it was prepared. Returns the published
+        roles; none if signatures are missing. Raises IdtoneError.
+        """
+        self._present()
+        with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
+            copy = Path(folder) / "package"
+            _unpack(signed, copy)
+            prepared, holder = read_edition(self.folder), read_edition(_top(copy))
+        before = prepared.holders()
+        whole = assembled({self.folder: prepared, Path(FOLDER): holder})
+        if whole.holders() == before:
+            raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
+        self._record(SIGNED, whole)
+        with self._workspace.locked():
+            whole.write_signatures(self.folder)
+        return [] if next(whole.missing(), None) else self.publish(now)
+
+    def publish(self, now: datetime) -> list[str]:
+        """Publish the package; returns its roles. Raises IdtoneError, and publishes nothing then."""
+        edition = read_edition(self._present())
+        edition.check_complete()
+        with self._workspace.locked():
+            latest = self._workspace.latest(edition, now)
+            examine_issued(latest, now)
+            latest.check_complete()
+            self._record(PUBLISHED, latest)
+            roles = self._workspace.put(latest, now)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return roles
+
+    def discard(self) -> None:
+        """Remove the package; its copies count no more."""
+        with self._workspace.locked():
+            shutil.rmtree(self._present(), ignore_errors=True)
+
+    def _present(self) -> Path:
+        if not self.folder.is_dir():
+            raise UsageError(Message("no package waits for signatures; prepare one"))
+        return self.folder
+
+    def _record(self, act: str, edition: Edition) -> None:
+        versions = {f"{name}_version": int(draft.signed.version) for name, draft in edition.metadata.items()}
+        OfficeLedger(self._workspace.folder).record(act, ", ".join(edition.metadata), **versions)
+
+
+def _unpack(signed: Path, folder: Path) -> None:
+    """Raises UsageError if it is no ZIP of a package."""
+    unfit = UsageError(Message("this is not the ZIP of a package, or it is damaged"))
+    try:
+        with zipfile.ZipFile(signed) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > 10_000 or sum(entry.file_size for entry in entries) > LIMIT:
+                raise UsageError(Message("this is larger than any package"))
+            for entry in entries:
+                name = PurePosixPath(entry.filename)
+                if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or not name.parts:
+                    raise unfit
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as packed:
+                    octets = packed.read(entry.file_size + 1)
+                if len(octets) > entry.file_size:
+                    raise unfit
+                path.write_bytes(octets)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
+        raise unfit from error
+
+
+def _top(folder: Path) -> Path:
+    """The package itself, also if it was zipped with its folder."""
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    return inside[0] if len(inside) == 1 and inside[0].name not in ("before", "after", "roots") else folder

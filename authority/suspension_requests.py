@@ -1,0 +1,214 @@
+"""Requests for suspensions that two persons enter, each at a machine of their own.
+
+The first enters what the police want suspended; the second enters it again, and approves. Only then does it go into
+suspensions.yaml. What the first has entered is kept as a keyed digest: nobody can read it off for the second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from idtone.errors import NumberError, TrustError, UsageError
+from idtone.files import replace_durably
+from idtone.ledger.keys.key_file import load_key
+from idtone.number_spans import NumberSpan
+from idtone.persons import AccountKnownBy, Person, acting
+from idtone.registry.model import SuspensionKind, SuspensionsDocument
+from idtone.registry.number_notation import read_span
+from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
+
+from .change_registry import Attribution, change_suspensions, registry_of
+from .desk.office_ledger import OfficeLedger
+from .history import PRIVATE, Action, HistoryEntry
+from .moments import in_japan
+from .registry_edits import known_member
+from .suspension_edits import lifted
+from .suspension_terms import SuspensionTerms, suspend
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+FILE: Final = "suspension-requests.json"
+KEY_FILE: Final = "suspension-requests.key"
+LIMIT: Final = 200
+"""Requests that wait."""
+REQUESTED: Final = "suspension-requested"
+APPROVED: Final = "suspension-approved"
+WITHDRAWN: Final = "suspension-withdrawn"
+ACTIONS: Final = (
+    Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
+    Action.ALLOW_NEW_NUMBERS,
+)  # fmt: skip
+"""What can be requested."""
+ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS)
+"""Those without terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionRequest:
+    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered."""
+
+    id: str
+    action: Action
+    terms: SuspensionTerms | None
+    why: str
+    by: Person
+    at: datetime
+    digest: str
+
+
+class SuspensionRequests:
+    """Those in an authority's folder. From any thread and process."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._path = workspace.folder / FILE
+
+    def waiting(self) -> list[SuspensionRequest]:
+        """The oldest first. Raises TrustError if the file is damaged."""
+        try:
+            return [_read(each) for each in json.loads(self._path.read_bytes())]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be read: {reason}", path=self._path, reason=error.strerror)
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=self._path)) from error
+
+    def request(self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution) -> str:
+        """Enter a request, the first of the two times; returns its id. Raises IdtoneError."""
+        scope = self._scope(action, entered)
+        made = SuspensionRequest(
+            f"S-{secrets.token_hex(8)}", action, terms, attribution.why, acting(), attribution.at,
+            self._digest(action, scope),
+        )  # fmt: skip
+        with self._workspace.locked():
+            waiting = self.waiting()
+            if len(waiting) >= LIMIT:
+                raise UsageError(Message("too many requests wait; approve or withdraw some first"))
+            self._record(REQUESTED, made)
+            self._write([*waiting, made])
+        return made.id
+
+    def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
+        """Enter it the second time, and do what was requested. Raises IdtoneError, and changes nothing then.
+
+        The one who approves is another person than the one who requested it.
+        """
+        request = self._named(request_id)
+        if not acting().is_another_than(request.by):
+            raise UsageError(Message("you have entered this request; another person has to approve it"))
+        scope = self._scope(request.action, entered)
+        if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
+            raise UsageError(Message("the two entries differ; look at the request again"))
+        entry = self._done(request, scope, attribution)
+        self._remove(request)
+        return entry
+
+    def withdraw(self, request_id: str) -> None:
+        """Remove a request that waits. Raises IdtoneError."""
+        request = self._named(request_id)
+        self._record(WITHDRAWN, request)
+        self._remove(request)
+
+    def _done(self, request: SuspensionRequest, scope: NumberSpan | str, attribution: Attribution) -> HistoryEntry:
+        entered_by = str(request.by)
+
+        def record() -> None:
+            self._record(APPROVED, request)
+
+        is_of_new_numbers = request.action is Action.ALLOW_NEW_NUMBERS
+        kind = SuspensionKind.NO_NEW_NUMBERS if is_of_new_numbers else SuspensionKind.STOP
+
+        def lift(text: YamlText, document: SuspensionsDocument) -> None:
+            lifted(text, document, scope, in_japan(attribution.at), kind)
+            record()
+
+        if request.terms is None:
+            subject = str(scope) if is_of_new_numbers else tuf_roles.SUSPENSIONS_FILE
+            return change_suspensions(
+                self._workspace, request.action, subject, attribution, lift, entered_by=entered_by
+            )
+        return suspend(self._workspace, request.action, scope, request.terms, attribution, entered_by, record)
+
+    def _scope(self, action: Action, entered: str) -> NumberSpan | str:
+        """Raises UsageError if this is nothing that the action is about."""
+        entered = entered.strip()
+        if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
+            return known_member(registry_of(self._workspace), entered)
+        try:
+            span = read_span(entered)
+        except NumberError as error:
+            if action is Action.LIFT:
+                return entered
+            raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+        if action is Action.SUSPEND_NUMBER and len(span) > 1:
+            raise UsageError(Message("that is a range; enter one number, or request the suspension of a range"))
+        return span
+
+    def _digest(self, action: Action, scope: NumberSpan | str) -> str:
+        said = scope if isinstance(scope, str) else f"{scope.first}-{scope.last}"
+        key = load_key(self._workspace.folder / KEY_FILE)
+        return hmac.digest(key, f"{action}\n{said}".encode(), hashlib.sha256).hex()
+
+    def _named(self, request_id: str) -> SuspensionRequest:
+        found = next((each for each in self.waiting() if each.id == request_id), None)
+        if found is None:
+            raise UsageError(Message("this request does not wait any more; somebody has approved or withdrawn it"))
+        return found
+
+    def _remove(self, request: SuspensionRequest) -> None:
+        with self._workspace.locked():
+            self._write([each for each in self.waiting() if each.id != request.id])
+
+    def _write(self, requests: list[SuspensionRequest]) -> None:
+        octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
+        try:
+            replace_durably(self._path, octets, PRIVATE)
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)
+            ) from error
+
+    def _record(self, act: str, request: SuspensionRequest) -> None:
+        reference = request.terms.reference if request.terms else ""
+        OfficeLedger(self._workspace.folder).record(act, request.id, action=request.action, reference=reference)
+
+
+def _plain(request: SuspensionRequest) -> dict[str, Any]:
+    terms = request.terms
+    return {
+        "id": request.id, "action": request.action, "why": request.why, "at": request.at.isoformat(),
+        "digest": request.digest,
+        "by": {"uid": request.by.uid, "name": request.by.name, "known_by": request.by.known_by},
+        "terms": None if terms is None else {
+            "reference": terms.reference, "requested": terms.requested.isoformat(),
+            "since": terms.since.isoformat(), "until": _text(terms.until), "authority": terms.authority,
+        },
+    }  # fmt: skip
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _read(content: Any) -> SuspensionRequest:
+    """Raises ValueError, KeyError, TypeError."""
+    by, terms, at = content["by"], content["terms"], datetime.fromisoformat
+    return SuspensionRequest(
+        content["id"], Action(content["action"]),
+        None if terms is None else SuspensionTerms(
+            terms["reference"], at(terms["requested"]), at(terms["since"]),
+            None if terms["until"] is None else at(terms["until"]), terms["authority"],
+        ),
+        content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
+        content["digest"],
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""What the police ask for when they want a number, a range or a member suspended, as a person has entered it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from idtone.asking import line
+from idtone.errors import UsageError
+from idtone.number_spans import NumberSpan
+from idtone.registry.model import SuspensionKind, SuspensionsDocument
+from idtone.translation import Message
+
+from .change_registry import Attribution, change_suspensions
+from .history import Action, HistoryEntry
+from .moments import in_japan, moment
+from .suspension_edits import Request, suspended
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionTerms:
+    """Everything but what is suspended. `since` is the start; `until` None: until it is lifted."""
+
+    reference: str
+    requested: datetime
+    since: datetime
+    until: datetime | None
+    authority: str | None
+
+    @classmethod
+    def given(
+        cls, reference: str, requested: str, since: str | None, until: str | None, authority: str | None,
+        now: datetime, name: Callable[[str], str],
+    ) -> SuspensionTerms:  # fmt: skip
+        """Of texts; `name` names a field in an error. Raises UsageError."""
+        line(reference, name("reference"))
+        if authority is not None:
+            line(authority, name("authority"))
+        asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
+        if asked_at > now:
+            raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))
+        ends = moment(until, name("until")) if until else None
+        if ends is not None and ends <= max(begins, now):
+            raise UsageError(
+                Message(
+                    "{option} is over, or not after the start of the suspension; write a later time",
+                    option=name("until"),
+                )
+            )
+        return cls(reference, asked_at, in_japan(begins), in_japan(ends) if ends else None, authority)
+
+
+def suspend(
+    workspace: Workspace, action: Action, scope: NumberSpan | str, terms: SuspensionTerms, attribution: Attribution,
+    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:  # fmt: skip
+    """Suspend, or let a member get no new numbers; `record` is called before the file is written. Raises IdtoneError,
+    and changes nothing then.
+    """
+    kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
+    request = Request(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
+
+    def edit(text: YamlText, document: SuspensionsDocument) -> None:
+        suspended(text, document, request, in_japan(attribution.at))
+        record()
+
+    return change_suspensions(
+        workspace, action, terms.reference, attribution, edit,
+        requested=terms.requested, entered_by=entered_by,
+    )  # fmt: skip
