@@ -24,6 +24,7 @@ from .decided_by_minute import DecidedByMinute
 from .doctor_runs import DoctorRuns
 from .live import Live
 from .made_packs import MadePacks
+from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .registry_in_use import RegistryInUse
@@ -57,6 +58,7 @@ class Console:
     verification: Verification = field(init=False)
     statistics: Statistics = field(init=False)
     made_packs: MadePacks = field(default_factory=MadePacks)
+    office_files: OfficeFiles | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.decided = DecidedByMinute(self.reader)
@@ -65,6 +67,7 @@ class Console:
         self.own_address = OwnAddress.of(self.settings.console)
         self.verification = Verification(self.settings)
         self.statistics = Statistics(self.settings)
+        self.office_files = OfficeFiles(self.desk) if self.desk else None
 
     @property
     def office(self) -> Path | None:

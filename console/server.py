@@ -32,6 +32,7 @@ from .application import application
 from .connections import IDLE_S, MOST
 from .console import Console
 from .live import Live
+from .office import office_pages
 from .operator import (
     call,
     calls,
@@ -51,6 +52,7 @@ from .page import Page
 from .public import operators, packs
 
 CLOSE_WITHIN_S: Final = 2.0
+READ_AHEAD_EVERY_S: Final = 2.0
 PAGES: Final[tuple[Page, ...]] = (
     *common_pages.PAGES,
     *now.PAGES,
@@ -64,8 +66,8 @@ PAGES: Final[tuple[Page, ...]] = (
 """The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (*expiry_calendar.PAGES, *suspensions.PAGES, *sounds.PAGES, *health.PAGES)
 """Those of what a node has: its registry, its sounds, its machine."""
-OFFICE_PAGES: Final[tuple[Page, ...]] = (*operators.PAGES,)
-"""Those of the association's office, and for everyone."""
+OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
+"""Those of the association's office, and those for everyone."""
 
 
 def made(settings: Settings) -> Console:
@@ -119,7 +121,9 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
             with _bound(console.settings.console) as (bound, address):
                 server = await asyncio.get_running_loop().create_server(guarded, sock=bound, backlog=MOST)
                 ready(address)
+                reading = asyncio.create_task(_read_ahead(console))
                 await over.wait()
+                reading.cancel()
                 server.close()
         finally:
             console.verification.work.cancel()
@@ -159,3 +163,10 @@ def _group(name: str | None) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError as error:
         raise UsageError(Message("console.group: there is no group {group}", group=name)) from error
+
+
+async def _read_ahead(console: Console) -> None:
+    """Keep what the office's pages show in memory: a registry of many numbers takes seconds to parse."""
+    while console.office_files is not None:
+        await asyncio.to_thread(console.office_files.read_ahead)
+        await asyncio.sleep(READ_AHEAD_EVERY_S)

@@ -1,0 +1,48 @@
+"""The points of a member by criterion, as bars of the points that can be had. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.evaluation.scoring import ScoreRow
+
+WIDTH: Final = 400
+ROW: Final = 44
+BAR: Final = 14
+LABEL: Final = 20
+"""From the upper edge of a row to its text, and from there to its bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """`full` and `reached` are widths; `points` None: the criterion is not counted."""
+
+    top: int
+    name: str
+    points: int | None
+    of: int
+    full: int
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    width: int
+    height: int
+    label: int
+    bar: int
+    bars: tuple[Bar, ...]
+
+
+def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
+    """Each bar is as wide as the weight of its criterion: its area is what it counts."""
+    heaviest = max((row.criterion.weight * row.criterion.most for row in rows), default=1)
+    bars = []
+    for n, row in enumerate(rows):
+        of = row.criterion.most
+        full = max(8, WIDTH * row.criterion.weight * of // heaviest)
+        name = getattr(row.criterion.title, language)
+        bars.append(Bar(n * ROW, name, row.points, of, full, full * (row.points or 0) // of))
+    return Points(WIDTH, len(rows) * ROW, LABEL, BAR, tuple(bars))

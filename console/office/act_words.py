@@ -1,0 +1,79 @@
+"""The words for what the office's pages show of its files: acts, the standing of a licence, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from idtone.authority.desk.reports.number_holder import Basis
+from idtone.calls import Reason
+from idtone.translation import template
+
+ACT_WORDS: Final[Mapping[str, str]] = {
+    "apply": template("application received"),
+    "review": template("application examined"),
+    "grant": template("licence granted"),
+    "renew": template("licence renewed"),
+    "suspend-licence": template("licence suspended"),
+    "resume-licence": template("licence resumed"),
+    "revoke": template("licence revoked"),
+    "assign-number": template("numbers assigned"),
+    "release-number": template("numbers taken back"),
+    "pledge": template("pledge recorded"),
+    "add-link": template("wholesale link added"),
+    "check-link": template("wholesale link checked"),
+    "remove-link": template("wholesale link removed"),
+    "add-node-key": template("key of a node added"),
+    "remove-node-key": template("key of a node removed"),
+    "prolong": template("registry prolonged"),
+    "evaluate": template("evaluations entered"),
+    "suspend-number": template("number suspended"),
+    "suspend-range": template("range suspended"),
+    "suspend-member": template("member suspended"),
+    "lift": template("suspension ended"),
+    "no-new-numbers": template("no new numbers"),
+    "allow-new-numbers": template("new numbers allowed again"),
+    "rotate": template("keys replaced"),
+    "edit": template("edited by hand"),
+    "report": template("report received from a member"),
+    "report-fetch": template("requests fetched by a member"),
+    "report-answer": template("answer received from a member"),
+    "figures": template("figures handed in"),
+    "refusal-check": template("customer checked by a member"),
+    "customer-refused": template("contractor refused"),
+    "report-entered": template("report entered"),
+    "report-shown": template("report read"),
+    "report-answered": template("report answered"),
+    "report-reminded": template("member reminded"),
+    "report-closed": template("report closed"),
+    "reports-forgotten": template("reports erased"),
+    "reporter-revealed": template("reporter revealed"),
+    "evaluated": template("members evaluated"),
+    "suspension-confirmation": template("suspensions confirmed by a node"),
+    "suspension-requested": template("suspension requested"),
+    "suspension-approved": template("suspension approved"),
+    "suspension-withdrawn": template("request for a suspension withdrawn"),
+    "package-prepared": template("package prepared"),
+    "package-signed": template("package signed"),
+    "package-published": template("package published"),
+}
+"""Acts that are not here are shown by their own name."""
+
+
+def words_of(act: str) -> str:
+    return ACT_WORDS.get(act, act)
+
+
+LICENCE_WORDS: Final[Mapping[str, str]] = {
+    Reason.LICENCE_VALID: template("valid"),
+    Reason.LICENCE_EXPIRED: template("expired"),
+    Reason.LICENCE_REVOKED: template("revoked"),
+    Reason.LICENCE_SUSPENDED: template("suspended"),
+    Reason.LICENCE_NOT_YET_VALID: template("not valid yet"),
+    Reason.PLEDGE_MISSING: template("not valid: no pledge in force"),
+}
+BASIS_WORDS: Final[Mapping[Basis, str]] = {
+    Basis.EDITION: template("by the registry of the time of the call"),
+    Basis.EARLIEST: template("by the earliest published registry"),
+    Basis.UNPUBLISHED: template("by the registry as it is now"),
+}

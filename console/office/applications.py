@@ -1,0 +1,101 @@
+"""Members' applications: their receipt, examination and grant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.authority import change_registry
+from idtone.authority.history import ReviewResult
+from idtone.authority.moments import in_japan, moment
+from idtone.documents import read_text
+from idtone.errors import IdtoneError, UsageError
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from ..uploads import received
+from .act_words import words_of
+from .acts import absent, acted, attributed, files_of, spans_of
+
+PATH: Final = "/office/applications"
+LIMIT: Final = 1_000_000
+"""Bytes of an application."""
+NUMBERS_SHOWN: Final = 100
+
+
+async def applications(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    found = await visit.in_thread(files_of(visit).applications)
+    return visit.render("office_applications.html", status, found=found[::-1], problem=problem)
+
+
+async def application(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    files, wanted = files_of(visit), visit.part("application")
+    found = next((each for each in await visit.in_thread(files.applications) if each[0].id == wanted), None)
+    if found is None:
+        return absent(visit, Message("There is no such application."))
+    history = await visit.in_thread(files.history)
+    asked = found[0]
+    return visit.render(
+        "office_application.html", status, asked=asked, state=found[1], words=words_of, problem=problem,
+        numbers=spans_of(asked.numbers[:NUMBERS_SHOWN]),
+        lines=[each for each in history if each[0].subject == asked.id],
+        is_known=asked.member.id in (await visit.in_thread(files.registered)).members,
+    )  # fmt: skip
+
+
+async def receive(visit: Visit) -> web.StreamResponse:
+    """Take an application that a member has sent, a YAML file."""
+    workspace = files_of(visit).workspace
+    try:
+        async with received(visit.request, LIMIT) as upload:
+            if visit.session is None or not visit.session.sent(upload.fields.get("form_token", "")):
+                raise UsageError(Message("The form is out of date. Open the page again."))
+            visit.fields = upload.fields
+            attribution = attributed(visit)
+            text = await visit.in_thread(read_text, upload.file, size_limit=LIMIT)
+            name = upload.name or "application.yaml"
+            kept, _ = await visit.in_thread(change_registry.apply, workspace, text, name, attribution)
+    except IdtoneError as error:
+        return await applications(visit, HTTPStatus.BAD_REQUEST, error)
+    return visit.redirect(f"{PATH}/{kept.id}?done=1")
+
+
+async def review(visit: Visit) -> web.StreamResponse:
+    files, name = files_of(visit), visit.part("application")
+
+    def act() -> None:
+        given = visit.field("result")
+        if given not in set(ReviewResult):
+            raise UsageError(Message("choose the result of the examination"))
+        change_registry.review(files.workspace, name, ReviewResult(given), attributed(visit))
+
+    return await acted(visit, act, application, f"{PATH}/{name}")
+
+
+async def grant(visit: Visit) -> web.StreamResponse:
+    files, name = files_of(visit), visit.part("application")
+
+    def act() -> None:
+        given = visit.field("from")
+        start = moment(given, Message("Valid from")) if given else in_japan(datetime.now(UTC))
+        until = moment(visit.field("until"), Message("Valid until"))
+        change_registry.grant(files.workspace, name, start, until, attributed(visit))
+
+    return await acted(visit, act, application, f"{PATH}/{name}")
+
+
+PAGES = (
+    Page(PATH, applications, Right.OFFICE, title=template("Applications"), section=Section.OFFICE),
+    Page(PATH, receive, Right.OFFICE, Method.POST, uploads=True),
+    Page(PATH + "/{application}", application, Right.OFFICE),
+    Page(PATH + "/{application}/review", review, Right.OFFICE, Method.POST),
+    Page(PATH + "/{application}/grant", grant, Right.OFFICE, Method.POST),
+)

@@ -1,0 +1,71 @@
+"""The evaluation of good operators: the figures that were handed in, points by criterion, grades and badges."""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.authority.evaluation.figures_rule import CRITERIA_FILE
+from idtone.authority.evaluation.results import kept_badge
+from idtone.evaluation.figures import KIND
+from idtone.evaluation.measures import Measure, NoValue
+from idtone.evaluation.scoring import score
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..drawings.points import points_of
+from ..page import Page, Section, Visit
+from .acts import absent, files_of
+
+PATH: Final = "/office/evaluations"
+
+
+async def evaluations(visit: Visit) -> web.StreamResponse:
+    """The newest period first, each with its members."""
+    files = files_of(visit)
+    kept = await visit.in_thread(files.evaluations)
+    registered = await visit.in_thread(files.registered)
+    documents = await visit.in_thread(lambda: list(files.desk.documents.of(KIND)))
+    handed_in = Counter(each.member for each in documents)
+    newest = {each.member: each.received for each in documents}
+    return visit.render(
+        "office_evaluations.html", periods=[(criteria, results) for criteria, results in kept][::-1],
+        members=registered.members, figures=[(each, handed_in[each], newest.get(each)) for each in registered.members],
+        has_criteria=(files.folder / CRITERIA_FILE).exists(),
+    )  # fmt: skip
+
+
+async def evaluation(visit: Visit) -> web.StreamResponse:
+    """One member in one period: each criterion with its points."""
+    files, period, member = files_of(visit), visit.part("period"), visit.part("member")
+    for criteria, results in await visit.in_thread(files.evaluations):
+        for result in results:
+            if (f"{result.period.start}_{result.period.until}", result.member) == (period, member):
+                found = score(criteria.document, {**dict.fromkeys(Measure, NoValue.NONE), **result.values})
+                names = {each.id: getattr(each.title, visit.language) for each in criteria.document.criteria}
+                registered = await visit.in_thread(files.registered)
+                return visit.render(
+                    "office_evaluation.html", result=result, criteria=criteria, found=found, no_value=NoValue,
+                    drawn=points_of(found.rows, visit.language), names=names, period=period,
+                    name=registered.members.get(member),
+                )  # fmt: skip
+    return absent(visit, Message("There is no such evaluation."))
+
+
+async def badge(visit: Visit) -> web.StreamResponse:
+    """The badge of a member in a period, as a picture."""
+    files = files_of(visit)
+    octets = await visit.in_thread(kept_badge, files.workspace, visit.part("period"), visit.part("member"))
+    if octets is None:
+        return web.Response(status=HTTPStatus.NOT_FOUND)
+    return web.Response(body=octets, content_type="image/svg+xml")
+
+
+PAGES = (
+    Page(PATH, evaluations, Right.OFFICE, title=template("Evaluations"), section=Section.OFFICE),
+    Page(PATH + "/{period}/{member}", evaluation, Right.OFFICE),
+    Page(PATH + "/{period}/{member}/badge.svg", badge, Right.OFFICE),
+)

@@ -1,0 +1,106 @@
+"""The office's first page: what waits for somebody today."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from aiohttp import web
+
+from idtone.authority.desk.reports.traceback import Stage
+from idtone.authority.history import ApplicationStatus
+from idtone.calls import LicenceStatus
+from idtone.registry.model import day_begins
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Page, Section, Visit
+from .acts import files_of
+from .office_files import OfficeFiles
+
+PATH: Final = "/office/today"
+SOON: Final = timedelta(days=60)
+"""Before its end, a licence or a pledge waits for its renewal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many things of one kind, and where they are. `is_late`: their time is over."""
+
+    count: int
+    what: Message
+    path: str
+    is_late: bool = False
+
+
+async def first_page(visit: Visit) -> web.StreamResponse:
+    files, now = files_of(visit), datetime.now(UTC)
+    waiting = await visit.in_thread(lambda: list(waiting_in(files, now)))
+    registered = await visit.in_thread(files.registered)
+    return visit.render("office.html", waiting=waiting, registry=registered.document.registry, now=now)
+
+
+def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+    """The late ones first. Raises IdtoneError."""
+    yield from sorted(_all(files, now), key=lambda each: not each.is_late)
+
+
+def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+    status = Counter(status for _, status in files.applications())
+    for count, what in (
+        (status[ApplicationStatus.RECEIVED] + status[ApplicationStatus.CHANGED],
+         Message("Applications to be examined")),
+        (status[ApplicationStatus.PASSED], Message("Applications to be granted")),
+    ):  # fmt: skip
+        yield from _some(count, what, "/office/applications")
+    yield from _some(len(files.requests.waiting()), Message("Suspensions to be approved"), "/office/suspensions")
+    missing = {(each.member, each.node) for each in files.confirmations() if each.in_use is None}
+    yield from _some(len(missing), Message("Nodes that have not confirmed all suspensions"), "/office/suspensions")
+    desk = files.reports()
+    if desk:
+        late = desk.store.overdue(now)
+        yield from _some(len(late), Message("Overdue answers to reports"), "/office/reports/overdue", is_late=True)
+        at_office = len(desk.store.listed(Stage.OFFICE))
+        yield from _some(at_office, Message("Reports to be closed"), "/office/reports?stage=office")
+    yield from _terms(files, now)
+    yield from _some(len(files.differences()), Message("Changes to be published"), "/office/publication")
+    if files.is_published():
+        due = [until for _, _, until, is_due in files.workspace.state(now) if is_due]
+        path = "/office/publication"
+        yield from _some(len(due), Message("Signatures to be renewed"), path, is_late=any(each <= now for each in due))
+
+
+def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+    """Licences and pledges that end soon, or whose end is over."""
+    members = files.registered().document.members
+    licences = [
+        licence.valid.until
+        for member in members
+        for licence in member.licences
+        if licence.status is not LicenceStatus.REVOKED
+    ]
+    pledges = [day_begins(each.pledge.until) for each in members if each.pledge and each.pledge.until]
+    for ends, over, soon in (
+        (licences, Message("Licences that have expired"), Message("Licences that expire within 60 days")),
+        (pledges, Message("Pledges that have expired"), Message("Pledges that expire within 60 days")),
+    ):
+        yield from _some(sum(end <= now for end in ends), over, "/office/members?ending=1", is_late=True)
+        yield from _some(sum(now < end <= now + SOON for end in ends), soon, "/office/members?ending=1")
+
+
+def _some(count: int, what: Message, path: str, is_late: bool = False) -> Iterator[Waiting]:
+    if count:
+        yield Waiting(count, what, path, is_late)
+
+
+async def enter(visit: Visit) -> web.StreamResponse:
+    return visit.redirect(PATH)
+
+
+PAGES = (
+    Page("/office", enter, Right.OFFICE),
+    Page(PATH, first_page, Right.OFFICE, title=template("Today"), section=Section.OFFICE),
+)

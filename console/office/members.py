@@ -1,0 +1,223 @@
+"""Members, their licences and numbers: their state and history, and what the office changes in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.asking import entries_of, number_of
+from idtone.authority import registry_edits
+from idtone.authority.change_registry import Attribution, assign, change_registry
+from idtone.authority.history import Action
+from idtone.authority.moments import moment
+from idtone.authority.pledges import record_pledge
+from idtone.authority.workspace import Workspace
+from idtone.calls import LicenceStatus
+from idtone.errors import IdtoneError, UsageError
+from idtone.registry.model import Member, day_begins
+from idtone.registry.suspended_numbers import scope_of
+from idtone.signed_notes import VerifierKey
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .act_words import LICENCE_WORDS, words_of
+from .acts import absent, acted, attributed, files_of, spans_of
+from .first_page import SOON
+
+PATH: Final = "/office/members"
+A_PAGE: Final = 100
+NUMBERS_SHOWN: Final = 100
+
+
+async def members(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """All, those with an end soon, or what was searched for: numbers come in a form, never in an address."""
+    registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
+    found = list(registered.members.values())
+    wanted = visit.field("wanted")
+    if wanted and any(each.isdigit() for each in wanted) and not any(each.isalpha() for each in wanted):
+        try:
+            number = int(number_of(wanted).e164)
+        except IdtoneError as error:
+            problem, found = error, []
+        else:
+            concerned = await visit.in_thread(registered.concerned, number)
+            found = [each for each in found if each.id in concerned]
+    elif wanted:
+        found = [each for each in found if wanted.casefold() in _words(each)]
+    elif visit.query("ending"):
+        found = [each for each in found if _ends(each, now)]
+    page = int(visit.query("page")) if visit.query("page").isascii() and visit.query("page").isdigit() else 0
+    reports = [registered.report(each, now) for each in found[page * A_PAGE : (page + 1) * A_PAGE]]
+    return visit.render(
+        "office_members.html", status, states=LICENCE_WORDS, reports=reports, wanted=wanted, problem=problem,
+        all=len(registered.members), found=len(found), page=page, last=max(0, len(found) - 1) // A_PAGE,
+        ending=bool(visit.query("ending")),
+    )  # fmt: skip
+
+
+def _words(member: Member) -> str:
+    licences = (licence.id for licence in member.licences)
+    return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
+
+
+def _ends(member: Member, now: datetime) -> bool:
+    """Whether a licence or the pledge has ended, or ends soon."""
+    ends = [each.valid.until for each in member.licences if each.status is not LicenceStatus.REVOKED]
+    if member.pledge and member.pledge.until:
+        ends.append(day_begins(member.pledge.until))
+    return any(end <= now + SOON for end in ends)
+
+
+async def member(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("member")
+    registered = await visit.in_thread(files.registered)
+    found = registered.members.get(wanted)
+    if found is None:
+        return absent(visit, Message("There is no such member."))
+    about = {wanted, *(licence.id for licence in found.licences)}
+    about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
+    history = await visit.in_thread(files.history)
+    suspensions = (await visit.in_thread(files.suspensions)).suspensions
+    document = registered.document
+    return visit.render(
+        "office_member.html", status, words=words_of, states=LICENCE_WORDS, member=found,
+        report=registered.report(found, now),
+        problem=problem,
+        numbers=spans_of(found.numbers[:NUMBERS_SHOWN]),
+        keys=[(key, VerifierKey.parse(key).name) for key in found.keys],
+        lines=[each for each in history if each[0].subject in about][::-1],
+        suspended=[each for each in suspensions if scope_of(each) == wanted and each.in_force(now)],
+        chains=[
+            (*spans_of([each.numbers]), [each.links[0].wholesaler, *(link.reseller for link in each.links)])
+            for each in document.chains
+            if any(wanted in (link.wholesaler, link.reseller) for link in each.links)
+        ][:NUMBERS_SHOWN],
+        evaluation=next((each for each in document.evaluations if each.member == wanted), None),
+    )  # fmt: skip
+
+
+# -- acts --------------------------------------------------------------------------------------------------------------
+
+Change = Callable[[Workspace, Mapping[str, str], Attribution, Member], object]
+"""An act on one member, by the fields of its form. Raises IdtoneError."""
+
+
+def _licence(fields: Mapping[str, str], member: Member) -> str:
+    """Raises UsageError if the member has no such licence."""
+    wanted = fields.get("licence", "")
+    if wanted not in {licence.id for licence in member.licences}:
+        raise UsageError(Message("member {member} has no licence {licence!r}", member=member.id, licence=wanted))
+    return wanted
+
+
+def _assign(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    assign(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
+
+
+def _release(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    entries = entries_of(fields.get("numbers", "").splitlines())
+    change_registry(
+        workspace, Action.RELEASE_NUMBER, member.id, attribution,
+        lambda text, document: registry_edits.released(text, document, member.id, entries),
+    )  # fmt: skip
+
+
+def _renew(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    licence, until = _licence(fields, member), moment(fields.get("until", ""), Message("Valid until"))
+    change_registry(
+        workspace, Action.RENEW, licence, attribution,
+        lambda text, document: registry_edits.renewed(text, document, licence, until),
+    )  # fmt: skip
+
+
+_STATUS: Final = {
+    Action.SUSPEND_LICENCE: LicenceStatus.SUSPENDED,
+    Action.RESUME_LICENCE: LicenceStatus.ACTIVE,
+    Action.REVOKE: LicenceStatus.REVOKED,
+}
+
+
+def _set_status(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    licence, given = _licence(fields, member), fields.get("status", "")
+    action = next((each for each in _STATUS if each == given), None)
+    if action is None:
+        raise UsageError(Message("choose what happens to the licence"))
+    change_registry(
+        workspace, action, licence, attribution,
+        lambda text, document: registry_edits.with_status(text, document, licence, _STATUS[action]),
+    )  # fmt: skip
+
+
+_PLEDGE_LABELS: Final = {
+    "document": template("Version of the text"),
+    "signatory": template("Signed by"),
+    "signed": template("Signed on"),
+    "until": template("Valid until"),
+}
+
+
+def _pledge(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    document, sha256, signatory, signed, until = (
+        fields.get(name, "") for name in ("document", "sha256", "signatory", "signed", "until")
+    )
+    record_pledge(
+        workspace, member.id, document, sha256, signatory, signed, until, attribution,
+        lambda name: Message(_PLEDGE_LABELS[name]),
+    )  # fmt: skip
+
+
+def _add_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    key = fields.get("key", "").strip()
+    change_registry(
+        workspace, Action.ADD_NODE_KEY, member.id, attribution,
+        lambda text, document: registry_edits.node_key_added(text, document, member.id, key),
+    )  # fmt: skip
+
+
+def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    key = fields.get("key", "").strip()
+    change_registry(
+        workspace, Action.REMOVE_NODE_KEY, member.id, attribution,
+        lambda text, document: registry_edits.node_key_removed(text, document, member.id, key),
+    )  # fmt: skip
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "assign": _assign,
+    "release": _release,
+    "renew": _renew,
+    "status": _set_status,
+    "pledge": _pledge,
+    "add-key": _add_key,
+    "remove-key": _remove_key,
+}
+
+
+async def change(visit: Visit) -> web.StreamResponse:
+    files, wanted = files_of(visit), visit.part("member")
+    do = CHANGES.get(visit.part("change"))
+    found = (await visit.in_thread(files.registered)).members.get(wanted)
+    if found is None or do is None:
+        return absent(visit, Message("There is no such member."))
+
+    def act() -> Any:
+        return do(files.workspace, visit.fields or {}, attributed(visit), found)
+
+    return await acted(visit, act, member, f"{PATH}/{wanted}")
+
+
+PAGES = (
+    Page(PATH, members, Right.OFFICE, title=template("Members"), section=Section.OFFICE),
+    Page(PATH, members, Right.OFFICE, Method.POST),
+    Page(PATH + "/{member}", member, Right.OFFICE),
+    Page(PATH + "/{member}/{change}", change, Right.OFFICE, Method.POST),
+)

@@ -1,0 +1,176 @@
+"""The association's folder as the pages read it: each part is parsed once for each change of its files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from idtone.authority import operator_list
+from idtone.authority.change_registry import applications, registry_of, suspensions_of
+from idtone.authority.desk.desk import Desk
+from idtone.authority.desk.document_store import FILE as DOCUMENTS
+from idtone.authority.desk.office_ledger import FOLDER as LEDGER
+from idtone.authority.desk.office_ledger import OfficeAct, OfficeLedger
+from idtone.authority.desk.reports.report_desk import ReportDesk
+from idtone.authority.desk.reports.report_store import FILE as REPORTS
+from idtone.authority.desk.suspension_confirmations import Confirmation, confirmations
+from idtone.authority.evaluation.results import kept_results
+from idtone.authority.history import ApplicationStatus, HistoryEntry
+from idtone.authority.prepared_package import FOLDER as PREPARED
+from idtone.authority.prepared_package import PackageState, PreparedPackage
+from idtone.authority.signed_history import HistorySignature, signed_history
+from idtone.authority.suspension_requests import SuspensionRequests
+from idtone.authority.workspace import APPLICATIONS, HISTORY
+from idtone.errors import IdtoneError
+from idtone.evaluation.criteria import Criteria
+from idtone.evaluation.published_evaluation import FOLDER as EVALUATION
+from idtone.evaluation.result import Result
+from idtone.number_spans import NumberSpan
+from idtone.registry.member_application import MemberApplication
+from idtone.registry.model import Member, RegistryDocument, SuspensionsDocument
+from idtone.registry.number_notation import read_span
+from idtone.registry.summary import MemberReport, covered, member_report
+from idtone.registry.trust import tuf_roles
+
+from .stamped import Stamped
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """registry.yaml, with the members by id, and what their entries of numbers say."""
+
+    document: RegistryDocument
+    members: Mapping[str, Member]
+    spans: Mapping[str, Sequence[NumberSpan]]
+    numbers: Mapping[str, int]
+    """How many each of them holds."""
+
+    def concerned(self, number: int) -> set[str]:
+        """The ids of the members that hold a number or stand in its wholesale chain."""
+        found = {member for member, spans in self.spans.items() if any(number in span for span in spans)}
+        for chain in self.document.chains:
+            if number in read_span(chain.numbers):
+                found |= {member for link in chain.links for member in (link.wholesaler, link.reseller)}
+        return found
+
+    def report(self, member: Member, now: datetime) -> MemberReport:
+        """As `member_report`, without counting the numbers again."""
+        told = member_report(member.model_copy(update={"numbers": ()}), now)
+        return {**told, "entries": len(member.numbers), "numbers": self.numbers[member.id]}
+
+
+OperatorList = Mapping[str, Mapping[str, Any]]
+"""The entries of a public list by member."""
+HistoryLine = tuple[HistoryEntry, HistorySignature | None]
+
+
+class OfficeFiles:
+    """The methods block: pages call them by `visit.in_thread`. They raise IdtoneError for a file that is damaged."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.folder = desk.folder
+        self.workspace = desk.workspace
+        self.requests = SuspensionRequests(desk.workspace)
+        self.package = PreparedPackage(desk.workspace)
+        registry, suspensions, refusals = (
+            self.folder / name
+            for name in (tuf_roles.REGISTRY_FILE, tuf_roles.SUSPENSIONS_FILE, tuf_roles.REFUSALS_FILE)
+        )
+        timestamp = self.workspace.repository.folder / tuf_roles.METADATA / "timestamp.json"
+        history = self.folder / HISTORY
+        self._registry = Stamped(lambda: [registry], self._read_registry)
+        self._suspensions = Stamped(lambda: [suspensions], lambda: suspensions_of(self.workspace))
+        self._applications = Stamped(
+            lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
+        )
+        self._history = Stamped(lambda: [history, timestamp], lambda: signed_history(self.workspace, None))
+        self._acts = Stamped(self._ledger_files, lambda: OfficeLedger(self.folder).acts())
+        self._confirmations = Stamped(lambda: [self.folder / DOCUMENTS, timestamp, registry], self._read_confirmations)
+        self._evaluations = Stamped(
+            lambda: [self.folder / EVALUATION], lambda: [(each, list(of)) for each, of in kept_results(self.workspace)]
+        )
+        self._differences = Stamped(
+            lambda: [registry, suspensions, refusals, timestamp], lambda: list(self.workspace.differences())
+        )
+        self._lists = Stamped(lambda: [registry, timestamp], self._read_lists)
+        self._package = Stamped(
+            lambda: [self.folder / PREPARED, self.folder / PREPARED / "after" / tuf_roles.METADATA], self.package.state
+        )
+
+    def registered(self) -> Registered:
+        """As it is in the folder: changes may wait for their publication."""
+        return self._registry.get()
+
+    def suspensions(self) -> SuspensionsDocument:
+        return self._suspensions.get()
+
+    def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
+        """By the day on which they were received."""
+        return self._applications.get()
+
+    def history(self) -> Sequence[HistoryLine]:
+        """By time."""
+        return self._history.get()
+
+    def acts(self) -> Sequence[OfficeAct]:
+        """In the order of writing."""
+        return self._acts.get()
+
+    def confirmations(self) -> Sequence[Confirmation]:
+        """Of each published stop and each node. Empty if nothing is published."""
+        return self._confirmations.get()
+
+    def evaluations(self) -> Sequence[tuple[Criteria, list[Result]]]:
+        """The earliest period first."""
+        return self._evaluations.get()
+
+    def differences(self) -> Sequence[str]:
+        """What waits for its publication, in words."""
+        return self._differences.get()
+
+    def operator_lists(self) -> tuple[OperatorList, OperatorList]:
+        """The public list as the next publication makes it, and as it is published."""
+        return self._lists.get()
+
+    def waiting_package(self) -> PackageState | None:
+        return self._package.get()
+
+    def read_ahead(self) -> None:
+        """Read what has changed, so that the next visitor need not wait for it."""
+        for read in (self.registered, self.suspensions, self.applications, self.differences, self.confirmations):
+            with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
+                read()
+
+    def is_published(self) -> bool:
+        return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
+
+    def reports(self) -> ReportDesk | None:
+        """None before the first report."""
+        return ReportDesk(self.desk) if (self.folder / REPORTS).exists() else None
+
+    def _read_registry(self) -> Registered:
+        document = registry_of(self.workspace)
+        members = {member.id: member for member in document.members}
+        spans = {each.id: [*map(read_span, each.numbers)] for each in document.members}
+        return Registered(document, members, spans, {each.id: covered(each) for each in document.members})
+
+    def _read_lists(self) -> tuple[OperatorList, OperatorList]:
+        published = self.workspace.repository.listed() if self.is_published() else None
+        coming = operator_list.octets(self.registered().document)
+        return _by_member(coming), {} if published is None else _by_member(published)
+
+    def _read_confirmations(self) -> list[Confirmation]:
+        return list(confirmations(self.desk)) if self.is_published() else []
+
+    def _ledger_files(self) -> Iterable[Path]:
+        return sorted((self.folder / LEDGER).glob("ledger.sqlite3*"))
+
+
+def _by_member(octets: bytes) -> OperatorList:
+    return {each["member"]: each for each in json.loads(octets)["operators"]}

@@ -1,0 +1,120 @@
+"""What is published, what waits for it, and the package that the holders of the keys sign on their own machines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.authority.change_registry import change_registry
+from idtone.authority.history import Action
+from idtone.authority.moments import moment
+from idtone.authority.prepared_package import LIMIT
+from idtone.authority.registry_edits import prolonged
+from idtone.errors import IdtoneError, UsageError
+from idtone.registry.trust import tuf_roles
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from ..uploads import received
+from .acts import absent, acted, attributed, files_of
+
+PATH: Final = "/office/publication"
+NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
+"""What the next publication does to an operator in the public list."""
+
+
+async def publication(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    files, now = files_of(visit), datetime.now(UTC)
+    is_published = await visit.in_thread(files.is_published)
+    state = await visit.in_thread(lambda: list(files.workspace.state(now)) if is_published else [])
+    return visit.render(
+        "office_publication.html", status, problem=problem, is_published=is_published, now=now,
+        state=[(name, version, until, due, tuf_roles.ROLES[name].keys.value) for name, version, until, due in state],
+        expires=(await visit.in_thread(files.registered)).document.registry.expires,
+        differences=await visit.in_thread(files.differences),
+        by_hand=await visit.in_thread(files.workspace.unrecorded) if is_published else [],
+        package=await visit.in_thread(files.waiting_package),
+    )  # fmt: skip
+
+
+async def preview(visit: Visit) -> web.StreamResponse:
+    """The public list as the next publication makes it, and what that changes."""
+    files = files_of(visit)
+    coming, present = await visit.in_thread(files.operator_lists)
+    rows = [(each, _mark(present.get(member), each)) for member, each in coming.items()]
+    rows += [(each, GONE) for member, each in present.items() if member not in coming]
+    return visit.render("office_list.html", rows=rows, times=datetime.fromisoformat)
+
+
+def _mark(before: object, after: object) -> str:
+    return NEW if before is None else "" if before == after else CHANGED
+
+
+async def prolong(visit: Visit) -> web.StreamResponse:
+    """Extend the registry itself; licences keep their own terms."""
+    files = files_of(visit)
+
+    def act() -> None:
+        until = moment(visit.field("until"), Message("Valid until"))
+        change_registry(
+            files.workspace, Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(visit),
+            lambda text, _: prolonged(text, until),
+        )  # fmt: skip
+
+    return await acted(visit, act, publication, PATH)
+
+
+async def prepare(visit: Visit) -> web.StreamResponse:
+    files, by_duty_keys_alone = files_of(visit), visit.field("keys") == "duty"
+    return await acted(visit, lambda: files.package.prepare(datetime.now(UTC), by_duty_keys_alone), publication, PATH)
+
+
+async def download(visit: Visit) -> web.StreamResponse:
+    """The package as a ZIP."""
+    try:
+        octets = await visit.in_thread(files_of(visit).package.zipped)
+    except UsageError as error:
+        return absent(visit, Message("{error}", error=error))
+    headers = {"Content-Disposition": 'attachment; filename="package.zip"'}
+    return web.Response(body=octets, content_type="application/zip", headers=headers)
+
+
+async def take(visit: Visit) -> web.StreamResponse:
+    """Take a copy back that a holder has signed; publish if nothing is missing."""
+    files = files_of(visit)
+    try:
+        async with received(visit.request, LIMIT) as upload:
+            if visit.session is None or not visit.session.sent(upload.fields.get("form_token", "")):
+                raise UsageError(Message("The form is out of date. Open the page again."))
+            await visit.in_thread(files.package.take, upload.file, datetime.now(UTC))
+    except IdtoneError as error:
+        return await publication(visit, HTTPStatus.BAD_REQUEST, error)
+    return visit.redirect(f"{PATH}?done=1")
+
+
+async def publish(visit: Visit) -> web.StreamResponse:
+    """Publish a package that has all signatures, after a first try that failed."""
+    files = files_of(visit)
+    return await acted(visit, lambda: files.package.publish(datetime.now(UTC)), publication, PATH)
+
+
+async def discard(visit: Visit) -> web.StreamResponse:
+    return await acted(visit, files_of(visit).package.discard, publication, PATH)
+
+
+PAGES = (
+    Page(PATH, publication, Right.OFFICE, title=template("Publication"), section=Section.OFFICE),
+    Page(PATH + "/list", preview, Right.OFFICE),
+    Page(PATH + "/prolong", prolong, Right.OFFICE, Method.POST),
+    Page(PATH + "/prepare", prepare, Right.OFFICE, Method.POST),
+    Page(PATH + "/package.zip", download, Right.OFFICE),
+    Page(PATH + "/signed", take, Right.OFFICE, Method.POST, uploads=True),
+    Page(PATH + "/publish", publish, Right.OFFICE, Method.POST),
+    Page(PATH + "/discard", discard, Right.OFFICE, Method.POST),
+)

@@ -1,0 +1,132 @@
+"""The report desk: reports with their deadlines, one report with its trace, reminders, and its close."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.asking import line
+from idtone.authority.desk.reports.report_desk import ReportDesk
+from idtone.authority.desk.reports.report_store import KeptReport
+from idtone.authority.desk.reports.traceback import ReportResult, Stage
+from idtone.errors import IdtoneError, UsageError
+from idtone.numbers import parse
+from idtone.reports.report import ReportedCall
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..drawings.trace import ANSWERS, trace_of
+from ..page import Method, Page, Section, Visit
+from .act_words import BASIS_WORDS
+from .acts import absent, acted, files_of
+
+PATH: Final = "/office/reports"
+SHOWN: Final = 100
+
+
+async def reports(visit: Visit) -> web.StreamResponse:
+    desk = await visit.in_thread(files_of(visit).reports)
+    stage = next((each for each in Stage if each == visit.query("stage")), None)
+    listed = await visit.in_thread(desk.store.listed, stage, None, SHOWN) if desk else []
+    late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
+    rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
+    return visit.render(
+        "office_reports.html", rows=rows[::-1], stage=stage, stages=Stage, shown=SHOWN,
+        late={each.report: each for each in late[::-1]},
+    )  # fmt: skip
+
+
+def number_of(desk: ReportDesk, kept: KeptReport) -> str | None:
+    """Masked; None if it was erased."""
+    return None if kept.is_forgotten else str(parse(desk.call(kept.sealed).number))
+
+
+async def overdue(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    desk, now = await visit.in_thread(files_of(visit).reports), datetime.now(UTC)
+    late = await visit.in_thread(desk.store.overdue, now) if desk else []
+    return visit.render("office_overdue.html", status, late=late, now=now, problem=problem)
+
+
+async def remind(visit: Visit) -> web.StreamResponse:
+    """Remind one member, or all that are late."""
+    files, wanted = files_of(visit), visit.field("request")
+
+    def act() -> None:
+        desk = files.reports()
+        late = desk.store.overdue(datetime.now(UTC)) if desk else []
+        chosen = [each for each in late if wanted in ("", each.id)]
+        if not chosen or desk is None:
+            raise UsageError(Message("this request is not overdue any more"))
+        for each in chosen:
+            desk.remind(each)
+
+    return await acted(visit, act, overdue, PATH + "/overdue")
+
+
+async def report(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None,
+    call: ReportedCall | None = None,
+) -> web.StreamResponse:  # fmt: skip
+    """With a masked number; `call` is what the report says, if the visitor asked to see it."""
+    desk = await visit.in_thread(files_of(visit).reports)
+    kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
+    if desk is None or kept is None:
+        return absent(visit, Message("There is no such report."))
+    requests = await visit.in_thread(desk.store.requests_of, kept.id)
+    now = datetime.now(UTC)
+    return visit.render(
+        "office_report.html", status, answers=ANSWERS, bases=BASIS_WORDS,
+        kept=kept, requests=requests, problem=problem, call=call, now=now,
+        number=await visit.in_thread(number_of, desk, kept), trace=trace_of(kept, requests, now),
+    )  # fmt: skip
+
+
+async def open_report(visit: Visit) -> web.StreamResponse:
+    """Show the whole number and the words of the reporter. The office's ledger records it."""
+    files, wanted = files_of(visit), visit.part("report")
+
+    def opened() -> ReportedCall:
+        desk = files.reports()
+        kept = desk.store.report(wanted) if desk else None
+        if desk is None or kept is None:
+            raise UsageError(Message("There is no such report."))
+        if kept.is_forgotten:
+            raise UsageError(
+                Message("what {report_id} said was erased; `reports` shows what is left", report_id=wanted)
+            )
+        call = desk.call(kept.sealed)
+        desk.shown(wanted)
+        return call
+
+    try:
+        call = await visit.in_thread(opened)
+    except IdtoneError as error:
+        return await report(visit, HTTPStatus.BAD_REQUEST, error)
+    return await report(visit, call=call)
+
+
+async def close(visit: Visit) -> web.StreamResponse:
+    files, wanted = files_of(visit), visit.part("report")
+
+    def act() -> None:
+        desk, given = files.reports(), visit.field("result")
+        if given not in set(ReportResult) or desk is None:
+            raise UsageError(Message("choose the result"))
+        desk.close(wanted, ReportResult(given), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+
+    return await acted(visit, act, report, f"{PATH}/{wanted}")
+
+
+PAGES = (
+    Page(PATH, reports, Right.OFFICE, title=template("Reports"), section=Section.OFFICE),
+    Page(PATH + "/overdue", overdue, Right.OFFICE),
+    Page(PATH + "/overdue", remind, Right.OFFICE, Method.POST),
+    Page(PATH + "/{report}", report, Right.OFFICE),
+    Page(PATH + "/{report}/open", open_report, Right.OFFICE, Method.POST),
+    Page(PATH + "/{report}/close", close, Right.OFFICE, Method.POST),
+)

@@ -1,0 +1,38 @@
+"""What files hold, read again only when one of them has changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Stamp = tuple[int, int, int]
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Changes with the file's content; None if there is no file. A folder's changes with the names in it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class Stamped(Generic[T]):
+    """From any thread. What `read` raises is raised, and not kept."""
+
+    def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
+        self._files = files
+        self._read = read
+        self._lock = threading.Lock()
+        self._kept: tuple[tuple[Stamp | None, ...], T] | None = None
+
+    def get(self) -> T:
+        """Blocks while it reads."""
+        with self._lock:
+            stamps = tuple(map(stamp, self._files()))
+            if self._kept is None or self._kept[0] != stamps:
+                self._kept = stamps, self._read()
+            return self._kept[1]

@@ -1,0 +1,483 @@
+"""The association's office: its pages, and its acts, which are those of the commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from idtone.authority.change_registry import registry_of, suspensions_of
+from idtone.authority.desk.office_ledger import OfficeLedger
+from idtone.authority.desk.reports.report_store import ReportStore
+from idtone.authority.prepared_package import FOLDER
+from idtone.authority.suspension_requests import FILE
+from idtone.authority.workspace import Workspace
+from idtone.console.access.rights import Role
+from idtone.console.drawings.trace import trace_of
+from idtone.console.office import office_files
+from idtone.console.page import Method
+from idtone.registry.trust import tuf_roles
+
+from ..authority.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
+from ..authority.office import APPLICATION, STOP, TWICE, Office
+from .site import Site, Visitor, running
+
+HOSTILE = "<script>alert('x')</script>"
+STOPPED, OTHER = "0312345677", "0312345676"
+ME, SECOND = (Role.OFFICE,), (Role.OFFICE, Role.VIEWER)
+SUSPENSION = {
+    "action": "suspend-number", "entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10:00+09:00",
+    "why": "as asked",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def site_of(settings) -> AsyncIterator[object]:
+    """A console for the folder of an association."""
+    import contextlib
+
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(folder: Path) -> Site:
+            console = settings.console.model_copy(update={"office": folder})
+            return await stack.enter_async_context(running(settings.model_copy(update={"console": console}), SECOND))
+
+        yield start
+
+
+@pytest.fixture
+async def at_office(site_of, office: Office) -> Site:
+    return await site_of(office.folder)
+
+
+def entry(office: Office) -> dict[str, str]:
+    """The last line of the history."""
+    return dict(office.told("history")[-1])
+
+
+async def test_the_pages_are_there_for_the_office_alone(at_office, site):
+    visitors = [await at_office.visitor(*roles) for roles in (ME, (Role.VIEWER,), ())]
+    elsewhere = await site.visitor(*ME)
+    pages = [each for each in at_office.console.pages if each.path.startswith("/office")]
+    assert len(pages) > 20
+    for page in pages:
+        path = re.sub(r"\{[^}]*\}", "x", page.path)
+        if page.method is Method.GET:
+            officer, viewer, stranger = [await visitor.get(path) for visitor in visitors]
+            expected = {"/office": 303, "/office/publication/package.zip": 404}.get(
+                path, 404 if "{" in page.path else 200
+            )
+            assert officer.status == expected, path
+        else:
+            officer, viewer, stranger = [await visitor.post(path) for visitor in visitors]
+            assert officer.status in (400, 403), path  # without the form's token
+        assert viewer.status == 403, path
+        assert (stranger.status, stranger.headers["Location"]) == (303, "/sign-in"), path
+        assert (await elsewhere.get(path)).status == 404, path
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+async def test_what_is_in_the_folder_is_shown(at_office, office, language):
+    office.registry.write_text(office.registry.read_text().replace("Good Telecom", HOSTILE))
+    visitor = await at_office.visitor(*ME, language=language)
+    expected = {
+        "/office/today": [],
+        "/office/members": ["m-0001", "L-0001"],
+        "/office/members/m-0001": ["L-0001", "良い電話株式会社", "…5678"],
+        "/office/suspensions": ["R-1"] if "R-1" in office.suspensions.read_text() else [],
+        "/office/publication": ["registry", "timestamp", "registry.yaml"],
+        "/office/history": [],
+        "/office/reports": [],
+        "/office/evaluations": ["m-0001"],
+        "/office/applications": [],
+    }
+    for path, texts in expected.items():
+        answer = await visitor.get(path)
+        assert answer.status == 200, path
+        for text in texts:
+            assert text in answer.text, (path, text)
+        assert HOSTILE not in answer.text
+        assert "style=" not in answer.text
+        assert "0312345678" not in answer.text
+
+
+async def test_an_application_becomes_a_member_as_by_the_commands(at_office, office):
+    visitor = await at_office.visitor(*ME)
+    token = (await visitor.get("/office/applications")).form_token
+    fields = {"form_token": token, "why": "by post"}
+    bad = await visitor.upload("/office/applications", APPLICATION.replace("m-0008", "x y").encode(), **fields)
+    assert (bad.status, "is not an id" in bad.text) == (400, True)
+    taken = await visitor.upload("/office/applications", APPLICATION.encode(), **fields)
+    assert (taken.status, taken.headers["Location"]) == (303, "/office/applications/A-1?done=1")
+    page = "/office/applications/A-1"
+    assert "to be reviewed" in (await visitor.get(page)).text
+    early = await visitor.send(page, f"{page}/grant", {"until": "2028-01-01", "why": "early"})
+    assert (early.status, "has not passed its review" in early.text) == (400, True)
+    assert (await visitor.send(page, f"{page}/review", {"result": "passed", "why": "all is there"})).status == 303
+    assert "to be granted" in (await visitor.get(page)).text
+    assert "Applications to be granted" in (await visitor.get("/office/today")).text
+    wrong = await visitor.send(page, f"{page}/grant", {"until": "soon", "why": "passed"})
+    assert (wrong.status, "Valid until is not a day or a moment" in wrong.text) == (400, True)
+    assert (await visitor.send(page, f"{page}/grant", {"until": "2028-01-01", "why": "passed"})).status == 303
+    member = registry_of(Workspace(office.folder)).members[-1]
+    assert (member.id, len(member.licences), len(member.numbers)) == ("m-0008", 1, 2)
+    made = entry(office)
+    assert (made["action"], made["subject"], made["why"]) == ("grant", "A-1", "passed")
+    assert made["by"].startswith("office (uid ")
+    assert "Eighth Telecom" in (await visitor.get("/office/members/m-0008")).text
+
+
+CHANGES = {
+    "assign": ({"numbers": "0312340099\n+81312340200-+81312340299"}, "assign-number"),
+    "release": ({"numbers": NUMBER}, "release-number"),
+    "renew": ({"licence": "L-0001", "until": "2199-01-01"}, "renew"),
+    "status": ({"licence": "L-0001", "status": "suspend-licence"}, "suspend-licence"),
+    "pledge": (
+        {"document": "3", "sha256": "0f" * 32, "signatory": "Mori", "signed": "2026-11-01", "until": "2027-11-01"},
+        "pledge",
+    ),
+}
+REFUSED = {
+    "assign": ({"numbers": "03123"}, "03123"),
+    "release": ({"numbers": "0399999999"}, "does not hold all of"),
+    "renew": ({"licence": "L-0001", "until": "2020-01-01"}, "is already valid until"),
+    "status": ({"licence": "L-9999", "status": "revoke"}, "has no licence"),
+    "pledge": ({"document": "3", "sha256": "x", "signatory": "M", "signed": "2026-11-01", "until": "2027-11-01"},
+               "SHA-256"),
+    "add-key": ({"key": "no key"}, "this is not the key of a node"),
+    "remove-key": ({"key": "no key"}, "has no such key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_is_that_of_the_command(at_office, office, change):
+    fields, action = CHANGES[change]
+    visitor, page = await at_office.visitor(*ME), "/office/members/m-0001"
+    answer = await visitor.send(page, f"{page}/{change}", {**fields, "why": "as asked"})
+    assert (answer.status, answer.headers.get("Location")) == (303, f"{page}?done=1"), answer.text
+    made = entry(office)
+    assert (made["action"], made["why"]) == (action, "as asked")
+    assert "as asked" in (await visitor.get(page)).text
+    assert (await visitor.get("/office/today")).text.count("Changes to be published") == 1
+
+
+@pytest.mark.parametrize("change", REFUSED)
+async def test_what_a_rule_forbids_changes_nothing(at_office, office, change, caplog):
+    fields, told = REFUSED[change]
+    before = office.state()
+    visitor, page = await at_office.visitor(*ME), "/office/members/m-0001"
+    answer = await visitor.send(page, f"{page}/{change}", {**fields, "why": "as asked"})
+    assert (answer.status, told in answer.text) == (400, True)
+    without = await visitor.send(page, f"{page}/{change}", {**CHANGES.get(change, (fields,))[0], "why": " "})
+    assert (without.status, "Reason is not a readable text" in without.text) == (400, True)
+    numbered = await visitor.send(page, f"{page}/{change}", {**fields, "why": f"call {NUMBER}"})
+    assert "contains a telephone number" in numbered.text
+    assert office.state() == before
+    assert "0399999999" not in caplog.text
+
+
+async def test_a_member_is_found_by_name_and_by_number_which_stays_out_of_the_address(at_office, office):
+    visitor, page = await at_office.visitor(*ME), "/office/members"
+    for wanted, is_found in (
+        (NUMBER, True),
+        ("0399999999", False),
+        ("良い電話", True),
+        ("l-0001", True),
+        ("zzz", False),
+    ):
+        answer = await visitor.send(page, page, {"wanted": wanted})
+        assert (answer.status, "/office/members/m-0001" in answer.text) == (200, is_found), wanted
+    assert "cannot be used" in (await visitor.send(page, page, {"wanted": "0312"})).text
+    assert (await visitor.send(page, page, {"wanted": HOSTILE})).text.count(HOSTILE) == 0
+
+
+# -- suspensions -------------------------------------------------------------------------------------------------------
+
+
+def request_id(text: str) -> str:
+    found = re.search(r'name="request" value="(S-[0-9a-f]+)"', text)
+    assert found
+    return found[1]
+
+
+async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, office):
+    page = "/office/suspensions"
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    before = suspensions_of(Workspace(office.folder))
+    assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
+    assert "Suspensions to be approved" in (await second.get("/office/today")).text
+    seen = (await second.get(page)).text
+    assert STOPPED not in seen
+    assert STOPPED[1:] not in (office.folder / FILE).read_text()
+    again = {"request": request_id(seen), "entered": STOPPED, "why": "compared with the request"}
+    own = await first.send(page, f"{page}/approve", again)
+    assert (own.status, "another person has to approve it" in own.text) == (400, True)
+    other = await second.send(page, f"{page}/approve", {**again, "entered": OTHER})
+    assert (other.status, "the two entries differ" in other.text) == (400, True)
+    assert suspensions_of(Workspace(office.folder)) == before
+    assert (await second.send(page, f"{page}/approve", again)).status == 303
+    added = suspensions_of(Workspace(office.folder)).suspensions[-1]
+    assert (added.number, added.reference) == (STOPPED, "R-7")
+    made = entry(office)
+    assert made["action"] == "suspend-number"
+    assert made["by"].startswith("office-viewer (uid ")
+    assert made["entered_by"].endswith(", by console)")
+    assert made["requested"]
+    acts = [(act.act, act.by) for act in OfficeLedger(office.folder).acts()][-2:]
+    assert acts == [("suspension-requested", "office"), ("suspension-approved", "office-viewer")]
+    shown = await second.get(page)
+    assert "…5677" in shown.text
+    assert STOPPED not in shown.text
+    twice = await second.send(page, f"{page}/approve", again)
+    assert "does not wait any more" in twice.text
+
+
+async def test_a_suspension_ends_by_two_persons_too(at_office, office):
+    page = "/office/suspensions"
+    before = suspensions_of(Workspace(office.folder)).suspensions
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    of_member = {**SUSPENSION, "action": "no-new-numbers", "entered": "m-0001"}
+    for fields in (
+        SUSPENSION, {"action": "lift", "entered": STOPPED, "why": "they have withdrawn it"},
+        of_member, {"action": "allow-new-numbers", "entered": "m-0001", "why": "they have withdrawn it"},
+    ):  # fmt: skip
+        assert (await first.send(page, f"{page}/request", fields)).status == 303
+        again = {"request": request_id((await second.get(page)).text), "entered": fields["entered"], "why": "yes"}
+        assert (await second.send(page, f"{page}/approve", again)).status == 303
+        assert entry(office)["action"] == fields["action"]
+    assert suspensions_of(Workspace(office.folder)).suspensions == before
+    assert not [each for each in suspensions_of(Workspace(office.folder)).suspensions if each.number == STOPPED]
+    assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
+    withdrawn = {"request": request_id((await second.get(page)).text)}
+    assert (await first.send(page, f"{page}/withdraw", withdrawn)).status == 303
+    assert not at_office.console.office_files.requests.waiting()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"entered": "0312"}, "cannot be used"),
+        ({"entered": "0312345600-0312345699"}, "that is a range"),
+        ({"action": "suspend-member", "entered": "m-9999"}, "has no member"),
+        ({"action": "rotate"}, "choose what is to be done"),
+        ({"reference": ""}, "Reference of the request is not a readable text"),
+        ({"requested": "2199-01-01"}, "Requested at is in the future"),
+        ({"until": "2020-01-01"}, "End is over"),
+        ({"since": "2026-11-02T01:10:00"}, "Start has no time zone"),
+        ({"authority": STOPPED}, "contains a telephone number"),
+    ],
+)
+async def test_a_request_with_a_fault_is_not_entered(at_office, change, told):
+    page = "/office/suspensions"
+    visitor = await at_office.visitor(*ME)
+    answer = await visitor.send(page, f"{page}/request", {**SUSPENSION, **change})
+    assert (answer.status, told in answer.text) == (400, True)
+    assert not at_office.console.office_files.requests.waiting()
+
+
+# -- publication -------------------------------------------------------------------------------------------------------
+
+
+async def package(visitor: Visitor, folder: Path) -> Path:
+    """Download the package and unpack it, as a holder does."""
+    async with visitor.http.get(
+        f"{visitor.site.address}/office/publication/package.zip",
+        headers={"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())},
+    ) as answer:
+        octets = await answer.read()
+    with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def zipped(folder: Path) -> bytes:
+    made = shutil.make_archive(str(folder), "zip", folder)
+    return Path(made).read_bytes()
+
+
+async def test_holders_sign_copies_and_the_last_signature_publishes(at_office, office, tmp_path):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    office.told("revoke", "L-0001", "--why", "as asked")
+    assert "the status is revoked" in (await visitor.get(page)).text
+    assert (await visitor.send(page, f"{page}/prepare")).status == 303
+    shown = await visitor.get(page)
+    assert "needs the signatures of 2" in shown.text
+    for number, holder in enumerate(("registry-1", "registry-3", "duty-1", "duty-2")):
+        copy = await package(visitor, tmp_path / f"copy-{number}")
+        unsigned = await visitor.upload(f"{page}/signed", zipped(copy), form_token=shown.form_token)
+        assert (unsigned.status, "no signature that was not here already" in unsigned.text) == (400, True)
+        code, _, error = office.run("sign", copy, *office.keys(holder), "--trust", office.root, "--yes")
+        assert code == 0, error
+        taken = await visitor.upload(f"{page}/signed", zipped(copy), form_token=shown.form_token)
+        assert taken.status == 303, taken.text
+    assert not (office.folder / FOLDER).exists()
+    published = Workspace(office.folder).repository.octets(tuf_roles.REGISTRY)
+    assert published == office.registry.read_bytes()
+    acts = [act.act for act in OfficeLedger(office.folder).acts()]
+    assert acts == ["package-prepared", *["package-signed"] * 4, "package-published"]
+
+
+async def test_a_suspension_does_not_wait_for_the_keys_of_the_registry(at_office, office, tmp_path):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    office.told("revoke", "L-0001", "--why", "as asked")
+    office.told("suspend-number", *STOP, typed=TWICE)
+    assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303
+    copy = await package(visitor, tmp_path / "copy")
+    code, _, error = office.run("sign", copy, *office.duty(), "--trust", office.root, "--yes")
+    assert code == 0, error
+    token = (await visitor.get(page)).form_token
+    assert (await visitor.upload(f"{page}/signed", zipped(copy), form_token=token)).status == 303
+    repository = Workspace(office.folder).repository
+    assert repository.octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
+    assert repository.octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
+    assert "the status is revoked" in (await visitor.get(page)).text
+
+
+async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, office, tmp_path):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    token = (await visitor.get(page)).form_token
+    none = await visitor.upload(f"{page}/signed", b"", form_token=token)
+    assert "no package waits for signatures" in none.text
+    office.told("revoke", "L-0001", "--why", "as asked")
+    assert (await visitor.send(page, f"{page}/prepare")).status == 303
+    copy = await package(visitor, tmp_path / "copy")
+    before = office.state()
+    metadata = copy / "after" / "metadata" / "registry.json"
+    changed = json.loads(metadata.read_bytes())
+    changed["signed"]["version"] += 1
+    metadata.write_text(json.dumps(changed))
+    climbing = io.BytesIO()
+    with zipfile.ZipFile(climbing, "w") as archive:
+        archive.writestr("../evil", "x")
+    for octets, told in (
+        (zipped(copy), "differs from the first folder"),
+        (b"no zip", "this is not the ZIP of a package"),
+        (climbing.getvalue(), "this is not the ZIP of a package"),
+        (b"", "this is not the ZIP of a package"),
+    ):
+        answer = await visitor.upload(f"{page}/signed", octets, form_token=token)
+        assert (answer.status, told in answer.text) == (400, True), (told, answer.text)
+    assert (await visitor.upload(f"{page}/signed", zipped(copy), form_token="x")).status == 400  # noqa: S106
+    early = await visitor.send(page, f"{page}/publish")
+    assert (early.status, "needs the signatures" in early.text) == (400, True)
+    assert office.state() == before
+    assert (await visitor.send(page, f"{page}/discard")).status == 303
+    assert not (office.folder / FOLDER).exists()
+
+
+async def test_the_next_public_list_is_shown_before_it_is_published(at_office, office):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    before = (await visitor.get(f"{page}/list")).text
+    assert "m-0001" in before
+    assert "no more" not in before
+    office.told("revoke", "L-0001", "--why", "as asked")
+    assert "no more" in (await visitor.get(f"{page}/list")).text
+
+
+async def test_the_registry_is_extended(at_office, office):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    assert "Valid until is not a day" in (await visitor.send(page, f"{page}/prolong", {"until": "x", "why": "y"})).text
+    assert (await visitor.send(page, f"{page}/prolong", {"until": "2190-01-01", "why": "a new term"})).status == 303
+    made = entry(office)
+    assert (made["action"], made["why"]) == ("prolong", "a new term")
+    assert "2189-12-31" in (await visitor.get(page)).text or "2190-01-01" in (await visitor.get(page)).text
+
+
+# -- reports -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Members:
+    """An office's folder with one report that waits for m-0001."""
+    members = Members(authority(tmp_path / "office"))
+    members.report()
+    return members
+
+
+async def test_a_report_is_masked_until_it_is_opened_and_then_closed(site_of, desk):
+    site = await site_of(desk.desk.folder)
+    visitor, other = await site.visitor(*ME), await site.visitor(*ME, language="ja")
+    [kept] = desk.reports.store.listed()
+    page = f"/office/reports/{kept.id}"
+    for one in (visitor, other):
+        listed, shown = await one.get("/office/reports"), await one.get(page)
+        assert "…5678" in listed.text
+        assert "m-0001" in shown.text
+        for text in (NUMBER, WORDS, RECEIPT):
+            assert text not in listed.text + shown.text
+    opened = await visitor.send(page, f"{page}/open")
+    assert WORDS in opened.text
+    assert NUMBER[1:] in opened.text
+    faulty = await visitor.send(page, f"{page}/close", {"result": "x", "why": "done"})
+    assert (faulty.status, "choose the result" in faulty.text) == (400, True)
+    assert (await visitor.send(page, f"{page}/close", {"result": "open", "why": "no answer"})).status == 303
+    assert "no answer" in (await visitor.get(page)).text
+    again = await visitor.send("/office/members", f"{page}/close", {"result": "open", "why": "no answer"})
+    assert "is closed already" in again.text
+    acts = [(act.act, act.by) for act in OfficeLedger(desk.desk.folder).acts()][-2:]
+    assert acts == [("report-shown", "office"), ("report-closed", "office")]
+
+
+async def test_members_who_are_late_are_reminded(site_of, desk, monkeypatch):
+    site = await site_of(desk.desk.folder)
+    visitor, page = await site.visitor(*ME), "/office/reports/overdue"
+    [request] = desk.reports.store.requests_of(desk.reports.store.listed()[0].id)
+    assert "No answer is overdue" in (await visitor.get(page)).text
+    late = ReportStore.overdue
+    monkeypatch.setattr(ReportStore, "overdue", lambda self, now: late(self, now + timedelta(days=30)))
+    assert "Overdue answers to reports" in (await visitor.get("/office/today")).text
+    assert (await visitor.send(page, page, {"request": "Q-other"})).status == 400
+    assert (await visitor.send(page, page, {"request": request.id})).status == 303
+    assert (await visitor.send(page, page)).status == 303
+    [reminded] = desk.reports.store.requests_of(request.report)
+    assert reminded.reminders == 2
+
+
+def test_a_trace_has_a_box_for_each_hop_and_one_for_the_end(desk):
+    now = datetime.now(UTC)
+    desk.answered("m-0001", "upstream", upstream="m-0002")
+    [kept] = desk.reports.store.listed()
+
+    def boxes(after: timedelta) -> list[tuple[str, str]]:
+        report = desk.reports.store.report(kept.id)
+        assert report
+        return [
+            (hop.title, hop.colour)
+            for hop in trace_of(report, desk.reports.store.requests_of(kept.id), now + after).hops
+        ]
+
+    begins = (f"Report {kept.id}", "")
+    assert boxes(timedelta()) == [begins, ("m-0001", ""), ("m-0002", "warning")]
+    assert boxes(timedelta(days=30)) == [begins, ("m-0001", ""), ("m-0002", "bad")]
+    desk.answered("m-0002", "customer-held", pack="0f" * 32)
+    assert boxes(timedelta()) == [begins, ("m-0001", ""), ("m-0002", "good"), ("The office closes it", "warning")]
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_registry_is_parsed_once_for_each_change(at_office, office, monkeypatch):
+    parsed = []
+    registry_of = office_files.registry_of
+    monkeypatch.setattr(office_files, "registry_of", lambda workspace: parsed.append(1) or registry_of(workspace))
+    visitor = await at_office.visitor(*ME)
+    for _ in range(3):
+        for path in ("/office/today", "/office/members", "/office/members/m-0001"):
+            assert (await visitor.get(path)).status == 200
+    assert len(parsed) <= 1
+    office.told("revoke", "L-0001", "--why", "as asked")
+    for _ in range(3):
+        assert "revoked" in (await visitor.get("/office/members/m-0001")).text
+    assert len(parsed) <= 2
