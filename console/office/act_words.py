@@ -76,4 +76,5 @@ BASIS_WORDS: Final[Mapping[Basis, str]] = {
     Basis.EDITION: template("by the registry of the time of the call"),
     Basis.EARLIEST: template("by the earliest published registry"),
     Basis.UNPUBLISHED: template("by the registry as it is now"),
+    Basis.CHANGED: template("by the registry of the time of the call; the number changed hands within that time"),
 }

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.errors import IdtoneError, LedgerError
+from idtone.errors import IdtoneError
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -134,16 +135,18 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def checkpoint(visit: Visit) -> web.StreamResponse:
-    return _note("checkpoint.txt", (await visit.in_thread(Heads.read, visit.console.settings)).signed)
+    return _note(visit, "checkpoint.txt", (await visit.in_thread(Heads.read, visit.console.settings)).signed)
 
 
 async def cosigned(visit: Visit) -> web.StreamResponse:
-    return _note("cosigned-checkpoint.txt", (await visit.in_thread(Heads.read, visit.console.settings)).cosigned)
+    heads = await visit.in_thread(Heads.read, visit.console.settings)
+    return _note(visit, "cosigned-checkpoint.txt", heads.cosigned)
 
 
-def _note(name: str, note: Note | None) -> web.Response:
+def _note(visit: Visit, name: str, note: Note | None) -> web.Response:
     if note is None:
-        raise LedgerError(Message("there is no such checkpoint yet"))
+        problem = Message("there is no such checkpoint yet")
+        return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=problem)
     return download(name, str(note).encode(), f"{TEXT}; charset=utf-8")
 
 

@@ -150,7 +150,7 @@ async def test_others_get_what_they_verify_with(node, settings):
     assert answer.text == held
     assert 'filename="checkpoint.txt"' in answer.headers["Content-Disposition"]
     assert str(key) in (await visitor.get("/evidence")).text.replace("&#43;", "+")
-    assert (await visitor.get("/evidence/cosigned")).status == 503
+    assert (await visitor.get("/evidence/cosigned")).status == 404
 
 
 def counted(settings: Settings, known: Counts | None = None) -> Counts:

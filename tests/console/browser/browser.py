@@ -95,7 +95,9 @@ class Browser:
 
     def text(self) -> str:
         """The page's content as it is shown now."""
-        return self.driver.find_element(By.TAG_NAME, "main").text
+        # In one step: the page changes while it is read.
+        text: str = self.driver.execute_script("return document.querySelector('main').innerText")
+        return text
 
     def wait_for(self, pattern: str, within_s: float) -> None:
         """Until the page's content has it, without loading the page again."""

@@ -24,7 +24,7 @@ LOOKS = (
     ("ja", ((NARROW, "dark"), (WIDE, "light"))),
 )
 """Each language in both schemes and both widths, with two loads of a page."""
-AFTER_A_FORM: frozenset[str] = frozenset()
+AFTER_A_FORM = frozenset({"/evidence/exports/{act}", "/evidence/exports/{act}/pack"})
 """Pages to which only a form leads, and no link."""
 
 

@@ -59,7 +59,7 @@ def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> 
             if text is None:
                 yield Shown(pattern, path, visitor, is_html=False)
                 continue
-            for link in re.findall(r'<(?:a [^>]*href|audio [^>]*src)="(/[^"#]*)', text):
+            for link in re.findall(r'<(?:a [^>]*href|(?:audio|img) [^>]*src)="(/[^"#]*)', text):
                 target = urlsplit(unescape(link)).path
                 linked = _pattern_of(pages, target)
                 if linked not in done and linked not in waiting and not target.startswith("/static/"):
