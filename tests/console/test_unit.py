@@ -43,7 +43,7 @@ def test_the_package_installs_it_and_does_not_enable_it():
     assert re.search(r"dh_installsystemd --name idtone-console --no-enable --no-start", rules)
     prerm, postinst = ((ROOT / "debian" / f"idtone.{name}").read_text("utf-8") for name in ("prerm", "postinst"))
     assert "stop idtone-console.service" in prerm
-    assert "try-restart idtone-console.service" in postinst
+    assert "deb-systemd-invoke restart idtone-console.service" in postinst
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="SKIPPED: this machine has no systemd-analyze")
