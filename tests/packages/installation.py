@@ -98,7 +98,7 @@ def test_the_package_installs_all_that_the_guide_needs(machine, package):
     machine.install(package)
     assert machine.run("idtone", "--version").strip().endswith(idtone.__version__)
     assert machine.run("dpkg", "--verify", "idtone") == ""
-    assert machine.run("id", "--groups", "--name", "idtone").strip() == "asterisk"
+    assert machine.run("id", "--groups", "--name", "idtone").split() == ["asterisk", "idtone-console"]
     assert stat(machine, SOUNDS) == "2750 idtone asterisk"
     assert stat(machine, "/etc/idtone/ari.password") == "600 idtone root"
     assert "/etc/idtone/idtone.yaml" in (machine.root / "var/lib/dpkg/info/idtone.conffiles").read_text()
