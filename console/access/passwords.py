@@ -6,6 +6,7 @@ import base64
 import hmac
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -21,8 +22,12 @@ DIGITS: Final = 6
 PASSWORD_LIMIT: Final = 1000
 
 _hasher = PasswordHasher()
-_NOBODY: Final = _hasher.hash("nobody")
-"""Compared with for an unknown name, which then takes as long as a known one."""
+
+
+@cache
+def _unknown_users_hash() -> str:
+    """Compared with for an unknown name, which then takes as long as a known one."""
+    return _hasher.hash("unknown")
 
 
 def hashed(password: str) -> str:
@@ -40,12 +45,13 @@ class PasswordCheck:
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
         self._clock_s = clock_s
+        self._unknown_users_hash = _unknown_users_hash()
         self._used: dict[str, int] = {}
         """User → the last step of the clock whose code was used."""
 
     def is_right(self, user: User | None, password: str, code: str) -> bool:
         """Takes some tens of milliseconds on purpose: call it in a thread, one at a time."""
-        expected = user.password if user and user.password else _NOBODY
+        expected = user.password if user and user.password else self._unknown_users_hash
         try:
             _hasher.verify(expected, password if len(password) <= PASSWORD_LIMIT else "")
         except (VerificationError, InvalidHashError):

@@ -10,7 +10,6 @@ users:
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,6 +18,7 @@ from pydantic import AfterValidator, Field
 from idtone.documents import Model, read_text, read_tree, validate
 from idtone.translation import Message
 
+from ..stamped import Stamped
 from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
@@ -62,25 +62,13 @@ class Users:
     """The users as the file has them now: a change counts from the next request on."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._stamp: tuple[int, int, int] | None = None
-        self._by_name: dict[str, User] = {}
+        self._by_name = Stamped(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
 
     def get(self, name: str) -> User | None:
         """None if there is no such user. Raises DocumentError."""
-        return self._read().get(name)
+        return self._by_name.get().get(name)
 
     def all(self) -> list[User]:
         """By name. Raises DocumentError."""
-        users = self._read()
+        users = self._by_name.get()
         return [users[name] for name in sorted(users)]
-
-    def _read(self) -> dict[str, User]:
-        with self._lock:
-            status = self._path.stat() if self._path.exists() else None
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
-            if stamp is None or stamp != self._stamp:
-                self._by_name = {user.name: user for user in read_users(self._path).users}
-                self._stamp = stamp
-            return self._by_name

@@ -37,7 +37,8 @@ from idtone.registry.number_notation import read_span
 from idtone.registry.summary import MemberReport, covered, member_report
 from idtone.registry.trust import tuf_roles
 
-from .stamped import Stamped
+from ..public.published import Published
+from ..stamped import Stamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class OfficeFiles:
             lambda: [registry, suspensions, refusals, timestamp], lambda: list(self.workspace.differences())
         )
         self._lists = Stamped(lambda: [registry, timestamp], self._read_lists)
+        self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
         self._package = Stamped(
             lambda: [self.folder / PREPARED, self.folder / PREPARED / "after" / tuf_roles.METADATA], self.package.state
         )
@@ -137,6 +139,10 @@ class OfficeFiles:
     def operator_lists(self) -> tuple[OperatorList, OperatorList]:
         """The public list as the next publication makes it, and as it is published."""
         return self._lists.get()
+
+    def published(self) -> Published:
+        """What the association's site offers."""
+        return self._published.get()
 
     def waiting_package(self) -> PackageState | None:
         return self._package.get()

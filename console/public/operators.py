@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.evaluation.results import published_files
-from idtone.authority.workspace import Workspace
 from idtone.errors import IdtoneError
-from idtone.registry.trust import tuf_roles
 
+from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
 from ..uploads import received
 
@@ -27,37 +21,8 @@ BADGE_LIMIT: Final = 1_000_000
 _KINDS: Final = {".json": "application/json", ".yaml": "text/yaml", ".svg": "image/svg+xml"}
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What the association's site offers: the list, and the files that belong to it, by name."""
-
-    listed: Mapping[str, Any]
-    files: Mapping[str, bytes]
-
-    @classmethod
-    def read(cls, office: Path) -> Published:
-        """Raises TrustError if nothing was published, or a file is not what was published."""
-        workspace = Workspace(office)
-        octets = workspace.repository.listed()
-        listed = json.loads(octets)
-        files = {tuf_roles.OPERATORS_FILE: octets}
-        files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
-        files |= {f"evaluation/{name}": each for name, each in published_files(workspace, listed["operators"]).items()}
-        return cls(listed, files)
-
-    def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator whose badge in force this is; None if it is forged, changed or out of date."""
-        sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
-        for operator in self.listed["operators"]:
-            evaluation = operator.get("evaluation")
-            if evaluation and evaluation["badge"] == sha256:
-                start, until = (datetime.fromisoformat(evaluation[f"valid_{end}"]) for end in ("from", "until"))
-                return operator if start <= now < until else None
-        return None
-
-
 async def operators(visit: Visit) -> web.StreamResponse:
-    published = await visit.in_thread(Published.read, _office(visit))
+    published = await visit.in_thread(_files(visit).published)
     wanted = visit.query("name").casefold()
     found = [
         operator
@@ -76,7 +41,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 async def file(visit: Visit) -> web.StreamResponse:
     """A signed file, as it was published."""
-    octets = (await visit.in_thread(Published.read, _office(visit))).files.get(visit.part("name"))
+    octets = (await visit.in_thread(_files(visit).published)).files.get(visit.part("name"))
     if octets is None:
         return web.Response(status=HTTPStatus.NOT_FOUND)
     return web.Response(body=octets, content_type=_KINDS[Path(visit.part("name")).suffix])
@@ -89,14 +54,14 @@ async def badge(visit: Visit) -> web.StreamResponse:
             octets = await visit.in_thread(upload.file.read_bytes)
     except IdtoneError as error:
         return visit.render("badge.html", HTTPStatus.BAD_REQUEST, operator=None, problem=error, times=_time)
-    published = await visit.in_thread(Published.read, _office(visit))
+    published = await visit.in_thread(_files(visit).published)
     operator = published.of_badge(octets)
     return visit.render("badge.html", operator=operator, problem=None, times=_time)
 
 
-def _office(visit: Visit) -> Path:
-    assert visit.console.office is not None, "these pages are for the association's folder"
-    return visit.console.office
+def _files(visit: Visit) -> OfficeFiles:
+    assert visit.console.office_files is not None, "these pages are for the association's folder"
+    return visit.console.office_files
 
 
 def _time(text: str) -> datetime:

@@ -13,7 +13,7 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.public import packs
-from idtone.console.public.operators import Published
+from idtone.console.public.published import Published
 from idtone.console.uploads import FIELD_LIMIT
 
 from ..ledger.example_pack import PACK

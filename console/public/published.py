@@ -1,0 +1,44 @@
+"""What the association has published for everyone: the signed list of operators, and the files that belong to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from idtone.authority.evaluation.results import published_files
+from idtone.authority.workspace import Workspace
+from idtone.registry.trust import tuf_roles
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the association's site offers: the list, and the files that belong to it, by name."""
+
+    listed: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def read(cls, office: Path) -> Published:
+        """Raises TrustError if nothing was published, or a file is not what was published."""
+        workspace = Workspace(office)
+        octets = workspace.repository.listed()
+        listed = json.loads(octets)
+        files = {tuf_roles.OPERATORS_FILE: octets}
+        files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
+        files |= {f"evaluation/{name}": each for name, each in published_files(workspace, listed["operators"]).items()}
+        return cls(listed, files)
+
+    def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
+        """The operator whose badge in force this is; None if it is forged, changed or out of date."""
+        sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
+        for operator in self.listed["operators"]:
+            evaluation = operator.get("evaluation")
+            if evaluation and evaluation["badge"] == sha256:
+                start, until = (datetime.fromisoformat(evaluation[f"valid_{end}"]) for end in ("from", "until"))
+                return operator if start <= now < until else None
+        return None
