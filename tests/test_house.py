@@ -16,7 +16,7 @@ from . import ROOT, files, modules
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence",
-    "customers", "debian", "dialplan", "docs", "evaluation", "ledger", "misuse", "operations", "registry", "reports",
+    "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "misuse", "operations", "registry", "reports",
     "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {

@@ -12,6 +12,7 @@ from idtone.correspondence.commands import app as desk
 from idtone.customers.commands import app as form
 from idtone.customers.commands import customer
 from idtone.evaluation.commands import app as evaluation
+from idtone.fleet.commands import app as fleet
 from idtone.ledger.commands import app as ledger
 from idtone.misuse.commands import app as misuse
 from idtone.registry.commands import app as registry
@@ -53,6 +54,7 @@ app.add_typer(tone, name="tone")
 app.add_typer(registry, name="registry")
 app.add_typer(authority, name="authority")
 app.add_typer(ledger, name="ledger")
+app.add_typer(fleet, name="fleet")
 app.add_typer(desk, name="desk")
 app.add_typer(form, name="form")
 app.add_typer(reports, name="reports")

@@ -1,0 +1,1 @@
+"""Several PBXs as one: what a node reports, how a fleet is watched, configured and upgraded."""

@@ -1,0 +1,8 @@
+"""The commands of `idtone fleet`."""
+
+from __future__ import annotations
+
+from idtone import command_line
+
+app = command_line.group("Several PBXs as one: their state, their settings, their upgrade.")
+command_line.add_commands(app, {})
