@@ -16,8 +16,8 @@ from . import ROOT, files, modules
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence",
-    "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "misuse", "operations", "registry", "reports",
-    "service", "src", "tests", "tones",
+    "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "misuse", "operations", "registry",
+    "reports", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
