@@ -279,7 +279,9 @@ class CallControl:
                 raise JournalError("it names an unknown sound")
             found[party] = sound, hearing(line, party, sound.duration_ms, called.duration_ms if called else None)
         lasted_ms = max(heard.lasted_ms for _, heard in found.values())
-        began = line.since or line.at - timedelta(milliseconds=lasted_ms)
+        # Without the time of the answer, the sound's length gives it. Asterisk sends late packets faster than the sound
+        # plays, so that this can lie before the decision, which no answer can.
+        began = line.since or max(call.decided_at, line.at - timedelta(milliseconds=lasted_ms))
         written: list[Future[None]] = []
         for party, (sound, heard) in found.items():
             written += self._heard(call, line, began, party, sound, heard)

@@ -20,11 +20,11 @@ class Rate:
 
 OF_ADDRESS: Final = Rate(100, 600)
 OF_SESSION: Final = Rate(30, 300)
-AT_A_TIME_OF_ADDRESS: Final = 64
-"""Requests of one address that are being answered."""
 STREAMS_OF_SESSION: Final = 8
 STREAMS: Final = 200
 """Streams of events, of all sessions."""
+AT_A_TIME_OF_ADDRESS: Final = STREAMS + 56
+"""Requests of one address that are being answered: an office may have one address, and all streams."""
 MOST_KEPT: Final = 10_000
 
 

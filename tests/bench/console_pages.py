@@ -48,7 +48,7 @@ from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 1_000_000
 MONTH: Final = timedelta(days=31)
-USERS: Final = 20
+USERS: Final = 25
 """Among whom the open pages are divided."""
 FOLLOWED: Final = "/now/changes"
 RATE: Final = 10.0
@@ -234,7 +234,9 @@ def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
     answer = connection.getresponse()
     connection.close()
     assert answer.status == http.client.SEE_OTHER, answer.status
-    given = SimpleCookie(answer.getheader("Set-Cookie"))
+    given = SimpleCookie()
+    for each in answer.headers.get_all("Set-Cookie", []):
+        given.load(each)
     return {SESSION.name: given[SESSION.name].value}
 
 

@@ -329,6 +329,13 @@ def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
     assert record.known_by == {"called": "packets"}
 
 
+def test_an_answer_of_unknown_time_is_never_dated_before_the_decision(control):
+    """A machine under load sends the packets of 440 ms within 100."""
+    record = record_of(control, hook.sounded(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
+    assert record.steps[1] == steps.answered(CALL, NOW)
+    assert (record.heard, record.anomalies) == (True, ())
+
+
 def test_both_parties_hear_it(sounds, evidence):
     record = record_of(made(sounds, evidence, BOTH), hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
     assert (record.heard_by, record.heard, record.anomalies) == (("called", "caller"), True, ())
