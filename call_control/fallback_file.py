@@ -181,3 +181,7 @@ class Fallback:
         self._left, self.trouble = registry, "" if is_all else str(_LEFT_OUT)
         if self.trouble:
             log.critical("%s", self.trouble)
+
+    def has(self, registry: Registry | None) -> bool:
+        """Whether the file has all suspensions of this registry; of None, whether nothing is wrong with it."""
+        return not self.trouble and (registry is None or registry is self._left)

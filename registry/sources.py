@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -52,6 +53,11 @@ class Source(Protocol):
 
     @property
     def current(self) -> RegistryIndex | None: ...
+    @property
+    def taken(self) -> datetime | None:
+        """When the current generation was taken into use; None without one."""
+        ...
+
     def refresh(self) -> bool:
         """Look for a newer generation; True where one was taken. Blocks: call it from a worker thread."""
         ...
@@ -79,6 +85,7 @@ class SignedSource:
         self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
+        self.taken: datetime | None = None
 
     def refresh(self) -> bool:
         """As in `Source`, but at most every `poll_s` seconds.
@@ -143,6 +150,8 @@ class SignedSource:
             before and current and published.sha256[tuf_roles.REGISTRY_FILE] == before.sha256[tuf_roles.REGISTRY_FILE]
         )
         taken = current.renewed(signed) if same and current else _members(published, signed)
+        if before is None or published.sha256 != before.sha256:  # else only its signatures were renewed
+            self.taken = datetime.now(UTC)
         self._published, self.current = published, taken
         log.info(
             "registry %s: version %d, %d suspensions, good until %s, %s",
@@ -171,6 +180,7 @@ class FileSource:
         self._seen: tuple[int, ...] | None = None
         self._refreshing = threading.Lock()
         self.current: RegistryIndex | None = None
+        self.taken: datetime | None = None
 
     def refresh(self) -> bool:
         """Read the file if it has changed; True where a new generation was taken.
@@ -184,7 +194,7 @@ class FileSource:
             self._seen = seen  # taken before reading, so that a change meanwhile is found next time
             try:
                 _refuse_special(self._path)
-                self.current = load_registry(self._path)
+                self.current, self.taken = load_registry(self._path), datetime.now(UTC)
             except DocumentError as error:
                 trouble = _summary(error)
             else:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from idtone.call_control.call_control import CallControl
@@ -15,6 +16,7 @@ from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
+from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
@@ -25,7 +27,9 @@ from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import RegistrySettings, Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
-from idtone.tones.profile_library import load_library
+from idtone.tones.profile_library import Library, load_library
+
+from .own_hook import hook_for
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +46,14 @@ class Loaded:
     key_ring: KeyRing
     disclosure_rules: DisclosureRules
     source: Source
+    hook: str | None = None
+    """The digest of the hook that these settings need; None if it cannot be made."""
 
 
-def load(settings: Settings) -> Loaded:
-    profiles = load_library(settings.sounds.profiles).for_calls()
+def load(settings: Settings, config: Path | None = None) -> Loaded:
+    """`config` is the file that the settings were read from, if one was named."""
+    library = load_library(settings.sounds.profiles)
+    profiles = library.for_calls()
     sounds = ensure_sounds(settings.sounds.directory, profiles)
     for sound in sounds.values():
         for file in sound.files:
@@ -55,7 +63,15 @@ def load(settings: Settings) -> Loaded:
     _read_first(source)
     journal_of(settings).make()
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
-    return Loaded(profiles, sounds, key_ring, rules, source)
+    return Loaded(profiles, sounds, key_ring, rules, source, _hook(settings, config, library))
+
+
+def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
+    try:
+        return hook_for(settings, config, library).digest
+    except IdtoneError as error:
+        log.debug("%s", error)  # `idtone doctor` reports it
+        return None
 
 
 def _read_first(source: Source) -> None:

@@ -40,7 +40,9 @@ from . import hand_over, status_feed
 from .assembly import Loaded, assemble, journal_of
 from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
+from .loaded_hook import LoadedHook
 from .metrics import Observed
+from .node_state import NodeStateReport
 from .registry_watch import RegistryWatch
 from .systemd import ServiceManager
 
@@ -156,19 +158,23 @@ class Instance:
                     await asyncio.Event().wait()  # keep the connection open until this instance ends
 
             serving = asyncio.create_task(runner.run(over))
-            watching = asyncio.create_task(RegistryWatch(refresh).run())
+            watching = asyncio.create_task(RegistryWatch(lambda: self._refresh(refresh)).run())
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
             confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended)
-            background = self._start_background(evidence, journal, cosigning, confirming)
+            hook = LoadedHook(self._loaded.hook)
+            background = self._start_background(evidence, journal, cosigning, confirming, hook.watch(runner))
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             assert self._fallback
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
+                hook,
             )  # fmt: skip
+            if self._replicator:
+                self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
             self._begin_metrics(observed, bound)
             try:
                 async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
@@ -191,6 +197,15 @@ class Instance:
                     task.cancel()
                 await asyncio.wait(ours)
                 calls.call_log.write()
+
+    def _refresh(self, refresh: Callable[[], None]) -> None:
+        """Put a changed registry to use, and tell other nodes at once. Blocks, and raises what `refresh` raises."""
+        before = self._loaded.source.current
+        try:
+            refresh()
+        finally:
+            if self._replicator and self._loaded.source.current is not before:
+                self._replicator.report_soon()
 
     def _listener(self, bound: ExitStack) -> Listener | None:
         """The listening socket for AGI; None unless AGI is the chosen interface."""
@@ -234,6 +249,7 @@ class Instance:
         journal: JournalReader,
         cosigning: Cosigning,
         confirming: Coroutine[Any, Any, None],
+        asking: Coroutine[Any, Any, None],
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
@@ -241,6 +257,7 @@ class Instance:
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
             asyncio.create_task(confirming, name="confirming suspensions"),
+            asyncio.create_task(asking, name="asking which hook is loaded"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             *(
                 asyncio.create_task(each, name="forgetting customers' forms")
@@ -392,6 +409,8 @@ class Instance:
         evidence: LedgerWriter,
         background: Sequence[asyncio.Task[None]],
     ) -> None:
+        if self._replicator:  # the next instance reports from now on
+            self._replicator.report(None)
         await application.wait_for_requests()
         for task in background:  # the next instance reads the journal from now on
             task.cancel()

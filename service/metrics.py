@@ -30,6 +30,7 @@ from idtone.settings import Settings
 
 from .call_counts import LABELS, CallCounts
 from .ledger_room import LedgerRoom
+from .loaded_hook import LoadedHook
 
 _DAY_S: Final = 86400
 
@@ -58,6 +59,7 @@ class Observed:
     hand_overs: Callable[[], int]
     cosigning: Cosigning
     settings: Settings
+    hook: LoadedHook | None = None
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
 
     def suspensions_in_force(self, now_s: float) -> int:
@@ -165,7 +167,7 @@ METRICS: Final = (
     Metric(
         "idtone_fallback_file_current", _GAUGE,
         "1 if Asterisk has the suspended numbers of the registry in use, for its decisions during a fallback; else 0.",
-        lambda observed: not observed.fallback.trouble,
+        lambda observed: observed.fallback.has(observed.source.current),
     ),
     # Registry
     Metric(

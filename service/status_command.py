@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from idtone import command_line
-from idtone.command_line import ConfigOption, JsonOption
+from idtone.command_line import ConfigOption, JsonOption, negative
 from idtone.errors import IdtoneError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
@@ -22,31 +16,25 @@ from idtone.translation import Message, translated
 
 from . import status_feed
 from .ledger_room import LedgerRoom
+from .watching import WatchOption, show
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-EVERY_S: Final = 1.0
-
-Watch = Annotated[bool, typer.Option("--watch", help="Show it each second, until Ctrl-C.")]
 Row = tuple[str, str]
 """What it is, and its state."""
 
 
-def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watch = False) -> None:
+def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
     """Show the state of the running service: Asterisk, calls, registry, evidence. --watch shows it each second.
 
     Run it as the service's user or as root. With --watch, --json prints one line each second. Exit 1: no service runs,
     or it does not answer; then it shows what the ledger and the registry say.
     """
     settings = load_settings(config)
-    if not watch:
-        found = look(settings)
-        command_line.print_json(found) if as_json else command_line.screen(highlight=False).print(table(found))
-    else:
-        found = _watch_as_json(settings) if as_json else _watch(settings)
+    found = show(lambda: look(settings), table, lambda found: found, as_json=as_json, watch=watch)
     if not found["running"]:
-        command_line.negative()
+        negative()
 
 
 def look(settings: Settings) -> dict[str, Any]:
@@ -97,51 +85,6 @@ def _registry(settings: RegistrySettings) -> dict[str, Any]:
     if kept is None:
         return found | {"trouble": Message("it was never fetched")}
     return found | {"path": str(settings.cache), "expires": kept.expires.isoformat()}
-
-
-# -- again each second ----------------------------------------------------------------------------------------------
-
-
-def _watch_as_json(settings: Settings) -> dict[str, Any]:
-    found = look(settings)
-    with _until_interrupted():
-        while True:
-            command_line.print_json(found, indent=None)
-            sys.stdout.flush()
-            if not command_line.is_read(EVERY_S):
-                break
-            found = look(settings)
-    return found
-
-
-def _watch(settings: Settings) -> dict[str, Any]:
-    from rich.live import Live
-
-    found, screen = look(settings), command_line.screen(highlight=False)
-    with _until_interrupted():
-        if not screen.is_terminal:  # a file or a pipe: one after another
-            while True:
-                screen.print(table(found))
-                screen.print()
-                sys.stdout.flush()
-                if not command_line.is_read(EVERY_S):
-                    break
-                found = look(settings)
-            return found
-        with Live(table(found), console=screen, screen=True, auto_refresh=False) as live:
-            while True:
-                time.sleep(EVERY_S)
-                found = look(settings)
-                live.update(table(found), refresh=True)
-    return found
-
-
-@contextmanager
-def _until_interrupted() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        return
 
 
 # -- for people -----------------------------------------------------------------------------------------------------

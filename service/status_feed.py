@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +103,17 @@ def _decisions(observed: Observed) -> list[dict[str, Any]]:
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
 
 
+def decided(observed: Observed) -> int:
+    """How many calls this instance has decided, and its hook."""
+    return sum(_metric("decisions_total")(observed).values())
+
+
+def _suspensions(observed: Observed) -> str | None:
+    """The digest of the suspensions' file in use."""
+    registry = observed.source.current
+    return registry.signed.sha256 if registry and registry.signed else None
+
+
 def _heard_ratio(observed: Observed) -> float | None:
     calls = _metric("calls_with_sound_total")(observed)
     return round(_metric("calls_heard_total")(observed) / calls, 4) if calls else None
@@ -159,6 +170,16 @@ FEED: Final = (
     ),
     Field("ari.reconnects", "Connections after the first one.", _metric("ari_reconnects_total")),
     Field(
+        "hook.loaded",
+        "The digest of the hook that Asterisk has loaded; empty if there is none, null while it is not known.",
+        lambda observed: observed.hook and observed.hook.digest,
+    ),
+    Field(
+        "hook.current",
+        "Whether it is the hook of this version and these settings; null while it is not known.",
+        lambda observed: observed.hook and observed.hook.is_current,
+    ),
+    Field(
         "agi.listen",
         "Where the service listens for AGI; null if it does not.",
         lambda observed: observed.settings.agi.listen if observed.settings.interface is Interface.AGI else None,
@@ -171,7 +192,8 @@ FEED: Final = (
         "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
         _oldest,
     ),
-    Field("calls.decisions", "Decided calls: a list of outcome, reason and their number.", _decisions),
+    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided),
+    Field("calls.decisions", "They by outcome and reason: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",
         "Ended calls by IDTONE_STATUS.",
@@ -208,7 +230,21 @@ FEED: Final = (
         "Suspensions in force: of numbers, ranges and members.",
         _metric("suspensions_in_force"),
     ),
-    Field("fallback.current", "Whether Asterisk has the suspended numbers.", _metric("fallback_file_current")),
+    Field(
+        "registry.suspensions_sha256",
+        "The SHA-256 of the signed `suspensions.yaml` in use; null without one.",
+        _suspensions,
+    ),
+    Field(
+        "registry.taken",
+        "When this registry was taken into use.",
+        lambda observed: observed.source.taken and observed.source.taken.isoformat(timespec="milliseconds"),
+    ),
+    Field(
+        "fallback.current",
+        "Whether Asterisk has the suspended numbers of this registry.",
+        _metric("fallback_file_current"),
+    ),
     Field("fallback.trouble", "Why not; empty if it has.", lambda observed: str(observed.fallback.trouble)),
     Field(
         "journal.lag_seconds",
@@ -262,13 +298,18 @@ FEED: Final = (
 
 def snapshot(observed: Observed) -> dict[str, Any]:
     """Make the object. This reads the disk, which may block: do not call it in the event loop."""
+    return placed((field.name, field.read(observed)) for field in FEED)
+
+
+def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Objects in objects, of values by their paths with dots."""
     made: dict[str, Any] = {}
-    for field in FEED:
-        *above, name = field.name.split(".")
+    for path, value in values:
+        *above, name = path.split(".")
         place = made
         for each in above:
             place = place.setdefault(each, {})
-        place[name] = field.read(observed)
+        place[name] = value
     return made
 
 

@@ -1,9 +1,10 @@
-"""docs/reference/status.md, made of the table of the feed; `tests/reference_pages.py` writes it."""
+"""docs/reference/status.md, made of the tables of the feed and of the state; `tests/reference_pages.py` writes it."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
 
 HEAD: Final = """\
@@ -47,6 +48,8 @@ JAPANESE: Final = {
     "ari.asterisk": "Asterisk の版。接続していなければ null",
     "ari.transport": "要求の送り方。接続していなければ null",
     "ari.reconnects": "2 回目以降の接続",
+    "hook.loaded": "Asterisk が読み込んだフックのダイジェスト。読み込まれていなければ空、不明なら null",
+    "hook.current": "それが、この版と設定のフックか。不明なら null",
     "agi.listen": "AGI を待ち受ける場所。待ち受けていなければ null",
     "calls.in_progress": "判定から終わりまでの間にある通話",
     "calls.longest_seconds": "そのうち最も古い判定からの時間。通話がなければ null",
@@ -55,7 +58,8 @@ JAPANESE: Final = {
         "状態は `dialling`(呼び出し中)、"
         "`answered`(応答)、`connected`(接続)、`suspended`(番号が停止されたため Asterisk が終了させる通話)"
     ),
-    "calls.decisions": "判定した通話。結果、理由、件数のリスト",
+    "calls.decided": "判定した通話(フックが単独で判定したものを含む)",
+    "calls.decisions": "その結果別・理由別の件数。結果、理由、件数のリスト",
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
     "calls.suspended": "番号が停止されたため、サービスが終了させた通話(停止の文書番号別)",
     "calls.with_sound": "接続され、音を聞かせるはずだった、終わった通話",
@@ -70,7 +74,9 @@ JAPANESE: Final = {
     "registry.issued": "発行時刻",
     "registry.expires": "期限",
     "registry.suspensions_in_force": "現在有効な停止(番号、番号帯、会員)の数",
-    "fallback.current": "番号停止の一覧が Asterisk に渡っているか",
+    "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
+    "registry.taken": "この登録簿を使い始めた時刻",
+    "fallback.current": "この登録簿の停止番号が Asterisk に渡っているか",
     "fallback.trouble": "渡っていない理由。渡っていれば空",
     "journal.lag_seconds": "ジャーナルを最後まで読んでからの時間",
     "ledger.unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
@@ -88,7 +94,48 @@ JAPANESE: Final = {
 """The meanings in Japanese."""
 
 
+STATE_HEAD: Final = """
+## The state in PostgreSQL
+
+If several nodes share a PostgreSQL, each second each of them puts this object into the table `meta` of its schema
+there, in the row `state`: `{"heard": …, "writer": …, "state": {…}}`. `heard` is the time by PostgreSQL's clock in µs
+since 1970, `writer` names the process. Fields without a meaning here are those above.
+
+| field | meaning |
+|---|---|
+"""
+STATE_HEAD_JA: Final = """
+## PostgreSQL にある状態
+
+複数のノードが PostgreSQL を共有している場合、各ノードは毎秒、
+自分のスキーマの表 `meta` の行 `state` に次のオブジェクトを書き込みます。
+形は `{"heard": …, "writer": …, "state": {…}}` です。
+`heard` は PostgreSQL の時計による時刻(1970 年からの µs)、`writer` はプロセスを表します。
+意味を書いていない項目は、上の表と同じです。
+
+| 項目 | 意味 |
+|---|---|
+"""
+STATE_JAPANESE: Final = {
+    "format": "この形式の版。項目が変わるかなくなると変わります",
+    "at": "作成した時刻(ノードの時計)",
+    "running": "サービスが動いているか。停止の指示を受けると false",
+    "clock": (
+        "PostgreSQL の時計がノードの時計より進んでいる秒数の下限と上限。前回の報告の送信と応答の時刻による。初回は null"
+    ),
+    "rivals": "直近 10 回の報告のうち、同じノードを名乗る別のサービスの報告を置き換えた回数",
+    "calls.a_second": "1 秒あたりに判定した通話(直近 10 秒間)。初回は null",
+    "calls.over": "終わった通話",
+    "ledger.witness_troubles": "連署していない証人のリスト。名前、問題",
+}
+"""The meanings in Japanese of the fields that the feed does not have."""
+
+
 def page(japanese: bool) -> str:
     lines = [HEAD_JA if japanese else HEAD]
     lines += [f"| `{each.name}` | {JAPANESE[each.name] if japanese else each.meaning} |\n" for each in FEED]
+    lines.append(STATE_HEAD_JA if japanese else STATE_HEAD)
+    for each in STATE:
+        meaning = STATE_JAPANESE[each.name] if japanese and each.meaning else each.meaning
+        lines.append(f"| `{each.name}` | {meaning} |\n")
     return "".join(lines)

@@ -17,6 +17,7 @@ from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, StepKind
+from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
 from idtone.settings import Settings, locations
 
@@ -137,10 +138,10 @@ def test_what_is_installed_is_what_the_unit_runs():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_that_a_page_names_exist_and_links_lead_somewhere(page):
     text = page.read_text("utf-8")
-    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)", text)
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_][a-z0-9_]*)+)", text)
     known = {".".join(location[:depth]) for location in locations() for depth in range(1, len(location) + 1)}
     if page.name == "status.md":  # its fields have such names too
-        known |= {each.name for each in FEED}
+        known |= {each.name for each in (*FEED, *STATE)}
     ours = {name for name in named if name.partition(".")[0] in SECTIONS and not name.endswith((".conf", ".yaml"))}
     assert ours <= known
     for target, heading in re.findall(r"\]\(([^)#:]+)(#[^)]+)?\)", text):

@@ -5,4 +5,21 @@ from __future__ import annotations
 from idtone import command_line
 
 app = command_line.group("Several PBXs as one: their state, their settings, their upgrade.")
-command_line.add_commands(app, {})
+command_line.add_commands(
+    app,
+    {
+        "status": (
+            "idtone.fleet.commands.status:status",
+            "Show the state of all nodes that share a PostgreSQL, and what is wrong or differs. --watch shows it each "
+            "second.",
+        ),
+        "wait": (
+            "idtone.fleet.commands.wait:wait",
+            "Wait until all nodes use the newest registry, its suspensions too. Exit 1: some do not in time.",
+        ),
+        "calls": (
+            "idtone.fleet.commands.calls:calls",
+            "List the calls in progress on all nodes, the oldest first.",
+        ),
+    },
+)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from idtone.errors import LedgerError, ProofError, UsageError
@@ -20,7 +21,6 @@ from ..evidence.records import Record
 from ..keys.day_keys import DayKeys
 from ..keys.key_file import read_key
 from ..keys.sealing import LedgerKey
-from ..store.database import Database
 from ..store.ledger_reader import LedgerReader, newest
 from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, facts
 from ..store.postgresql import Server, schema_of
@@ -81,9 +81,8 @@ class Ledgers:
         """
         found = cls([], True)
         for schema in server.schemas():
-            database = server.database(schema, f"{server}, schema {schema}")
             try:
-                ledger = _ledger_in(database, schema, days, node)
+                ledger = ledger_in(server, schema, node, days)
             except LedgerError as error:
                 found.unreadable.append(str(error))
                 continue
@@ -154,8 +153,11 @@ def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
             )
 
 
-def _ledger_in(database: Database, schema: str, days: Mapping[str, DayKeys], wanted: str | None) -> NodeLedger | None:
-    """None if it belongs to another node than `wanted`."""
+def ledger_in(
+    server: Server, schema: str, wanted: str | None = None, days: Mapping[str, DayKeys] = MappingProxyType({})
+) -> NodeLedger | None:
+    """The ledger in one schema; None if it belongs to another node than `wanted`. Raises LedgerError."""
+    database = server.database(schema, f"{server}, schema {schema}")
     with database.reading() as connection:
         held = facts(connection)
         if wanted is not None and held.get(NODE) != wanted:

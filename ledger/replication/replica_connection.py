@@ -11,6 +11,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from time import time
 from typing import Final
 
 from idtone.errors import LedgerError
@@ -20,7 +22,7 @@ from idtone.translation import Message
 
 from ..keys.key_ring import continuity_of, own_key
 from ..store.database import Connection, Database, scalar
-from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, SET_META
+from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, SET_META, STATE
 from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
 from ..store.schema import make_or_upgrade
 from ..store.sqlite import path_of
@@ -58,6 +60,18 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
             arrived = scalar(connection, f"SELECT coalesce(max(leaf) + 1, 0) FROM {schema}.steps")  # noqa: S608
         lost += max(0, size - arrived)
     return lost
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a report of the node's state has shown: by how much PostgreSQL's clock is ahead of this machine's, at least
+    and at most; who wrote it, and who had written the state that it replaced, None if nobody.
+    """
+
+    ahead_least_s: float
+    ahead_most_s: float
+    writer: str
+    before: str | None
 
 
 class ReplicaConnection:
@@ -106,6 +120,29 @@ class ReplicaConnection:
         self._left_at = batch.position
         return batch
 
+    def report(self, writer: str, state: str) -> Exchange:
+        """Put the node's state, a JSON object, beside its replica, with PostgreSQL's time and the name of the writer,
+        which is of letters and digits. The replica may be behind or differ. After a LedgerError the next call connects
+        anew.
+        """
+        try:
+            # What a crash of PostgreSQL loses of it comes again a second later, so the commit does not wait for a disk.
+            with (
+                self._server.explaining(),
+                self._answering(),
+                self._writing("; SET LOCAL synchronous_commit TO off") as connection,
+            ):
+                sent_s = time()
+                row = connection.execute(_REPORT, (STATE, STATE, writer, state, str(self._key))).fetchone()
+                answered_s = time()
+                if row is None:
+                    self._check_key(scalar(connection, _LOG_KEY))
+        except BaseException:
+            self.close()
+            raise
+        at_s, before = row[0] / 1_000_000, row[1]
+        return Exchange(at_s - answered_s, at_s - sent_s, writer, before)
+
     def cut(self) -> None:
         """Break off whatever is waited for. From any thread."""
         connection = self._connection
@@ -134,11 +171,11 @@ class ReplicaConnection:
             timer.cancel()
 
     @contextmanager
-    def _writing(self) -> Iterator[PostgreSQLConnection]:
+    def _writing(self, begin: str = "") -> Iterator[PostgreSQLConnection]:
         """One transaction. If something is raised in it, `close` ends it."""
         if self._connection is None:
             self._connection = self._server.connect()
-        with self._connection.writing(begin_writing(self._schema)):
+        with self._connection.writing(begin_writing(self._schema) + begin):
             yield self._connection
 
     def _enter(self, connection: PostgreSQLConnection, timer: threading.Timer) -> None:
@@ -247,3 +284,14 @@ _HEARD: Final = (
     "INSERT INTO meta SELECT CAST(? AS text), CAST(CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) "
     "AS text) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
+_REPORT: Final = """
+WITH before AS (SELECT substring(value FROM '"writer": "([a-z0-9]+)"') AS writer FROM meta WHERE key = ?),
+clock AS (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS at)
+INSERT INTO meta (key, value)
+SELECT CAST(? AS text),
+'{"heard": ' || at || ', "writer": "' || CAST(? AS text) || '", "state": ' || CAST(? AS text) || '}'
+FROM clock, meta AS own WHERE own.key = 'log_key' AND own.value = ?
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+RETURNING (SELECT at FROM clock), (SELECT writer FROM before)
+"""
+"""One row, of which an UPDATE changes no index: PostgreSQL writes it beside the old one (HOT)."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -20,11 +22,13 @@ from idtone.signed_notes import VerifierKey
 
 from ..store.database import Database
 from ..store.stored_tree import newest_id
-from .replica_connection import ReplicaConnection, key_of_own_ledger
+from .replica_connection import Exchange, ReplicaConnection, key_of_own_ledger
 
 LOOK_EVERY_S: Final = 1.0
+ALMOST: Final = 0.9
+"""Of this time a wait may fall short, so that a report is not put off until the next one."""
 HEARD_EVERY_S: Final = 10.0
-"""How often the node reports to PostgreSQL while nothing happens on it."""
+"""How often the node asks PostgreSQL how far the replica is while nothing happens on it."""
 BACK_OFF_S: Final = 30.0
 CLOSE_WITHIN_S: Final = 3.0
 """How long a stop waits until the last steps are replicated."""
@@ -70,54 +74,106 @@ class Replicator:
         self._arrived: tuple[VerifierKey, int] | None = None
         """The last step that PostgreSQL has, and of which log."""
         self._failures = 0
+        self._is_new = True
+        """No batch was replicated since the start, or since the last failure."""
+        self._heard_at_s = self._told_at_s = monotonic()
+        self._arrived_steps = 0
+        """Since the start or the last failure."""
+        self._woken = threading.Event()
+        self._state: Callable[[Exchange | None], str] | None = None
+        self._writer = secrets.token_hex(4)
+        self._exchange: Exchange | None = None
+        self._reports_arrive = False
+        self._report_at_s = 0.0
+        """When the next report is due."""
         self.status = ReplicaStatus()
         """From any thread."""
 
     def begin(self) -> None:
         self._thread.start()
 
+    def report(self, state: Callable[[Exchange | None], str] | None) -> None:
+        """From now on, put the node's state beside the replica each second, also while nothing is replicated. `state`
+        makes it, in this object's thread, of the previous exchange; None: no more. From any thread.
+        """
+        self._state = state
+
+    def report_soon(self) -> None:
+        """Do not wait a second with the next report. From any thread."""
+        self._woken.set()
+
     def close(self) -> None:
         """Replicate what was written last, as far as a short time allows."""
         self._over.set()
+        self._woken.set()
         self._thread.join(CLOSE_WITHIN_S)
         if self._thread.is_alive():
             self._connection.cut()
             self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:
-        wait_s = 0.0
-        while not self._over.wait(wait_s):
-            try:
-                self._replicate_on()
-            except Exception as error:
-                if self._over.is_set():
-                    _log.info("the steps that are not replicated yet are replicated after the next start")
-                else:
-                    self._tell(error)
-                    self._failures += 1
-            # Not all nodes at once, when PostgreSQL is back.
-            wait_s = min(BACK_OFF_S, LOOK_EVERY_S * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
-
-    def _replicate_on(self) -> None:
-        """Until `close`, or something goes wrong."""
-        heard_at_s, told_at_s, arrived, tells = -HEARD_EVERY_S, monotonic(), 0, True
+        """Until `close`. While a replica is in trouble, for example because it differs, the state is reported still."""
+        again_s = 0.0
         while True:
-            last = self._over.is_set()
-            if tells or monotonic() - heard_at_s >= HEARD_EVERY_S or self._has_more():
-                batch = self._connection.replicate()
-                arrived += len(batch.steps)
-                if tells or (batch.behind and monotonic() - told_at_s >= TELL_EVERY_S):
-                    _log.info("%d steps are replicated to PostgreSQL, %d to go", arrived, batch.behind)
-                    told_at_s, tells = monotonic(), False
-                heard_at_s, self._failures = monotonic(), 0
-                self._arrived = self._connection.key, batch.position.steps
-                self.status = ReplicaStatus(batch.behind, lost_leaves=self._connection.lost_leaves)
-                if batch.behind:
-                    continue
-            if last:
+            is_last, is_behind = self._over.is_set(), False
+            if monotonic() >= again_s:
+                try:
+                    is_behind = self._replicate()
+                except Exception as error:
+                    again_s = monotonic() + self._tell_failure(error)
+            self._report(is_last and not is_behind)
+            if is_last and not is_behind:
                 self._connection.close()
                 return
-            self._over.wait(LOOK_EVERY_S)
+            if not is_behind and not self._over.is_set():
+                self._woken.wait(LOOK_EVERY_S)
+
+    def _replicate(self) -> bool:
+        """Replicate a batch if there is something to tell; whether more is to follow at once."""
+        if not (self._is_new or monotonic() - self._heard_at_s >= HEARD_EVERY_S or self._has_more()):
+            return False
+        batch = self._connection.replicate()
+        self._arrived_steps += len(batch.steps)
+        if self._is_new or (batch.behind and monotonic() - self._told_at_s >= TELL_EVERY_S):
+            _log.info("%d steps are replicated to PostgreSQL, %d to go", self._arrived_steps, batch.behind)
+            self._told_at_s = monotonic()
+        if not self._reports_arrive:
+            self._report_at_s = 0.0
+        self._is_new, self._heard_at_s, self._failures = False, monotonic(), 0
+        self._arrived = self._connection.key, batch.position.steps
+        self.status = ReplicaStatus(batch.behind, lost_leaves=self._connection.lost_leaves)
+        return bool(batch.behind)
+
+    def _tell_failure(self, error: Exception) -> float:
+        """Log it, unless this is the end; how many seconds to wait until the next attempt."""
+        self._is_new, self._arrived_steps = True, 0
+        if self._over.is_set():
+            _log.info("the steps that are not replicated yet are replicated after the next start")
+        else:
+            self._tell(error)
+            self._failures += 1
+        # Not all nodes at once, when PostgreSQL is back.
+        spread = random.uniform(0.5, 1)  # noqa: S311 - no secret
+        return spread * min(BACK_OFF_S, LOOK_EVERY_S * 2.0 ** min(self._failures, 10))
+
+    def _report(self, is_last: bool) -> None:
+        """Put the state beside the replica, if it is time."""
+        make, is_soon = self._state, self._woken.is_set()
+        self._woken.clear()
+        is_due = self._reports_arrive if is_last else is_soon or monotonic() >= self._report_at_s
+        if make is None or not is_due:
+            return
+        try:
+            self._exchange = self._connection.report(self._writer, make(self._exchange))
+            self._reports_arrive, self._report_at_s = True, monotonic() + ALMOST * LOOK_EVERY_S
+        except Exception as error:
+            # The next one follows when the replica was reached again, or after this time.
+            if self._reports_arrive:
+                self._heard_at_s = -HEARD_EVERY_S
+            self._reports_arrive, self._report_at_s = False, monotonic() + BACK_OFF_S
+            level = logging.DEBUG if self.status.trouble or self._over.is_set() else logging.ERROR
+            words = "the state of this node is not in PostgreSQL: %s"
+            _log.log(level, words, in_words(error), exc_info=unexpected(error))
 
     def _has_more(self) -> bool:
         try:

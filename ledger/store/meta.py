@@ -19,6 +19,9 @@ ORIGIN, LOG_KEY, NODE, NODE_STEPS, HEARD_AT, COSIGNED = (
 """In a replica too: the log's origin, its verifier key, and what the node has reported: its name, how many steps
 it has, when (µs since 1970, by PostgreSQL's clock), and the head that witnesses have cosigned."""
 
+STATE: Final = "state"
+"""In a replica: what the node's service says of itself, a JSON object: `heard` (as HEARD_AT), `writer`, `state`."""
+
 SET_META: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 

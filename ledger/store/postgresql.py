@@ -39,8 +39,9 @@ class PostgreSQLConnection:
         self.driver = driver
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
-        # Without values the driver takes several statements at once.
-        return self.driver.execute(query.replace("?", "%s").encode() if values else query.encode(), values or None)
+        # Without values the driver takes several statements at once, and a percent sign stands for itself.
+        ours = query.replace("%", "%%").replace("?", "%s") if values else query
+        return self.driver.execute(ours.encode(), values or None)
 
     @contextmanager
     def writing(self, begin: str) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import Final
 from idtone.dialplan import Hook
 from idtone.errors import AriError, DocumentError, LedgerError
 from idtone.ledger.store.sqlite import path_of
-from idtone.operations.hook_export import hook_for
+from idtone.service.own_hook import hook_for
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
 from idtone.translation import Message

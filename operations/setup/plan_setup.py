@@ -23,7 +23,6 @@ from idtone.operations.changes import Change, FileChange, FolderChange, Group, P
 from idtone.operations.doctor import asterisk, modules, observe_machine
 from idtone.operations.doctor.exam import UNIT
 from idtone.operations.doctor.shared_file_findings import SOUNDS_MODE
-from idtone.operations.hook_export import hook_for
 from idtone.operations.make_changes import obstacle
 from idtone.operations.pbx_changes import (
     LOOPBACK,
@@ -35,6 +34,7 @@ from idtone.operations.pbx_changes import (
 )  # fmt: skip
 from idtone.operations.pbx_places import ARI_USERS, DIALPLAN, place_for
 from idtone.service.commands import check_settings
+from idtone.service.own_hook import hook_for
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message

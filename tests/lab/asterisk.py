@@ -19,7 +19,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from idtone import dialplan
-from idtone.operations.hook_export import hook_for
+from idtone.service.own_hook import hook_for
 from idtone.settings import load_settings
 from idtone.tones.profile_library import load_library
 

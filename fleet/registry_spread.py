@@ -1,0 +1,64 @@
+"""Which nodes use a wanted registry, with its suspensions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from .findings import newest_registry
+from .node_states import Fleet, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A registry of at least `version`, with the suspensions of this SHA-256 or its beginning. Without both: the newest
+    registry that any node has.
+    """
+
+    version: int | None = None
+    suspensions: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """`taken` is when the node took it into use, by the node's clock."""
+
+    node: str
+    version: int
+    suspensions_sha256: str | None
+    taken: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far a registry has come: the nodes that use it, and leave its suspensions to Asterisk; and the others."""
+
+    confirmed: tuple[Confirmation, ...]
+    missing: tuple[str, ...]
+
+
+def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
+    """Of these nodes; empty: of all that have reported. A named node that has never reported is missing."""
+    there = [node for node in fleet.nodes if not nodes or node.name in nodes]
+    confirmed = [found for node in there if (found := _confirmation(node, fleet, wanted))]
+    names = {each.node for each in confirmed}
+    missing = dict.fromkeys([*(node.name for node in there), *nodes])
+    return Spread(tuple(confirmed), tuple(name for name in missing if name not in names))
+
+
+def _confirmation(node: Node, fleet: Fleet, wanted: Wanted) -> Confirmation | None:
+    """None if the node does not use it."""
+    state = node.present
+    if state is None or not state.fallback.current or not state.registry.version:
+        return None
+    registry = state.registry
+    if wanted.version is not None and registry.version < wanted.version:
+        return None
+    if wanted.suspensions is not None and not (registry.suspensions_sha256 or "").startswith(wanted.suspensions):
+        return None
+    if wanted == Wanted():
+        newest = newest_registry(fleet)
+        if newest is None or newest[1].registry.edition != registry.edition:
+            return None
+    return Confirmation(node.name, registry.version, registry.suspensions_sha256, registry.taken)

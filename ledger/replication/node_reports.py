@@ -1,0 +1,157 @@
+"""What the nodes have reported of themselves to the PostgreSQL that they share: read for all of them at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from idtone.translation import Message
+
+from ..store.database import literals, scalar
+from ..store.meta import HEARD_AT, LOG_KEY, NODE, ORIGIN, STATE
+from ..store.postgresql import PostgreSQLConnection, Server, schema_of
+from ..store.rows import moment
+
+WITHIN_S: Final = 10
+"""How long the reader waits for any answer of PostgreSQL."""
+AT_ONCE: Final = 100
+"""Schemas that one statement reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """The last report of one node, and its ledger's name. `heard` is by PostgreSQL's clock; None if it never was.
+
+    `state` is the object of `service.node_state`, unexamined; None if the node has not reported one.
+    """
+
+    node: str
+    origin: str
+    key: str
+    heard: datetime | None
+    state: object | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReports:
+    """`now` is by PostgreSQL's clock. `unreadable` says which schemas cannot be read, and why."""
+
+    now: datetime
+    reports: tuple[NodeReport, ...]
+    unreadable: tuple[Message, ...]
+
+
+class NodeReportsReader:
+    """Keeps its connection from one reading to the next. For one thread at a time."""
+
+    def __init__(self, server: Server) -> None:
+        """Raises LedgerError if the library is missing."""
+        self._server = server
+        self._database = server.database("pg_catalog", str(server), WITHIN_S)
+        self._connection: PostgreSQLConnection | None = None
+
+    def read(self) -> NodeReports:
+        """Raises LedgerError. The next call connects anew then."""
+        try:
+            with self._database.explaining(), self._reading() as connection:
+                schemas = connection.execute(_SCHEMAS).fetchall()
+                readable = [name for name, may_read in schemas if may_read]
+                held: dict[str, dict[str, str]] = {name: {} for name in readable}
+                for first in range(0, len(readable), AT_ONCE):
+                    query = " UNION ALL ".join(map(_facts, readable[first : first + AT_ONCE]))
+                    for name, key, value in connection.execute(query).fetchall():
+                        held[name][key] = value
+                now = moment(scalar(connection, _NOW))
+        except BaseException:
+            self.close()
+            raise
+        hidden = [
+            Message(
+                "{server}, schema {schema}: let its user have USAGE and SELECT there", server=self._server, schema=name
+            )
+            for name, may_read in schemas
+            if not may_read
+        ]
+        reports, damaged = _reports(held, self._server)
+        return NodeReports(now, tuple(reports), (*hidden, *damaged))
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def __enter__(self) -> NodeReportsReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[PostgreSQLConnection]:
+        """One transaction."""
+        if self._connection is None:
+            self._connection = self._server.connect()
+        self._connection.execute(self._database.begin)
+        yield self._connection
+        self._connection.driver.rollback()
+
+
+def _reports(held: Mapping[str, Mapping[str, str]], server: Server) -> tuple[list[NodeReport], list[Message]]:
+    """The reports by the facts of each schema, and what is wrong with the other schemas."""
+    found: list[NodeReport] = []
+    damaged: list[Message] = []
+    for schema, facts in held.items():
+        if not facts.keys() & {NODE, STATE}:  # it has just been made
+            continue
+        if schema != schema_of(facts.get(ORIGIN, "")):
+            damaged.append(
+                Message(
+                    "{name}: it says that it is the ledger {origin}, whose schema is another",
+                    name=f"{server}, schema {schema}",
+                    origin=facts.get(ORIGIN),
+                )
+            )
+            continue
+        heard, state = _heard(facts)
+        found.append(NodeReport(facts.get(NODE, facts[ORIGIN]), facts[ORIGIN], facts.get(LOG_KEY, ""), heard, state))
+    return _newest(found), damaged
+
+
+def _heard(facts: Mapping[str, str]) -> tuple[datetime | None, object | None]:
+    """When the node was heard last, and its state."""
+    try:
+        reported: Any = json.loads(facts[STATE])
+        return moment(int(reported["heard"])), reported["state"]
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
+        pass  # an older idtone reports no state, or the row is damaged, which the missing state shows
+    try:
+        return moment(int(facts[HEARD_AT])), None
+    except (LookupError, ValueError, OverflowError):
+        return None, None
+
+
+def _newest(reports: Iterable[NodeReport]) -> list[NodeReport]:
+    """The last one of each node and key, by node: a ledger that follows a damaged one has the same key."""
+    by_node: dict[tuple[str, str], NodeReport] = {}
+    for each in sorted(reports, key=lambda report: report.heard.timestamp() if report.heard else 0):
+        by_node[each.node, each.key.split("+", 2)[-1]] = each
+    return sorted(by_node.values(), key=lambda report: (report.node, report.origin))
+
+
+def _facts(schema: str) -> str:
+    quoted = '"' + schema.replace('"', '""') + '"'
+    name = literals([schema])
+    return f"SELECT {name} AS name, key, value FROM {quoted}.meta WHERE key IN ({_KEYS})"  # noqa: S608 - names of its own catalogue
+
+
+_KEYS: Final = literals([NODE, ORIGIN, LOG_KEY, HEARD_AT, STATE])
+_NOW: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+_SCHEMAS: Final = (
+    "SELECT nspname, has_schema_privilege(pg_namespace.oid, 'USAGE') AND has_table_privilege(pg_class.oid, 'SELECT') "
+    "FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid "
+    "WHERE relname = 'meta' AND relkind = 'r' AND starts_with(nspname, 'idtone_') ORDER BY nspname"
+)

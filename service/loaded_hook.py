@@ -1,0 +1,57 @@
+"""Which hook Asterisk has loaded, and whether it is the one that this service's settings give; asked now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from idtone.ari_app.connection import Ari
+from idtone.ari_app.runner import ApplicationRunner
+from idtone.dialplan import HOOK_GLOBAL
+from idtone.errors import AriError
+
+LOOK_EVERY_S: Final = 1.0
+ASK_EVERY_S: Final = 30.0
+"""A dialplan is seldom loaded again while the connection lasts."""
+
+_log = logging.getLogger(__name__)
+
+
+class LoadedHook:
+    """Used by the event loop; its values can be read from any thread."""
+
+    def __init__(self, expected: str | None) -> None:
+        """`expected` is the digest of the hook for the settings; None if it is not known."""
+        self._expected = expected
+        self.digest: str | None = None
+        """That of the loaded hook; empty if none is loaded, None while it is not known."""
+
+    @property
+    def is_current(self) -> bool | None:
+        """None while it is not known."""
+        if self.digest is None or self._expected is None:
+            return None
+        return self.digest == self._expected
+
+    async def watch(self, runner: ApplicationRunner) -> None:
+        """Ask each new connection, and each of them again and again. Until cancelled."""
+        asked: Ari | None = None
+        next_s = 0.0
+        while True:
+            connection = runner.connection
+            if connection is None:
+                self.digest = None
+            elif connection is not asked or time.monotonic() >= next_s:
+                await self._ask(connection)
+                asked, next_s = connection, time.monotonic() + ASK_EVERY_S
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _ask(self, connection: Ari) -> None:
+        try:
+            answer = await connection.request("GET", "asterisk/variable", variable=HOOK_GLOBAL)
+            self.digest = str(answer["value"])
+        except (AriError, LookupError, TypeError) as error:
+            _log.debug("the loaded hook is not known: %s", error)  # a broken connection is logged by its runner
+            self.digest = None

@@ -1,0 +1,133 @@
+"""The state of this node as other nodes see it: a JSON object, which the replicator puts into PostgreSQL each second.
+
+`STATE` is its table of fields. Most are fields of the feed, with the same names. No field holds a telephone number, a
+call id or a member.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from idtone.ledger.replication.replica_connection import Exchange
+
+from .metrics import Observed
+from .status_feed import FEED, decided, placed
+
+FORMAT: Final = 1
+"""The version of the object. A new field does not change it."""
+RATE_S: Final = 10
+"""The rate of calls is that of the last reports, about one a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a report is made of."""
+
+    observed: Observed
+    running: bool
+    exchange: Exchange | None
+    calls_a_second: float | None
+    rivals: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateField:
+    """`meaning` is empty for a field of the feed."""
+
+    name: str
+    meaning: str
+    read: Callable[[Moment], Any]
+
+
+def _clock(moment: Moment) -> dict[str, float] | None:
+    if moment.exchange is None:
+        return None
+    least_s, most_s = moment.exchange.ahead_least_s, moment.exchange.ahead_most_s
+    return {"least_seconds": round(least_s, 3), "most_seconds": round(most_s, 3)}
+
+
+def _from_feed(*names: str) -> tuple[StateField, ...]:
+    """These fields of the feed."""
+    by_name = {field.name: field.read for field in FEED}
+
+    def reader(name: str) -> Callable[[Moment], Any]:
+        return lambda moment: by_name[name](moment.observed)
+
+    return tuple(StateField(name, "", reader(name)) for name in names)
+
+
+STATE: Final = (
+    StateField("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
+    StateField("at", "When it was made, by the node's clock.", lambda _: _now()),
+    StateField("running", "Whether the service runs; false when it was told to stop.", lambda it: it.running),
+    StateField(
+        "clock",
+        "By how much PostgreSQL's clock is ahead of the node's, at least and at most, by the sending and the answer of "
+        "the report before; null in the first one.",
+        _clock,
+    ),
+    StateField(
+        "rivals",
+        "How many of the last ten reports replaced that of another service, which says that it is this node.",
+        lambda it: it.rivals,
+    ),
+    *_from_feed(
+        "instance.version", "instance.since", "instance.hand_overs", "ari.connected", "ari.asterisk", "hook.loaded",
+        "hook.current", "calls.in_progress", "calls.decided",
+    ),
+    StateField(
+        "calls.a_second", "Decided calls a second, over the last ten seconds; null at first.",
+        lambda it: it.calls_a_second,
+    ),
+    StateField("calls.over", "Ended calls.", lambda it: sum(it.observed.counts.ended.values())),
+    *_from_feed(
+        "calls.with_sound", "calls.heard", "registry.version", "registry.trust", "registry.issued", "registry.expires",
+        "registry.suspensions_in_force", "registry.suspensions_sha256", "registry.taken", "fallback.current",
+        "fallback.trouble", "ledger.unwritten_steps", "ledger.room_days", "ledger.trouble",
+    ),
+    StateField(
+        "ledger.witness_troubles",
+        "A list of the witnesses that do not cosign: name, trouble.",
+        lambda it: [
+            {"name": each.key.name, "trouble": each.complaint}
+            for each in it.observed.cosigning.witnesses
+            if each.complaint
+        ],
+    ),
+    *_from_feed("replication"),
+)  # fmt: skip
+
+
+class NodeStateReport:
+    """Makes the object, one after the other. Reading the disk may block: not for the event loop."""
+
+    def __init__(self, observed: Observed, is_running: Callable[[], bool]) -> None:
+        self._observed = observed
+        self._is_running = is_running
+        self._decided: deque[tuple[float, int]] = deque(maxlen=RATE_S + 1)
+        self._writers: deque[str | None] = deque(maxlen=RATE_S)
+        """Whose report each of the last ones has replaced."""
+
+    def __call__(self, exchange: Exchange | None) -> str:
+        """The object as text, of the exchange by the report before."""
+        self._decided.append((time.monotonic(), decided(self._observed)))
+        if exchange is not None:
+            self._writers.append(exchange.before)
+        own = exchange.writer if exchange else None
+        rivals = sum(each not in (own, None) for each in self._writers)
+        moment = Moment(self._observed, self._is_running(), exchange, self._rate(), rivals)
+        return json.dumps(placed((field.name, field.read(moment)) for field in STATE), default=str)
+
+    def _rate(self) -> float | None:
+        (first_s, before), (last_s, now) = self._decided[0], self._decided[-1]
+        return round((now - before) / (last_s - first_s), 2) if last_s > first_s else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

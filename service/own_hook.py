@@ -1,0 +1,42 @@
+"""The hook that given settings need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from idtone import dialplan
+from idtone.decision import Policy
+from idtone.errors import UsageError
+from idtone.settings import Settings
+from idtone.tones.notations.indications import to_asterisk
+from idtone.tones.profile_library import Library
+from idtone.translation import Message
+
+
+def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:
+    """The hook of this version, for these profiles and settings, which were read from `config`.
+
+    Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
+    """
+    notice = library.named(Policy().notice_profile)
+    tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
+    policy = settings.policy
+    asking = dialplan.Asking(
+        settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload
+    )
+    return dialplan.hook(settings.sounds.directory, settings.journal_directory(), tones, asking)
+
+
+def _asking(settings: Settings, config: Path | None) -> str:
+    """What is before the entry point in `AGI(…)`: an address; for a Unix socket, the program that connects to it."""
+    if not isinstance(settings.agi.address(), Path):
+        return f"agi://{settings.agi.listen}/"
+    program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
+    if program is None:
+        raise UsageError(
+            Message("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
+        )
+    return f"{program},-c,{config.resolve()}," if config else f"{program},"

@@ -1,0 +1,74 @@
+"""Shows a state on the terminal: once, or each second until it is interrupted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from idtone import command_line
+
+T = TypeVar("T")
+EVERY_S: Final = 1.0
+
+WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second, until Ctrl-C.")]
+
+
+def show(
+    look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
+) -> T:
+    """The last state. `screen` makes what rich prints of one, `as_object` what JSON is made of."""
+    if watch:
+        return _watch_as_json(look, as_object) if as_json else _watch(look, screen)
+    found = look()
+    if as_json:
+        command_line.print_json(as_object(found))
+    else:
+        command_line.screen(highlight=False).print(screen(found))
+    return found
+
+
+def _watch_as_json(look: Callable[[], T], as_object: Callable[[T], Any]) -> T:
+    found = look()
+    with _until_interrupted():
+        while True:
+            command_line.print_json(as_object(found), indent=None)
+            sys.stdout.flush()
+            if not command_line.is_read(EVERY_S):
+                break
+            found = look()
+    return found
+
+
+def _watch(look: Callable[[], T], table: Callable[[T], Any]) -> T:
+    from rich.live import Live
+
+    found, screen = look(), command_line.screen(highlight=False)
+    with _until_interrupted():
+        if not screen.is_terminal:  # a file or a pipe: one after another
+            while True:
+                screen.print(table(found))
+                screen.print()
+                sys.stdout.flush()
+                if not command_line.is_read(EVERY_S):
+                    break
+                found = look()
+            return found
+        with Live(table(found), console=screen, screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(EVERY_S)
+                found = look()
+                live.update(table(found), refresh=True)
+    return found
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
