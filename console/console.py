@@ -22,6 +22,7 @@ from .access.users import Users
 from .connections import Connections
 from .decided_by_minute import DecidedByMinute
 from .doctor_runs import DoctorRuns
+from .fleet_live import FleetLive
 from .live import Live
 from .made_packs import MadePacks
 from .office.office_files import OfficeFiles
@@ -57,6 +58,8 @@ class Console:
     sign_ins: SignInLog = field(default_factory=SignInLog)
     verification: Verification = field(init=False)
     statistics: Statistics = field(init=False)
+    fleet: FleetLive = field(init=False)
+    """Only if `settings.ledger.is_shared()`."""
     made_packs: MadePacks = field(default_factory=MadePacks)
     office_files: OfficeFiles | None = field(init=False)
 
@@ -67,6 +70,7 @@ class Console:
         self.own_address = OwnAddress.of(self.settings.console)
         self.verification = Verification(self.settings)
         self.statistics = Statistics(self.settings)
+        self.fleet = FleetLive(self.settings.ledger)
         self.office_files = OfficeFiles(self.desk) if self.desk else None
 
     @property

@@ -129,6 +129,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
             console.verification.work.cancel()
             console.statistics.work.cancel()
             await runner.cleanup()
+            console.fleet.close()
 
 
 @contextmanager

@@ -21,8 +21,7 @@ from idtone.ledger.disclosure.report_words import shown_details
 from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind, numbers_opened
-from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
-from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.verification.proof_check import ProofCheck, check_proof
 from idtone.persons import visiting
@@ -36,7 +35,7 @@ from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
 from ..page import Method, Page, Visit
 from ..ranged import ranged
-from .call_query import path_of
+from .call_query import CallQuery, path_of
 from .call_words import (
     EXPLAINED,
     ROLES,
@@ -52,8 +51,8 @@ from .call_words import (
     state_of,
     step_words,
 )
-from .masked_reader import reader_for
 from .played_sound import FORMAT, PlayedSound, played_sound
+from .shown_ledger import ShownLedger, is_other, ledger_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,8 @@ class _Call:
     hearings: tuple[_Hearing, ...]
     timeline: Timeline
     proofs: _Proofs
+    node: str
+    """The other node whose call it is; empty: this one."""
 
 
 async def call(visit: Visit) -> web.StreamResponse:
@@ -139,9 +140,11 @@ def _page(
         masked={ROLES[role]: str(number) for role, number in record.numbers.items()},
         numbers=numbers,
         problem=problem,
-        may_open=visit.may(Right.OPEN_NUMBERS),
+        may_open=visit.may(Right.OPEN_NUMBERS) and not found.node,
         purpose_limit=TEXT_LIMIT,
-        paths={"proof": path_of(record.call_id, "proof"), "numbers": path_of(record.call_id, "numbers")},
+        numbers_path=path_of(record.call_id, "numbers"),
+        proof_path=lambda index: path_of(record.call_id, "proof", leaf=str(index), node=found.node),
+        all_calls=CallQuery({"node": found.node} if found.node else {}).address(),
         exact=exact,
         sample_rate_hz=FORMAT.sample_rate_hz,
     )
@@ -159,34 +162,31 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
 
 def _look(visit: Visit, call_id: str) -> _Call | None:
     """None if the ledger holds no such call. Raises LedgerError."""
-    console = visit.console
-    with reader_for(visit) as reader:
-        record = None if call_id.startswith(ACT_ID) else reader.record(call_id)
-        if record is None:
-            return None
-        proofs = _proofs(console, reader, call_id)
+    ledger = ledger_for(visit)
+    record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
+    if record is None:
+        return None
+    hearings = _hearings(visit.console, record, visit.language, ledger.node)
     state = state_of(record, datetime.now(UTC))
-    return _Call(record, state, _hearings(console, record, visit.language), timeline(record), proofs)
+    return _Call(record, state, hearings, timeline(record), _proofs(ledger, call_id), ledger.node)
 
 
-def _proofs(console: Console, reader: LedgerReader, call_id: str) -> _Proofs:
-    settings = console.settings
+def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:
     try:
-        log = own_key(settings.ledger, settings.node, reader.origin())
-        witnesses = [VerifierKey.parse(entry.partition(" ")[2]) for entry in settings.ledger.witnesses]
-        checks = [check_proof(each, log, witnesses) for each in _leaves(console, reader, call_id)]
+        log = ledger.log()
+        witnesses = [VerifierKey.parse(entry.partition(" ")[2]) for entry in ledger.settings.ledger.witnesses]
+        checks = [check_proof(each, log, witnesses) for each in _leaves(ledger, call_id)]
     except LedgerError as error:
         return _Proofs(problem=error)
     return _Proofs(tuple(_Proven(check, proof_tree(check)) for check in checks), log)
 
 
-def _leaves(console: Console, reader: LedgerReader, call_id: str) -> Sequence[ProvenLeaf]:
+def _leaves(ledger: ShownLedger, call_id: str) -> Sequence[ProvenLeaf]:
     """As `idtone ledger prove` has them. Raises LedgerError."""
-    settings = console.settings
-    return reader.proofs(call_id, cosigned_note(settings.ledger, settings.node, reader.origin()))
+    return ledger.reader.proofs(call_id, ledger.cosigned())
 
 
-def _hearings(console: Console, record: Record, language: str) -> tuple[_Hearing, ...]:
+def _hearings(console: Console, record: Record, language: str, node: str = "") -> tuple[_Hearing, ...]:
     """Of each party that was to hear a sound, or to which one was played."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
@@ -207,7 +207,7 @@ def _hearings(console: Console, record: Record, language: str) -> tuple[_Hearing
                 sha256=sha256,
                 sound=sound,
                 wave=wave(sound.samples, FORMAT.sample_rate_hz) if sound and sound.content else None,
-                path=path_of(record.call_id, "sound", party),
+                path=path_of(record.call_id, "sound", party, node=node),
             )
         )
     return tuple(found)
@@ -222,8 +222,7 @@ async def proof(visit: Visit) -> web.StreamResponse:
     call_id = visit.part("call_id")
 
     def look() -> dict[str, ProvenLeaf]:
-        with visit.console.reader() as reader:
-            return {str(each.proof.index): each for each in _leaves(visit.console, reader, call_id)}
+        return {str(each.proof.index): each for each in _leaves(ledger_for(visit), call_id)}
 
     found = {} if call_id.startswith(ACT_ID) else await visit.in_thread(look)
     chosen = found.get(visit.query("leaf"), next(iter(found.values()), None))
@@ -245,8 +244,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
     call_id, party = visit.part("call_id"), visit.part("party")
 
     def look() -> PlayedSound | None:
-        with visit.console.reader() as reader:
-            record = None if call_id.startswith(ACT_ID) else reader.record(call_id)
+        record = None if call_id.startswith(ACT_ID) else ledger_for(visit).reader.record(call_id)
         hearings = _hearings(visit.console, record, visit.language) if record else ()
         return next((each.sound for each in hearings if each.party == party), None)
 
@@ -259,6 +257,9 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:
     """Show the numbers once. The act is recorded before."""
+    if is_other(visit.console.settings, visit.query("node")):
+        problem = Message("Numbers are opened on the node of the call alone: its keys do not leave it.")
+        return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=problem)
     found = await visit.in_thread(_look, visit, visit.part("call_id"))
     if found is None:
         return _unknown(visit)

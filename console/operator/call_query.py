@@ -23,6 +23,7 @@ _PLACE: Final = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 _YES_OR_NO: Final = {"yes": True, "no": False, "": None}
 FIELDS: Final = (
     "from", "until", "outcome", "reason", "direction", "member", "licence", "heard", "fallback", "odd", "call",
+    "node",
 )  # fmt: skip
 """The fields of the form, in the order of the address."""
 
@@ -31,7 +32,7 @@ FIELDS: Final = (
 class CallQuery:
     """`values`: what the visitor entered, by the names of the fields. `call`: the beginning of a call id.
 
-    `before` and `after` are the places from which a page goes on.
+    `node` is another node; empty: this one. `before` and `after` are the places from which a page goes on.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class CallQuery:
     start: datetime | None = None
     end: datetime | None = None
     call: str = ""
+    node: str = ""
     before: Place | None = None
     after: Place | None = None
     shown: int | None = None
@@ -59,7 +61,8 @@ class CallQuery:
         return cls(
             values, wanted,
             local_moment("from", values.get("from", "")), local_moment("until", values.get("until", "")),
-            values.get("call", ""), _place("before", query), _place("after", query), _count(query.get("shown", "")),
+            values.get("call", ""), values.get("node", ""), _place("before", query), _place("after", query),
+            _count(query.get("shown", "")),
         )  # fmt: skip
 
     def address(self, path: str = PATH, **places: object) -> str:
@@ -72,9 +75,10 @@ def place_text(place: Place) -> str:
     return f"{place.at}-{place.step}"
 
 
-def path_of(call_id: str, *more: str) -> str:
-    """The address of a call's page, or of something that belongs to it."""
-    return "/".join((PATH, quote(call_id, safe=""), *more))
+def path_of(call_id: str, *more: str, **query: str) -> str:
+    """The address of a call's page, or of something that belongs to it. Empty values are left out of the query."""
+    asked = {name: value for name, value in query.items() if value}
+    return "/".join((PATH, quote(call_id, safe=""), *more)) + (f"?{urlencode(asked)}" if asked else "")
 
 
 def local_moment(name: str, text: str) -> datetime | None:

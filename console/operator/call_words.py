@@ -81,9 +81,10 @@ class CallLine:
         return STATES[self.state]
 
 
-def line_of(record: Record, now: datetime) -> CallLine:
+def line_of(record: Record, now: datetime, node: str = "") -> CallLine:
+    """`node` is the other node whose call it is; empty: this one."""
     return CallLine(
-        path_of(record.call_id), record, state_of(record, now), direction_words(record.direction),
+        path_of(record.call_id, node=node), record, state_of(record, now), direction_words(record.direction),
         reason_words(record.reason),
     )  # fmt: skip
 

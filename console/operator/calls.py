@@ -38,7 +38,7 @@ from ..page import Method, Page, Visit
 from ..security import SCRIPTED
 from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_text
 from .call_words import line_of
-from .masked_reader import reader_for
+from .shown_ledger import ledger_for
 
 PAGE_CALLS: Final = 50
 SEARCH_S: Final = 0.06
@@ -67,26 +67,42 @@ async def calls(visit: Visit) -> web.StreamResponse:
     try:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
-        return _page(visit, CallQuery(dict(visit.request.query)), _Found(()), error, HTTPStatus.BAD_REQUEST)
-    if query.call:
-        call_id, found = await visit.in_thread(_by_call_id, visit, query)
-        if call_id is not None:
-            return visit.redirect(path_of(call_id))
-    else:
-        found = await visit.in_thread(_search, visit, query)
+        values = dict(visit.request.query)
+        return _page(visit, CallQuery(values), _Found(()), await _nodes(visit), error, HTTPStatus.BAD_REQUEST)
+    try:
+        if query.call:
+            call_id, found = await visit.in_thread(_by_call_id, visit, query)
+            if call_id is not None:
+                return visit.redirect(path_of(call_id, node=query.node))
+        else:
+            found = await visit.in_thread(_search, visit, query)
+    except UsageError as error:  # no such node
+        return _page(visit, query, _Found(()), await _nodes(visit), error, HTTPStatus.BAD_REQUEST)
     if visit.request.headers.get("HX-Request") and query.shown is not None:
         text = visit.fragment("calls_more.html", **_lines(visit, found, query))
         return web.Response(text=text, content_type="text/html")
-    return _page(visit, query, found)
+    return _page(visit, query, found, await _nodes(visit))
+
+
+async def _nodes(visit: Visit) -> list[str]:
+    """The other nodes whose calls can be searched here."""
+    settings = visit.console.settings
+    if not settings.ledger.is_shared():
+        return []
+    fleet = (await visit.console.fleet.look()).fleet
+    return sorted({node.name for node in fleet.nodes} - {settings.node}) if fleet else []
 
 
 def _page(
-    visit: Visit, query: CallQuery, found: _Found, problem: object = None, status: HTTPStatus = HTTPStatus.OK
-) -> web.Response:
+    visit: Visit, query: CallQuery, found: _Found, nodes: Sequence[str], problem: object = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> web.Response:  # fmt: skip
     return visit.render(
         "calls.html",
         status,
         values=query.values,
+        nodes=nodes,
+        own_node=visit.console.settings.node,
         problem=problem,
         outcomes=[*Outcome],
         reasons={reason.value: REASONS[reason] for reason in Reason},
@@ -101,7 +117,7 @@ def _page(
 def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
     now = datetime.now(UTC)
     return {
-        "lines": [line_of(record, now) for record in found.records],
+        "lines": [line_of(record, now, query.node) for record in found.records],
         "newer": found.newer,
         "older": found.older,
         "on": found.on,
@@ -117,7 +133,7 @@ def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
 def _search(visit: Visit, query: CallQuery) -> _Found:
     until_s = time.perf_counter() + SEARCH_S
     newer = query.after is not None
-    with reader_for(visit) as reader:
+    with ledger_for(visit).reader as reader:
         found = search_calls(
             reader, query.wanted, query.start, query.end, place=query.after if newer else query.before, newer=newer,
             limit=max(PAGE_CALLS - (query.shown or 0), 1), enough=lambda: time.perf_counter() >= until_s,
@@ -151,7 +167,7 @@ def _answer(query: CallQuery, found: FoundCalls) -> _Found:
 
 def _by_call_id(visit: Visit, query: CallQuery) -> tuple[str | None, _Found]:
     """The call, or those whose ids begin so."""
-    with reader_for(visit) as reader:
+    with ledger_for(visit).reader as reader:
         if _is_call(reader, query.call):
             return query.call, _Found(())
         names = [name for name in reader.call_ids(query.call, PAGE_CALLS) if not name.startswith(ACT_ID)]
@@ -229,7 +245,10 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-    found = await visit.in_thread(_csv_part, visit, query, query.before, PAGE_CALLS, SEARCH_S)
+    try:
+        found = await visit.in_thread(_csv_part, visit, query, query.before, PAGE_CALLS, SEARCH_S)
+    except UsageError as error:  # no such node
+        return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
     answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
     answer.content_type, answer.charset = "text/csv", "utf-8"
     protect(answer, SCRIPTED)
@@ -251,7 +270,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:
     until_s = time.perf_counter() + patience_s
-    with reader_for(visit) as reader:
+    with ledger_for(visit).reader as reader:
         return search_calls(
             reader, query.wanted, query.start, query.end, place=place, limit=limit,
             enough=lambda: time.perf_counter() >= until_s,

@@ -1,24 +1,29 @@
-"""The nodes whose ledgers are replicated into one PostgreSQL, and how far each replica has come."""
+"""The nodes of one PostgreSQL: their states, live, what is wrong or differs, and how far each replica has come."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from aiohttp import web
 
+from idtone.fleet.findings import findings
+from idtone.fleet.node_rows import COLUMNS, is_bad, row_of, total_row
+from idtone.fleet.node_states import totals
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.postgresql import Server
 from idtone.settings import LedgerSettings
-from idtone.translation import template
+from idtone.translation import speak, template
 
 from ..access.rights import Right
+from ..event_stream import event, stream
+from ..fleet_live import EVERY_S, FleetLook
 from ..page import Page, Visit
 
-SILENT: Final = timedelta(minutes=5)
-"""A node that PostgreSQL has not heard for so long stands out; it speaks each second while its service runs."""
+PATH: Final = "/nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +34,42 @@ class NodeRow:
     signed: int | None
     lag: int
     heard: datetime
-    is_silent: bool
     newest: datetime | None
     """The time of its newest step."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
+    seen = await visit.console.fleet.look()
     ledgers = await visit.in_thread(_ledgers, visit.console.settings.ledger)
-    rows = await visit.in_thread(node_rows, ledgers, datetime.now(UTC))
-    return visit.render("nodes.html", rows=rows, troubles=[*ledgers.unreadable, *ledgers.doubts])
+    rows = await visit.in_thread(node_rows, ledgers)
+    return visit.render("nodes.html", rows=rows, troubles=[*ledgers.unreadable, *ledgers.doubts], **_states(seen))
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """The states each second."""
+
+    async def events() -> AsyncIterator[bytes]:
+        while True:
+            seen = await visit.console.fleet.look()
+            speak(visit.language)
+            yield event("states", visit.fragment("nodes_states.html", **_states(seen)))
+            await asyncio.sleep(EVERY_S)
+
+    return await stream(visit, events())
+
+
+def _states(seen: FleetLook) -> dict[str, Any]:
+    """What `nodes_states.html` shows."""
+    fleet = seen.fleet
+    if fleet is None:
+        return {"fleet": None, "fleet_trouble": seen.trouble}
+    return {
+        "fleet": fleet,
+        "columns": COLUMNS,
+        "states": [(row_of(node), is_bad(node)) for node in fleet.nodes],
+        "total": total_row(totals(fleet)),
+        "findings": findings(fleet),
+    }
 
 
 def _ledgers(settings: LedgerSettings) -> Ledgers:
@@ -45,7 +77,7 @@ def _ledgers(settings: LedgerSettings) -> Ledgers:
     return Ledgers.in_postgresql(Server.of(settings), {})
 
 
-def node_rows(ledgers: Ledgers, now: datetime) -> list[NodeRow]:
+def node_rows(ledgers: Ledgers) -> list[NodeRow]:
     rows = []
     for each in ledgers.nodes:
         told = each.progress
@@ -53,7 +85,7 @@ def node_rows(ledgers: Ledgers, now: datetime) -> list[NodeRow]:
         newest = each.reader.records(limit=1)
         rows.append(
             NodeRow(
-                each.node, each.origin, told.steps, told.signed, told.lag, told.heard, now - told.heard > SILENT,
+                each.node, each.origin, told.steps, told.signed, told.lag, told.heard,
                 newest[0].steps[-1].at if newest else None,
             )
         )  # fmt: skip
@@ -62,4 +94,9 @@ def node_rows(ledgers: Ledgers, now: datetime) -> list[NodeRow]:
 
 def pages(settings: LedgerSettings) -> Sequence[Page]:
     """None if the ledger is this node's own file."""
-    return (Page("/nodes", show, Right.LOOK, title=template("Nodes")),) if settings.is_shared() else ()
+    if not settings.is_shared():
+        return ()
+    return (
+        Page(PATH, show, Right.LOOK, title=template("Nodes")),
+        Page(f"{PATH}/changes", changes, Right.LOOK),
+    )

@@ -1,4 +1,4 @@
-"""What a node has: its registry, its expiries, suspensions and sounds, the doctor's findings, the other nodes."""
+"""What a node has: its registry, its expiries, suspensions and sounds, the doctor's findings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from idtone.console.access.rights import Role
 from idtone.console.doctor_runs import DoctorRuns, examine
 from idtone.console.drawings.month_bars import month_bars
 from idtone.console.drawings.spectrum import TOP_HZ, spectrum
-from idtone.console.operator import expiry_calendar, licences, nodes, suspensions
+from idtone.console.operator import expiry_calendar, licences, suspensions
 from idtone.console.operator.health import groups
 from idtone.console.registry_in_use import ReadRegistry, RegistryInUse
 from idtone.decision_words import REASONS
@@ -36,13 +36,11 @@ from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 
 from ..lab.demo import REGISTRY as LAB_REGISTRY
-from ..ledger.replication.conftest import made_nodes
-from ..ledger.replication.conftest import nodes as replicated
 from ..registry.trust.association import Association, Machine
 from ..registry.trust.conftest import association, begun, machine
-from .site import Site, Visitor, running
+from .site import Site, Visitor
 
-__all__ = ["association", "begun", "machine", "made_nodes", "replicated"]
+__all__ = ["association", "begun", "machine"]
 
 PATHS = ("/licences", "/expiries", "/suspensions", "/sounds", "/sounds/own", "/health")
 HOSTILE = '"><script>alert(1)</script>'
@@ -463,19 +461,3 @@ def test_the_console_runs_the_doctor_itself(settings, registry):
     assert [finding.topic for finding in findings] == [*TOPICS]
     assert told
     assert not [finding for finding in findings if "crashed" in finding.found]
-
-
-async def test_nodes_of_one_postgresql(settings, replicated):
-    node = replicated["tokyo"]
-    async with running(settings.model_copy(update={"ledger": node.settings})) as site:
-        text = (await (await site.visitor(Role.VIEWER)).get("/nodes")).text
-        assert re.findall(r'<th scope="row">(\w+)</th>', text) == ["osaka", "sendai", "tokyo"]
-        assert "silent" not in text
-    ledgers = nodes._ledgers(node.settings)
-    rows = nodes.node_rows(ledgers, datetime.now(UTC) + timedelta(minutes=6))
-    assert all(row.is_silent for row in rows)
-    assert {row.newest for row in rows} - {None}
-
-
-async def test_a_node_without_others_has_no_page_of_them(site):
-    assert (await (await site.visitor(Role.VIEWER)).get("/nodes")).status == 404
