@@ -48,6 +48,11 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
     }  # fmt: skip
     doctor = {each["id"]: each for each in printed(replicating, "doctor", code=None)}
     assert doctor["ledger-postgresql"]["state"] == "good", doctor["ledger-postgresql"]
+    (node,) = printed(replicating, "fleet", "status", code=None)["nodes"]
+    state = node["state"]
+    assert (node["node"], node["condition"], state["hook"]["current"]) == ("lab", "serving", True)
+    assert (state["calls"]["decided"], state["calls"]["over"], state["calls"]["heard"]) == (2, 2, 2)
+    assert (state["replication"], state["rivals"]) == ({"unreplicated_steps": 0, "trouble": ""}, 0)
     log = replicating.log()
     assert "evidence is not replicated, and kept here: postgresql://idtone@127.0.0.1" in log
     assert str(replicating.shared and replicating.shared.password) not in log

@@ -68,6 +68,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     assert after["ari"]["connected"] is True
     assert asterisk.command("core show version").split()[1].startswith(after["ari"]["asterisk"])
     assert after["ari"]["transport"].startswith("requests over ")
+    assert after["hook"] == {"loaded": asterisk.hook_digest, "current": True}
     calls = after["calls"]
     assert (calls["in_progress"], calls["longest_seconds"]) == (0, None)
     assert sorted((each["outcome"], each["reason"], each["calls"]) for each in calls["decisions"]) == [

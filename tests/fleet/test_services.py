@@ -49,16 +49,17 @@ def settings(folder: Path, name: str, server: Server, source: str, trust: Path) 
     return path
 
 
+def started(path: Path, environment: dict[str, str], *options: str) -> subprocess.Popen[bytes]:
+    with path.with_name("log").open("ab") as log:
+        command = [IDTONE, "serve", "-c", path, *options]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+
+
 @contextmanager
 def serving(paths: list[Path], environment: dict[str, str]) -> Iterator[list[subprocess.Popen[bytes]]]:
     running: list[subprocess.Popen[bytes]] = []
     try:
-        for path in paths:
-            with path.with_name("log").open("wb") as log:
-                command = [IDTONE, "serve", "-c", path]
-                running.append(
-                    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-                )
+        running += [started(path, environment) for path in paths]
         yield running
     finally:
         for process in running:
@@ -75,13 +76,16 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
         paths = [settings(tmp_path, name, server, address, association.root()) for name in NAMES]
         with serving(paths, environment) as running:
 
-            def until(*expected: Condition) -> Fleet:
-                """The fleet, as soon as the nodes are in these conditions."""
+            def until(*expected: Condition, hand_overs: int = 0) -> Fleet:
+                """The fleet, as soon as the nodes are in these conditions, the first one after so many hand-overs."""
                 found: list[Fleet] = []
 
                 def is_so() -> bool:
                     found.append(fleet_of(reader.read()))
-                    return [node.condition for node in found[-1].nodes] == [*expected]
+                    nodes = found[-1].nodes
+                    first = nodes[0].state if nodes else None
+                    is_over = first is not None and first.instance.hand_overs == hand_overs
+                    return is_over and [node.condition for node in nodes] == [*expected]
 
                 wait_until(is_so, 60)
                 return found[-1]
@@ -89,6 +93,11 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
             before = until(Condition.WITHOUT_ASTERISK, Condition.WITHOUT_ASTERISK)
             assert [(each.node, each.rule) for each in findings(before)] == [(name, "asterisk") for name in NAMES]
             assert [state.registry.suspensions_in_force for _, state in before.present] == [0, 0]
+
+            running.append(started(paths[0], environment, "--take-over"))
+            assert running.pop(0).wait(60) == 0
+            running.reverse()
+            until(Condition.WITHOUT_ASTERISK, Condition.WITHOUT_ASTERISK, hand_overs=1)
 
             association.write(suspensions=STOPPED)
             began = datetime.now(UTC)
@@ -101,7 +110,7 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
             print(f"\npublished → in use: {', '.join(f'{node} {took}' for node, took in taken.items())}")
             assert [*taken] == [*NAMES]
             assert max(taken.values()) < WITHIN
-            after = until(Condition.WITHOUT_ASTERISK, Condition.WITHOUT_ASTERISK)
+            after = until(Condition.WITHOUT_ASTERISK, Condition.WITHOUT_ASTERISK, hand_overs=1)
             assert {each.rule for each in findings(after)} == {"asterisk"}
             for node, state in after.present:
                 assert state.registry.suspensions_in_force == 1
@@ -109,6 +118,6 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
 
             running[1].terminate()
             running[1].wait(30)
-            until(Condition.WITHOUT_ASTERISK, Condition.STOPPED)
+            until(Condition.WITHOUT_ASTERISK, Condition.STOPPED, hand_overs=1)
             running[0].kill()
-            until(Condition.SILENT, Condition.STOPPED)
+            until(Condition.SILENT, Condition.STOPPED, hand_overs=1)

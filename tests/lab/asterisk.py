@@ -304,6 +304,7 @@ class Asterisk:
             "IDTONE_ARI_PASSWORD": self.ari_password,
         }
         hook = hook_for(load_settings(None, os.environ | settings), None, load_library())
+        self.hook_digest = hook.digest
         dialplan.export(self.etc, hook)
 
     def _write_files(self) -> None:
