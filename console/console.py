@@ -57,7 +57,8 @@ class Console:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     sign_ins: SignInLog = field(default_factory=SignInLog)
     verification: Verification = field(init=False)
-    statistics: Statistics = field(init=False)
+    statistics: dict[str, Statistics] = field(default_factory=dict)
+    """By node; empty names this one."""
     fleet: FleetLive = field(init=False)
     """Only if `settings.ledger.is_shared()`."""
     made_packs: MadePacks = field(default_factory=MadePacks)
@@ -69,7 +70,6 @@ class Console:
         self.doctor = DoctorRuns(self.settings)
         self.own_address = OwnAddress.of(self.settings.console)
         self.verification = Verification(self.settings)
-        self.statistics = Statistics(self.settings)
         self.fleet = FleetLive(self.settings.ledger)
         self.office_files = OfficeFiles(self.desk) if self.desk else None
 
@@ -77,6 +77,10 @@ class Console:
     def office(self) -> Path | None:
         """The association's folder; None on an operator's node."""
         return self.desk.folder if self.desk else None
+
+    def statistics_of(self, node: str) -> Statistics:
+        """Of another node; empty: of this one."""
+        return self.statistics.setdefault(node, Statistics(self.settings, node))
 
     def reader(self) -> LedgerReader:
         """Read this node's ledger. The numbers stay sealed. Raises LedgerError."""

@@ -127,7 +127,8 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
                 server.close()
         finally:
             console.verification.work.cancel()
-            console.statistics.work.cancel()
+            for each in console.statistics.values():
+                each.work.cancel()
             await runner.cleanup()
             console.fleet.close()
 

@@ -11,9 +11,12 @@ from typing import Final
 from idtone.ledger.evidence.leaves import ACTS
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.tally import Part, Tally
+from idtone.ledger.replication.node_ledgers import replica_of
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server
 from idtone.settings import Settings
 
+from .other_nodes import is_other_node
 from .work import Progress, Work
 
 BATCH: Final = 20_000
@@ -78,9 +81,16 @@ class Counts:
         return [(outcome, reason, calls) for (outcome, reason), calls in found.most_common()]
 
 
-def count(settings: Settings, known: Counts | None, *, progress: Progress) -> Counts:
-    """Go on from what is known; from the beginning if the ledger is another one. Raises LedgerError."""
-    with LedgerReader.open(settings.ledger.own()) as reader:
+def reader_of(settings: Settings, node: str) -> LedgerReader:
+    """This node's ledger, or the replica of another one's. Raises LedgerError, UsageError if there is no such node."""
+    if is_other_node(settings, node):
+        return replica_of(Server.of(settings.ledger), node).reader
+    return LedgerReader.open(settings.ledger.own())
+
+
+def count(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
+    """Go on from what is known; from the beginning if the ledger is another one. Raises LedgerError, UsageError."""
+    with reader_of(settings, node) as reader:
         origin, newest = reader.origin(), reader.newest_place()
         counts = known if known and known.origin == origin and known.place <= newest else Counts()
         counts.origin, counts.at = origin, datetime.now(UTC)
@@ -103,16 +113,18 @@ def _ends(place: int, newest: int) -> Iterable[int]:
 
 
 class Statistics:
-    """The counts of this node's ledger. Used by the event loop alone, but for `is_behind`."""
+    """The counts of one node's ledger. Used by the event loop alone, but for `is_behind`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, node: str = "") -> None:
+        """`node` is another node; empty: this one."""
         self._settings = settings
+        self._node = node
         self.work: Work[Counts] = Work(count, self._take)
         self.counts: Counts | None = None
 
     def is_behind(self) -> bool:
-        """Whether it is time to count anew. Raises LedgerError."""
-        with LedgerReader.open(self._settings.ledger.own()) as reader:
+        """Whether it is time to count anew. Raises LedgerError, UsageError if there is no such node."""
+        with reader_of(self._settings, self._node) as reader:
             newest = reader.newest_place()
         known = self.counts
         if known is None:
@@ -120,7 +132,7 @@ class Statistics:
         return known.place != newest and (datetime.now(UTC) - known.at).total_seconds() > ANEW_AFTER_S
 
     def start(self) -> None:
-        self.work.start(self._settings, self.counts)
+        self.work.start(self._settings, self._node, self.counts)
 
     def _take(self, counts: Counts) -> None:
         self.counts = counts

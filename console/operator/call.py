@@ -33,6 +33,7 @@ from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
+from ..other_nodes import is_other_node
 from ..page import Method, Page, Visit
 from ..ranged import ranged
 from .call_query import CallQuery, path_of
@@ -52,7 +53,7 @@ from .call_words import (
     step_words,
 )
 from .played_sound import FORMAT, PlayedSound, played_sound
-from .shown_ledger import ShownLedger, is_other, ledger_for
+from .shown_ledger import ShownLedger, ledger_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:
     """Show the numbers once. The act is recorded before."""
-    if is_other(visit.console.settings, visit.query("node")):
+    if is_other_node(visit.console.settings, visit.query("node")):
         problem = Message("Numbers are opened on the node of the call alone: its keys do not leave it.")
         return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=problem)
     found = await visit.in_thread(_look, visit, visit.part("call_id"))

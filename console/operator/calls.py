@@ -34,6 +34,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..application import protect
+from ..other_nodes import other_nodes
 from ..page import Method, Page, Visit
 from ..security import SCRIPTED
 from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_text
@@ -68,7 +69,7 @@ async def calls(visit: Visit) -> web.StreamResponse:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         values = dict(visit.request.query)
-        return _page(visit, CallQuery(values), _Found(()), await _nodes(visit), error, HTTPStatus.BAD_REQUEST)
+        return _page(visit, CallQuery(values), _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     try:
         if query.call:
             call_id, found = await visit.in_thread(_by_call_id, visit, query)
@@ -77,20 +78,11 @@ async def calls(visit: Visit) -> web.StreamResponse:
         else:
             found = await visit.in_thread(_search, visit, query)
     except UsageError as error:  # no such node
-        return _page(visit, query, _Found(()), await _nodes(visit), error, HTTPStatus.BAD_REQUEST)
+        return _page(visit, query, _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     if visit.request.headers.get("HX-Request") and query.shown is not None:
         text = visit.fragment("calls_more.html", **_lines(visit, found, query))
         return web.Response(text=text, content_type="text/html")
-    return _page(visit, query, found, await _nodes(visit))
-
-
-async def _nodes(visit: Visit) -> list[str]:
-    """The other nodes whose calls can be searched here."""
-    settings = visit.console.settings
-    if not settings.ledger.is_shared():
-        return []
-    fleet = (await visit.console.fleet.look()).fleet
-    return sorted({node.name for node in fleet.nodes} - {settings.node}) if fleet else []
+    return _page(visit, query, found, await other_nodes(visit))
 
 
 def _page(

@@ -20,8 +20,9 @@ from ..access.rights import Right
 from ..drawings.stacked_plot import StackedPlot, stacked_plot
 from ..event_stream import event, stream
 from ..files import download_csv
+from ..other_nodes import is_other_node, other_nodes
 from ..page import Page, Visit
-from ..statistics import Counts
+from ..statistics import Counts, Statistics
 
 PATH: Final = "/evidence/statistics"
 LOOK_EVERY_S: Final = 0.5
@@ -48,8 +49,9 @@ class Period:
         return cls(max(begin, end - timedelta(days=MOST_DAYS)), end)
 
     @property
-    def query(self) -> str:
-        return urlencode({"from": self.first.isoformat(), "to": self.last.isoformat()})
+    def days(self) -> dict[str, str]:
+        """As in the address."""
+        return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     @property
     def by_hour(self) -> bool:
@@ -98,38 +100,54 @@ def _most(tallies: Sequence[Tally]) -> list[Tally]:
 
 async def _shown(visit: Visit, period: Period) -> dict[str, Any]:
     """What `evidence_counts.html` shows."""
-    statistics = visit.console.statistics
+    statistics = _statistics(visit)
     counts = statistics.counts
     tables = await visit.in_thread(_tables, counts, period) if counts else {}
-    return {"counts": counts, "task": statistics.work.task, "period": period, "most": SHOWN, **tables}
+    query = urlencode({**period.days, **({"node": node} if (node := _node(visit)) else {})})
+    task = statistics.work.task
+    return {"counts": counts, "task": task, "period": period, "query": query, "most": SHOWN, **tables}
+
+
+def _node(visit: Visit) -> str:
+    """The other node in the address; empty: this one."""
+    name = visit.query("node")
+    return name if is_other_node(visit.console.settings, name) else ""
+
+
+def _statistics(visit: Visit) -> Statistics:
+    """Those of the node in the address. Of one that is not known they are not kept."""
+    node, console = _node(visit), visit.console
+    return console.statistics_of(node) if node in ("", *console.statistics) else Statistics(console.settings, node)
 
 
 async def statistics(visit: Visit) -> web.StreamResponse:
-    period, trouble = _period(visit), None
+    period, trouble, node, nodes = _period(visit), None, _node(visit), await other_nodes(visit)
+    if node in nodes:
+        visit.console.statistics_of(node)
+    counted = _statistics(visit)
     try:
-        if await visit.in_thread(visit.console.statistics.is_behind):
-            visit.console.statistics.start()
+        if await visit.in_thread(counted.is_behind):
+            counted.start()
     except IdtoneError as error:
         trouble = error
-    return visit.render("evidence_statistics.html", trouble=trouble, **await _shown(visit, period))
+    return visit.render(
+        "evidence_statistics.html", trouble=trouble, nodes=nodes, node=node, own_node=visit.console.settings.node,
+        **await _shown(visit, period),
+    )  # fmt: skip
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
     """The progress of the counting, then the counts."""
-    period, work = _period(visit), visit.console.statistics.work
+    period, counted = _period(visit), _statistics(visit)
+    work = counted.work
 
     async def events() -> AsyncIterator[bytes]:
         while work.is_running:
             speak(visit.language)
-            yield event(
-                "progress",
-                visit.fragment("evidence_counting.html", task=work.task, counts=visit.console.statistics.counts),
-            )
+            yield event("progress", visit.fragment("evidence_counting.html", task=work.task, counts=counted.counts))
             await asyncio.sleep(LOOK_EVERY_S)
         speak(visit.language)
-        yield event(
-            "progress", visit.fragment("evidence_counting.html", task=work.task, counts=visit.console.statistics.counts)
-        )
+        yield event("progress", visit.fragment("evidence_counting.html", task=work.task, counts=counted.counts))
         yield event("counts", visit.fragment("evidence_counts.html", **await _shown(visit, period)))
         yield event("end", "end")
 
@@ -138,7 +156,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 async def table(visit: Visit) -> web.StreamResponse:
     """One table as CSV; the counts are those that the page shows."""
-    period, counts, name = _period(visit), visit.console.statistics.counts or Counts(), visit.part("table")
+    period, counts, name = _period(visit), _statistics(visit).counts or Counts(), visit.part("table")
     if name == "reason":
         rows = await visit.in_thread(counts.by_reason, period.first, period.last)
         return download_csv("calls-by-reason.csv", ("outcome", "reason", "calls"), rows)

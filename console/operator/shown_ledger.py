@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idtone.errors import UsageError
 from idtone.ledger.keys.key_ring import cosigned_note, own_key
-from idtone.ledger.replication.node_ledgers import NodeLedger, ledger_in
-from idtone.ledger.replication.node_reports import NodeReportsReader
+from idtone.ledger.replication.node_ledgers import NodeLedger, replica_of
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.ledger.store.postgresql import Server
 from idtone.settings import Settings
 from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
 
+from ..other_nodes import is_other_node
 from ..page import Visit
 from .masked_reader import reader_for
 
@@ -49,18 +47,7 @@ class ShownLedger:
 def ledger_for(visit: Visit) -> ShownLedger:
     """The ledger of the node in the address. Raises UsageError if there is no such node, LedgerError."""
     settings, node = visit.console.settings, visit.query("node")
-    if not is_other(settings, node):
+    if not is_other_node(settings, node):
         return ShownLedger(settings, reader_for(visit))
-    server = Server.of(settings.ledger)
-    with NodeReportsReader(server) as reader:
-        origins = [each.origin for each in reader.read().reports if each.node == node and each.heard]
-    for origin in origins:
-        replica = ledger_in(server, schema_of(origin), node)
-        if replica is not None:
-            return ShownLedger(settings, replica.reader, replica)
-    raise UsageError(Message("{server}: there is no ledger of a node {node} yet", server=server, node=node))
-
-
-def is_other(settings: Settings, node: str) -> bool:
-    """Whether this names another node of those that share a PostgreSQL."""
-    return bool(node) and node != settings.node and settings.ledger.is_shared()
+    replica = replica_of(Server.of(settings.ledger), node)
+    return ShownLedger(settings, replica.reader, replica)

@@ -118,4 +118,5 @@ def _finding_lines(found: list[NodeFinding]) -> Iterator[RenderableType]:
         return
     yield Text(translated(Message("what is wrong or differs")), "bold")
     for each in found:
-        yield Text.assemble((f"{each.node}: ", "bold"), (translated(each.found), "red"), f". {translated(each.remedy)}")
+        words = translated(Message("{found}. {remedy}", found=each.found, remedy=each.remedy))
+        yield Text.assemble((f"{each.node}: ", "bold red"), words)

@@ -27,6 +27,7 @@ from ..store.postgresql import Server, schema_of
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
 from .batch import position_of
+from .node_reports import NodeReportsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Ledgers:
                 found.nodes.append(ledger)
         if not found.nodes and not found.unreadable:
             if node:
-                raise UsageError(Message("{server}: there is no ledger of a node {node} yet", server=server, node=node))
+                raise _unknown(server, node)
             raise UsageError(Message("{server}: there is no ledger of any node yet", server=server))
         found.nodes.sort(key=lambda ledger: (ledger.node, ledger.origin))
         found.doubts += _doubts(found.nodes)
@@ -191,6 +192,20 @@ def ledger_in(
         raise LedgerError(
             Message("{name}: what stands there of its node is damaged: {error}", name=database.name, error=error)
         ) from error
+
+
+def replica_of(server: Server, node: str) -> NodeLedger:
+    """The replica that this node fills now. Raises UsageError if there is none, LedgerError."""
+    with NodeReportsReader(server) as reader:
+        origins = [each.origin for each in reader.read().reports if each.node == node]
+    for origin in origins:
+        if found := ledger_in(server, schema_of(origin), node):
+            return found
+    raise _unknown(server, node)
+
+
+def _unknown(server: Server, node: str) -> UsageError:
+    return UsageError(Message("{server}: there is no ledger of a node {node} yet", server=server, node=node))
 
 
 def days_by(key_file: Path) -> DayKeys:

@@ -146,13 +146,13 @@ class LedgerReader:
             after = rows[-1][0]
 
     def changed(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
-        """The calls with a step after the place `after` up to `until`, of a node's own ledger: as they were at `after`,
-        None if they were not there yet, and as they were at `until`.
+        """The calls with a step after the place `after` up to `until`: as they were at `after`, None if they were not
+        there yet, and as they were at `until`.
         """
         rows = self._all("SELECT DISTINCT call_id FROM steps WHERE id > ? AND id <= ?", after, until)
         calls = iter([call_id for (call_id,) in rows])
         while part := list(islice(calls, PAGE_ROWS // 5)):
-            query = f"SELECT call_id, sum(id <= ?), sum(id <= ?) FROM steps WHERE call_id IN ({marks(part)}) GROUP BY 1"  # noqa: S608
+            query = f"SELECT call_id, {_UP_TO}, {_UP_TO} FROM steps WHERE call_id IN ({marks(part)}) GROUP BY 1"  # noqa: S608
             counts = {name: (old, new) for name, old, new in self._all(query, after, until, *part)}
             for record in self.records_of(part):
                 old, new = counts[record.call_id]
@@ -404,6 +404,7 @@ class LedgerReader:
             return rows
 
 
+_UP_TO: Final = "count(CASE WHEN id <= ? THEN 1 END)"
 _WEEK: Final = 7
 _NO_STEP: Final = 2**62
 """Larger than the id of any step."""

@@ -154,7 +154,7 @@ async def test_others_get_what_they_verify_with(node, settings):
 
 
 def counted(settings: Settings, known: Counts | None = None) -> Counts:
-    return count(settings, known, progress=lambda done, total: None)
+    return count(settings, "", known, progress=lambda done, total: None)
 
 
 def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(settings, monkeypatch):

@@ -12,7 +12,9 @@ from idtone.console.operator import nodes
 from ..fleet.states import state
 from ..ledger.replication.conftest import made_nodes
 from ..ledger.replication.conftest import nodes as replicated
+from ..ledger.sample_evidence import heard_call
 from .site import running
+from .test_evidence import events
 
 __all__ = ["made_nodes", "replicated"]
 
@@ -75,6 +77,23 @@ async def test_calls_of_another_node(settings, replicated):
         assert (await visitor.get("/calls/osaka-heard")).status == 404
         unknown = await visitor.get("/calls?node=nagoya")
         assert (unknown.status, "there is no ledger of a node nagoya yet" in unknown.text) == (400, True)
+
+
+async def test_statistics_of_another_node(settings, replicated):
+    replicated["osaka"].write(heard_call("osaka-later", 5000))
+    replicated["osaka"].replicate()
+    shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
+    async with running(shared) as site:
+        visitor = await site.visitor(Role.VIEWER)
+        for node, calls in (("", 3), ("osaka", 4)):
+            query = f"from=2026-10-01&to=2026-11-30&node={node}"
+            page = (await visitor.get(f"/evidence/statistics?{query}")).text
+            address = re.findall(r'sse-connect="([^"]+)"', page)[0]
+            await events(visitor, html.unescape(address))
+            rows = (await visitor.get(f"/evidence/statistics/day.csv?{query}")).text.splitlines()
+            assert sum(int(row.split(",")[1]) for row in rows[1:]) == calls
+        assert "there is no ledger of a node nagoya yet" in (await visitor.get("/evidence/statistics?node=nagoya")).text
+        assert {*site.console.statistics} == {"", "osaka"}
 
 
 async def test_a_node_without_others_has_no_page_of_them(site):

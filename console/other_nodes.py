@@ -1,0 +1,24 @@
+"""The other nodes that share a PostgreSQL with this one, as pages name them in their addresses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idtone.settings import Settings
+
+if TYPE_CHECKING:
+    from .page import Visit
+
+
+def is_other_node(settings: Settings, name: str) -> bool:
+    """Whether this names another node of those that share a PostgreSQL; empty names this one."""
+    return bool(name) and name != settings.node and settings.ledger.is_shared()
+
+
+async def other_nodes(visit: Visit) -> list[str]:
+    """Those that can be chosen on a page; empty if there are none, or PostgreSQL cannot be read."""
+    settings = visit.console.settings
+    if not settings.ledger.is_shared():
+        return []
+    fleet = (await visit.console.fleet.look()).fleet
+    return sorted({node.name for node in fleet.nodes} - {settings.node}) if fleet else []
