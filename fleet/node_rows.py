@@ -27,7 +27,7 @@ COLUMNS: Final = (
     Column(template("heard"), True),
     Column(template("registry"), True),
     Column(template("suspensions"), True),
-    Column(template("idtone")),
+    Column(template("version")),
     Column(template("Asterisk")),
     Column(template("clock"), True),
     Column(template("lag"), True),

@@ -16,7 +16,7 @@ from idtone.fleet.node_states import totals
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.postgresql import Server
 from idtone.settings import LedgerSettings
-from idtone.translation import speak, template
+from idtone.translation import capitalised, speak, template, translated
 
 from ..access.rights import Right
 from ..event_stream import event, stream
@@ -65,7 +65,7 @@ def _states(seen: FleetLook) -> dict[str, Any]:
         return {"fleet": None, "fleet_trouble": seen.trouble}
     return {
         "fleet": fleet,
-        "columns": COLUMNS,
+        "columns": [(capitalised(translated(column.name)), column.is_number) for column in COLUMNS],
         "states": [(row_of(node), is_bad(node)) for node in fleet.nodes],
         "total": total_row(totals(fleet)),
         "findings": findings(fleet),
