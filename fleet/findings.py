@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from idtone.translation import Message, joined
 
-from .node_states import Condition, Fleet, Node, NodeState
+from .node_states import Condition, Fleet, Node, NodeState, SharedSettings
 
 CLOCK_S: Final = 0.5
 """A larger difference from PostgreSQL's clock changes the order of events of several nodes."""
@@ -47,26 +48,53 @@ class _Rule:
     """`find` says what is wrong with a node that reports now; empty if nothing is."""
 
     name: str
-    find: Callable[[NodeState, Fleet], str]
+    find: Callable[[NodeState, _Compared], str]
     remedy: str
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What each node is compared with, sought once."""
+
+    now: datetime
+    ledgers: Counter[str]
+    """By node."""
+    newest_version: str
+    newest_registry: tuple[Node, NodeState] | None
+    newest_settings: SharedSettings | None
+    trusts: frozenset[str | None]
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> Self:
+        states = [state for _, state in fleet.present]
+        shared = [state.settings for state in states if state.settings]
+        return cls(
+            fleet.now,
+            Counter(node.name for node in fleet.nodes),
+            max((state.instance.version for state in states), key=_numbers, default=""),
+            newest_registry(fleet),
+            max(shared, key=lambda each: (each.version, each.sha256), default=None),
+            frozenset(state.registry.trust for state in states),
+        )
 
 
 def findings(fleet: Fleet) -> list[NodeFinding]:
     """By node, and in the order of the rules."""
-    return [finding for node in fleet.nodes for finding in _of(node, fleet)]
+    compared = _Compared.of(fleet)
+    return [finding for node in fleet.nodes for finding in _of(node, compared)]
 
 
-def _of(node: Node, fleet: Fleet) -> Iterator[NodeFinding]:
+def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
     for absence in _ABSENCES:
         if node.condition is absence.condition:
             yield NodeFinding(node.name, absence.rule, absence.words(node), absence.remedy)
-    if sum(other.name == node.name for other in fleet.nodes) > 1:
+    if compared.ledgers[node.name] > 1:
         yield NodeFinding(node.name, "two-ledgers", Message("its ledger is {origin}", origin=node.origin), _TWO_LEDGERS)
     state = node.present
     if state is None:
         return
     for rule in _RULES:
-        if found := rule.find(state, fleet):
+        if found := rule.find(state, compared):
             yield NodeFinding(node.name, rule.name, found, rule.remedy)
 
 
@@ -75,7 +103,7 @@ def local(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 
-def _rivals(state: NodeState, _: Fleet) -> str:
+def _rivals(state: NodeState, _: _Compared) -> str:
     return Message("another service reports as this node, too") if state.rivals >= RIVALS else ""
 
 
@@ -87,7 +115,7 @@ def clock_ahead_s(state: NodeState) -> float:
     return min(clock.least_seconds, clock.most_seconds, key=abs)
 
 
-def _clock(state: NodeState, _: Fleet) -> str:
+def _clock(state: NodeState, _: _Compared) -> str:
     ahead_s = clock_ahead_s(state)
     if abs(ahead_s) <= CLOCK_S:
         return ""
@@ -100,8 +128,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall("[0-9]+", version)))
 
 
-def _version(state: NodeState, fleet: Fleet) -> str:
-    newest = max((other.instance.version for _, other in fleet.present), key=_numbers)
+def _version(state: NodeState, compared: _Compared) -> str:
+    newest = compared.newest_version
     if state.instance.version == newest:
         return ""
     return Message("it runs idtone {version}, and others {newest}", version=state.instance.version, newest=newest)
@@ -119,8 +147,8 @@ def newest_registry(fleet: Fleet) -> tuple[Node, NodeState] | None:
     return node, state
 
 
-def _registry(state: NodeState, fleet: Fleet) -> str:
-    newest = newest_registry(fleet)
+def _registry(state: NodeState, compared: _Compared) -> str:
+    newest = compared.newest_registry
     if not state.registry.version:
         return Message("it has no registry")
     if newest is None or state.registry.edition == newest[1].registry.edition:
@@ -137,21 +165,20 @@ def _registry(state: NodeState, fleet: Fleet) -> str:
     )  # fmt: skip
 
 
-def _expired(state: NodeState, fleet: Fleet) -> str:
+def _expired(state: NodeState, compared: _Compared) -> str:
     expires = state.registry.expires
-    if expires is None or expires > fleet.now:
+    if expires is None or expires > compared.now:
         return ""
     return Message("its registry has expired at {expires}", expires=local(expires))
 
 
-def _trust(state: NodeState, fleet: Fleet) -> str:
-    others = {other.registry.trust for _, other in fleet.present}
-    if state.registry.trust != "unsigned" or others <= {"unsigned", None}:
+def _trust(state: NodeState, compared: _Compared) -> str:
+    if state.registry.trust != "unsigned" or compared.trusts <= {"unsigned", None}:
         return ""
     return Message("its registry is unsigned, and others have a signed one")
 
 
-def _hook(state: NodeState, _: Fleet) -> str:
+def _hook(state: NodeState, _: _Compared) -> str:
     if state.hook.current is not False:
         return ""
     if not state.hook.loaded:
@@ -161,12 +188,10 @@ def _hook(state: NodeState, _: Fleet) -> str:
     )
 
 
-def _settings(state: NodeState, fleet: Fleet) -> str:
-    shared = [other.settings for _, other in fleet.present if other.settings]
-    if not shared:
+def _settings(state: NodeState, compared: _Compared) -> str:
+    own, newest = state.settings, compared.newest_settings
+    if newest is None:
         return ""
-    newest = max(shared, key=lambda each: (each.version, each.sha256))
-    own = state.settings
     if own is None:
         return Message("it does not use the shared settings, which others do")
     if own.version != newest.version:
@@ -180,38 +205,38 @@ def _settings(state: NodeState, fleet: Fleet) -> str:
     return ""
 
 
-def _asterisk(state: NodeState, _: Fleet) -> str:
+def _asterisk(state: NodeState, _: _Compared) -> str:
     return "" if state.ari.connected else Message("its service is not connected to Asterisk")
 
 
-def _fallback(state: NodeState, fleet: Fleet) -> str:
+def _fallback(state: NodeState, compared: _Compared) -> str:
     if state.fallback.current:
         return ""
     return state.fallback.trouble or Message("Asterisk does not have the suspended numbers of this registry yet")
 
 
-def _ledger(state: NodeState, _: Fleet) -> str:
+def _ledger(state: NodeState, _: _Compared) -> str:
     ledger = state.ledger
     if ledger.trouble or not ledger.unwritten_steps:
         return ledger.trouble
     return Message("{steps:,} steps of evidence are not written", steps=ledger.unwritten_steps)
 
 
-def _room(state: NodeState, _: Fleet) -> str:
+def _room(state: NodeState, _: _Compared) -> str:
     days = state.ledger.room_days
     if days is None or days >= ENOUGH_DAYS:
         return ""
     return Message("its disk has room for the evidence of {days:,.0f} days", days=days)
 
 
-def _replication(state: NodeState, _: Fleet) -> str:
+def _replication(state: NodeState, _: _Compared) -> str:
     trouble, behind = state.replication.trouble, state.replication.unreplicated_steps
     if not trouble or not behind:
         return trouble
     return Message("{steps:,} steps wait: {trouble}", steps=behind, trouble=trouble)
 
 
-def _witnesses(state: NodeState, _: Fleet) -> str:
+def _witnesses(state: NodeState, _: _Compared) -> str:
     troubles = state.ledger.witness_troubles
     parts = [Message("witness {name}: {trouble}", name=each.name, trouble=each.trouble) for each in troubles]
     return joined("; ", parts) if parts else ""

@@ -34,6 +34,10 @@ Text = Annotated[str, AfterValidator(_printable)]
 Count = Annotated[int, Field(ge=0)]
 
 
+Edition = tuple[datetime | None, int, str | None]
+"""When a registry was issued, its version, and the SHA-256 of its suspensions."""
+
+
 class _Reported(BaseModel):
     """A part of the state; the names are those of `service.node_state.STATE`."""
 
@@ -80,7 +84,7 @@ class _Registry(_Reported):
     taken: AwareDatetime | None = None
 
     @property
-    def edition(self) -> tuple[datetime | None, int, str | None]:
+    def edition(self) -> Edition:
         """The same for the same content."""
         return self.issued, self.version, self.suspensions_sha256
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .findings import newest_registry
-from .node_states import Fleet, Node
+from .node_states import Edition, Fleet, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,15 @@ class Spread:
 def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
     """Of these nodes; empty: of all that have reported. A named node that has never reported is missing."""
     there = [node for node in fleet.nodes if not nodes or node.name in nodes]
-    confirmed = [found for node in there if (found := _confirmation(node, fleet, wanted))]
+    newest = newest_registry(fleet)
+    edition = newest[1].registry.edition if newest else None
+    confirmed = [found for node in there if (found := _confirmation(node, wanted, edition))]
     names = {each.node for each in confirmed}
     missing = dict.fromkeys([*(node.name for node in there), *nodes])
     return Spread(tuple(confirmed), tuple(name for name in missing if name not in names))
 
 
-def _confirmation(node: Node, fleet: Fleet, wanted: Wanted) -> Confirmation | None:
+def _confirmation(node: Node, wanted: Wanted, newest: Edition | None) -> Confirmation | None:
     """None if the node does not use it."""
     state = node.present
     if state is None or not state.fallback.current or not state.registry.version:
@@ -57,8 +59,6 @@ def _confirmation(node: Node, fleet: Fleet, wanted: Wanted) -> Confirmation | No
         return None
     if wanted.suspensions is not None and not (registry.suspensions_sha256 or "").startswith(wanted.suspensions):
         return None
-    if wanted == Wanted():
-        newest = newest_registry(fleet)
-        if newest is None or newest[1].registry.edition != registry.edition:
-            return None
+    if wanted == Wanted() and registry.edition != newest:
+        return None
     return Confirmation(node.name, registry.version, registry.suspensions_sha256, registry.taken)

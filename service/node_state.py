@@ -85,7 +85,7 @@ STATE: Final = (
         "calls.a_second", "Decided calls a second, over the last ten seconds; null at first.",
         lambda it: it.calls_a_second,
     ),
-    StateField("calls.over", "Ended calls.", lambda it: sum(it.observed.counts.ended.values())),
+    StateField("calls.over", "Ended calls.", lambda it: sum(dict(it.observed.counts.ended).values())),
     *_from_feed(
         "calls.with_sound", "calls.heard", "registry.version", "registry.trust", "registry.issued", "registry.expires",
         "registry.suspensions_in_force", "registry.suspensions_sha256", "registry.taken", "fallback.current",
