@@ -11,6 +11,7 @@ from typing import Final
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback_file import Fallback, remembered
+from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemon_thread import in_daemon
@@ -42,6 +43,7 @@ class Loaded:
     key_ring: KeyRing
     disclosure_rules: DisclosureRules
     source: Source
+    fleet: FleetChain | None
 
 
 def load(settings: Settings) -> Loaded:
@@ -55,7 +57,13 @@ def load(settings: Settings) -> Loaded:
     _read_first(source)
     journal_of(settings).make()
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
-    return Loaded(profiles, sounds, key_ring, rules, source)
+    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings))
+
+
+def fleet_of(settings: Settings) -> FleetChain | None:
+    """The other nodes, if trunks lead to any. Raises DocumentError if there is no usable key."""
+    key = settings.fleet.key()
+    return FleetChain(key, settings.node, frozenset(settings.fleet.trunks)) if key else None
 
 
 def _read_first(source: Source) -> None:
@@ -102,6 +110,7 @@ def assemble(
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
+        fleet=loaded.fleet,
     )
     now = datetime.now(UTC)
     calls.recall(ledger.open_calls(now))
