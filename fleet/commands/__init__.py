@@ -10,7 +10,7 @@ command_line.add_commands(
     {
         "key": (
             "idtone.fleet.commands.key:key",
-            "Make the key by which the nodes of a fleet know each other's calls.",
+            "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
         ),
     },
 )

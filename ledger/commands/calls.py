@@ -173,7 +173,7 @@ def find(
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """Find the calls of a telephone number, or of a SIP Call-ID; needs the ledger's key. Exit 1: no call was found.
+    """Find the calls of a number, or of a SIP Call-ID; needs the ledger's key. Exit 1: no call was found.
 
     Every user of the machine can read a number on a command line, and it stays in the shell's history: without --number
     the command asks for it, or reads it from standard input. With --sip-call-id - it reads the Call-ID in the same way.
