@@ -5,8 +5,11 @@ forged, old or repeated, silences a call.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -61,7 +64,9 @@ def nodes(installation, tmp_path_factory) -> Iterator[tuple[Node, Node]]:
             exported = {"IDTONE_NODE": name, "IDTONE_FLEET_TRUNKS": other}
             pbx = Asterisk(installation, tmp_path_factory.mktemp(name), exported=exported)
             fleet = f"key_file: {key_file}, trunks: [{other}]"
-            made.append(Node(name, other, pbx, Service(pbx, LAB_REGISTRY, node=name, fleet=fleet)))
+            metrics = f"127.0.0.1:{free_ports(1)[0]}"
+            service = Service(pbx, LAB_REGISTRY, node=name, fleet=fleet, metrics=metrics)
+            made.append(Node(name, other, pbx, service))
         ports = dict(zip(ADDRESSES, free_ports(len(ADDRESSES)), strict=True))
         for node in made:
             here, there = ((ADDRESSES[name], ports[name]) for name in (node.name, node.trunk))
@@ -125,42 +130,53 @@ def token(seconds_ago: float = 0, dialled: str = CALLED_NUMBER, key: bytes = KEY
     return token_text(at_s, call, mac_of(key, at_s, call, parse(dialled)))
 
 
+def results(node: Node) -> Counter[str]:
+    """What became of the tokens that came to a node, by its metrics."""
+    with urllib.request.urlopen(f"http://{node.service.metrics}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'^idtone_chain_tokens_total\{result="(\w+)"\} ([0-9.]+)$', text, re.MULTILINE)
+    return Counter({result: int(float(count)) for result, count in found})
+
+
 async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, references):
     a, b = nodes
     real = await real_token(a)
     assert real.startswith("v1.")
     old_s = VALID.total_seconds() + 2
-    by_trunk = a.name
-    cases = {  # endpoint, token, dialled before the number: whether the phone hears a sound
-        "from outside": (("", real, ""), True),
-        "accepted": ((by_trunk, real, ""), False),
-        "after the call with it": ((by_trunk, real, ""), True),
-        "another one": ((by_trunk, token(), ""), False),
-        "an answered call": ((by_trunk, token(), ANSWERED), True),
-        "another number": ((by_trunk, token(dialled=AGAIN), ""), True),
-        "another key": ((by_trunk, token(key=bytes(KEY_BYTES)), ""), True),
-        "too old": ((by_trunk, token(old_s), ""), True),
-        "of the future": ((by_trunk, token(-old_s), ""), True),
-        "changed": ((by_trunk, f"{token()[:-1]}~", ""), True),
-        "something else": ((by_trunk, "announced; x=${SHELL(id)}", ""), True),
-    }
+    cases: list[tuple[str, Callable[[], str], str, str]] = [
+        # its endpoint, its header, what is dialled before the number, and what the node makes of the token
+        ("", lambda: real, "", ""),
+        (a.name, lambda: real, "", "accepted"),
+        (a.name, lambda: real, "", "repeated"),
+        (a.name, token, "", "accepted"),
+        (a.name, token, ANSWERED, ""),
+        (a.name, lambda: token(dialled=AGAIN), "", "forged"),
+        (a.name, lambda: token(key=bytes(KEY_BYTES)), "", "forged"),
+        (a.name, lambda: token(old_s), "", "expired"),
+        (a.name, lambda: token(-old_s), "", "expired"),
+        (a.name, lambda: f"{token()[:-1]}~", "", "malformed"),
+        (a.name, lambda: "announced; x=${SHELL(id)}", "", "malformed"),
+    ]
+    before = results(b)
     async with lab(b.asterisk) as phones:
-        for name, ((endpoint, header, before), is_heard) in cases.items():
-            forwarding = Forwarding(
-                endpoint=endpoint, dialled=f"{before}{CALLED_NUMBER}", headers=((HEADER, header),)
-            )  # fmt: skip
+        for endpoint, header, prefix, result in cases:
+            headers = ((HEADER, header()),)
+            forwarding = Forwarding(endpoint=endpoint, dialled=f"{prefix}{CALLED_NUMBER}", headers=headers)
             placed, ending = await phones.call(forwarding, RECOGNISED_S)
             phones.pair(placed)  # an answered call has its final response before the phone rings
-            assert placed.called, name
-            assert (placed.called.request.get(HEADER) != "") is (endpoint == by_trunk), f"{name}: {ending}"
-            if is_heard and not before:
-                assert_heard_then_connected(placed, "sample", references)
-            elif is_heard:
+            case = f"{endpoint} {headers} {prefix}: {ending}"
+            assert placed.called, case
+            assert (placed.called.request.get(HEADER) != "") is (endpoint == a.name), case
+            record = b.service.record(ending.call_id)
+            assert record["chain_node"] == (a.name if result == "accepted" else None), case
+            if result == "accepted":
+                assert_nothing_before_voice(placed, references)
+            elif prefix:
                 assert hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"]).times
             else:
-                assert_nothing_before_voice(placed, references)
-                assert b.service.record(ending.call_id)["chain_node"] == a.name
+                assert_heard_then_connected(placed, "sample", references)
         await phones.nothing_is_left()
+    assert results(b) - before == Counter(result for *_, result in cases if result)
     log = b.service.log()
     for why in ("it was not made with our fleet key", "its time is more than 30 s off", "already been connected here"):
         assert why in log
