@@ -259,8 +259,8 @@ def test_the_record_of_a_heard_call_and_its_json():
             "connected": "2026-11-01T00:00:03.529+00:00", "ended": "2026-11-01T00:01:00.123+00:00",
         },
         "heard_by": ["called"], "heard": True, "known_by": {"called": "packets"}, "status": "CONNECTED",
-        "hangup_cause": 16, "complete": True, "fallback": False, "anomalies": [], "chain_node": None, "chain_call": None,
-        "sip_call_id_token": None,
+        "hangup_cause": 16, "complete": True, "fallback": False, "anomalies": [],
+        "chain_node": None, "chain_call": None, "sip_call_id_token": None,
     }  # fmt: skip
     assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}
 
