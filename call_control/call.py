@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Decision, Outcome, Party, Reason, Skip, Trust
+from idtone.calls import Decision, Outcome, Party, Reason, RemoteCall, Skip, Trust
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
 from idtone.numbers import Number
@@ -34,6 +34,8 @@ class Call:
     called: Number | None = None
     request: Request | None = None
     """None if an earlier service or the hook decided the call."""
+    chained_from: RemoteCall | None = None
+    """The call on another node that plays the sound, or whose sound the policy lets this one repeat."""
     kept: Future[None] | None = None
     """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
     undecided: bool = False
@@ -55,6 +57,18 @@ class Call:
         """The caller's channel, or the called party's under the operator's own Dial()."""
         return dialplan.channel_of(self.id)
 
+    @property
+    def announces(self) -> bool:
+        """Whether a leg of this call needs no sound, because this call, or the one that it is chained from, plays it.
+
+        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard nothing.
+        When the sound of another node ends is not known here; the hook names this call only for a leg that is not
+        answered yet.
+        """
+        if self.decision.profiles:
+            return self.sounded_at is None
+        return self.decision.skip is Skip.ANNOUNCED and self.chained_from is not None
+
     @classmethod
     def restored(cls, record: Record, nonce: str) -> Call:
         """The call of a record without an end: it was in progress when the service last stopped."""
@@ -70,6 +84,8 @@ class Call:
             record.call_id, nonce, decision, record.steps[0].at,
             (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
             numbers.get(NumberRole.CALLED),
+            chained_from=RemoteCall(record.chain_node, record.chain_call)
+            if record.chain_node and record.chain_call else None,
             undecided=record.outcome is None,
             answered=StepKind.ANSWERED in record.times,
             heard={Party(party) for party in record.heard_by},

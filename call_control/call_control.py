@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -23,7 +23,7 @@ from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
-from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.evidence.steps import CallStatus, Step, kept_sip_call_id
 from idtone.logs import about
 from idtone.numbers import Number, parse, perhaps
 from idtone.policy_settings import CallerHears
@@ -34,6 +34,7 @@ from . import journal_lines
 from .call import Call
 from .call_log import CallLog, OverCall
 from .evidence import Evidence
+from .fleet_chain import FleetChain
 from .hearing import Hearing, hearing
 from .request import Request
 
@@ -64,6 +65,8 @@ class CallControl:
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     ended_suspended: Counter[str] = field(default_factory=Counter)
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
+    fleet: FleetChain | None = None
+    """The other nodes of the fleet; None if no trunk leads to one."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -133,7 +136,8 @@ class CallControl:
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce)
         call = Call(
-            forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called, request
+            forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called, request,
+            forwarded.chained_from,
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
@@ -158,29 +162,31 @@ class CallControl:
                 request.call_id, extra=about(request.call_id),
             )  # fmt: skip
         dialled = request.called or dialplan.dialled_user(request.dial_string)
-        number = parse(request.number)
+        number, called = parse(request.number), parse(dialled)
+        chained_from = self.fleet.chained_from(request, (number, called), self.now(), self.find) if self.fleet else None
         return ForwardedCall(
             id=request.call_id,
             direction=Direction.OUTGOING if request.direction == Direction.OUTGOING else Direction.INCOMING,
             forwarding_number=number,
             caller=parse(request.caller),
-            called=parse(dialled),
+            called=called,
             dialled=dialled,
             perhaps=perhaps(request.number),
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
-            announced=self._announced(request, number),
+            announced=chained_from is not None or self._announced(request, number),
+            chained_from=chained_from,
+            sip_call_id=kept_sip_call_id(request.sip_call_id),
         )
 
     def _announced(self, request: Request, number: Number) -> bool:
         """Whether another leg of this call is announced.
 
         That leg is the one from which the channel descends, or the one that the signalling names if it is a call in
-        progress here. A header alone can be forged, so it never suppresses a sound. If the parent's sound has ended,
-        only a transfer can have made this leg, and the new party has heard nothing.
+        progress here. A header alone can be forged, so it never suppresses a sound.
         """
         parent = self.find(request.chain)
         if parent:
-            return bool(parent.decision.profiles) and parent.sounded_at is None
+            return parent.announces
         if not request.diverting or not number.known:
             return False
         diverting = parse(request.diverting)
@@ -214,6 +220,17 @@ class CallControl:
                 call.id, set(files.values()), extra=about(call.id, decision.reason),
             )  # fmt: skip
             verdict = self._verdict(call, dict.fromkeys(files, self.policy.notice_profile))
+        return self._with_chain(call, verdict)
+
+    def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
+        """The verdict with what the hook needs to tell other nodes and other legs that the call is announced."""
+        marked = replace(verdict, chain=self.fleet.mark(call)) if self.fleet else verdict
+        if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
+            return marked
+        log.error(
+            "%s: the names of the profiles %s leave no room for the chain token; the next node plays a sound too",
+            call.id, set(verdict.files.values()), extra=about(call.id, call.decision.reason),
+        )  # fmt: skip
         return verdict
 
     def _verdict(self, call: Call, files: Mapping[str, str]) -> dialplan.Verdict:
@@ -331,6 +348,8 @@ class CallControl:
             entered += [steps.sound_failed(call.id, line.at, why, party) for party in call.decision.profiles]
         entered.append(steps.ended(call.id, line.at, line.status, line.hangup_cause, line.reason))
         written = self._write(call, *entered)
+        if self.fleet and call.chained_from and line.status is CallStatus.CONNECTED:
+            self.fleet.connected(call.chained_from, self.now())
         self._close(call, line.status, line.at)
         return written
 

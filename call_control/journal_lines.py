@@ -1,11 +1,12 @@
 """The journal's lines: what the hook writes about its calls. Pure.
 
-    decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,OUTCOME,REASON,HEARS
+    decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,OUTCOME,REASON,HEARS,SIP-CALL-ID
     sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
-a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty.
+a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. The hook of
+a release before ends `decided` with HEARS.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def split(line: str) -> tuple[str, str] | None:
 
 def _decided(
     call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, dial_string: str, caller: str,
-    outcome: str, reason: str, hears: str,
+    outcome: str, reason: str, hears: str, sip_call_id: str = "",
 ) -> Decided:  # fmt: skip
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
         raise JournalError("the hook cannot make this decision")
@@ -150,6 +151,7 @@ def _decided(
         called=parse(dialled),
         dialled=dialled,
         perhaps=perhaps(number),
+        sip_call_id=unquote(sip_call_id),
     )
     return Decided(
         call, nonce, at, Outcome(outcome) if outcome else None, Reason(reason) if reason else None, _HEARS[hears]
@@ -188,6 +190,7 @@ def _ended(
 
 _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
     ("decided", 12): _decided,
+    ("decided", 13): _decided,
     ("sounded", 10): _sounded,
     ("ended", 9): _ended,
 }

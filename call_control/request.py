@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+_ARGUMENTS: Final = 13
+_BEFORE_CALL_ID: Final = 11
 _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 
@@ -17,7 +19,8 @@ class Request:
 
     Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
     `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
-    this PBX, according to its signalling.
+    this PBX, according to its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is what
+    came by a trunk from another node (`call_control.chain_token`).
     """
 
     call_id: str
@@ -29,6 +32,8 @@ class Request:
     caller: str = ""
     chain: str = ""
     diverting: str = ""
+    sip_call_id: str = ""
+    chain_token: str = field(default="", repr=False)
     own_dial: bool = False
     """The request comes from the operator's own Dial(), after the answer: only the called party can hear a sound."""
     asked_s: float | None = field(default=None, compare=False)
@@ -39,14 +44,17 @@ class Request:
         """Read the arguments that the hook sends over either interface; None if they are not a request.
 
         They are: `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called
-        number, dial string, caller, chain, diverting number. Values from outside are URI-encoded.
+        number, dial string, caller, chain, diverting number, SIP Call-ID, chain token. The hook of a release before
+        sends neither of the last two. Values from outside are URI-encoded.
         """
-        if len(arguments) != 11 or arguments[0] not in ("decide", "own"):
+        if len(arguments) not in (_BEFORE_CALL_ID, _ARGUMENTS) or arguments[0] not in ("decide", "own"):
             return None
-        kind, call_id, nonce, time, number, direction, called, dial_string, caller, chain, diverting = arguments
+        kind, call_id, nonce, time, number, direction, called, dial_string, caller, chain, diverting, *more = arguments
+        sip_call_id, chain_token = more or ("", "")
         return cls(
             call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string), unquote(caller),
-            chain, unquote(diverting), kind == "own", float(time) if _TIME.fullmatch(time) else None,
+            chain, unquote(diverting), unquote(sip_call_id), unquote(chain_token), kind == "own",
+            float(time) if _TIME.fullmatch(time) else None,
         )  # fmt: skip
 
     def __repr__(self) -> str:

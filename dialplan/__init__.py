@@ -15,6 +15,7 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 FORWARD_CONTEXT: Final = "idtone-forward"
 """The context in which the caller's channel continues, at a `Verdict.extension`."""
@@ -74,6 +75,8 @@ class Verdict:
     """The decision in the form that the hook reads. The hook ignores a verdict without the nonce of its request.
 
     `files` are the names of the sounds in their folder, by party; `packets` is the length of the called party's sound.
+    `chain` is the MAC of the token for the next node (`call_control.chain_token`); `CHAINED` for a call without one
+    whose sound another node plays: then its legs on this PBX are announced too.
     """
 
     nonce: str
@@ -83,6 +86,7 @@ class Verdict:
     answer_first: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     packets: int = 0
+    chain: str = ""
 
     @property
     def text(self) -> str:
@@ -97,6 +101,7 @@ class Verdict:
                 self.files.get(CALLED, ""),
                 self.files.get(CALLER, ""),
                 str(self.packets) if CALLED in self.files else "",
+                *((self.chain,) if self.chain else ()),
             )
         )
 
@@ -106,6 +111,8 @@ class Verdict:
         return f"v:{self.text}"
 
 
+CHAINED: Final = "-"
+"""Shorter than a MAC, by which the hook tells them apart."""
 NO_VERDICT: Final = "v:none"
 """The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
@@ -127,6 +134,22 @@ def dialled_user(dial_string: str) -> str:
     """
     found = _DIALLED_USER.match(dial_string.partition("&")[0])
     return (found[1] or found[2] or "") if found else ""
+
+
+def endpoints(dial_string: str) -> set[str]:
+    """The PJSIP endpoints of a dial string: `PJSIP/0312345678@trunk&PJSIP/other/sip:0312345678@host` → trunk, other."""
+    found = set[str]()
+    for destination in dial_string.split("&"):
+        technology, _, rest = destination.strip().partition("/")
+        if technology.upper() == "PJSIP":
+            endpoint, is_request, _ = rest.partition("/")
+            found.add(endpoint if is_request else rest.rpartition("@")[2])
+    return found
+
+
+def node_word(node: str) -> str:
+    """The name of a node without the characters that separate the parts of a token, or that a header cannot have."""
+    return quote(node, safe="").replace(".", "%2E")
 
 
 # -- emergency numbers in every spelling ------------------------------------------------------------------------------
@@ -197,7 +220,8 @@ class Asking:
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
     `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
-    a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`.
+    a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
+    endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
     """
 
     interface: str
@@ -205,6 +229,18 @@ class Asking:
     secret: str = field(repr=False)
     waiting: int
     overload: str
+    trunks: tuple[str, ...] = ()
+    node: str = ""
+
+
+NO_TRUNKS: Final = "^$"
+"""Matches no channel's name."""
+
+
+def _trunks(endpoints: tuple[str, ...]) -> str:
+    """A pattern for the names of their channels, `PJSIP/trunk-0000002a`; without endpoints, for none."""
+    names = "|".join(re.sub("([.+])", r"[\1]", each) for each in endpoints)
+    return f"^PJSIP/({names})-[0-9a-f]+$" if names else NO_TRUNKS
 
 
 HOOK_FILE: Final = "idtone.conf"
@@ -246,6 +282,8 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
         "@AGI_SECRET@": asking.secret,
         "@WAITING@": str(asking.waiting),
         "@OVERLOAD@": asking.overload,
+        "@TRUNKS@": _trunks(asking.trunks),
+        "@NODE@": node_word(asking.node) if asking.trunks else "",
         "@ASKED@": "${IDTONE_ASKED}" if asking.agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():
         text = text.replace(name, value)

@@ -12,6 +12,7 @@ from typing import Final
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback_file import Fallback, remembered
+from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemon_thread import in_daemon
@@ -46,6 +47,7 @@ class Loaded:
     key_ring: KeyRing
     disclosure_rules: DisclosureRules
     source: Source
+    fleet: FleetChain | None
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
@@ -63,7 +65,8 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     _read_first(source)
     journal_of(settings).make()
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
-    return Loaded(profiles, sounds, key_ring, rules, source, _hook(settings, config, library))
+    hook = _hook(settings, config, library)
+    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), hook)
 
 
 def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
@@ -72,6 +75,12 @@ def _hook(settings: Settings, config: Path | None, library: Library) -> str | No
     except IdtoneError as error:
         log.debug("%s", error)  # `idtone doctor` reports it
         return None
+
+
+def fleet_of(settings: Settings) -> FleetChain | None:
+    """The other nodes, if trunks lead to any. Raises DocumentError if there is no usable key."""
+    key = settings.fleet.key()
+    return FleetChain(key, settings.node, frozenset(settings.fleet.trunks)) if key else None
 
 
 def _read_first(source: Source) -> None:
@@ -118,6 +127,7 @@ def assemble(
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
         remembered={} if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
+        fleet=loaded.fleet,
     )
     now = datetime.now(UTC)
     calls.recall(ledger.open_calls(now))

@@ -98,6 +98,7 @@ def check_settings(settings: Settings) -> None:
     load_library(settings.sounds.profiles).for_calls()
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
+    settings.fleet.key()
     root = settings.registry.root()
     if root is None:
         load_registry(settings.registry.file())

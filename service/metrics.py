@@ -18,6 +18,7 @@ from idtone import __version__
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.call_control import CallControl
+from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback_file import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.durations import Durations
@@ -149,6 +150,15 @@ METRICS: Final = (
         "idtone_connect_seconds", _HISTOGRAM,
         "Time from the answer to the connection of the parties, on calls with a sound: the sound, and what it cost.",
         lambda observed: observed.counts.connecting,
+    ),
+    Metric(
+        "idtone_chain_tokens_total", _COUNTER,
+        "Chain tokens of calls that came from other nodes of the fleet (fleet.trunks), by what became of them. Only "
+        "accepted ones count; for the others the sound is played.",
+        lambda observed: {
+            (result.value,): observed.calls.fleet.results[result] for result in TokenResult
+        } if observed.calls.fleet else None,
+        ("result",),
     ),
     # Asterisk
     Metric(

@@ -25,8 +25,9 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
     policy = settings.policy
     asking = dialplan.Asking(
-        settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload
-    )
+        settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload,
+        settings.fleet.trunks, settings.node,
+    )  # fmt: skip
     return dialplan.hook(settings.sounds.directory, settings.journal_directory(), tones, asking)
 
 

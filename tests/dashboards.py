@@ -88,6 +88,10 @@ ROWS: Final = (
             {rate("idtone_decisions_total", "interface, direction"): "{{interface}} {{direction}}"}, "cps",
         ),
         Panel("Calls in progress", "進行中の通話", {gauge("idtone_calls_in_progress"): EACH}),
+        Panel(
+            "Chain tokens of other nodes", "他のノードのチェーントークン",
+            {rate("idtone_chain_tokens_total", "result"): "{{result}}"}, "cps",
+        ),
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
         Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
     )),

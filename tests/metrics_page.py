@@ -42,6 +42,10 @@ JAPANESE: Final = {
     "idtone_calls_heard_total": "idtone_calls_with_sound_total のうち、聞かせる相手全員が音を最後まで聞いた通話",
     "idtone_decision_seconds": "フックの問い合わせから、判定が確定して返せるようになるまでの時間",
     "idtone_connect_seconds": "音を鳴らした通話の、応答から接続までの時間(音の長さを含みます)",
+    "idtone_chain_tokens_total": (
+        "フリートの他のノードから(fleet.trunks で)来た通話のチェーントークンの、結果(result)別の数。"
+        "有効なのは accepted だけで、それ以外では音を鳴らします"
+    ),
     "idtone_ari_connected": "Asterisk の ARI に接続していれば 1、いなければ 0",
     "idtone_ari_reconnects_total": "ARI への 2 回目以降の接続",
     "idtone_journal_lag_seconds": "ジャーナルを最後まで読んでからの時間(通常は 1 秒未満)",

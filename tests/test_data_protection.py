@@ -51,6 +51,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),
     "evaluation/commands/figures.py": ("idtone evaluation figures -o",),
+    "fleet/commands/key.py": ("fleet.key_file",),
     "ledger/commands/disclosures.py": ("idtone ledger deliver -o", "disclosures --pdf"),
     "ledger/commands/plot.py": ("idtone ledger stats --plot",),
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),

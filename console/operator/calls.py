@@ -1,4 +1,4 @@
-"""The search for calls: by what was decided, by call id, and, with a purpose that is recorded, by number."""
+"""The search for calls: by what was decided, by call id; with a purpose that is recorded, by number or SIP Call-ID."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.ledger.evidence.record_fields import FIELDS, fields_of
 from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import kept_sip_call_id
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -176,12 +177,12 @@ def _is_call(reader: LedgerReader, call_id: str) -> bool:
 async def by_number(visit: Visit) -> web.StreamResponse:
     """The act is recorded before anything is shown."""
     try:
-        number = _number(visit.field("number"))
+        wanted = _wanted(visit.field("number"), visit.field("sip_call_id"))
         start, end = local_moment("from", visit.field("from")), local_moment("until", visit.field("until"))
         purpose = _purpose(visit.field("purpose"))
     except (UsageError, NumberError) as error:
         return _by_number_page(visit, (), error, HTTPStatus.BAD_REQUEST)
-    records = await visit.in_thread(_find, visit, number, purpose, start, end)
+    records = await visit.in_thread(_find, visit, wanted, purpose, start, end)
     return _by_number_page(visit, records)
 
 
@@ -201,9 +202,13 @@ def _by_number_page(
     )
 
 
-def _number(text: str) -> Number:
-    """Raises NumberError, UsageError."""
-    number = parse(text)
+def _wanted(number_text: str, sip_call_id: str) -> Number | str:
+    """The number, or the SIP Call-ID, if only that is given. Raises NumberError, UsageError."""
+    if kept := kept_sip_call_id(sip_call_id):
+        if number_text.strip():
+            raise UsageError(Message("a number and a SIP Call-ID are two searches; leave out one of them"))
+        return kept
+    number = parse(number_text)
     if not number.known or number.kind is NumberKind.EMERGENCY:
         raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
     return number
@@ -216,7 +221,9 @@ def _purpose(text: str) -> str:
     return text
 
 
-def _find(visit: Visit, number: Number, purpose: str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
+def _find(
+    visit: Visit, wanted: Number | str, purpose: str, start: datetime | None, end: datetime | None
+) -> Sequence[Record]:
     """Raises LedgerError if the search cannot be recorded."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
@@ -224,11 +231,13 @@ def _find(visit: Visit, number: Number, purpose: str, start: datetime | None, en
     key_ring = KeyRing.of(ledger, console.settings.node)
     record_act(
         ledger.own(), console.settings.node, key_ring,
-        lambda act_id: search_act(act_id, now, person, purpose, number, key_ring.days),
+        lambda act_id: search_act(act_id, now, person, purpose, wanted, key_ring.days),
         DisclosureRules.of(ledger),
     )  # fmt: skip
     with console.opening_reader() as reader:
-        return reader.find(number, now, start, end, NUMBER_CALLS)[::-1]
+        if isinstance(wanted, Number):
+            return reader.find(wanted, now, start, end, NUMBER_CALLS)[::-1]
+        return reader.find_sip_call_id(wanted, now, start, end)[: -NUMBER_CALLS - 1 : -1]
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

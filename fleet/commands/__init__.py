@@ -21,5 +21,9 @@ command_line.add_commands(
             "idtone.fleet.commands.calls:calls",
             "List the calls in progress on all nodes, the oldest first.",
         ),
+        "key": (
+            "idtone.fleet.commands.key:key",
+            "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
+        ),
     },
 )

@@ -15,7 +15,7 @@ command_line.add_commands(
         ),
         "find": (
             "idtone.ledger.commands.calls:find",
-            "Find the calls of a telephone number; needs the ledger's key. Exit 1: no call was found.",
+            "Find the calls of a number, or of a SIP Call-ID; needs the ledger's key. Exit 1: no call was found.",
         ),
         "stats": (
             "idtone.ledger.commands.calls:stats",

@@ -15,7 +15,7 @@ import typer
 from idtone import command_line
 from idtone.calls import Outcome
 from idtone.errors import UsageError
-from idtone.numbers import NumberKind, parse
+from idtone.numbers import Number, NumberKind, parse
 from idtone.translation import Message
 
 from ..disclosure.report_words import heard_in_english
@@ -23,7 +23,7 @@ from ..evidence.call_filter import CallFilter
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.records import Record, iso_ms
-from ..evidence.steps import FIRST, NumberRole, Step
+from ..evidence.steps import FIRST, NumberRole, Step, kept_sip_call_id
 from ..evidence.tally import EACH, Part, columns, tally
 from ..replication.node_ledgers import without_keys
 from .plot import plot
@@ -157,6 +157,10 @@ def find(
         str | None,
         typer.Option("--number", metavar="N", help="The number; better leave it out (see below)."),
     ] = None,
+    sip_call_id: Annotated[
+        str | None,
+        typer.Option("--sip-call-id", metavar="ID", help="The SIP Call-ID of the caller's side, instead of a number."),
+    ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="T", help="Only calls that began then or later, like list --since.")
     ] = None,
@@ -169,24 +173,29 @@ def find(
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """Find the calls of a telephone number; needs the ledger's key. Exit 1: no call was found.
+    """Find the calls of a number, or of a SIP Call-ID; needs the ledger's key. Exit 1: no call was found.
 
     Every user of the machine can read a number on a command line, and it stays in the shell's history: without --number
-    the command asks for it, or reads it from standard input.
+    the command asks for it, or reads it from standard input. With --sip-call-id - it reads the Call-ID in the same way.
     """
-    wanted = parse(number if number is not None else _asked_for())
-    if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
-        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
+    if number is not None and sip_call_id is not None:
+        raise UsageError(Message("--number and --sip-call-id are two searches; leave out one of them"))
+    wanted = _wanted_number(number) if sip_call_id is None else None
+    wanted_id = _wanted_sip_call_id(sip_call_id) if sip_call_id is not None else ""
     first, last = _range(start, end, "--from", "--to")
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())
-    records = ledgers.find(wanted, datetime.now(UTC), first, last)
+    now = datetime.now(UTC)
+    if wanted:
+        records = ledgers.find(wanted, now, first, last)
+    else:
+        records = ledgers.find_sip_call_id(wanted_id, now, first, last)
     for name in without_keys(ledgers.nodes):
         print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
     if form is not command_line.Form.TABLE or records:
         _print(records, form, ledgers.is_shared)
     else:
-        print("no call with this number was found", file=sys.stderr)
+        print(f"no call with this {'number' if wanted else 'SIP Call-ID'} was found", file=sys.stderr)
     if not records:
         command_line.negative()
 
@@ -236,8 +245,24 @@ def stats(
     command_line.Rows(columns(apart), form).print(rows)
 
 
-def _asked_for() -> str:
-    return str(typer.prompt("telephone number", err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
+def _wanted_number(text: str | None) -> Number:
+    """Raises UsageError."""
+    wanted = parse(text if text is not None else _asked_for("telephone number"))
+    if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
+        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
+    return wanted
+
+
+def _wanted_sip_call_id(text: str) -> str:
+    """As it is kept. Raises UsageError."""
+    wanted = kept_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
+    if not wanted:
+        raise UsageError(Message("the SIP Call-ID is empty; copy it from the header Call-ID"))
+    return wanted
+
+
+def _asked_for(what: str) -> str:
+    return str(typer.prompt(what, err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
 
 
 def _cell(value: object) -> str:

@@ -37,10 +37,13 @@ def opening_objection(step: Step) -> str | None:
         return Message("it is not what an act of this kind says ({error})", error=type(error).__name__)
 
 
-def search_act(act_id: str, at: datetime, by: Person, purpose: str, number: Number, days: DayKeys) -> Step:
-    """The act of a search. With the key of the newest day one can ask later whether a certain number was searched; no
-    one can read the number from the act.
+def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
+    """The act of a search for a number, or for a SIP Call-ID. With the key of the newest day one can ask later whether
+    a certain one was searched; no one can read it from the act.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None
-    return numbers_opened(act_id, at, by, purpose, token=(key.day, key.token(number)) if key else None)
+    if key is None:
+        return numbers_opened(act_id, at, by, purpose)
+    token = key.token(wanted) if isinstance(wanted, Number) else key.sip_call_id_token(wanted)
+    return numbers_opened(act_id, at, by, purpose, token=(key.day, token))

@@ -15,7 +15,7 @@ from idtone.numbers import Number, NumberKind
 from idtone.translation import Message
 
 from .masked_number import MaskedNumber, masked
-from .steps import FIRST, SEALED, UNOPENED, UNSEALED, CallStatus, NumberRole, Scalar, Step, StepKind
+from .steps import FIRST, SEALED, SIP_CALL_ID_TOKEN, UNOPENED, UNSEALED, CallStatus, NumberRole, Scalar, Step, StepKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Record:
     that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
     parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
     known. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
-    service. `nonce` binds the lines of the journal to it.
+    service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
+    announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID.
     """
 
     call_id: str
@@ -55,6 +56,9 @@ class Record:
     nonce: str | None
     anomalies: tuple[str, ...]
     steps: tuple[Step, ...]
+    chain_node: str | None = None
+    chain_call: str | None = None
+    sip_call_id_token: str | None = None
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
@@ -88,6 +92,8 @@ class Record:
             "profile": self.profile,
             "profiles": dict(self.profiles),
             "skip": self.skip,
+            "chain_node": self.chain_node,
+            "chain_call": self.chain_call,
             "interface": self.interface,
             "registry_version": self.registry_version,
             "registry_trust": self.registry_trust,
@@ -95,6 +101,7 @@ class Record:
                 role.value: {"kind": number.kind.value, "token": number.token, "last4": number.last4}
                 for role, number in self.numbers.items()
             },
+            "sip_call_id_token": self.sip_call_id_token,
             "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
             "heard_by": list(self.heard_by),
             "heard": self.heard,
@@ -147,6 +154,9 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         nonce=_text(decision, "nonce"),
         anomalies=tuple(_anomalies(steps, outcome, profiles)),
         steps=tuple(steps),
+        chain_node=_text(decision, "chain_node"),
+        chain_call=_text(decision, "chain_call"),
+        sip_call_id_token=_text(decision, SIP_CALL_ID_TOKEN),
     )
 
 

@@ -89,11 +89,15 @@ FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
 """A record begins with one of these; it has the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
 """The details of the step that holds the sealed numbers: the day of their key, the numbers, and their own key."""
+SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
+"""The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
 UNSEALED: Final = "could not be sealed"
 """In the place of numbers whose day key could not be made: they are not kept."""
 CALL_ID_LIMIT: Final = 255
+"""Characters."""
+SIP_CALL_ID_LIMIT: Final = 128
 """Characters."""
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
@@ -106,7 +110,8 @@ _NOTHING: Final[Mapping[str, Scalar]] = {}
 class Step:
     """One event of one call. `at` has a time zone; `details` holds JSON scalars.
 
-    `numbers` are sealed when the step is written, and are written nowhere else.
+    `numbers` are sealed when the step is written, and are written nowhere else. Of `sip_call_id`, the SIP Call-ID of
+    the caller's channel, only a token is written.
 
     Raises LedgerError for values that could not be stored and read back unchanged.
     """
@@ -116,6 +121,7 @@ class Step:
     at: datetime
     details: Mapping[str, Scalar] = field(default_factory=dict)
     numbers: Mapping[NumberRole, Number] = field(default_factory=dict)
+    sip_call_id: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
@@ -158,6 +164,8 @@ def decided(
         "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
         "nonce": nonce,
+        "chain_node": call.chained_from.node if call.chained_from else None,
+        "chain_call": call.chained_from.call_id if call.chained_from else None,
     }
     return _first(StepKind.DECIDED, call, at, details)
 
@@ -178,6 +186,11 @@ def fallback(
     return _first(StepKind.FALLBACK, call, at, details)
 
 
+def kept_sip_call_id(text: str) -> str:
+    """A SIP Call-ID as the ledger knows it: the hook sends no more than its first `SIP_CALL_ID_LIMIT` characters."""
+    return text.strip()[:SIP_CALL_ID_LIMIT]
+
+
 def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str, Scalar]) -> Step:
     forwarding = call.forwarding_number
     if call.perhaps:  # so that a service that starts during the call can still end it if that number is suspended
@@ -194,6 +207,7 @@ def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str,
     return Step(
         call.id, kind, at, {key: value for key, value in details.items() if value is not None},
         {role: number for role, number in numbers.items() if number.known and number.kind is not NumberKind.EMERGENCY},
+        call.sip_call_id,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from idtone.numbers import Number, NumberKind
 from idtone.translation import Message
 
 from ..evidence.canonical import canonical
-from ..evidence.steps import DAY, SEALED, SEALED_KEY, NumberRole, Scalar
+from ..evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Scalar
 from .key_file import KEY_BYTES
 
 NONCE_BYTES: Final = 12
@@ -55,12 +55,22 @@ class DayKey:
         """32 hexadecimal digits, the same for the same number on this day."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
-    def seal(self, call_id: str, numbers: Mapping[NumberRole, Number]) -> dict[str, Scalar]:
-        """The numbers as details of a step of this call: a token of each, and all together encrypted."""
+    def sip_call_id_token(self, sip_call_id: str) -> str:
+        """The same for a SIP Call-ID, which can hold a number or an address. No number has this token: a number begins
+        with +, and the text here does not.
+        """
+        return hmac.digest(self._tokens, b"sip call-id\0" + sip_call_id.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
+
+    def seal(self, call_id: str, numbers: Mapping[NumberRole, Number], sip_call_id: str = "") -> dict[str, Scalar]:
+        """The numbers as details of a step of this call: a token of each, and all together encrypted. Of a SIP Call-ID,
+        which is empty if there is none, only a token.
+        """
         key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         text = canonical({role: number.e164 for role, number in numbers.items()}).ljust(_PADDED)
         tied = call_id.encode()
         details: dict[str, Scalar] = {f"{role}_token": self.token(number) for role, number in numbers.items()}
+        if sip_call_id:
+            details[SIP_CALL_ID_TOKEN] = self.sip_call_id_token(sip_call_id)
         details[DAY] = self.day
         details[SEALED] = _text(AESGCM(key).encrypt(_ONCE, text.encode(), tied))
         details[SEALED_KEY] = _text(nonce + self._wrap.encrypt(nonce, key, tied))

@@ -125,9 +125,19 @@ class Ledgers:
 
         Raises LedgerError if no keys are here.
         """
+        return self._found(lambda reader: reader.find(number, now, start, end))
+
+    def find_sip_call_id(
+        self, sip_call_id: str, now: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """As `LedgerReader.find_sip_call_id`, in the same way."""
+        return self._found(lambda reader: reader.find_sip_call_id(sip_call_id, now, start, end))
+
+    def _found(self, find: Callable[[LedgerReader], list[Record]]) -> list[Record]:
         searched = [ledger for ledger in self.nodes if ledger.has_keys] or self.nodes
-        found = [record for ledger in searched for record in ledger.reader.find(number, now, start, end)]
-        return sorted(found, key=lambda record: record.steps[0].at)
+        return sorted(
+            (record for ledger in searched for record in find(ledger.reader)), key=lambda record: record.steps[0].at
+        )
 
     def with_call(self, call_id: str) -> NodeLedger | None:
         """The one that knows the call. Raises UsageError if several do."""

@@ -208,6 +208,29 @@ class LedgerReader:
 
         Calls of days whose key is destroyed are not found. Raises LedgerError if there are no keys here.
         """
+        return self._find(
+            lambda key: key.token(number), lambda record, _: number in record.opened.values(), now, start, end, limit
+        )
+
+    def find_sip_call_id(
+        self, sip_call_id: str, now: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """As `find`, the calls whose caller's channel had this SIP Call-ID."""
+        return self._find(
+            lambda key: key.sip_call_id_token(sip_call_id), lambda record, tokens: record.sip_call_id_token in tokens,
+            now, start, end,
+        )  # fmt: skip
+
+    def _find(
+        self,
+        token_of: Callable[[DayKey], str],
+        has: Callable[[Record, Sequence[str]], bool],
+        now: datetime,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int | None = None,
+    ) -> list[Record]:
+        """`token_of` makes the token of a day; `has` says whether a record that may have one of them is wanted."""
         if self._days is None:
             raise LedgerError(
                 Message("numbers can be found with the ledger's key only: run this as a user who may read it")
@@ -217,8 +240,8 @@ class LedgerReader:
             for day in self._days.days()
             if (start is None or day >= day_of(start)) and (end is None or day <= day_of(end))
         ]
-        tokens = [key.token(number) for key in keys if key]
-        theirs = [f"%{key.token(number)}%" for key in keys if key and key.day >= day_of(now - OPEN_FOR)]
+        tokens = [token_of(key) for key in keys if key]
+        theirs = [f"%{token_of(key)}%" for key in keys if key and key.day >= day_of(now - OPEN_FOR)]
         in_progress: list[str] = []
         if theirs:
             holds = " OR ".join(["details LIKE ?"] * len(theirs))
@@ -228,7 +251,7 @@ class LedgerReader:
             found |= {
                 record.call_id: record
                 for record in self.records_of(call_ids)
-                if number in record.opened.values()
+                if has(record, tokens)
                 and (start is None or record.steps[0].at >= start)
                 and (end is None or record.steps[0].at < end)
             }

@@ -36,10 +36,10 @@ def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 
     Raises LedgerError if there is none.
     """
-    if not step.numbers:
+    if not step.numbers and not step.sip_call_id:
         return step
-    hidden = key_of(day_of(step.at)).seal(step.call_id, step.numbers)
-    return replace(step, details={**step.details, **hidden}, numbers={})
+    hidden = key_of(day_of(step.at)).seal(step.call_id, step.numbers, step.sip_call_id)
+    return replace(step, details={**step.details, **hidden}, numbers={}, sip_call_id="")
 
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:

@@ -239,7 +239,7 @@ class GroupWriter:
             _log.error(
                 "the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id)
             )  # fmt: skip
-            bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={})
+            bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={}, sip_call_id="")
             return row_of(self._node, bare, self._key_ring.days.writing)
 
     # -- one database after the other ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from idtone.dialplan import NO_TRUNKS
 from idtone.translation import Message
 
 from .findings import Finding, bad, good
@@ -53,6 +54,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "IMPORT": "func_logic",
     "LEN": "func_strings",
     "LOCAL": "app_stack",
+    "PJSIP_HEADER": "res_pjsip_header_funcs",
     "RAND": "func_rand",
     "REDIRECTING": "func_callerid",
     "REGEX": "func_strings",
@@ -67,6 +69,8 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "URIENCODE": "func_uri",
 }
 """Application or function of the dialplan → its module, by Asterisk's documentation."""
+FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
+"""What the hook uses only if trunks lead to other nodes (`fleet.trunks`)."""
 
 SERVICE: Final = (
     "res_ari",
@@ -113,8 +117,12 @@ _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 def needed(hook: str) -> tuple[str, ...]:
     """The modules for this text of the hook and for the service. Raises KeyError for a name that is in no table."""
     code = "\n".join(line for line in hook.splitlines() if not line.startswith(";"))
-    used = {APPLICATIONS[name] for name in _ACTION.findall(code) + _NESTED.findall(code)}
-    used |= {FUNCTIONS[name] for name in _FUNCTION.findall(code)}
+    nested = set(_NESTED.findall(code))
+    applications = nested - FUNCTIONS.keys() | set(_ACTION.findall(code))
+    functions = nested & FUNCTIONS.keys() | set(_FUNCTION.findall(code))
+    if f"\nIDTONE_TRUNKS={NO_TRUNKS}\n" in code:
+        functions -= FOR_TRUNKS
+    used = {APPLICATIONS[name] for name in applications} | {FUNCTIONS[name] for name in functions}
     return tuple(sorted(used.union(SERVICE, FORMATS) - {CORE}))
 
 

@@ -89,9 +89,17 @@ class Skip(StrEnum):
     """Why no sound is played on a call that may be connected."""
 
     ANNOUNCED = "announced"
-    """The call is part of a forwarding chain, and another call of the chain on this PBX plays the sound."""
+    """The call is part of a forwarding chain, and another call of the chain, here or on another node, plays the sound.
+    """
     SILENT_NUMBER = "silent-number"
     """`policy.silent` names the called number: a fax or another machine."""
+
+
+class RemoteCall(NamedTuple):
+    """A call on another node of the fleet, by its id there."""
+
+    node: str
+    call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,9 @@ class ForwardedCall:
 
     `id` is the ledger's call id. `dialled` is the dialled text, for example an extension; like a number it is never
     written in clear. `parties` are those that can hear a sound: under an operator's own Dial() only the called party.
-    `announced` means that another call of the same forwarding chain plays the sound.
+    `announced` means that another call of the same forwarding chain plays the sound; if it is on another node,
+    `chained_from` names it. `sip_call_id` is the Call-ID of the caller's channel; empty if it is unknown or not a SIP
+    channel. It can hold a number or an address, so like a number it is never written in clear.
     """
 
     id: str
@@ -115,6 +125,8 @@ class ForwardedCall:
     """
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
+    chained_from: RemoteCall | None = None
+    sip_call_id: str = ""
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:

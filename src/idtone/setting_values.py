@@ -119,6 +119,15 @@ def _log_name(value: str) -> str:
     return value
 
 
+def _endpoint(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,60}", value):
+        raise ValueError(
+            Message("is not the name of a PJSIP endpoint: letters, digits and _ . + - only"),
+            Message("Write it like pbx-osaka-1, as in pjsip.conf"),
+        )
+    return value
+
+
 _UNITS: Final = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE: Final = re.compile(r"([0-9]{1,12}) ?(|[kMG]B|[KMG]iB)")
 
@@ -151,6 +160,8 @@ ConsoleAddress = Annotated[str, AfterValidator(_console_address)]
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]
 WitnessLine = Annotated[str, AfterValidator(_witness)]
 """Address, space, verifier key of the witness."""
+EndpointName = Annotated[str, AfterValidator(_endpoint)]
+"""The name of an endpoint in pjsip.conf."""
 LogName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)]
 Octets = Annotated[int, BeforeValidator(_octets)]
 NumberPattern = Annotated[str, AfterValidator(_pattern)]

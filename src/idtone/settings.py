@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault
+from .fleet_settings import FleetSettings
 from .logs import LogFormat
 from .policy_settings import PolicySettings
 from .setting_values import (
@@ -342,6 +343,7 @@ class Settings(Model):
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
     association: AssociationSettings = AssociationSettings()
+    fleet: FleetSettings = FleetSettings()
     customers: CustomersSettings = CustomersSettings()
     metrics: MetricsSettings = MetricsSettings()
     console: ConsoleSettings = ConsoleSettings()

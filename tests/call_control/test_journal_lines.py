@@ -58,6 +58,8 @@ def test_the_hook_decided():
     assert (call.direction, call.forwarding_number) == (Direction.OUTGOING, parse(LICENSED))
     assert (call.caller, call.called, call.dialled) == (parse(CALLER), parse(CALLED), CALLED)
     assert call.forwarding_numbers == (parse(LICENSED),)
+    assert decision(sip_call_id="a,b@03 1").call.sip_call_id == "a,b@03 1"
+    assert read(decided(CALL).removesuffix(",")) == read(decided(CALL)), "the hook of the release before"
 
 
 def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():

@@ -117,6 +117,30 @@ async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
     assert any(", registry version 42, unsigned, " in line for line in supervised.told), supervised.told
 
 
+async def test_the_hook_of_the_release_before_is_answered(asterisk, service, references):
+    """It sends neither SIP Call-ID nor chain token; the service is upgraded first."""
+    path = asterisk.etc / "idtone.conf"
+    now = path.read_text()
+    before = now.replace(",${IDTONE_SIP_CALL_ID},${IDTONE_TOKEN})", ")").replace(",${IDTONE_SIP_CALL_ID})", ")")
+    assert (before.count("${IDTONE_SIP_CALL_ID}"), now.count("${IDTONE_SIP_CALL_ID}")) == (0, 10)
+    path.write_text(before)
+    asterisk.command("dialplan reload")
+    try:
+        async with lab(asterisk) as phones:
+            for interface in ("ari", "agi"):
+                placed, ending = await phones.call(Forwarding(interface=interface), 0.6)
+                assert_heard_then_connected(placed, "sample", references)
+                record = service.record(ending.call_id)
+                assert (record["complete"], record["sip_call_id_token"]) == (True, None)
+            refused, ending = await phones.call(Forwarding("03,12"))
+            assert (refused.called, ending.reason) == (None, "number-malformed")
+            assert service.record(ending.call_id)["fallback"]
+            await phones.nothing_is_left()
+    finally:
+        path.write_text(now)
+        asterisk.command("dialplan reload")
+
+
 async def serves_on(asterisk: Asterisk, references: dict[str, Any]) -> None:
     async with lab(asterisk) as phones:
         placed, _ = await phones.call()

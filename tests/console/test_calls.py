@@ -74,7 +74,7 @@ def told(sha256: str) -> list[Step]:
         [decided(REFUSE, "c-refused", ms[2]), steps.ended("c-refused", _at(ms[2] + 1), CallStatus.REFUSED, 21)],
         [decided(NOTICE, "c-interrupted", ms[3]), steps.interrupted("c-interrupted", _at(ms[3] + 900))],
         [
-            replace(decided(hostile, f"c/{HOSTILE}", ms[4]), call_id=f"c/{HOSTILE}"),
+            _chained(replace(decided(hostile, f"c/{HOSTILE}", ms[4]), call_id=f"c/{HOSTILE}"), HOSTILE, HOSTILE),
             steps.answered(f"c/{HOSTILE}", _at(ms[4] + 5)),
             Step(f"c/{HOSTILE}", StepKind.SOUND_STARTED, _at(ms[4] + 6), sound_elsewhere),
             Step(f"c/{HOSTILE}", StepKind.SOUND_FAILED, _at(ms[4] + 7), {"party": "called", "why": HOSTILE}),
@@ -84,8 +84,13 @@ def told(sha256: str) -> list[Step]:
         [decided(call_id="c-endless", ms=LATER_MS - 7_200_000)],
         [decided(call_id="c-progress", ms=ms[9])],
     ]  # fmt: skip
+    found[0][0] = _chained(replace(found[0][0], sip_call_id="7f@phone"), "pbx-2", "pbx-2-1.1-1")
     found[0][2] = steps.sound_started("c-heard", found[0][2].at, "sample", sha256)
     return [step for call in found for step in call]
+
+
+def _chained(step: Step, node: str, call: str) -> Step:
+    return replace(step, details={**step.details, "chain_node": node, "chain_call": call})
 
 
 def _at(ms: float) -> datetime:
@@ -245,6 +250,21 @@ async def test_a_number_is_searched_for_a_purpose_that_is_recorded(investigator,
     assert act.details["number_token"] == key.token(parse(CALLER))
     secrets = [CALLER, CALLER.removeprefix("0"), "1234-5679"]
     assert not any(secret in text for secret in secrets for text in (caplog.text, str(act.details), answer.text))
+
+
+async def test_a_sip_call_id_is_searched_in_the_same_way(investigator, settings):
+    fields = {"number": "", "sip_call_id": " 7f@phone ", "purpose": PURPOSE}
+    answer = await investigator.send("/calls", "/calls/by-number", fields)
+    assert (answer.status, shown(answer)) == (200, ["c-heard"])
+    (act,) = acts(settings)
+    key = KeyRing.of(settings.ledger, settings.node).days.get(str(act.details["number_day"]))
+    assert key is not None
+    assert act.details["number_token"] == key.sip_call_id_token("7f@phone")
+    assert "7f@phone" not in answer.text
+    both = await investigator.send("/calls", "/calls/by-number", fields | {"number": CALLER})
+    assert (both.status, "are two searches" in both.text) == (400, True)
+    page = await investigator.get("/calls/c-heard")
+    assert "The call comes from call pbx-2-1.1-1 of the PBX pbx-2, which announces it." in page.text
 
 
 @pytest.mark.parametrize(

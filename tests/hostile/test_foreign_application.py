@@ -231,6 +231,6 @@ async def test_an_emergency_call_waits_for_no_disk(pbx, service):
     assert len(by_call) == 2, lines
     for decided, ended in by_call.values():
         assert decided.startswith("decided,")
-        assert decided.endswith(",BYPASS,emergency,none")
+        assert decided.endswith(",BYPASS,emergency,none,")
         assert ended.startswith("ended,")
     await asyncio.to_thread(service.start)

@@ -81,6 +81,8 @@ OTHER = {
     ("policy", "chain_check"): ("P180D", timedelta(days=180)),
     ("association", "member"): ("m-0001", "m-0001"),
     ("association", "desk"): ("https://desk.example/", "https://desk.example"),
+    ("fleet", "key_file"): ("/srv/fleet.key", Path("/srv/fleet.key")),
+    ("fleet", "trunks"): ("pbx-a, pbx-b.1", ("pbx-a", "pbx-b.1")),
     ("customers", "directory"): ("/srv/customers", Path("/srv/customers")),
     ("customers", "rules"): ("/srv/customer_rules.yaml", Path("/srv/customer_rules.yaml")),
     ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),

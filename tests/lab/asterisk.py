@@ -175,6 +175,8 @@ class Asterisk:
     scratch: Path
     dialplan_files: Mapping[str, str] = field(default_factory=dict)
     """Files of its configuration folder to add or replace, by name."""
+    exported: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of its hook, as environment variables."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
     def __post_init__(self) -> None:
@@ -302,6 +304,7 @@ class Asterisk:
             "IDTONE_INTERFACE": "agi",
             "IDTONE_AGI_LISTEN": f"{LOOPBACK}:{self.agi_port}",
             "IDTONE_ARI_PASSWORD": self.ari_password,
+            **self.exported,
         }
         hook = hook_for(load_settings(None, os.environ | settings), None, load_library())
         self.hook_digest = hook.digest

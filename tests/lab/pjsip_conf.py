@@ -38,3 +38,14 @@ def _endpoint(name: str, own: str, host: str) -> str:
 
 def _named(name: str) -> str:
     return f"[named-{name}]\ntype = identify\nendpoint = {name}\nmatch_header = X-Lab-Endpoint: {name}\n"
+
+
+def trunk(name: str, here: Address, there: Address) -> str:
+    """An endpoint that leads to another PBX at `there`, and takes calls from that IP address, from `here`."""
+    return (
+        f"[trunk]\ntype = transport\nprotocol = udp\nbind = {here[0]}:{here[1]}\n"
+        f"{_endpoint(name, 'allow = ulaw', here[0])}transport = trunk\naors = {name}\n"
+        f"[{name}]\ntype = aor\ncontact = sip:{there[0]}:{there[1]}\n"
+        f"[by-address-{name}]\ntype = identify\nendpoint = {name}\nmatch = {there[0]}\n"
+        f"{_named(name)}"
+    )

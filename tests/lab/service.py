@@ -44,6 +44,9 @@ class Service:
     """Its section `log` (YAML)."""
     association: str = ""
     """Its section `association` (YAML)."""
+    node: str = "lab"
+    fleet: str = ""
+    """Its section `fleet` (YAML)."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +91,7 @@ class Service:
         password.write_text(self.asterisk.ari_password)
         password.chmod(0o600)
         self.settings.write_text(
-            f"node: lab\n"
+            f"node: {self.node}\n"
             f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
             f" transport: {self.transport}}}\n"
             f"interface: agi\n"
@@ -101,6 +104,7 @@ class Service:
             f"metrics: {{listen: {self.metrics or 'null'}}}\n"
             f"log: {{{self.logging}}}\n"
             f"association: {{{self.association}}}\n"
+            f"fleet: {{{self.fleet}}}\n"
         )
 
     def _where(self) -> str:

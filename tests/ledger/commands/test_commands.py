@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("commands")
     evidence = [
         *heard_call("c-heard"),
-        decided(REFUSE, "c-refused", 1000),
+        replace(decided(REFUSE, "c-refused", 1000), sip_call_id="7f@10.0.0.1"),
         steps.ended("c-refused", at(1001), CallStatus.REFUSED),
         decided(PLAY, "c-[odd]", 2000),
         steps.answered("c-[odd]", at(3000)),
@@ -364,6 +365,19 @@ def test_what_is_found_can_be_narrowed():
         assert result.exit_code == (0 if ids else 1)
     result = run("find", "--number", "0312345600")
     assert (result.exit_code, result.stderr) == (1, "no call with this number was found\n")
+
+
+def test_a_call_is_found_by_the_sip_call_id_of_a_trace():
+    assert calls("find", "--sip-call-id", "7f@10.0.0.1") == calls("find", "--sip-call-id", "-", typed=" 7f@10.0.0.1\n")
+    assert calls("find", "--sip-call-id", "7f@10.0.0.1") == ["c-refused"]
+    result = run("find", "--sip-call-id", "8f@10.0.0.1")
+    assert (result.exit_code, result.stderr) == (1, "no call with this SIP Call-ID was found\n")
+    for options, says in (
+        (["--sip-call-id", " "], "is empty"),
+        (["--sip-call-id", "x", "--number", FORWARDING], "two"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            run("find", *options)
 
 
 COUNTED = {

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from idtone.errors import LedgerError
-from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, NumberRole, Step
+from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Step
 from idtone.ledger.keys.sealing import LedgerKey, day_of
 from idtone.numbers import parse
 
@@ -35,6 +35,17 @@ def test_a_number_has_another_token_on_another_day_and_under_another_key():
     others = [RING.make("2026-11-02")[0], LedgerKey(bytes(32)).make("2026-11-01")[0]]
     assert len({key.token(number) for key in (KEY, *others)}) == 3
     assert KEY.token(parse("+81 3 1234 5678")) == KEY.token(number)
+
+
+def test_of_a_sip_call_id_there_is_only_a_token_which_no_number_has():
+    sealed = KEY.seal("c-1", {}, "0312345678@phone")
+    assert sealed[SIP_CALL_ID_TOKEN] == KEY.sip_call_id_token("0312345678@phone")
+    assert KEY.open("c-1", sealed) == {}
+    assert len(base64.b64decode(str(sealed[SEALED]))) == 96 + 16
+    number = parse("0312345678")
+    assert len({KEY.token(number), KEY.sip_call_id_token(number.e164), KEY.sip_call_id_token("0312345678")}) == 3
+    assert RING.make("2026-11-02")[0].sip_call_id_token("x") != KEY.sip_call_id_token("x")
+    assert SIP_CALL_ID_TOKEN not in KEY.seal("c-1", NUMBERS)
 
 
 def test_what_is_not_as_it_was_sealed_or_another_calls_or_days_is_not_opened():

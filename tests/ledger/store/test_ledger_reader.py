@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,8 +18,21 @@ from idtone.ledger.store.postgresql import Server
 from idtone.numbers import parse
 
 from ...lab.postgresql import PostgreSQL
-from ..sample_evidence import FORWARDING, NOW, PLAY, at, days_of, decided, fallback, heard_call, plain, put, url_of
-from ..sample_ledger import held, opened, query, records_of, write, writer_of
+from ..sample_evidence import (
+    FORWARDING,
+    NOW,
+    PLAY,
+    at,
+    days_of,
+    decided,
+    fallback,
+    forwarded,
+    heard_call,
+    plain,
+    put,
+    url_of,
+)  # fmt: skip
+from ..sample_ledger import faults, held, opened, query, records_of, write, writer_of
 
 Reading = Callable[..., LedgerReader]
 
@@ -211,3 +225,23 @@ def test_a_limit_keeps_the_newest_calls_of_a_number(reader):
         assert ids(reader.find(parse(FORWARDING), NOW, limit=limit)) == ids(whole)[-limit:]
     start, end = whole[2].steps[0].at, whole[7].steps[0].at
     assert ids(reader.find(parse(FORWARDING), NOW, start, end, 2)) == ids(whole)[5:7]
+
+
+def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
+    """Over or in progress, also one without a number that is kept."""
+    nobody = replace(forwarded("c-3", "x"), forwarding_number=parse(""), caller=parse(""), sip_call_id="3@phone")
+    write(
+        url,
+        [replace(heard_call("c-1")[0], sip_call_id="1@phone"), *heard_call("c-1")[1:]],
+        [replace(decided(PLAY, "c-2", 10), sip_call_id="2@phone")],
+        [steps.decided(nobody, PLAY, at(20)), steps.ended("c-3", at(30), CallStatus.CANCEL)],
+        heard_call("c-4", 40),
+    )
+    with LedgerReader.open(url, days_of(url)) as reader:
+        for call in ("1", "2", "3"):
+            (found,) = reader.find_sip_call_id(f"{call}@phone", NOW)
+            assert (found.call_id, found.anomalies) == (f"c-{call}", ())
+            assert "@phone" not in str(found.to_json())
+        assert reader.find_sip_call_id("4@phone", NOW) == []
+        assert reader.find_sip_call_id("1@phone", NOW, start=at(1)) == []
+    assert faults(url) == []

@@ -23,6 +23,10 @@ HOOK = dialplan.hook(
 ).text
 
 
+NAMED_BY_IF = {"CHANNEL", "PJSIP_HEADER"}
+"""Functions that are read only if the name is the result of IF()."""
+
+
 def used() -> tuple[set[str], set[str]]:
     """Every application and function of the hook, found in another way than in the product."""
     applications, functions = set(), set()
@@ -30,7 +34,8 @@ def used() -> tuple[set[str], set[str]]:
         found = re.match(r"(?:exten = [^,]+,1| same = n(?:\([^)]*\))?),(.*)", line)
         if found:
             applications.add(found[1].partition("(")[0])
-            applications |= {name for name in re.findall(r"(?:[?:]|^TryExec\()(\w+)\(", found[1]) if name[0].isupper()}
+            nested = {name for name in re.findall(r"(?:[?:]|^TryExec\()(\w+)\(", found[1]) if name[0].isupper()}
+            applications |= nested - NAMED_BY_IF
             functions |= {name for name in re.findall(r"\b([A-Z][A-Z_]+)\(", found[1]) if name not in applications}
     return applications, functions
 
@@ -40,7 +45,12 @@ def test_the_tables_have_exactly_the_applications_and_functions_of_the_hook():
     assert {"Dial", "Stasis", "ExecIf"} <= applications == APPLICATIONS.keys()
     assert {"CUT", "LOCAL", "TIMEOUT", "AST_CONFIG"} <= functions == FUNCTIONS.keys()
     of_hook = {APPLICATIONS[name] for name in applications} | {FUNCTIONS[name] for name in functions}
-    assert of_hook - {CORE} <= set(needed(HOOK)) <= set(MODULES), "the lab loads what is needed"
+    assert of_hook - {CORE} <= {*needed(HOOK), "res_pjsip_header_funcs"} <= set(MODULES), "the lab loads what is needed"
+
+
+def test_headers_are_needed_only_for_trunks_to_other_nodes():
+    with_trunks = HOOK.replace(f"IDTONE_TRUNKS={dialplan.NO_TRUNKS}", "IDTONE_TRUNKS=^PJSIP/(b)-[0-9a-f]+$")
+    assert {*needed(with_trunks)} - {*needed(HOOK)} == {"res_pjsip_header_funcs"}
 
 
 def test_a_name_that_is_in_no_table_raises_unless_it_is_in_a_comment():

@@ -1,0 +1,96 @@
+"""Chains of calls over several nodes: the tokens of our calls to other nodes, and those of their calls to us."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from idtone import dialplan
+from idtone.calls import RemoteCall, Skip
+from idtone.log_throttle import LogThrottle
+from idtone.numbers import Number, holds_number
+
+from .call import Call
+from .chain_token import TOKEN_LIMIT, VALID, ChainToken, TokenResult, can_bind, judge, mac_of, token_text
+from .request import Request
+
+log = logging.getLogger(__name__)
+
+_WHY: Final = {
+    TokenResult.MALFORMED: "it does not have the form of a token",
+    TokenResult.FORGED: "it was not made with our fleet key, or not for this number; compare fleet.key_file on "
+    "both nodes",
+    TokenResult.EXPIRED: f"its time is more than {VALID.total_seconds():g} s off; compare the clocks of both nodes",
+    TokenResult.REPEATED: "a call with this token has already been connected here",
+}
+
+
+@dataclass
+class FleetChain:
+    """Makes and checks tokens. `key` is the fleet's. Use it in the event loop of call control."""
+
+    key: bytes = field(repr=False)
+    node: str
+    trunks: frozenset[str]
+    """The PJSIP endpoints that lead to other nodes."""
+    results: Counter[str] = field(default_factory=Counter, init=False)
+    """The tokens that came, by `TokenResult`."""
+    _connected: dict[RemoteCall, datetime] = field(default_factory=dict, init=False)
+    """The calls whose tokens no longer count, and since when."""
+    _throttle: LogThrottle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._throttle = LogThrottle(log, "a chain token does not count, and the sound is played")
+
+    def mark(self, call: Call) -> str:
+        """What the verdict says of the chain: the MAC of a token if the call is announced and goes to another node;
+        `CHAINED` if another node plays its sound; else nothing.
+        """
+        request = call.request
+        if not call.decision.profiles and call.decision.skip is not Skip.ANNOUNCED:
+            return ""
+        otherwise = dialplan.CHAINED if call.chained_from and call.announces else ""
+        if request is None or request.own_dial or request.asked_s is None or call.called is None:
+            return otherwise
+        if not can_bind(call.called) or not dialplan.endpoints(request.dial_string) & self.trunks:
+            return otherwise
+        ours, time_s = RemoteCall(self.node, call.id), int(request.asked_s)
+        mac = mac_of(self.key, time_s, ours, call.called)
+        return mac if len(token_text(time_s, ours, mac)) <= TOKEN_LIMIT else otherwise
+
+    def chained_from(
+        self, request: Request, numbers: tuple[Number, Number], now: datetime, find: Callable[[str], Call | None]
+    ) -> RemoteCall | None:
+        """The call that plays the sound of this one, by the request's token; None if it does not count.
+
+        `numbers` are the forwarding number and the called one, `find` finds a call in progress on this node.
+        """
+        if not request.chain_token:
+            return None
+        token = ChainToken.read(request.chain_token)
+        result = judge(token, self.key, numbers, now) if token else TokenResult.MALFORMED
+        if token and result is TokenResult.ACCEPTED and token.call in self._connected:
+            result = TokenResult.REPEATED
+        self.results[result] += 1
+        if token is None or result is not TokenResult.ACCEPTED:
+            self._throttle.warning(f"{_sender(token)}: {_WHY[result]}")
+            return None
+        if token.node != self.node:
+            return token.call
+        ours = find(token.call_id)  # the call has come back to the node that sent it
+        return token.call if ours and ours.announces else None
+
+    def connected(self, call: RemoteCall, now: datetime) -> None:
+        """A call that is chained from this one was connected and has ended, so its token no longer counts."""
+        while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
+            del self._connected[next(iter(self._connected))]
+        self._connected[call] = now
+
+
+def _sender(token: ChainToken | None) -> str:
+    """The node that a token names, for the log: a forged one may name a telephone number."""
+    return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"
