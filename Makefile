@@ -44,7 +44,7 @@ help:
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers, and runs each command of the office on it; JSON=1 as above'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
-	@echo 'make bench-ledger  writes, proves, verifies and searches evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
+	@echo 'make bench-ledger  writes, proves, verifies, searches and publishes evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
 	@echo 'make bench-console-pages  times each page of the console, and calls beside 200 open pages; CALLS=100000 JSON=1'

@@ -61,6 +61,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/day_keys.py": ("….days",),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
+    "ledger/tiles/tile_folder.py": ("idtone ledger tiles",),
     "ledger/witness/witness.py": ("idtone ledger witness --state",),
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),

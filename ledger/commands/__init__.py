@@ -35,6 +35,15 @@ command_line.add_commands(
             "Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its "
             "extra data.",
         ),
+        "tiles": (
+            "idtone.ledger.commands.tiles:tiles",
+            "Write the ledger as static files (C2SP tlog-tiles), or add what is new, so that others can read and "
+            "verify it.",
+        ),
+        "verify-tiles": (
+            "idtone.ledger.commands.tiles:verify_tiles",
+            "Verify a ledger from its static files (C2SP tlog-tiles): the signature, every tile, and every record.",
+        ),
         "key": (
             "idtone.ledger.commands.proofs:show_key",
             "Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses.",

@@ -5,12 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone import command_line
 from idtone.errors import ProofError, UsageError
@@ -18,20 +15,27 @@ from idtone.settings import Settings, load_settings
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..keys.key_ring import continuity_of, cosigned_note, own_key
+from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
 from ..verification.verification_report import verification_report
-from .shared import CallArgument, LedgerOption, NodeOption, ledgers_of, whole_id
+from .shared import (
+    CallArgument,
+    CheckpointsOption,
+    LedgerOption,
+    NodeOption,
+    ledgers_of,
+    progress_bar,
+    read_checkpoints,
+    replica_key,
+    whole_id,
+)
 
 
 def verify(
     config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
-    checkpoints: Annotated[
-        list[Path] | None,
-        typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; may be repeated."),
-    ] = None,
+    checkpoints: CheckpointsOption = None,
     log_key: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +56,7 @@ def verify(
     """
     settings = load_settings(config)
     keys = _keys(log_key or ())
-    notes = [(str(path), _note(path)) for path in checkpoints or []]
+    notes = read_checkpoints(checkpoints or ())
     ledgers = ledgers_of(config, ledger, node)
     if ledgers.is_shared:
         reports = [
@@ -80,15 +84,7 @@ def verify(
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
     """The key to verify a node's ledger with, and where it comes from."""
     given = next((key for key in keys if key.name == ledger.origin), None)
-    if given:
-        return given, "given"
-    if (
-        ledger.origin in continuity_of(settings.ledger, settings.node).origins
-        and settings.ledger.signing_key().exists()
-    ):
-        return own_key(settings.ledger, settings.node, ledger.origin), "own"
-    assert ledger.key is not None
-    return ledger.key, "postgresql"
+    return (given, "given") if given else replica_key(ledger, settings)
 
 
 def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
@@ -110,16 +106,14 @@ def _origin(note: Note) -> str:
 def _verified(
     ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]], settings: Settings
 ) -> dict[str, Any]:
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(f"verifying {ledger.node}", total=None)
+    with progress_bar(f"verifying {ledger.node}") as progress:
         return {
             "node": ledger.node,
             **verification_report(
                 ledger.reader, key, whose, notes, settings,
                 has_keys=ledger.has_keys,
                 arrived=ledger.progress.leaves if ledger.progress else None,
-                progress=lambda steps, total: bar.update(task, completed=steps, total=total),
+                progress=progress,
             ),
         }  # fmt: skip
 
@@ -194,14 +188,3 @@ def _parse_key(text: str) -> VerifierKey:
         return VerifierKey.parse(text)
     except ProofError as error:
         raise UsageError(Message("--log-key: {error}", error=error)) from error
-
-
-def _note(path: Path) -> Note:
-    try:
-        return Note.parse(path.read_bytes())
-    except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
-    except ProofError as error:
-        raise UsageError(
-            Message("{path}: {error}; name a file with a signed checkpoint", path=path, error=error)
-        ) from error

@@ -6,24 +6,28 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from idtone import command_line
-from idtone.errors import IdtoneError, UsageError
+from idtone.errors import IdtoneError, ProofError, UsageError
 from idtone.persons import Person, acting
-from idtone.settings import Exports, LedgerSettings, load_settings
+from idtone.settings import Exports, LedgerSettings, Settings, load_settings
+from idtone.signed_notes import Algorithm, Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys
+from ..keys.key_ring import continuity_of, own_key
 from ..keys.sealing import day_of
-from ..replication.node_ledgers import Ledgers, days_by
+from ..replication.node_ledgers import Ledgers, NodeLedger, days_by
 from ..store.ledger_reader import LedgerReader
 from ..store.postgresql import Server
 
@@ -40,6 +44,14 @@ KeysOption = Annotated[
         metavar="NODE=FILE",
         help="A copy of another node's ledger.key_file, with its .days beside it, for its numbers; may be repeated.",
     ),
+]
+WitnessKeysOption = Annotated[
+    list[str] | None,
+    typer.Option("--witness-key", metavar="VKEY", help="A witness's verifier key; may be repeated."),
+]
+CheckpointsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; may be repeated."),
 ]
 
 _OFFERED: Final = 50
@@ -152,6 +164,61 @@ def _keys(option: str) -> tuple[str, DayKeys]:
             Message("--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key", option=option)
         )
     return node, days_by(Path(file))
+
+
+def parse_key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
+    """The verifier key that an option gives. Raises UsageError."""
+    try:
+        key = VerifierKey.parse(text)
+    except ProofError as error:
+        raise UsageError(Message("{option}: {error}", option=option, error=error)) from error
+    if key.algorithm is not algorithm:
+        raise UsageError(
+            Message("{option}: this key is of another kind: {wanted}", option=option, wanted=_MEANT[algorithm])
+        )
+    return key
+
+
+_MEANT: Final = {
+    Algorithm.ED25519: Message("the log's is meant, as `idtone ledger key` says it"),
+    Algorithm.COSIGNATURE: Message("a witness's is meant, as it says it when it starts"),
+}
+
+
+def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:
+    """The checkpoints in files, each with its path. Raises UsageError."""
+    return [(str(path), _note(path)) for path in paths]
+
+
+def _note(path: Path) -> Note:
+    try:
+        return Note.parse(path.read_bytes())
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except ProofError as error:
+        raise UsageError(
+            Message("{path}: {error}; name a file with a signed checkpoint", path=path, error=error)
+        ) from error
+
+
+def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
+    """The key to verify a node's replica with, and where it comes from: `own` or `postgresql`. Raises LedgerError."""
+    if (
+        ledger.origin in continuity_of(settings.ledger, settings.node).origins
+        and settings.ledger.signing_key().exists()
+    ):
+        return own_key(settings.ledger, settings.node, ledger.origin), "own"
+    assert ledger.key is not None
+    return ledger.key, "postgresql"
+
+
+@contextmanager
+def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal. What is yielded takes how much is done, and of how much."""
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        shown = bar.add_task(task, total=None)
+        yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
 def answerable(settings: LedgerSettings) -> Person:

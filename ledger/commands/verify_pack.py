@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from idtone import command_line
-from idtone.errors import ProofError, UsageError
-from idtone.signed_notes import Algorithm, VerifierKey
-from idtone.translation import Message
+from idtone.signed_notes import Algorithm
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.legal_basis import basis_lines
@@ -18,6 +16,7 @@ from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_words import heard_in_english
+from .shared import WitnessKeysOption, parse_key
 
 
 def verify_pack(
@@ -26,10 +25,7 @@ def verify_pack(
         str | None,
         typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, from another source than the pack."),
     ] = None,
-    witness_keys: Annotated[
-        list[str] | None,
-        typer.Option("--witness-key", metavar="VKEY", help="A witness's verifier key; may be repeated."),
-    ] = None,
+    witness_keys: WitnessKeysOption = None,
     two_persons: Annotated[
         bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
     ] = False,
@@ -40,8 +36,8 @@ def verify_pack(
     Nothing but the pack is needed. Exit 1: something is wrong, a given witness has not cosigned, or the pack lacks the
     approval that --two-persons demands.
     """
-    log = _key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
-    witnesses = [_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
+    log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
+    witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     verdict = verified(read_zip(pack), log, witnesses)
     verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
     if two_persons and verdict.policy == ONE_PERSON:
@@ -52,24 +48,6 @@ def verify_pack(
         _tell(verdict)
     if verdict.faults:
         command_line.negative()
-
-
-def _key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
-    try:
-        key = VerifierKey.parse(text)
-    except ProofError as error:
-        raise UsageError(Message("{option}: {error}", option=option, error=error)) from error
-    if key.algorithm is not algorithm:
-        raise UsageError(
-            Message("{option}: this key is of another kind: {wanted}", option=option, wanted=_MEANT[algorithm])
-        )
-    return key
-
-
-_MEANT: Final = {
-    Algorithm.ED25519: Message("the log's is meant, as `idtone ledger key` says it"),
-    Algorithm.COSIGNATURE: Message("a witness's is meant, as it says it when it starts"),
-}
 
 
 def _report(verdict: PackVerdict) -> dict[str, object]:

@@ -21,7 +21,7 @@ from idtone.numbers import Number, NumberKind
 from idtone.persons import Person
 from idtone.translation import Message
 
-from .canonical import check
+from .canonical import canonical, check
 
 Scalar = str | int | float | bool | None
 
@@ -99,6 +99,8 @@ CALL_ID_LIMIT: Final = 255
 """Characters."""
 SIP_CALL_ID_LIMIT: Final = 128
 """Characters."""
+REQUEST_LIMIT: Final = 64_000
+"""Octets of the details of a request, which names its calls: its leaf is to fit into a bundle (`tree.tiles`)."""
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
 """Six digits and more, however they are grouped: in a text this may be a telephone number."""
@@ -300,11 +302,16 @@ def export_requested(
     """A person requests evidence of these calls, for a case; `selection` is the SHA-256 of it (`pack.selection`).
 
     `until`: the end of the time in which another person can approve it. `basis`: `LegalBasis.details`.
+    Raises LedgerError for more calls than an entry of a tile can name.
     """
     details: dict[str, Scalar] = {
         **_by(by), **basis, "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
         "numbers_sealed": sealed, "selection": selection, "until": until.isoformat(),
     }  # fmt: skip
+    if len(canonical(details).encode()) > REQUEST_LIMIT:
+        raise LedgerError(
+            Message("{count} calls are too many for one request; request fewer calls at a time", count=len(calls))
+        )
     return Step(act_id, StepKind.EXPORT_REQUESTED, at, details)
 
 

@@ -93,6 +93,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def paged(self) -> Iterator[Connection]:
+        """For reading much in many queries. In SQLite each is a short transaction, which does not hold up the writer;
+        in PostgreSQL all see one state. Raises LedgerError for errors of the database.
+        """
+        with self.connected() as connection:
+            if not self.is_sqlite:
+                connection.execute(self.begin)  # which names the schema
+            yield connection
+
+    @contextmanager
     def explaining(self) -> Iterator[None]:
         """Raises LedgerError for errors of the database."""
         try:

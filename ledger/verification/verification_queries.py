@@ -1,4 +1,4 @@
-"""The queries of verification. In SQLite each is a short transaction of its own."""
+"""The queries of verification."""
 
 from __future__ import annotations
 
@@ -33,12 +33,9 @@ class LedgerRows:
     @contextmanager
     def reading(cls, database: Database) -> Iterator[LedgerRows]:
         """Raises LedgerError for errors of the database."""
-        with database.connected() as connection:
-            if database.is_sqlite:
-                yield cls(connection, _TEXTS, indexed=True)
-            else:
-                connection.execute(database.begin)  # which names the schema; here a reader does not hold up the writer
-                yield cls(connection, _TEXTS_IN_POSTGRESQL, indexed=False)
+        with database.paged() as connection:
+            texts = _TEXTS if database.is_sqlite else _TEXTS_IN_POSTGRESQL
+            yield cls(connection, texts, indexed=database.is_sqlite)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows at once: a statement that is not read to its end holds up the writer."""

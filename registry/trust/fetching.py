@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import ssl
 import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
+
+from idtone.https import https_pool
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +86,7 @@ class HttpsFetcher(FetcherInterface):
 
     def __init__(self, host: str, deadline: Deadline) -> None:
         self._deadline = deadline
-        context = ssl.create_default_context()
-        context.sslsocket_class = _punctual(deadline)
-        proxies = getproxies()
-        proxy = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
-        self._pool = (
-            urllib3.ProxyManager(proxy, ssl_context=context) if proxy else urllib3.PoolManager(ssl_context=context)
-        )
+        self._pool = https_pool(host, SILENCE_S, deadline.left_s)
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         response = self._answer(url)
@@ -129,19 +123,6 @@ def _body(url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         raise DownloadError(f"{url}: the download stopped early") from error
     finally:
         response.release_conn()
-
-
-def _punctual(deadline: Deadline) -> type[ssl.SSLSocket]:
-    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, and a slow server
-    can send one every few seconds, in the header as in the body.
-    """
-
-    class Punctual(ssl.SSLSocket):
-        def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-            self.settimeout(min(SILENCE_S, deadline.left_s()))
-            return super().recv_into(buffer, nbytes, flags)
-
-    return Punctual
 
 
 class Bounded(FetcherInterface):

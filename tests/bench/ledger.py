@@ -1,4 +1,4 @@
-"""How fast evidence is written, proven, verified and found, beside a bare INSERT loop of the same durability.
+"""How fast evidence is written, proven, verified, found and published, beside a bare INSERT loop as durable.
 
     python -m tests.bench.ledger [--calls N] [--records N] [--json]
 
@@ -10,6 +10,7 @@ minutes. Times are of this machine, now; those of verifying are its processor's.
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import resource
@@ -31,10 +32,13 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
+from idtone.ledger.tiles.tile_folder import write_tiles
+from idtone.ledger.tiles.tile_source import TileFolder
+from idtone.ledger.tiles.tiles_verification import verify_tiles
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
-from idtone.signed_notes import Signer
+from idtone.signed_notes import Note, Signer
 
 from ..ledger.sample_evidence import FORWARDING, NOW, heard_call
 from .filling import fill
@@ -144,6 +148,32 @@ def verified(folder: Path) -> dict[str, float]:
     }
 
 
+def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
+    """The ledger as tiles: bytes, and the processor's time for writing and verifying them, as a ratio to that for
+    verifying the ledger, `records_s_core`.
+    """
+    out, log = folder / "tiles", key_ring(folder).signer.key
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
+        note = Note.parse(str(reader.checkpoint()).encode())
+        began = time.process_time()
+        made = write_tiles(reader.database, log, note, out)
+        written_s = time.process_time() - began
+    began = time.process_time()
+    verdict = verify_tiles(TileFolder(out), log)
+    verified_s = time.process_time() - began
+    assert verdict.faults == [], verdict.faults
+    packed = sum(len(gzip.compress(path.read_bytes(), 6)) for path in out.glob("tile/entries/**/*") if path.is_file())
+    verify_s = made.leaves / records_s_core
+    return {
+        "leaves": made.leaves,
+        "files": made.files,
+        "bytes_a_leaf": made.octets / made.leaves,
+        "entries_by_gzip_bytes_a_leaf": packed / made.leaves,
+        "written_of_verify": written_s / verify_s,
+        "verified_of_verify": verified_s / verify_s,
+    }
+
+
 def found(folder: Path) -> dict[str, float]:
     """Milliseconds to find the calls of a month, at its end, of a number that has `KNOWN` and of others."""
     took: dict[bool, list[float]] = {True: [], False: []}
@@ -175,11 +205,15 @@ def measure(count: int, records: int, tell: Callable[[str], None]) -> dict[str, 
         measured["proof"] = proven(place, count)
         tell("verifying …")
         measured["verify"] = verified(place)
+        tell("tiles …")
+        measured["tiles"] = tiled(place, measured["verify"]["records_s_core"])
         tell(f"a ledger of {records:,} records …")
         large.mkdir()
         fill(large / "ledger.sqlite3", key_ring(large), records, MONTH, lambda call: call % (records // KNOWN) == 0)
         tell("finding, proving and verifying in it …")
         measured |= {"find_among": found(large), "proof_among": proven(large, records), "verify_among": verified(large)}
+        tell("its tiles …")
+        measured["tiles_among"] = tiled(large, measured["verify_among"]["records_s_core"])
     return measured
 
 

@@ -43,12 +43,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def over_https(folder: Path, certificate: Path) -> Iterator[str]:
+def over_https(folder: Path, certificate: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     """Serve a folder; yield its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+    serve = functools.partial(handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as running:
         running.socket = context.wrap_socket(running.socket, server_side=True)
         thread = threading.Thread(target=running.serve_forever)
         thread.start()

@@ -1,0 +1,196 @@
+"""`idtone ledger tiles | verify-tiles`: the evidence as static files, and whether such files are what was signed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from idtone import command_line
+from idtone.errors import LedgerError
+from idtone.settings import Settings, load_settings
+from idtone.signed_notes import Algorithm, Note, VerifierKey
+from idtone.translation import Message
+
+from ..keys.key_ring import cosigned_note, own_key
+from ..replication.node_ledgers import NodeLedger
+from ..tiles.tile_folder import TilesWritten, write_tiles
+from ..tiles.tile_source import tile_source
+from ..tiles.tiles_verification import TilesVerdict
+from ..tiles.tiles_verification import verify_tiles as verified
+from ..tree.checkpoints import Checkpoint
+from .shared import (
+    CheckpointsOption,
+    LedgerOption,
+    NodeOption,
+    WitnessKeysOption,
+    ledgers_of,
+    parse_key,
+    progress_bar,
+    read_checkpoints,
+    replica_key,
+)
+
+_PART: Final = re.compile(r"(?!\.{1,2}$)[^/\0]+")
+
+
+def tiles(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder above those of the ledgers.")],
+    config: command_line.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    uncosigned: Annotated[
+        bool,
+        typer.Option("--uncosigned", help="Publish what was signed last, also if witnesses have not cosigned it yet."),
+    ] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Write the ledger as static files (C2SP tlog-tiles), or add what is new, so that others can read and verify it.
+
+    Each ledger gets the folder of its name, such as DIR/pbx-1/idtone. It is published as witnesses have cosigned it
+    last; without witnesses, as it was signed last. All is verified first, and what is there never changes: run it as
+    often as you like, and upload the files `checkpoint` last. Everyone who reads the files sees every record except the
+    numbers. The files are readable for the owner and the group of DIR alone. Exit 1: a ledger could not be published.
+    """
+    settings = load_settings(config)
+    ledgers = ledgers_of(config, ledger, node)
+    failed = bool(ledgers.unreadable)
+    reports = []
+    for each in ledgers.nodes:
+        try:
+            written, signed = _written(each, directory, settings, ledgers.is_shared, uncosigned)
+        except LedgerError as error:
+            print(f"{each.origin}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        if written is None:
+            print(f"{each.origin}: nothing was signed yet", file=sys.stderr)
+            continue
+        reports.append(_report(each, written, signed))
+        if not as_json:
+            _tell(each, written, signed)
+    if as_json:
+        command_line.print_json(reports)
+    if failed:
+        command_line.negative()
+
+
+def _written(
+    ledger: NodeLedger, directory: Path, settings: Settings, is_shared: bool, uncosigned: bool
+) -> tuple[TilesWritten | None, int]:
+    """What was written of a ledger, None if it has no checkpoint, and how many leaves were signed.
+
+    Raises LedgerError.
+    """
+    own = ledger.reader.checkpoint()
+    if own is None:
+        return None, 0
+    note = Note.parse(own.encode())
+    signed = Checkpoint.parse(note.text)
+    origin = signed.origin
+    key, cosigned = _key_and_cosigned(ledger, origin, settings, is_shared)
+    if cosigned and not uncosigned and Checkpoint.parse(cosigned.text).size <= signed.size:
+        note = cosigned
+    with progress_bar(origin) as progress:
+        return write_tiles(ledger.reader.database, key, note, directory / _folder(origin), progress), signed.size
+
+
+def _key_and_cosigned(
+    ledger: NodeLedger, origin: str, settings: Settings, is_shared: bool
+) -> tuple[VerifierKey, Note | None]:
+    if is_shared:
+        return replica_key(ledger, settings)[0], ledger.cosigned
+    key = own_key(settings.ledger, settings.node, origin)
+    return key, cosigned_note(settings.ledger, settings.node, origin) if settings.ledger.witnesses else None
+
+
+def _folder(origin: str) -> str:
+    """The folder of a ledger below that of all. Raises LedgerError if the name would lead elsewhere."""
+    parts = origin.split("/")
+    if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):
+        raise LedgerError(Message("its name cannot be that of a folder; give it another one (ledger.origin)"))
+    return origin
+
+
+def _report(ledger: NodeLedger, written: TilesWritten, signed: int) -> dict[str, Any]:
+    return {
+        "node": ledger.node,
+        "log": ledger.origin,
+        "folder": str(written.folder),
+        "leaves": written.leaves,
+        "new_leaves": written.leaves - written.before,
+        "signed": signed,
+        "cosigned_by": list(written.cosigners),
+        "files": written.files,
+        "bytes": written.octets,
+    }
+
+
+def _tell(ledger: NodeLedger, written: TilesWritten, signed: int) -> None:
+    print(f"{ledger.origin}: {written.leaves:,} leaves, {written.leaves - written.before:,} of them new")
+    print(f"  folder       {written.folder}")
+    print(f"  written      {written.files:,} files, {written.octets:,} bytes")
+    if written.cosigners:
+        print(f"  cosigned by  {', '.join(written.cosigners)}")
+    if signed > written.leaves:
+        print(f"  waiting      {signed - written.leaves:,} leaves, which witnesses have not cosigned yet")
+
+
+def verify_tiles(
+    place: Annotated[
+        str, typer.Argument(metavar="DIR|URL", help="The folder with the file `checkpoint`, or its https:// address.")
+    ],
+    log_key: Annotated[
+        str,
+        typer.Option(
+            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone ledger key), from its keeper."
+        ),
+    ],
+    witness_keys: WitnessKeysOption = None,
+    checkpoints: CheckpointsOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Verify a ledger from its static files (C2SP tlog-tiles): the signature, every tile, and every record.
+
+    Nothing but the files is needed, and no settings are read. Keep the file `checkpoint`, and give it the next time:
+    then it is verified that nothing of it was changed or cut off. For a server that asks for a user and a password,
+    write them into ~/.netrc. Exit 1: something is wrong, or a given witness has not cosigned.
+    """
+    log = parse_key("--log-key", log_key, Algorithm.ED25519)
+    witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
+    notes = read_checkpoints(checkpoints or ())
+    source = tile_source(place)
+    with progress_bar(f"verifying {log.name}") as progress:
+        verdict = verified(source, log, witnesses, notes, progress)
+    if as_json:
+        command_line.print_json(_verdict_report(verdict, log))
+    else:
+        _tell_verdict(verdict)
+    if verdict.faults:
+        command_line.negative()
+
+
+def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
+    return {
+        "good": not verdict.faults,
+        "log": str(log),
+        "leaves": verdict.leaves,
+        "root": verdict.root.hex(),
+        "steps": verdict.steps,
+        "awaited_steps": verdict.awaited,
+        "cosigners": [each.name for each in verdict.cosigners],
+        "faults": verdict.faults,
+    }
+
+
+def _tell_verdict(verdict: TilesVerdict) -> None:
+    for fault in verdict.faults:
+        command_line.print_printable(fault)
+    print(f"{'good' if not verdict.faults else 'NOT GOOD'}: {verdict.leaves:,} leaves of {verdict.steps:,} steps")
+    for witness in verdict.cosigners:
+        print(f"  cosigned by  {witness.name}")
+    print(f"  root         {verdict.root.hex()}")
+    print(f"  in progress  {verdict.awaited:,} steps between these are in no leaf yet")

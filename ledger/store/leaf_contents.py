@@ -1,0 +1,86 @@
+"""The contents of a ledger's leaves, one after the other, from the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from idtone.errors import LedgerError
+from idtone.translation import Message
+
+from ..evidence.leaves import StoredStep, leaf
+from .database import Connection
+from .stored_tree import STEP, leaf_of, newest_id, open_call
+
+PAGE_ROWS: Final = 500
+"""Rows that are read in one transaction: so long it can hold up the writer's commit."""
+
+
+class LeafContent(NamedTuple):
+    """Leaf number `index` of the tree. `content` is what is hashed."""
+
+    index: int
+    call_id: str
+    content: bytes
+
+
+def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[LeafContent]:
+    """The leaves from `first` up to `size`. Only the steps of calls that are not over yet are kept in memory.
+
+    `connection` is of `Database.paged`. Raises LedgerError if steps are missing or damaged.
+    """
+    open_texts: defaultdict[str, list[str]] = defaultdict(list)
+    place = _closing_step(connection, first - 1) if first else 0
+    index = first
+    while index < size:
+        rows = connection.execute(_STEPS, (place, PAGE_ROWS)).fetchall()
+        if not rows:
+            raise LedgerError(Message("leaf {index} is missing; run: idtone ledger verify", index=index))
+        counts = dict(connection.execute(_COUNTS, (place, rows[-1][0])).fetchall())
+        for *columns, closed in rows:
+            step = StoredStep._make(columns)
+            try:
+                texts = open_texts[step.call_id]
+                texts.append(step.text)
+                if closed is None:
+                    continue
+                del open_texts[step.call_id]
+                if len(texts) == counts[step.id]:
+                    content = leaf(step.call_id, texts, 0)
+                else:  # the call has steps before `first`, or in a leaf before
+                    call = open_call(connection, step.call_id, step.id + 1, closed)
+                    content = leaf_of(call.steps, call.before)
+            except (TypeError, ValueError) as error:  # a value of another type, which SQLite would hold
+                raise LedgerError(Message("step {step} is damaged; run: idtone ledger verify", step=step.id)) from error
+            yield LeafContent(index, step.call_id, content)
+            index += 1
+            if index == size:
+                return
+        place = rows[-1][0]
+
+
+def _closing_step(connection: Connection, index: int) -> int:
+    """The id of the step that closed this leaf: by halving, as leaves are in the order of these steps, and no index
+    leads to them.
+    """
+    low, high = 0, newest_id(connection)
+    while low < high:
+        middle = (low + high) // 2
+        closing = connection.execute(_NEXT_CLOSING, (middle,)).fetchone()
+        if closing is None or closing[1] >= index:
+            high = middle
+        else:
+            low = closing[0]
+    closing = connection.execute(_NEXT_CLOSING, (low,)).fetchone()
+    if closing is None or closing[1] != index:
+        raise LedgerError(Message("leaf {index} is missing; run: idtone ledger verify", index=index))
+    return int(closing[0])
+
+
+_STEPS: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - of our own words
+_COUNTS: Final = (
+    "SELECT id, (SELECT count(*) FROM steps AS own WHERE own.call_id = steps.call_id AND own.id <= steps.id) "
+    "FROM steps WHERE id > ? AND id <= ? AND leaf IS NOT NULL"
+)
+_NEXT_CLOSING: Final = "SELECT id, leaf FROM steps WHERE id > ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"

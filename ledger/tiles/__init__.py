@@ -1,0 +1,1 @@
+"""A ledger as static files that any client of transparency logs reads and verifies (C2SP tlog-tiles)."""

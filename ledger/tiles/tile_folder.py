@@ -1,0 +1,242 @@
+"""Writes a ledger's signed tree as a folder of tiles, and later what is new.
+
+Everything is proven by the signed root before it is written. The checkpoint comes last, so the folder holds the whole
+tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError, ProofError
+from idtone.files import replace_durably
+from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
+from idtone.translation import Message
+
+from ..store.database import Connection, Database
+from ..store.leaf_contents import LeafContent, leaf_contents
+from ..store.stored_tree import read_hashes
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.merkle import HASH_BYTES, Subtree, leaf_hash
+from ..tree.tiles import BITS, CHECKPOINT, ENTRY_LIMIT, WIDTH, Tile, TiledTree, bundle, edge, levels, tiles
+
+FOLDER_MODE: Final = 0o750
+FILE_MODE: Final = 0o640
+
+
+@dataclass
+class TilesWritten:
+    """`leaves` are those of the folder's checkpoint, `before` those of the one that was there. `files` and `octets`
+    were written now. `cosigners` are the names below the checkpoint, without the log's; they are not verified.
+    """
+
+    folder: Path
+    leaves: int
+    before: int
+    cosigners: tuple[str, ...] = ()
+    files: int = 0
+    octets: int = 0
+
+
+def write_tiles(
+    database: Database,
+    log: VerifierKey,
+    note: Note,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda leaves, total: None,
+) -> TilesWritten:
+    """Write the tree of the checkpoint `note` into `folder`, and files with its owner and group if root writes them.
+
+    A folder that holds more leaves already stays as it is. `progress` gets how many leaves of how many were written.
+    Raises LedgerError if the ledger is not what `log` has signed, or what is in the folder is of another tree: then the
+    checkpoint there stays, and with it the tree.
+    """
+    checkpoint = believed(note, log)
+    with _explained(folder), _alone(folder):
+        held = _held(folder / CHECKPOINT, log)
+        if held and held[1].size > checkpoint.size:
+            note, checkpoint = held
+        elif held and held[0].text == note.text:
+            note = _with_cosignatures(note, held[0])
+        before = held[1].size if held else 0
+        cosigners = tuple(dict.fromkeys(line.name for line in note.signatures if line.name != log.name))
+        written = TilesWritten(folder, checkpoint.size, before, cosigners)
+        if not held or held[0] != note:
+            with database.paged() as connection:
+                _Writing(connection, checkpoint, held[1] if held else None, written, progress).run(note)
+    return written
+
+
+def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
+    """The checkpoint that is there. Raises LedgerError if it is none of this log."""
+    try:
+        with path.open("rb") as file:
+            note = Note.parse(file.read(NOTE_LIMIT + 1))
+        return note, believed(note, log)
+    except FileNotFoundError:
+        return None
+    except ProofError as error:
+        raise LedgerError(Message("{path}: {error}; name another folder", path=path, error=error)) from error
+
+
+def _with_cosignatures(note: Note, held: Note) -> Note:
+    """With those of `held` by witnesses whose cosignatures `note` lacks."""
+    known = {(line.name, line.key_id) for line in note.signatures}
+    return note.with_lines(line for line in held.signatures if (line.name, line.key_id) not in known)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Raises LedgerError for errors of the file system."""
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            Message(
+                "{path}: the tiles cannot be written: {reason}", path=error.filename or folder, reason=error.strerror
+            )
+        ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Make the folder, and be the only one that writes there. Raises LedgerError if another process does."""
+    _make(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise LedgerError(Message("{folder}: another process writes there; try again later", folder=folder)) from error
+    finally:
+        os.close(descriptor)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder and those above it. If root makes them, each has the owner and group of the one above."""
+    if folder.exists():
+        return
+    _make(folder.parent)
+    folder.mkdir()
+    folder.chmod(FOLDER_MODE | folder.stat().st_mode & stat.S_ISGID)
+    os.chown(folder, *_owner_in(folder.parent))
+
+
+class _Writing:
+    def __init__(
+        self,
+        connection: Connection,
+        checkpoint: Checkpoint,
+        held: Checkpoint | None,
+        written: TilesWritten,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._connection = connection
+        self._checkpoint = checkpoint
+        self._held = held
+        self._written = written
+        self._progress = progress
+        self._folder = written.folder
+        self._touched: set[Path] = set()
+        self._owner, self._group = _owner_in(self._folder)
+
+    def run(self, note: Note) -> None:
+        size, before = self._checkpoint.size, self._written.before
+        try:
+            tree = TiledTree(size, self._checkpoint.root, partial(_stored, self._connection))
+            if self._held:
+                tree.check_beginning(self._held)
+            self._write_leaves(tree)
+            for level in levels(size)[1:]:
+                for tile in tiles(level, size, before):
+                    self._put(tile.path, b"".join(tree.hashes(tile)))
+        except ProofError as error:
+            raise LedgerError(
+                Message(
+                    "the ledger is not what was signed, and is not published in {folder}: {error}",
+                    folder=self._folder,
+                    error=error,
+                )
+            ) from error
+        for folder in sorted(self._touched):
+            _sync(folder)
+        self._put(CHECKPOINT, str(note).encode())
+        _sync(self._folder)
+        self._remove_partial()
+
+    def _write_leaves(self, tree: TiledTree) -> None:
+        """The tiles of level 0 and their bundles. Raises ProofError if a leaf is not what was signed."""
+        first = self._written.before // WIDTH * WIDTH
+        contents = leaf_contents(self._connection, first, tree.size)
+        for tile in tiles(0, tree.size, self._written.before):
+            hashes = tree.hashes(tile)
+            leaves = islice(contents, tile.width)
+            self._put(tile.bundle_path, bundle(map(_signed, leaves, hashes)))
+            self._put(tile.path, b"".join(hashes))
+            self._progress(tile.number * WIDTH + tile.width, tree.size)
+
+    def _put(self, path: str, octets: bytes) -> None:
+        target = self._folder / path
+        _make(target.parent)
+        replace_durably(target, octets, FILE_MODE, self._group, self._owner)
+        self._touched |= set(target.parents[: len(Path(path).parents)])
+        self._written.files += 1
+        self._written.octets += len(octets)
+
+    def _remove_partial(self) -> None:
+        """Remove the partial tiles that have become full."""
+        for tile in edge(self._written.before):
+            if self._written.leaves >> BITS * (tile.level + 1) > tile.number:
+                for path in (tile.path, tile.bundle_path)[: 2 if tile.level == 0 else 1]:
+                    with suppress(FileNotFoundError):
+                        shutil.rmtree(self._folder / Path(path).parent)
+
+
+def _signed(leaf: LeafContent, signed: bytes) -> bytes:
+    """The content of a leaf. Raises ProofError if it is not what was signed, LedgerError if no bundle can hold it."""
+    if leaf_hash(leaf.content) != signed:
+        raise ProofError(Message("leaf {index}, call {call_id}", index=leaf.index, call_id=leaf.call_id))
+    if len(leaf.content) > ENTRY_LIMIT:
+        raise LedgerError(
+            Message(
+                "leaf {index}, call {call_id}, has {count} bytes; a tile holds entries of {limit} bytes at most",
+                index=leaf.index, call_id=leaf.call_id, count=len(leaf.content), limit=ENTRY_LIMIT,
+            )
+        )  # fmt: skip
+    return leaf.content
+
+
+def _stored(connection: Connection, tile: Tile) -> bytes:
+    """The hashes of a tile as the database has them. Raises LedgerError if they are missing or damaged."""
+    first = tile.number * WIDTH
+    places = [Subtree(BITS * tile.level, number).place for number in range(first, first + tile.width)]
+    found = read_hashes(connection, places)
+    hashes = [found[place] for place in places]
+    if not all(isinstance(each, bytes) and len(each) == HASH_BYTES for each in hashes):
+        raise LedgerError(Message("hashes of the tree are damaged; run: idtone ledger verify"))
+    return b"".join(hashes)
+
+
+def _owner_in(folder: Path) -> tuple[int, int]:
+    """The user and group of files that are made in it: its own if root makes them, else -1 for those of the process."""
+    status = folder.stat()
+    return (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
+
+
+def _sync(folder: Path) -> None:
+    """What was renamed in it is there after a power failure, too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

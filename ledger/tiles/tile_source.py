@@ -1,0 +1,148 @@
+"""Reads a published tree from a folder, or from a web server over HTTPS. `tiles_verification` believes neither."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import urllib3
+
+from idtone.errors import LedgerError, ProofError, UsageError
+from idtone.https import https_pool
+from idtone.translation import Message
+
+SILENCE_S: Final = 10.0
+"""How long a server may be silent."""
+FILE_S: Final = 60.0
+"""How long one file may take, with what is tried again."""
+CHUNK: Final = 65_536
+_SCHEME: Final = "https://"
+_AGAIN: Final = (429, 500, 502, 503, 504)
+_OK, _ELSEWHERE, _REFUSED = 200, range(300, 400), 401
+_MISSING: Final = (404, 410)
+
+
+class TileSource(Protocol):
+    """Where the files of a tree are."""
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """The file; None if it is missing. Raises ProofError if it is larger than `limit` bytes, LedgerError if it
+        cannot be read.
+        """
+
+
+def tile_source(place: str) -> TileSource:
+    """Of a folder's path or an `https:` address. Raises UsageError."""
+    if place.startswith(_SCHEME):
+        return TileSite(place.rstrip("/"))
+    if "://" in place:
+        raise UsageError(Message("{place}: name a folder, or an address that begins with https://", place=place))
+    return TileFolder(Path(place))
+
+
+class TileFolder:
+    """A `TileSource` on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        place = self._folder / path
+        try:
+            with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # reading a pipe would block
+                    raise LedgerError(Message("{place} is not a file", place=place))
+                return _bounded(file.read(limit + 1), path, limit)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise LedgerError(
+                Message("{place}: cannot be read: {reason}", place=place, reason=error.strerror)
+            ) from error
+
+
+class TileSite:
+    """A `TileSource` on a web server. It tries again if that may help, and does not follow redirects.
+
+    If ~/.netrc has a user and a password for the server, it sends them.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._until_s = 0.0
+        host = urlsplit(address).hostname or ""
+        self._pool = https_pool(host, SILENCE_S, self._left_s)
+        self._headers = urllib3.make_headers(accept_encoding="gzip, identity", basic_auth=_login(host))
+        self._retries = urllib3.Retry(
+            3, redirect=False, status_forcelist=_AGAIN, raise_on_status=False, backoff_factor=0.3,
+            respect_retry_after_header=False,
+        )  # fmt: skip
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        self._until_s = time.monotonic() + FILE_S
+        url = f"{self._address}/{path}"
+        try:
+            response = self._pool.request(
+                "GET", url, headers=self._headers, retries=self._retries, redirect=False, preload_content=False,
+                timeout=urllib3.Timeout(SILENCE_S),
+            )  # fmt: skip
+            with response:
+                if response.status in _MISSING:
+                    response.drain_conn()
+                    return None
+                if response.status != _OK:
+                    raise LedgerError(
+                        Message("{url}: HTTP status {status}{remedy}", url=url, status=response.status,
+                                remedy=_remedy(response.status))
+                    )  # fmt: skip
+                octets = bytearray()
+                while len(octets) <= limit and (chunk := response.read(CHUNK, decode_content=True)):
+                    octets += chunk
+                found = _bounded(bytes(octets), path, limit)
+                response.release_conn()
+                return found
+        except urllib3.exceptions.HTTPError as error:
+            raise LedgerError(Message("{url}: cannot be read: {reason}", url=url, reason=_short(error))) from error
+
+    def _left_s(self) -> float:
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise LedgerError(
+                Message("{address}: a file takes longer than {limit_s:g} s", address=self._address, limit_s=FILE_S)
+            )
+        return left_s
+
+
+def _bounded(octets: bytes, path: str, limit: int) -> bytes:
+    if len(octets) > limit:
+        raise ProofError(Message("{path} is larger than {limit} bytes", path=path, limit=limit))
+    return octets
+
+
+def _login(host: str) -> str | None:
+    """`USER:PASSWORD` for a host, from ~/.netrc; None if it has none. Raises UsageError if that cannot be used."""
+    try:
+        found = netrc.netrc().authenticators(host)
+    except FileNotFoundError:
+        return None
+    except (OSError, netrc.NetrcParseError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.msg
+        raise UsageError(Message("~/.netrc cannot be read: {reason}", reason=reason)) from error
+    return f"{found[0]}:{found[2]}" if found else None
+
+
+def _remedy(status: int) -> str:
+    if status in _ELSEWHERE:
+        return Message("; use the address to which it redirects")
+    return Message("; write your user and password into ~/.netrc") if status == _REFUSED else ""
+
+
+def _short(error: urllib3.exceptions.HTTPError) -> str:
+    """Without the address of the connection in memory."""
+    cause = getattr(error, "reason", None) or error.__cause__ or error
+    return str(getattr(cause, "args", ["?"])[-1] if isinstance(cause, urllib3.exceptions.HTTPError) else cause)

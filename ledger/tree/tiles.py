@@ -1,0 +1,174 @@
+"""A tree as tiles: its hashes, 256 together, and the contents of its leaves in bundles (C2SP tlog-tiles). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.errors import ProofError
+from idtone.translation import Message
+
+from .checkpoints import Checkpoint
+from .merkle import HASH_BYTES, Frontier, node_hash
+
+CHECKPOINT: Final = "checkpoint"
+"""The name of the file with the signed checkpoint."""
+WIDTH: Final = 256
+"""Hashes of a full tile, and entries of a full bundle."""
+BITS: Final = 8
+"""Levels of the tree in a tile."""
+ENTRY_LIMIT: Final = 2**16 - 1
+"""Octets of an entry, whose length is written in two."""
+BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Hashes of complete subtrees of 256**`level` leaves: `width` of them, from number 256 * `number` on."""
+
+    level: int
+    number: int
+    width: int = WIDTH
+
+    @property
+    def path(self) -> str:
+        return f"tile/{self.level}/{_numbered(self.number)}{self._suffix}"
+
+    @property
+    def bundle_path(self) -> str:
+        """Of the bundle with the entries of this tile; its level is 0."""
+        return f"tile/entries/{_numbered(self.number)}{self._suffix}"
+
+    @property
+    def full(self) -> Tile:
+        return Tile(self.level, self.number)
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.width == WIDTH else f".p/{self.width}"
+
+
+def _numbered(number: int) -> str:
+    """1234067 as `x001/x234/067`."""
+    parts = [f"{number % 1000:03d}"]
+    while number := number // 1000:
+        parts.append(f"x{number % 1000:03d}")
+    return "/".join(reversed(parts))
+
+
+def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
+    """The tiles of a level that a tree of `size` leaves has, and one of `after` leaves has not."""
+    count, first = size >> BITS * level, after >> BITS * (level + 1)
+    if count > after >> BITS * level:
+        for number in range(first, -(-count // WIDTH)):
+            yield Tile(level, number, min(WIDTH, count - number * WIDTH))
+
+
+def levels(size: int) -> range:
+    """The levels at which a tree of `size` leaves has tiles."""
+    return range(-(-size.bit_length() // BITS))
+
+
+def edge(size: int) -> Iterator[Tile]:
+    """The partial tiles, which are at the right edge of the tree, the largest subtrees first."""
+    for level in reversed(levels(size)):
+        if width := (size >> BITS * level) % WIDTH:
+            yield Tile(level, size >> BITS * (level + 1), width)
+
+
+class TiledTree:
+    """The tiles of a signed tree, each proven by the root. One full tile of each level is kept."""
+
+    def __init__(self, size: int, root: bytes, read: Callable[[Tile], bytes]) -> None:
+        """Raises ProofError unless the partial tiles lead to the root, and what `read` raises."""
+        self.size = size
+        self._read = read
+        self._edge = {tile: self._hashes(tile) for tile in edge(size)}
+        self._full: dict[int, tuple[int, list[bytes]]] = {}
+        if _root(size, self._edge.values()) != root:
+            raise ProofError(Message("the last tiles do not lead to the root that was signed"))
+
+    def hashes(self, tile: Tile) -> list[bytes]:
+        """Raises ProofError if they are not those of the signed tree, and what `read` raises."""
+        if tile in self._edge:
+            return self._edge[tile]
+        number, kept = self._full.get(tile.level, (-1, []))
+        if number == tile.number:
+            return kept
+        above = tile.number // WIDTH
+        signed = self.hashes(Tile(tile.level + 1, above, self._width(tile.level + 1, above)))[tile.number % WIDTH]
+        found = self._hashes(tile)
+        if _joined(found) != signed:
+            raise ProofError(Message("{path} is not what was signed", path=tile.path))
+        self._full[tile.level] = tile.number, found
+        return found
+
+    def check_beginning(self, signed: Checkpoint) -> None:
+        """Raises ProofError unless the tree begins with the one that was signed, and as `hashes`."""
+        if self.size < signed.size:
+            raise ProofError(
+                Message(
+                    "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
+                    size=self.size,
+                    signed=signed.size,
+                )
+            )
+        if self.root_at(signed.size) != signed.root:
+            raise ProofError(Message("its first {signed} leaves are not those that were signed", signed=signed.size))
+
+    def root_at(self, size: int) -> bytes:
+        """The root that the tree had at `size` leaves, not more than it has. Raises as `hashes`."""
+        held = (Tile(each.level, each.number, self._width(each.level, each.number)) for each in edge(size))
+        return _root(size, [self.hashes(tile)[: each.width] for tile, each in zip(held, edge(size), strict=True)])
+
+    def _width(self, level: int, number: int) -> int:
+        return min(WIDTH, (self.size >> BITS * level) - number * WIDTH)
+
+    def _hashes(self, tile: Tile) -> list[bytes]:
+        octets = self._read(tile)
+        if len(octets) != tile.width * HASH_BYTES:
+            raise ProofError(
+                Message("{path} has {count} bytes instead of {wanted}", path=tile.path, count=len(octets),
+                        wanted=tile.width * HASH_BYTES)
+            )  # fmt: skip
+        return [octets[begin : begin + HASH_BYTES] for begin in range(0, len(octets), HASH_BYTES)]
+
+
+def _root(size: int, partial: Iterable[Sequence[bytes]]) -> bytes:
+    """`partial`: the hashes of the tiles of `edge`."""
+    return Frontier(size, [subtree for hashes in partial for subtree in _complete(hashes)]).root()
+
+
+def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
+    """The hashes of the complete subtrees above those of a partial tile, the largest first."""
+    begin = 0
+    for bit in reversed(range(BITS)):
+        if len(hashes) & (1 << bit):
+            yield _joined(hashes[begin : begin + (1 << bit)])
+            begin += 1 << bit
+
+
+def _joined(hashes: Sequence[bytes]) -> bytes:
+    """The hash above all of these; their number is a power of two."""
+    while len(hashes) > 1:
+        hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+    return hashes[0]
+
+
+def bundle(entries: Iterable[bytes]) -> bytes:
+    """The entries, each after its length. None has more than `ENTRY_LIMIT` octets."""
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+
+
+def entries_of(octets: bytes, count: int) -> list[bytes]:
+    """The entries of a bundle. Raises ProofError unless there are `count`, and nothing else."""
+    found = []
+    begin = 0
+    while begin < len(octets) and len(found) < count:
+        end = begin + 2 + int.from_bytes(octets[begin : begin + 2], "big")
+        found.append(octets[begin + 2 : end])
+        begin = end
+    if begin != len(octets) or len(found) != count:
+        raise ProofError(Message("it does not hold {count} whole entries", count=count))
+    return found

@@ -1,0 +1,36 @@
+"""Connections over HTTPS that end at a deadline, through the proxy that the environment names."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+
+
+def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
+    """For requests to `host`. A server may be silent for `silence_s`.
+
+    `left_s` returns the seconds that are left, and raises what the caller wants to see after the deadline. It does not
+    cover the look-up of host names.
+    """
+    context = ssl.create_default_context()
+    context.sslsocket_class = _punctual(silence_s, left_s)
+    proxies = getproxies()
+    proxy = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
+    return urllib3.ProxyManager(proxy, ssl_context=context) if proxy else urllib3.PoolManager(ssl_context=context)
+
+
+def _punctual(silence_s: float, left_s: Callable[[], float]) -> type[ssl.SSLSocket]:
+    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, and a slow server
+    can send one every few seconds, in the header as in the body.
+    """
+
+    class Punctual(ssl.SSLSocket):
+        def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+            self.settimeout(min(silence_s, left_s()))
+            return super().recv_into(buffer, nbytes, flags)
+
+    return Punctual
