@@ -188,7 +188,7 @@ def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
 
 def _tell_verdict(verdict: TilesVerdict) -> None:
     for fault in verdict.faults:
-        command_line.print_printable(fault)
+        print(fault)
     print(f"{'good' if not verdict.faults else 'NOT GOOD'}: {verdict.leaves:,} leaves of {verdict.steps:,} steps")
     for witness in verdict.cosigners:
         print(f"  cosigned by  {witness.name}")

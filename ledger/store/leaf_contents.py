@@ -18,9 +18,9 @@ PAGE_ROWS: Final = 500
 
 
 class LeafContent(NamedTuple):
-    """Leaf number `index` of the tree. `content` is what is hashed."""
+    """A leaf of the tree, from 0. `content` is what is hashed."""
 
-    index: int
+    number: int
     call_id: str
     content: bytes
 

@@ -205,12 +205,12 @@ class _Writing:
 def _signed(leaf: LeafContent, signed: bytes) -> bytes:
     """The content of a leaf. Raises ProofError if it is not what was signed, LedgerError if no bundle can hold it."""
     if leaf_hash(leaf.content) != signed:
-        raise ProofError(Message("leaf {index}, call {call_id}", index=leaf.index, call_id=leaf.call_id))
+        raise ProofError(Message("leaf {index}, call {call_id}", index=leaf.number, call_id=leaf.call_id))
     if len(leaf.content) > ENTRY_LIMIT:
         raise LedgerError(
             Message(
                 "leaf {index}, call {call_id}, has {count} bytes; a tile holds entries of {limit} bytes at most",
-                index=leaf.index, call_id=leaf.call_id, count=len(leaf.content), limit=ENTRY_LIMIT,
+                index=leaf.number, call_id=leaf.call_id, count=len(leaf.content), limit=ENTRY_LIMIT,
             )
         )  # fmt: skip
     return leaf.content

@@ -61,9 +61,7 @@ class TileFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise LedgerError(
-                Message("{place}: cannot be read: {reason}", place=place, reason=error.strerror)
-            ) from error
+            raise LedgerError(Message("{path}: cannot be read: {reason}", path=place, reason=error.strerror)) from error
 
 
 class TileSite:
@@ -107,7 +105,7 @@ class TileSite:
                 response.release_conn()
                 return found
         except urllib3.exceptions.HTTPError as error:
-            raise LedgerError(Message("{url}: cannot be read: {reason}", url=url, reason=_short(error))) from error
+            raise LedgerError(Message("{path}: cannot be read: {reason}", path=url, reason=_short(error))) from error
 
     def _left_s(self) -> float:
         left_s = self._until_s - time.monotonic()

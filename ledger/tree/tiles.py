@@ -163,7 +163,7 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 
 def entries_of(octets: bytes, count: int) -> list[bytes]:
     """The entries of a bundle. Raises ProofError unless there are `count`, and nothing else."""
-    found = []
+    found: list[bytes] = []
     begin = 0
     while begin < len(octets) and len(found) < count:
         end = begin + 2 + int.from_bytes(octets[begin : begin + 2], "big")

@@ -262,7 +262,8 @@ def test_what_is_not_what_was_signed_is_found(ledger, out, name):
     assert not bad["good"]
     assert len(bad["faults"]) == 1, bad["faults"]
     assert re.search(fault, bad["faults"][0])
-    assert run("verify-tiles", out / "pbx-1/idtone", "--log-key", LOG).exit_code == 1
+    shown = run("verify-tiles", out / "pbx-1/idtone", "--log-key", LOG)
+    assert (shown.exit_code, "NOT GOOD: " in shown.stdout) == (1, True)
 
 
 def test_a_checkpoint_that_was_kept_shows_what_was_cut_off(ledger, out, tmp_path):
