@@ -62,6 +62,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
     "ledger/tiles/tile_folder.py": ("idtone ledger tiles",),
+    "ledger/tiles/tiles_verification.py": (),  # call ids in a file without a name, while they are compared
     "ledger/witness/witness.py": ("idtone ledger witness --state",),
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
