@@ -12,7 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from idtone.ledger.disclosure.disclosure_request import person_of
 from idtone.ledger.evidence.steps import Step
+from idtone.persons import Person
 from idtone.registry.model import JAPAN
 from idtone.translation import Message
 
@@ -111,38 +113,40 @@ def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
 
 @dataclass(slots=True)
 class OpeningRequest:
-    """A person asks to open a record, where that takes two. `uid` is the person's account."""
+    """A person asks to open a record, where that takes two."""
 
     act: str
     id: str
     at: datetime
-    by: str
-    uid: int
+    by: Person
     why: str
     until: datetime
-    approved_by: str | None = None
-    approver_uid: int | None = None
+    approved_by: Person | None = None
     opened: datetime | None = None
 
-    def objection(self, now: datetime, uid: int) -> str | None:
+    def objection(self, now: datetime, person: Person) -> str | None:
         """Why this person cannot open the record by it now; None if that is allowed."""
         if self.opened:
             return Message("it was used already")
         if now >= self.until:
             return Message("it has expired")
-        if self.approver_uid is None:
+        if self.approved_by is None:
             return Message("it is not approved yet")
-        return None if uid in (self.uid, self.approver_uid) else Message("another person has requested and approved it")
+        if any(map(person.is_same_as, (self.by, self.approved_by))):
+            return None
+        return Message("another person has requested and approved it")
 
-    def approval_objection(self, now: datetime, uid: int) -> str | None:
+    def approval_objection(self, now: datetime, person: Person) -> str | None:
         """Why this person cannot approve it now; None if that is allowed."""
-        if self.opened or self.approver_uid is not None:
+        if self.opened or self.approved_by is not None:
             return Message("it is approved already")
         if now >= self.until:
             return Message("it has expired")
-        return (
-            Message("another person than the one who has requested it has to approve it") if uid == self.uid else None
-        )
+        if person.is_by_console != self.by.is_by_console:
+            return Message("a request from the console is approved in the console, and one from a command by a command")
+        if not person.is_another_than(self.by):
+            return Message("another person than the one who has requested it has to approve it")
+        return None
 
 
 def opening_requests(acts: Iterable[Step]) -> dict[str, OpeningRequest]:
@@ -150,20 +154,20 @@ def opening_requests(acts: Iterable[Step]) -> dict[str, OpeningRequest]:
     found: dict[str, OpeningRequest] = {}
     for step in acts:
         details = step.details
-        request, uid = found.get(str(details.get("request"))), details.get("by_uid")
-        if not isinstance(uid, int):
+        try:
+            request, person = found.get(str(details.get("request"))), person_of(details)
+        except (KeyError, TypeError, ValueError):
             continue
         match details.get("act"):
             case FormAct.OPENING_REQUESTED:
                 until = _moment(details.get("until"))
                 if until:
                     found[step.call_id] = OpeningRequest(
-                        step.call_id, str(details.get("subject")), step.at, str(details.get("by")), uid,
-                        str(details.get("why")), until,
-                    )  # fmt: skip
-            case FormAct.OPENING_APPROVED if request and request.approval_objection(step.at, uid) is None:
-                request.approved_by, request.approver_uid = str(details.get("by")), uid
-            case FormAct.OPENED if request and request.objection(step.at, uid) is None:
+                        step.call_id, str(details.get("subject")), step.at, person, str(details.get("why")), until
+                    )
+            case FormAct.OPENING_APPROVED if request and request.approval_objection(step.at, person) is None:
+                request.approved_by = person
+            case FormAct.OPENED if request and request.objection(step.at, person) is None:
                 request.opened = step.at
     return found
 

@@ -218,7 +218,7 @@ def show(
     store, person = RecordStore.open(office.settings.customers), office.person()
     if request is not None:
         asked = _requested(office, request)
-        if objection := asked.objection(now, person.uid):
+        if objection := asked.objection(now, person):
             raise UsageError(Message("request {request} does not count: {why}", request=request, why=objection))
         _open(office, store, asked.id, person, now, {"why": asked.why, "request": request}, as_json)
         return
@@ -312,9 +312,9 @@ def approve(
     """
     office, now = _Office.of(config), clock.now()
     person, asked = answerable(office.settings.ledger), _requested(office, request)
-    if objection := asked.approval_objection(now, person.uid):
+    if objection := asked.approval_objection(now, person):
         raise UsageError(Message("request {request} does not count: {why}", request=request, why=objection))
-    print(f"{asked.by} asks at {local(asked.at)} to open {asked.id}: {asked.why}")
+    print(f"{asked.by.name} asks at {local(asked.at)} to open {asked.id}: {asked.why}")
     if not yes and not typer.confirm("Approve it?", err=True):
         command_line.negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)

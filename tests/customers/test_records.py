@@ -23,7 +23,7 @@ from idtone.ledger.evidence.steps import Scalar, Step, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.persons import AccountKnownBy, Person
+from idtone.persons import AccountKnownBy, Person, visiting
 from idtone.settings import Settings, load_settings
 
 from ..ledger.sample_evidence import ALICE, BOB
@@ -233,10 +233,27 @@ def test_a_request_expires_and_a_forged_approval_of_oneself_has_no_effect(record
     recorded.set("two-persons")
     request = recorded.told("show", "C-1", *WHY)["request"]
     recorded.forge(FormAct.OPENING_APPROVED, clock.now(), request=request)
-    assert opening_requests(recorded.acts())[request].approver_uid is None
+    assert opening_requests(recorded.acts())[request].approved_by is None
     recorded.at(clock.now() + timedelta(days=8))
     recorded.be(BOB)
     assert "it has expired" in recorded.error("approve", request, "--yes")
+
+
+def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may_be_one_of_them(recorded):
+    recorded.set("two-persons")
+    sato, suzuki, mori = map(visiting, ("sato", "suzuki", "mori"))
+    recorded.be(sato)
+    request = recorded.told("show", "C-1", *WHY)["request"]
+    again = ("show", "--request", request)
+    for person, told in ((sato, "another person than the one"), (ALICE, "is approved in the console")):
+        recorded.be(person)
+        assert told in recorded.error("approve", request, "--yes")
+    recorded.be(suzuki)
+    assert recorded.run("approve", request, "--yes")[0] == 0
+    recorded.be(mori)
+    assert "another person has requested" in recorded.error(*again)
+    recorded.be(suzuki)
+    assert recorded.told(*again)["numbers"] == NUMBERS
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
