@@ -21,7 +21,7 @@ from idtone.documents import Model
 from idtone.errors import TrustError
 from idtone.files import replace_durably
 from idtone.registry.model import Moment, Sha256, Text
-from idtone.translation import Message
+from idtone.translation import Message, template
 
 PRIVATE: Final = 0o600
 
@@ -63,11 +63,11 @@ class ReviewResult(StrEnum):
 
 
 class ApplicationStatus(StrEnum):
-    RECEIVED = "to be reviewed"
-    CHANGED = "changed after its review, to be reviewed again"
-    PASSED = "to be granted"
-    REFUSED = "refused"
-    GRANTED = "granted"
+    RECEIVED = template("to be reviewed")
+    CHANGED = template("changed after its review, to be reviewed again")
+    PASSED = template("to be granted")
+    REFUSED = template("refused")
+    GRANTED = template("granted")
 
 
 class HistoryEntry(Model):

@@ -162,7 +162,7 @@ class SuspensionRequests:
     def _named(self, request_id: str) -> SuspensionRequest:
         found = next((each for each in self.waiting() if each.id == request_id), None)
         if found is None:
-            raise UsageError(Message("this request does not wait any more; somebody has approved or withdrawn it"))
+            raise UsageError(Message("this request does not wait any more: it was approved or withdrawn"))
         return found
 
     def _remove(self, request: SuspensionRequest) -> None:

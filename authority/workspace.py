@@ -152,7 +152,8 @@ class Workspace:
                 continue
             for words in kind.differences(self._check(role, published), new):
                 yield f"{file}: {words}"
-        for words in differences(_listed(self.repository.refusals()), _listed(self.refusals())):
+        listed, coming = self.repository.refusals(), self.refusals()
+        for words in differences(_listed(listed), _listed(coming)) if coming != listed else ():
             yield f"{tuf_roles.REFUSALS_FILE}: {words}"
 
     def refusals(self) -> bytes | None:

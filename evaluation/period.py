@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Self
@@ -52,11 +52,20 @@ class Period:
         return self.start < other.until and other.start < self.until
 
     @classmethod
-    def given(cls, start: str, until: str) -> Self:
-        """From the options --from and --until. Raises UsageError."""
-        found = cls(_day(start, "--from"), _day(until, "--until"))
+    def given(cls, start: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
+        """From two days as a person has entered them; `name` names the fields `from` and `until` in an error. Raises
+        UsageError.
+        """
+        first, after = name("from"), name("until")
+        found = cls(_day(start, first), _day(until, after))
         if not found.start < found.until:
-            raise UsageError(Message("--until is not after --from; it is the first day that does not count any more"))
+            raise UsageError(
+                Message(
+                    "{until} is not after {first}; it is the first day that does not count any more",
+                    until=after,
+                    first=first,
+                )
+            )
         return found
 
 

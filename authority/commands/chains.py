@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +9,14 @@ import typer
 
 from idtone import command_line
 from idtone.errors import UsageError
-from idtone.registry.model import RegistryDocument
 from idtone.translation import Message
 
-from ..change_registry import change_registry, suspensions_of
-from ..history import Action
-from ..registry_edits import link_added, link_checked, link_removed
-from ..suspension_edits import refuse_suspended
+from .. import wholesale_links
+from ..change_registry import Attribution
+from ..wholesale_links import LinkCheck, link_check
 from ..workspace import Workspace
-from ..yaml_text import YamlText
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, day, entries_asked, in_japan, line
+from .options import FolderArgument, WhyOption, attributed, entries_asked
 
 FromArgument = Annotated[str, typer.Argument(metavar="FROM", help="The id of the wholesaler, a member.")]
 ToArgument = Annotated[str, typer.Argument(metavar="TO", help="The id of the reseller, a member.")]
@@ -48,11 +43,12 @@ def add_link(
     """Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file."""
     if (checked is None) != (document is None) or (checked is None and by is not None):
         raise UsageError(Message("--checked and --document go together, and --by only with them"))
-    check = _check(checked, document, by or wholesaler) if checked and document else None
-    _change(
-        folder, Action.ADD_LINK, reseller, why, numbers, as_json,
-        lambda text, registry, entry: link_added(text, registry, entry, wholesaler, reseller, check), reseller,
-    )  # fmt: skip
+    attribution = attributed(why)
+    check = _check(checked, document, by or wholesaler, attribution) if checked and document else None
+    entries = entries_asked(numbers)
+    print_change(
+        wholesale_links.add_link(Workspace(folder), wholesaler, reseller, entries, check, attribution), as_json
+    )
 
 
 def check_link(
@@ -66,11 +62,9 @@ def check_link(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record who checked the reseller of a link, when, and by which document."""
-    check = _check(checked, document, by)
-    _change(
-        folder, Action.CHECK_LINK, reseller, why, numbers, as_json,
-        lambda text, registry, entry: link_checked(text, registry, entry, reseller, check),
-    )  # fmt: skip
+    attribution = attributed(why)
+    check, entries = _check(checked, document, by, attribution), entries_asked(numbers)
+    print_change(wholesale_links.check_link(Workspace(folder), reseller, entries, check, attribution), as_json)
 
 
 def remove_link(
@@ -78,39 +72,9 @@ def remove_link(
     as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
-    _change(
-        folder, Action.REMOVE_LINK, reseller, why, numbers, as_json,
-        lambda text, registry, entry: link_removed(text, registry, entry, reseller),
-    )  # fmt: skip
+    attribution, entries = attributed(why), entries_asked(numbers)
+    print_change(wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution), as_json)
 
 
-def _check(checked: str, document: str, by: str) -> Mapping[str, str | date]:
-    checked_on = day(checked, "--checked")
-    if checked_on > in_japan(datetime.now(UTC)).date():
-        raise UsageError(Message("--checked is in the future; write the day of the check"))
-    return {"by": by, "day": checked_on, "document": line(document, "--document")}
-
-
-def _change(
-    folder: Path,
-    action: Action,
-    reseller: str,
-    why: str,
-    numbers: Path | None,
-    as_json: bool,
-    edit: Callable[[YamlText, RegistryDocument, str], None],
-    gets: str | None = None,
-) -> None:
-    """`gets` is a member that gets the numbers; a suspension may forbid it."""
-    attribution = attributed(why)
-    entries = entries_asked(numbers)
-    if len(entries) > 1:
-        raise UsageError(Message("a wholesale chain has one entry of numbers; run the command once for each"))
-    workspace = Workspace(folder)
-
-    def edited(text: YamlText, registry: RegistryDocument) -> None:
-        if gets:
-            refuse_suspended(suspensions_of(workspace), gets, entries, attribution.at)
-        edit(text, registry, entries[0])
-
-    print_change(change_registry(workspace, action, reseller, attribution, edited), as_json)
+def _check(checked: str, document: str, by: str, attribution: Attribution) -> LinkCheck:
+    return link_check(checked, document, by, attribution.at, lambda field: f"--{field}")

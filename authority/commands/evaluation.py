@@ -9,29 +9,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from idtone import command_line
-from idtone.correspondence.suspension_confirmation import KIND as CONFIRMATION
+from idtone.documents import read_text
 from idtone.errors import UsageError
-from idtone.evaluation.criteria import read_criteria
-from idtone.evaluation.figures import KIND
-from idtone.evaluation.measures import NoValue, Share
-from idtone.evaluation.period import Period
-from idtone.registry.commands.checking import checking
-from idtone.registry.parsers import parse_registry
-from idtone.registry.trust import tuf_roles
-from idtone.signed_notes import VerifierKey
+from idtone.evaluation.measures import NoValue
 from idtone.translation import Message, translated
 
-from ..desk.desk import Desk
-from ..desk.reports.report_store import ReportStore
-from ..evaluation.assessments import read_assessments
-from ..evaluation.confirmed_stops import confirmed_stops, published_editions
+from ..evaluation.assessments import parse_assessments
 from ..evaluation.evaluate import Evaluation, lines
-from ..evaluation.evaluate import evaluate as evaluated
-from ..evaluation.figures_rule import CRITERIA_FILE
-from ..evaluation.kept_figures import read_figures
+from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
 from ..evaluation.plot import plot
 from ..evaluation.results import enter, kept_results
 from ..workspace import Workspace
@@ -64,48 +52,32 @@ def evaluate(
     registry.yaml, in place of the earlier ones; `publish --site` then publishes criteria, results and badges beside the
     public list.
     """
-    workspace, period = Workspace(folder), Period.given(start, until)
+    workspace, now = Workspace(folder), datetime.now(UTC)
     if is_entered != (why is not None) or (is_entered and member):
         raise UsageError(Message("--enter takes --why, and evaluates all members"))
-    if period.ends > datetime.now(UTC):
-        raise UsageError(Message("the period {period} is not over yet", period=str(period)))
+    period = period_over(start, until, now, lambda field: f"--{field}")
     attribution = attributed(why) if why is not None else None
-    criteria = read_criteria(folder / CRITERIA_FILE)
-    name = str(folder / tuf_roles.REGISTRY_FILE)
-    with checking():
-        registry = parse_registry(workspace.octets(tuf_roles.REGISTRY_FILE).decode("utf-8-sig", "replace"), name)
+    registry, criteria = read_folder(workspace)
     ids = [each.id for each in registry.members]
-    unknown = [each for each in member or () if each not in ids]
-    if unknown:
-        raise UsageError(
-            Message("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
-        )
-    given = read_assessments(assessments, ids, period) if assessments else {}
-    documents, screen = Desk(folder, {}).documents, Console(stderr=True)
-    answered = ReportStore(folder).in_time(period.begins, period.ends)
-    with checking():
-        editions = published_editions(workspace.repository)
-    keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
-    found = []
-    chosen = [each for each in registry.members if not member or each.id in member]
-    for each in track(
-        chosen, "evaluating", console=screen, transient=True, disable=not screen.is_terminal, update_period=0.2
-    ):
-        figures = list(read_figures(documents.of(KIND, member=each.id), keys))
-        stops = confirmed_stops(documents.of(CONFIRMATION, member=each.id), keys, editions, period)
-        reports = Share(*answered[each.id]) if each.id in answered else None
-        found.append(evaluated(each, figures, given.get(each.id), stops, reports, criteria, period))
-    entry = enter(workspace, registry, found, criteria, period, attribution) if attribution else None
+    given = parse_assessments(read_text(assessments), str(assessments), ids, period) if assessments else {}
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(translated(Message("evaluating")), total=None)
+        found = evaluate_members(
+            workspace, registry, criteria, period, given, member or (),
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )  # fmt: skip
+    entry = enter(workspace, found, attribution) if attribution else None
     if as_json:
         command_line.print_json(
             {
                 "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
-                "members": [_plain(each) for each in found],
+                "members": [_plain(each) for each in found.evaluations],
                 "history": as_plain(entry) if entry else None,
             }
         )
         return
-    for evaluation in found:
+    for evaluation in found.evaluations:
         print(*map(translated, lines(evaluation)), sep="\n")
     if entry:
         print(

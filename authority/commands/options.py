@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from idtone.asking import asked, number_of
+from idtone.asking import any_number_of, asked, number_of
 from idtone.asking import entries_asked as entries_asked
 from idtone.asking import line as line
 from idtone.asking import number_asked as number_asked
 from idtone.errors import NumberError, TrustError, UsageError
 from idtone.number_spans import NumberSpan
-from idtone.numbers import Number, parse
+from idtone.numbers import Number
 from idtone.persons import acting
 from idtone.registry.number_notation import read_span
 from idtone.settings import PASSPHRASE
@@ -39,10 +39,7 @@ def attributed(why: str) -> Attribution:
 
 def any_number_asked() -> Number:
     """As `number_asked`, also for a number abroad. Raises UsageError."""
-    number = parse(asked("Number"))
-    if not number.known:
-        raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))
-    return number
+    return any_number_of(asked("Number"))
 
 
 def number_asked_of_two() -> Number:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,20 +18,12 @@ from idtone.translation import Message, translated
 
 from ..desk.desk import Desk
 from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer_key
-from ..desk.reports.report_desk import ReportDesk
-from ..desk.reports.report_store import KeptReport, KeptRequest
-from ..desk.reports.small_counts import published
+from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
+from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.traceback import ReportResult, Stage
 from .options import FolderArgument, WhyOption, any_number_asked, in_japan, line, moment, passphrase
 
-_YEAR: Final = timedelta(days=365)
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `reports` shows it.")]
-
-
-class CountedBy(StrEnum):
-    MONTH = "month"
-    RESULT = "result"
-    FINDING = "finding"
 
 
 def _reports(folder: Path) -> ReportDesk:
@@ -160,10 +151,10 @@ def report_stats(
     """
     now = datetime.now(UTC)
     desk = _reports(folder)
-    start = moment(since, "--from") if since else now - _YEAR
+    start = moment(since, "--from") if since else now - COUNTED_FOR
     end = moment(until, "--to") if until else now + timedelta(seconds=1)
     least = desk.rules.statistics.least
-    shown = published(desk.store.counted(by, start, end), least)
+    shown = desk.statistics(by, start, end)
     if as_json:
         command_line.print_json({"by": by, "least": least, "counts": dict(shown.counts), "total": shown.total})
         return

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from idtone.documents import Location, Model, ValidationFault, load
+from idtone.documents import Location, Model, ValidationFault, parse
 from idtone.evaluation.measures import Share
 from idtone.evaluation.period import Period
 from idtone.registry.model import Day, Days, Id, Moment, Text
@@ -89,8 +88,10 @@ class AssessmentsDocument(Model):
         return Period(self.period.start, self.period.until)
 
 
-def read_assessments(path: Path, members: Iterable[str], period: Period) -> Mapping[str, Assessment]:
-    """By member. Raises DocumentError with every fault; the file must be of this period, and of these members."""
+def parse_assessments(text: str, name: str, members: Iterable[str], period: Period) -> Mapping[str, Assessment]:
+    """By member; `name` is the file's. Raises DocumentError with every fault; the text must be of this period, and of
+    these members.
+    """
     known = set(members)
 
     def faults(document: AssessmentsDocument) -> Iterator[ValidationFault]:
@@ -101,7 +102,7 @@ def read_assessments(path: Path, members: Iterable[str], period: Period) -> Mapp
             )  # fmt: skip
         yield from _faults(document, known)
 
-    return {each.member: each for each in load(path, AssessmentsDocument, faults).members}
+    return {each.member: each for each in parse(text, name, AssessmentsDocument, faults).members}
 
 
 def _faults(document: AssessmentsDocument, known: set[str]) -> Iterator[ValidationFault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..workspace import Workspace
 from ..yaml_text import YamlText
 from .badge import badge
 from .evaluate import Evaluation
+from .evaluate_members import EvaluatedMembers
 
 ACT: Final = "evaluated"
 
@@ -45,19 +46,13 @@ class _Files:
     entry: EvaluationEntry | None
 
 
-def enter(
-    workspace: Workspace,
-    registry: RegistryDocument,
-    evaluations: Sequence[Evaluation],
-    criteria: Criteria,
-    period: Period,
-    attribution: Attribution,
-) -> HistoryEntry:
+def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
     """Keep the results, and enter those with a grade into registry.yaml instead of the ones before.
 
-    The act is in the office's ledger first. Raises IdtoneError: also if other criteria were used under the same
-    version.
+    The act is in the office's ledger first. Raises IdtoneError: also if the registry has changed since the evaluation,
+    or other criteria were used under the same version.
     """
+    registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     for each in _all(workspace):
         if each.criteria.terms.version == criteria.terms.version and each.criteria.sha256 != criteria.sha256:
             raise UsageError(
@@ -67,13 +62,14 @@ def enter(
                 )
             )
     start = attribution.at.astimezone(JAPAN).replace(hour=0, minute=0, second=0, microsecond=0)
-    made = {
-        each.member.id: _files(each, criteria, period, registry.registry.association, start) for each in evaluations
-    }
+    association = registry.registry.association
+    made = {each.member.id: _files(each, criteria, period, association, start) for each in evaluated.evaluations}
     digest = hashlib.sha256(b"".join(hashlib.sha256(files.result).digest() for files in made.values())).hexdigest()
     entries = [files.entry for files in made.values() if files.entry]
 
-    def edit(text: YamlText, _: RegistryDocument) -> None:
+    def edit(text: YamlText, now: RegistryDocument) -> None:
+        if _judged_by(now) != _judged_by(registry):
+            raise UsageError(Message("registry.yaml has changed since this evaluation; evaluate again"))
         registry_edits.evaluated(text, entries)
         OfficeLedger(workspace.folder).record(
             ACT, str(period), criteria=criteria.sha256, results=digest, members=len(made), graded=len(entries)
@@ -81,6 +77,11 @@ def enter(
         _write(workspace.folder / FOLDER / f"{period.start}_{period.until}.json", made, criteria)
 
     return change_registry(workspace, Action.EVALUATE, str(period), attribution, edit)
+
+
+def _judged_by(registry: RegistryDocument) -> tuple[object, ...]:
+    """What of the registry goes into an evaluation and its badge."""
+    return registry.registry.association, *((each.id, each.name, each.keys) for each in registry.members)
 
 
 def _files(each: Evaluation, criteria: Criteria, period: Period, association: str, start: datetime) -> _Files:

@@ -10,7 +10,7 @@ import typer
 
 from .documents import read_text
 from .errors import NumberError, UsageError
-from .numbers import Number, holds_number, parse_japanese
+from .numbers import Number, holds_number, parse, parse_japanese
 from .translation import Message
 
 
@@ -71,3 +71,11 @@ def number_of(text: str) -> Number:
         return parse_japanese(text)
     except NumberError as error:
         raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+
+
+def any_number_of(text: str) -> Number:
+    """As `number_of`, also for a number abroad. Raises UsageError."""
+    number = parse(text)
+    if not number.known:
+        raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))
+    return number

@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -36,11 +36,14 @@ from ..recorded_changes import RecordedChanges
 from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
 from .report_rules import ReportRules, read_rules
-from .report_store import KeptReport, KeptRequest, ReportStore, WaitingRequest
+from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
+from .small_counts import Published, published
 from .traceback import Next, ReportResult, Stage, after, first
 
 FETCHED_AT_ONCE: Final = 200
 """Requests; a member with more of them gets the others when it has answered these."""
+COUNTED_FOR: Final = timedelta(days=365)
+"""Before now, if the office names no other time for its statistics."""
 _ID_BYTES: Final = 8
 _UNKNOWN: Final = Message("no open request of this id for this member")
 """One answer for a request of another member and for one that never was."""
@@ -132,6 +135,10 @@ class ReportDesk:
             self._desk.documents.forget(REPORT, doomed)
             self.store.forget(doomed)
         return len(doomed)
+
+    def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
+        """How many reports were received from `since` on and before `until`, as they may be published."""
+        return published(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
         """The request that waits is withdrawn. Raises UsageError if the report is closed already, and LedgerError."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +71,17 @@ CREATE TABLE IF NOT EXISTS requests (
 CREATE INDEX IF NOT EXISTS unanswered ON requests (member, due) WHERE answered IS NULL;
 CREATE INDEX IF NOT EXISTS waiting ON requests (due) WHERE answered IS NULL;
 """
+
+
+class CountedBy(StrEnum):
+    """What the counts of reports tell apart."""
+
+    MONTH = "month"
+    """In which they were received, in Japan."""
+    RESULT = "result"
+    """Of the closed ones; the stage of the others."""
+    FINDING = "finding"
+    """How the chain of members has ended; the stage of those whose chain has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +204,14 @@ class ReportStore:
                 [(each,) for each in report_ids],
             )
 
-    def counted(self, column: str, since: datetime, until: datetime) -> dict[str, int]:
-        """How many reports were received from `since` on and before `until`, by month or a column's values."""
-        by = {
-            "month": "strftime('%Y-%m', received / 1000000 + 9 * 3600, 'unixepoch')",
-            "result": "coalesce(result, stage)",
-            "finding": "coalesce(finding, stage)",
-        }[column]
-        query = f"SELECT {by}, count(*) FROM reports WHERE received >= ? AND received < ? GROUP BY 1 ORDER BY 1"  # noqa: S608
+    def counted(self, by: CountedBy, since: datetime, until: datetime) -> dict[str, int]:
+        """How many reports were received from `since` on and before `until`."""
+        column = {
+            CountedBy.MONTH: "strftime('%Y-%m', received / 1000000 + 9 * 3600, 'unixepoch')",
+            CountedBy.RESULT: "coalesce(result, stage)",
+            CountedBy.FINDING: "coalesce(finding, stage)",
+        }[by]
+        query = f"SELECT {column}, count(*) FROM reports WHERE received >= ? AND received < ? GROUP BY 1 ORDER BY 1"  # noqa: S608
         with self.opened() as database:
             return dict(database.execute(query, (_micros(since), _micros(until))).fetchall())
 

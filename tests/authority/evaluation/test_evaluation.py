@@ -46,47 +46,12 @@ from ...evaluation.sample_figures import (
 )  # fmt: skip
 from ...ledger.sample_ledger import query
 from ...made_once import made_once
-from ...registry.examples import with_keys
 from ...registry.trust.association import STOPPED
 from ..office import WHY, Office
+from .conftest import ASSESSMENTS, DAYS, hand_in
 
-DAYS = ("--from", YEAR.start, "--until", YEAR.until)
-ASSESSMENTS = f"""\
-period: {{from: {YEAR.start}, until: {YEAR.until}}}
-members:
-  - member: m-0001
-    stops: [{{reference: R-1, asked: 2025-03-01T10:00:00+09:00, stopped: 2025-03-01T10:40:00+09:00}}]
-    forms: {{asked: 20, complete: 20}}
-    reports: {{asked: 4, in_time: 4}}
-    reachability: {{tried: 12, reached: 12}}
-    assessors:
-      - {{assessor: A. Assessor, day: 2026-01-15, points: 9}}
-      - {{assessor: B. Assessor, day: 2026-01-18, points: 7.5}}
-"""
 ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)
 INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)
-
-
-@pytest.fixture
-def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """The association has criteria and assessments, and the first member's node has a key."""
-
-    def make() -> None:
-        text = office.registry.read_text().replace("version: 42", "version: 43")
-        office.registry.write_text(with_keys(text, m1=[NODE.key]))
-        office.told("note", *WHY)
-        office.told("publish", *office.all_keys())
-        write_criteria(office.folder)
-        (office.folder / "assessments.yaml").write_text(ASSESSMENTS)
-
-    made_once(tmp_path_factory, "to-evaluate", office.folder, make)
-    return office
-
-
-def hand_in(office: Office, *contents: dict[str, Any], signer: Signer = NODE) -> None:
-    desk = Desk(office.folder, RULES)
-    for content in contents:
-        desk.accept(document_of(content, signer), datetime.now(UTC))
 
 
 def evaluated(office: Office, *more: object) -> Any:

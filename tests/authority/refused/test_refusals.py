@@ -16,6 +16,7 @@ from idtone.authority.desk.office_ledger import OfficeLedger
 from idtone.authority.refused.change_refusals import Refusals
 from idtone.authority.refused.evaluation import Evaluation
 from idtone.authority.refused.refusal_key import RefusalKey
+from idtone.authority.workspace import Workspace
 from idtone.correspondence.signed_document import SignedDocument, signed
 from idtone.customers.refused.customer_identity import parse_customer
 from idtone.customers.refused.identity_table import KEYS_LIMIT
@@ -112,6 +113,13 @@ def running(table: Table) -> Iterator[None]:
             f"cache: {beside}/cache}}\n"
         )
         yield
+
+
+def test_a_list_that_is_published_does_not_wait_for_it(table):
+    assert [*Workspace(table.office.folder).differences()] == []
+    table.refuse()
+    [words] = Workspace(table.office.folder).differences()
+    assert words.startswith("refusals.list: ")
 
 
 def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
