@@ -22,6 +22,7 @@ from .access.users import Users
 from .connections import Connections
 from .decided_by_minute import DecidedByMinute
 from .doctor_runs import DoctorRuns
+from .evaluating import Evaluating
 from .fleet_live import FleetLive
 from .live import Live
 from .made_packs import MadePacks
@@ -61,6 +62,7 @@ class Console:
     """By node; empty names this one."""
     fleet: FleetLive = field(init=False)
     """Only if `settings.ledger.is_shared()`."""
+    evaluating: Evaluating = field(default_factory=Evaluating)
     made_packs: MadePacks = field(default_factory=MadePacks)
     office_files: OfficeFiles | None = field(init=False)
 

@@ -77,7 +77,7 @@ class DoctorRuns:
             self._running = asyncio.create_task(self._run(by))
 
     async def follow(self) -> AsyncIterator[bool]:
-        """Whether the run in progress goes on, at each change, until it has ended."""
+        """Whether the run is still in progress, at each change, until it has ended."""
         while self.is_running:
             yield True
             async with self._changed:

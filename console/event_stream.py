@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
 from idtone.logs import in_words, unexpected
+from idtone.translation import speak
 
 from .application import protect
 from .page import Visit
 from .request_limits import STREAMS, STREAMS_OF_SESSION
 from .security import SCRIPTED
+from .work import Work
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +38,24 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
         if not has_room:  # htmx tries again later
             return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "5"})
         return await _stream(visit, events)
+
+
+async def stream_work(
+    visit: Visit, work: Work[Any], name: str, shown: Callable[[], Awaitable[str]], every_s: float
+) -> web.StreamResponse:
+    """How far a work is, as one event after the other, until one has its result. `shown` is the part of the page."""
+
+    async def events() -> AsyncIterator[bytes]:
+        is_running = True
+        while is_running:
+            is_running = work.is_running
+            speak(visit.language)
+            yield event(name, await shown())
+            if is_running:
+                await asyncio.sleep(every_s)
+        yield event("end", "end")
+
+    return await stream(visit, events())
 
 
 async def _stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:

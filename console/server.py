@@ -129,6 +129,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
             console.verification.work.cancel()
             for each in console.statistics.values():
                 each.work.cancel()
+            console.evaluating.work.cancel()
             await runner.cleanup()
             console.fleet.close()
 

@@ -38,6 +38,10 @@ def spoken(value: object) -> str:
     return "" if value is None else translated(value if isinstance(value, str) else str(value))
 
 
+class FiguresHead(str):
+    """The filter `figures`: the head of a column of figures, which stand to the right. The test `figures` finds it."""
+
+
 class Templates:
     def __init__(self) -> None:
         self._environment = Environment(
@@ -49,7 +53,8 @@ class Templates:
             auto_reload=False,
         )
         self._environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX)
-        self._environment.filters.update(t=spoken, time=local_time)
+        self._environment.filters.update(t=spoken, time=local_time, figures=FiguresHead)
+        self._environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
 
     def page(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
         return self._environment.get_template(name).render(visit=visit, menu=menu_of(visit), **context)

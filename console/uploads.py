@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import BodyPartReader, web
 
 from idtone.errors import UsageError
 from idtone.translation import Message
+
+if TYPE_CHECKING:
+    from .page import Visit
 
 FIELD_LIMIT: Final = 16 * 1024
 """Bytes of a field that is not a file."""
@@ -30,8 +33,20 @@ class Upload:
 
 
 @asynccontextmanager
-async def received(request: web.Request, limit: int) -> AsyncIterator[Upload]:
-    """The form in `request`, with one file of at most `limit` octets. Raises UsageError."""
+async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
+    """The form of a visit, with one file of at most `limit` octets; its fields are those of the visit from then on.
+
+    If the visitor has a session, the form must have its token. Raises UsageError.
+    """
+    async with _read(visit.request, limit) as upload:
+        if visit.session is not None and not visit.session.sent(upload.fields.get("form_token", "")):
+            raise UsageError(Message("The form is out of date. Open the page again."))
+        visit.fields = upload.fields
+        yield upload
+
+
+@asynccontextmanager
+async def _read(request: web.Request, limit: int) -> AsyncIterator[Upload]:
     too_large = UsageError(Message("the file is larger than {limit:,} MB", limit=limit // 1_000_000))
     if request.content_type != "multipart/form-data":
         raise UsageError(Message("this is not the form of this page"))

@@ -1,4 +1,4 @@
-"""The verification of this node's ledger: the one that is going on, the last one, and when it was good last.
+"""The verification of this node's ledger: the one that is running, the last one, and when it was good last.
 
 A file beside the ledger keeps the last results, so that they are there after a restart.
 """

@@ -10,7 +10,7 @@ from ..page import Page
 
 
 class ByProxy:
-    """The console's Unix socket lets only the proxy's group connect, so that nobody else can send the header."""
+    """The console's Unix socket lets only the proxy's group connect, so that no other user can send the header."""
 
     ends_here = False
 
@@ -19,6 +19,6 @@ class ByProxy:
         self.pages: Sequence[Page] = ()
 
     def name_in(self, request: web.Request) -> str:
-        """Empty, which is no user's name, if the header is missing or comes twice: then nobody is signed in."""
+        """Empty, which is no user's name, if the header is missing or comes twice: then no user is signed in."""
         names = request.headers.getall(self._header, ())
         return names[0].strip() if len(names) == 1 else ""

@@ -1,4 +1,4 @@
-"""The mark of a browser in which a user has signed in by password. It signs nobody in: only attempts are counted by it.
+"""The mark of a browser in which a user has signed in by password. It is no sign-in: only attempts are counted by it.
 
 The key comes from the user's password hash, so that another password makes each mark void, and nothing is stored.
 """

@@ -108,7 +108,7 @@ def _read(path: Path) -> UsersFile:
 
 
 def _change(path: Path, change: Callable[[dict[str, User]], None]) -> None:
-    """Change the file at once and durably; nobody else may read it. Raises DocumentError, UsageError."""
+    """Change the file at once and durably; no other user may read it. Raises DocumentError, UsageError."""
     users = {each.name: each for each in _read(path).users}
     change(users)
     made = UsersFile(users=tuple(users[name] for name in sorted(users)))

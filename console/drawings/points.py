@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.evaluation.scoring import ScoreRow
 
-WIDTH: Final = 400
+WIDTH: Final = 300
 ROW: Final = 44
 BAR: Final = 14
 LABEL: Final = 20

@@ -7,6 +7,7 @@ from typing import Final
 
 from idtone.authority.desk.reports.number_holder import Basis
 from idtone.calls import Reason
+from idtone.evaluation.measures import NoValue
 from idtone.translation import template
 
 ACT_WORDS: Final[Mapping[str, str]] = {
@@ -41,6 +42,9 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "figures": template("figures handed in"),
     "refusal-check": template("customer checked by a member"),
     "customer-refused": template("contractor refused"),
+    "refusal-lifted": template("refusal ended before its day"),
+    "refusal-ended": template("refusal over"),
+    "refusals-new-epoch": template("key of the refusals replaced"),
     "report-entered": template("report entered"),
     "report-shown": template("report read"),
     "report-answered": template("report answered"),
@@ -64,6 +68,13 @@ def words_of(act: str) -> str:
     return ACT_WORDS.get(act, act)
 
 
+NO_VALUE_WORDS: Final[Mapping[NoValue, str]] = {
+    NoValue.NOT_ENOUGH_CALLS: template("not enough calls"),
+    NoValue.NO_FIGURES: template("figures are missing"),
+    NoValue.NOT_WHOLE: template("a ledger does not hold the whole period"),
+    NoValue.NONE: template("nothing of the kind"),
+}
+"""Why a measure has no value."""
 LICENCE_WORDS: Final[Mapping[str, str]] = {
     Reason.LICENCE_VALID: template("valid"),
     Reason.LICENCE_EXPIRED: template("expired"),

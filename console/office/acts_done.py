@@ -16,7 +16,7 @@ from idtone.translation import template
 from ..access.rights import Right
 from ..page import Page, Section, Visit
 from .act_words import words_of
-from .acts import files_of
+from .acts import files_of, page_of
 from .office_files import HistoryLine
 
 PATH: Final = "/office/history"
@@ -49,7 +49,7 @@ async def history(visit: Visit) -> web.StreamResponse:
     kind = visit.query("what")
     found = sorted([*map(_of_change, lines), *map(_of_act, acts)], key=lambda each: each.at, reverse=True)
     found = [each for each in found if kind in ("", each.what)]
-    page = max(0, int(visit.query("page"))) if visit.query("page").isascii() and visit.query("page").isdigit() else 0
+    page = page_of(visit)
     return visit.render(
         "office_history.html", rows=found[page * A_PAGE : (page + 1) * A_PAGE], all=len(found), page=page,
         last=(len(found) - 1) // A_PAGE if found else 0, kinds=kinds, kind=kind, problem=problem, size=A_PAGE,

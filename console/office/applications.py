@@ -55,10 +55,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
     """Take an application that a member has sent, a YAML file."""
     workspace = files_of(visit).workspace
     try:
-        async with received(visit.request, LIMIT) as upload:
-            if visit.session is None or not visit.session.sent(upload.fields.get("form_token", "")):
-                raise UsageError(Message("The form is out of date. Open the page again."))
-            visit.fields = upload.fields
+        async with received(visit, LIMIT) as upload:
             attribution = attributed(visit)
             text = await visit.in_thread(read_text, upload.file, size_limit=LIMIT)
             name = upload.name or "application.yaml"

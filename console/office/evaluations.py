@@ -18,6 +18,7 @@ from idtone.translation import Message, template
 from ..access.rights import Right
 from ..drawings.points import points_of
 from ..page import Page, Section, Visit
+from .act_words import NO_VALUE_WORDS
 from .acts import absent, files_of
 
 PATH: Final = "/office/evaluations"
@@ -31,10 +32,14 @@ async def evaluations(visit: Visit) -> web.StreamResponse:
     documents = await visit.in_thread(lambda: list(files.desk.documents.of(KIND)))
     handed_in = Counter(each.member for each in documents)
     newest = {each.member: each.received for each in documents}
+    periods = [
+        (criteria, results, {each.id: getattr(each.title, visit.language) for each in criteria.document.grades})
+        for criteria, results in kept
+    ]
     return visit.render(
-        "office_evaluations.html", periods=[(criteria, results) for criteria, results in kept][::-1],
+        "office_evaluations.html", periods=periods[::-1],
         members=registered.members, figures=[(each, handed_in[each], newest.get(each)) for each in registered.members],
-        has_criteria=(files.folder / CRITERIA_FILE).exists(),
+        has_criteria=(files.folder / CRITERIA_FILE).exists(), problem=None,
     )  # fmt: skip
 
 
@@ -48,7 +53,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
                 names = {each.id: getattr(each.title, visit.language) for each in criteria.document.criteria}
                 registered = await visit.in_thread(files.registered)
                 return visit.render(
-                    "office_evaluation.html", result=result, criteria=criteria, found=found, no_value=NoValue,
+                    "office_evaluation.html", result=result, criteria=criteria, found=found, values=NO_VALUE_WORDS,
                     drawn=points_of(found.rows, visit.language), names=names, period=period,
                     name=registered.members.get(member),
                 )  # fmt: skip

@@ -19,6 +19,7 @@ from idtone.translation import Message, template
 from ..access.rights import Right
 from ..page import Page, Section, Visit
 from .acts import files_of
+from .chains import is_checked
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
@@ -66,6 +67,8 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         at_office = len(desk.store.listed(Stage.OFFICE))
         yield from _some(at_office, Message("Reports to be closed"), "/office/reports?stage=office")
     yield from _terms(files, now)
+    unchecked = sum(not is_checked(each) for each in files.registered().document.chains)
+    yield from _some(unchecked, Message("Wholesale chains with a reseller to be checked"), "/office/chains?unchecked=1")
     yield from _some(len(files.differences()), Message("Changes to be published"), "/office/publication")
     if files.is_published():
         due = [until for _, _, until, is_due in files.workspace.state(now) if is_due]

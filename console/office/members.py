@@ -26,7 +26,7 @@ from idtone.translation import Message, template
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit
 from .act_words import LICENCE_WORDS, words_of
-from .acts import absent, acted, attributed, files_of, spans_of
+from .acts import absent, acted, attributed, files_of, page_of, spans_of
 from .first_page import SOON
 
 PATH: Final = "/office/members"
@@ -53,7 +53,7 @@ async def members(
         found = [each for each in found if wanted.casefold() in _words(each)]
     elif visit.query("ending"):
         found = [each for each in found if _ends(each, now)]
-    page = int(visit.query("page")) if visit.query("page").isascii() and visit.query("page").isdigit() else 0
+    page = page_of(visit)
     reports = [registered.report(each, now) for each in found[page * A_PAGE : (page + 1) * A_PAGE]]
     return visit.render(
         "office_members.html", status, states=LICENCE_WORDS, reports=reports, wanted=wanted, problem=problem,

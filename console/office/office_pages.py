@@ -1,19 +1,36 @@
-"""All pages of the association's office, in the order of the menu."""
+"""All pages of the association's office, in the order of the menu; of two that fit an address, the first serves it."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from ..page import Page
-from . import acts_done, applications, evaluations, first_page, members, publication, reports, suspensions
+from . import (
+    acts_done,
+    applications,
+    chains,
+    evaluations,
+    first_page,
+    members,
+    new_evaluation,
+    publication,
+    refusals,
+    report_statistics,
+    reports,
+    suspensions,
+)
 
 PAGES: Final[tuple[Page, ...]] = (
     *first_page.PAGES,
     *applications.PAGES,
     *members.PAGES,
+    *chains.PAGES,
     *suspensions.PAGES,
+    *refusals.PAGES,
     *publication.PAGES,
+    *report_statistics.PAGES,
     *reports.PAGES,
+    *new_evaluation.PAGES,
     *evaluations.PAGES,
     *acts_done.PAGES,
 )

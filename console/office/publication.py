@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.change_registry import change_registry
+from idtone.authority.change_registry import change_registry, record_edits
 from idtone.authority.history import Action
 from idtone.authority.moments import moment
 from idtone.authority.prepared_package import LIMIT
@@ -32,13 +32,14 @@ async def publication(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     is_published = await visit.in_thread(files.is_published)
+    edited = await visit.in_thread(files.workspace.unrecorded) if is_published else []
     state = await visit.in_thread(lambda: list(files.workspace.state(now)) if is_published else [])
     return visit.render(
         "office_publication.html", status, problem=problem, is_published=is_published, now=now,
         state=[(name, version, until, due, tuf_roles.ROLES[name].keys.value) for name, version, until, due in state],
         expires=(await visit.in_thread(files.registered)).document.registry.expires,
         differences=await visit.in_thread(files.differences),
-        by_hand=await visit.in_thread(files.workspace.unrecorded) if is_published else [],
+        by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         package=await visit.in_thread(files.waiting_package),
     )  # fmt: skip
 
@@ -70,6 +71,17 @@ async def prolong(visit: Visit) -> web.StreamResponse:
     return await acted(visit, act, publication, PATH)
 
 
+async def note(visit: Visit) -> web.StreamResponse:
+    """Record in the history what was edited by hand."""
+    workspace = files_of(visit).workspace
+
+    def act() -> None:
+        if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
+            raise UsageError(Message("nothing was edited by hand"))
+
+    return await acted(visit, act, publication, PATH)
+
+
 async def prepare(visit: Visit) -> web.StreamResponse:
     files, by_duty_keys_alone = files_of(visit), visit.field("keys") == "duty"
     return await acted(visit, lambda: files.package.prepare(datetime.now(UTC), by_duty_keys_alone), publication, PATH)
@@ -89,9 +101,7 @@ async def take(visit: Visit) -> web.StreamResponse:
     """Take a copy back that a holder has signed; publish if nothing is missing."""
     files = files_of(visit)
     try:
-        async with received(visit.request, LIMIT) as upload:
-            if visit.session is None or not visit.session.sent(upload.fields.get("form_token", "")):
-                raise UsageError(Message("The form is out of date. Open the page again."))
+        async with received(visit, LIMIT) as upload:
             await visit.in_thread(files.package.take, upload.file, datetime.now(UTC))
     except IdtoneError as error:
         return await publication(visit, HTTPStatus.BAD_REQUEST, error)
@@ -112,6 +122,7 @@ PAGES = (
     Page(PATH, publication, Right.OFFICE, title=template("Publication"), section=Section.OFFICE),
     Page(PATH + "/list", preview, Right.OFFICE),
     Page(PATH + "/prolong", prolong, Right.OFFICE, Method.POST),
+    Page(PATH + "/note", note, Right.OFFICE, Method.POST),
     Page(PATH + "/prepare", prepare, Right.OFFICE, Method.POST),
     Page(PATH + "/package.zip", download, Right.OFFICE),
     Page(PATH + "/signed", take, Right.OFFICE, Method.POST, uploads=True),

@@ -8,10 +8,11 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.asking import line
+from idtone.asking import any_number_of, line
 from idtone.authority.desk.reports.report_desk import ReportDesk
 from idtone.authority.desk.reports.report_store import KeptReport
 from idtone.authority.desk.reports.traceback import ReportResult, Stage
+from idtone.authority.moments import moment
 from idtone.errors import IdtoneError, UsageError
 from idtone.numbers import parse
 from idtone.reports.report import ReportedCall
@@ -27,15 +28,23 @@ PATH: Final = "/office/reports"
 SHOWN: Final = 100
 
 
-async def reports(visit: Visit) -> web.StreamResponse:
+async def reports(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """All, those on which one party has to act, or those about a number, which comes in a form."""
     desk = await visit.in_thread(files_of(visit).reports)
-    stage = next((each for each in Stage if each == visit.query("stage")), None)
-    listed = await visit.in_thread(desk.store.listed, stage, None, SHOWN) if desk else []
+    stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
+    if desk and (wanted := visit.field("number")):
+        try:
+            token = desk.key.token(any_number_of(wanted))
+        except IdtoneError as error:
+            desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
+    listed = await visit.in_thread(desk.store.listed, stage, token, SHOWN) if desk else []
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
     rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
-        "office_reports.html", rows=rows[::-1], stage=stage, stages=Stage, shown=SHOWN,
-        late={each.report: each for each in late[::-1]},
+        "office_reports.html", status, rows=rows[::-1], stage=stage, stages=Stage, shown=SHOWN, problem=problem,
+        late={each.report: each for each in late[::-1]}, is_by_number=token is not None,
     )  # fmt: skip
 
 
@@ -122,8 +131,22 @@ async def close(visit: Visit) -> web.StreamResponse:
     return await acted(visit, act, report, f"{PATH}/{wanted}")
 
 
+async def forget(visit: Visit) -> web.StreamResponse:
+    """Erase what old reports say and who reported, as `forget-reports`."""
+    files = files_of(visit)
+
+    def act() -> None:
+        before, desk = moment(visit.field("before"), Message("Closed before")), files.reports()
+        if desk is None or desk.forget(before) == 0:
+            raise UsageError(Message("no report that can be erased was closed before then"))
+
+    return await acted(visit, act, reports, PATH)
+
+
 PAGES = (
     Page(PATH, reports, Right.OFFICE, title=template("Reports"), section=Section.OFFICE),
+    Page(PATH, reports, Right.OFFICE, Method.POST),
+    Page(PATH + "/forget", forget, Right.OFFICE, Method.POST),
     Page(PATH + "/overdue", overdue, Right.OFFICE),
     Page(PATH + "/overdue", remind, Right.OFFICE, Method.POST),
     Page(PATH + "/{report}", report, Right.OFFICE),

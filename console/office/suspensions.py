@@ -32,7 +32,7 @@ WORDS: Final = {
     Action.SUSPEND_MEMBER: template("Suspend all numbers of a member"),
     Action.NO_NEW_NUMBERS: template("Give a member no new numbers"),
     Action.LIFT: template("End a suspension"),
-    Action.ALLOW_NEW_NUMBERS: template("Let a member get new numbers again"),
+    Action.ALLOW_NEW_NUMBERS: template("Allow a member new numbers again"),
 }
 _LABELS: Final = {
     "reference": template("Reference of the request"),

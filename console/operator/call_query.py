@@ -32,7 +32,7 @@ FIELDS: Final = (
 class CallQuery:
     """`values`: what the visitor entered, by the names of the fields. `call`: the beginning of a call id.
 
-    `node` is another node; empty: this one. `before` and `after` are the places from which a page goes on.
+    `node` is another node; empty: this one. `before` and `after` are the places from which a page continues.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class CallQuery:
     before: Place | None = None
     after: Place | None = None
     shown: int | None = None
-    """Calls that the page shows already, which goes on; None: a page of its own."""
+    """Calls that the page that continues shows already; None: a page of its own."""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
@@ -113,7 +113,7 @@ def _place(name: str, query: Mapping[str, str]) -> Place | None:
         return None
     found = _PLACE.fullmatch(text)
     if not found:
-        raise UsageError(Message("{field} is none of this console's", field=_NAMES[name]))
+        raise UsageError(Message("{field} is not from this console", field=_NAMES[name]))
     return Place(int(found[1]), int(found[2]))
 
 

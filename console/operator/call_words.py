@@ -30,7 +30,7 @@ class CallState(StrEnum):
     INTERRUPTED = "interrupted"
     IN_PROGRESS = "in-progress"
     ENDLESS = "endless"
-    """Nothing was recorded for so long that nobody waits for the end."""
+    """Nothing was recorded for so long that no end is expected."""
 
 
 STATES: Final = {
@@ -40,7 +40,7 @@ STATES: Final = {
     CallState.ENDLESS: template("no end recorded"),
 }
 EXPLAINED: Final = {
-    CallState.INTERRUPTED: template("The service was down and lost sight of the call, so its end is not known."),
+    CallState.INTERRUPTED: template("The service was down when the call ended, so its end is not known."),
     CallState.IN_PROGRESS: template("Reload this page to see its next steps."),
     CallState.ENDLESS: template(
         "It was decided more than an hour ago, and no service has recorded its end since then."

@@ -56,7 +56,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A page of the list. `older` is where the next page begins, `on` where the search goes on, None if it is over."""
+    """A page of the list. `older` is where the next page begins, `on` where the search continues, None if it ends."""
 
     records: Sequence[Record]
     newer: str | None = None
@@ -266,7 +266,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
             found = await visit.in_thread(_csv_part, visit, query, found.reached, rest, CSV_PART_S)
         except LedgerError as error:
             _log.error("%s: %s", CSV_PATH, error)
-            raise ConnectionAbortedError from error  # so that nobody takes a part for the whole
+            raise ConnectionAbortedError from error  # a part must not look like the whole
 
 
 def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,10 +19,10 @@ from idtone.ledger.witness.cosigning import witness_of
 from idtone.service.status_command import duration
 from idtone.settings import Settings
 from idtone.signed_notes import Note, VerifierKey, cosigned_at
-from idtone.translation import Message, speak, template
+from idtone.translation import Message, template
 
 from ..access.rights import Right
-from ..event_stream import event, stream
+from ..event_stream import stream_work
 from ..files import TEXT, download
 from ..page import Method, Page, Visit
 
@@ -121,17 +120,10 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 async def changes(visit: Visit) -> web.StreamResponse:
     """The progress of the verification, then its result."""
 
-    async def events() -> AsyncIterator[bytes]:
-        is_running = True
-        while is_running:
-            is_running = visit.console.verification.work.is_running
-            speak(visit.language)
-            yield event("verification", visit.fragment("evidence_verification.html", **await _verification(visit)))
-            if is_running:
-                await asyncio.sleep(LOOK_EVERY_S)
-        yield event("end", "end")
+    async def shown() -> str:
+        return visit.fragment("evidence_verification.html", **await _verification(visit))
 
-    return await stream(visit, events())
+    return await stream_work(visit, visit.console.verification.work, "verification", shown, LOOK_EVERY_S)
 
 
 async def checkpoint(visit: Visit) -> web.StreamResponse:

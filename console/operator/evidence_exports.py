@@ -331,13 +331,10 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
     """Take a form with a file from one of the persons who give evidence out."""
-    assert visit.session
     if not _person_may(visit):
         return _refused(visit)
     try:
-        async with received(visit.request, FILE_LIMIT) as upload:
-            if not visit.session.sent(upload.fields.get("form_token", "")):
-                raise UsageError(Message("The form is out of date. Open the page again."))
+        async with received(visit, FILE_LIMIT) as upload:
             return cast(web.StreamResponse, await do(upload))
     except IdtoneError as error:
         return await _shown(visit, error)

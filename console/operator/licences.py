@@ -34,7 +34,7 @@ ROWS: Final = 100
 """Members, and chains, of a page."""
 WITHIN_S: Final = 15 * 60.0
 MOST_NUMBERS: Final = 60
-"""Numbers that a person may ask for within `WITHIN_S`, so that nobody finds the suspended ones by trying."""
+"""Numbers that a person may ask for within `WITHIN_S`, so that the suspended ones are not found by trying."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 async def badge(visit: Visit) -> web.StreamResponse:
     """Whose badge was uploaded."""
     try:
-        async with received(visit.request, BADGE_LIMIT) as upload:
+        async with received(visit, BADGE_LIMIT) as upload:
             octets = await visit.in_thread(upload.file.read_bytes)
     except IdtoneError as error:
         return visit.render("badge.html", HTTPStatus.BAD_REQUEST, operator=None, problem=error, times=_time)

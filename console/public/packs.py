@@ -48,9 +48,7 @@ class PackVerification:
             return visit.render("pack.html", HTTPStatus.SERVICE_UNAVAILABLE, verdict=None, holder=None, problem=busy)
         self._visitors += 1
         try:
-            async with received(visit.request, LIMIT) as upload, self._places:
-                if visit.session is not None and not visit.session.sent(upload.fields.get("form_token", "")):
-                    raise UsageError(Message("The form is out of date. Open the page again."))
+            async with received(visit, LIMIT) as upload, self._places:
                 key = upload.fields.get("key", "")
                 verdict, holder = await visit.in_thread(_verified, upload.file, key, visit.console.desk)
         except IdtoneError as error:

@@ -420,7 +420,7 @@ async def test_the_doctor_runs_once_at_a_time_and_says_how_far_it_is(site, regis
 
     site.console.doctor = DoctorRuns(site.console.settings, slowly)
     visitor, other = await site.visitor(Role.VIEWER), await site.visitor(Role.APPROVER)
-    assert "It did not run" in (await visitor.get("/health")).text
+    assert "It has not run" in (await visitor.get("/health")).text
     for each in (visitor, other):
         assert (await each.send("/health", "/health/run")).headers["Location"] == "/health"
     async with asyncio.timeout(5):

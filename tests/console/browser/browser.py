@@ -87,11 +87,32 @@ class Browser:
     def open(self, address: str) -> None:
         self.driver.get(address)
 
+    def settle(self) -> None:
+        """Until the parts that the page fetches by itself are there."""
+        deadline_s = time.monotonic() + WAIT_S
+        while self.driver.execute_script("return document.querySelector('.htmx-request') !== null"):
+            assert time.monotonic() < deadline_s, "the page still waits for a part of it"
+            time.sleep(0.1)
+
     def sign_in(self, name: str, password: str) -> None:
         """Fill in the form of the page that is open, and send it."""
         for field, value in (("name", name), ("password", password)):
             self.driver.find_element(By.NAME, field).send_keys(value)
         self.driver.find_element(By.CSS_SELECTOR, "main button").click()
+
+    def send(self, fields: Mapping[str, str]) -> None:
+        """Fill in the form of the page that has the first of these fields, and send it. A file is named by its path."""
+        for name, value in fields.items():
+            field = self.driver.find_element(By.CSS_SELECTOR, f'main [name="{name}"]')
+            if field.get_attribute("type") == "date":  # keys would depend on the browser's language
+                self.driver.execute_script("arguments[0].value = arguments[1]", field, value)
+            else:
+                field.send_keys(value)
+        self.driver.find_element(By.CSS_SELECTOR, f'main form:has([name="{next(iter(fields))}"]) button').click()
+
+    def open_details(self) -> None:
+        """Open what can be unfolded."""
+        self.driver.execute_script("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
 
     def text(self) -> str:
         """The page's content as it is shown now."""

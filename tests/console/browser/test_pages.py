@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.page import Method
 
+from ...messages import catalogue_text
 from ..site import Site, name_of
-from .browser import AXE, AXE_SHA256, Browser
+from .browser import AXE, AXE_SHA256, WAIT_S, Browser
 from .visits import Shown, Visitor, visits
 
 NARROW, WIDE = 320, 1920
@@ -24,6 +25,7 @@ LOOKS = (
     ("ja", ((NARROW, "dark"), (WIDE, "light"))),
 )
 """Each language in both schemes and both widths, with two loads of a page."""
+GENUINE = "Genuine. The list in force names this badge."
 AFTER_A_FORM = frozenset({"/evidence/exports/{act}", "/evidence/exports/{act}/pack"})
 """Pages to which only a form leads, and no link."""
 
@@ -55,26 +57,57 @@ def visitors(site: Site) -> Iterator[Visitor]:
         yield Visitor.of(role, cookies={**english, SESSION.name: token})
 
 
+def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, tmp_path):
+    """The results of forms, which no link leads to."""
+    office = next(each for each in visitors(demo) if each.name == Role.OFFICE)
+    browser.keep(demo.address, office.cookies)
+    browser.open(f"{demo.address}/office/evaluations")
+    period, member = browser.link("/office/evaluations/2").split("/")[-2:]
+    badge = tmp_path / "badge.svg"
+    badge.write_bytes(demo.console.office_files.published().files[f"evaluation/{member}.svg"])
+    wrong = []
+    for language, looks in LOOKS:
+        browser.keep(demo.address, {**office.cookies, LANGUAGE.name: language})
+        browser.look(WIDE, "light")
+        browser.open(f"{demo.address}/public/operators?lang={language}")
+        browser.send({"badge": str(badge)})
+        browser.wait_for(member, WAIT_S)
+        assert catalogue_text(GENUINE) in browser.text() if language == "ja" else GENUINE in browser.text()
+        wrong += faults_here(browser, f"public-badge-{language}", looks)
+        demo.console.evaluating.found = None
+        browser.open(f"{demo.address}/office/evaluations/new")
+        start, until = period.split("_")
+        browser.send({"from": start, "until": until, "file": str(demo.console.office.parent / "assessments.yaml")})
+        browser.wait_for(rf"{member}[^%]+\d\.\d", WAIT_S)
+        browser.open_details()
+        wrong += faults_here(browser, f"office-evaluated-{language}", looks)
+    assert not wrong, "\n".join(wrong)
+
+
 def faults_of(browser: Browser, address: str, shown: Shown) -> list[str]:
     """What is wrong with a page."""
     wrong = []
     for language, looks in LOOKS:
         browser.keep(address, {**shown.visitor.cookies, LANGUAGE.name: language})
-        for number, (width, scheme) in enumerate(looks):
-            look = f"{language}, {width}, {scheme}"
-            browser.look(width, scheme)
-            if number == 0:
-                browser.open(f"{address}{shown.path}")
-            wrong += [f"{look}: {finding}" for finding in browser.axe()]
-            if wide := browser.overflow():
-                wrong.append(f"{look}: wider than the window: {wide}")
-            if "PICTURES" in os.environ:
-                picture(browser, f"{shown.name}-{language}-{width}-{scheme}")
+        browser.look(*looks[0])
+        browser.open(f"{address}{shown.path}")
+        browser.settle()
+        wrong += faults_here(browser, f"{shown.name}-{language}", looks)
         if language == "en":
-            wrong += [f"{look}, keyboard: {fault}" for fault in browser.keyboard()]
+            wrong += [f"keyboard: {fault}" for fault in browser.keyboard()]
         wrong += [f"{language}: {error}" for error in browser.errors()]
     return wrong
 
 
-def picture(browser: Browser, name: str) -> None:
-    browser.picture(Path(os.environ["PICTURES"]) / f"{name}.png")
+def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
+    """What is wrong with the page that is open, in each width and scheme."""
+    wrong = []
+    for width, scheme in looks:
+        look = f"{name}-{width}-{scheme}"
+        browser.look(width, scheme)
+        wrong += [f"{look}: {finding}" for finding in browser.axe()]
+        if wide := browser.overflow():
+            wrong.append(f"{look}: wider than the window: {wide}")
+        if "PICTURES" in os.environ:
+            browser.picture(Path(os.environ["PICTURES"]) / f"{look}.png")
+    return wrong

@@ -1,0 +1,53 @@
+"""The evaluation of a period for the office: the one that is running, and the newest one, which waits for its entry."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from idtone.authority.change_registry import Attribution
+from idtone.authority.evaluation.assessments import Assessment
+from idtone.authority.evaluation.evaluate_members import EvaluatedMembers, evaluate_members, read_folder
+from idtone.authority.evaluation.results import enter
+from idtone.authority.workspace import Workspace
+from idtone.errors import UsageError
+from idtone.evaluation.period import Period
+from idtone.translation import Message
+
+from .work import Progress, Work
+
+
+class Evaluating:
+    """Used by the event loop alone, but for `enter`."""
+
+    def __init__(self) -> None:
+        self.work: Work[EvaluatedMembers] = Work(evaluate, self._take)
+        self.found: EvaluatedMembers | None = None
+        self.id = ""
+        """Of what was found: only what a person has seen is entered."""
+
+    def start(self, workspace: Workspace, period: Period, assessments: Mapping[str, Assessment]) -> None:
+        """Raises UsageError if one is running."""
+        if self.work.is_running:
+            raise UsageError(Message("another evaluation is running; wait for its end, or cancel it"))
+        self.found = None
+        self.work.start(workspace, period, assessments)
+
+    def enter(self, workspace: Workspace, seen: str, attribution: Attribution) -> None:
+        """Enter the evaluation that a person has seen. Raises IdtoneError."""
+        found = self.found
+        if found is None or not secrets.compare_digest(seen.encode(), self.id.encode()):
+            raise UsageError(Message("this evaluation was replaced or entered already; evaluate again"))
+        enter(workspace, found, attribution)
+        self.found = None
+
+    def _take(self, found: EvaluatedMembers) -> None:
+        self.found, self.id = found, secrets.token_hex(8)
+
+
+def evaluate(
+    workspace: Workspace, period: Period, assessments: Mapping[str, Assessment], *, progress: Progress
+) -> EvaluatedMembers:
+    """All members, by the folder as it is now. Raises IdtoneError."""
+    registry, criteria = read_folder(workspace)
+    return evaluate_members(workspace, registry, criteria, period, assessments, progress=progress)

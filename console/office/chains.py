@@ -1,0 +1,109 @@
+"""Wholesale chains of numbers (卸): who hands them on to whom, which resellers are checked, and changes of links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.asking import entries_of
+from idtone.authority.change_registry import Attribution
+from idtone.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
+from idtone.authority.workspace import Workspace
+from idtone.errors import IdtoneError, UsageError
+from idtone.registry.model import ChainEntry
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .acts import absent, acted, attributed, files_of, page_of, spans_of
+
+PATH: Final = "/office/chains"
+A_PAGE: Final = 100
+_LABELS: Final = {"checked": template("Checked on"), "document": template("By which document")}
+
+
+async def chains(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """All, those of one member, or those with a reseller that is not checked yet."""
+    registered = await visit.in_thread(files_of(visit).registered)
+    unchecked, member = bool(visit.query("unchecked")), visit.query("member")
+    found = [
+        each
+        for each in registered.document.chains
+        if (not unchecked or not is_checked(each)) and (not member or member in _members(each))
+    ]
+    page = page_of(visit)
+    shown = found[page * A_PAGE : (page + 1) * A_PAGE]
+    return visit.render(
+        "office_chains.html", status, problem=problem, members=registered.members, all=len(registered.document.chains),
+        found=len(found), page=page, last=max(0, len(found) - 1) // A_PAGE, unchecked=unchecked, member=member,
+        rows=[(*spans_of([each.numbers]), each.links) for each in shown],
+    )  # fmt: skip
+
+
+def is_checked(chain: ChainEntry) -> bool:
+    """Whether each reseller of the chain is."""
+    return all(link.checked for link in chain.links)
+
+
+def _members(chain: ChainEntry) -> set[str]:
+    return {chain.links[0].wholesaler, *(link.reseller for link in chain.links)}
+
+
+# -- acts --------------------------------------------------------------------------------------------------------------
+
+Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
+"""An act on one link, by the fields of its form. Raises IdtoneError."""
+
+
+def _entries(fields: Mapping[str, str]) -> list[str]:
+    return entries_of(fields.get("numbers", "").splitlines())
+
+
+def _check(fields: Mapping[str, str], attribution: Attribution, by: str) -> LinkCheck:
+    checked, document = fields.get("checked", ""), fields.get("document", "")
+    return link_check(checked, document, by, attribution.at, lambda name: Message(_LABELS[name]))
+
+
+def _add(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    wholesaler, by = fields.get("wholesaler", ""), fields.get("by", "")
+    check = None
+    if any(fields.get(name) for name in ("checked", "document", "by")):
+        check = _check(fields, attribution, by or wholesaler)
+    add_link(workspace, wholesaler, fields.get("reseller", ""), _entries(fields), check, attribution)
+
+
+def _record_check(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    if not fields.get("by"):
+        raise UsageError(Message("name the member that has checked the reseller"))
+    check = _check(fields, attribution, fields["by"])
+    check_link(workspace, fields.get("reseller", ""), _entries(fields), check, attribution)
+
+
+def _remove(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    remove_link(workspace, fields.get("reseller", ""), _entries(fields), attribution)
+
+
+CHANGES: Final[Mapping[str, Change]] = {"add": _add, "check": _record_check, "remove": _remove}
+
+
+async def change(visit: Visit) -> web.StreamResponse:
+    files, do = files_of(visit), CHANGES.get(visit.part("change"))
+    if do is None:
+        return absent(visit, Message("There is no such page."))
+
+    def act() -> None:
+        fields = {name: value.strip() for name, value in (visit.fields or {}).items()}
+        do(files.workspace, fields, attributed(visit))
+
+    return await acted(visit, act, chains, PATH)
+
+
+PAGES = (
+    Page(PATH, chains, Right.OFFICE, title=template("Wholesale chains"), section=Section.OFFICE),
+    Page(PATH + "/{change}", change, Right.OFFICE, Method.POST),
+)

@@ -1,0 +1,98 @@
+"""A new evaluation: the office names the period, sees how each point came about, and enters the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.authority.evaluation.assessments import Assessment, parse_assessments
+from idtone.authority.evaluation.evaluate_members import period_over, read_folder
+from idtone.documents import read_text
+from idtone.errors import IdtoneError
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..event_stream import stream_work
+from ..page import Method, Page, Visit
+from ..uploads import Upload, received
+from .act_words import NO_VALUE_WORDS
+from .acts import acted, attributed, files_of
+from .evaluations import PATH as EVALUATIONS
+
+PATH: Final = f"{EVALUATIONS}/new"
+LIMIT: Final = 2_000_000
+"""Bytes of the assessments."""
+LOOK_EVERY_S: Final = 0.5
+_LABELS: Final = {"from": template("First day"), "until": template("First day after the period")}
+
+
+async def new_evaluation(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    return visit.render("office_new_evaluation.html", status, problem=problem, **_shown(visit))
+
+
+def _shown(visit: Visit) -> dict[str, Any]:
+    """What `office_evaluated.html` shows."""
+    evaluating = visit.console.evaluating
+    return {"task": evaluating.work.task, "found": evaluating.found, "id": evaluating.id, "values": NO_VALUE_WORDS}
+
+
+async def evaluate(visit: Visit) -> web.StreamResponse:
+    """Begin to evaluate all members in a period that is over."""
+    try:
+        async with received(visit, LIMIT) as upload:
+            await _start(visit, upload)
+    except IdtoneError as error:
+        return await new_evaluation(visit, HTTPStatus.BAD_REQUEST, error)
+    return visit.redirect(PATH)
+
+
+async def _start(visit: Visit, upload: Upload) -> None:
+    """Faults in what was handed in are told at once. Raises IdtoneError."""
+    workspace = files_of(visit).workspace
+    period = period_over(
+        visit.field("from"), visit.field("until"), datetime.now(UTC), lambda name: Message(_LABELS[name])
+    )
+    registry, _ = await visit.in_thread(read_folder, workspace)
+    assessments: Mapping[str, Assessment] = {}
+    if upload.name:
+        text = await visit.in_thread(read_text, upload.file, size_limit=LIMIT)
+        assessments = parse_assessments(text, upload.name, [each.id for each in registry.members], period)
+    visit.console.evaluating.start(workspace, period, assessments)
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """The progress, then the result."""
+
+    async def shown() -> str:
+        return visit.fragment("office_evaluated.html", **_shown(visit))
+
+    return await stream_work(visit, visit.console.evaluating.work, "evaluation", shown, LOOK_EVERY_S)
+
+
+async def cancel(visit: Visit) -> web.StreamResponse:
+    visit.console.evaluating.work.cancel()
+    return visit.redirect(PATH)
+
+
+async def enter(visit: Visit) -> web.StreamResponse:
+    """Enter the result that the form showed; it waits for its publication."""
+    files, evaluating = files_of(visit), visit.console.evaluating
+    return await acted(
+        visit, lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
+        new_evaluation, EVALUATIONS,
+    )  # fmt: skip
+
+
+PAGES = (
+    Page(PATH, new_evaluation, Right.OFFICE),
+    Page(PATH, evaluate, Right.OFFICE, Method.POST, uploads=True),
+    Page(PATH + "/changes", changes, Right.OFFICE),
+    Page(PATH + "/cancel", cancel, Right.OFFICE, Method.POST),
+    Page(PATH + "/enter", enter, Right.OFFICE, Method.POST),
+)

@@ -1,0 +1,47 @@
+"""Refused contractors (事業者渡り): which refusals are in force, and the end of one before its day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.asking import line
+from idtone.authority.refused.change_refusals import Refusals
+from idtone.errors import IdtoneError, UsageError
+from idtone.translation import Message, template
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .acts import acted, files_of
+
+PATH: Final = "/office/refusals"
+
+
+async def refusals(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """Their identities are sealed, and are not shown."""
+    found = await visit.in_thread(Refusals(files_of(visit).folder).store.refusals)
+    return visit.render("office_refusals.html", status, rows=found, problem=problem)
+
+
+async def lift(visit: Visit) -> web.StreamResponse:
+    folder = files_of(visit).folder
+
+    def act() -> None:
+        one, given = Refusals(folder), visit.field("refusal")
+        found = next((each for each in one.store.refusals() if each.id == given), None)
+        if found is None:
+            raise UsageError(Message("choose the refusal that ends"))
+        one.lift(found.number, line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+
+    return await acted(visit, act, refusals, PATH)
+
+
+PAGES = (
+    Page(PATH, refusals, Right.OFFICE, title=template("Refused contractors"), section=Section.OFFICE),
+    Page(PATH + "/lift", lift, Right.OFFICE, Method.POST),
+)

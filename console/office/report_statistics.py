@@ -1,0 +1,83 @@
+"""How many reports there were, as they may be published: small counts are hidden."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.authority.desk.reports.report_desk import COUNTED_FOR
+from idtone.authority.desk.reports.report_rules import read_rules
+from idtone.authority.desk.reports.report_store import CountedBy
+from idtone.authority.desk.reports.small_counts import Published
+from idtone.authority.desk.reports.traceback import Stage
+from idtone.authority.moments import moment
+from idtone.errors import UsageError
+from idtone.translation import Message, template, translated
+
+from ..access.rights import Right
+from ..drawings.trace import FINDINGS, RESULTS
+from ..files import download_csv
+from ..page import Page, Visit
+from .acts import files_of
+from .reports import PATH as REPORTS
+
+PATH: Final = f"{REPORTS}/statistics"
+BY: Final = {
+    CountedBy.MONTH: template("Month"),
+    CountedBy.RESULT: template("Result"),
+    CountedBy.FINDING: template("How the chain ended"),
+}
+_STAGES: Final = {
+    Stage.MEMBER: template("a member has to answer"),
+    Stage.OFFICE: template("the office has to close it"),
+    Stage.CLOSED: template("closed"),
+}
+WORDS: Final = {str(code): words for of in (RESULTS, FINDINGS, _STAGES) for code, words in of.items()}
+"""Of what is counted apart; months stand for themselves."""
+
+
+async def report_statistics(visit: Visit) -> web.StreamResponse:
+    by, status, problem = _by(visit), HTTPStatus.OK, None
+    try:
+        counted = await visit.in_thread(_counted, visit, by)
+    except UsageError as error:
+        counted, status, problem = Published({}, 0), HTTPStatus.BAD_REQUEST, error
+    rules = await visit.in_thread(read_rules, files_of(visit).folder)
+    return visit.render(
+        "office_report_statistics.html", status, counted=counted, by=by, kinds=BY, words=WORDS, problem=problem,
+        start=visit.query("from"), until=visit.query("to"), least=rules.statistics.least,
+    )  # fmt: skip
+
+
+async def as_csv(visit: Visit) -> web.StreamResponse:
+    """The same counts; a hidden one is empty."""
+    by = _by(visit)
+    try:
+        counted = await visit.in_thread(_counted, visit, by)
+    except UsageError as error:
+        return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=str(error))
+    rows: list[tuple[Any, ...]] = [(name, "" if count is None else count) for name, count in counted.counts.items()]
+    rows.append((translated(Message("total")), "" if counted.total is None else counted.total))
+    return download_csv(f"reports-by-{by}.csv", (by, "reports"), rows)
+
+
+def _by(visit: Visit) -> CountedBy:
+    return next((each for each in CountedBy if each == visit.query("by")), CountedBy.MONTH)
+
+
+def _counted(visit: Visit, by: CountedBy) -> Published:
+    """Of the time that the address names, else of a year. Raises UsageError."""
+    now, desk = datetime.now(UTC), files_of(visit).reports()
+    start, until = visit.query("from"), visit.query("to")
+    begins = moment(start, Message("First day")) if start else now - COUNTED_FOR
+    ends = moment(until, Message("Until, without that day")) if until else now + timedelta(seconds=1)
+    return desk.statistics(by, begins, ends) if desk else Published({}, 0)
+
+
+PAGES = (
+    Page(PATH, report_statistics, Right.OFFICE),
+    Page(PATH + ".csv", as_csv, Right.OFFICE),
+)
