@@ -15,10 +15,11 @@ from aiohttp import web
 
 from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
+from idtone.console_settings import ConsoleSettings, SignInBy
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.local_sockets import listening
-from idtone.settings import ConsoleSettings, Settings, SignInBy
+from idtone.settings import Settings
 from idtone.translation import Message
 
 from . import common_pages

@@ -23,6 +23,7 @@ from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, translated
 
+from . import used_settings
 from .assembly import load
 from .instance import Instance
 
@@ -48,6 +49,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
     """
     try:
         settings = load_settings(config)
+        used_settings.refuse_older(settings)
         password = settings.ari.secret()
         if check:
             check_settings(settings)

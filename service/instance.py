@@ -36,7 +36,7 @@ from idtone.logs import in_words, unexpected
 from idtone.settings import Interface, Settings
 from idtone.translation import Message
 
-from . import hand_over, status_feed
+from . import hand_over, status_feed, used_settings
 from .assembly import Loaded, assemble, journal_of
 from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
@@ -306,6 +306,7 @@ class Instance:
         if peer:
             await peer.send(serving=True)
             log.info("took over from the previous instance")
+        in_daemon(lambda: used_settings.record(self._settings), "recording which settings are used")
 
     # -- from the previous instance -------------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ STATE: Final = (
             if each.complaint
         ],
     ),
-    *_from_feed("replication"),
+    *_from_feed("replication", "settings"),
 )  # fmt: skip
 
 

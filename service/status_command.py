@@ -174,6 +174,14 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
         )
     yield from _registry_rows(found)
     yield from _evidence_rows(found)
+    if settings := found.get("settings"):
+        yield (
+            Message("settings"),
+            Message(
+                "version {version} of the fleet's, signed {signed}, {count} keys set otherwise here",
+                version=settings["version"], signed=_local(settings["signed"]), count=len(settings["overrides"]),
+            ),
+        )  # fmt: skip
     yield Message("metrics"), found["metrics"]["listen"] or Message("off")
 
 

@@ -28,6 +28,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
 from idtone.settings import Interface
+from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
 
 from .call_counts import LABELS
@@ -287,6 +288,13 @@ FEED: Final = (
         "replication",
         "PostgreSQL: steps that it does not have, and what is wrong; null without PostgreSQL.",
         _replication,
+    ),
+    Field(
+        "settings",
+        "The settings of the fleet that this instance uses: `version`, `sha256`, `signed`, and in `overrides` the keys "
+        "that this node sets otherwise, such as `policy.waiting: 100` (`(not shown)` where they hold numbers or a "
+        "member); null without `fleet.settings`.",
+        lambda observed: fleet_settings_report(observed.settings),
     ),
     Field(
         "metrics.listen",

@@ -89,6 +89,11 @@ JAPANESE: Final = {
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
     "replication": "PostgreSQL にまだないステップの数と、問題。PostgreSQL を使わなければ null",
+    "settings": (
+        "使用中の全ノード共通の設定。`version`(版)、`sha256`、`signed`(署名の日時)と、`overrides`(このノードが"
+        "異なる値にしている項目。`policy.waiting: 100` など。電話番号や会員を含む項目は `(not shown)`)。"
+        "`fleet.settings` がなければ null"
+    ),
     "metrics.listen": "メトリクスの場所。無効なら null",
 }
 """The meanings in Japanese."""

@@ -52,6 +52,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "dialplan/__init__.py": ("idtone.conf",),
     "evaluation/commands/figures.py": ("idtone evaluation figures -o",),
     "fleet/commands/key.py": ("fleet.key_file",),
+    "fleet/commands/signing.py": ("idtone fleet sign -o",),
     "ledger/commands/disclosures.py": ("idtone ledger deliver -o", "disclosures --pdf"),
     "ledger/commands/plot.py": ("idtone ledger stats --plot",),
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),
@@ -78,6 +79,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/ffmpeg.py": ("idtone tone",),
     "reports/commands/reporting.py": ("idtone reports new",),
     "service/suspension_confirmations.py": ("….confirmations",),
+    "service/used_settings.py": ("….settings",),
     "src/idtone/command_line.py": (),  # /dev/null
     "src/idtone/pictures.py": (),  # what the modules that draw ask for
     "tones/importing.py": ("sounds.profiles", "idtone tone"),

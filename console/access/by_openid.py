@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from idtone.console_settings import ConsoleSettings
 from idtone.documents import read_text
 from idtone.errors import IdtoneError, UsageError
-from idtone.settings import ConsoleSettings
 from idtone.translation import Message
 
 from ..page import Page, Visit

@@ -25,5 +25,17 @@ command_line.add_commands(
             "idtone.fleet.commands.key:key",
             "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
         ),
+        "signing-key": (
+            "idtone.fleet.commands.signing:signing_key",
+            "Make the key that signs the settings of all nodes, and print the line for fleet.trust.",
+        ),
+        "sign": (
+            "idtone.fleet.commands.signing:sign",
+            "Sign the settings that all nodes share. Each edition gets a new version.",
+        ),
+        "diff": (
+            "idtone.fleet.commands.diff:diff",
+            "Show how settings differ: of the nodes, or of two files. Exit 1: they differ.",
+        ),
     },
 )

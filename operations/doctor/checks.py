@@ -25,6 +25,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.policy_settings import CallerHears
 from idtone.registry.local_registry import known
+from idtone.service import used_settings
 from idtone.settings import Interface, variable_name
 from idtone.translation import Message
 
@@ -40,6 +41,7 @@ from . import (
     modules,
     observe_machine,
     registry,
+    settings_findings,
     shared_file_findings,
     shared_files,
 )
@@ -393,6 +395,16 @@ LEDGER: Final = (
 )
 
 
+def _fleet_settings(exam: Exam) -> Iterator[Finding]:
+    settings, used, trouble = exam.settings, None, ""
+    if settings.shared:
+        try:
+            used = used_settings.last_used(settings)
+        except LedgerError as error:
+            trouble = str(error)
+    yield settings_findings.shared(settings, used, trouble)
+
+
 def _service(exam: Exam) -> Iterator[Finding]:
     yield machine_findings.service(exam.running())
 
@@ -425,6 +437,7 @@ CHECKS: Final = (
     Check(("clock-synchronised", "clock-date"), _clock),
     Check(LEDGER, _ledger),
     Check(("ledger-postgresql",), _shared),
+    Check(("fleet-settings",), _fleet_settings),
     Check(("service",), _service),
     Check(("agi",), _agi),
     Check(("watchdog",), _watchdog),

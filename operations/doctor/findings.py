@@ -199,6 +199,12 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("SQLite under the ledger"),
         Message("Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."),
     ),
+    "fleet-settings": Topic(
+        Message("The settings of the fleet"),
+        Message(
+            "A node with other settings than its fleet decides, sounds or keeps evidence otherwise than the others."
+        ),
+    ),
     "service": Topic(
         Message("The service"),
         Message("While it does not run, the hook falls back, and the evidence of its calls comes later."),

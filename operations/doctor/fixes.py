@@ -178,6 +178,9 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ledger-signed": Fix(_nothing, _EVIDENCE),
     "ledger-postgresql": Fix(_nothing, _EVIDENCE),
     "ledger-sqlite": Fix(_nothing, _EVIDENCE),
+    "fleet-settings": Fix(
+        _nothing, Message("It needs another file, or a reload, which puts all its settings in force.")
+    ),
     "service": Fix(_nothing, _SERVICE),
     "service-application": Fix(_nothing, _SERVICE),
     "agi": Fix(_nothing, _SERVICE),

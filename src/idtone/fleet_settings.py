@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from .documents import Model
 from .errors import DocumentError, Fault
-from .setting_values import COMMA_LIST, EndpointName
+from .setting_values import COMMA_LIST, EndpointName, VerifierLine
 from .translation import Message
 
 FLEET_KEY_BYTES: Final = 32
@@ -17,12 +17,16 @@ _DIGITS: Final = 2 * FLEET_KEY_BYTES
 
 
 class FleetSettings(Model):
-    """How calls between the nodes are recognised."""
+    """How calls between the nodes are recognised, and where the settings of all nodes are."""
 
     key_file: Path | None = None
     """The file of the key that all nodes have."""
     trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
     """The PJSIP endpoints of this node that lead to other nodes, and by which their calls come."""
+    settings: Path | None = None
+    """The signed file of settings; None if this node has only settings of its own."""
+    trust: VerifierLine | None = None
+    """The verifier key of its signature."""
 
     def key(self) -> bytes | None:
         """The fleet key, `FLEET_KEY_BYTES` bytes; None if no trunk leads to another node.

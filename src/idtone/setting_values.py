@@ -113,6 +113,17 @@ def _witness(value: str) -> str:
     return f"{url.rstrip('/')} {key.strip()}"
 
 
+_VERIFIER: Final = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
+
+
+def _verifier(value: str) -> str:
+    if not _VERIFIER.fullmatch(value.strip()):
+        raise ValueError(
+            Message("is not a verifier key"), Message("Write the line that `idtone fleet signing-key` prints")
+        )
+    return value.strip()
+
+
 def _log_name(value: str) -> str:
     if re.search(r"[\s+]", value):
         raise ValueError(Message("has a space or a '+' in it"), Message("Write it like pbx-1.example/idtone"))
@@ -162,6 +173,8 @@ WitnessLine = Annotated[str, AfterValidator(_witness)]
 """Address, space, verifier key of the witness."""
 EndpointName = Annotated[str, AfterValidator(_endpoint)]
 """The name of an endpoint in pjsip.conf."""
+VerifierLine = Annotated[str, AfterValidator(_verifier)]
+"""A verifier key as one line, NAME+ID+BASE64; whether it is one shows where it is used."""
 LogName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)]
 Octets = Annotated[int, BeforeValidator(_octets)]
 NumberPattern = Annotated[str, AfterValidator(_pattern)]

@@ -1,6 +1,7 @@
 """The settings in `idtone.yaml`.
 
-Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`).
+Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`). Both lie on the settings of
+the fleet, if there are any (`shared_settings`).
 Secrets come from a file or the environment, and have no default.
 """
 
@@ -16,10 +17,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
+from .console_settings import ConsoleSettings
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault
 from .fleet_settings import FleetSettings
@@ -28,11 +30,8 @@ from .policy_settings import PolicySettings
 from .setting_values import (
     COMMA_LIST,
     AgiAddress,
-    BrowserAddress,
-    ConsoleAddress,
     DeskUrl,
     HttpUrl,
-    IssuerUrl,
     LogName,
     MetricsAddress,
     Octets,
@@ -41,6 +40,9 @@ from .setting_values import (
     split_port,
 )
 from .translation import Message
+
+if TYPE_CHECKING:  # imports cryptography, which a node with only settings of its own does not need
+    from .shared_settings import SharedSettings
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
@@ -246,86 +248,6 @@ class CustomersSettings(Model):
         return self.directory / "root.key"
 
 
-class SignInBy(StrEnum):
-    """How persons sign in to the console."""
-
-    PASSWORD = "password"  # noqa: S105 — the name of a way
-    PROXY = "proxy"
-    OPENID = "openid"
-
-
-class OpenIdSettings(Model):
-    """The provider that signs persons in to the console, and how it knows the console."""
-
-    issuer: IssuerUrl | None = None
-    client_id: str | None = None
-    client_secret_file: Path | None = None
-    """None: a public client."""
-    claim: str = "sub"
-    """The claim of the ID token that is the user's name in the file of users."""
-
-
-class ConsoleSettings(Model):
-    """Where the console listens, and who may use it."""
-
-    listen: ConsoleAddress = "127.0.0.1:8720"
-    group: str | None = None
-    """Whose members may connect to a Unix socket; None: only the console's own user."""
-    address: BrowserAddress | None = None
-    """The address in the browser, if a proxy is before the console."""
-    users: Path = Path("/var/lib/idtone/console-users.yaml")
-    sign_in: SignInBy = SignInBy.PASSWORD
-    proxy_header: str = "X-Remote-User"
-    """The header in which the proxy names the user."""
-    openid: OpenIdSettings = OpenIdSettings()
-    office: Path | None = None
-    """The association's folder."""
-
-    def socket(self) -> Path | tuple[str, int]:
-        """The path of a Unix socket, or an IP address and a port."""
-        if self.listen.startswith("unix:"):
-            return Path(self.listen.removeprefix("unix:"))
-        return split_port(self.listen)
-
-    def check(self) -> None:
-        """Raises DocumentError if keys do not fit each other."""
-        is_unix = self.listen.startswith("unix:")
-        proxy, openid = self.sign_in is SignInBy.PROXY, self.sign_in is SignInBy.OPENID
-        faults = [
-            Fault("settings", 0, 0, f"console.{key}", problem, remedy)
-            for wrong, key, problem, remedy in (
-                (
-                    proxy and not is_unix, "sign_in",
-                    Message("is proxy, and console.listen is an IP address, where any local user can name anyone"),
-                    Message("Set console.listen to a Unix socket, and console.group to the proxy's group"),
-                ),
-                (
-                    self.group is not None and not is_unix, "group",
-                    Message("is set, and console.listen is an IP address, where every local user may connect"),
-                    Message("Set console.listen to a Unix socket, or leave console.group out"),
-                ),
-                (
-                    is_unix and not self.address, "address",
-                    Message("is not set, and console.listen is a Unix socket"),
-                    Message("Write the address in the browser, like https://pbx.example.jp"),
-                ),
-                (
-                    openid and not self.openid.issuer, "openid.issuer",
-                    Message("is not set, and console.sign_in is openid"),
-                    Message("Write the provider's address, like https://login.example.jp"),
-                ),
-                (
-                    openid and not self.openid.client_id, "openid.client_id",
-                    Message("is not set, and console.sign_in is openid"),
-                    Message("Write the name under which the provider knows the console"),
-                ),
-            )
-            if wrong
-        ]  # fmt: skip
-        if faults:
-            raise DocumentError(faults)
-
-
 class LogSettings(Model):
     format: LogFormat = LogFormat.TEXT
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -348,6 +270,18 @@ class Settings(Model):
     metrics: MetricsSettings = MetricsSettings()
     console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
+    _shared: SharedSettings | None = PrivateAttr(None)
+
+    @property
+    def shared(self) -> SharedSettings | None:
+        """The settings of the fleet on which these lie; None if there are none."""
+        return self._shared
+
+    def over(self, shared: SharedSettings) -> Settings:
+        """These, as they lie on the settings of the fleet."""
+        over = self.model_copy()
+        over._shared = shared
+        return over
 
     def journal_directory(self) -> Path:
         """The folder of the journal; Asterisk and the service use the same path."""
@@ -368,21 +302,31 @@ class Settings(Model):
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. `path` None means the default file if it exists, else the defaults.
 
-    Raises DocumentError with all faults, also those of environment variables and of unknown ones.
+    Raises DocumentError with all faults, also those of environment variables, of unknown ones, and of the fleet's file.
     """
+    settings, tree = _own_settings(path, environment)
+    if settings.fleet.settings is None:
+        return settings
+    from .shared_settings import laid_on_shared
+
+    return laid_on_shared(settings, tree)
+
+
+def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
+    """The settings of this node's file and of the environment, and their tree."""
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     text, name = (read_text(path), str(path)) if path else ("", "settings")
     tree = read_tree(text, name)
     settings = validate(tree, text, name, Settings)
     overrides = _overrides(environment)
-    if not overrides:
-        return settings
     tree = dict(tree or {})
+    if not overrides:
+        return settings, tree
     for location, value in overrides.items():
         _put(tree, location, value)
     try:
-        return validate(tree, text, name, Settings)
+        return validate(tree, text, name, Settings), tree
     except DocumentError as error:
         # The file was valid without the variables, so these faults come from the environment.
         raise DocumentError(

@@ -16,8 +16,9 @@ from joserfc.jwk import OctKey, RSAKey
 from idtone.console.access.cookies import OPENID, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.server import made
+from idtone.console_settings import SignInBy
 from idtone.errors import DocumentError, UsageError
-from idtone.settings import Settings, SignInBy
+from idtone.settings import Settings
 
 from .openid_provider import CLIENT, SECRET, OpenIdProvider, provider
 from .site import Answer, Site, Visitor, running

@@ -19,8 +19,9 @@ from idtone.console.access.rights import Role
 from idtone.console.console import Console
 from idtone.console.own_address import OwnAddress
 from idtone.console.server import attend, made
+from idtone.console_settings import ConsoleSettings, SignInBy
 from idtone.errors import DocumentError, UsageError
-from idtone.settings import ConsoleSettings, Settings, SignInBy
+from idtone.settings import Settings
 
 from .site import users_file
 

@@ -143,3 +143,35 @@ def test_the_calls_in_progress_of_all_nodes(nodes, says):
     assert [each["call"] for each in json.loads(run("calls", "--limit", 1, "--json").stdout)] == ["osaka-now"]
     assert "tokyo-now" in run("calls", "--node", "tokyo").stdout
     assert run("calls", "--csv").stdout.startswith("node,call,decided,outcome,reason,state\nosaka,osaka-now,")
+
+
+def edition(version: int, *overrides: str) -> dict[str, Any]:
+    return {
+        "version": version,
+        "sha256": f"{version:064}",
+        "signed": "2026-11-28T04:00:00+00:00",
+        "overrides": overrides,
+    }
+
+
+def test_which_node_uses_which_settings_and_what_it_sets_otherwise(says):
+    same = run("diff")
+    assert (same.exit_code, "only settings of its own" in same.stdout) == (0, True)
+    says("osaka", settings=edition(6))
+    says("sendai", format=9)
+    says("tokyo", settings=edition(7, "log.level: debug", "policy.waiting: 100"))
+    shown = run("diff")
+    assert shown.exit_code == 1
+    assert [" ".join(line.split()) for line in shown.stdout.splitlines()] == [
+        "node state version SHA-256 set otherwise",
+        "osaka serving 6, not 7 00000000",
+        "sendai another format not known",
+        "tokyo serving 7 00000000 log.level: debug, policy.waiting: 100",
+    ]
+    told = json.loads(run("diff", "--json").stdout)
+    assert [(each["node"], each["known"], each["version"]) for each in told] == [
+        ("osaka", True, 6), ("sendai", False, None), ("tokyo", True, 7),
+    ]  # fmt: skip
+    for name in ("osaka", "sendai", "tokyo"):
+        says(name, settings=edition(7, f"node: {name}"))
+    assert run("diff").exit_code == 0, "what a node sets otherwise is meant"

@@ -15,6 +15,7 @@ import pytest
 import idtone.settings
 from idtone.calls import Direction, Party
 from idtone.command_line import ConfigOption
+from idtone.console_settings import SignInBy
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
 from idtone.errors import DocumentError
 from idtone.logs import LogFormat
@@ -25,11 +26,12 @@ from idtone.settings import (
     Interface,
     LedgerSettings,
     Settings,
-    SignInBy,
     load_settings,
     locations,
     variable_name,
 )
+
+TRUST = "idtone-fleet+00c0ffee+AbCd"
 
 OTHER = {
     ("node",): ("pbx-2", "pbx-2"),
@@ -83,6 +85,7 @@ OTHER = {
     ("association", "desk"): ("https://desk.example/", "https://desk.example"),
     ("fleet", "key_file"): ("/srv/fleet.key", Path("/srv/fleet.key")),
     ("fleet", "trunks"): ("pbx-a, pbx-b.1", ("pbx-a", "pbx-b.1")),
+    ("fleet", "trust"): (TRUST, TRUST),
     ("customers", "directory"): ("/srv/customers", Path("/srv/customers")),
     ("customers", "rules"): ("/srv/customer_rules.yaml", Path("/srv/customer_rules.yaml")),
     ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),
@@ -139,7 +142,7 @@ def test_without_file_and_environment_the_defaults_apply(monkeypatch, tmp_path):
 
 
 def test_every_key_can_be_set_by_file_and_by_environment(tmp_path):
-    assert set(OTHER) == set(locations()), "every key has a value to test with"
+    assert set(OTHER) | {("fleet", "settings")} == set(locations()), "every key has a value (test_shared_settings.py)"
     path = tmp_path / "idtone.yaml"
     for location, (text, value) in OTHER.items():
         path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")

@@ -1,0 +1,42 @@
+"""The settings of the fleet, and what this node has used of them. Pure."""
+
+from __future__ import annotations
+
+from idtone.service.used_settings import UsedSettings, why_not
+from idtone.settings import Settings
+from idtone.shared_settings import differing
+from idtone.translation import Message
+
+from .exam import AS_SERVICE
+from .findings import Finding, bad, good, unknown, warning
+
+TOPIC = "fleet-settings"
+
+
+def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> Finding:
+    """`used` is the edition that the service used last; `trouble` says why that is not known."""
+    edition = settings.shared
+    if edition is None:
+        return good(TOPIC, Message("not used: this node has only settings of its own"))
+    if trouble:
+        return unknown(TOPIC, trouble, AS_SERVICE)
+    if fault := why_not(edition, used):
+        return bad(
+            TOPIC,
+            Message("{file}: the version {problem}", file=edition.file, problem=fault.problem),
+            fault.remedy,
+        )
+    if used is None or used.version < edition.version:
+        return warning(
+            TOPIC,
+            Message("{file} has version {version}, which the service does not use yet", file=edition.file,
+                    version=edition.version),
+            Message("systemctl reload idtone"),
+        )  # fmt: skip
+    names = sorted(differing(edition.settings, settings))
+    if not names:
+        return good(TOPIC, Message("version {version}, and nothing is set otherwise here", version=edition.version))
+    return good(
+        TOPIC,
+        Message("version {version}; set otherwise here: {names}", version=edition.version, names=", ".join(names)),
+    )

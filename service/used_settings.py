@@ -1,0 +1,92 @@
+"""The edition of the fleet's settings that this node used last, in a file beside its ledger.
+
+An older edition is refused, because it would put back what the operator has changed since: a forgotten copy, or one
+that somebody kept. To go back on purpose, sign the old content with a new version.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from idtone.errors import DocumentError, Fault, LedgerError
+from idtone.ledger.keys.private_files import replace_private
+from idtone.ledger.store.sqlite import path_of
+from idtone.settings import Settings
+from idtone.shared_settings import VERSION_LINE, SharedSettings
+from idtone.translation import Message
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedSettings:
+    """An edition: its version, and the SHA-256 of its text."""
+
+    version: int
+    sha256: str
+
+
+def record_of(settings: Settings) -> Path:
+    """The file beside the ledger."""
+    ledger = path_of(settings.ledger.own())
+    return ledger.with_name(f"{ledger.name}.settings")
+
+
+def last_used(settings: Settings) -> UsedSettings | None:
+    """None if this node has never used settings of a fleet. Raises LedgerError if the file cannot be read."""
+    path = record_of(settings)
+    try:
+        found = json.loads(path.read_bytes())
+        return UsedSettings(int(found["version"]), str(found["sha256"]))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LedgerError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerError(
+            Message("{path}: is damaged; if fleet.settings is your newest edition, remove {path}", path=path)
+        ) from error
+
+
+def why_not(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
+    """Why this edition must not follow the one that was used last; None if it may. Pure."""
+    if used is None or shared.version > used.version:
+        return None
+    if (shared.version, shared.sha256) == (used.version, used.sha256):
+        return None
+    if shared.version == used.version:
+        problem = Message(
+            "is {version}, and this node has used another edition with this version", version=used.version
+        )
+    else:
+        problem = Message(
+            "is {version}, and this node has used version {used}", version=shared.version, used=used.version
+        )
+    remedy = Message("Copy the newest edition here; to go back to an older one, sign its content with a new version")
+    return Fault(str(shared.file), VERSION_LINE, 1, "version", problem, remedy)
+
+
+def refuse_older(settings: Settings) -> None:
+    """Raises DocumentError if the fleet's settings are older than those that this node used last, or LedgerError."""
+    if settings.shared and (fault := why_not(settings.shared, last_used(settings))):
+        raise DocumentError([fault])
+
+
+def record(settings: Settings) -> None:
+    """Record which edition of the fleet's settings this node uses. An error is logged: the node serves all the same."""
+    shared = settings.shared
+    if shared is None:
+        return
+    used = UsedSettings(shared.version, shared.sha256)
+    try:
+        if last_used(settings) == used:
+            return
+        text = json.dumps({"version": used.version, "sha256": used.sha256})
+        replace_private(record_of(settings), f"{text}\n".encode())
+    except (LedgerError, OSError) as error:
+        log.error("version %d of the fleet's settings is used, and cannot be recorded: %s", shared.version, error)
+    else:
+        log.info("uses version %d of the fleet's settings, signed %s", shared.version, shared.signed)
