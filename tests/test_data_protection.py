@@ -53,6 +53,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "evaluation/commands/figures.py": ("idtone evaluation figures -o",),
     "fleet/commands/key.py": ("fleet.key_file",),
     "fleet/commands/signing.py": ("idtone fleet sign -o",),
+    "fleet/upgrade_journal.py": ("idtone fleet upgrade --journal",),
     "ledger/commands/disclosures.py": ("idtone ledger deliver -o", "disclosures --pdf"),
     "ledger/commands/plot.py": ("idtone ledger stats --plot",),
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),

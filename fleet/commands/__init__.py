@@ -37,5 +37,9 @@ command_line.add_commands(
             "idtone.fleet.commands.diff:diff",
             "Show how settings differ: of the nodes, or of two files. Exit 1: they differ.",
         ),
+        "upgrade": (
+            "idtone.fleet.commands.upgrade:upgrade",
+            "Upgrade the nodes one after the other, without losing a call. Stop at the first fault.",
+        ),
     },
 )

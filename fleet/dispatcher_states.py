@@ -1,0 +1,57 @@
+"""Kamailio's dispatcher: how a destination is taken out and put back, and what `dispatcher.list` says. Pure.
+
+A destination is taken out as disabled (`dx`). Inactive would not do: Kamailio probes inactive destinations with OPTIONS
+(ds_probing_mode 1) and makes them active when they answer, but it does not probe disabled ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+LIST: Final = ("dispatcher.list",)
+_OUT, _BACK = "dx", "ap"
+"""Disabled; active, with OPTIONS."""
+_DISABLED, _ACTIVE, _TRYING = "D", "A", "T"
+_FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
+"""In the output of kamcmd, and in the JSON of kamctl and kamcli."""
+
+
+def taking_out(group: int, address: str) -> Sequence[str]:
+    """The remote procedure that takes a destination out: it gets no new calls."""
+    return ("dispatcher.set_state", _OUT, str(group), address)
+
+
+def putting_back(group: int, address: str) -> Sequence[str]:
+    """The remote procedure that puts it back."""
+    return ("dispatcher.set_state", _BACK, str(group), address)
+
+
+def states(output: str, group: int) -> dict[str, str]:
+    """The flags of each destination of a set by its address, such as AP; empty if the set is not there."""
+    found: dict[str, str] = {}
+    in_group, address = False, ""
+    for name, value in _FIELD.findall(output):
+        if name == "ID":
+            in_group = value == str(group)
+        elif name == "URI":
+            address = value
+        elif in_group:
+            found[address] = value
+    return found
+
+
+def is_out(flags: str) -> bool:
+    """Whether it gets no calls, and no answer to OPTIONS changes that."""
+    return flags.startswith(_DISABLED)
+
+
+def is_in(flags: str) -> bool:
+    """Whether it gets calls."""
+    return flags.startswith((_ACTIVE, _TRYING))
+
+
+def others_in(found: Mapping[str, str], address: str) -> bool:
+    """Whether another destination gets calls while this one is out."""
+    return any(is_in(flags) for other, flags in found.items() if other != address)

@@ -1,0 +1,59 @@
+"""What a rolling upgrade will do, command by command. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from . import dispatcher_states
+from .inventory import Inventory, NodeEntry, behind
+from .upgrade_rules import Step
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step with a node, and the commands that it may run."""
+
+    node: str
+    step: Step
+    commands: tuple[tuple[str, ...], ...]
+
+    def report(self) -> dict[str, Any]:
+        return {"node": self.node, "step": str(self.step), "commands": [list(words) for words in self.commands]}
+
+
+def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
+    """The steps with one node, in their order."""
+    status = node.command((*node.idtone, "status", "--json"))
+    doctor = node.command((*node.idtone, "doctor", "--json"))
+    out, back = [], []
+    for dispatcher in inventory.dispatchers:
+        assert node.address  # the inventory's rules
+        listing = behind(dispatcher.run, dispatcher_states.LIST)
+        out += [behind(dispatcher.run, dispatcher_states.taking_out(dispatcher.group, node.address)), listing]
+        back += [behind(dispatcher.run, dispatcher_states.putting_back(dispatcher.group, node.address)), listing]
+    commands = {
+        Step.LOOK: (status, doctor, *out[1::2]),
+        Step.DRAIN: tuple(out),
+        Step.WAIT: (status,) if out else (),
+        Step.INSTALL: (status, node.command(node.upgrade), node.command((*node.idtone, "--version"))),
+        Step.HAND_OVER: (status, node.command(node.reload)),
+        Step.HOOK: (
+            doctor,
+            node.command((*node.idtone, "dialplan", "export", str(node.asterisk_etc))),
+            node.command((*node.asterisk, "-rx", "dialplan reload")),
+        ),
+        Step.CHECK: (status, doctor),
+        Step.PUT_BACK: tuple(back),
+    }
+    for step in Step:
+        yield PlannedStep(node.node, step, commands[step])
+
+
+def putting_back(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
+    """The commands that put a node back by hand."""
+    return [
+        behind(dispatcher.run, dispatcher_states.putting_back(dispatcher.group, node.address or ""))
+        for dispatcher in inventory.dispatchers
+    ]
