@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -26,11 +27,12 @@ from .page import Method, Page, Visit
 from .request_limits import AT_A_TIME_OF_ADDRESS, OF_ADDRESS, OF_SESSION
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
 
-FORM_LIMIT = 256 * 1024
+FORM_LIMIT: Final = 256 * 1024
 """Bytes of a form without files."""
 
 _log = logging.getLogger(__name__)
-TOO_MANY = "There are too many requests. Try again in some seconds."
+UNKNOWN: Final = "an unknown address"
+TOO_MANY: Final = "There are too many requests. Try again in some seconds."
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -47,6 +49,7 @@ def application(console: Console) -> web.Application:
 
 def _guarded(console: Console) -> Middleware:
     """Refuse what is not meant for this console, and too much of it, before anything else is done."""
+    refused = console.refused
 
     @web.middleware
     async def guard(request: web.Request, handler: Served) -> web.StreamResponse:
@@ -54,6 +57,7 @@ def _guarded(console: Console) -> Middleware:
             if request.headers.getall("Host", ()) != [request.host] or request.host.lower() not in (
                 console.own_address.hosts
             ):
+                refused.warning(f"they name another host, from {_address(console, request) or UNKNOWN}")
                 return _plain(HTTPStatus.MISDIRECTED_REQUEST, "The console does not have this address.")
             if request.method not in ("GET", "POST"):
                 return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "The console knows GET and POST.", Allow="GET, POST")
@@ -64,6 +68,7 @@ def _guarded(console: Console) -> Middleware:
             with console.limits.under_way((key, AT_A_TIME_OF_ADDRESS)) as has_room:
                 if has_room and console.limits.admits(key, OF_ADDRESS):
                     return await handler(request)
+                refused.warning(f"there are too many, from {address}")
                 return _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
 
     return guard
@@ -125,7 +130,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
     """The page, if the visitor may see it. Raises IdtoneError."""
     page, console = visit.page, visit.console
     if page.method is Method.POST and not is_from_here(visit.request.headers, console.own_address.origins):
-        _log.warning("%s: a form from another site, from %s", page.path, visit.address or "an unknown address")
+        _log.warning("%s: a form from another site, from %s", page.path, visit.address or UNKNOWN)
         return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form was sent from another site."))
     if page.right is None:
         answer = await _answered(visit)
@@ -144,11 +149,12 @@ async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
     if visit.session is None:
         return visit.redirect(SIGN_IN) if _has_sign_in(visit.console) else _unknown(visit)
     if not visit.console.limits.admits(f"session {visit.session.id}", OF_SESSION):
+        visit.console.refused.warning(
+            f"a session sends too many: {visit.session.name}, from {visit.address or UNKNOWN}"
+        )
         return _problem(visit, HTTPStatus.TOO_MANY_REQUESTS, Message("Too many requests. Wait some seconds."))
     if not visit.may(right):
-        _log.warning(
-            "%s: %s may not, from %s", visit.page.path, visit.session.name, visit.address or "an unknown address"
-        )
+        _log.warning("%s: %s may not, from %s", visit.page.path, visit.session.name, visit.address or UNKNOWN)
         return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
     return await _answered(visit)
 
@@ -158,6 +164,10 @@ async def _answered(visit: Visit) -> web.StreamResponse:
         posted = await visit.request.post()
         visit.fields = {name: value for name, value in posted.items() if isinstance(value, str)}
         if visit.session is not None and not visit.session.sent(visit.field("form_token")):
+            _log.warning(
+                "%s: a form without the token of its session: %s, from %s",
+                visit.page.path, visit.session.name, visit.address or UNKNOWN,
+            )  # fmt: skip
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
     return await visit.page.handler(visit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from aiohttp import web
 from idtone.authority.desk.desk import Desk
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.log_throttle import LogThrottle
 from idtone.settings import Settings
 
 from .access.cookies import SESSION
@@ -19,6 +21,7 @@ from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
 from .access.sign_in_log import SignInLog
 from .access.users import Users
+from .alerts import PrometheusAlerts
 from .connections import Connections
 from .decided_by_minute import DecidedByMinute
 from .doctor_runs import DoctorRuns
@@ -34,6 +37,8 @@ from .request_limits import RequestLimits
 from .statistics import Statistics
 from .templates import Templates
 from .verification import Verification
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -54,6 +59,7 @@ class Console:
     doctor: DoctorRuns = field(init=False)
     own_address: OwnAddress = field(init=False)
     connections: Connections = field(default_factory=Connections)
+    refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     sign_ins: SignInLog = field(default_factory=SignInLog)
@@ -65,6 +71,8 @@ class Console:
     evaluating: Evaluating = field(default_factory=Evaluating)
     made_packs: MadePacks = field(default_factory=MadePacks)
     office_files: OfficeFiles | None = field(init=False)
+    prometheus: PrometheusAlerts | None = field(init=False)
+    """The operator's; None if the settings name none."""
 
     def __post_init__(self) -> None:
         self.decided = DecidedByMinute(self.reader)
@@ -74,6 +82,8 @@ class Console:
         self.verification = Verification(self.settings)
         self.fleet = FleetLive(self.settings.ledger)
         self.office_files = OfficeFiles(self.desk) if self.desk else None
+        prometheus = self.settings.console.prometheus
+        self.prometheus = PrometheusAlerts(prometheus) if prometheus else None
 
     @property
     def office(self) -> Path | None:
@@ -110,6 +120,20 @@ class Console:
         token, _ = self.sessions.begin(name, visit.address)
         self.sign_ins.signed_in(name, visit.address)
         return token
+
+    def renew_session(self, visit: Visit, answer: web.Response, name: str) -> None:
+        """End all sessions of a user who has proved again who it is, and begin a new one in this browser."""
+        self.sessions.end_all_of(name)
+        token, _ = self.sessions.begin(name, visit.address)
+        SESSION.give(answer, token)
+
+    async def still_admits(self, visit: Visit) -> bool:
+        """Whether the visitor of a page that goes on may still see it: session, user and right are there."""
+        session, right = visit.session, visit.page.right
+        if session is None or right is None or not self.sessions.is_open(session):
+            return False
+        user = await visit.in_thread(self.users.get, session.name)
+        return user is not None and session.belongs_to(user.password) and right in user.rights
 
     def end_session(self, visit: Visit, session: Session) -> web.Response:
         """Lead a person who has signed out to the sign-in."""

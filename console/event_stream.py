@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -19,6 +20,9 @@ from .request_limits import STREAMS, STREAMS_OF_SESSION
 from .security import SCRIPTED
 from .work import Work
 
+CHECKED_EVERY_S: Final = 2.0
+"""After so long a stream asks whether its session still counts."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +33,8 @@ def event(name: str, text: str) -> bytes:
 
 
 async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Send the events until the visitor leaves or the console ends. An error ends them: the answer has begun, and the
-    browser asks again.
+    """Send the events until the visitor leaves, the session or the console ends. An error ends them: the answer has
+    begun, and the browser asks again.
     """
     assert visit.session is not None
     of_session, of_all = (f"streams {visit.session.id}", STREAMS_OF_SESSION), ("streams", STREAMS)
@@ -62,8 +66,13 @@ async def _stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespo
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     protect(answer, SCRIPTED)
     await answer.prepare(visit.request)
+    checked_s = time.monotonic()
     try:
         async for each in events:
+            if time.monotonic() - checked_s >= CHECKED_EVERY_S:
+                if not await visit.console.still_admits(visit):
+                    break
+                checked_s = time.monotonic()
             await answer.write(each)
     except ConnectionError:
         pass  # the visitor has left

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,18 +24,20 @@ from idtone.settings import Settings
 from idtone.translation import Message
 
 from . import common_pages
+from .access import account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
 from .access.sessions import Sessions
 from .access.sign_in import SignIn
 from .access.users import Users
 from .administration import visitors
-from .application import application
+from .application import application, protect
 from .connections import IDLE_S, MOST
 from .console import Console
 from .live import Live
 from .office import office_pages
 from .operator import (
+    alerts,
     call,
     calls,
     evidence,
@@ -51,6 +54,7 @@ from .operator import (
 from .own_address import OwnAddress
 from .page import Page
 from .public import operators, packs
+from .security import PLAIN
 
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
@@ -65,7 +69,13 @@ PAGES: Final[tuple[Page, ...]] = (
     *visitors.PAGES,
 )
 """The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
-STATE_PAGES: Final[tuple[Page, ...]] = (*expiry_calendar.PAGES, *suspensions.PAGES, *sounds.PAGES, *health.PAGES)
+STATE_PAGES: Final[tuple[Page, ...]] = (
+    *expiry_calendar.PAGES,
+    *suspensions.PAGES,
+    *sounds.PAGES,
+    *health.PAGES,
+    *alerts.PAGES,
+)
 """Those of what a node has: its registry, its sounds, its machine."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
 """Those of the association's office, and those for everyone."""
@@ -84,6 +94,7 @@ def made(settings: Settings) -> Console:
         Desk(office, RULES) if office else None,
         (
             *sign_in.pages,
+            *account.pages(sign_in.proof),
             *PAGES,
             *licences.pages(),
             *STATE_PAGES,
@@ -106,18 +117,10 @@ def _sign_in(settings: Settings) -> SignIn:
 
 async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
     """Serve until `over`; `ready` gets the address. Raises OSError if the socket cannot be used."""
-    made_of = application(console)
-    runner = web.AppRunner(
-        made_of,
-        access_log=None,
-        shutdown_timeout=CLOSE_WITHIN_S,
-        keepalive_timeout=IDLE_S,
-        lingering_time=CLOSE_WITHIN_S,
-    )
+    runner = web.AppRunner(application(console), shutdown_timeout=CLOSE_WITHIN_S)
     async with console.live.asked():
         await runner.setup()
-        assert runner.server is not None
-        guarded = console.connections.guarded(runner.server)
+        guarded = console.connections.guarded(partial(_protocol, runner))
         try:
             with _bound(console.settings.console) as (bound, address):
                 server = await asyncio.get_running_loop().create_server(guarded, sock=bound, backlog=MOST)
@@ -131,8 +134,38 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
             for each in console.statistics.values():
                 each.work.cancel()
             console.evaluating.work.cancel()
+            console.refused.flush()
             await runner.cleanup()
             console.fleet.close()
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp's. Its answer to what is no HTTP request has the headers of all others."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        answer = super().handle_error(request, status, exc, message)
+        protect(answer, PLAIN)
+        return answer
+
+
+def _protocol(runner: web.AppRunner) -> web.RequestHandler:
+    """Of a new connection."""
+    assert runner.server is not None
+    return _Protocol(
+        runner.server,
+        loop=asyncio.get_running_loop(),
+        access_log=None,  # type: ignore[arg-type]  # as AppRunner gives it
+        keepalive_timeout=IDLE_S,
+        lingering_time=CLOSE_WITHIN_S,
+    )
 
 
 @contextmanager

@@ -2,83 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from idtone.ledger.evidence.leaves import ACTS
-from idtone.ledger.evidence.records import Record
-from idtone.ledger.evidence.tally import Part, Tally
+from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.replication.node_ledgers import replica_of
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
+from idtone.ledger.store.sqlite import path_of
 from idtone.settings import Settings
 
+from .counts import Counts
+from .counts_file import file_beside, keep, kept
 from .other_nodes import is_other_node
 from .work import Progress, Work
 
 BATCH: Final = 20_000
 """Steps that are looked at together: the more, the fewer calls are looked at twice."""
+KEPT_EVERY: Final = 500_000
+"""Steps, after which the counts are kept while a long counting goes on."""
 ANEW_AFTER_S: Final = 20.0
 """Counts that are younger are shown as they are."""
 
-
-@dataclass(slots=True)
-class Counts:
-    """The calls of the ledger's steps up to `place`, in the time zone of this machine."""
-
-    origin: str | None = None
-    """The tree that was counted."""
-    place: int = 0
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
-    """By day, member and licence, as `idtone ledger stats` counts."""
-    reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
-    """By day, outcome and reason."""
-    hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """By the hour that a call began in, and outcome."""
-
-    def add(self, record: Record, times: int = 1) -> None:
-        """Count a call; -1 times takes it back."""
-        first = record.steps[0]
-        if first.kind in ACTS:
-            return
-        at = first.at.astimezone()
-        day, outcome = at.date(), record.outcome or ""
-        key = (day, record.member or "", record.licence or "")
-        counted = self.tallies.setdefault(key, Tally(*key))
-        counted.add(record, times)
-        if not counted.calls:
-            del self.tallies[key]
-        self.reasons[day, outcome, record.reason or ""] += times
-        self.hours[at.replace(minute=0, second=0, microsecond=0), outcome] += times
-
-    def days(self) -> tuple[date, date] | None:
-        """The first and the last day with a call."""
-        found = [day for day, _, _ in self.tallies]
-        return (min(found), max(found)) if found else None
-
-    def grouped(self, part: Part, first: date, last: date) -> list[Tally]:
-        """By day, member or licence, from one day to another."""
-        found: dict[object, Tally] = {}
-        for (day, member, licence), counted in self.tallies.items():
-            if first <= day <= last:
-                named = {Part.DAY: day, Part.MEMBER: member, Part.LICENCE: licence}
-                sum_of = found.setdefault(
-                    named[part], Tally(*(named[each] if each is part else None for each in Part))  # type: ignore[arg-type]
-                )  # fmt: skip
-                sum_of.include(counted)
-        return [found[key] for key in sorted(found, key=str)]
-
-    def by_reason(self, first: date, last: date) -> list[tuple[str, str, int]]:
-        """Outcome, reason and calls, the most first."""
-        found: Counter[tuple[str, str]] = Counter()
-        for (day, outcome, reason), calls in self.reasons.items():
-            if calls and first <= day <= last:
-                found[outcome, reason] += calls
-        return [(outcome, reason, calls) for (outcome, reason), calls in found.most_common()]
+_log = logging.getLogger(__name__)
 
 
 def reader_of(settings: Settings, node: str) -> LedgerReader:
@@ -89,20 +39,45 @@ def reader_of(settings: Settings, node: str) -> LedgerReader:
 
 
 def count(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
-    """Go on from what is known; from the beginning if the ledger is another one. Raises LedgerError, UsageError."""
+    """Go on from what is known; from the beginning if that is of another ledger, as a backup that was restored.
+
+    Raises LedgerError, UsageError.
+    """
     with reader_of(settings, node) as reader:
         origin, newest = reader.origin(), reader.newest_place()
-        counts = known if known and known.origin == origin and known.place <= newest else Counts()
+        is_same = known and known.origin == origin and known.last == _hash(reader, known.place)
+        counts = known if known and is_same else Counts()
         counts.origin, counts.at = origin, datetime.now(UTC)
-        begun_at = counts.place
+        begun_at, is_own = counts.place, not is_other_node(settings, node)
         for until in _ends(begun_at, newest):
             for old, new in reader.changed(counts.place, until):
                 if old:
                     counts.add(old, -1)
                 counts.add(new)
-            counts.place = until
+            counts.place, counts.last = until, _hash(reader, until)
+            if is_own and until - counts.kept >= (BATCH if until == newest else KEPT_EVERY):
+                _keep(file_of(settings), counts)
             progress(until - begun_at, newest - begun_at)
     return counts
+
+
+def _hash(reader: LedgerReader, place: int) -> str:
+    """Of the step at this place; empty if there is none."""
+    found = next(iter(reader.in_order(place - 1, place, frozenset(StepKind))), None)
+    return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
+
+
+def file_of(settings: Settings) -> Path:
+    """That keeps the counts of this node's ledger. Those of other nodes are kept in memory alone."""
+    return file_beside(path_of(settings.ledger.own()))
+
+
+def _keep(path: Path, counts: Counts) -> None:
+    try:
+        keep(path, counts)
+        counts.kept = counts.place
+    except OSError as error:
+        _log.warning("%s: cannot be written: %s; calls are counted anew after a restart", path, error.strerror)
 
 
 def _ends(place: int, newest: int) -> Iterable[int]:
@@ -120,7 +95,7 @@ class Statistics:
         self._settings = settings
         self._node = node
         self.work: Work[Counts] = Work(count, self._take)
-        self.counts: Counts | None = None
+        self.counts = None if is_other_node(settings, node) else kept(file_of(settings))
 
     def is_behind(self) -> bool:
         """Whether it is time to count anew. Raises LedgerError, UsageError if there is no such node."""

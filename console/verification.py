@@ -6,7 +6,7 @@ A file beside the ledger keeps the last results, so that they are there after a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,10 +60,10 @@ class Verification:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]
             return Verified(
-                datetime.fromisoformat(kept["at"]), float(kept["took_s"]), dict(kept["report"]),
+                datetime.fromisoformat(kept["at"]), float(kept["took_s"]), _with_texts(kept["report"], _read),
                 None if good is None else datetime.fromisoformat(good),
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 
     def _keep(self, report: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class Verification:
             "at": now.isoformat(),
             "took_s": (now - task.began).total_seconds() if task else 0,
             "good_at": good_at and good_at.isoformat(),
-            "report": report,
+            "report": _with_texts(report, _written),
         }
         try:
             replace_private(self.path, json.dumps(kept, ensure_ascii=False, indent=1).encode())
@@ -81,6 +81,27 @@ class Verification:
             self.trouble = Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)
         else:
             self.trouble = None
+
+
+def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """The report with its texts changed."""
+    signed = [{**each, "source": change(each["source"])} for each in report["signed"]]
+    return {**report, "faults": [*map(change, report["faults"])], "signed": signed}
+
+
+def _written(text: object) -> Any:
+    """A text as the file keeps it: with its template, because each visitor reads it in another language."""
+    if not isinstance(text, Message):
+        return str(text)
+    fields = {name: value if isinstance(value, int) else _written(str(value)) for name, value in text.fields.items()}
+    return {"template": text.template, "fields": fields}
+
+
+def _read(written: Any) -> str:
+    if isinstance(written, str):
+        return written
+    fields = {name: value if isinstance(value, int) else _read(value) for name, value in written["fields"].items()}
+    return Message(written["template"], **fields)
 
 
 def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:

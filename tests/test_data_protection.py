@@ -43,7 +43,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/fallback_file.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
-    "console/commands/users.py": ("console.users",),
+    "console/access/users.py": ("console.users",),
+    "console/counts_file.py": ("….counted",),
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
     "console/verification.py": ("….verified",),

@@ -55,6 +55,7 @@ class ByOpenId:
     """`public` is the console's address in the browser."""
 
     ends_here = True
+    proof = None
 
     def __init__(self, settings: ConsoleSettings, public: str) -> None:
         openid = settings.openid
@@ -65,6 +66,7 @@ class ByOpenId:
             openid.issuer,
             openid.client_id,
             lambda: read_text(secret_file, size_limit=4096).strip() if secret_file else None,
+            openid.acr,
         )
         self._claim = openid.claim
         self._public = public
@@ -101,6 +103,7 @@ class ByOpenId:
                 nonce=begun.nonce,
                 code_challenge=create_s256_code_challenge(begun.verifier),
                 code_challenge_method="S256",
+                **({"acr_values": self._provider.acr} if self._provider.acr else {}),
             )
         )
         OPENID.give(answer, begun.browser)

@@ -13,6 +13,7 @@ class ByProxy:
     """The console's Unix socket lets only the proxy's group connect, so that no other user can send the header."""
 
     ends_here = False
+    proof = None
 
     def __init__(self, header: str) -> None:
         self._header = header

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote_plus, urlsplit
 
-import aiohttp
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
@@ -22,6 +21,8 @@ from joserfc.jwk import KeySet
 
 from idtone.errors import IdtoneError
 from idtone.translation import Message
+
+from ..json_fetch import FetchError, fetch
 
 ALGORITHMS: Final = (
     "RS256",
@@ -39,8 +40,7 @@ ALGORITHMS: Final = (
 """Signatures by a key that only the provider has; so neither `none` nor HMAC."""
 LEEWAY_S: Final = 60
 """How far the two clocks may differ."""
-TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
-SIZE_LIMIT: Final = 1_000_000
+WITHIN_S: Final = 10.0
 FRESH_S: Final = 3600.0
 """How long metadata and keys are kept."""
 KEYS_EVERY_S: Final = 10.0
@@ -58,6 +58,8 @@ class Provider:
     issuer: str
     client_id: str
     client_secret: Callable[[], str | None]
+    acr: str | None = None
+    """The authentication context that each ID token must name; None: any."""
     _metadata: tuple[float, Mapping[str, Any]] | None = field(default=None, init=False)
     _keys: tuple[float, KeySet] | None = field(default=None, init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -111,6 +113,8 @@ class Provider:
             raise OpenIdError(
                 Message("the ID token is refused: {reason}", reason=str(error) or type(error).__name__)
             ) from error
+        if self.acr is not None and claims.get("acr") != self.acr:
+            raise OpenIdError(Message("the ID token does not confirm the authentication context {acr}", acr=self.acr))
         return dict(claims)
 
     async def _key_set(self, not_older_s: float) -> KeySet:
@@ -123,23 +127,12 @@ class Provider:
 
     async def _fetch(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
         """Raises OpenIdError, without what was sent."""
-        where = urlsplit(url).netloc
         try:
-            async with (
-                aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session,
-                session.request(method, url, allow_redirects=False, **more) as answer,
-            ):
-                octets = await answer.content.read(SIZE_LIMIT)
-                while len(octets) < SIZE_LIMIT and (more_octets := await answer.content.read(SIZE_LIMIT - len(octets))):
-                    octets += more_octets
-                status = answer.status
-            found = json.loads(octets)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise OpenIdError(
-                Message("{where} does not answer: {reason}", where=where, reason=str(error) or type(error).__name__)
-            ) from error
-        if status != 200 or not isinstance(found, dict):
-            said = found.get("error", "") if isinstance(found, dict) else ""
+            status, found = await fetch(method, url, WITHIN_S, **more)
+        except FetchError as error:
+            raise OpenIdError(str(error)) from error
+        if status != HTTPStatus.OK or not isinstance(found, dict):
+            where, said = urlsplit(url).netloc, found.get("error", "") if isinstance(found, dict) else ""
             raise OpenIdError(
                 Message("{where} answers {status} {reason}", where=where, status=status, reason=str(said)[:100])
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import secrets
 import time
 from collections.abc import Callable
 from functools import cache
@@ -34,6 +35,16 @@ def hashed(password: str) -> str:
     return _hasher.hash(password)
 
 
+def new_secret() -> str:
+    """A secret of one-time codes (base32), of 160 random bits."""
+    return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def provisioning(name: str, secret: str) -> str:
+    """The address (otpauth:) that an app for one-time codes reads."""
+    return one_time_codes(secret).get_provisioning_uri(name, "idtone")
+
+
 def one_time_codes(secret: str) -> TOTP:
     """The generator of the codes of this secret (base32). Raises ValueError."""
     key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
@@ -46,8 +57,8 @@ class PasswordCheck:
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
         self._clock_s = clock_s
         self._unknown_users_hash = _unknown_users_hash()
-        self._used: dict[str, int] = {}
-        """User → the last step of the clock whose code was used."""
+        self._used: dict[tuple[str, str], int] = {}
+        """User and secret → the last step of the clock whose code was used."""
 
     def is_right(self, user: User | None, password: str, code: str) -> bool:
         """Takes some tens of milliseconds on purpose: call it in a thread, one at a time."""
@@ -58,14 +69,14 @@ class PasswordCheck:
             return False
         if user is None or not user.password:
             return False
-        return user.totp is None or self._takes(user, code)
+        return user.totp is None or self.takes(user.name, user.totp, code)
 
-    def _takes(self, user: User, code: str) -> bool:
-        assert user.totp is not None
-        generator, now = one_time_codes(user.totp), int(self._clock_s()) // STEP_S
+    def takes(self, name: str, secret: str, code: str) -> bool:
+        """Whether it is a code of this user's secret that was not used before. It is used then."""
+        generator, now = one_time_codes(secret), int(self._clock_s()) // STEP_S
         for step in (now - 1, now, now + 1):
             expected = generator.generate(step * STEP_S)
-            if step > self._used.get(user.name, -1) and hmac.compare_digest(code.encode(), expected):
-                self._used[user.name] = step
+            if step > self._used.get((name, secret), -1) and hmac.compare_digest(code.encode(), expected):
+                self._used[name, secret] = step
                 return True
         return False

@@ -36,6 +36,10 @@ class Session:
     """By which an administrator ends it. It opens nothing."""
     proof: bytes | None = field(default=None, repr=False)
     """Of the password with which it began; another password ends it. None until its first use."""
+    is_ended: bool = False
+    """By its user, an administrator or another password, before its time."""
+    new_secret: tuple[str, float] | None = field(default=None, repr=False)
+    """The secret of one-time codes that the user is about to take, and when it was made, on the monotonic clock."""
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     """What each form of this session sends back, so that no other site can send it."""
 
@@ -69,7 +73,7 @@ class Sessions:
 
     def _make_room(self, digests: list[bytes], most: int) -> None:
         if len(digests) >= most:
-            del self._by_digest[min(digests, key=lambda digest: self._by_digest[digest].used_s)]
+            self.end(min((self._by_digest[digest] for digest in digests), key=lambda each: each.used_s))
 
     def find(self, token: str) -> Session | None:
         """The session of a token, which this use prolongs; None if it is over."""
@@ -79,11 +83,27 @@ class Sessions:
             session.used_s = self._clock_s()
         return session
 
+    def is_open(self, session: Session) -> bool:
+        """Whether it may go on with what it has begun, as a stream that its user watches without a click. It is not
+        prolonged by that.
+        """
+        return not session.is_ended and self._clock_s() - session.began_s < LASTS_S
+
     def end(self, session: Session) -> None:
-        self._by_digest = {digest: each for digest, each in self._by_digest.items() if each is not session}
+        self._end(lambda each: each is session)
 
     def end_all_of(self, name: str) -> None:
-        self._by_digest = {digest: each for digest, each in self._by_digest.items() if each.name != name}
+        self._end(lambda each: each.name == name)
+
+    def _end(self, over: Callable[[Session], bool]) -> None:
+        for digest, session in [*self._by_digest.items()]:
+            if over(session):
+                session.is_ended = True
+                del self._by_digest[digest]
+
+    def of(self, name: str) -> list[Session]:
+        """This user's."""
+        return [session for session in self.all() if session.name == name]
 
     def all(self) -> list[Session]:
         self._forget_old()

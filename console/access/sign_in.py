@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from ..page import Page
+from .password_proof import PasswordProof
 
 PATH = "/sign-in"
 
@@ -16,6 +17,7 @@ class SignIn(Protocol):
     """`pages` are its own pages: the form, or the way back from a provider.
 
     `ends_here`: signing out here ends the sign-in. A proxy signs the user in again with the next request.
+    `proof`: how users prove again who they are; None if the console cannot ask them.
     """
 
     @property
@@ -23,6 +25,9 @@ class SignIn(Protocol):
 
     @property
     def pages(self) -> Sequence[Page]: ...
+
+    @property
+    def proof(self) -> PasswordProof | None: ...
 
     def name_in(self, request: web.Request) -> str | None:
         """Who sends the request by its own words, as a trusted proxy adds them; None: a session says it."""

@@ -39,6 +39,10 @@ class SignInLog:
     def signed_out(self, name: str, address: str) -> None:
         _log.info("%s signed out, from %s", name, address or "an unknown address")
 
+    def changed(self, name: str, what: str, address: str) -> None:
+        """A user changed the own password, or `what` else proves who it is."""
+        _log.warning("%s changed the %s, from %s", name, what, address or "an unknown address")
+
     def ended(self, name: str, by: str) -> None:
         _log.warning("%s ended a session of %s", by, name)
 

@@ -9,13 +9,19 @@ users:
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
+import yaml
 from pydantic import AfterValidator, Field
 
 from idtone.documents import Model, read_text, read_tree, validate
+from idtone.errors import UsageError
+from idtone.ledger.keys.private_files import make_parents, replace_private
 from idtone.translation import Message
 
 from ..stamped import Stamped
@@ -56,6 +62,41 @@ def read_users(path: Path) -> UsersFile:
     """Raises DocumentError."""
     text = read_text(path, size_limit=SIZE_LIMIT)
     return validate(read_tree(text, str(path)), text, str(path), UsersFile)
+
+
+def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
+    """Change the file at once and durably; nobody else may read it. `change` gets the users by name, and changes them;
+    what it raises leaves the file as it was. Changes of several processes come one after the other.
+
+    Raises DocumentError, UsageError.
+    """
+    try:
+        make_parents(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        users = {each.name: each for each in (read_users(path).users if path.exists() else ())}
+        change(users)
+        made = UsersFile(users=tuple(users[name] for name in sorted(users)))
+        text = yaml.safe_dump(made.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False)
+        replace_private(path, text.encode())
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        os.close(folder)
+
+
+def _not_written(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        Message(
+            "{path} cannot be written: {reason}; its folder must be writable, for the console's unit by "
+            "ReadWritePaths=",
+            path=path,
+            reason=error.strerror or error,
+        )
+    )
 
 
 class Users:

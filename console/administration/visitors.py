@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -13,6 +11,7 @@ from aiohttp import web
 from idtone.translation import Message, template
 
 from ..access.rights import RIGHTS, Right
+from ..access.session_rows import rows_of
 from ..access.sign_in_log import counted
 from ..page import Method, Page, Section, Visit
 
@@ -28,39 +27,19 @@ IN_WORDS: Final[Mapping[Right, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    id: str
-    name: str
-    address: str
-    since: datetime
-    used: datetime
-    is_own: bool
-
-
 async def visitors(visit: Visit) -> web.StreamResponse:
     console = visit.console
     users = await visit.in_thread(console.users.all)
     failures = console.sign_ins.of_last_day()
     return visit.render(
         "administration.html",
-        sessions=sorted(_rows(visit), key=lambda row: row.since, reverse=True),
+        sessions=rows_of(visit, console.sessions.all()),
         failures=counted(failures)[:50],
         failed=len(failures),
         users=users,
         rights={role: [IN_WORDS[right] for right in Right if right in rights] for role, rights in RIGHTS.items()},
         started=console.started,
     )
-
-
-def _rows(visit: Visit) -> list[SessionRow]:
-    now, sessions = datetime.now(UTC), visit.console.sessions
-    found = []
-    for session in sessions.all():
-        began_s, used_s = sessions.ages_s(session)
-        since, used = now - timedelta(seconds=began_s), now - timedelta(seconds=used_s)
-        found.append(SessionRow(session.id, session.name, session.address, since, used, session is visit.session))
-    return found
 
 
 async def end(visit: Visit) -> web.StreamResponse:

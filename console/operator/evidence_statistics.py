@@ -17,12 +17,13 @@ from idtone.ledger.evidence.tally import Part, Tally, columns
 from idtone.translation import speak
 
 from ..access.rights import Right
+from ..counts import Counts
 from ..drawings.stacked_plot import StackedPlot, stacked_plot
 from ..event_stream import event, stream
 from ..files import download_csv
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Page, Visit
-from ..statistics import Counts, Statistics
+from ..statistics import Statistics
 
 PATH: Final = "/evidence/statistics"
 LOOK_EVERY_S: Final = 0.5

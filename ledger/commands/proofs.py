@@ -13,7 +13,7 @@ from idtone import command_line
 from idtone.errors import ProofError, UsageError
 from idtone.settings import Settings, load_settings
 from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
@@ -121,13 +121,13 @@ def _verified(
 def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     name = f"{report['node']}: " if with_node else ""
     for fault in report["faults"]:
-        print(f"{name}{fault}")
+        print(f"{name}{translated(fault)}")
     print(f"{name}{'good' if report['good'] else 'NOT GOOD'}: {report['leaves']:,} leaves of {report['steps']:,} steps")
     if report["key_from"] == "postgresql":
         print("  key          PostgreSQL itself has it: compare it with what `idtone ledger key` prints on the node")
         print(f"               {report['log']}")
     for each in report["signed"]:
-        print(f"  signed       {each['leaves']:,} leaves ({each['source']})")
+        print(f"  signed       {each['leaves']:,} leaves ({translated(each['source'])})")
     if report["missing_leaves"]:
         print(
             f"  missing      {report['missing_leaves']:,} leaves that this node has signed: not replicated yet, or cut "

@@ -9,6 +9,7 @@ import typer
 
 from idtone import command_line
 from idtone.signed_notes import Algorithm
+from idtone.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.legal_basis import basis_lines
@@ -39,9 +40,10 @@ def verify_pack(
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     verdict = verified(read_zip(pack), log, witnesses)
-    verdict.faults += [f"{each.name} has not cosigned the tree" for each in witnesses if each not in verdict.cosigners]
+    missing = [each.name for each in witnesses if each not in verdict.cosigners]
+    verdict.faults += [Message("{name} has not cosigned the tree", name=name) for name in missing]
     if two_persons and verdict.policy == ONE_PERSON:
-        verdict.faults.append("the pack was made by one person alone")
+        verdict.faults.append(Message("the pack was made by one person alone"))
     if as_json:
         command_line.print_json(_report(verdict))
     else:
@@ -90,7 +92,7 @@ def _print(line: str) -> None:
 
 def _tell(verdict: PackVerdict) -> None:
     for fault in verdict.faults:
-        _print(fault)
+        _print(translated(fault))
     _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
     for name, text in basis_lines(verdict.basis).items():
         _print(f"  {name:<17} {text}")

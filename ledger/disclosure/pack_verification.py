@@ -56,7 +56,7 @@ class PackVerdict:
     cosigners: tuple[VerifierKey, ...] = ()
     leaves: int = 0
     told: list[PackRecord] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: list[Message] = field(default_factory=list)
 
 
 def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Sequence[VerifierKey] = ()) -> PackVerdict:
@@ -69,12 +69,15 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
     wrong += [each.name for each in witnesses if each.algorithm is not Algorithm.COSIGNATURE]
     if wrong:
-        verdict.faults.append(f"the key of {', '.join(wrong)} is of another kind: a log's is no witness's")
+        verdict.faults.append(
+            Message("the key of {names} is of another kind: a log's is no witness's", names=", ".join(wrong))
+        )
         return verdict
     try:
         manifest = parsed(files[MANIFEST])
         if manifest["format"] not in (FORMAT, WITHOUT_BASIS):
-            verdict.faults.append(f"the pack is {manifest['format']!r}, which this version does not know")
+            other = repr(manifest["format"])
+            verdict.faults.append(Message("the pack is {format}, which this version does not know", format=other))
             return verdict
         verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
         datetime.fromisoformat(verdict.exported)
@@ -85,19 +88,24 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
         given: dict[str, Sequence[bytes]] = {}
         for entry in manifest["records"]:
             if str(entry["call"]) in given:
-                verdict.faults.append(f"call {entry['call']} is there twice")
+                verdict.faults.append(Message("call {call_id} is there twice", call_id=str(entry["call"])))
             given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log)
         verdict.policy = str(manifest.get("policy", ONE_PERSON))
         if verdict.policy == TWO_PERSONS:
             _verify_approval(files, manifest, given, verdict)
         elif verdict.policy != ONE_PERSON:
             verdict.faults.append(
-                f"the pack was made by the policy {verdict.policy!r}, which this version does not know"
+                Message(
+                    "the pack was made by the policy {policy!r}, which this version does not know",
+                    policy=verdict.policy,
+                )
             )
     except ProofError as error:
-        verdict.faults.append(str(error))
+        verdict.faults.append(Message("{error}", error=error))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        verdict.faults.append(f"the manifest is missing or cannot be read ({type(error).__name__})")
+        verdict.faults.append(
+            Message("the manifest is missing or cannot be read ({reason})", reason=type(error).__name__)
+        )
     return verdict
 
 
@@ -122,28 +130,28 @@ def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
     return basis
 
 
-def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[str]:
+def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[Message]:
     """What differs from what was sealed."""
     try:
         note = Note.parse(files.get(SEAL, b""))
         if note.text != SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
-            yield "the seal is not on this manifest"
+            yield Message("the seal is not on this manifest")
         elif not note.signed_by([log]):
-            yield f"the seal is not by {log.name} with this key"
+            yield Message("the seal is not by {name} with this key", name=log.name)
     except ProofError as error:
-        yield f"the seal: {error}"
+        yield Message("the seal: {error}", error=error)
     named = manifest["files"]
     entries = [*manifest["records"], *manifest.get("acts", ())]
     ours = {REPORT, PAPER, *(name for entry in entries for index in entry["leaves"] for name in leaf_files(index))}
     for name in sorted({*named, *files} - {MANIFEST, SEAL}):
         if name not in files:
-            yield f"{name} is missing"
+            yield Message("{path} is missing", path=name)
         elif name not in named:
-            yield f"{name} does not belong to the pack"
+            yield Message("{path} does not belong to the pack", path=name)
         elif name not in ours and not PROFILE.fullmatch(name):
-            yield f"{name} belongs to no record of the pack"
+            yield Message("{path} belongs to no record of the pack", path=name)
         elif hashlib.sha256(files[name]).hexdigest() != named[name]:
-            yield f"{name} was changed"
+            yield Message("{path} was changed", path=name)
 
 
 def _verify_record(
@@ -160,7 +168,7 @@ def _verify_record(
         key = base64.b64decode(entry["key"]) if entry["key"] else None
         verdict.told.append(told(call_id, leaves, key))
     except LedgerError as error:
-        verdict.faults.append(f"call {call_id}: {error}")
+        verdict.faults.append(Message("call {call_id}: {error}", call_id=call_id, error=error))
     return [leaves[index] for index in sorted(leaves)]
 
 
@@ -180,21 +188,23 @@ def _verify_approval(
         known = requests(acts[index] for index in sorted(acts))
         request = next((each for each in known.values() if each.approval), None)
     except LedgerError as error:
-        verdict.faults.append(f"the approval: {error}")
+        verdict.faults.append(Message("the approval: {error}", error=error))
         return
     sealed = not any(entry["key"] for entry in manifest["records"])
     if request is None:
-        verdict.faults.append("the pack does not show that one person has requested it and another approved it")
+        fault = Message("the pack does not show that one person has requested it and another approved it")
     elif request.selection != selection(verdict.case, request.sealed, given, verdict.basis):
-        verdict.faults.append("what was approved is another selection than this")
+        fault = Message("what was approved is another selection than this")
     elif request.basis != verdict.basis:
-        verdict.faults.append("what was approved is another legal basis than this")
+        fault = Message("what was approved is another legal basis than this")
     elif request.sealed and not sealed:
-        verdict.faults.append("the numbers are opened, and that was not approved")
+        fault = Message("the numbers are opened, and that was not approved")
     elif request.state(datetime.fromisoformat(verdict.exported)) is not RequestState.APPROVED:
-        verdict.faults.append("the approval had expired when the pack was made")
+        fault = Message("the approval had expired when the pack was made")
     else:
         verdict.request = request
+        return
+    verdict.faults.append(fault)
 
 
 def _proven(

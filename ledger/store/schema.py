@@ -61,7 +61,7 @@ def tell_strange(connection: Connection, name: str) -> None:
             _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
 
 
-def strange(catalogue: Iterable[Sequence[Any]]) -> list[str]:
+def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
     """The entries of `CATALOGUE` that idtone does not make, and those that idtone makes and that are missing.
 
     An index that leads to some steps only, a column of another type or a trigger makes readers miss calls, although
@@ -72,8 +72,8 @@ def strange(catalogue: Iterable[Sequence[Any]]) -> list[str]:
     others = sorted(key for key, made in found.items() if made_here.get(key) != made)
     missing = sorted(made_here.keys() - found.keys())
     return [
-        *(f"the {kind} `{name}` is not one that idtone makes" for kind, name in others),
-        *(f"the {kind} `{name}` is missing" for kind, name in missing),
+        *(Message("the {kind} `{name}` is not one that idtone makes", kind=kind, name=name) for kind, name in others),
+        *(Message("the {kind} `{name}` is missing", kind=kind, name=name) for kind, name in missing),
     ]
 
 

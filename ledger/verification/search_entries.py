@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from idtone.translation import Message
+
 from ..evidence.leaves import search_keys
 from .verification_queries import LedgerRows
 
@@ -58,7 +60,7 @@ def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 
 
-def differences(rows: LedgerRows, last: int) -> Iterator[str]:
+def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
     """What is wrong with `sought`, call by call, among the steps up to `last`; takes its time."""
     for after in range(0, last, PAGE_STEPS):
         for call_id, kind, details, closing in rows.openings(after, min(after + PAGE_STEPS, last), last):
@@ -66,12 +68,18 @@ def differences(rows: LedgerRows, last: int) -> Iterator[str]:
                 continue
             for token in _keys(kind, details):
                 if not rows.has_entry(token, closing):
-                    yield f"call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing"
+                    yield Message(
+                        "call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing",
+                        call_id=call_id,
+                    )
     for part in rows.entries(last):
         for token, step in part:
             openings = rows.openings_of(step, last) if isinstance(step, int) and step > 0 else []
             if not any(closing == step and token in _keys(kind, details) for _, kind, details, closing in openings):
-                yield f"call {rows.call_of(step)}: it is found by a number that is not its own (table `sought`)"
+                yield Message(
+                    "call {call_id}: it is found by a number that is not its own (table `sought`)",
+                    call_id=rows.call_of(step),
+                )
 
 
 def _keys(kind: str, details: Any) -> set[int]:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final
 
+from idtone.translation import Message
+
 from ..evidence.leaves import CLOSING, OPENING
 from ..evidence.steps import StepKind
 from ..store.database import Connection, Database, literals
@@ -47,7 +49,7 @@ class LedgerRows:
         ((last, count),) = self._all(_EXTENT)
         return last, count
 
-    def strange(self) -> list[str]:
+    def strange(self) -> list[Message]:
         """What differs from the tables that idtone makes; empty in PostgreSQL."""
         return strange(self._all(CATALOGUE)) if self._indexed else []
 

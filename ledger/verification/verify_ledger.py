@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey
+from idtone.translation import Message
 
 from ..evidence.leaves import CLOSING, OPENING, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
@@ -49,9 +50,9 @@ class LedgerVerdict:
     root: bytes = b""
     open_calls: int = 0
     signed: list[SignedCheckpoint] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: list[Message] = field(default_factory=list)
 
-    def fault(self, text: str) -> None:
+    def fault(self, text: Message) -> None:
         if len(self.faults) < FAULTS_LIMIT and text not in self.faults:
             self.faults.append(text)
 
@@ -130,7 +131,7 @@ class _Verification:
     def run(self) -> LedgerVerdict:
         verdict, grown = self._verdict, self._grown
         for odd in self._rows.strange():
-            verdict.fault(f"{odd}: calls can be missing in what readers show")
+            verdict.fault(Message("{odd}: calls can be missing in what readers show", odd=odd))
         held = self._rows.facts()
         last, count = self._rows.extent()  # after what was signed
         if count and CHECKPOINT not in held:  # the first leaf and its checkpoint may have come in between
@@ -139,22 +140,24 @@ class _Verification:
         roots = self._signed(held.get(CHECKPOINT))
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
         for number, call_id in self._rows.below(FAULTS_LIMIT):
-            verdict.fault(f"call {call_id}: its step {number} is none that idtone has written")
+            verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
         if count != stored(size):
-            verdict.fault(f"the tree has {count} hashes instead of {stored(size)}")
+            verdict.fault(
+                Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored(size))
+            )
         self._compare_sought(last)
         for day in sorted(grown.days):
             if not self._has_day(day):
-                verdict.fault(f"the key of {day} is missing: the numbers of that day cannot be opened")
+                verdict.fault(Message("the key of {day} is missing: the numbers of that day cannot be opened", day=day))
         for signed in roots:
             self._compare(signed)
         if size and not any(signed.source == _OWN for signed in roots):
-            verdict.fault("the ledger holds no signed checkpoint of its tree")
+            verdict.fault(Message("the ledger holds no signed checkpoint of its tree"))
         return verdict
 
     def _signed(self, own: object) -> list[SignedCheckpoint]:
@@ -163,24 +166,27 @@ class _Verification:
             octets = own.encode() if isinstance(own, str) else b""
             notes = [*([(_OWN, Note.parse(octets))] if own is not None else []), *self._notes]
         except ProofError as error:
-            self._verdict.fault(f"{_OWN}: {error}")
+            self._verdict.fault(_of(_OWN, error))
             notes = self._notes
         for source, note in notes:
             try:
                 self._verdict.signed.append(SignedCheckpoint(source, believed(note, self._log)))
             except ProofError as error:
-                self._verdict.fault(f"{source}: {error}")
+                self._verdict.fault(_of(source, error))
         return self._verdict.signed
 
     def _compare(self, signed: SignedCheckpoint) -> None:
         checkpoint, size = signed.checkpoint, self._grown.frontier.size
         if checkpoint.size > size:
-            self._verdict.fault(
-                f"{signed.source}: {checkpoint.size} leaves were signed, and the ledger has {size}: "
-                "it is an older copy, or was cut off"
+            fewer = Message(
+                "{signed} leaves were signed, and the ledger has {size}: it is an older copy, or was cut off",
+                signed=checkpoint.size,
+                size=size,
             )
+            self._verdict.fault(_of(signed.source, fewer))
         elif self._grown.roots[checkpoint.size] != checkpoint.root:
-            self._verdict.fault(f"{signed.source}: the first {checkpoint.size} leaves are not those that were signed")
+            others = Message("the first {signed} leaves are not those that were signed", signed=checkpoint.size)
+            self._verdict.fault(_of(signed.source, others))
 
     def _read(self, last: int) -> None:
         reached = 0
@@ -200,19 +206,26 @@ class _Verification:
         for step in map(StoredRow._make, rows):
             after += 1
             if step.id != after:
-                self._verdict.fault(f"the steps {after} to {step.id - 1} are missing")
+                self._verdict.fault(_missing(after, step.id - 1))
                 after = step.id
             if not step.whole:
-                self._verdict.fault(f"call {step.call_id}: its step {step.id} is none that idtone has written")
+                self._verdict.fault(_strange_step(step.call_id, step.id))
                 continue
             texts = self._step(step)
             if step.leaf is None:
                 if step.kind in CLOSING:
-                    self._verdict.fault(f"call {step.call_id}: it is over, and no leaf holds it")
+                    self._verdict.fault(
+                        Message("call {call_id}: it is over, and no leaf holds it", call_id=step.call_id)
+                    )
                 continue
             if step.leaf != grown.frontier.size:
                 self._verdict.fault(
-                    f"call {step.call_id}: it is leaf {step.leaf}, where leaf {grown.frontier.size} should be"
+                    Message(
+                        "call {call_id}: it is leaf {leaf}, where leaf {expected} should be",
+                        call_id=step.call_id,
+                        leaf=step.leaf,
+                        expected=grown.frontier.size,
+                    )
                 )
             digits = grown.digits.pop(step.call_id, None)
             before = 0
@@ -224,12 +237,18 @@ class _Verification:
             grown.entries.add(bytes.fromhex("".join(f"{each}{step.id:016x}" for each in found_by)))
             del grown.calls[step.call_id]
         for number, call_id in self._rows.not_led_to(after - len(rows), after):
-            self._verdict.fault(f"call {call_id}: an index of the ledger does not lead to its step {number}")
+            self._verdict.fault(
+                Message(
+                    "call {call_id}: an index of the ledger does not lead to its step {number}",
+                    call_id=call_id,
+                    number=number,
+                )
+            )
         held = [row[0] for row in self._rows.hashes(first_place, len(made))]
         if held != made:
             self._tell_changed(first_place, made, held, closed)
         if not rows:
-            self._verdict.fault(f"the steps {after + 1} to {last} are missing")
+            self._verdict.fault(_missing(after + 1, last))
             return last
         return after
 
@@ -257,9 +276,13 @@ class _Verification:
             over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
             before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
             if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):
-                self._verdict.fault(f"call {call_id}: it is over, and steps follow that no leaf holds")
+                self._verdict.fault(
+                    Message("call {call_id}: it is over, and steps follow that no leaf holds", call_id=call_id)
+                )
             elif len(after) < len(texts) or not all(by_time for *_, by_time in found):
-                self._verdict.fault(f"call {call_id}: an index of the ledger does not lead to all of its steps")
+                self._verdict.fault(
+                    Message("call {call_id}: an index of the ledger does not lead to all of its steps", call_id=call_id)
+                )
 
     def _compare_sought(self, last: int) -> None:
         try:
@@ -277,7 +300,7 @@ class _Verification:
             if len(self._verdict.faults) == FAULTS_LIMIT:
                 break
         if not told:
-            self._verdict.fault("the table `sought` does not lead to the records that were signed")
+            self._verdict.fault(Message("the table `sought` does not lead to the records that were signed"))
 
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
         """Report the calls whose leaves have another hash than was written; without any, hashes were changed."""
@@ -290,9 +313,26 @@ class _Verification:
             size += is_leaf
             if is_leaf and (offset >= len(held) or held[offset] != made):
                 changed = True
-                self._verdict.fault(f"call {call_id}: leaf {size - 1} is not what was written")
+                self._verdict.fault(
+                    Message("call {call_id}: leaf {leaf} is not what was written", call_id=call_id, leaf=size - 1)
+                )
         if not changed:
-            self._verdict.fault(f"the tree's hashes from place {place} on are not those of its leaves")
+            self._verdict.fault(
+                Message("the tree's hashes from place {place} on are not those of its leaves", place=place)
+            )
 
 
-_OWN: Final = "the ledger's own checkpoint"
+_OWN: Final = Message("the ledger's own checkpoint")
+
+
+def _of(source: str, what: str | ProofError) -> Message:
+    """What is wrong with a checkpoint, which was found there."""
+    return Message("{source}: {what}", source=source, what=what)
+
+
+def _strange_step(call_id: str, number: int) -> Message:
+    return Message("call {call_id}: its step {number} is none that idtone has written", call_id=call_id, number=number)
+
+
+def _missing(first: int, last: int) -> Message:
+    return Message("the steps {first} to {last} are missing", first=first, last=last)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .documents import Model
 from .errors import DocumentError, Fault
-from .setting_values import BrowserAddress, ConsoleAddress, IssuerUrl, split_port
+from .setting_values import BrowserAddress, ConsoleAddress, IssuerUrl, PrometheusUrl, split_port
 from .translation import Message
 
 
@@ -28,6 +28,8 @@ class OpenIdSettings(Model):
     """None: a public client."""
     claim: str = "sub"
     """The claim of the ID token that is the user's name in the file of users."""
+    acr: str | None = None
+    """The authentication context class that the provider must confirm; None: any."""
 
 
 class ConsoleSettings(Model):
@@ -45,6 +47,8 @@ class ConsoleSettings(Model):
     openid: OpenIdSettings = OpenIdSettings()
     office: Path | None = None
     """The association's folder."""
+    prometheus: PrometheusUrl | None = None
+    """The address of the operator's Prometheus, whose alerts the console shows."""
 
     def socket(self) -> Path | tuple[str, int]:
         """The path of a Unix socket, or an IP address and a port."""

@@ -80,7 +80,10 @@ def level(record: logging.LogRecord) -> tuple[str, int]:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for people."""
+    """One line for people, with the local time and its offset from UTC."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.level, _ = level(record)

@@ -83,6 +83,20 @@ def _browser_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _prometheus_url(value: str) -> str:
+    remedy = Message("Write it like http://127.0.0.1:9090")
+    parts = urlsplit(value)
+    try:
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if parts.scheme not in ("http", "https") or not has_host or not value.isprintable() or " " in value:
+        raise ValueError(Message("is not an HTTP address"), remedy)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(Message("has more than a host, a port and a path"), remedy)
+    return value.rstrip("/")
+
+
 def _console_address(value: str) -> str:
     remedy = Message("Write it like 127.0.0.1:8720, or unix:/run/idtone-console/console.sock")
     if value.startswith("unix:"):
@@ -166,6 +180,7 @@ AgiAddress = Annotated[str, AfterValidator(_listen_address)]
 """A loopback address with a port, or `unix:` and an absolute path."""
 BrowserAddress = Annotated[str, AfterValidator(_browser_address)]
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
+PrometheusUrl = Annotated[str, AfterValidator(_prometheus_url)]
 ConsoleAddress = Annotated[str, AfterValidator(_console_address)]
 """As `AgiAddress`."""
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]

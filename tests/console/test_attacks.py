@@ -34,7 +34,12 @@ def host_of(site: Site) -> tuple[str, int]:
 
 
 async def raw(site: Site, octets: bytes) -> list[bytes]:
-    """The status lines of what the console answers to these octets, until it closes or is silent for half a second."""
+    """The status lines of what the console answers to these octets."""
+    return [line for line in (await answered(site, octets)).split(b"\r\n") if line.startswith(b"HTTP/1.")]
+
+
+async def answered(site: Site, octets: bytes) -> bytes:
+    """All that the console answers, until it closes or is silent for half a second."""
     reader, writer = await asyncio.open_connection(*host_of(site))
     with suppress(ConnectionError):
         writer.write(octets)
@@ -44,7 +49,7 @@ async def raw(site: Site, octets: bytes) -> list[bytes]:
         while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
             found += chunk
     writer.close()
-    return [line for line in found.split(b"\r\n") if line.startswith(b"HTTP/1.")]
+    return found
 
 
 def get(site: Site, *more: str, path: str = "/sign-in", host: str | None = None) -> bytes:
@@ -77,6 +82,13 @@ async def test_a_head_that_two_programs_could_read_differently_is_refused(site, 
     smuggled = b"0\r\n\r\n" + get(site, path="/static/smuggled") if status == b"400" else b""
     answers = await raw(site, head + smuggled)
     assert [line.split()[1] for line in answers] == [status], answers
+
+
+async def test_the_answer_to_what_is_no_request_protects_itself(site):
+    found = await answered(site, b"no request\r\n\r\n")
+    assert found.startswith(b"HTTP/1.0 400 ") or found.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in found
+    assert b"\r\nContent-Security-Policy: default-src 'none'" in found
 
 
 @pytest.mark.parametrize(
@@ -207,7 +219,7 @@ async def test_a_form_of_another_session_or_site_does_nothing(site):
 async def test_neither_text_nor_time_tells_who_is_a_user(site):
     for name in ("viewer", "nobody-of-us"):  # caches are warm
         await (await site.visitor()).sign_in(name, "wrong")
-    site.console.sign_in._attempts._failures.clear()
+    site.console.sign_in.proof._attempts._failures.clear()
     times_s, texts = {"viewer": [], "nobody-of-us": []}, {}
     for _ in range(12):
         for name, found in times_s.items():
@@ -216,7 +228,7 @@ async def test_neither_text_nor_time_tells_who_is_a_user(site):
             answer = await visitor.sign_in(name, "wrong")
             found.append(time.perf_counter() - before_s)
             texts[name] = (answer.status, answer.text.replace(name, ""), {*answer.headers} - {"Date"})
-            site.console.sign_in._attempts._failures.clear()
+            site.console.sign_in.proof._attempts._failures.clear()
     assert texts["viewer"] == texts["nobody-of-us"]
     ratio = statistics.median(times_s["viewer"]) / statistics.median(times_s["nobody-of-us"])
     assert 0.7 < ratio < 1.4, ratio
@@ -346,13 +358,28 @@ async def test_every_text_says_its_characters_and_the_way_out_empties_the_cache(
     assert (await visitor.send("/now", "/sign-out")).headers["Clear-Site-Data"] == '"cache"'
 
 
-async def test_what_is_refused_is_in_the_log(site, caplog):
+async def test_what_is_refused_is_in_the_log(site, caplog, monkeypatch):
     visitor = await site.visitor(Role.VIEWER)
     await visitor.get("/administration")
     await visitor.post("/sign-out", Origin="https://evil.example")
+    await visitor.post("/sign-out", {"form_token": "x"})
+    for _ in range(3):
+        await raw(site, get(site, host="evil.example"))
+    monkeypatch.setattr("idtone.console.application.OF_SESSION", Rate(0.001, 1))
+    site.console.limits._buckets.clear()
+    assert [(await visitor.get("/now")).status for _ in range(2)] == [200, 429]
+    monkeypatch.setattr("idtone.console.application.OF_ADDRESS", Rate(0.001, 0.5))
+    site.console.limits._buckets.clear()
+    assert (await visitor.get("/now")).status == 429
+    site.console.refused.flush()
     assert caplog.messages == [
         "/administration: viewer may not, from 127.0.0.1",
         "/sign-out: a form from another site, from 127.0.0.1",
+        "/sign-out: a form without the token of its session: viewer, from 127.0.0.1",
+        "requests are refused: they name another host, from 127.0.0.1",
+        "requests are refused: a session sends too many: viewer, from 127.0.0.1",
+        "requests are refused: there are too many, from 127.0.0.1",
+        "requests are refused: they name another host, from 127.0.0.1 (2 times more within 10 s)",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import stat
 import zipfile
 from collections.abc import AsyncIterator
 from contextvars import copy_context
@@ -17,10 +18,12 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.console.access.rights import Role
+from idtone.console.counts import Counts
+from idtone.console.counts_file import kept
 from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import Period, plot_of
-from idtone.console.statistics import Counts, count
+from idtone.console.statistics import count, file_of
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
@@ -104,7 +107,11 @@ async def test_the_verification_is_that_of_the_command(node, settings, tmp_path)
     assert (code, json.loads(told)) == (1, after.report)
     text = (await visitor.get("/evidence")).text
     assert "NOT GOOD" in text
-    assert "c-1" in text
+    assert "call c-1: leaf 0 is not what was written" in text
+    visitor.language = "ja"
+    text = (await visitor.get("/evidence")).text
+    assert "通話 c-1: 葉 0 が、書き込んだ内容と異なります" in text
+    assert "台帳自身のチェックポイント" in text
 
 
 async def test_a_verification_can_be_cancelled_and_a_failed_one_says_why(node, tmp_path):
@@ -172,6 +179,29 @@ def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(s
     assert (counts.tallies, +counts.hours, +counts.reasons) == (whole.tallies, +whole.hours, +whole.reasons)
     other = settings.model_copy(update={"ledger": settings.ledger.model_copy(update={"origin": "other"})})
     assert counted(other, whole).tallies == whole.tallies
+
+
+def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(settings, monkeypatch, tmp_path):
+    monkeypatch.setattr("idtone.console.statistics.BATCH", 7)
+    enter(settings, *sample.evidence(10))
+    first = counted(settings)
+    found = kept(file_of(settings))
+    assert found == first
+    assert stat.S_IMODE(file_of(settings).stat().st_mode) == 0o600
+    enter(settings, *sample.evidence(12)[-10:])
+    went_through: list[int] = []
+    again = count(settings, found, progress=lambda done, total: went_through.append(total))
+    assert went_through[-1] < first.place, "only what is new"
+    assert again.tallies == counted(settings).tallies
+    query(tmp_path / "ledger.sqlite3", "UPDATE steps SET at = at + 86400000000")
+    moved = counted(settings, again)
+    assert moved.days() != first.days(), "another ledger is counted from its beginning"
+    for damage in (lambda text: text[:-9], lambda text: text.replace('"tallies": [[', '"tallies": [[1, '), str.upper):
+        file_of(settings).write_text(damage(file_of(settings).read_text()))
+        assert kept(file_of(settings)) is None
+    counted(settings)
+    monkeypatch.setattr("idtone.console.counts_file.__version__", "another")
+    assert kept(file_of(settings)) is None
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,16 @@ async def test_an_address_counts_only_verified(settings, login, tmp_path):
             assert (await signed_in(await site.visitor())).status == status, verified
 
 
+async def test_a_context_that_is_demanded_must_be_confirmed(settings, login, tmp_path, caplog):
+    async with running(with_openid(settings, tmp_path, issuer=login.issuer, acr="urn:two")) as site:
+        begun = await (await site.visitor()).get("/sign-in/begin")
+        assert parse_qs(urlsplit(begun.headers["Location"]).query)["acr_values"] == ["urn:two"]
+        for confirmed, status in (("urn:two", 200), ("urn:one", 403), (None, 403), (["urn:two"], 403)):
+            login.user = {"sub": str(Role.VIEWER), "acr": confirmed}
+            assert (await signed_in(await site.visitor())).status == status, confirmed
+    assert "does not confirm the authentication context urn:two" in caplog.messages[-1]
+
+
 async def test_a_provider_that_is_away_or_another_is_said(settings, login, tmp_path):
     login_issuer, login.issuer = login.issuer, "https://evil.example"
     async with running(with_openid(settings, tmp_path, issuer=login_issuer)) as site:

@@ -6,8 +6,11 @@ import configparser
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+
+from idtone.settings import ConsoleSettings
 
 from .. import ROOT
 
@@ -35,6 +38,8 @@ def test_it_is_hardened_as_the_service_is():
     assert "idtone.service" in console["Unit"]["After"]
     assert not {"Requires", "BindsTo", "PartOf"} & {*console["Unit"]}, "it shows that the service does not run"
     assert console["Service"]["ExecStart"] == "/usr/local/bin/idtone console"
+    state = Path("/var/lib", console["Service"]["StateDirectory"])
+    assert ConsoleSettings().users.parent == state, "where users can change their passwords"
 
 
 def test_the_package_installs_it_and_does_not_enable_it():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import yaml
 
 from idtone.console.access import qr_code
+from idtone.console.access.password_rules import common_passwords, objection
 from idtone.console.access.passwords import PasswordCheck
 from idtone.console.access.rights import Role
-from idtone.console.access.users import User, read_users
+from idtone.console.access.users import User, change_users, read_users
 from idtone.console.commands import users
 from idtone.errors import UsageError
 
@@ -18,7 +20,7 @@ from idtone.errors import UsageError
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "idtone.yaml"
-    path.write_text(yaml.safe_dump({"console": {"users": str(tmp_path / "users.yaml")}}))
+    path.write_text(yaml.safe_dump({"node": "pbx-tokyo", "console": {"users": str(tmp_path / "users.yaml")}}))
     return path
 
 
@@ -57,6 +59,10 @@ def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
         ("abababababab", "easy to guess"),
         ("I am Sato and I log in", "easy to guess"),
         ("Idtone-2026-Tokyo", "easy to guess"),
+        ("the node is PBX-Tokyo", "easy to guess"),
+        ("my PBX is in Tokyo", "easy to guess"),
+        ("1qaz2wsx3edc", "one that many people use"),
+        ("PassWord1234", "one that many people use"),
     ],
 )
 def test_a_weak_password_is_refused(config, entered, password, problem):
@@ -64,6 +70,34 @@ def test_a_weak_password_is_refused(config, entered, password, problem):
     with pytest.raises(UsageError, match=problem):
         users.add("sato", [Role.VIEWER], password=True, config=config)
     assert not (config.parent / "users.yaml").exists()
+
+
+def test_the_common_passwords_are_those_that_nothing_else_refuses():
+    common = common_passwords()
+    assert len(common) == 10_000
+    allowed = [each for each in common if objection(each, (), ()) is None]
+    assert len(allowed) == len(common)
+    assert {each for each in common if objection(each, (), common) is None} == set()
+    assert objection("correct horse battery", ("sato", "pbx-tokyo"), common) is None
+    assert objection("monitoring the bob", ("bob", "pbx"), common) is None, "short names are in many words"
+
+
+def test_changes_of_two_processes_come_one_after_the_other(config):
+    path = config.parent / "users.yaml"
+
+    def slowly(users: dict[str, User]) -> None:
+        waiting.append(
+            pool.submit(change_users, path, lambda users: users.update(b=User(name="b", roles=(Role.VIEWER,))))
+        )
+        with pytest.raises(TimeoutError):
+            waiting[0].result(0.2)
+        users["a"] = User(name="a", roles=(Role.VIEWER,))
+
+    waiting: list[Future[None]] = []
+    with ThreadPoolExecutor() as pool:
+        change_users(path, slowly)
+        waiting[0].result(10)
+    assert [user.name for user in read_users(path).users] == ["a", "b"]
 
 
 def test_the_terminal_shows_the_squares_of_the_code(monkeypatch, config, entered, capsys):

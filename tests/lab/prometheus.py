@@ -47,6 +47,7 @@ class Prometheus:
 
     def __init__(self, scratch: Path, target: str, rules: Path) -> None:
         (self._port,) = free_ports(1)
+        self.address = f"http://127.0.0.1:{self._port}"
         self._scratch = scratch
         configured = {
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
@@ -72,11 +73,11 @@ class Prometheus:
 
     def get(self, path: str, **query: str) -> Any:
         """The data of an answer of its HTTP API. It may have just been started."""
-        address = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        address = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         deadline_s = time.monotonic() + READY_S
         while True:
             try:
-                with urllib.request.urlopen(address, timeout=10) as answer:
+                with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 — an address of ours
                     return json.load(answer)["data"]
             except OSError:
                 if time.monotonic() > deadline_s or self._process.poll() is not None:

@@ -38,6 +38,16 @@ axe.run({runOnly: arguments[0], resultTypes: ["violations"]}).then(
     each.id + ": " + each.nodes.map(node => node.html + " " + node.failureSummary).join(" | "))),
   error => done([String(error)]));
 """
+CHANGES: Final = """
+window.ended = new Set();
+document.addEventListener("htmx:sseClose", event => ended.add(event.target));
+"""
+"""Notes which streams have brought all that they were opened for."""
+IS_SETTLED: Final = """
+return document.readyState === "complete" && !document.querySelector(".htmx-request, [hx-trigger*='delay:']")
+  && [...document.querySelectorAll("[sse-close]")].every(each => ended.has(each));
+"""
+"""Nothing that the page loads after itself is missing; a page that goes on for ever, each second, is settled too."""
 STOPS: Final = """
 window.stops = [...document.querySelectorAll(
   "a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], video[controls]"
@@ -85,7 +95,12 @@ class Browser:
         self._do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, address: str) -> None:
+        """And wait for what the page loads after itself: else it changes while it is judged."""
         self.driver.get(address)
+        deadline_s = time.monotonic() + WAIT_S
+        while not self.driver.execute_script(IS_SETTLED):
+            assert time.monotonic() < deadline_s, f"{address} does not settle"
+            time.sleep(0.05)
 
     def settle(self) -> None:
         """Until the parts that the page fetches by itself are there."""
@@ -190,7 +205,8 @@ def browser(chromium: Chromium, folder: Path) -> Iterator[Browser]:
     try:
         driver.set_page_load_timeout(WAIT_S)
         driver.set_script_timeout(WAIT_S)
-        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": AXE.read_text("utf-8")})
+        for source in (AXE.read_text("utf-8"), CHANGES):
+            driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
         yield Browser(driver)
     finally:
         driver.quit()

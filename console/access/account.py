@@ -1,0 +1,181 @@
+"""A user's own account: the open sessions and, where the console has passwords, a new password or a new secret of the
+one-time codes. What could lock somebody out, or let somebody in, asks for the password and the code again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.errors import IdtoneError, UsageError
+from idtone.translation import Message, template
+
+from ..page import Method, Page, Visit
+from .cookies import KNOWN_BROWSER
+from .known_browser import mark_for
+from .password_proof import PasswordProof, Refusal, as_entered
+from .password_rules import SHORTEST, common_passwords, objection
+from .passwords import new_secret, provisioning
+from .rights import Right
+from .session_rows import rows_of
+from .users import User, change_users
+
+PATH: Final = "/account"
+SECRET_S: Final = 600.0
+"""How long a new secret waits for its first code."""
+DONE: Final = {
+    "sessions": template("The chosen sessions have ended."),
+    "password": template("Your password is changed. Your other sessions have ended."),
+    "code": template("Your one-time codes have a new secret. Your other sessions have ended."),
+}
+_DIFFER: Final = Message("The new password was entered in two different ways.")
+_SAME: Final = Message("The new password is the one that you have.")
+_LATE: Final = Message("The new secret is too old. Begin again.")
+_WRONG_CODE: Final = Message("This is not the code of the new secret. Wait for the next one, and enter it.")
+
+
+class Account:
+    """`proof` is None if a proxy or a provider knows the users; then nothing can be asked again."""
+
+    def __init__(self, proof: PasswordProof | None) -> None:
+        self._proof = proof
+
+    async def show(self, visit: Visit) -> web.StreamResponse:
+        return self._page(visit)
+
+    def _page(self, visit: Visit, refusal: Refusal | None = None) -> web.Response:
+        assert visit.user is not None
+        return visit.render(
+            "account.html",
+            refusal.status if refusal else HTTPStatus.OK,
+            problem=refusal.problem if refusal else None,
+            done=None if refusal else DONE.get(visit.query("done")),
+            sessions=rows_of(visit, visit.console.sessions.of(visit.user.name)),
+            asks=self._proof is not None,
+            shortest=SHORTEST,
+        )
+
+    async def end_sessions(self, visit: Visit) -> web.StreamResponse:
+        """End the user's chosen sessions, but not this one."""
+        assert visit.user is not None
+        if refusal := await self._asked(visit):
+            return self._page(visit, refusal)
+        console, name = visit.console, visit.user.name
+        for session in console.sessions.of(name):
+            if session is not visit.session and visit.field(f"end-{session.id}"):
+                console.sessions.end(session)
+                console.sign_ins.ended(name, name)
+        return visit.redirect(f"{PATH}?done=sessions")
+
+    async def _asked(self, visit: Visit) -> Refusal | None:
+        assert visit.user is not None
+        return await self._proof.asked(visit, visit.user.name, visit.user) if self._proof else None
+
+    async def change_password(self, visit: Visit) -> web.StreamResponse:
+        """The user's other sessions end, because another password makes them void."""
+        assert visit.user is not None
+        assert self._proof is not None
+        new = as_entered(visit, "new")
+        if wrong := _objection(visit, new) or await self._asked(visit):
+            return self._page(visit, wrong)
+        hashed = await self._proof.hashed(visit, new)
+        return await self._changed(visit, "password", lambda user: user.model_copy(update={"password": hashed}))
+
+    async def begin_code(self, visit: Visit) -> web.StreamResponse:
+        """Show a new secret. It counts when the user has entered a code of it."""
+        assert visit.session is not None
+        if refusal := await self._asked(visit):
+            return self._page(visit, refusal)
+        visit.session.new_secret = new_secret(), time.monotonic()
+        return await self._secret_page(visit)
+
+    async def _secret_page(self, visit: Visit, problem: Message | None = None) -> web.Response:
+        assert visit.user is not None
+        assert visit.session is not None
+        assert visit.session.new_secret is not None
+        secret, _ = visit.session.new_secret
+        address = provisioning(visit.user.name, secret)
+        return visit.render(
+            "account_code.html",
+            HTTPStatus.FORBIDDEN if problem else HTTPStatus.OK,
+            problem=problem,
+            secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+            rows=await visit.in_thread(_squares, address),
+        )
+
+    async def confirm_code(self, visit: Visit) -> web.StreamResponse:
+        assert visit.user is not None
+        assert visit.session is not None
+        assert self._proof is not None
+        secret, made_s = visit.session.new_secret or ("", -SECRET_S)
+        if not secret or time.monotonic() - made_s > SECRET_S:
+            return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _LATE))
+        if not self._proof.check.takes(visit.user.name, secret, visit.field("code")):
+            return await self._secret_page(visit, _WRONG_CODE)
+        return await self._changed(visit, "code", lambda user: user.model_copy(update={"totp": secret}))
+
+    async def _changed(self, visit: Visit, what: str, change: Callable[[User], User]) -> web.StreamResponse:
+        """Change the user in the file, and begin a new session."""
+        assert visit.user is not None
+        console, name = visit.console, visit.user.name
+
+        def changed(users: dict[str, User]) -> None:
+            if name not in users:
+                raise UsageError(
+                    Message("{path}: there is no user {name}", path=console.settings.console.users, name=name)
+                )
+            users[name] = change(users[name])
+
+        try:
+            await visit.in_thread(change_users, console.settings.console.users, changed)
+        except IdtoneError as error:
+            return self._page(visit, Refusal(HTTPStatus.SERVICE_UNAVAILABLE, Message("{error}", error=error)))
+        user = await visit.in_thread(console.users.get, name)
+        answer = visit.redirect(f"{PATH}?done={what}")
+        console.renew_session(visit, answer, name)
+        if user is not None:
+            KNOWN_BROWSER.give(answer, mark_for(user))
+        console.sign_ins.changed(name, WHAT[what], visit.address)
+        return answer
+
+
+WHAT: Final = {"password": "password", "code": "secret of the one-time codes"}
+
+
+def _squares(text: str) -> list[list[bool]]:
+    """The rows of a QR code."""
+    from .qr_code import squares  # reportlab, which takes a while
+
+    return squares(text)
+
+
+def _objection(visit: Visit, new: str) -> Refusal | None:
+    assert visit.user is not None
+    if new != as_entered(visit, "again"):
+        return Refusal(HTTPStatus.BAD_REQUEST, _DIFFER)
+    if new == as_entered(visit, "password"):
+        return Refusal(HTTPStatus.BAD_REQUEST, _SAME)
+    context = (visit.user.name, visit.console.settings.node)
+    if why := objection(new, context, common_passwords()):
+        return Refusal(HTTPStatus.BAD_REQUEST, why)
+    return None
+
+
+def pages(proof: PasswordProof | None) -> Sequence[Page]:
+    account = Account(proof)
+    found = (
+        Page(PATH, account.show, Right.ENTER),
+        Page(f"{PATH}/sessions", account.end_sessions, Right.ENTER, Method.POST),
+    )
+    if proof is None:
+        return found
+    return (
+        *found,
+        Page(f"{PATH}/password", account.change_password, Right.ENTER, Method.POST),
+        Page(f"{PATH}/code", account.begin_code, Right.ENTER, Method.POST),
+        Page(f"{PATH}/code/confirm", account.confirm_code, Right.ENTER, Method.POST),
+    )

@@ -1,0 +1,51 @@
+"""What a new password must not be: short, long, one of the common ones, or made of words that everyone here knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from idtone.translation import Message
+
+from .passwords import PASSWORD_LIMIT
+
+SHORTEST: Final = 12
+"""Characters of a password. NIST SP 800-63B asks for 8 of a password with a second factor."""
+DIFFERENT: Final = 5
+"""Different characters of a password, at least."""
+SHORTEST_WORD: Final = 4
+"""Shorter words of the context are in many passwords by chance."""
+PRODUCT: Final = "idtone"
+COMMON: Final = Path(__file__).with_name("common_passwords.txt")
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """Those that people choose most, in lower case. Only those that the other rules allow are among them."""
+    lines = COMMON.read_text("utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+def objection(password: str, context: Iterable[str], common: Container[str]) -> Message | None:
+    """Why this password cannot be used; None if it can. `context`: the names of the user and of the node."""
+    if len(password) < SHORTEST:
+        return Message("the password has fewer than {shortest} characters", shortest=SHORTEST)
+    if len(password) > PASSWORD_LIMIT:
+        return Message("the password has more than {longest} characters", longest=PASSWORD_LIMIT)
+    folded = password.casefold()
+    words = [PRODUCT, *(word for name in context for word in _words(name.casefold()))]
+    if len(set(password)) < DIFFERENT or any(word in folded for word in words):
+        return Message(
+            "the password is easy to guess: it repeats itself, or has the name of the user or the node or idtone in it"
+        )
+    if folded in common:
+        return Message("the password is one that many people use, so attackers try it first; choose another")
+    return None
+
+
+def _words(name: str) -> list[str]:
+    """The name, and its parts: sato@example.jp has sato and example."""
+    return [word for word in (name, *re.split(r"[\W_]+", name)) if len(word) >= SHORTEST_WORD]

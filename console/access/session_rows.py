@@ -1,0 +1,34 @@
+"""Sessions as pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..page import Visit
+from .sessions import Session
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """`id` ends the session; it opens nothing."""
+
+    id: str
+    name: str
+    address: str
+    since: datetime
+    used: datetime
+    is_own: bool
+    """It is the visitor's, in which the page is shown."""
+
+
+def rows_of(visit: Visit, sessions: Iterable[Session]) -> list[SessionRow]:
+    """The newest first."""
+    return sorted((_row(visit, each) for each in sessions), key=lambda row: row.since, reverse=True)
+
+
+def _row(visit: Visit, session: Session) -> SessionRow:
+    now, (began_s, used_s) = datetime.now(UTC), visit.console.sessions.ages_s(session)
+    since, used = now - timedelta(seconds=began_s), now - timedelta(seconds=used_s)
+    return SessionRow(session.id, session.name, session.address, since, used, session is visit.session)

@@ -1,0 +1,71 @@
+"""Counts of calls, by what the pages of statistics show. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from idtone.ledger.evidence.leaves import ACTS
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.tally import Part, Tally
+
+
+@dataclass(slots=True)
+class Counts:
+    """The calls of the ledger's steps up to `place`, in the time zone of this machine."""
+
+    origin: str | None = None
+    """The tree that was counted."""
+    place: int = 0
+    last: str = ""
+    """The hash of the step at `place`."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
+    """By day, member and licence, as `idtone ledger stats` counts."""
+    reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
+    """By day, outcome and reason."""
+    hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
+    """By the hour that a call began in, and outcome."""
+    kept: int = 0
+    """The place up to which a file has them."""
+
+    def add(self, record: Record, times: int = 1) -> None:
+        """Count a call; -1 times takes it back."""
+        first = record.steps[0]
+        if first.kind in ACTS:
+            return
+        at = first.at.astimezone()
+        day, outcome = at.date(), record.outcome or ""
+        key = (day, record.member or "", record.licence or "")
+        counted = self.tallies.setdefault(key, Tally(*key))
+        counted.add(record, times)
+        if not counted.calls:
+            del self.tallies[key]
+        self.reasons[day, outcome, record.reason or ""] += times
+        self.hours[at.replace(minute=0, second=0, microsecond=0), outcome] += times
+
+    def days(self) -> tuple[date, date] | None:
+        """The first and the last day with a call."""
+        found = [day for day, _, _ in self.tallies]
+        return (min(found), max(found)) if found else None
+
+    def grouped(self, part: Part, first: date, last: date) -> list[Tally]:
+        """By day, member or licence, from one day to another."""
+        found: dict[object, Tally] = {}
+        for (day, member, licence), counted in self.tallies.items():
+            if first <= day <= last:
+                named = {Part.DAY: day, Part.MEMBER: member, Part.LICENCE: licence}
+                sum_of = found.setdefault(
+                    named[part], Tally(*(named[each] if each is part else None for each in Part))  # type: ignore[arg-type]
+                )  # fmt: skip
+                sum_of.include(counted)
+        return [found[key] for key in sorted(found, key=str)]
+
+    def by_reason(self, first: date, last: date) -> list[tuple[str, str, int]]:
+        """Outcome, reason and calls, the most first."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (day, outcome, reason), calls in self.reasons.items():
+            if calls and first <= day <= last:
+                found[outcome, reason] += calls
+        return [(outcome, reason, calls) for (outcome, reason), calls in found.most_common()]

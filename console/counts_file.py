@@ -1,0 +1,76 @@
+"""Keeps the counts of a ledger's calls in a file beside it, so that a restart of the console goes on from there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone import __version__
+from idtone.ledger.evidence.tally import COUNTED, Tally
+from idtone.ledger.keys.private_files import replace_private
+
+from .counts import Counts
+
+SUFFIX: Final = ".counted"
+
+
+def file_beside(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + SUFFIX)
+
+
+def keep(path: Path, counts: Counts) -> None:
+    """Raises OSError."""
+    replace_private(path, json.dumps(_written(counts), ensure_ascii=False).encode())
+
+
+def kept(path: Path) -> Counts | None:
+    """None if there are none, or they were counted by another version or in another time zone."""
+    try:
+        found = json.loads(path.read_bytes())
+        return _read(found) if found["counted_by"] == _counted_by() else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _counted_by() -> list[object]:
+    """What decides how a call is counted: the rules of this version, and where its day begins."""
+    return [__version__, *time.tzname, time.timezone, time.altzone]
+
+
+def _written(counts: Counts) -> dict[str, Any]:
+    return {
+        "counted_by": _counted_by(),
+        "origin": counts.origin,
+        "place": counts.place,
+        "last": counts.last,
+        "at": counts.at.isoformat(),
+        "tallies": [
+            [day.isoformat(), member, licence, *(getattr(tally, name) for name in COUNTED)]
+            for (day, member, licence), tally in counts.tallies.items()
+        ],
+        "reasons": [[day.isoformat(), *words, calls] for (day, *words), calls in counts.reasons.items()],
+        "hours": [[hour.isoformat(), outcome, calls] for (hour, outcome), calls in counts.hours.items()],
+    }
+
+
+def _read(found: dict[str, Any]) -> Counts:
+    """Raises ValueError, LookupError, TypeError or AttributeError if it is no such text."""
+    counts = Counts(found["origin"], int(found["place"]), str(found["last"]), datetime.fromisoformat(found["at"]))
+    counts.kept = counts.place
+    for day, member, licence, *numbers in found["tallies"]:
+        key = (date.fromisoformat(day), str(member), str(licence))
+        counts.tallies[key] = Tally(*key, *map(int, numbers))
+    counts.reasons = Counter(
+        {
+            (date.fromisoformat(day), str(outcome), str(reason)): int(calls)
+            for day, outcome, reason, calls in found["reasons"]
+        }
+    )
+    counts.hours = Counter(
+        {(datetime.fromisoformat(hour), str(outcome)): int(calls) for hour, outcome, calls in found["hours"]}
+    )
+    return counts

@@ -1,0 +1,50 @@
+"""Asks another server for JSON, at an address of the settings: bounded in size and time. No redirect is followed."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from idtone.errors import IdtoneError
+from idtone.translation import Message
+
+SIZE_LIMIT: Final = 1_000_000
+"""Bytes of an answer."""
+
+
+class FetchError(IdtoneError):
+    """The server does not answer, or not with JSON. It does not contain what was sent."""
+
+
+async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:
+    """The status, and the JSON that came with it. `more` is what aiohttp takes. Raises FetchError."""
+    where = urlsplit(url).netloc
+    octets = b""
+    try:
+        async with (
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=within_s), cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
+            session.request(method, url, allow_redirects=False, **more) as answer,
+        ):
+            status = answer.status
+            while chunk := await answer.content.read(limit + 1 - len(octets)):
+                octets += chunk
+                if len(octets) > limit:
+                    raise FetchError(
+                        Message("{where}: the answer is larger than {limit} bytes", where=where, limit=limit)
+                    )
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise FetchError(
+            Message("{where} does not answer: {reason}", where=where, reason=str(error) or type(error).__name__)
+        ) from error
+    try:
+        return status, json.loads(octets)
+    except (ValueError, RecursionError) as error:
+        if status == HTTPStatus.OK:
+            raise FetchError(Message("{where}: the answer is not JSON", where=where)) from error
+        return status, None

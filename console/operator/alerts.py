@@ -1,0 +1,54 @@
+"""The alerts of the operator's Prometheus: a page, and the part of the health page that stays up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.translation import speak, template
+
+from ..access.rights import Right
+from ..alerts import MOST, AlertState
+from ..event_stream import event, stream
+from ..page import Page, Visit
+
+PATH: Final = "/health/alerts"
+ASK_EVERY_S: Final = 10.0
+STATES: Final = {AlertState.FIRING: template("firing"), AlertState.PENDING: template("pending")}
+
+
+async def alerts(visit: Visit) -> web.StreamResponse:
+    return visit.render("alerts.html", **await _now(visit))
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """The alerts, again and again. The health page does not wait for Prometheus."""
+
+    async def events() -> AsyncIterator[bytes]:
+        while True:
+            speak(visit.language)
+            yield event("alerts", visit.fragment("alerts_now.html", **await _now(visit)))
+            await asyncio.sleep(ASK_EVERY_S)
+
+    return await stream(visit, events())
+
+
+async def _now(visit: Visit) -> dict[str, Any]:
+    """What `alerts_now.html` shows."""
+    prometheus = visit.console.prometheus
+    now = await prometheus.now() if prometheus else None
+    return {
+        "now": now,
+        "address": prometheus.address if prometheus else None,
+        "shown": now.alerts[:MOST] if now else (),
+        "states": STATES,
+    }
+
+
+PAGES = (
+    Page(PATH, alerts, Right.LOOK),
+    Page(f"{PATH}/changes", changes, Right.LOOK),
+)
