@@ -90,7 +90,8 @@ async def test_alerts_of_a_real_prometheus_are_shown_in_both_languages(settings,
 
 async def first_event(visitor: Visitor, path: str) -> str:
     cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
-    async with visitor.http.get(f"{visitor.site.address}{path}", headers={"Cookie": cookies}) as stream:
+    headers = {"Cookie": cookies, "Accept-Language": visitor.language}
+    async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers) as stream:
         return (await stream.content.readuntil(b"\n\n")).decode()
 
 
