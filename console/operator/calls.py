@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import logging
@@ -175,14 +176,24 @@ def _is_call(reader: LedgerReader, call_id: str) -> bool:
 
 
 async def by_number(visit: Visit) -> web.StreamResponse:
-    """The act is recorded before anything is shown."""
+    """The act is recorded before anything is shown. Recording waits for the disk and the service, so the calls are
+    looked for meanwhile.
+    """
     try:
         wanted = _wanted(visit.field("number"), visit.field("sip_call_id"))
         start, end = local_moment("from", visit.field("from")), local_moment("until", visit.field("until"))
         purpose = _purpose(visit.field("purpose"))
     except (UsageError, NumberError) as error:
         return _by_number_page(visit, (), error, HTTPStatus.BAD_REQUEST)
-    records = await visit.in_thread(_find, visit, wanted, purpose, start, end)
+    recorded, records = await asyncio.gather(
+        visit.in_thread(_record, visit, wanted, purpose),
+        visit.in_thread(_find, visit, wanted, start, end),
+        return_exceptions=True,
+    )
+    for each in (recorded, records):
+        if isinstance(each, BaseException):
+            raise each
+    assert not isinstance(records, BaseException)
     return _by_number_page(visit, records)
 
 
@@ -221,10 +232,8 @@ def _purpose(text: str) -> str:
     return text
 
 
-def _find(
-    visit: Visit, wanted: Number | str, purpose: str, start: datetime | None, end: datetime | None
-) -> Sequence[Record]:
-    """Raises LedgerError if the search cannot be recorded."""
+def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
+    """Raises LedgerError if the search cannot be recorded; then nothing of it is shown."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
     person, ledger = visiting(visit.user.name), console.settings.ledger
@@ -234,7 +243,12 @@ def _find(
         lambda act_id: search_act(act_id, now, person, purpose, wanted, key_ring.days),
         DisclosureRules.of(ledger),
     )  # fmt: skip
-    with console.opening_reader() as reader:
+
+
+def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
+    """Raises LedgerError."""
+    now = datetime.now(UTC)
+    with visit.console.opening_reader() as reader:
         if isinstance(wanted, Number):
             return reader.find(wanted, now, start, end, NUMBER_CALLS)[::-1]
         return reader.find_sip_call_id(wanted, now, start, end)[: -NUMBER_CALLS - 1 : -1]
