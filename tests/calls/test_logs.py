@@ -33,7 +33,7 @@ NUMBERS = [
 """A number for each state of a licence, and all that is not a member's number."""
 SECRETS = sorted({re.sub("[^0-9]", "", each)[-9:] for each in (*NUMBERS, CALLED_NUMBER, CALLER_NUMBER)} - {"", "110"})
 CALL_ID = re.compile(r"[0-9]+\.[0-9]+-[0-9]+")
-TEXT = re.compile(r"[-0-9]{10} [:0-9]{8},[0-9]{3} (debug|info|warning|err) (.*)")
+TEXT = re.compile(r"[-0-9]{10} [:0-9]{8}\.[0-9]{3}[+-][0-9:]{5} (debug|info|warning|err) (.*)")
 WITH_SOCKET = """
 import sys
 from pathlib import Path

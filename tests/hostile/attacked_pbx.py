@@ -137,7 +137,9 @@ class Batch:
     records: dict[str, dict[str, Any]]
 
 
-LOG_LINE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (info|warning|err) \S[^\r\x00-\x08\x0b-\x1f]*")
+LOG_LINE: Final = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (info|warning|err) \S[^\r\x00-\x08\x0b-\x1f]*"
+)
 CALL_ID: Final = re.compile(r"\d+\.\d+-\d+")
 
 

@@ -259,7 +259,7 @@ UNCLEAR: Final = [
     b"[",
 ]  # fmt: skip
 """Arguments that do not clearly end."""
-CHOSEN: Final = [b"x\r\n2026-11-25 09:17:08,458 INFO forged", b"0312340001", b"1.1-1"]
+CHOSEN: Final = [b"x\r\n2026-11-25 09:17:08.458+09:00 info forged", b"0312340001", b"1.1-1"]
 """Ids of a call: a line of the log, a number, another call's."""
 
 
