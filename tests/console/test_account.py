@@ -25,9 +25,10 @@ from .site import HASHED, PASSWORD, Site, Visitor, running, users_file
 NEW = "several words, easy to remember"
 
 
-async def signed_in(site: Site, name: str = "viewer") -> Visitor:
+async def signed_in(site: Site) -> Visitor:
+    """By the form, so that the browser is known."""
     visitor = await site.visitor()
-    assert (await visitor.sign_in(name)).status == 303
+    assert (await visitor.sign_in("viewer")).status == 303
     return visitor
 
 
@@ -42,7 +43,7 @@ def code(secret: str) -> str:
 
 async def test_what_a_session_watches_ends_with_it(site, settings, monkeypatch):
     monkeypatch.setattr(event_stream, "CHECKED_EVERY_S", 0.0)
-    watching, other = await signed_in(site), await signed_in(site)
+    watching, other = await site.visitor(Role.VIEWER), await site.visitor(Role.VIEWER)
     cookies = "; ".join(f"{name}={value}" for name, value in watching.cookies.items())
     async with watching.http.get(f"{site.address}/now/changes", headers={"Cookie": cookies}) as stream:
         assert await stream.content.readuntil(b"\n\n")
@@ -80,7 +81,7 @@ async def test_a_password_stays_as_it_was(site, settings, fields, status, words)
 
 
 async def test_a_new_password_ends_the_users_other_sessions(site, settings, caplog):
-    visitor, elsewhere, other = await signed_in(site), await signed_in(site), await signed_in(site, "office")
+    visitor, elsewhere, other = await signed_in(site), await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
     before = dict(visitor.cookies)
     with caplog.at_level(logging.INFO):
         answer = await visitor.send("/account", "/account/password", {"password": PASSWORD, "new": NEW, "again": NEW})
@@ -95,7 +96,7 @@ async def test_a_new_password_ends_the_users_other_sessions(site, settings, capl
 
 
 async def test_a_new_secret_counts_with_its_first_code(site, settings, caplog):
-    visitor, elsewhere = await signed_in(site), await signed_in(site)
+    visitor, elsewhere = await site.visitor(Role.VIEWER), await site.visitor(Role.VIEWER)
     assert (await visitor.send("/account", "/account/code", {"password": "wrong"})).status == 403
     assert (await visitor.send("/account", "/account/code/confirm", {"code": "000000"})).status == 403, "not begun"
     shown = await visitor.send("/account", "/account/code", {"password": PASSWORD})
@@ -128,8 +129,8 @@ async def test_a_new_secret_does_not_wait_for_ever(site, settings):
 
 
 async def test_a_user_ends_chosen_sessions_alone_and_with_the_password(site, caplog):
-    visitor, other = await signed_in(site), await signed_in(site, "office")
-    ended, kept = await signed_in(site), await signed_in(site)
+    visitor, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
+    ended, kept = await site.visitor(Role.VIEWER), await site.visitor(Role.VIEWER)
     page = (await visitor.get("/account")).text
     found = re.findall(r'name="(end-\w+)"', page)
     assert len(found) == 2
