@@ -190,7 +190,7 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
     assert stat.S_IMODE(file_of(settings).stat().st_mode) == 0o600
     enter(settings, *sample.evidence(12)[-10:])
     went_through: list[int] = []
-    again = count(settings, found, progress=lambda done, total: went_through.append(total))
+    again = count(settings, "", found, progress=lambda done, total: went_through.append(total))
     assert went_through[-1] < first.place, "only what is new"
     assert again.tallies == counted(settings).tallies
     query(tmp_path / "ledger.sqlite3", "UPDATE steps SET at = at + 86400000000")
