@@ -18,7 +18,7 @@ from idtone.console.access.cookies import SESSION
 from idtone.console.access.passwords import one_time_codes
 from idtone.console.access.rights import Role
 from idtone.console.access.users import read_users
-from idtone.settings import SignInBy
+from idtone.console_settings import SignInBy
 
 from .site import HASHED, PASSWORD, Site, Visitor, running, users_file
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.settings import ConsoleSettings
+from idtone.console_settings import ConsoleSettings
 
 from .. import ROOT
 
