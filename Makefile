@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: help demo fleet console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -33,6 +33,7 @@ help:
 	@echo 'make demo-authority  works through a year at the association, with pictures in build/; JSON=1 as above'
 	@echo 'make console  opens the console in a browser, on a real Asterisk with five calls a second; SECONDS=60 ends it'
 	@echo 'make console-pictures  takes pictures of all pages in build/console, and those of the READMEs'
+	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes the pages of docs/reference that come from the code, and the site, in build/site'
@@ -49,6 +50,8 @@ help:
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
 	@echo 'make bench-console-pages  times each page of the console, and calls beside 200 open pages; CALLS=100000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
+	@echo 'make bench-fleet  lets parts of a fleet fail while calls come, and counts what is lost; RATE=30 MINUTES=10 ONLY=… JSON=1'
+	@echo 'make bench-fleet-scale  measures one, two and three nodes, beside what the model reckons; RATE=20 JSON=1'
 	@echo 'make bench-metrics  measures what the metrics and their scrapers cost a call; ROUNDS=6 RATE=20'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
@@ -72,6 +75,10 @@ demo: $(RUN) lab
 .PHONY: demo-authority
 demo-authority: $(DEV)
 	@$(VENV)/bin/python -m tests.authority.year $(if $(JSON),--json)
+
+fleet: $(DEV) lab
+	@$(VENV)/bin/python -m tests.fleet.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(NODES),--nodes $(NODES)) $(if $(JSON),--json)
 
 console: $(DEV) lab
 	@$(VENV)/bin/python -m tests.console.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
@@ -145,6 +152,13 @@ bench-console-pages: $(DEV) lab
 
 bench-replication: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.replication $(if $(JSON),--json)
+
+bench-fleet: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.fleet $(if $(RATE),--rate $(RATE)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)
+
+bench-fleet-scale: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.fleet.scale $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
 bench-metrics: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))

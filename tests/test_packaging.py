@@ -83,7 +83,11 @@ def test_the_command_runs_from_the_wheel_which_brings_idtone_alone(installed, tm
 
 
 def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
-    shared = [("man/man1", MAN_PAGES), ("idtone", (ROOT / "config" / "monitoring").iterdir())]
+    shared = [
+        ("man/man1", MAN_PAGES),
+        ("idtone", (ROOT / "config" / "monitoring").iterdir()),
+        ("idtone/kamailio", (ROOT / "config" / "kamailio").iterdir()),
+    ]
     share = f"idtone-{metadata.version('idtone')}.data/data/share"
     wanted = {f"{share}/{folder}/{path.name}" for folder, paths in shared for path in paths}
     paths = files()

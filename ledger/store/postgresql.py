@@ -211,6 +211,9 @@ _UNREACHABLE: Final = Message("see that PostgreSQL runs, and that it can be reac
 _UNFORESEEN: Final = Message("see PostgreSQL's log for more")
 _REMEDIES: Final = {
     "08": _UNREACHABLE,
+    "25006": Message(
+        "it is a standby: name all servers in ledger.url, and let it end with ?target_session_attrs=read-write"
+    ),
     "28": Message("see ledger.password_file, the user in ledger.url, and PostgreSQL's pg_hba.conf"),
     "3D": Message("make that database: createdb -O USER NAME"),
     "3F": Message("the node that replicates there makes its schema; see its log"),

@@ -136,6 +136,23 @@ class PostgreSQL:
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
         )  # fmt: skip
 
+    def follow(self, primary: PostgreSQL) -> None:
+        """Become a standby of a server that is made and does not run (streaming replication)."""
+        self.password = primary.password
+        data = self._folder / "data"
+        shutil.copytree(primary._folder / "data", data)
+        (data / "standby.signal").touch()
+        source = f"host=127.0.0.1 port={primary.port} user={primary.user} password={primary.password}"
+        with (data / "postgresql.auto.conf").open("a") as file:
+            file.write(f"primary_conninfo = '{source}'\n")
+        if self._as:
+            for path in (data, *data.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        self.execute("SELECT pg_promote()")
+
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -160,11 +177,18 @@ class PostgreSQL:
             self._process.wait(30)
             self._process = None
 
+    @property
+    def pids(self) -> list[int]:
+        """Its processes, the first one first."""
+        assert self._process
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return [self._process.pid, *map(int, children)]
+
     def kill(self) -> None:
         """Kill all its processes at once, as in a power failure."""
         assert self._process
-        own = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for pid in (self._process.pid, *map(int, own)):
+        own = self.pids
+        for pid in own:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -196,13 +220,32 @@ class PostgreSQL:
             lines = (self._folder / "data/postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             lines = []
-        return len(lines) > 7 and lines[7].strip() == "ready" and lines[0] == str(self._process and self._process.pid)
+        return (
+            len(lines) > 7
+            and lines[7].strip() in ("ready", "standby")
+            and lines[0] == str(self._process and self._process.pid)
+        )
 
     def _run(self, program: str, *arguments: str) -> None:
         words: Sequence[str] = [str(self._programs / program), *arguments]
         done = subprocess.run(words, capture_output=True, text=True, cwd=self._folder, check=False, **self._as)  # type: ignore[call-overload]
         if done.returncode:
             raise PostgreSQLMissing(f"{program}: {done.stdout}{done.stderr}")
+
+
+@contextmanager
+def pair(programs: Path) -> Iterator[tuple[PostgreSQL, PostgreSQL]]:
+    """A primary, and a standby that follows it."""
+    primary, standby = PostgreSQL(programs), PostgreSQL(programs)
+    try:
+        primary.make()
+        standby.follow(primary)
+        primary.start()
+        standby.start()
+        yield primary, standby
+    finally:
+        standby.remove()
+        primary.remove()
 
 
 def main() -> int:

@@ -45,8 +45,11 @@ class Service:
     association: str = ""
     """Its section `association` (YAML)."""
     node: str = "lab"
+    """Its name."""
     fleet: str = ""
     """Its section `fleet` (YAML)."""
+    witnessing: str = ""
+    """Further keys of its section `ledger` (YAML): its witnesses."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class Service:
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
             f"registry: {{source: {self.address or self.registry}, trust: {self.trust},"
             f" cache: {self.asterisk.scratch / 'registry'}}}\n"
-            f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}}}\n"
+            f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}, {self.witnessing}}}\n"
             f"policy: {{{self.policy}}}\n"
             f"metrics: {{listen: {self.metrics or 'null'}}}\n"
             f"log: {{{self.logging}}}\n"

@@ -85,7 +85,7 @@ class Called:
 def called(folder: Path, sink: int | None = None) -> Iterator[Called]:
     """Answer every call inside the context. Received RTP goes to the port `sink`, if given."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
-    process = _start("called", folder, port, media_port, "-key", "sink", str(sink or media_port))
+    process = started("called", folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
         yield Called(port, folder)
     finally:
@@ -115,7 +115,7 @@ class Load:
         self.began_s = time.time()
         self.ends_s = self.began_s + seconds
         self._over_s = time.monotonic() + seconds + hold_s + LEAVE_S + OVERDUE_S
-        self._process = _start(
+        self._process = started(
             "caller", folder, port, media_port, "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(self.offered),
             "-l", "20000", "-timeout", f"{seconds + hold_s + LEAVE_S:.0f}", "-d", f"{1000 * hold_s:.0f}",
             "-trace_stat", "-stf", "statistics.csv", "-fd", "1", f"{pbx[0]}:{pbx[1]}",
@@ -149,7 +149,8 @@ class Load:
             self._process.wait()
 
 
-def _start(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
+def started(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
+    """A SIPp that runs a scenario of this folder. It logs into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     program = packages.command(packages.tree("sip-tester"), "usr/bin/sipp")
     with (folder / "screen").open("wb") as screen, (folder / "errors").open("wb") as errors:

@@ -65,6 +65,8 @@ class Supervisor(Service):
     """All main processes so far, the latest last."""
     told: list[str] = field(default_factory=list, init=False, compare=False)
     """The service's notifications, without those for the watchdog."""
+    frozen: bool = field(default=False, init=False, compare=False)
+    """The whole machine is, and with it systemd: nothing is silent for too long."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,10 +132,13 @@ class Supervisor(Service):
         )
         with self._output() as log:
             self.process = subprocess.Popen(
-                [IDTONE, *self.unit["ExecStart"].split()[1:], "-c", self.settings],
+                self._command(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
             )  # fmt: skip
         self.lives.append(Life(self.process.pid, time.monotonic()))
+
+    def _command(self) -> list[str]:
+        return [str(IDTONE), *self.unit["ExecStart"].split()[1:], "-c", str(self.settings)]
 
     def _watch(self) -> bool:
         """Wait until the main process has ended; return whether that was requested."""
@@ -161,6 +166,8 @@ class Supervisor(Service):
                     if not leaving or any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in said):
                         heard_s = time.monotonic()
                     main = self._take(said, main)
+                elif self.frozen:
+                    heard_s = time.monotonic()
                 else:
                     life.silent_s = time.monotonic()
                     self._end(main)

@@ -10,7 +10,15 @@ from idtone.errors import LedgerError
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.settings import LedgerSettings
-from tests.lab.postgresql import changed, database_of
+from tests.lab.fleet import until
+from tests.lab.postgresql import changed, database_of, pair
+from tests.lab.postgresql import programs as found_programs
+
+
+@pytest.fixture
+def programs():
+    with found_programs() as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -59,6 +67,51 @@ def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(postgresql
         Server(changed(server.url, **change), server.password).schemas()  # type: ignore[arg-type]
     assert "\n" not in str(failed.value)
     assert postgresql.password not in str(failed.value)
+
+
+def test_of_several_servers_the_one_that_takes_writes_is_found(programs):
+    """libpq's form: the names of all servers, and target_session_attrs."""
+    with pair(programs) as (primary, standby):
+        primary.execute("CREATE DATABASE idtone")
+        # The standby first, so that order alone finds the wrong one.
+        places = ",".join(f"127.0.0.1:{each.port}" for each in (standby, primary))
+        url = f"postgresql://{primary.user}@{places}/idtone"
+        both = Server.named(f"{url}?target_session_attrs=read-write", primary.password)
+        connection = both.connect()
+        assert connection.driver.info.port == primary.port
+        assert connection.is_private()
+        connection.close()
+        assert str(both) == url
+        assert LedgerSettings(url=both.url).is_shared()
+        first = Server.named(url, primary.password)
+        until(lambda: not standby_lacks(first), "the standby to have the database", 20)
+        with pytest.raises(
+            LedgerError, match="read-only transaction; it is a standby.*target_session_attrs=read-write"
+        ):
+            write(first)
+        primary.kill()
+        with pytest.raises(LedgerError, match="see that PostgreSQL runs"):
+            write(both)
+        standby.promote()
+        write(both)
+
+
+def standby_lacks(server: Server) -> bool:
+    try:
+        server.schemas()
+    except LedgerError:
+        return True
+    return False
+
+
+def write(server: Server) -> None:
+    with server.explaining():
+        connection = server.connect()
+        try:
+            connection.execute("CREATE SCHEMA written")
+            connection.driver.commit()
+        finally:
+            connection.close()
 
 
 def test_what_nobody_foresaw_is_not_told_as_an_outage(server):

@@ -43,12 +43,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def over_https(folder: Path, certificate: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
-    """Serve a folder; yield its address."""
+def over_https(folder: Path, certificate: Path, handler: type[Quiet] = Quiet, port: int = 0) -> Iterator[str]:
+    """Serve a folder, at a free port if none is given; yield its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     serve = functools.partial(handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as running:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), serve) as running:
         running.socket = context.wrap_socket(running.socket, server_side=True)
         thread = threading.Thread(target=running.serve_forever)
         thread.start()

@@ -1,0 +1,136 @@
+"""What a fleet needs, reckoned from what one call costs on this lab's fleet. Pure.
+
+A part's processor time is what it takes each second without calls, for each node, and what each call adds. Rows, bytes
+and WAL come with the calls alone; transactions and witness requests come with the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+PARTS: Final = ("kamailio", "asterisk", "service", "postgresql")
+DAY_S, YEAR_DAYS = 86_400, 365
+REPLICATED_EVERY_S: Final = 1.0
+"""A node with new evidence begins one transaction in so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one part, in milliseconds of processor time."""
+
+    per_call_ms: float
+    per_node_second_ms: float
+    """Without calls: probes, watchdogs, timers."""
+
+    def processors(self, calls_per_s: float, nodes: int) -> float:
+        """Processors that are busy."""
+        return (self.per_call_ms * calls_per_s + self.per_node_second_ms * nodes) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one call costs. Bytes in PostgreSQL are those of tables and indexes."""
+
+    parts: Mapping[str, Cost]
+    rows_per_call: float
+    database_bytes_per_call: float
+    wal_bytes_per_call: float
+    ledger_bytes_per_call: float
+    """In the node's own file."""
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> Self:
+        parts = {name: Cost(**cost) for name, cost in found["parts"].items()}
+        return cls(**{**found, "parts": parts})
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """`busy_share` is the busiest hour's part of the day's calls; the registered witnesses ask for nothing more."""
+
+    calls_per_day: float
+    nodes: int
+    busy_share: float = 0.12
+    witnesses: int = 2
+    witness_every_s: float = 60.0
+
+    @property
+    def busy_calls_per_s(self) -> float:
+        return self.calls_per_day * self.busy_share / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """What a fleet needs. Processors are those of the lab's machine, at the busiest hour."""
+
+    busy_calls_per_s: float
+    busy_calls_per_s_of_node: float
+    processors: Mapping[str, float]
+    """By part, of all of it together."""
+    processors_of_node: float
+    """Asterisk and service of one node."""
+    schemas: int
+    """In PostgreSQL: one for each node."""
+    transactions_per_s: float
+    rows_per_s: float
+    rows_per_year: float
+    database_bytes_per_year: float
+    ledger_bytes_per_year_of_node: float
+    wal_bytes_per_s: float
+    wal_bytes_per_day: float
+    witness_requests_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class MillionCalls:
+    """What a million calls cost."""
+
+    processor_hours: Mapping[str, float]
+    database_bytes: float
+    ledger_bytes: float
+    wal_bytes: float
+
+
+def size(measured: Measured, demand: Demand) -> Sizing:
+    """What a demand needs."""
+    busy, nodes = demand.busy_calls_per_s, demand.nodes
+    yearly = demand.calls_per_day * YEAR_DAYS
+    processors = {name: measured.parts[name].processors(busy, nodes) for name in PARTS}
+    return Sizing(
+        busy_calls_per_s=busy,
+        busy_calls_per_s_of_node=busy / nodes,
+        processors=processors,
+        processors_of_node=(processors["asterisk"] + processors["service"]) / nodes,
+        schemas=nodes,
+        transactions_per_s=min(busy, nodes / REPLICATED_EVERY_S),
+        rows_per_s=busy * measured.rows_per_call,
+        rows_per_year=yearly * measured.rows_per_call,
+        database_bytes_per_year=yearly * measured.database_bytes_per_call,
+        ledger_bytes_per_year_of_node=yearly * measured.ledger_bytes_per_call / nodes,
+        wal_bytes_per_s=busy * measured.wal_bytes_per_call,
+        wal_bytes_per_day=demand.calls_per_day * measured.wal_bytes_per_call,
+        witness_requests_per_hour=nodes * demand.witnesses * 3600 / demand.witness_every_s,
+    )
+
+
+def million(measured: Measured) -> MillionCalls:
+    """What a million calls cost, without what a fleet takes while it has none."""
+    return MillionCalls(
+        {name: measured.parts[name].per_call_ms * 1e6 / 1000 / 3600 for name in PARTS},
+        1e6 * measured.database_bytes_per_call,
+        1e6 * measured.ledger_bytes_per_call,
+        1e6 * measured.wal_bytes_per_call,
+    )
+
+
+def predicted(measured: Measured, calls_per_s: float, nodes: int) -> dict[str, float]:
+    """What a measurement of this many nodes would find: processors by part, and rows, bytes and WAL each second."""
+    return {
+        **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},
+        "rows_per_s": calls_per_s * measured.rows_per_call,
+        "database_bytes_per_s": calls_per_s * measured.database_bytes_per_call,
+        "wal_bytes_per_s": calls_per_s * measured.wal_bytes_per_call,
+        "ledger_bytes_per_s": calls_per_s * measured.ledger_bytes_per_call,
+    }

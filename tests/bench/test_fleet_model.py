@@ -1,0 +1,53 @@
+"""The model of a fleet: what it reckons from one call's cost."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from .fleet.model import PARTS, Cost, Demand, Measured, million, predicted, size
+from .fleet.page import FIGURES, PAGES, tables, written
+
+ONE = Measured(
+    {name: Cost(per_call_ms=10 * place, per_node_second_ms=place) for place, name in enumerate(PARTS, 1)},
+    rows_per_call=8, database_bytes_per_call=2000, wal_bytes_per_call=3000, ledger_bytes_per_call=1500,
+)  # fmt: skip
+CARRIER = Demand(calls_per_day=10e6, nodes=100, busy_share=0.12)
+
+
+def test_a_carriers_busiest_hour():
+    needed = size(ONE, CARRIER)
+    assert math.isclose(needed.busy_calls_per_s, 10e6 * 0.12 / 3600)
+    assert math.isclose(needed.busy_calls_per_s_of_node, needed.busy_calls_per_s / 100)
+    assert math.isclose(needed.processors["asterisk"], (20 * needed.busy_calls_per_s + 2 * 100) / 1000)
+    both = needed.processors["asterisk"] + needed.processors["service"]
+    assert math.isclose(needed.processors_of_node, both / 100)
+    assert needed.transactions_per_s == 100
+    assert math.isclose(needed.rows_per_year, 10e6 * 365 * 8)
+    assert math.isclose(needed.ledger_bytes_per_year_of_node * 100, 10e6 * 365 * 1500)
+    assert math.isclose(needed.wal_bytes_per_day, 10e6 * 3000)
+    assert needed.witness_requests_per_hour == 100 * 2 * 60
+
+
+def test_few_calls_begin_one_transaction_each():
+    assert size(ONE, Demand(86_400, 10, busy_share=1 / 24)).transactions_per_s == 1
+
+
+def test_a_million_calls_cost_what_each_costs():
+    cost = million(ONE)
+    assert math.isclose(cost.processor_hours["kamailio"], 10_000 / 3600)
+    assert (cost.database_bytes, cost.ledger_bytes, cost.wal_bytes) == (2e9, 1.5e9, 3e9)
+
+
+def test_what_more_nodes_would_take():
+    one, three = predicted(ONE, 20, 1), predicted(ONE, 20, 3)
+    assert math.isclose(three["kamailio"] - one["kamailio"], 2 * 0.001)
+    assert three["wal_bytes_per_s"] == one["wal_bytes_per_s"] == 60_000
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_pages_have_the_figures_of_the_last_run(language):
+    text = PAGES[language].read_text("utf-8")
+    assert written(text, tables(json.loads(FIGURES.read_text("utf-8")), language)) == text

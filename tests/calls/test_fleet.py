@@ -1,0 +1,52 @@
+"""The fleet comes up, loses a node's Asterisk while calls come, and has the evidence of all of them."""
+
+from __future__ import annotations
+
+import time
+
+from ..bench.fleet.judging import judge
+from ..lab.carrier import Carrier
+from ..lab.fleet import fleet, until
+from ..lab.kamailio import find_or_get
+from ..lab.lab import LICENSED, SUSPENDED
+from ..lab.postgresql import programs
+
+RATE, SECONDS = 8, 8
+DETECTED_S = 6.0
+"""Two OPTIONS, and the time that each waits."""
+
+
+def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_path):
+    with programs() as postgresql, fleet(tmp_path, installation, find_or_get(), postgresql, count=2) as running:
+        struck, other = running.nodes
+        carriers = [
+            Carrier(
+                proxy.address, [*[LICENSED] * 9, SUSPENDED], RATE / 2, SECONDS, tmp_path / f"c{number}",
+                name=f"test{number}",
+            )
+            for number, proxy in enumerate(running.proxies)
+        ]  # fmt: skip
+        try:
+            time.sleep(SECONDS / 4)
+            struck_s = time.time()
+            struck.kill_asterisk()
+            until(
+                lambda: all(not each.states()[struck.asterisk.sip_address].startswith("A") for each in running.proxies),
+                "the node to be out", DETECTED_S,
+            )  # fmt: skip
+            out_s = time.time()
+            calls = {name: call for carrier in carriers for name, call in carrier.finish().items()}
+        finally:
+            for carrier in carriers:
+                carrier.stop()
+        struck.asterisk.start()
+        until(
+            lambda: all(each.states()[struck.asterisk.sip_address].startswith("A") for each in running.proxies),
+            "the node to be back", 20,
+        )  # fmt: skip
+        found = judge(running, calls, struck_s, {struck.name})
+    after = [call for call in calls.values() if call.sent_s > out_s and call.number == LICENSED]
+    assert after
+    assert {(call.status, call.node) for call in after} == {(200, other.asterisk.sip_address)}
+    assert found.touched_elsewhere == found.lost_elsewhere == found.suspended_connected == 0
+    assert found.without_record == found.not_replicated == found.rang_twice == 0

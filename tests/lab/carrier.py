@@ -1,0 +1,107 @@
+"""A carrier before the fleet: SIPp's calls through a proxy, and what became of each.
+
+Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when it is sent, and takes any refusal.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .asterisk import free_ports
+from .sip import Address
+from .sipp import OVERDUE_S, started
+
+RETRANSMITTED_S: Final = 34.0
+"""How long a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
+
+
+@dataclass(slots=True)
+class CarriedCall:
+    """One call as the carrier saw it; times are in seconds since the epoch."""
+
+    number: str
+    sent_s: float
+    final_s: float | None = None
+    """When the final response came; None if none came."""
+    status: int = 0
+    node: Address | None = None
+    """The node that answered."""
+    retry_after: str = ""
+    over_s: float | None = None
+    """When it ended in order; None if it was cut off."""
+
+
+class Carrier:
+    """`rate` calls a second to each of the `numbers` in turn, for `seconds`, through `proxy`. It starts at once."""
+
+    def __init__(
+        self, proxy: Address, numbers: Sequence[str], rate: float, seconds: float, folder: Path, hold_s: float = 0.2,
+        name: str = "",
+    ) -> None:  # fmt: skip
+        """A call's id at the called phone begins with `name` (letters and digits)."""
+        self._folder, self._name = folder, name
+        self._calls: dict[str, CarriedCall] = {}
+        self._read = 0
+        folder.mkdir(parents=True)
+        (folder / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{number};\n" for number in numbers))
+        port, media_port = free_ports(2, socket.SOCK_DGRAM)
+        leave_s = seconds + hold_s + RETRANSMITTED_S
+        self.began_s = time.time()
+        self._over_s = time.monotonic() + leave_s + OVERDUE_S
+        self._process = started(
+            "carrier", folder, port, media_port, "-inf", "numbers.csv", "-r", f"{rate:g}",
+            "-m", str(round(rate * seconds)), "-l", "20000", "-timeout", f"{leave_s:.0f}", "-d", f"{1000 * hold_s:.0f}",
+            "-key", "load", name, f"{proxy[0]}:{proxy[1]}",
+        )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def calls(self) -> dict[str, CarriedCall]:
+        """All calls so far, by their ids. The same objects each time: what is new is filled in."""
+        try:
+            with (self._folder / "calls").open() as file:
+                file.seek(self._read)
+                # SIPp may be writing the last line.
+                whole = file.read().rpartition("\n")[0]
+        except FileNotFoundError:
+            whole = ""
+        self._read += len(whole) + bool(whole)
+        for line in whole.splitlines():
+            self._take(line)
+        return self._calls
+
+    def _take(self, line: str) -> None:
+        kind, call, seconds, microseconds, *more = line.split(";")
+        at_s = float(seconds) + float(microseconds or 0) / 1e6  # SIPp writes nothing for 0
+        if kind == "s":
+            self._calls[f"{self._name}c{call}"] = CarriedCall(more[0], at_s)
+            return
+        one = self._calls[f"{self._name}c{call}"]
+        if kind == "f":
+            status, contact, one.retry_after = more
+            host, _, port = contact.partition(":")
+            one.final_s, one.status, one.node = at_s, int(status), (host, int(port)) if port else None
+        else:
+            one.over_s = at_s
+
+    def finish(self) -> dict[str, CarriedCall]:
+        """Wait until each call has ended, and return all."""
+        try:
+            self._process.wait(max(0.0, self._over_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.stop()
+        return self.calls()
+
+    def stop(self) -> None:
+        """End it at once if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
