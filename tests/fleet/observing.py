@@ -119,7 +119,7 @@ class Observer:
         with suppress(OSError):
             seen_s = time.time() - node.service.seen_ledger.with_name("ledger.key.cosigned").stat().st_mtime
         return SeenNode(
-            node.name, self._rate(node.name, told["idtone_decisions_total"]) if told else None,
+            node.name, self._rate(node.name, told.get("idtone_decisions_total", 0.0)) if told else None,
             int(told.get("idtone_calls_in_progress", 0)), int(told.get("idtone_registry_version", 0)),
             int(told.get("idtone_ledger_unreplicated_steps", 0)), bool(told.get("idtone_ledger_replicated", 0)), seen_s,
         )  # fmt: skip
