@@ -63,7 +63,7 @@ class Keys:
         return spoken(
             "q end · k kill a service · a kill an Asterisk · p kill a Kamailio · d kill the primary database · "
             "r registry server · w witness · s suspend the number",
-            "q 終了 · k サービスを強制終了 · a Asterisk を強制終了 · p Kamailio を強制終了 · d 主データベースを強制終了 · "
+            "q 終了 · 強制終了: k サービス、a Asterisk、p Kamailio、d 主データベース · "
             "r 登録簿のサーバー · w 証人 · s 番号を停止",
         )
 

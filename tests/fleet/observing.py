@@ -1,4 +1,4 @@
-"""What is seen of a running fleet and its calls, each time it is looked at: figures for the picture and for programs."""
+"""What is seen of a running fleet and its calls: figures for the picture and for programs."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,8 @@ DISK: Final = (
     'mkdir -p "$1.disk" && mount -t tmpfs -o size={size}m none "$1.disk" && cp -a "$1/." "$1.disk" && '
     'mount --bind "$1.disk" "$1" && shift && exec "$@"'
 )
-READY_S: Final = 60.0
+READY_S: Final = 120.0
+"""How long a service may take to start while all others do."""
 
 _DIALPLAN: Final = """
     #include idtone.conf
@@ -299,7 +301,7 @@ def fleet(
             shared = Server.named(_url(",".join(f"{LOOPBACK}:{link.port}" for link in links)), primary.password)
             service = _service(folder, registry, pbx, name, shared, lines, small_disk.get(name, 0))
             nodes.append(Node(name, pbx, service, links))
-        _all_at_once([node.service.start for node in nodes])
+        _all_at_once([partial(node.service.start, timeout_s=READY_S) for node in nodes])
         for node in nodes:
             started.callback(node.service.stop)
         tell(f"2 × Kamailio {kamailio.version}")
@@ -336,7 +338,7 @@ def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) 
         shutil.copy(path, there)
     service = dataclasses.replace(of.service, asterisk=pbx, metrics=f"{LOOPBACK}:{free_ports(1)[0]}")
     pbx.start()
-    service.start()
+    service.start(timeout_s=READY_S)
     return Node(CLONE, pbx, service, ())
 
 

@@ -31,8 +31,8 @@ SAMPLES: Final = ROOT / "config" / "kamailio"
 CONFIGURATION: Final = "idtone-dispatcher.cfg"
 WITHOUT: Final = tuple(
     """
-    adduser debconf init-system-helpers libc-bin libdebconf* libperl* login.defs mailcap media-types passwd perl* python3*
-    libpython* sgml-base xml-core
+    adduser debconf init-system-helpers libc-bin libdebconf* libperl* login.defs mailcap media-types passwd perl*
+    python3* libpython* sgml-base xml-core
     """.split()
 )
 """Packages that only its installation and modules that are not loaded need."""
@@ -203,8 +203,8 @@ class Kamailio:
 
     def _command(self) -> list[str]:
         return [
-            *self._installation.command, "-f", str(self._scratch / CONFIGURATION), "-L", str(self._installation.modules),
-            "-Y", str(self._scratch), "-m", "64", "-M", "8",
+            *self._installation.command, "-f", str(self._scratch / CONFIGURATION),
+            "-L", str(self._installation.modules), "-Y", str(self._scratch), "-m", "64", "-M", "8",
         ]  # fmt: skip
 
     def _write_own(self) -> None:

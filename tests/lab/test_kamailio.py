@@ -22,11 +22,13 @@ ELSEWHERE = "Reason: Q.850;cause=34\r\n"
 
 
 def invite(dialled: str, proxy: Address, sender: Address, call: str, more: str = "") -> bytes:
-    return (
-        f"INVITE sip:{dialled}@{proxy[0]}:{proxy[1]} SIP/2.0\r\nVia: SIP/2.0/UDP {sender[0]}:{sender[1]};branch=z9hG4bK{call}\r\n"
-        f"From: <sip:05012345678@{sender[0]}>;tag=t{call}\r\nTo: <sip:{dialled}@{proxy[0]}>\r\nCall-ID: {call}\r\n"
-        f"CSeq: 1 INVITE\r\nContact: <sip:x@{sender[0]}:{sender[1]}>\r\n{more}Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-    ).encode()
+    here = f"{sender[0]}:{sender[1]}"
+    lines = (
+        f"INVITE sip:{dialled}@{proxy[0]}:{proxy[1]} SIP/2.0", f"Via: SIP/2.0/UDP {here};branch=z9hG4bK{call}",
+        f"From: <sip:05012345678@{sender[0]}>;tag=t{call}", f"To: <sip:{dialled}@{proxy[0]}>", f"Call-ID: {call}",
+        "CSeq: 1 INVITE", f"Contact: <sip:x@{here}>", "Max-Forwards: 70", f"{more}Content-Length: 0",
+    )  # fmt: skip
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
 @dataclass

@@ -44,8 +44,8 @@ class Drill:
 
 @dataclass(frozen=True)
 class Row:
-    """`noticed_s` is from the strike until a node told of it, `back_s` from the repair until the part works again; None if
-    that did not come. `faults` are goals that were missed.
+    """`noticed_s` is from the strike until a node told of it, `back_s` from the repair until the part works again; None
+    if that did not come. `faults` are goals that were missed.
     """
 
     name: str

@@ -121,7 +121,9 @@ def judge(
         suspended_offered=len(suspended),
         suspended_connected=sum(calls[name].status == 200 or name in arrived for name in suspended),
         unannounced=sum(not heard.intersection(arrived.get(name, ())) for name in answered),
-        records=len(evidence.own), kept_apart=len(evidence.apart), without_record=without, not_replicated=differing, entered_s=entered_s,
+        records=len(evidence.own),
+        kept_apart=len(evidence.apart),
+        without_record=without, not_replicated=differing, entered_s=entered_s,
         recovered_s=max(0.0, max(bad_s) - struck_s) if bad_s else None,
     )  # fmt: skip
 
@@ -167,5 +169,6 @@ def own_records(node: Node, since: datetime) -> list[Record]:
         return LedgerReader.open(f"sqlite:///{node.service.ledger}").records(since=since)
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:
         for path in node.service.seen_ledger.parent.glob("ledger.sqlite3*"):
-            shutil.copy(path, folder)
+            if path.is_file():
+                shutil.copy(path, folder)
         return LedgerReader.open(f"sqlite:///{Path(folder, 'ledger.sqlite3')}").records(since=since)

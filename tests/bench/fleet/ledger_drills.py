@@ -13,7 +13,7 @@ from typing import Final
 from idtone.ledger.store.postgresql import schema_of
 
 from ...lab.bootstrap import AsteriskInstallation
-from ...lab.fleet import CLONE, DATABASE, Apart, Fleet, Node, clone, copied
+from ...lab.fleet import CLONE, DATABASE, READY_S, Apart, Fleet, Node, clone, copied
 from ...lab.kamailio import NODES
 from .drills import LONG_S, Drill, replicates
 
@@ -45,7 +45,7 @@ class Restored:
         _move(service.ledger, self._folder / "newest")
         shutil.copy(self._backup, service.ledger)
         self._already = len(service.log())
-        service.start()
+        service.start(timeout_s=READY_S)
 
     def _is_noticed(self, fleet: Fleet) -> bool:
         said = self._node(fleet).service.log()[self._already :]
@@ -57,7 +57,7 @@ class Restored:
         _move(node.service.ledger, self._folder / "aside")
         fleet.apart.append(Apart(node.name, self._folder / "aside" / node.service.ledger.name))
         _move(self._folder / "newest" / node.service.ledger.name, node.service.ledger.parent)
-        node.service.start()
+        node.service.start(timeout_s=READY_S)
 
 
 class Cloned:
@@ -85,7 +85,7 @@ class Cloned:
         return any(words in said for words in FORKED)
 
     def _mend(self, fleet: Fleet) -> None:
-        """The clone gets no more calls, and ends with its last one; then the replica is made again if it has its steps."""
+        """The clone gets no more calls, and ends with its last one. The replica is made again if it is the clone's."""
         address = self._clone.asterisk.sip_address
         for proxy in fleet.proxies:
             proxy.set_state("dx", address)

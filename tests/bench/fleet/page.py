@@ -56,28 +56,37 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+_DRILL_COLUMNS: Final = (
+    ("for, s", "時間(秒)"),
+    ("calls offered", "発信"),
+    ("lost: there / elsewhere", "失敗: 当該 / ほか"),
+    ("cut off: there / elsewhere", "切断: 当該 / ほか"),
+    ("turned away", "輻輳"),
+    ("suspended numbers connected", "停止番号の接続"),
+    ("calls without record / not in PostgreSQL", "記録なし / 未複製"),
+    ("last call lost or turned away after, s", "最後の失敗まで(秒)"),
+    ("works again after, s", "復帰まで(秒)"),
+)
+
+
 def _drills(rows: Sequence[Mapping[str, Any]], place: int) -> str:
-    head = (
-        ("what failed", "for, s", "calls offered", "lost: there / elsewhere", "cut off: there / elsewhere", "turned away",
-         "suspended numbers connected", "calls without record / not in PostgreSQL", "last call lost or turned away after, s",
-         "works again after, s"),
-        ("障害", "時間(秒)", "発信", "失敗: 当該 / ほか", "切断: 当該 / ほか", "輻輳", "停止番号の接続", "記録なし / 未複製",
-         "最後の失敗まで(秒)", "復帰まで(秒)"),
-    )[place]  # fmt: skip
-    shown = []
-    for row in rows:
-        found = row["judged"]
-        name = row["name"] if place == 0 else DRILLS[row["name"]]
-        shown.append(
-            (
-                name, f"{row['away_s']:g}", str(found["offered"]), f"{found['lost_on_dead']} / {found['lost_elsewhere']}",
-                f"{found['cut_on_dead']} / {found['touched_elsewhere']}", str(found["busy"]),
-                f"{found['suspended_connected']} / {found['suspended_offered']}",
-                f"{found['without_record']} / {found['not_replicated']}", _seconds(found["recovered_s"]),
-                _seconds(row["back_s"]),
-            )
-        )  # fmt: skip
-    return _table(head, shown)
+    head = (("what failed", "障害")[place], *(words[place] for words in _DRILL_COLUMNS))
+    return _table(head, [(row["name"] if place == 0 else DRILLS[row["name"]], *_figures(row)) for row in rows])
+
+
+def _figures(row: Mapping[str, Any]) -> Sequence[str]:
+    found = row["judged"]
+    return (
+        f"{row['away_s']:g}",
+        str(found["offered"]),
+        f"{found['lost_on_dead']} / {found['lost_elsewhere']}",
+        f"{found['cut_on_dead']} / {found['touched_elsewhere']}",
+        str(found["busy"]),
+        f"{found['suspended_connected']} / {found['suspended_offered']}",
+        f"{found['without_record']} / {found['not_replicated']}",
+        _seconds(found["recovered_s"]),
+        _seconds(row["back_s"]),
+    )
 
 
 def _seconds(value: float | None) -> str:
@@ -110,29 +119,51 @@ def _call(measured: Measured, place: int) -> str:
     return _table(head[place], rows)
 
 
+_NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[Sizing], str]]]] = (
+    (
+        ("calls/s in the busiest hour, all / one node", "最繁時の毎秒の通話、全体 / 1 ノード"),
+        lambda one: f"{one.busy_calls_per_s:.0f} / {one.busy_calls_per_s_of_node:.1f}",
+    ),
+    (
+        ("processors busy on one node (Asterisk, service)", "1 ノードで使うプロセッサー(Asterisk、サービス)"),
+        lambda one: f"{one.processors_of_node:.2f}",
+    ),
+    (
+        ("processors busy: Kamailio / PostgreSQL with standby", "使うプロセッサー: Kamailio / PostgreSQL と待機系"),
+        lambda one: f"{one.processors['kamailio']:.2f} / {one.processors['postgresql']:.2f}",
+    ),
+    (
+        ("PostgreSQL: schemas / transactions a second", "PostgreSQL: スキーマ / 毎秒のトランザクション"),
+        lambda one: f"{one.schemas} / {one.transactions_per_s:.0f}",
+    ),
+    (
+        ("PostgreSQL: rows a second / a year", "PostgreSQL: 毎秒の行 / 1 年の行"),
+        lambda one: f"{one.rows_per_s:,.0f} / {one.rows_per_year / 1e9:.1f} × 10⁹",
+    ),
+    (
+        ("PostgreSQL: bytes a year", "PostgreSQL: 1 年の容量"),
+        lambda one: f"{one.database_bytes_per_year / 1e12:.2f} TB",
+    ),
+    (
+        ("PostgreSQL: WAL a second / a day", "PostgreSQL: 毎秒の WAL / 1 日の WAL"),
+        lambda one: f"{one.wal_bytes_per_s / _MB:.2f} MB / {one.wal_bytes_per_day / _GB:.1f} GB",
+    ),
+    (
+        ("bytes a year on one node", "1 ノードの 1 年の容量"),
+        lambda one: f"{one.ledger_bytes_per_year_of_node / _GB:.0f} GB",
+    ),
+    (
+        ("requests to witnesses an hour", "証人への毎時のリクエスト"),
+        lambda one: f"{one.witness_requests_per_hour:,.0f}",
+    ),
+)
+
+
 def _sizing(measured: Measured, place: int) -> str:
     sizes = [size(measured, demand) for demand in DEMANDS]
-    head = ("", *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
-    lines: Sequence[tuple[tuple[str, str], Callable[[Sizing], str]]] = (
-        (("calls/s in the busiest hour, all / one node", "最繁時の毎秒の通話、全体 / 1 ノード"),
-         lambda one: f"{one.busy_calls_per_s:.0f} / {one.busy_calls_per_s_of_node:.1f}"),
-        (("processors busy on one node (Asterisk, service)", "1 ノードで使うプロセッサー(Asterisk、サービス)"),
-         lambda one: f"{one.processors_of_node:.2f}"),
-        (("processors busy: Kamailio / PostgreSQL with standby", "使うプロセッサー: Kamailio / PostgreSQL と待機系"),
-         lambda one: f"{one.processors['kamailio']:.2f} / {one.processors['postgresql']:.2f}"),
-        (("PostgreSQL: schemas / transactions a second", "PostgreSQL: スキーマ / 毎秒のトランザクション"),
-         lambda one: f"{one.schemas} / {one.transactions_per_s:.0f}"),
-        (("PostgreSQL: rows a second / a year", "PostgreSQL: 毎秒の行 / 1 年の行"),
-         lambda one: f"{one.rows_per_s:,.0f} / {one.rows_per_year / 1e9:.1f} × 10⁹"),
-        (("PostgreSQL: bytes a year", "PostgreSQL: 1 年の容量"), lambda one: f"{one.database_bytes_per_year / 1e12:.2f} TB"),
-        (("PostgreSQL: WAL a second / a day", "PostgreSQL: 毎秒の WAL / 1 日の WAL"),
-         lambda one: f"{one.wal_bytes_per_s / _MB:.2f} MB / {one.wal_bytes_per_day / _GB:.1f} GB"),
-        (("bytes a year on one node", "1 ノードの 1 年の容量"), lambda one: f"{one.ledger_bytes_per_year_of_node / _GB:.0f} GB"),
-        (("requests to witnesses an hour", "証人への毎時のリクエスト"), lambda one: f"{one.witness_requests_per_hour:,.0f}"),
-    )  # fmt: skip
+    head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
     nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
-    rows = [nodes, *((words[place], *map(figure, sizes)) for words, figure in lines)]
-    return _table((("calls a day", "1 日の通話")[place], *head[1:]), rows)
+    return _table(head, [nodes, *((words[place], *map(figure, sizes)) for words, figure in _NEEDS)])
 
 
 def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:

@@ -86,7 +86,7 @@ def test_of_several_servers_the_one_that_takes_writes_is_found(programs):
         first = Server.named(url, primary.password)
         until(lambda: not standby_lacks(first), "the standby to have the database", 20)
         with pytest.raises(
-            LedgerError, match="read-only transaction; it is a standby.*target_session_attrs=read-write"
+            LedgerError, match=r"read-only transaction; it is a standby.*target_session_attrs=read-write"
         ):
             write(first)
         primary.kill()
