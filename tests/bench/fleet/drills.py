@@ -20,6 +20,7 @@ BEFORE_S, AFTER_S = 4.0, 5.0
 LONG_S, LONG_RATE = 10.0, 1.0
 """Calls that are in progress when the part fails."""
 BACK_S: Final = 60.0
+FILLING_S: Final = 6.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Drill:
     """Before the calls."""
     noticed: Callable[[Fleet], bool] | None = None
     """Whether a node has told that something is wrong; None: nobody needs to."""
+    splits: bool = False
+    """Calls begin in one ledger and end in another one."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,11 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
     fleet.settle()
     found = judge(fleet, calls, struck_s, one.dead_nodes, "1x" if one.dead_proxy else "")
     row = Row(one.name, away_s, noticed_s, back_s, found, [])
-    row.faults.extend(faults(row, one.noticed is not None))
+    row.faults.extend(faults(one, row))
     return row
 
 
-def faults(row: Row, to_be_noticed: bool) -> list[str]:
+def faults(one: Drill, row: Row) -> list[str]:
     """The goals that were missed."""
     found = row.judged
     wanted = {
@@ -108,12 +111,13 @@ def faults(row: Row, to_be_noticed: bool) -> list[str]:
         "calls without a record": found.without_record,
         "records not in PostgreSQL": found.not_replicated,
         "calls that rang twice": found.rang_twice,
+        "records without their end": 0 if one.splits else max(0, found.incomplete - found.cut_on_dead),
         "turned away": found.busy,
     }
     missed = [f"{count} {what}" for what, count in wanted.items() if count]
     if row.back_s is None:
         missed.append(f"not back within {BACK_S:g} s")
-    if to_be_noticed and row.noticed_s is None:
+    if one.noticed and row.noticed_s is None:
         missed.append("not noticed")
     return missed
 
@@ -155,14 +159,16 @@ def _kill_proxy(fleet: Fleet) -> None:
 
 
 def _fill(fleet: Fleet) -> None:
+    """Again and again for a while: the database finds room in its own file first."""
     node = next(node for node in fleet.nodes if node.service.disk_mb)
     with node.service.seen_ledger.with_name("others").open("ab", buffering=0) as file:
-        for size in (4096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                pass
+        until_s = time.monotonic() + FILLING_S
+        while time.monotonic() < until_s:
+            for size in (4096, 1):
+                with suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+            time.sleep(0.2)
 
 
 def _make_room(fleet: Fleet) -> None:

@@ -47,13 +47,17 @@ class Judged:
     rang_twice: int
     suspended_offered: int
     suspended_connected: int
+    with_notice: int
+    """Calls that got the notice instead of the licensed sound, by the evidence."""
     unannounced: int
     """Answered calls whose sound was not heard to its end, by the evidence."""
     records: int
     kept_apart: int
     """Records that are only in a ledger that is no node's any more."""
     without_record: int
-    """Answered and refused calls without exactly one record."""
+    """Answered and refused calls that are in no ledger."""
+    incomplete: int
+    """Answered calls whose record has no end: nobody saw it if Asterisk was killed."""
     not_replicated: int
     """Records of the nodes that PostgreSQL does not have, or has otherwise."""
     entered_s: float
@@ -97,6 +101,7 @@ def judge(
     answered = {name: call for name, call in calls.items() if call.status == 200}
     lost = [name for name, call in calls.items() if call.status not in (200, 403, 503)]
     cut = [name for name, call in answered.items() if call.over_s is None]
+    cut_on_dead = sum(on_dead(name, calls[name]) for name in cut)
     bad_s = [call.sent_s for call in calls.values() if call.status not in (200, 403) and call.sent_s >= struck_s - 1]
     suspended = {name for name, call in calls.items() if call.number == SUSPENDED}
     statuses = Counter(call.status for call in calls.values())
@@ -105,25 +110,26 @@ def judge(
     while True:
         evidence = _evidence(fleet, began)
         without = _without_record(calls, answered, arrived, evidence)
+        incomplete = _incomplete(answered, arrived, evidence)
         differing = _not_replicated(evidence)
         entered_s = time.monotonic() - asked_s
-        if (not without and not differing) or entered_s > within_s:
+        if not (without or incomplete > cut_on_dead or differing) or entered_s > within_s:
             break
         time.sleep(0.5)
-    heard = {place for place, record in (evidence.own | evidence.apart).items() if record.heard}
+    every = evidence.own | evidence.apart
+    heard = {place for place, record in every.items() if record.heard}
     return Judged(
         offered=len(calls), answered=len(answered), refused=statuses[403], busy=statuses[503],
         lost_on_dead=sum(on_dead(name, calls[name]) for name in lost),
         lost_elsewhere=sum(not on_dead(name, calls[name]) for name in lost),
-        cut_on_dead=sum(on_dead(name, calls[name]) for name in cut),
-        touched_elsewhere=sum(not on_dead(name, calls[name]) for name in cut),
+        cut_on_dead=cut_on_dead, touched_elsewhere=len(cut) - cut_on_dead,
         rang_twice=sum(len(places) > 1 for places in arrived.values()),
         suspended_offered=len(suspended),
         suspended_connected=sum(calls[name].status == 200 or name in arrived for name in suspended),
+        with_notice=sum(record.outcome == Outcome.NOTICE for record in every.values()),
         unannounced=sum(not heard.intersection(arrived.get(name, ())) for name in answered),
-        records=len(evidence.own),
-        kept_apart=len(evidence.apart),
-        without_record=without, not_replicated=differing, entered_s=entered_s,
+        records=len(evidence.own), kept_apart=len(evidence.apart), without_record=without, incomplete=incomplete,
+        not_replicated=differing, entered_s=entered_s,
         recovered_s=max(0.0, max(bad_s) - struck_s) if bad_s else None,
     )  # fmt: skip
 
@@ -132,11 +138,21 @@ def _without_record(
     calls: Mapping[str, CarriedCall], answered: Collection[str], arrived: Mapping[str, list[tuple[str, str]]],
     evidence: _Evidence,
 ) -> int:  # fmt: skip
-    complete = {place for place, record in (evidence.own | evidence.apart).items() if record.complete}
-    missing = sum(place not in complete for name in answered for place in arrived.get(name, [("", "")]))
+    known = evidence.own.keys() | evidence.apart.keys()
+    missing = sum(place not in known for name in answered for place in arrived.get(name, [("", "")]))
     refused = sum(call.status == 403 for call in calls.values())
     recorded = sum(record.outcome == Outcome.REFUSE for record in (evidence.own | evidence.apart).values())
     return missing + max(0, refused - recorded)
+
+
+def _incomplete(answered: Collection[str], arrived: Mapping[str, list[tuple[str, str]]], evidence: _Evidence) -> int:
+    both = (evidence.own, evidence.apart)
+    return sum(
+        any(place in ledgers for ledgers in both)
+        and not any(place in ledgers and ledgers[place].complete for ledgers in both)
+        for name in answered
+        for place in arrived.get(name, ())
+    )
 
 
 def _not_replicated(evidence: _Evidence) -> int:

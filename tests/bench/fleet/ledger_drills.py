@@ -30,7 +30,7 @@ class Restored:
     def drill(self) -> Drill:
         return Drill(
             "node restored from an old backup", self._strike, self._mend, replicates, away_s=15.0,
-            prepare=self._back_up, noticed=self._is_noticed,
+            prepare=self._back_up, noticed=self._is_noticed, splits=True,
         )  # fmt: skip
 
     def _node(self, fleet: Fleet) -> Node:

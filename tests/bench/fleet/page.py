@@ -62,8 +62,9 @@ _DRILL_COLUMNS: Final = (
     ("lost: there / elsewhere", "失敗: 当該 / ほか"),
     ("cut off: there / elsewhere", "切断: 当該 / ほか"),
     ("turned away", "輻輳"),
+    ("with the notice instead of the sound", "識別音の代わりに通知音"),
     ("suspended numbers connected", "停止番号の接続"),
-    ("calls without record / not in PostgreSQL", "記録なし / 未複製"),
+    ("calls without record / records not in PostgreSQL", "記録なし / 未複製"),
     ("last call lost or turned away after, s", "最後の失敗まで(秒)"),
     ("works again after, s", "復帰まで(秒)"),
 )
@@ -82,6 +83,7 @@ def _figures(row: Mapping[str, Any]) -> Sequence[str]:
         f"{found['lost_on_dead']} / {found['lost_elsewhere']}",
         f"{found['cut_on_dead']} / {found['touched_elsewhere']}",
         str(found["busy"]),
+        str(found["with_notice"]),
         f"{found['suspended_connected']} / {found['suspended_offered']}",
         f"{found['without_record']} / {found['not_replicated']}",
         _seconds(found["recovered_s"]),

@@ -58,7 +58,11 @@ class Between:
             if self.refuses:
                 client.close()
                 continue
-            server = socket.create_connection(("127.0.0.1", self._server_port))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+            except OSError:  # it is away, and the client learns of it
+                client.close()
+                continue
             with self._lock:
                 self._pairs.append((client, server))
             for source, sink, to_server in ((client, server, True), (server, client, False)):
