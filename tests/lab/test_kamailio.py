@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from .asterisk import LOOPBACK, free_ports
-from .kamailio import Kamailio, KamailioInstallation, find_or_get
+from .kamailio import CONFIGURATION, SAMPLES, Kamailio, KamailioInstallation, find_or_get
 from .sip import Address
 
 NUMBER, OWN = "05011112222", "0312345678"
@@ -121,6 +122,10 @@ def between(installation, tmp_path_factory) -> Iterator[Between]:
 
 def test_the_shipped_configuration_is_read_without_a_word_of_its_own(installation, tmp_path):
     Kamailio(installation, tmp_path / "good", [(LOOPBACK, 5060)], []).check()
+    as_shipped = [*installation.command, "-c", "-f", str(SAMPLES / CONFIGURATION), "-L", str(installation.modules)]
+    listed = f'IDTONE_LIST="{SAMPLES / "dispatcher.list"}"'
+    done = subprocess.run([*as_shipped, "-A", listed], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
     broken = Kamailio(installation, tmp_path / "bad", [], [])
     with (tmp_path / "bad" / "idtone-dispatcher.cfg").open("a") as file:
         file.write("route[X] { nonsense(); }\n")
