@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import signal
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
@@ -150,7 +151,20 @@ def _nothing(fleet: Fleet) -> None:
 
 
 def _kill_service(fleet: Fleet) -> None:
-    subprocess.run(["kill", "-KILL", str(fleet.nodes[0].service.pid)], check=True)
+    os.kill(fleet.nodes[0].service.pid, signal.SIGKILL)
+
+
+def _restart(node: Callable[[Fleet], Node]) -> Callable[[Fleet], None]:
+    """Kill everything of a frozen node, so that it places none of the calls that wait in its sockets."""
+
+    def restart(fleet: Fleet) -> None:
+        frozen = node(fleet)
+        frozen.kill_asterisk()
+        frozen.service.frozen = False
+        os.kill(frozen.service.pid, signal.SIGKILL)
+        frozen.asterisk.start()
+
+    return restart
 
 
 def _kill_proxy(fleet: Fleet) -> None:
@@ -193,6 +207,10 @@ def drills(cut_s: float) -> tuple[Drill, ...]:
         Drill("service killed", _kill_service, _nothing, lambda fleet: _ready(first(fleet)), away_s=0.1),
         Drill(
             "node frozen", lambda fleet: second(fleet).freeze(), lambda fleet: second(fleet).thaw(),
+            lambda fleet: active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
+        ),
+        Drill(
+            "node frozen, then restarted", lambda fleet: second(fleet).freeze(), _restart(second),
             lambda fleet: active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
         ),
         Drill(

@@ -42,6 +42,8 @@ class Judged:
     busy: int
     lost_on_dead: int
     lost_elsewhere: int
+    lost_how: list[str]
+    """Of each lost call the final status, 0 for none, when it was sent after the strike, and where it had rung."""
     cut_on_dead: int
     touched_elsewhere: int
     rang_twice: int
@@ -122,6 +124,10 @@ def judge(
         offered=len(calls), answered=len(answered), refused=statuses[403], busy=statuses[503],
         lost_on_dead=sum(on_dead(name, calls[name]) for name in lost),
         lost_elsewhere=sum(not on_dead(name, calls[name]) for name in lost),
+        lost_how=[
+            f"{calls[name].status}, {calls[name].sent_s - struck_s:+.2f} s, {[*dict(arrived.get(name, ()))]}"
+            for name in lost
+        ],
         cut_on_dead=cut_on_dead, touched_elsewhere=len(cut) - cut_on_dead,
         rang_twice=sum(len(places) > 1 for places in arrived.values()),
         suspended_offered=len(suspended),
