@@ -75,7 +75,7 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
             ):
                 carrier = Carrier(
                     proxy.address, numbers, each_rate, seconds, folder / f"{number}-{kind}", hold_s,
-                    f"{number}x{one.name.replace(' ', '')}{kind}",
+                    "".join(filter(str.isalnum, f"{number}x{one.name}{kind}")),
                 )  # fmt: skip
                 started.callback(carrier.stop)
                 carriers.append(carrier)
