@@ -12,7 +12,8 @@ from .fleet.page import FIGURES, PAGES, tables, written
 
 ONE = Measured(
     {name: Cost(per_call_ms=10 * place, per_node_second_ms=place) for place, name in enumerate(PARTS, 1)},
-    rows_per_call=8, database_bytes_per_call=2000, wal_bytes_per_call=3000, ledger_bytes_per_call=1500,
+    rows_per_call=8, database_bytes_per_call=2000, wal_bytes_per_call=3000, wal_bytes_per_node_second=500,
+    ledger_bytes_per_call=1500,
 )  # fmt: skip
 CARRIER = Demand(calls_per_day=10e6, nodes=100, busy_share=0.12)
 
@@ -24,15 +25,11 @@ def test_a_carriers_busiest_hour():
     assert math.isclose(needed.processors["asterisk"], (20 * needed.busy_calls_per_s + 2 * 100) / 1000)
     both = needed.processors["asterisk"] + needed.processors["service"]
     assert math.isclose(needed.processors_of_node, both / 100)
-    assert needed.transactions_per_s == 100
+    assert needed.transactions_per_s == 200
     assert math.isclose(needed.rows_per_year, 10e6 * 365 * 8)
     assert math.isclose(needed.ledger_bytes_per_year_of_node * 100, 10e6 * 365 * 1500)
-    assert math.isclose(needed.wal_bytes_per_day, 10e6 * 3000)
+    assert math.isclose(needed.wal_bytes_per_day, 10e6 * 3000 + 86_400 * 100 * 500)
     assert needed.witness_requests_per_hour == 100 * 2 * 60
-
-
-def test_few_calls_begin_one_transaction_each():
-    assert size(ONE, Demand(86_400, 10, busy_share=1 / 24)).transactions_per_s == 1
 
 
 def test_a_million_calls_cost_what_each_costs():
@@ -44,7 +41,7 @@ def test_a_million_calls_cost_what_each_costs():
 def test_what_more_nodes_would_take():
     one, three = predicted(ONE, 20, 1), predicted(ONE, 20, 3)
     assert math.isclose(three["kamailio"] - one["kamailio"], 2 * 0.001)
-    assert three["wal_bytes_per_s"] == one["wal_bytes_per_s"] == 60_000
+    assert (one["wal_bytes_per_s"], three["wal_bytes_per_s"]) == (60_500, 61_500)
 
 
 @pytest.mark.parametrize("language", PAGES)

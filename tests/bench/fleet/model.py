@@ -1,7 +1,7 @@
 """What a fleet needs, reckoned from what one call costs on this lab's fleet. Pure.
 
-A part's processor time is what it takes each second without calls, for each node, and what each call adds. Rows, bytes
-and WAL come with the calls alone; transactions and witness requests come with the time.
+A part's processor time is what it takes each second without calls, for each node, and what each call adds; so is WAL.
+Rows and bytes come with the calls alone, transactions and witness requests with the time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 
 PARTS: Final = ("kamailio", "asterisk", "service", "postgresql")
 DAY_S, YEAR_DAYS = 86_400, 365
-REPLICATED_EVERY_S: Final = 1.0
-"""A node with new evidence begins one transaction in so long."""
+WRITTEN_EVERY_S: Final = 1.0
+"""Each node writes its state in so long, and in another transaction new evidence, if there is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Measured:
     rows_per_call: float
     database_bytes_per_call: float
     wal_bytes_per_call: float
+    wal_bytes_per_node_second: float
+    """Without calls: each node writes its state."""
     ledger_bytes_per_call: float
     """In the node's own file."""
 
@@ -104,13 +106,14 @@ def size(measured: Measured, demand: Demand) -> Sizing:
         processors=processors,
         processors_of_node=(processors["asterisk"] + processors["service"]) / nodes,
         schemas=nodes,
-        transactions_per_s=min(busy, nodes / REPLICATED_EVERY_S),
+        transactions_per_s=nodes / WRITTEN_EVERY_S + min(busy, nodes / WRITTEN_EVERY_S),
         rows_per_s=busy * measured.rows_per_call,
         rows_per_year=yearly * measured.rows_per_call,
         database_bytes_per_year=yearly * measured.database_bytes_per_call,
         ledger_bytes_per_year_of_node=yearly * measured.ledger_bytes_per_call / nodes,
-        wal_bytes_per_s=busy * measured.wal_bytes_per_call,
-        wal_bytes_per_day=demand.calls_per_day * measured.wal_bytes_per_call,
+        wal_bytes_per_s=busy * measured.wal_bytes_per_call + nodes * measured.wal_bytes_per_node_second,
+        wal_bytes_per_day=demand.calls_per_day * measured.wal_bytes_per_call
+        + DAY_S * nodes * measured.wal_bytes_per_node_second,
         witness_requests_per_hour=nodes * demand.witnesses * 3600 / demand.witness_every_s,
     )
 
@@ -131,6 +134,6 @@ def predicted(measured: Measured, calls_per_s: float, nodes: int) -> dict[str, f
         **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},
         "rows_per_s": calls_per_s * measured.rows_per_call,
         "database_bytes_per_s": calls_per_s * measured.database_bytes_per_call,
-        "wal_bytes_per_s": calls_per_s * measured.wal_bytes_per_call,
+        "wal_bytes_per_s": calls_per_s * measured.wal_bytes_per_call + nodes * measured.wal_bytes_per_node_second,
         "ledger_bytes_per_s": calls_per_s * measured.ledger_bytes_per_call,
     }

@@ -45,7 +45,7 @@ def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
     place = 0 if language == "en" else 1
     measured = Measured.of_json(figures["measured"])
     return {
-        "drills": _drills(figures["drills"], place),
+        "drills": _drills(figures["drills"], figures["rate"], place),
         "call": _call(measured, place),
         "sizing": _sizing(measured, place),
         "model": _model(figures["over_predicted"], place),
@@ -72,8 +72,11 @@ _DRILL_COLUMNS: Final = (
 )
 
 
-def _drills(rows: Sequence[Mapping[str, Any]], place: int) -> str:
-    head = (("what failed", "障害")[place], *(words[place] for words in _DRILL_COLUMNS))
+def _drills(rows: Sequence[Mapping[str, Any]], rate: float, place: int) -> str:
+    head = (
+        (f"what failed, at {rate:g} calls/s", f"障害(毎秒 {rate:g} 通話)")[place],
+        *(words[place] for words in _DRILL_COLUMNS),
+    )
     return _table(head, [(row["name"] if place == 0 else DRILLS[row["name"]], *_figures(row)) for row in rows])
 
 
@@ -99,24 +102,29 @@ def _seconds(value: float | None) -> str:
 
 
 def _call(measured: Measured, place: int) -> str:
-    cost = million(measured)
+    hours = million(measured).processor_hours
     rows = [
         (
             (f"processor of {name}", f"{name} のプロセッサー時間")[place], f"{measured.parts[name].per_call_ms:.1f} ms",
-            f"{cost.processor_hours[name]:.1f} h", f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
+            f"{hours[name]:.1f} h", f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
         )
         for name in PARTS
     ]  # fmt: skip
-    for words, each, in_million in (
-        (("rows in PostgreSQL", "PostgreSQL の行"), f"{measured.rows_per_call:.1f}", f"{measured.rows_per_call:.1f} M"),
-        (("bytes in PostgreSQL", "PostgreSQL の容量"), f"{measured.database_bytes_per_call / _KB:.1f} kB",
-         f"{cost.database_bytes / _GB:.1f} GB"),
-        (("WAL of PostgreSQL", "PostgreSQL の WAL"), f"{measured.wal_bytes_per_call / _KB:.1f} kB",
-         f"{cost.wal_bytes / _GB:.1f} GB"),
-        (("bytes in the node's own file", "ノードのファイルの容量"), f"{measured.ledger_bytes_per_call / _KB:.1f} kB",
-         f"{cost.ledger_bytes / _GB:.1f} GB"),
-    ):  # fmt: skip
-        rows.append((words[place], each, in_million, ""))
+    stored = (
+        (("rows in PostgreSQL", "PostgreSQL の行"), measured.rows_per_call, 1.0, "", "M", 0.0),
+        (("bytes in PostgreSQL", "PostgreSQL の容量"), measured.database_bytes_per_call, _KB, " kB", "GB", 0.0),
+        (
+            ("WAL of PostgreSQL", "PostgreSQL の WAL"), measured.wal_bytes_per_call, _KB, " kB", "GB",
+            measured.wal_bytes_per_node_second,
+        ),
+        (
+            ("bytes in the node's own file", "ノードのファイルの容量"), measured.ledger_bytes_per_call, _KB, " kB",
+            "GB", 0.0,
+        ),
+    )  # fmt: skip
+    for words, each, unit, short, long, idle in stored:
+        without = f"{idle / unit:.1f}{short}/s" if idle else ""
+        rows.append((words[place], f"{each / unit:.1f}{short}", f"{each / unit:.1f} {long}", without))
     head = (
         ("", "one call", "a million calls", "without calls, for each node"),
         ("", "1 通話", "100 万通話", "通話なし、1 ノード当たり"),

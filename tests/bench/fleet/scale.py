@@ -54,6 +54,7 @@ class Scaled:
     calls_per_s: float
     idle: dict[str, float]
     busy: dict[str, float]
+    idle_wal_bytes_per_s: float
     stored_per_s: dict[str, float]
 
 
@@ -104,6 +105,7 @@ def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled
     took_s = after.at_s - idle.at_s
     return Scaled(
         len(running.nodes), calls / took_s, _processors(before, idle), _processors(idle, after),
+        (idle.wal_bytes - before.wal_bytes) / (idle.at_s - before.at_s),
         {
             "rows_per_s": (after.rows - idle.rows) / took_s,
             "database_bytes_per_s": (after.database_bytes - idle.database_bytes) / took_s,
@@ -126,9 +128,13 @@ def measured(one: Scaled) -> Measured:
         for name in PARTS
     }
     return Measured(
-        parts, stored["rows_per_s"] / rate, stored["database_bytes_per_s"] / rate, stored["wal_bytes_per_s"] / rate,
-        stored["ledger_bytes_per_s"] / rate,
-    )  # fmt: skip
+        parts,
+        rows_per_call=stored["rows_per_s"] / rate,
+        database_bytes_per_call=stored["database_bytes_per_s"] / rate,
+        wal_bytes_per_call=max(0.0, stored["wal_bytes_per_s"] - one.idle_wal_bytes_per_s) / rate,
+        wal_bytes_per_node_second=one.idle_wal_bytes_per_s / one.nodes,
+        ledger_bytes_per_call=stored["ledger_bytes_per_s"] / rate,
+    )
 
 
 def ratios(model: Measured, one: Scaled) -> dict[str, float]:
