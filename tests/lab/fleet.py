@@ -301,9 +301,9 @@ def fleet(
             shared = Server.named(_url(",".join(f"{LOOPBACK}:{link.port}" for link in links)), primary.password)
             service = _service(folder, registry, pbx, name, shared, lines, small_disk.get(name, 0))
             nodes.append(Node(name, pbx, service, links))
-        _all_at_once([partial(node.service.start, timeout_s=READY_S) for node in nodes])
         for node in nodes:
             started.callback(node.service.stop)
+        _all_at_once([partial(node.service.start, timeout_s=READY_S) for node in nodes])
         tell(f"2 × Kamailio {kamailio.version}")
         addresses = [node.asterisk.sip_address for node in nodes]
         proxies = [
