@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from textwrap import dedent
 
 import pytest
 
@@ -23,7 +24,7 @@ from idtone.numbers import parse
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk, free_ports
 from ..lab.heard import hear
-from ..lab.lab import CALLED_NUMBER, Forwarding, Lab, Placed, lab
+from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab
 from ..lab.pjsip_conf import pjsip, trunk
 from ..lab.service import Service
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
@@ -36,10 +37,16 @@ AGAIN = "0312345679"
 ADDRESSES = {"node-a": "127.0.0.2", "node-b": "127.0.0.3"}
 ANSWERED = "9"
 """Dialled before a number, the PBX answers the call before it calls the hook."""
+HUNTED = "8"
+"""Dialled before a number, the PBX first forwards to a line that is busy."""
 DIALPLAN = f"""
     [from-lab](+)
     exten = _{ANSWERED}X!,1,Answer()
      same = n,Goto(${{EXTEN:1}},1)
+    exten = _{HUNTED}X!,1,Gosub(idtone-forward,s,1(Local/busy@lines/n,{LICENSED},incoming,,{AGAIN}))
+     same = n,Goto(${{EXTEN:1}},1)
+    [lines]
+    exten = busy,1,Busy()
 """
 
 
@@ -74,6 +81,7 @@ def nodes(installation, tmp_path_factory) -> Iterator[tuple[Node, Node]]:
             node.asterisk.dialplan_files = {
                 "pjsip.conf": pjsip(node.asterisk.sip_address) + trunk(node.trunk, here, there),
                 "extensions.conf": files["extensions.conf"] + DIALPLAN,
+                "asterisk.conf": f"{dedent(files['asterisk.conf'])}[options]\nsystemname = {node.name}\n",
             }
             life.enter_context(node.asterisk)
             life.enter_context(node.service)
@@ -114,6 +122,17 @@ async def test_a_call_that_passes_two_nodes_is_sounded_once(nodes, references):
     assert found.call_id == outer["call_id"]
     for pbx in (a.asterisk, b.asterisk):
         assert pbx.complaints() == []
+
+
+async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, references):
+    """Also where the name of the system, with its dash, is part of the channels' ids."""
+    a, _ = nodes
+    async with lab(a.asterisk) as phones:
+        placed, ending = await phones.call(Forwarding(dialled=f"{HUNTED}{CALLED_NUMBER}"), RECOGNISED_S)
+        await phones.nothing_is_left()
+    assert ending.call_id.startswith(a.name)
+    assert ending.call_id.endswith("-2")
+    assert_heard_then_connected(placed, "sample", references)
 
 
 async def real_token(a: Node) -> str:
