@@ -35,6 +35,10 @@ sodium()  # the room for refused customers needs it when it is imported
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
 
 
+def pytest_configure() -> None:
+    Service.forks = True
+
+
 @pytest.fixture
 def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The machine's time zone is Japan's."""
