@@ -91,14 +91,18 @@ console-pictures: $(DEV) lab
 # itself.
 WORKERS ?= 3
 CALLERS ?= 3
+# In the order of tests/conftest.py.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+# Only the files that have such tests: to read all the others takes longer than some of the tests.
+ALONE = $$(grep -rl --include='test_*.py' '^@pytest.mark.alone' tests)
 
 test: $(DEV) lab postgresql
 ifdef ARGS
 	@$(VENV)/bin/python -m pytest $(ARGS)
 else
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -m 'not alone' --ignore tests/calls
-	@$(VENV)/bin/python -m pytest -n $(CALLERS) --dist loadfile -m 'not alone' tests/calls
-	@$(VENV)/bin/python -m pytest -m alone
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(BY_FILE) -m 'not alone' --ignore tests/calls
+	@$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' tests/calls
+	@$(VENV)/bin/python -m pytest -m alone $(ALONE)
 endif
 
 check: $(DEV) house

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -42,22 +43,26 @@ class FiguresHead(str):
     """The filter `figures`: the head of a column of figures, which stand to the right. The test `figures` finds it."""
 
 
-class Templates:
-    def __init__(self) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("idtone.console", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX)
-        self._environment.filters.update(t=spoken, time=local_time, figures=FiguresHead)
-        self._environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
+@cache
+def _environment() -> Environment:
+    """Compiled templates stay in it, for all consoles of this process."""
+    environment = Environment(
+        loader=PackageLoader("idtone.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX)
+    environment.filters.update(t=spoken, time=local_time, figures=FiguresHead)
+    environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
+    return environment
 
+
+class Templates:
     def page(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
-        return self._environment.get_template(name).render(visit=visit, menu=menu_of(visit), **context)
+        return _environment().get_template(name).render(visit=visit, menu=menu_of(visit), **context)
 
     def fragment(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
-        return self._environment.get_template(name).render(visit=visit, **context)
+        return _environment().get_template(name).render(visit=visit, **context)

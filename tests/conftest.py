@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +19,14 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 
+from . import ROOT
 from .call_control.evidence import MemoryEvidence
 from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation, find_or_get
 from .lab.packages import find_or_get_ffmpeg, sodium
 from .lab.postgresql import PostgreSQL, programs
 from .lab.service import Service
+from .made_once import shared
 
 # Here and not beside them: tests of other folders import them too, and are read first.
 pytest.register_assert_rewrite(
@@ -33,6 +39,23 @@ os.environ["LANGUAGE"] = "en"
 sodium()  # the room for refused customers needs it when it is imported
 
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
+
+
+def pytest_configure() -> None:
+    Service.forks = True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with the files of few tests, which take longest, so that at the end none waits for another."""
+    if hasattr(config, "workerinput"):
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: tests[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """What is imported now stays, and the garbage collector need not look through it for each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -84,6 +107,20 @@ def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPa
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
     """The shipped sounds: `sample` has 440 ms or 22 packets, `notice` has 560 ms or 28 packets."""
     return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
+
+
+@pytest.fixture(scope="session")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make demo-authority` leaves in its folder; `out` and `err` hold what it printed. Nobody changes it."""
+
+    def work_through(folder: Path) -> None:
+        command = [sys.executable, "-m", "tests.authority.year", "--json", folder]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        assert ended.returncode == 0, ended.stderr
+        (folder / "out").write_text(ended.stdout)
+        (folder / "err").write_text(ended.stderr)
+
+    return shared(tmp_path_factory, "year", work_through)
 
 
 @pytest.fixture

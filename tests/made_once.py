@@ -1,17 +1,44 @@
-"""Folders that tests change: the first test makes what is in them, the others get copies."""
+"""Folders that the first test of a run that needs them makes: it may run in another worker."""
 
+import fcntl
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder that `make` fills, and that no test changes."""
+    with _alone(factory, name) as kept:
+        made = kept.with_suffix(".made")
+        if not made.exists():
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.mkdir()
+            make(kept)
+            made.touch()
+        return kept
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Callable[[], object]) -> None:
-    """Let `folder` hold what `make` makes in it. It must name no path of its own."""
-    kept = factory.getbasetemp() / f"kept-{name}"
-    if kept.exists():
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
-    else:
-        make()
-        shutil.copytree(folder, kept)
+    """Let `folder` hold what `make` makes in it, for a test that changes it. It must name no path of its own."""
+    with _alone(factory, name) as kept:
+        if kept.exists():
+            shutil.copytree(kept, folder, dirs_exist_ok=True)
+        else:
+            make()
+            draft = kept.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(folder, draft)
+            draft.rename(kept)
+
+
+@contextmanager
+def _alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """The place of a folder, which no other worker makes meanwhile."""
+    own = factory.getbasetemp()
+    kept = (own.parent if own.name.startswith("popen-") else own) / f"kept-{name}"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield kept

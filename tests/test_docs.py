@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,7 +35,6 @@ HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DO
 RECORDS = (DOCS / "reference" / "records.md").read_text("utf-8")
 JOURNAL = (DOCS / "reference" / "journal.md").read_text("utf-8")
 EVIDENCE = (DOCS / "explanation" / "evidence.md").read_text("utf-8")
-MADE = pages()
 PATIENCE_LINES = 200
 """Of a page that somebody reads from its beginning to its end."""
 SECTIONS = set(Settings.model_fields)
@@ -44,12 +44,18 @@ def indented(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("   ")]
 
 
-def test_a_reference_page_is_what_the_code_says():
-    assert [str(path) for path in MADE if path.read_text("utf-8") != MADE[path]] == [], "run make docs"
+@pytest.fixture(scope="module")
+def made() -> Mapping[Path, str]:
+    """The pages that the code makes."""
+    return pages()
 
 
-def test_no_page_is_longer_than_a_readers_patience():
-    by_hand = {page for page in DOCS.rglob("*.md") if page.name != "evidence-format.md"} - MADE.keys()
+def test_a_reference_page_is_what_the_code_says(made):
+    assert [str(path) for path in made if path.read_text("utf-8") != made[path]] == [], "run make docs"
+
+
+def test_no_page_is_longer_than_a_readers_patience(made):
+    by_hand = {page for page in DOCS.rglob("*.md") if page.name != "evidence-format.md"} - made.keys()
     assert [page for page in by_hand if len(page.read_text("utf-8").splitlines()) > PATIENCE_LINES] == []
 
 

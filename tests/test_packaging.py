@@ -50,7 +50,18 @@ def installed(tmp_path_factory, wheel) -> Path:
     venv.create(folder, symlinks=True)
     before = set(site_packages(folder).iterdir())
     subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--python", folder / "bin/python", "install", "--no-deps", wheel],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--quiet",
+            "--python",
+            folder / "bin/python",
+            "install",
+            "--no-deps",
+            "--no-compile",
+            wheel,
+        ],
         check=True,
     )
     arrived = {path.name for path in set(site_packages(folder).iterdir()) - before}

@@ -65,7 +65,7 @@ class Typed(io.StringIO):
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
-    made = Office(tmp_path / "authority", 2_000, 20)
+    made = Office(tmp_path / "authority", 1_000, 10)
     prepare(made, 20, 20)
     return made
 

@@ -338,6 +338,8 @@ class OtherTime(Service):
     machine's.
     """
 
+    forks = False
+
     def _environment(self) -> dict[str, str]:
         self.told = self.asterisk.scratch / "time"
         self.tell("+0")

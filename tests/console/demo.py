@@ -1,6 +1,6 @@
 """The console on a real Asterisk with five calls a second, and on the association's folder of a year: `make console`.
 
-    python -m tests.console.demo [--seconds N] [--rate R] [--hold S]
+    python -m tests.console.demo [--seconds N] [--rate R] [--hold S] [--year FOLDER]
 
 The calls of the last day are made up (`past_calls`); those from now on are real, though no person speaks. Everything
 listens on 127.0.0.1 only. Stops everything that it started.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,15 +66,23 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def demo(folder: Path, seconds: float, rate: float = RATE, hold_s: float = HOLD_S) -> Iterator[Demo]:
-    """The console with calls for so long. Raises AsteriskMissing."""
+def demo(
+    folder: Path, seconds: float, rate: float = RATE, hold_s: float = HOLD_S, year: Path | None = None
+) -> Iterator[Demo]:
+    """The console with calls for so long. `year` is the folder of a year that was worked through; else one is made.
+    Raises AsteriskMissing.
+    """
     installation = find_or_get()
     with ExitStack() as started:
         tell(spoken("a year of the association's office …", "協会事務局の一年を再現しています …"))
-        with _year(folder / "year") as year:
+        if year:
+            shutil.copytree(year, folder / "year")
             _write_past_calls(folder / "pbx")
-            if year.wait() != 0:
-                raise RuntimeError((folder / "year.log").read_text())
+        else:
+            with _year(folder / "year") as making:
+                _write_past_calls(folder / "pbx")
+                if making.wait() != 0:
+                    raise RuntimeError((folder / "year.log").read_text())
         tell(spoken(f"Asterisk {installation.version} …", f"Asterisk {installation.version} を起動しています …"))
         asterisk = started.enter_context(Asterisk(installation, folder / "pbx"))
         service = started.enter_context(Service(asterisk, REGISTRY))
@@ -135,12 +144,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="end after so long; otherwise with Ctrl-C")
     parser.add_argument("--rate", type=float, default=RATE, help="calls a second")
     parser.add_argument("--hold", type=float, default=HOLD_S, help="seconds of a call")
+    parser.add_argument("--year", type=Path, metavar="FOLDER", help="what make demo-authority left, not a new one")
     given = parser.parse_args()
     end_in_order()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="idtone-console-") as folder,
-            demo(Path(folder), given.seconds or LONGEST_S, given.rate, given.hold) as running,
+            demo(Path(folder), given.seconds or LONGEST_S, given.rate, given.hold, given.year) as running,
         ):
             print(spoken("address ", "アドレス    "), running.address)
             print(spoken("name    ", "名前        "), running.name)

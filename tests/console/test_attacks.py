@@ -17,13 +17,14 @@ import yaml
 
 from idtone.console import connections
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
+from idtone.console.access.passwords import hashed
 from idtone.console.access.rights import Role
 from idtone.console.connections import MOST, Connections
 from idtone.console.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 from idtone.errors import DocumentError
 
 from ..lab.lab import until
-from .site import HASHED, Site, running
+from .site import HASHED, PASSWORD, Site, running
 
 CLIENTS = 10_000
 
@@ -216,7 +217,9 @@ async def test_a_form_of_another_session_or_site_does_nothing(site):
 
 
 @pytest.mark.alone
-async def test_neither_text_nor_time_tells_who_is_a_user(site):
+async def test_neither_text_nor_time_tells_who_is_a_user(site, settings):
+    row = {"name": "viewer", "roles": ["viewer"], "password": hashed(PASSWORD)}
+    settings.console.users.write_text(yaml.safe_dump({"users": [row]}), "utf-8")
     for name in ("viewer", "nobody-of-us"):  # caches are warm
         await (await site.visitor()).sign_in(name, "wrong")
     site.console.sign_in.proof._attempts._failures.clear()

@@ -1,4 +1,4 @@
-"""Runs `idtone serve` as a process of the lab: the installed command, with its own settings."""
+"""Runs `idtone serve` as a process of the lab, with its own settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from idtone.call_control.journal import JournalFolder
 from idtone.ledger.keys.day_keys import DayKeys
@@ -20,6 +20,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.writing.ledger_writer import LINGER_S
 
 from .asterisk import IDTONE, Asterisk
+from .forked import Forked
 
 
 @dataclass
@@ -50,7 +51,9 @@ class Service:
     """Its section `fleet` (YAML)."""
     witnessing: str = ""
     """Further keys of its section `ledger` (YAML): its witnesses."""
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False, compare=False)
+    process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
+    forks: ClassVar[bool] = False
+    """It is forked, for a quick start, and is not the installed command."""
 
     def __post_init__(self) -> None:
         scratch = self.asterisk.scratch
@@ -72,11 +75,14 @@ class Service:
             time.sleep(0.02)
 
     def _launch(self, *options: str) -> None:
+        words, environment = ["serve", "-c", str(self.settings), *options], os.environ | self._environment()
         with self._output() as log:
-            self.process = subprocess.Popen(
-                [IDTONE, "serve", "-c", self.settings, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=os.environ | self._environment(),
-            )  # fmt: skip
+            if self.forks:
+                self.process = Forked(words, log.name, environment)
+            else:
+                self.process = subprocess.Popen(
+                    [IDTONE, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+                )
 
     def _environment(self) -> dict[str, str]:
         """Additional environment variables."""

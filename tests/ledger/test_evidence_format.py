@@ -262,13 +262,17 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
     assert run(path, "--log-key", LOG).code == 2
 
 
-def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"") -> bytes:
-    """A ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them."""
+def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"", size: int | None = None) -> bytes:
+    """A ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them.
+    It says that each content has this size, else the true one.
+    """
     octets, listed = b"", b""
     for name, content, behind in held:
         deflate = zlib.compressobj(wbits=-15)
         data = deflate.compress(content) + deflate.flush() + behind
-        fixed = struct.pack("<5H3I2H", 20, 0, 8, 0, 33, zlib.crc32(content), len(data), len(content), len(name), 0)
+        fixed = struct.pack(
+            "<5H3I2H", 20, 0, 8, 0, 33, zlib.crc32(content), len(data), size or len(content), len(name), 0
+        )
         listed += b"PK\1\2\x14\3" + fixed + struct.pack("<3H2I", 0, 0, 0, 0, len(octets)) + name.encode()
         local = fixed[:-2] + len(extra).to_bytes(2, "little")
         octets += b"PK\3\4" + local + name.encode() + extra + data
@@ -281,7 +285,7 @@ def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"") -> bytes:
         (zipped((MANIFEST, b"{}", b""), (MANIFEST, b"{}", b"")), "two files of one name"),
         (zipped((MANIFEST, b"{}", b"hidden")), "octets that belong to no file"),
         (zipped((MANIFEST, b"{}", b""), extra=b"hide"), "a header of another form"),
-        (zipped((MANIFEST, bytes(2**29 + 1), b"")), "larger than any pack"),
+        (zipped((MANIFEST, b"{}", b""), size=2**29 + 1), "larger than any pack"),
         (b"PK", "not a zip file"),
         (b"", "not a zip file"),
     ],

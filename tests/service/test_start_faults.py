@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from ..lab.asterisk import IDTONE
+from ..lab.forked import Forked
 
 MISTAKES = [
     # where a folder is in the place of a file, the form of the log, the problem that is named
@@ -33,14 +32,14 @@ def test_a_mistake_of_the_operator_is_one_line(place: str, form: str, problem: s
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
         f"log: {{format: {form}}}\n"
     )
-    done = subprocess.run(
-        [IDTONE, "serve", "-c", tmp_path / "idtone.yaml"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        env=os.environ | {"LANGUAGE": "en"}, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    *_, last = done.stderr.splitlines()
+    log = tmp_path / "log"
+    log.touch()
+    started = Forked(["serve", "-c", str(tmp_path / "idtone.yaml")], str(log), os.environ | {"LANGUAGE": "en"})
+    assert started.wait(60) == 2
+    told = log.read_text()
+    assert "Traceback" not in told
+    *_, last = told.splitlines()
     if form == "json":
-        (last,) = [each["message"] for each in map(json.loads, done.stderr.splitlines()) if each["level"] == "crit"]
+        (last,) = [each["message"] for each in map(json.loads, told.splitlines()) if each["level"] == "crit"]
     assert problem in last
     assert f"{tmp_path}/{place}" in last

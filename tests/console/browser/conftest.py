@@ -11,11 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rich.console import Console as Screen
 
 from idtone.settings import Settings
 
-from ...authority.year.__main__ import run as work_through_the_year
 from ...conftest import LAB_REGISTRY
 from ...lab.chromium import find_or_get_chromium
 from ..past_calls import write_past_calls
@@ -35,13 +33,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]:
     """Serves in a thread of its own, because the browser's driver waits."""
     folder = tmp_path_factory.mktemp("demo")
-    year = folder / "year"
-    with (folder / "year.log").open("w") as log:
-        found = work_through_the_year(year, Screen(file=log))
-    assert not any(each.faults for each in found), (folder / "year.log").read_text()
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))
     with in_a_thread(settings) as site:

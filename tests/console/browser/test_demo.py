@@ -26,9 +26,9 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-def test_calls_appear_in_the_browser_and_nothing_stays(browser: Browser, folder: Path):
+def test_calls_appear_in_the_browser_and_nothing_stays(browser: Browser, folder: Path, year: Path):
     started = subprocess.Popen(
-        [sys.executable, "-m", "tests.console.demo", "--seconds", str(LASTS_S)], cwd=ROOT, text=True,
+        [sys.executable, "-m", "tests.console.demo", "--seconds", str(LASTS_S), "--year", year], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         env=os.environ | {"TMPDIR": str(folder), "LANGUAGE": "en"},
     )  # fmt: skip

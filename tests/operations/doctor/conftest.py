@@ -17,11 +17,17 @@ from ...lab.service import Service
 from .examining import modules_conf
 
 
-@pytest.fixture(scope="package")
+class Installed(Service):
+    """The doctor knows the service by its command line."""
+
+    forks = False
+
+
+@pytest.fixture(scope="session")
 def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
     """An Asterisk and a service, which each test leaves as it found them. Other users can enter its folder."""
     with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
         Path(scratch).chmod(0o755)
         asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
-        with asterisk, Service(asterisk, LAB_REGISTRY) as service:
+        with asterisk, Installed(asterisk, LAB_REGISTRY) as service:
             yield service

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -20,6 +20,9 @@ from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Trial
 from idtone.operations.doctor.shared_files import FALLBACK_MODE
 from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
+
+from ...lab.forked import Forked
+from .other_user import run_as
 
 SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)
 ASTERISK = 54_322
@@ -129,22 +132,12 @@ def follow(findings: list[Finding]) -> None:
 
 def child(beside: Path, user: int, groups: list[int], code: str) -> str:
     """What Python code prints that another user runs, with `beside` and the product's modules."""
-    become = f"""
-import os
-from pathlib import Path
-from idtone.call_control import fallback_file
-from idtone.call_control.journal import JournalFolder
-from idtone.operations.doctor.shared_file_findings import Identity
-from idtone.operations.doctor.write_trial import Place, trial
-os.setgroups({groups})
-os.setgid({SERVICE.group})
-os.setuid({user})
-os.umask(0o027)
-beside = Path({str(beside)!r})
-journal = JournalFolder(beside / "journal", beside)
-"""
-    command = [sys.executable, "-c", become + dedent(code)]
-    return subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+    log = beside.with_name("log")
+    log.write_bytes(b"")
+    Forked([], str(log), os.environ, partial(run_as, user, SERVICE.group, groups, beside, dedent(code))).wait(60)
+    said = log.read_text()
+    log.unlink()
+    return said
 
 
 def as_the_service(beside: Path, code: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
+import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,30 +20,11 @@ from idtone.authority.desk.reports.traceback import Finding
 from idtone.correspondence.desk_client import PATH
 from idtone.reports.report_documents import REPORT
 
-from ..desk_process import running
+from ....lab.forked import Forked
+from ..desk_process import attended
+from .dying_desk import MOMENTS, killed_at
 from .members import Members, authority, report
 
-KILLED = """\
-import os, signal, sys
-from idtone.authority.desk.{module} import {kind} as Owner
-from idtone.cli import app
-
-done, method, calls = Owner.{method}, "{method}", 0
-
-def killed(*arguments, **named):
-    global calls
-    calls += 1
-    if calls == {call}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return done(*arguments, **named)
-
-Owner.{method} = killed
-app(["authority", "desk", sys.argv[1], "--listen", "127.0.0.1:0"])
-"""
-MOMENTS = {
-    "before its leaf": {"module": "office_ledger", "kind": "OfficeLedger", "method": "record_as"},
-    "after its leaf": {"module": "recorded_changes", "kind": "RecordedChanges", "method": "_change"},
-}
 CHANGES = {"the report or the answer": 1, "the document": 2}
 """Each document makes two changes, one in each store."""
 
@@ -55,12 +37,19 @@ def send(url: str, octets: bytes) -> dict[str, str]:
 
 
 def send_to_a_desk_that_dies(folder: Path, octets: bytes, moment: str, call: int) -> None:
-    command = [sys.executable, "-c", KILLED.format(**MOMENTS[moment], call=call), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
+    log = folder.with_name("log")
+    log.write_bytes(b"")
+    words = ["authority", "desk", str(folder), "--listen", "127.0.0.1:0"]
+    desk = Forked(words, str(log), os.environ, partial(killed_at, moment, call))
+    try:
+        while "\n" not in log.read_text():
+            assert desk.poll() is None, log.read_text()
+            time.sleep(0.02)
         with suppress(urllib3.exceptions.HTTPError):
-            send(process.stdout.readline().strip(), octets)
-        assert process.wait(20) == -signal.SIGKILL
+            send(log.read_text().partition("\n")[0], octets)
+        assert desk.wait(20) == -signal.SIGKILL
+    finally:
+        desk.kill()
 
 
 def check_that_leaves_and_stores_agree(folder: Path) -> list[OfficeAct]:
@@ -87,7 +76,7 @@ def test_a_desk_that_is_killed_leaves_no_leaf_without_what_it_names(tmp_path, mo
     octets = members.document(REPORT, members.sealed(report()).model_dump(), "m-0002")
     send_to_a_desk_that_dies(folder, octets, moment, call)
     check_that_leaves_and_stores_agree(folder)
-    with running(folder) as url:
+    with attended(Desk(folder, RULES)) as url:
         first = send(url, octets)
         assert send(url, octets) == first
     check_that_leaves_and_stores_agree(folder)
@@ -96,7 +85,7 @@ def test_a_desk_that_is_killed_leaves_no_leaf_without_what_it_names(tmp_path, mo
     answer = members.answer("m-0001", request.id)
     send_to_a_desk_that_dies(folder, answer, moment, call)
     check_that_leaves_and_stores_agree(folder)
-    with running(folder) as url:
+    with attended(Desk(folder, RULES)) as url:
         assert send(url, answer) == {"request": request.id, "result": "not-ours"}
         assert send(url, octets) == first
     acts = check_that_leaves_and_stores_agree(folder)

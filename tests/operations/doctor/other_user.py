@@ -1,0 +1,28 @@
+"""Code that another user runs, as a user of the machine without our files would."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+
+from idtone.call_control import fallback_file
+from idtone.call_control.journal import JournalFolder
+from idtone.operations.doctor.shared_file_findings import Identity
+from idtone.operations.doctor.write_trial import Place, trial
+
+
+def run_as(user: int, group: int, groups: list[int], beside: Path, code: str, _: list[str]) -> None:
+    """Become the user, and run the code with these names; an error is printed."""
+    os.setgroups(groups)
+    os.setgid(group)
+    os.setuid(user)
+    os.umask(0o027)
+    names = {
+        "fallback_file": fallback_file, "Identity": Identity, "Place": Place, "trial": trial, "beside": beside,
+        "journal": JournalFolder(beside / "journal", beside),
+    }  # fmt: skip
+    try:
+        exec(code, names)  # noqa: S102 — the test's own
+    except Exception:
+        traceback.print_exc()
