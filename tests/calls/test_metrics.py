@@ -19,8 +19,10 @@ from ..lab.service import Service
 from .proving import by_both
 
 RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
-WITHOUT_DATA = {expression for expression in expressions() if "unreplicated" in expression}
-"""This service has no replica in PostgreSQL."""
+WITHOUT_DATA = {
+    expression for expression in expressions() if "unreplicated" in expression or "chain_tokens" in expression
+}
+"""This service has no replica in PostgreSQL, and no other nodes."""
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:
