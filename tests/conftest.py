@@ -39,6 +39,8 @@ os.environ["LANGUAGE"] = "en"
 sodium()  # the room for refused customers needs it when it is imported
 
 LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
+LONGEST = "test_strikes.py"
+"""Two minutes of the calls on a real Asterisk."""
 
 
 def pytest_configure() -> None:
@@ -46,10 +48,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers begin with the files of few tests, which take longest, so that at the end none waits for another."""
+    """Workers begin with the longest file, and then with the files of few tests, which take longer than others: at the
+    end none waits for another.
+    """
     if hasattr(config, "workerinput"):
         tests = Counter(item.path for item in items)
-        items.sort(key=lambda item: tests[item.path])
+        items.sort(key=lambda item: (item.path.name != LONGEST, tests[item.path]))
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from idtone.call_control.journal import JournalFolder
+from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -172,13 +173,14 @@ class Service:
         return lines
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as in `idtone ledger list --json`, of calls with a step since `since`. It waits
-        for the last step of calls that have just ended, which the service writes later.
+        """The evidence by call id, as in `idtone ledger list --json`, of calls (without acts) with a step since `since`. It
+        waits for the last step of calls that have just ended, which the service writes later.
         """
         time.sleep(2 * LINGER_S)
         self.entered()
         with self._reader() as reader:
-            return {record.call_id: record.to_json() for record in reader.records(since=since)}
+            found = reader.records(since=since, keep=lambda record: not record.call_id.startswith(ACT_ID))
+        return {record.call_id: record.to_json() for record in found}
 
     def record(self, call_id: str) -> dict[str, Any]:
         """The evidence of one call, as above; empty without evidence."""
