@@ -173,8 +173,8 @@ class Service:
         return lines
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as in `idtone ledger list --json`, of calls (without acts) with a step since `since`. It
-        waits for the last step of calls that have just ended, which the service writes later.
+        """The evidence by call id, as in `idtone ledger list --json`, of calls with a step since `since`; acts are left
+        out. It waits for the last step of calls that have just ended, which the service writes later.
         """
         time.sleep(2 * LINGER_S)
         self.entered()
