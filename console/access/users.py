@@ -65,8 +65,8 @@ def read_users(path: Path) -> UsersFile:
 
 
 def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
-    """Change the file at once and durably; no other user may read it. `change` gets the users by name, and changes them;
-    what it raises leaves the file as it was. Changes of several processes come one after the other.
+    """Change the file at once and durably; no other user may read it. `change` gets the users by name, and changes
+    them; what it raises leaves the file as it was. Changes of several processes come one after the other.
 
     Raises DocumentError, UsageError.
     """
