@@ -30,6 +30,7 @@ import yaml
 from idtone.console import server, static_files
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
+from idtone.console.request_limits import OF_SESSION
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.settings import load_settings
 
@@ -98,6 +99,7 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
         connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
         for turn in range(WARM + rounds):
             for name, path in paths.items():
+                time.sleep(1 / OF_SESSION.a_second)  # the console refuses more
                 ms = first_byte_ms(connection, path, user.cookies)
                 if turn >= WARM:
                     took[name].append(ms)
