@@ -141,7 +141,7 @@ def newest_registry(fleet: Fleet) -> tuple[Node, NodeState] | None:
     if not issued:
         return None
     newest = max(at for at, *_ in issued)
-    # Of several with the same one, that which had it first.
+    # If several have the same one, the node that took it first.
     same = [(state.registry.taken or newest, name, node, state) for at, name, node, state in issued if at == newest]
     _, _, node, state = min(same, key=lambda each: each[:2])
     return node, state

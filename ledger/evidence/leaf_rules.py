@@ -22,7 +22,7 @@ AWAITED_LIMIT: Final = 1_000_000
 
 
 class ReadLeaf(NamedTuple):
-    """A leaf: of which call, how many steps of the call come before, and the ids and kinds of its own."""
+    """A leaf: its call, how many steps of the call come before, and the ids and kinds of its own steps."""
 
     call_id: str
     after: int

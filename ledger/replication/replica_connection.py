@@ -65,7 +65,7 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """What a report of the node's state has shown: by how much PostgreSQL's clock is ahead of this machine's, at least
-    and at most; who wrote it, and who had written the state that it replaced, None if nobody.
+    and at most; who wrote it, and who had written the state that it replaced (None: it was the first).
     """
 
     ahead_least_s: float
@@ -294,4 +294,4 @@ FROM clock, meta AS own WHERE own.key = 'log_key' AND own.value = ?
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 RETURNING (SELECT at FROM clock), (SELECT writer FROM before)
 """
-"""One row, of which an UPDATE changes no index: PostgreSQL writes it beside the old one (HOT)."""
+"""An UPDATE of this row changes no index, so PostgreSQL writes it beside the old one (HOT)."""

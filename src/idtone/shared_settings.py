@@ -73,7 +73,7 @@ class FleetSettingsReport(TypedDict):
 
 
 def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
-    """A node's own settings, of which `tree` has the keys that it sets, on those of the fleet.
+    """A node's own settings on those of the fleet; `tree` has the keys that the node sets.
 
     Raises DocumentError if the fleet's file cannot be used.
     """
