@@ -316,11 +316,13 @@ class JournalReader:
     def _open(self) -> None:
         """Open new files, in the order in which they were written."""
         known = {file.inode: file for file in self._files}
-        for path in (*self._folder.taken(), self._folder.path):
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue  # another instance removed it
+        # The hook's file is opened before the others are listed. If another instance replaces it meanwhile, even more
+        # than once, the list has it and all that came after it.
+        current = self._descriptor(self._folder.path)
+        taken = [(path, self._descriptor(path)) for path in self._folder.taken()]
+        for path, descriptor in (*taken, (self._folder.path, current)):
+            if descriptor is None:
+                continue
             inode = os.fstat(descriptor).st_ino
             if inode in known:
                 os.close(descriptor)
@@ -328,6 +330,13 @@ class JournalReader:
             else:
                 known[inode] = _File(path, descriptor, inode)
                 self._files.append(known[inode])
+
+    @staticmethod
+    def _descriptor(path: Path) -> int | None:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None  # another instance removed it
 
     async def _clear_away(self) -> None:
         """Replace the hook's file when it is due, and remove finished files."""

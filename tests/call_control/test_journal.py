@@ -487,6 +487,26 @@ async def test_a_file_that_another_reader_removed_meanwhile_is_no_error(folder, 
         assert entered.lines == ["a"]
 
 
+async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(folder, entered, quickly, monkeypatch):
+    listed = JournalFolder.taken
+    lines = ["a"]
+
+    def taken(self: JournalFolder) -> list[Path]:
+        """Lists the files; then the other reader replaces the hook's file twice."""
+        files = listed(self)
+        for line in ("b", "c") if len(lines) < 3 else ():
+            self.replace()
+            write(self, f"{line}\n")
+            lines.append(line)
+        return files
+
+    write(folder, "a\n")
+    monkeypatch.setattr(JournalFolder, "taken", taken)
+    async with entered.following(folder):
+        await until(lambda: is_cleared(folder))
+    assert entered.lines == lines == ["a", "b", "c"]
+
+
 async def test_two_readers_at_once_lose_nothing(folder, quickly):
     first, second = Entered(), Entered()
     async with first.following(folder), second.following(folder):
