@@ -89,7 +89,7 @@ console-pictures: $(DEV) lab
 
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
-WORKERS ?= 4
+WORKERS ?= 3
 CALLERS ?= 6
 # In the order of tests/conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder

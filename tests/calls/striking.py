@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,11 +15,14 @@ from ..lab import voices
 from ..lab.asterisk import Ending as Told
 from ..lab.called import IncomingCall
 from ..lab.heard import identify, in_order
-from ..lab.lab import Forwarding, Lab, Placed, until
+from ..lab.lab import Forwarding, Lab, Placed, lab, until
 from ..lab.phone import Behaviour
+from ..lab.service import Service
 from .endings import UNTIL
 from .proving import NOTIFY
 from .walking import listen
+
+Blow = Callable[[Service], AbstractAsyncContextManager[object]]
 
 LEAD_S = 0.6
 """From when all wait at their steps to the blow: longer than a sound."""
@@ -208,3 +213,21 @@ def kept(record: dict[str, Any] | None) -> Evidence | None:
     if record["status"]:
         return Evidence.COMPLETE
     return Evidence.INTERRUPTED if "interrupted" in record["times"] else None
+
+
+async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> list[dict[str, Any]]:
+    """Strike, and hold what became of the calls against the table; their evidence."""
+
+    def hold() -> None:
+        assert service.process
+        service.process.send_signal(signal.SIGSTOP)
+
+    async with lab(service.asterisk) as phones:
+        fates = await strike(phones, blow(service), references, hold if held else None)
+    with contextlib.suppress(AssertionError, RuntimeError):  # then it is among the complaints
+        await asyncio.to_thread(service.entered)
+        await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
+    records = service.records()
+    found = complaints(event, fates, records)
+    assert not found, "\n".join(found)
+    return [records[fate.told.call_id] for fate in fates.values() if fate.told.call_id in records]

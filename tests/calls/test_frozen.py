@@ -25,14 +25,12 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
     first, second = service.lives
     assert first.silent_s
     assert first.ended_s
-    assert first.ready_s
     assert second.ready_s
     print(
         f"\nnoticed after {first.silent_s - frozen_s:.2f} s, ended after {first.ended_s - frozen_s:.2f},"
         f" started in {second.ready_s - second.started_s:.2f}, replaced after {second.ready_s - frozen_s:.2f} s"
     )
     assert first.ended_s - frozen_s < ENDED_WITHIN_S
-    assert second.ready_s - second.started_s < 3 * (first.ready_s - first.started_s), "it starts as it did before"
     # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk
     # lists the application of one that is dead as long as calls wait in it.
     await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")

@@ -1,36 +1,23 @@
-"""What can fail, struck on a real Asterisk while calls are at every step of the table: the service, what it stands on,
-the sound, the line between the two, Asterisk itself, and the clock.
-"""
+"""The sound, what the service stands on, and the service, struck while calls are at every step of the table."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
 import signal
 import sqlite3
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ..conftest import LAB_REGISTRY
-from ..endings import Event, Evidence, Step
-from ..lab.asterisk import Asterisk
-from ..lab.heard import identify
+from ..endings import Event, Step
 from ..lab.lab import Forwarding, lab, until
-from ..lab.packages import faketime
 from ..lab.service import Service
-from .detour import Detour, far
 from .proving import POLICY
-from .striking import EVERYWHERE, Strike, caught, complaints, dial, fate, kept, strike
-
-Blow = Callable[[Service], AbstractAsyncContextManager[object]]
+from .striking import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
 
 
 @pytest.fixture
@@ -41,24 +28,6 @@ def own(asterisk, beside, tmp_path) -> Iterator[Service]:
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry, POLICY) as service:
         yield service
-
-
-async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> list[dict[str, Any]]:
-    """Strike, and hold what became of the calls against the table; their evidence."""
-
-    def hold() -> None:
-        assert service.process
-        service.process.send_signal(signal.SIGSTOP)
-
-    async with lab(service.asterisk) as phones:
-        fates = await strike(phones, blow(service), references, hold if held else None)
-    with contextlib.suppress(AssertionError, RuntimeError):  # then it is among the complaints
-        await asyncio.to_thread(service.entered)
-        await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
-    records = service.records()
-    found = complaints(event, fates, records)
-    assert not found, "\n".join(found)
-    return [records[fate.told.call_id] for fate in fates.values() if fate.told.call_id in records]
 
 
 # -- the sound ----------------------------------------------------------------------------------------------------
@@ -256,120 +225,3 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
     await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
     assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())
     assert not any(each.called for each in placed.values())
-
-
-# -- Asterisk -----------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def still(service: Service) -> AsyncIterator[None]:
-    process = service.asterisk.process
-    assert process
-    process.send_signal(signal.SIGSTOP)
-    try:
-        await asyncio.sleep(3)
-    finally:
-        process.send_signal(signal.SIGCONT)
-    yield
-
-
-@asynccontextmanager
-async def reloaded(service: Service) -> AsyncIterator[None]:
-    await asyncio.to_thread(service.asterisk.command, "core reload")
-    yield
-
-
-@pytest.mark.parametrize(("event", "blow"), [(Event.ASTERISK_FROZEN, still), (Event.ASTERISK_RELOADED, reloaded)])
-async def test_asterisk(serving, references, event, blow):
-    await struck(serving(policy=POLICY), event, blow, references)
-
-
-async def test_asterisk_is_killed(installation, tmp_path, references):
-    """Nothing of the calls is left to be told; what is in the evidence was so."""
-    with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY, POLICY) as service:
-        async with lab(asterisk) as phones:
-            placed, moment = await caught(phones, EVERYWHERE, None)
-            placed |= dial(phones, moment, (at for at in EVERYWHERE if at.step is Step.DECIDING))
-            assert asterisk.process
-            asterisk.process.kill()
-            await asyncio.to_thread(asterisk.process.wait)
-            killed = datetime.now(UTC)
-            moment.over.set()
-            await asyncio.to_thread(asterisk.start)
-            await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
-
-            def before() -> list[dict[str, Any]]:
-                """A phone without an answer repeats its INVITE, and the next Asterisk serves it: these are later."""
-                records = service.records().values()
-                return [each for each in records if datetime.fromisoformat(min(each["times"].values())) < killed]
-
-            await until(lambda: all(map(kept, before())), "every record to be closed")
-        heard = [identify(each.called.packets, references) for each in placed.values() if each.called]
-    records = before()
-    ended = Counter(map(kept, records))
-    assert ended.keys() <= {Evidence.INTERRUPTED, Evidence.COMPLETE}
-    assert ended[Evidence.INTERRUPTED] >= sum(at.step is not Step.DECIDING for at in placed)
-    claimed = sum("called" in record["heard_by"] for record in records)
-    assert 0 < claimed <= heard.count("sample")
-
-
-# -- the line between the two -------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def broken(detour: Detour, how: str) -> AsyncIterator[None]:
-    getattr(detour, how)()
-    yield
-
-
-@pytest.mark.parametrize(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
-async def test_the_line(asterisk, beside, references, event, how):
-    beside.away()
-    async with far(asterisk, policy=POLICY) as (service, detour):
-        await struck(service, event, lambda _: broken(detour, how), references)
-
-
-# -- the clock ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class OtherTime(Service):
-    """A service to which the time of day can be told, and which looks once a second; its monotonic clock is the
-    machine's.
-    """
-
-    forks = False
-
-    def _environment(self) -> dict[str, str]:
-        self.told = self.asterisk.scratch / "time"
-        self.tell("+0")
-        return {
-            "LD_PRELOAD": str(faketime()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.told),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def tell(self, offset: str) -> None:
-        draft = self.told.with_suffix(".draft")
-        draft.write_text(offset)
-        draft.replace(self.told)
-
-
-@asynccontextmanager
-async def stepped(service: OtherTime, offset: str) -> AsyncIterator[None]:
-    service.tell(offset)
-    yield
-
-
-@pytest.mark.parametrize("offset", ["+3600", "-3600"])
-async def test_the_clock(asterisk, beside, references, offset):
-    beside.away()
-    with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
-        await struck(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
-        # The calls of the blow may all have ended before it looked at the other time, which it does once a second.
-        async with lab(asterisk) as phones:
-            _, ending = await phones.call(talk_s=0.05)
-        record = service.record(ending.call_id)
-    ahead_s = (datetime.fromisoformat(record["times"]["decided"]) - datetime.now(UTC)).total_seconds()
-    assert abs(ahead_s - float(offset)) < 60
