@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from .access.users import Users
 from .alerts import PrometheusAlerts
 from .connections import Connections
 from .decided_by_minute import DecidedByMinute
+from .decided_plots import EVERY_S, DecidedPlots, decided_plots
 from .doctor_runs import DoctorRuns
 from .evaluating import Evaluating
 from .fleet_live import FleetLive
@@ -34,6 +36,7 @@ from .own_address import OwnAddress
 from .page import Page, Visit
 from .registry_in_use import RegistryInUse
 from .request_limits import RequestLimits
+from .shared import Shared
 from .statistics import Statistics
 from .templates import Templates
 from .verification import Verification
@@ -54,7 +57,7 @@ class Console:
     """The association's desk; None on an operator's node."""
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
-    decided: DecidedByMinute = field(init=False)
+    plots: Shared[DecidedPlots] = field(init=False)
     registry: RegistryInUse = field(init=False)
     doctor: DoctorRuns = field(init=False)
     own_address: OwnAddress = field(init=False)
@@ -75,7 +78,7 @@ class Console:
     """The operator's; None if the settings name none."""
 
     def __post_init__(self) -> None:
-        self.decided = DecidedByMinute(self.reader)
+        self.plots = Shared(partial(decided_plots, DecidedByMinute(self.reader)), EVERY_S)
         self.registry = RegistryInUse(self.settings.registry)
         self.doctor = DoctorRuns(self.settings)
         self.own_address = OwnAddress.of(self.settings.console)

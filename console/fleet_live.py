@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +10,8 @@ from idtone.fleet.node_states import Fleet, fleet_of
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
 from idtone.settings import LedgerSettings
+
+from .shared import Shared
 
 EVERY_S: Final = 1.0
 LATEST_S: Final = 0.9
@@ -32,16 +32,7 @@ class FleetLive:
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings
         self._reader: NodeReportsReader | None = None
-        self._reading = asyncio.Lock()
-        self._newest: FleetLook | None = None
-        self._at_s = 0.0
-
-    async def look(self) -> FleetLook:
-        async with self._reading:
-            if self._newest is None or time.monotonic() - self._at_s >= LATEST_S:
-                self._newest = await asyncio.to_thread(self._read)
-                self._at_s = time.monotonic()
-            return self._newest
+        self.look = Shared(self._read, LATEST_S).get
 
     def _read(self) -> FleetLook:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from idtone.translation import template
+from idtone.translation import speak, template
 
 from .access.rights import Right
 
@@ -99,6 +99,11 @@ class Visit:
     def fragment(self, name: str, /, **context: Any) -> str:
         """A part of a page, as htmx puts it into a page that is shown."""
         return self.console.templates.fragment(name, self, context)
+
+    def shared_fragment(self, name: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
+        """As `fragment`, of a part that all visitors see alike. The same object is rendered once in each language."""
+        speak(self.language)
+        return self.console.templates.shared(name, self.language, shown, context)
 
     def redirect(self, path: str) -> web.Response:
         """Lead to another page after a form was sent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -61,8 +61,18 @@ def _environment() -> Environment:
 
 
 class Templates:
+    def __init__(self) -> None:
+        self._shared: dict[tuple[str, str], tuple[object, str]] = {}
+
     def page(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
         return _environment().get_template(name).render(visit=visit, menu=menu_of(visit), **context)
 
     def fragment(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
         return _environment().get_template(name).render(visit=visit, **context)
+
+    def shared(self, name: str, language: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
+        """A part of a page that has nothing of its visitor. It is rendered once for each object that it shows."""
+        kept = self._shared.get((name, language))
+        if kept is None or kept[0] is not shown:
+            kept = self._shared[name, language] = shown, _environment().get_template(name).render(**context())
+        return kept[1]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from idtone.fleet.node_states import totals
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.postgresql import Server
 from idtone.settings import LedgerSettings
-from idtone.translation import capitalised, speak, template, translated
+from idtone.translation import capitalised, template, translated
 
 from ..access.rights import Right
 from ..event_stream import event, stream
@@ -51,8 +52,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
     async def events() -> AsyncIterator[bytes]:
         while True:
             seen = await visit.console.fleet.look()
-            speak(visit.language)
-            yield event("states", visit.fragment("nodes_states.html", **_states(seen)))
+            yield event("states", visit.shared_fragment("nodes_states.html", seen, partial(_states, seen)))
             await asyncio.sleep(EVERY_S)
 
     return await stream(visit, events())

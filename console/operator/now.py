@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.calls import Outcome
-from idtone.errors import IdtoneError
 from idtone.service import status_command
-from idtone.translation import speak, template
+from idtone.translation import template
 
 from ..access.rights import Right
-from ..decided_by_minute import MINUTE
-from ..drawings.stacked_plot import StackedPlot, stacked_plot
+from ..decided_plots import DecidedPlots
 from ..event_stream import event, stream
 from ..live import Live, State
 from ..page import Page, Visit
 
-PLOTS_EVERY_S: Final = 10
-COUNTING: Final = {"trouble": None, "hour": None, "day": None}
-"""What `now_plots.html` shows before the first count."""
 STUCK: Final = timedelta(hours=2)
 """A call in progress for longer stands out."""
 RINGS_TOO_LONG: Final = timedelta(minutes=5)
@@ -51,24 +45,27 @@ class RunningCall:
 
 async def now(visit: Visit) -> web.StreamResponse:
     """The page does not wait for the first count of a day; it comes as the first change."""
-    plots = await _plots(visit) if visit.console.decided.is_ready else COUNTING
-    return visit.render("now.html", **_state(visit, visit.console.live.newest), **plots)
+    plots = visit.console.plots
+    counted = await plots.get() if plots.is_ready else DecidedPlots()
+    return visit.render("now.html", plots=counted, **_state(visit, visit.console.live.newest))
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
     """The state each second, the plots less often."""
+    console = visit.console
+
+    def counted(plots: DecidedPlots) -> bytes:
+        return event("plots", visit.shared_fragment("now_plots.html", plots, lambda: {"plots": plots}))
 
     async def events() -> AsyncIterator[bytes]:
-        yield event("plots", visit.fragment("now_plots.html", **await _plots(visit)))
-        seconds = 0
-        async for state in visit.console.live.follow():
-            speak(visit.language)
-            shown = _state(visit, state)
-            yield event("state", visit.fragment("now_state.html", **shown))
-            yield event("service", visit.fragment("now_service.html", **shown))
-            seconds += 1
-            if seconds % PLOTS_EVERY_S == 0:
-                yield event("plots", visit.fragment("now_plots.html", **await _plots(visit)))
+        plots = await console.plots.get()
+        yield counted(plots)
+        async for state in console.live.follow():
+            for name in ("state", "service"):
+                yield event(name, visit.shared_fragment(f"now_{name}.html", state, partial(_state, visit, state)))
+            before, plots = plots, await console.plots.get()
+            if plots is not before:
+                yield counted(plots)
 
     return await stream(visit, events())
 
@@ -106,35 +103,6 @@ def calls_a_second(live: Live) -> float | None:
 
 def _decisions(feed: Mapping[str, Any]) -> int:
     return sum(each["calls"] for each in feed["calls"]["decisions"])
-
-
-async def _plots(visit: Visit) -> dict[str, Any]:
-    """What `now_plots.html` shows."""
-    at = datetime.now(UTC)
-    try:
-        counts = await visit.in_thread(visit.console.decided.counts, at)
-    except IdtoneError as error:
-        return {"trouble": error, "hour": None, "day": None}
-    return {
-        "trouble": None,
-        "hour": plot_of(counts, at - timedelta(hours=1), at, MINUTE),
-        "day": plot_of(counts, at - timedelta(days=1), at, 10 * MINUTE),
-    }
-
-
-def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
-    """The calls of each outcome; each point stands for the calls from its time until the next one's."""
-    first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
-    places = int((last - first) / step) + 1
-    series = {outcome: [0] * places for outcome in Outcome}
-    for minute, calls in counts.items():
-        place = int((minute - first) / step)
-        if 0 <= place < places:
-            for outcome, number in calls.items():
-                if outcome in series:
-                    series[Outcome(outcome)][place] += number
-    times = [(first + step * place).astimezone() for place in range(places)]
-    return stacked_plot(times, {str(outcome): found for outcome, found in series.items()})
 
 
 PAGES = (

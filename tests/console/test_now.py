@@ -11,9 +11,10 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.decided_by_minute import DecidedByMinute
+from idtone.console.decided_plots import plot_of
 from idtone.console.drawings.stacked_plot import stacked_plot
 from idtone.console.live import Live, State
-from idtone.console.operator.now import STATES, calls_a_second, plot_of, running_call
+from idtone.console.operator.now import STATES, calls_a_second, running_call
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter

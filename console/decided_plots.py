@@ -1,0 +1,56 @@
+"""The decided calls of the last hour and day, as plots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from idtone.calls import Outcome
+from idtone.errors import LedgerError
+
+from .decided_by_minute import MINUTE, DecidedByMinute
+from .drawings.stacked_plot import StackedPlot, stacked_plot
+
+EVERY_S: Final = 10.0
+"""How often they are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedPlots:
+    """Without plots before the first count, and if the ledger cannot be read; `trouble` says why."""
+
+    hour: StackedPlot | None = None
+    """Calls a minute."""
+    day: StackedPlot | None = None
+    """Calls in ten minutes."""
+    trouble: LedgerError | None = None
+
+
+def decided_plots(decided: DecidedByMinute) -> DecidedPlots:
+    now = datetime.now(UTC)
+    try:
+        counts = decided.counts(now)
+    except LedgerError as error:
+        return DecidedPlots(trouble=error)
+    return DecidedPlots(
+        plot_of(counts, now - timedelta(hours=1), now, MINUTE),
+        plot_of(counts, now - timedelta(days=1), now, 10 * MINUTE),
+    )
+
+
+def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
+    """The calls of each outcome; each point stands for the calls from its time until the next one's."""
+    first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
+    places = int((last - first) / step) + 1
+    series = {outcome: [0] * places for outcome in Outcome}
+    for minute, calls in counts.items():
+        place = int((minute - first) / step)
+        if 0 <= place < places:
+            for outcome, number in calls.items():
+                if outcome in series:
+                    series[Outcome(outcome)][place] += number
+    times = [(first + step * place).astimezone() for place in range(places)]
+    return stacked_plot(times, {str(outcome): found for outcome, found in series.items()})

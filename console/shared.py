@@ -1,0 +1,36 @@
+"""What is read once, however many pages show it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """The result of a read that blocks. It is read again when it is asked for after `every_s`. Used by the event loop
+    alone.
+    """
+
+    def __init__(self, read: Callable[[], T], every_s: float) -> None:
+        self._read = read
+        self._every_s = every_s
+        self._reading = asyncio.Lock()
+        self._newest: T | None = None
+        self._read_s = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it was read before."""
+        return self._newest is not None
+
+    async def get(self) -> T:
+        """The same object until it is read again. Raises what `read` raises."""
+        async with self._reading:
+            if self._newest is None or time.monotonic() - self._read_s >= self._every_s:
+                self._newest = await asyncio.to_thread(self._read)
+                self._read_s = time.monotonic()
+            return self._newest
