@@ -1,0 +1,48 @@
+"""The page of the nodes in a browser, while they report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from idtone.console.access.cookies import LANGUAGE, SESSION
+from idtone.console.access.rights import Role
+from idtone.fleet.findings import RIVALS
+
+from ...fleet.states import state
+from ...ledger.replication.conftest import made_nodes
+from ...ledger.replication.conftest import nodes as replicated
+from ...messages import catalogue_text
+from ..site import name_of
+from .browser import WAIT_S
+from .conftest import in_a_thread
+from .test_pages import LOOKS, faults_here
+
+__all__ = ["made_nodes", "replicated"]
+
+APART = "its service is not connected to Asterisk"
+RIVAL = "another service reports as this node, too"
+
+
+@pytest.mark.parametrize(("language", "looks"), LOOKS)
+def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, language, looks):
+    """And it can be read with findings of every node, however narrow the window is."""
+    connection = replicated["osaka"].connection()
+    shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
+    apart, rival = [catalogue_text(text) if language == "ja" else text for text in (APART, RIVAL)]
+    connection.report("aaaa", json.dumps(state(ari__connected=False)))
+    with in_a_thread(shared) as site:
+        token, _ = site.console.sessions.begin(name_of(Role.VIEWER), "")
+        browser.keep(site.address, {LANGUAGE.name: language, SESSION.name: token})
+        browser.look(*looks[0])
+        browser.open(f"{site.address}/nodes")
+        browser.wait_for(apart, WAIT_S)
+        assert rival not in browser.text()
+        connection.report("aaaa", json.dumps(state(rivals=RIVALS)))
+        browser.wait_for(rival, WAIT_S)
+        assert apart not in browser.text()
+        assert faults_here(browser, f"nodes-{language}", looks) == []
+        assert browser.errors() == []
+        browser.open("about:blank")
+    connection.close()
