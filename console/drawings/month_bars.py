@@ -10,6 +10,8 @@ from .stacked_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick
 
 GAP: Final = 0.3
 """Between two bars, in widths of a month."""
+YEARS: Final = 18
+"""Height of the line of years under the months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class MonthBars:
     bars: tuple[Bar, ...]
     series: tuple[BarSeries, ...]
     months: tuple[Tick, ...]
+    years: tuple[Tick, ...]
+    """Under the first month and each January."""
     counts: tuple[Tick, ...]
 
 
@@ -60,15 +64,11 @@ def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> Mo
                 bars.append(
                     Bar(number, round(x, 1), round(y, 1), round(step * (1 - GAP), 1), round(unit * count, 1), words)
                 )
+    middles = [(round(LEFT + step * (place + 0.5), 1), *month.split("-")) for place, month in enumerate(months)]
     return MonthBars(
-        WIDTH, HEIGHT, LEFT, right, bottom, tuple(bars),
+        WIDTH, HEIGHT + YEARS, LEFT, right, bottom, tuple(bars),
         tuple(BarSeries(number, name, sum(counts)) for number, (name, counts) in enumerate(series.items(), 1)),
-        tuple(Tick(round(LEFT + step * (place + 0.5), 1), _short(month, place)) for place, month in enumerate(months)),
+        tuple(Tick(at, month) for at, _, month in middles),
+        tuple(Tick(at, year) for place, (at, year, month) in enumerate(middles) if place == 0 or month == "01"),
         (Tick(bottom, "0"), Tick(TOP, f"{top_count:,}")),
     )  # fmt: skip
-
-
-def _short(month: str, place: int) -> str:
-    """With its year in the first place, and in January."""
-    _, number = month.split("-")
-    return month if place == 0 or number == "01" else number

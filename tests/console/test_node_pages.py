@@ -282,7 +282,10 @@ def test_what_ends_when():
     assert expiry_calendar.by_month(rows)[0][0] == "2026-12"
     bars = expiry_calendar.bars_of(found, NOW)
     assert [series.total for series in bars.series] == [0, 1, 0, 1]
-    assert [tick.text for tick in bars.months][:4] == ["2026-11", "12", "2027-01", "02"]
+    assert [tick.text for tick in bars.months][:4] == ["11", "12", "01", "02"]
+    assert {bars.months[place].at: year for place, year in ((0, "2026"), (2, "2027"))} == {
+        tick.at: tick.text for tick in bars.years if tick.at <= bars.months[3].at
+    }
 
 
 def test_bars_stand_on_each_other():
