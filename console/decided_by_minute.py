@@ -40,7 +40,7 @@ class DecidedByMinute:
             since = max(oldest, self._counted_until - LATE) if self._counted_until else oldest
             since = since.replace(second=0, microsecond=0)
             with self._reader() as reader:
-                fresh = reader.decided_by_minute(since)
+                fresh = reader.decided_by_minute(since, now + MINUTE)
             kept = {minute: counts for minute, counts in self._counts.items() if oldest <= minute < since}
             for minute, outcome, calls in fresh:
                 kept.setdefault(minute, Counter())[outcome] += calls

@@ -83,16 +83,16 @@ class LedgerReader:
         query = f"SELECT {STEP} FROM steps WHERE call_id BETWEEN ? AND ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
         return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, f"{ACT_ID}~")]
 
-    def decided_by_minute(self, since: datetime) -> list[tuple[datetime, str, int]]:
-        """The calls that were decided from `since` on: the minute, the outcome, how many. Of a node's own ledger.
+    def decided_by_minute(self, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
+        """The calls decided from `since` on and before `until`: minute, outcome, how many. Of a node's own ledger.
 
         Calls that ended before they were decided have the outcome ''.
         """
         query = (
             "SELECT at / 60000000, coalesce(json_extract(details, '$.outcome'), ''), count(*) FROM steps "  # noqa: S608
-            f"WHERE at >= ? AND kind IN ({_FIRST}) GROUP BY 1, 2"
+            f"WHERE at >= ? AND at < ? AND kind IN ({_FIRST}) GROUP BY 1, 2"
         )
-        rows = self._all(query, microseconds(since))
+        rows = self._all(query, microseconds(since), microseconds(until))
         return [(moment(minute * 60_000_000), outcome, count) for minute, outcome, count in rows]
 
     def knows(self, call_id: str) -> bool:

@@ -72,8 +72,9 @@ def test_decided_calls_are_counted_by_minute_and_again_when_they_come_late(tmp_p
     first = {minute: Counter(PLAY=1, REFUSE=1), minute + timedelta(minutes=1): Counter(PLAY=1)}
     assert counts.counts(now) == first
     write(url, sample.heard_call("late", 540_000), sample.heard_call("new", 590_000))
+    write(url, sample.heard_call("when the clock was ahead", 3_600_000))
     assert counts.counts(now) == first | {minute + timedelta(minutes=9): Counter(PLAY=2)}
-    assert counts.counts(now + timedelta(days=1)) == {}
+    assert counts.counts(now + timedelta(days=1)) == {minute + timedelta(hours=1): Counter(PLAY=1)}
 
 
 def test_the_plot_has_each_call_once():
