@@ -64,11 +64,11 @@ def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> Mo
                 bars.append(
                     Bar(number, round(x, 1), round(y, 1), round(step * (1 - GAP), 1), round(unit * count, 1), words)
                 )
-    middles = [(round(LEFT + step * (place + 0.5), 1), *month.split("-")) for place, month in enumerate(months)]
+    middles = [(round(LEFT + step * (place + 0.5), 1), month) for place, month in enumerate(months)]
     return MonthBars(
         WIDTH, HEIGHT + YEARS, LEFT, right, bottom, tuple(bars),
         tuple(BarSeries(number, name, sum(counts)) for number, (name, counts) in enumerate(series.items(), 1)),
-        tuple(Tick(at, month) for at, _, month in middles),
-        tuple(Tick(at, year) for place, (at, year, month) in enumerate(middles) if place == 0 or month == "01"),
+        tuple(Tick(at, month[-2:]) for at, month in middles),
+        tuple(Tick(at, month[:4]) for at, month in middles if month == months[0] or month.endswith("-01")),
         (Tick(bottom, "0"), Tick(TOP, f"{top_count:,}")),
     )  # fmt: skip
