@@ -111,11 +111,13 @@ _ALWAYS: Final = tuple(Step)
 _DECIDED: Final = (*_UNANSWERED, *_SOUND, Step.CONNECTING, Step.CONNECTED)
 """The verdict was given; what comes is Asterisk's."""
 _PHONES: Final = ("tests/calls/test_table_of_endings.py::test_what_the_parties_do",)
-_STRIKES: Final = "tests/calls/test_strikes.py::"
-_FILE: Final = "test_a_sound_that_cannot_be_played"
-_GROUND: Final = "test_what_the_service_stands_on"
-_LIFE: Final = "test_the_service"
-_LINE: Final = "test_the_line"
+_STRIKES: Final = "tests/calls/test_strikes.py"
+_FILE: Final = f"{_STRIKES}::test_a_sound_that_cannot_be_played"
+_GROUND: Final = f"{_STRIKES}::test_what_the_service_stands_on"
+_LIFE: Final = f"{_STRIKES}::test_the_service"
+_ON_ASTERISK: Final = "tests/calls/test_strikes_on_asterisk.py"
+_LINE: Final = f"{_ON_ASTERISK}::test_the_line"
+_FROZEN_OR_RELOADED: Final = f"{_ON_ASTERISK}::test_asterisk"
 _OPENED: Final = (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED)
 """Asterisk has the sound's file."""
 
@@ -130,7 +132,7 @@ def _goes_on(
     return Ending(
         event, steps, caller, called + (", or its call ends" if lost else "") + ("" if lost else ", and is connected"),
         evidence, ("CONNECTED", *(("FAILED",) if lost else ())), (16, *((34,) if lost else ())),
-        (200, *((503,) if lost else ())), (_STRIKES + proof,), hears, record, interfaces, notify,
+        (200, *((503,) if lost else ())), (proof,), hears, record, interfaces, notify,
     )  # fmt: skip
 
 
@@ -140,7 +142,7 @@ TABLE: Final = (
     # -- what the parties do ------------------------------------------------------------------------------------
     Ending(
         Event.CALLER_HANGS_UP, (Step.DECIDING,), "the call ends", "–", "ended as CANCEL",
-        ("CANCEL",), (16,), (487,), (_STRIKES + "test_a_caller_who_gives_up_while_it_is_decided",), (Hears.NOTHING,),
+        ("CANCEL",), (16,), (487,), (f"{_STRIKES}::test_a_caller_who_gives_up_while_it_is_decided",), (Hears.NOTHING,),
         tuple(Evidence),
     ),
     Ending(
@@ -249,17 +251,17 @@ TABLE: Final = (
     _goes_on(Event.LINE_DEAD, _DECIDED, _LINE),
     # -- what happens to Asterisk -------------------------------------------------------------------------------
     _goes_on(
-        Event.ASTERISK_FROZEN, _BEFORE, "test_asterisk", "waits three seconds longer",
+        Event.ASTERISK_FROZEN, _BEFORE, _FROZEN_OR_RELOADED, "waits three seconds longer",
         hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.COMPLETE, Evidence.FALLBACK),
     ),
-    _goes_on(Event.ASTERISK_FROZEN, _AFTER, "test_asterisk", "hears the other three seconds later"),
-    _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), "test_asterisk", "hears nothing for three seconds"),
+    _goes_on(Event.ASTERISK_FROZEN, _AFTER, _FROZEN_OR_RELOADED, "hears the other three seconds later"),
+    _goes_on(Event.ASTERISK_FROZEN, (Step.CONNECTED,), _FROZEN_OR_RELOADED, "hears nothing for three seconds"),
     Ending(
         Event.ASTERISK_KILLED, _ALWAYS, "hears nothing more", "hears nothing more",
-        "interrupted, as far as it was written", proof=(_STRIKES + "test_asterisk_is_killed",),
+        "interrupted, as far as it was written", proof=(f"{_ON_ASTERISK}::test_asterisk_is_killed",),
         record=(Evidence.INTERRUPTED, Evidence.NONE),
     ),
-    _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, "test_asterisk"),
+    _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, _FROZEN_OR_RELOADED),
     Ending(
         # A transfer with a second call puts the other party of that in the place of the phone that asked.
         Event.REFER, (*_SOUND, Step.CONNECTING),
@@ -302,7 +304,9 @@ TABLE: Final = (
         Event.REINVITE, (Step.CONNECTED,), "as with any PBX", "as with any PBX", "connected, ended as CONNECTED",
         ("CONNECTED",), (16,), (200,), (f"{_MEDIA}::test_hold_and_resume_in_the_conversation",),
     ),
-    _goes_on(Event.CLOCK_STEPPED, _ALWAYS, "test_the_clock", evidence="as ever, by the clock as it is"),
+    _goes_on(
+        Event.CLOCK_STEPPED, _ALWAYS, f"{_ON_ASTERISK}::test_the_clock", evidence="as ever, by the clock as it is"
+    ),
 )  # fmt: skip
 
 

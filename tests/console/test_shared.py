@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import copy_context
 
 import pytest
 
@@ -52,8 +53,15 @@ def test_a_part_is_rendered_once_for_each_object_and_language():
     templates, asked = Templates(), []
 
     def shown(language: str, plots: DecidedPlots) -> str:
-        speak(language)
-        return templates.shared("now_plots.html", language, plots, lambda: asked.append(language) or {"plots": plots})
+        def rendered() -> str:
+            speak(language)
+            return templates.shared("now_plots.html", language, plots, context)
+
+        def context() -> dict[str, DecidedPlots]:
+            asked.append(language)
+            return {"plots": plots}
+
+        return copy_context().run(rendered)
 
     counting, unreadable = DecidedPlots(), DecidedPlots(trouble=LedgerError("the ledger cannot be read"))
     for _ in range(2):
