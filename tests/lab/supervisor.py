@@ -72,6 +72,7 @@ class Supervisor(Service):
         super().__post_init__()
         self.unit = Unit()
         self._thread: threading.Thread | None = None
+        self._stop_with = signal.SIGTERM
 
     @property
     def pid(self) -> int:
@@ -133,7 +134,7 @@ class Supervisor(Service):
         with self._output() as log:
             self.process = subprocess.Popen(
                 self._command(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, process_group=0,
             )  # fmt: skip
         self.lives.append(Life(self.process.pid, time.monotonic()))
 
@@ -157,10 +158,12 @@ class Supervisor(Service):
                     life.ended_s = time.monotonic()
                     if self.process:
                         self.process.wait()
+                        self._end_group(self.process.pid)
                     return leaving
                 if self._leaving in ready:
                     leaving, heard_s = True, time.monotonic()
-                    signal.pidfd_send_signal(main, self._stop_with)
+                    assert self.process
+                    os.killpg(self.process.pid, self._stop_with)
                 elif self._inbox in ready:
                     said = self._inbox.recv(4096).decode().split("\n")
                     if not leaving or any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in said):
@@ -187,6 +190,16 @@ class Supervisor(Service):
             self.lives[-1].ready_s = time.monotonic()
         return main
 
+    def _end_group(self, group: int) -> None:
+        """The main process has ended. So do the others of its group, as of a cgroup: a hand-over may be under way."""
+        deadline_s = time.monotonic() + self.unit.seconds("TimeoutStopSec")
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, self._stop_with)
+            while _runs(group):
+                if time.monotonic() > deadline_s:
+                    os.killpg(group, signal.SIGKILL)
+                time.sleep(0.02)
+
     def _end(self, main: int) -> None:
         """SIGABRT with SIGCONT, as systemd does; then SIGKILL."""
         signal.pidfd_send_signal(main, signal.SIGABRT)
@@ -194,6 +207,16 @@ class Supervisor(Service):
         if not _readable([main], self.unit.seconds("TimeoutAbortSec")):
             signal.pidfd_send_signal(main, signal.SIGKILL)
             _readable([main])
+
+
+def _runs(group: int) -> bool:
+    """Whether a process of the group has not ended."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, its_group = path.read_text("ascii", "replace").rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
 
 
 def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
