@@ -90,7 +90,7 @@ console-pictures: $(DEV) lab
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
 WORKERS ?= 3
-CALLERS ?= 7
+CALLERS ?= 6
 # In the order of tests/conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Only the files that have such tests: to read all the others takes longer than some of the tests.

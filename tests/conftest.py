@@ -115,7 +115,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
 
 @pytest.fixture(scope="session")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make demo-authority` leaves in its folder; `out` and `err` hold what it printed. Nobody changes it."""
+    """What `make demo-authority` leaves in its folder; `out` and `err` hold what it printed. It is only read."""
 
     def work_through(folder: Path) -> None:
         command = [sys.executable, "-m", "tests.authority.year", "--json", folder]

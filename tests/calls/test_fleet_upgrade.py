@@ -23,7 +23,7 @@ NOTE = "import subprocess, sys; open(sys.argv[1], 'w').write(subprocess.check_ou
 
 
 class OtherNode(asyncio.DatagramProtocol):
-    """Another node, of which Kamailio sees only that it answers OPTIONS."""
+    """Another node. Kamailio sees only that it answers OPTIONS."""
 
     transport: asyncio.DatagramTransport
 

@@ -1,4 +1,4 @@
-"""A fleet of which only the commands exist: it answers as kamcmd, idtone and systemctl do, and fails on demand.
+"""A fake fleet. It answers as kamcmd, idtone and systemctl do, and fails on demand.
 
 `tests/calls/test_fleet_upgrade.py` runs the same commands on a real Kamailio, Asterisk and service.
 """

@@ -41,7 +41,7 @@ class Drill:
     prepare: Callable[[Fleet], None] = lambda fleet: None
     """Before the calls."""
     noticed: Callable[[Fleet], bool] | None = None
-    """Whether a node has told that something is wrong; None: nobody needs to."""
+    """Whether a node has reported that something is wrong; None if it need not report it."""
     splits: bool = False
     """Calls begin in one ledger and end in another one."""
 
@@ -192,7 +192,7 @@ def _make_room(fleet: Fleet) -> None:
 
 def _fail_over(fleet: Fleet) -> None:
     fleet.primary.kill()
-    time.sleep(2)  # whoever promotes it makes sure first that the primary is dead
+    time.sleep(2)  # before a promotion, the operator makes sure that the primary is dead
     fleet.standby.promote()
 
 

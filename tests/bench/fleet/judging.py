@@ -59,7 +59,7 @@ class Judged:
     without_record: int
     """Answered and refused calls that are in no ledger."""
     incomplete: int
-    """Answered calls whose record has no end: nobody saw it if Asterisk was killed."""
+    """Answered calls whose record has no end, because Asterisk was killed."""
     not_replicated: int
     """Records of the nodes that PostgreSQL does not have, or has otherwise."""
     entered_s: float
