@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..lab import voices
-from ..lab.heard import hear
+from ..lab.heard import hear, hear_whole
 from ..lab.lab import Placed, lab
 from ..lab.phone import Answer, Phone
 from .hearing import APART_MS
@@ -63,7 +63,7 @@ async def test_a_conference(asterisk, serving, references):
         if room.end_ms is not None:
             assert room.times == 1, f"{way}: {room}"
             assert room.end_ms < APART_MS, f"{way}: the caller was connected during the sound: {room}"
-        caller = hear(placed.caller.packets, answered_ns, reference=references["sample"], voice=voices.CALLED)
+        caller = hear_whole(placed.caller.packets, answered_ns, reference=references["sample"], voice=voices.CALLED)
         assert caller.times == ("caller" in way.parties), f"{way}: {caller}"
         assert caller.voice_ms is not None, f"{way}: the caller never heard the room"
         assert_connected(way, said)
@@ -86,7 +86,7 @@ async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, refe
     for way, (placed, said) in calls:
         answered_ns = placed.caller.answered_ns
         assert answered_ns
-        sound = hear(placed.caller.packets, answered_ns, reference=references["sample"])
+        sound = hear_whole(placed.caller.packets, answered_ns, reference=references["sample"])
         greeting = hear(placed.caller.packets, answered_ns, reference=references["notice"])
         assert sound.times == ("caller" in way.parties), f"{way}: {sound}"
         assert greeting.times, f"{way}: the caller never heard the machine"

@@ -136,7 +136,7 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
     for party, call in heard_by.items():
         assert call
         expected = party in case.way.parties
-        assert hear(call.packets, done.since_ns, reference=sound).times == expected, f"{case}, {party}"
+        assert hear_whole(call.packets, done.since_ns, reference=sound).times == expected, f"{case}, {party}"
     # What a phone says while it answers can reach the other before Asterisk knows of the answer.
     later = [packet for packet in done.left.packets if packet.arrival_ns > done.since_ns + FRAME_NS]
     assert hear(later, done.since_ns, voice=THIRD).voice_ms is not None, f"{case}: who was left heard nobody"
