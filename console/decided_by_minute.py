@@ -28,11 +28,6 @@ class DecidedByMinute:
         self._counts: dict[datetime, Counter[str]] = {}
         self._counted_until: datetime | None = None
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the day was counted before, so that the next count is quick."""
-        return self._counted_until is not None
-
     def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
         """Minute (UTC) → outcome → calls; minutes without a call are missing. Raises LedgerError."""
         with self._lock:

@@ -24,8 +24,8 @@ from typing import Any, Final, Self
 from .. import ROOT
 from .asterisk import LOOPBACK, free_ports
 from .debian import PackagesUnavailable
-from .packages import command, tree
 from .sip import Address
+from .unpacked_packages import command, print_found, tree
 
 SAMPLES: Final = ROOT / "config" / "kamailio"
 CONFIGURATION: Final = "idtone-dispatcher.cfg"
@@ -235,12 +235,7 @@ def _kill(pid: int) -> None:
 
 def main() -> int:
     """Find or fetch Kamailio and print its version."""
-    try:
-        print(find_or_get().version)
-    except PackagesUnavailable as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return print_found(lambda: find_or_get().version)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import command, tell, tree
+from .unpacked_packages import command, print_found, tell, tree
 
 FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
 """The encoders that an ffmpeg must have; otherwise it is skipped."""
@@ -141,12 +141,7 @@ def write_script(path: Path, started: Sequence[str]) -> None:
 
 def main() -> int:
     """Find or fetch ffmpeg and print its folder."""
-    try:
-        print(find_or_get_ffmpeg())
-    except PackagesUnavailable as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return print_found(find_or_get_ffmpeg)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Final
 
 from . import debian
 from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import SUITES, alone, cache_directory, tell
+from .unpacked_packages import SUITES, alone, cache_directory, print_found, tell
 
 SOURCE: Final = Path(__file__).parents[1] / "ledger/tiles/client/main.go"
 PACKAGES: Final = ("golang-go", "golang-golang-x-mod-dev")
@@ -64,12 +64,7 @@ def _compile(scratch: Path) -> Path:
 
 def main() -> int:
     """Find or compile the client and print its path."""
-    try:
-        print(tile_client())
-    except PackagesUnavailable as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return print_found(tile_client)
 
 
 if __name__ == "__main__":

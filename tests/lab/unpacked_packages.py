@@ -15,7 +15,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,3 +135,13 @@ def _measure(tree: Path) -> dict[str, Any]:
         if name != _MANIFEST and not (path := Path(folder, name)).is_symlink()
     ]
     return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+def print_found(find: Callable[[], object]) -> int:
+    """Print what was found or fetched. The exit code is 2 if it is not to be had."""
+    try:
+        print(find())
+    except PackagesUnavailable as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    return 0
