@@ -53,9 +53,10 @@ Read = TypeVar("Read")
 class Ari(Protocol):
     """What the call flow needs from Asterisk. `AriConnection` implements it."""
 
-    async def request(self, method: str, path: str, **query: str | int) -> None:
-        """Send a request whose answer is empty. Raises AriRefused for an error status, AriUnavailable if no answer
-        comes.
+    async def request(self, method: str, path: str, **query: str | int) -> Any:
+        """Send a request whose answer is always short, and return the answer (None if it is empty).
+
+        Raises AriRefused for an error status, AriUnavailable if no answer comes.
         """
         ...
 
@@ -171,13 +172,12 @@ class AriConnection:
             return None
         return read_answer(answer)
 
-    async def request(self, method: str, path: str, **query: str | int) -> None:
+    async def request(self, method: str, path: str, **query: str | int) -> Any:
         parameters = {name: str(value) for name, value in query.items()}
         try:
             if self._over_websocket:
-                await self._over_socket(method, path, parameters)
-            else:
-                await self._over_http(method, path, parameters, None)
+                return await self._over_socket(method, path, parameters)
+            return await self._over_http(method, path, parameters, None)
         except AriRefused as error:
             if error.status in _LOCKED_OUT:
                 await self.close()  # otherwise calls would wait for a service that cannot answer them
@@ -207,7 +207,7 @@ class AriConnection:
                 waiting.set_exception(AriUnavailable(Message("the WebSocket broke before Asterisk answered")))
         self._waiting.clear()
 
-    async def _over_socket(self, method: str, path: str, query: Mapping[str, str]) -> None:
+    async def _over_socket(self, method: str, path: str, query: Mapping[str, str]) -> Any:
         if self._socket is None or self._socket.closed:
             raise AriUnavailable(Message("the WebSocket is closed"))
         request_id = str(next(self._ids))
@@ -231,7 +231,7 @@ class AriConnection:
             raise AriUnavailable(Message("the WebSocket broke: {error}", error=error)) from error
         finally:
             self._waiting.pop(request_id, None)
-        _body(response.status, response.reason, response.body, f"{method} {path}")
+        return _body(response.status, response.reason, response.body, f"{method} {path}")
 
     async def _over_http(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from idtone.ari_app import events
 from idtone.ari_app.connection import APPLICATION
@@ -32,7 +33,7 @@ class FakeAsterisk:
 
     # -- the production interface ---------------------------------------------------------------------------------
 
-    async def request(self, method: str, path: str, **query: str) -> None:
+    async def request(self, method: str, path: str, **query: str) -> Any:
         await self._arrive(method, path, query)
         _, channel, *action = path.split("/")
         if channel not in self.channels:
@@ -41,6 +42,7 @@ class FakeAsterisk:
             self.hang_up(channel)
         elif action == ["continue"]:
             self.channels[channel] = {"app_name": "Dial", "app_data": ""}
+        return None
 
     async def waiting(self) -> frozenset[str] | None:
         await self._arrive("GET", f"applications/{APPLICATION}", {})
