@@ -219,8 +219,8 @@ _CALLER_TEXTS: Final = "".join(
         "REDIRECTING(from-num)",
     )
 )
-"""All texts of a caller in Asterisk's description of a channel, but for the Call-ID. They are cut because Asterisk loses
-the bracket behind an argument of more than 4,095 octets."""
+"""All texts of a caller in Asterisk's description of a channel, except the Call-ID. They are cut: Asterisk loses the
+bracket behind an argument of more than 4,095 octets."""
 _NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
 """A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
 
