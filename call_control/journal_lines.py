@@ -39,7 +39,12 @@ _UNIQUE_ID: Final = re.compile(r"(?:^|-)([0-9]{10})\.[0-9]{1,9}-[0-9]{1,9}$")
 _DOES: Final[Mapping[str, Set[str]]] = {
     "": {""},
     Outcome.NOTICE: {Reason.SERVICE_UNAVAILABLE},
-    Outcome.REFUSE: {Reason.SERVICE_UNAVAILABLE, Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED},
+    Outcome.REFUSE: {
+        Reason.SERVICE_UNAVAILABLE,
+        Reason.SUSPENSIONS_UNKNOWN,
+        Reason.NUMBER_SUSPENDED,
+        Reason.NUMBER_MALFORMED,
+    },
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},
 }

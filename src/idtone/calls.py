@@ -81,6 +81,9 @@ class Reason(StrEnum):
     """The ledger has no room for evidence of the call, whatever its licence."""
     SERVICE_UNAVAILABLE = "service-unavailable"
     """Only the hook gives this reason: it decided without the service."""
+    SUSPENSIONS_UNKNOWN = "suspensions-unknown"
+    """Only the hook gives this reason: it decided without the service, and could not read which numbers are suspended.
+    """
     OVERLOAD = "overload"
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 

@@ -79,6 +79,9 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.REGISTRY_MISSING: template("the service has no registry"),
     Reason.LEDGER_FULL: template("there is no room for the evidence of the call, whatever its licence"),
     Reason.SERVICE_UNAVAILABLE: template("the service gave no verdict; the hook fell back"),
+    Reason.SUSPENSIONS_UNKNOWN: template(
+        "the service gave no verdict, and the hook could not read the suspended numbers: any number may be suspended"
+    ),
     Reason.OVERLOAD: template("too many calls waited for a verdict; the hook turned the call away"),
 }
 """What each code means."""
@@ -141,9 +144,10 @@ RULES: Final = (
     ),
     Rule(
         template(
-            "Without a verdict of the service the hook decides by itself: `policy.fallback`, or it turns the call away."
+            "Without a verdict of the service the hook decides by itself: it refuses suspended numbers, and every call "
+            "if it cannot read which numbers are suspended. Else `policy.fallback` decides, or it turns the call away."
         ),
-        frozenset({Reason.SERVICE_UNAVAILABLE, Reason.OVERLOAD}),
+        frozenset({Reason.SERVICE_UNAVAILABLE, Reason.SUSPENSIONS_UNKNOWN, Reason.OVERLOAD}),
     ),
 )
 """What `decision.decide` does, in the order in which it matters, and at last what the hook does alone."""
