@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 from idtone.dialplan import FALLBACK_FILE
 
 from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from ..registry.trust.association import Association, Machine
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from .proving import LATEST_MS, by_both, side_by_side
 
@@ -124,6 +128,34 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
     record = beside.serving().record(ending.call_id)
     assert (record["outcome"], record["reason"]) == ("REFUSE", "suspensions-unknown")
     assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, [])
+
+
+@pytest.mark.parametrize("trust", ["unsigned", "signed"])
+async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(away, beside, tmp_path, trust):
+    """`idtone registry update` tells Asterisk, as the package's timer runs it."""
+    members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
+    suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
+    changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml")}
+    if trust == "unsigned":
+        (tmp_path / "registry.yaml").write_text(f"{members}\n{suspensions}")
+    else:
+        association = Association(tmp_path / "association")
+        association.write(f"{members}\n", f"issued: 2026-11-02T00:00:00+09:00\n{suspensions}")
+        association.begin()
+        machine = Machine(association, tmp_path)
+        changed = {
+            "IDTONE_REGISTRY_SOURCE": machine.source,
+            "IDTONE_REGISTRY_TRUST": str(machine.trust),
+            "IDTONE_REGISTRY_CACHE": str(machine.cache),
+        }
+    command = [IDTONE, "registry", "update", "--quiet", "-c", away.scratch / "idtone.yaml"]
+    async with lab(away) as phones:
+        _, before = await phones.call()
+        await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
+        for forwarding, (_, ending) in await side_by_side(by_both(Forwarding(LICENSED)), phones.call):
+            assert (ending.status, ending.reason) == REFUSED, forwarding
+    beside.away()  # the next service writes the file
+    assert (before.status, before.reason) == NOTICED
 
 
 async def test_fallback_refuse(asterisk, serving, beside):
