@@ -99,7 +99,7 @@ class Fallback:
         return str(
             Message(
                 "{path} is missing, was changed, or cannot be read by Asterisk's group. While this service is down, "
-                "Asterisk refuses every call, or calls of numbers that are no longer suspended",
+                "Asterisk refuses every call if it cannot read the file",
                 path=self._path,
             )
         )
