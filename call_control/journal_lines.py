@@ -42,6 +42,7 @@ _DOES: Final[Mapping[str, Set[str]]] = {
     Outcome.REFUSE: {
         Reason.SERVICE_UNAVAILABLE,
         Reason.CALL_ID_UNREADABLE,
+        Reason.SUSPENSIONS_UNKNOWN,
         Reason.NUMBER_SUSPENDED,
         Reason.NUMBER_MALFORMED,
     },

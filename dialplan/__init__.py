@@ -29,12 +29,13 @@ CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
 
 FALLBACK_FILE: Final = "fallback.conf"
-"""The file beside the sounds by which the hook decides while the service is down. The service writes it."""
-FALLBACK_POLICY: Final = "policy"
-"""The section with `fallback` (`notice` or `refuse`), `refuse_cause` (Q.850), `incoming` and `outgoing` (who hears
-the notice, as in a journal line), and `answer_first` (whether the call is answered before the caller hears it)."""
+"""The file beside the sounds with the suspended numbers, which the hook refuses while the service is down. The service
+and `idtone registry update` write it."""
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
+FALLBACK_END: Final = "end"
+"""The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
+FALLBACK_COMPLETE: Final = "complete"
 JOURNAL_FILE: Final = "calls"
 """The file in the journal's folder to which the hook writes."""
 PACKET_MS: Final = 20
@@ -280,6 +281,32 @@ class Asking:
     diversion_trunks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What the hook does while the service is down.
+
+    `fallback` is `notice` or `refuse`, `refuse_cause` the Q.850 cause of a refusal. `incoming` and `outgoing` say who
+    hears the notice (`parties_word`); `answer_first` whether the call is answered before the caller hears it.
+    """
+
+    fallback: str
+    refuse_cause: int
+    incoming: str
+    outgoing: str
+    answer_first: bool
+
+    @property
+    def globals(self) -> dict[str, str]:
+        """The hook's global variables for it."""
+        return {
+            "IDTONE_FALLBACK": self.fallback,
+            "IDTONE_REFUSE_CAUSE": str(self.refuse_cause),
+            "IDTONE_INCOMING": self.incoming,
+            "IDTONE_OUTGOING": self.outgoing,
+            "IDTONE_ANSWER_FIRST": "yes" if self.answer_first else "no",
+        }
+
+
 NO_TRUNKS: Final = "^$"
 """Matches no channel's name."""
 
@@ -308,7 +335,7 @@ class Hook:
     digest: str
 
 
-def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
+def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone) -> Hook:
     """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them.
 
     A program that Asterisk runs for AGI() gets the name of a variable on its command line, instead of the telephone
@@ -329,6 +356,7 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
         "@AGI_SECRET@": asking.secret,
         "@WAITING@": str(asking.waiting),
         "@OVERLOAD@": asking.overload,
+        **{f"@{name.removeprefix('IDTONE_')}@": value for name, value in alone.globals.items()},
         "@TRUNKS@": _trunks(asking.trunks),
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
         "@CALLER_TEXTS@": _CALLER_TEXTS,

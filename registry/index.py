@@ -21,24 +21,26 @@ from .suspended_numbers import SuspendedNumbers
 class Signed:
     """What the association signs separately from the members: the suspensions, and the expiry of the whole.
 
-    `sha256` is that of the suspensions' file.
+    `sha256` is that of the suspensions' file, `origin` a digest of all files.
     """
 
     suspensions: SuspensionsDocument
     expires: datetime
     sha256: str = ""
+    origin: str = ""
 
 
 class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
 
-    __slots__ = ("_compiled", "_expires", "_issued", "_signed", "_suspended", "_tones", "_trust")
+    __slots__ = ("_compiled", "_expires", "_issued", "_origin", "_signed", "_suspended", "_tones", "_trust")
 
-    def __init__(self, document: RegistryDocument, signed: Signed | None = None) -> None:
+    def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
         """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
 
-        With `signed`, the suspensions come from it, not from the document.
+        With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
         """
+        self._origin = origin
         self._hold(compiled(document), document.suspensions, signed)
 
     @classmethod
@@ -61,6 +63,8 @@ class RegistryIndex:
         self._issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
         self._expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
         self._signed = signed
+        if signed:
+            self._origin = signed.origin
         self._suspended = SuspendedNumbers(signed.suspensions.suspensions if signed else suspensions)
 
     def __repr__(self) -> str:
@@ -81,6 +85,11 @@ class RegistryIndex:
     @property
     def expires(self) -> datetime:
         return self._expires
+
+    @property
+    def origin(self) -> str:
+        """A digest of the files from which it was read; empty if it was not read from files."""
+        return self._origin
 
     @property
     def tones(self) -> Mapping[str, str | None]:

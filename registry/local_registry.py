@@ -14,7 +14,7 @@ from idtone.translation import Message
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
 from .parsers import parse_registry, parse_suspensions
-from .sources import read_document
+from .sources import origin_of, parse_document, signed_by, unsigned_text
 from .trust import tuf_roles
 
 if TYPE_CHECKING:
@@ -23,21 +23,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`document` has the suspensions of either file; `signed` is None for an unsigned registry."""
+    """`document` has the suspensions of either file. For an unsigned registry `signed` is None, and `origin` the digest
+    of its file.
+    """
 
     source: str
     document: RegistryDocument
     signed: Signed | None = None
+    origin: str = ""
 
     def index(self) -> RegistryIndex:
-        return RegistryIndex(self.document, self.signed)
+        return RegistryIndex(self.document, self.signed, self.origin)
 
 
 def known(registry: RegistrySettings) -> Known:
     """Raises DocumentError for faults, also in the settings, and TrustError where nothing is in the cache yet."""
     root = registry.root()
     if root is None:
-        return Known(registry.source, read_document(registry.file()))
+        return from_file(registry.file())
     from .trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
     kept = Repository(root, registry.source, registry.cache).kept()
@@ -48,6 +51,12 @@ def known(registry: RegistrySettings) -> Known:
             )
         )
     return from_published(registry.source, kept)
+
+
+def from_file(path: Path) -> Known:
+    """An unsigned registry. Raises DocumentError."""
+    text = unsigned_text(path)
+    return Known(str(path), parse_document(text, str(path)), origin=origin_of(text))
 
 
 def from_folder(folder: Path) -> Known:
@@ -68,7 +77,7 @@ def from_published(source: str, published: Published) -> Known:
         source,
         document,
         suspensions,
-        Signed(suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE]),
+        signed_by(published, suspensions),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
@@ -10,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from idtone.documents import load, parse
+from idtone.documents import parse, read_text
 from idtone.errors import DocumentError, Fault, TrustError
 from idtone.translation import Message
 
 from .compiling import LARGE, compile_in_process
 from .index import RegistryIndex, Signed
-from .model import RegistryDocument
+from .model import RegistryDocument, SuspensionsDocument
 from .parsers import parse_registry, parse_suspensions
 from .rules import registry_faults
 from .trust import tuf_roles
@@ -35,7 +36,7 @@ _LOGGED_FAULTS: Final = 5
 
 def read_document(path: Path) -> RegistryDocument:
     """The registry in a file. Raises DocumentError with every fault."""
-    return load(path, RegistryDocument, registry_faults)
+    return parse_document(read_text(path), str(path))
 
 
 def parse_document(text: str, name: str) -> RegistryDocument:
@@ -45,7 +46,21 @@ def parse_document(text: str, name: str) -> RegistryDocument:
 
 def load_registry(path: Path) -> RegistryIndex:
     """The registry, ready for look-ups. Raises DocumentError with every fault."""
-    return RegistryIndex(read_document(path))
+    text = unsigned_text(path)
+    return RegistryIndex(parse_document(text, str(path)), origin=origin_of(text))
+
+
+def unsigned_text(path: Path) -> str:
+    """The text of an unsigned registry. Raises DocumentError, also for a special file: reading a pipe would block."""
+    if path.exists() and not path.is_file():
+        remedy = "Put the registry's file there"
+        raise DocumentError([Fault(str(path), 0, 0, "", Message("it is not a regular file"), remedy)])
+    return read_text(path)
+
+
+def origin_of(text: str) -> str:
+    """The digest of an unsigned registry."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Source(Protocol):
@@ -60,6 +75,10 @@ class Source(Protocol):
 
     def refresh(self) -> bool:
         """Look for a newer generation; True where one was taken. Blocks: call it from a worker thread."""
+        ...
+
+    def is_latest(self) -> bool:
+        """False where another program of this machine has taken a newer generation."""
         ...
 
 
@@ -102,10 +121,22 @@ class SignedSource:
             self._next_s = self._clock_s() + self._poll_s
             return self._attempt(self._take_latest)
 
+    def is_latest(self) -> bool:
+        if self._published is None or self._published != self._kept:  # it could not be kept, so others do not know it
+            return True
+        try:
+            return self._repository.kept() == self._kept
+        except TrustError:
+            return True
+
     def _take_latest(self) -> bool:
         now_s = self._clock_s()
         if now_s < self._verify_all_s and self._repository.unchanged():
             return False
+        with self._repository.locked():
+            return self._take_published(now_s)
+
+    def _take_published(self, now_s: float) -> bool:
         published = self._repository.update()
         self._verify_all_s = now_s + WHOLE_S  # then files that cannot be read or kept now are tried again
         taken = published not in (self._published, self._refused)
@@ -122,10 +153,17 @@ class SignedSource:
 
     def _take_kept(self) -> bool:
         kept = self._repository.kept()
-        if kept is not None:
-            self._take(kept, "is in use, from the cache")
+        while kept is not None:
+            try:
+                self._take(kept, "is in use, from the cache")
+            except TrustError:
+                tried, kept = kept, self._repository.kept()
+                if kept == tried:
+                    raise
+                continue  # another program has kept a newer one meanwhile, and removed these files
             self._kept = kept
-        return kept is not None
+            return True
+        return False
 
     def _attempt(self, take: Callable[[], bool]) -> bool:
         try:
@@ -145,11 +183,11 @@ class SignedSource:
     def _take(self, published: Published, how: str) -> None:
         before, current = self._published, self.current
         suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
-        signed = Signed(suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE])
+        signed = signed_by(published, suspensions)
         same = (
             before and current and published.sha256[tuf_roles.REGISTRY_FILE] == before.sha256[tuf_roles.REGISTRY_FILE]
         )
-        taken = current.renewed(signed) if same and current else _members(published, signed)
+        taken = current.renewed(signed) if same and current else _indexed(published, signed)
         if before is None or published.sha256 != before.sha256:  # else only its signatures were renewed
             self.taken = datetime.now(UTC)
         self._published, self.current = published, taken
@@ -159,7 +197,18 @@ class SignedSource:
         )  # fmt: skip
 
 
-def _members(published: Published, signed: Signed) -> RegistryIndex:
+def signed_by(published: Published, suspensions: SuspensionsDocument) -> Signed:
+    """What a generation says beside its members; `suspensions` is its file of them."""
+    return Signed(suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE], published.origin)
+
+
+def index_of(published: Published) -> RegistryIndex:
+    """A published generation, ready for look-ups; a large one is compiled once. Raises DocumentError and TrustError."""
+    suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
+    return _indexed(published, signed_by(published, suspensions))
+
+
+def _indexed(published: Published, signed: Signed) -> RegistryIndex:
     file = tuf_roles.REGISTRY_FILE
     octets = published.octets(file)
     if len(octets) > LARGE:
@@ -182,6 +231,9 @@ class FileSource:
         self.current: RegistryIndex | None = None
         self.taken: datetime | None = None
 
+    def is_latest(self) -> bool:
+        return identity(self._path) == self._seen
+
     def refresh(self) -> bool:
         """Read the file if it has changed; True where a new generation was taken.
 
@@ -193,7 +245,6 @@ class FileSource:
                 return False
             self._seen = seen  # taken before reading, so that a change meanwhile is found next time
             try:
-                _refuse_special(self._path)
                 self.current, self.taken = load_registry(self._path), datetime.now(UTC)
             except DocumentError as error:
                 trouble = _summary(error)
@@ -217,13 +268,6 @@ def identity(path: Path) -> tuple[int, ...]:
     except OSError as error:
         return (error.errno or 0,)
     return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _refuse_special(path: Path) -> None:
-    """Raises DocumentError for a special file: reading a pipe would block."""
-    if path.exists() and not path.is_file():
-        remedy = "Put the registry's file there"
-        raise DocumentError([Fault(str(path), 0, 0, "", Message("it is not a regular file"), remedy)])
 
 
 def _summary(error: DocumentError) -> str:

@@ -11,7 +11,8 @@ from typing import Final
 
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
-from idtone.call_control.fallback_file import Fallback, remembered
+from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_file import remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -22,7 +23,7 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.policy_settings import CallerHears, SuspendedCalls
+from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import RegistrySettings, Settings
@@ -115,8 +116,7 @@ def assemble(
     """Call control, the fallback file, and the function that reads a changed registry and puts it to use."""
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    fallback = Fallback(settings.sounds.directory, policy, settings.policy.fallback, answer_first)
+    fallback = Fallback(settings.sounds.directory, source.is_latest)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,

@@ -19,7 +19,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.ari_app.runner import ApplicationRunner, remedy
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback_file import Fallback
+from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.daemon_thread import in_daemon

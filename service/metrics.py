@@ -19,7 +19,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
-from idtone.call_control.fallback_file import Fallback
+from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.durations import Durations
 from idtone.ledger.replication.replicator import Replicator

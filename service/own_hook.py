@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 from idtone import dialplan
+from idtone.calls import Direction, Party
 from idtone.decision import Policy
 from idtone.errors import UsageError
+from idtone.policy_settings import CallerHears, PolicySettings
 from idtone.settings import Settings
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import Library
@@ -28,7 +30,20 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
         settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload,
         settings.fleet.trunks, settings.node, policy.diversion_trunks,
     )  # fmt: skip
-    return dialplan.hook(settings.sounds.directory, settings.journal_directory(), tones, asking)
+    return dialplan.hook(
+        settings.sounds.directory, settings.journal_directory(), tones, asking, hook_policy(settings.policy)
+    )
+
+
+def hook_policy(settings: PolicySettings) -> dialplan.Alone:
+    """What these settings have the hook do while the service is down."""
+    policy = settings.policy()
+    incoming, outgoing = (
+        dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
+        for direction in (Direction.INCOMING, Direction.OUTGOING)
+    )
+    answer_first = settings.caller_hears is CallerHears.ANSWERED
+    return dialplan.Alone(settings.fallback, policy.refuse_cause, incoming, outgoing, answer_first)
 
 
 def _asking(settings: Settings, config: Path | None) -> str:

@@ -205,6 +205,7 @@ OUTCOMES_OF: Final = {
     Reason.LEDGER_FULL: "`policy.ledger_full`",
     Reason.SERVICE_UNAVAILABLE: "`policy.fallback`",
     Reason.CALL_ID_UNREADABLE: "`policy.fallback`",
+    Reason.SUSPENSIONS_UNKNOWN: "REFUSE",
     Reason.OVERLOAD: "SHED",
 }
 """The outcome that goes with each code; its words are those of `decision_words`."""

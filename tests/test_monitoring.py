@@ -57,6 +57,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({}, set()),
     ({'up{job="idtone"}': "1x70 0x20"}, {"IdtoneDown"}),
     ({'idtone_decisions_total{reason="service-unavailable"}': "7x80 8x10"}, {"IdtoneFallback"}),
+    ({'idtone_decisions_total{reason="suspensions-unknown"}': "7x80 8x10"}, {"IdtoneFallback"}),
     ({'idtone_decisions_total{reason="overload"}': "7x80 8x10"}, {"IdtoneOverload"}),
     ({"idtone_ari_connected": "1x80 0x10"}, {"IdtoneAriDisconnected"}),
     ({'idtone_decision_seconds_bucket{interface="ari",le="0.01"}': "0+90x90"}, {"IdtoneDecisionsSlow"}),

@@ -23,7 +23,6 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_steps_file, reserve
-from idtone.policy_settings import CallerHears
 from idtone.registry.local_registry import known
 from idtone.service import used_settings
 from idtone.settings import Interface, variable_name
@@ -252,9 +251,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    suspended, _ = fallback_file.what_fits(index)
-    answer_first = settings.policy.caller_hears is CallerHears.ANSWERED
-    text = fallback_file.render(suspended, settings.policy.policy(), settings.policy.fallback, answer_first)
+    text, _ = fallback_file.text_for(index)
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 

@@ -103,19 +103,23 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "sounds-readable": Topic(
         Message("Asterisk's right to read the sounds"),
         Message(
-            "Asterisk cannot play a sound that it cannot read, and without fallback.conf it knows no suspended number."
+            "Asterisk cannot play a sound that it cannot read. Without fallback.conf it refuses every call while the "
+            "service is down."
         ),
     ),
     "sounds-writable": Topic(
         Message("The service's right to write beside the sounds"),
         Message(
             "If the service cannot write a suspension there, Asterisk does not know it, and connects "
-            "the number while the service is down."
+            "the number while the service is down. Without the file it refuses every call then."
         ),
     ),
     "fallback": Topic(
         Message("How the hook decides while the service is down (fallback.conf)"),
-        Message("While the service is down, only this file stops calls of suspended numbers."),
+        Message(
+            "While the service is down, only this file stops calls of suspended numbers. If it is missing or cut, "
+            "Asterisk refuses every call then."
+        ),
     ),
     "journal": Topic(
         Message("The journal, in which Asterisk writes what it did"),

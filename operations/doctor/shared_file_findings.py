@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from idtone.call_control.fallback_file import end_of
 from idtone.operations.changes import FolderChange, RightsChange
 from idtone.translation import Message, joined
 
@@ -262,13 +263,13 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
 
 
 def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """`wanted` is the content by registry and policy, None without a registry; `text` is the real content.
+    """`wanted` is the content by the registry, None without a registry; `text` is the real content.
 
     Neither is shown, because they have numbers. `trouble` says why `text` could not be read; empty if the file does
     not exist.
     """
     topic = "fallback"
-    restart = Message("systemctl restart idtone, which writes it")
+    remedy = Message("idtone registry update, as the user that `idtone serve` runs as; it writes the file")
     if trouble:
         return unknown(
             topic,
@@ -276,13 +277,23 @@ def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> 
             Message("Run this as the user that `idtone serve` runs as"),
         )
     if text is None:
-        return bad(topic, Message("{path} is missing", path=path), restart)
+        return bad(topic, Message("{path} is missing", path=path), remedy)
+    end = end_of(text.encode("utf-8", "surrogateescape"))
+    if end is None:
+        return bad(topic, Message("{path} is cut or was changed", path=path), remedy)
     if wanted is None:
         return unknown(
             topic,
             Message("{path} exists, but cannot be checked without a registry", path=path),
             Message("Correct the registry first"),
         )
+    newest = end_of(wanted.encode("ascii"))
+    if newest and end.version < newest.version:
+        older = Message(
+            "{path} is of version {there} of the registry, which is at version {now}",
+            path=path, there=end.version, now=newest.version,
+        )  # fmt: skip
+        return bad(topic, older, remedy)
     if text != wanted:
-        return bad(topic, Message("{path} differs from the registry or the policy", path=path), restart)
-    return good(topic, Message("{path} agrees with the registry and the policy", path=path))
+        return bad(topic, Message("{path} differs from the registry", path=path), remedy)
+    return good(topic, Message("{path} agrees with the registry", path=path))

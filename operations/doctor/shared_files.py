@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from idtone.call_control.fallback import MODE as FALLBACK_MODE
 from idtone.call_control.journal import FILE_MODE, TAKEN
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.errors import DocumentError
@@ -15,8 +16,6 @@ from .findings import Finding, State, bad, unknown
 
 SOUNDS: Final = ("sounds", "sounds-readable")
 WRITABLE: Final = ("sounds-writable", "journal-writable")
-FALLBACK_MODE: Final = 0o640
-"""The mode with which the service writes fallback.conf."""
 
 
 def sounds_check(exam: Exam) -> Iterator[Finding]:

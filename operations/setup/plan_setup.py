@@ -44,6 +44,9 @@ from .unit_file import unit_file
 SYSTEMD: Final = Path("/run/systemd/system")
 UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
 PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
+REGISTRY_UNIT: Final = "idtone-registry.service"
+TIMER: Final = "idtone-registry.timer"
+"""The units beside the service's: they bring new suspensions to Asterisk while the service is down."""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -241,20 +244,21 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 
 def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> list[Change]:
-    """The unit; and its start, if the settings can be used."""
+    """The units; and their start, if the settings can be used: the service's unit starts the timer."""
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
     if program is None:
         raise ChangeError(Message("there is no program idtone in PATH"))
-    shipped = (resources.files("idtone.config") / "idtone.service").read_text("utf-8")
     config, sounds = wishes.config.absolute(), settings.sounds.directory
-    text = unit_file(shipped, Path(program), config, wishes.user, group, sounds)
     changes: list[Change] = []
-    if _text(PACKAGED_UNIT_FILE) != text:
-        changes += [
-            FileChange(UNIT_FILE, None, text.encode(), 0o644),
-            ProgramChange(("systemctl", "daemon-reload"), ("systemctl", "daemon-reload")),
-        ]
+    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER):
+        text = (resources.files("idtone.config") / name).read_text("utf-8")
+        if name != TIMER:
+            text = unit_file(text, Path(program), config, wishes.user, group, sounds)
+        if _text(PACKAGED_UNIT_FILE.with_name(name)) != text:
+            changes.append(FileChange(UNIT_FILE.with_name(name), None, text.encode(), 0o644))
+    if changes:
+        changes.append(ProgramChange(("systemctl", "daemon-reload"), ("systemctl", "daemon-reload")))
     try:
         check_settings(settings)
     except IdtoneError as error:
@@ -262,7 +266,7 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
             "The settings cannot be used yet: {error}. Then: systemctl enable --now idtone", error=error
         )
         return changes
-    start, stop = ("systemctl", "enable", "--now", UNIT), ("systemctl", "disable", "--now", UNIT)
+    start, stop = ("systemctl", "enable", "--now", UNIT), ("systemctl", "disable", "--now", UNIT, TIMER)
     return [*changes, ProgramChange(start, stop)]
 
 

@@ -1,4 +1,4 @@
-"""The systemd unit of the service, for this machine. Pure."""
+"""The systemd units of the service and of the registry's update, for this machine. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """The shipped unit with this machine's program, settings, user, group and folder of the sounds."""
+    """A shipped unit with this machine's program, settings, user, group and folder of the sounds."""
     option = "" if config == Path("/etc/idtone/idtone.yaml") else f" -c {config}"
-    for name, value in {
-        r"ExecStart=\S+ serve$": f"ExecStart={program} serve{option}",
-        r"ExecReload=\S+ serve --check$": f"ExecReload={program} serve --check{option}",
-        r"User=.*$": f"User={user}",
-        r"Group=.*$": f"Group={group}",
-        r"ReadWritePaths=.*$": f"ReadWritePaths=-{writable}",
-    }.items():
-        shipped, count = re.subn(f"^{name}", value.replace("\\", r"\\"), shipped, flags=re.MULTILINE)
-        assert count == 1, name
+    for name, value, times in (
+        (r"^(Exec\w+)=\S+/idtone (.*)$", rf"\1={_literal(program)} \2{_literal(option)}", None),
+        (r"^User=.*$", f"User={_literal(user)}", 1),
+        (r"^Group=.*$", f"Group={_literal(group)}", 1),
+        (r"^ReadWritePaths=.*$", f"ReadWritePaths=-{_literal(writable)}", 1),
+    ):
+        shipped, count = re.subn(name, value, shipped, flags=re.MULTILINE)
+        assert count == times or (times is None and count), name
     return shipped
+
+
+def _literal(text: object) -> str:
+    return str(text).replace("\\", r"\\")

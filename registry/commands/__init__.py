@@ -20,10 +20,6 @@ command_line.add_commands(
             "idtone.registry.commands.consulting:decide",
             "Show the decision for a call, and its reason. Nothing is dialled or recorded.",
         ),
-        "update": (
-            "idtone.registry.commands.consulting:update",
-            "Fetch what the association has published, as the service does, and report the registry on this machine.",
-        ),
         "diff": (
             "idtone.registry.commands.diff:diff",
             "List the differences between two registries, or two files of suspensions. Exit 1: there are some.",

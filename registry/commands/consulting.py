@@ -23,7 +23,7 @@ from idtone.settings import load_settings
 from idtone.translation import Message
 
 from ..index import RegistryIndex
-from ..local_registry import Known, from_folder, from_published, known
+from ..local_registry import Known, from_folder, known
 from ..member_application import parse_application
 from ..model import RegistryDocument
 from ..number_notation import read_span
@@ -225,31 +225,6 @@ def decide(
     _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
         command_line.negative()
-
-
-def update(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
-    """Fetch what the association has published, as the service does, and report the registry on this machine.
-
-    Run it as the user of `idtone serve`. Exit 2: the publication cannot be read, or is not what the association
-    signed; the registry on this machine then stays unchanged.
-    """
-    settings = load_settings(config).registry
-    root = settings.root()
-    if root is None:
-        raise UsageError(
-            Message("registry.trust is unsigned: the file itself is the registry, so there is nothing to fetch")
-        )
-    from ..trust.client import Repository  # here, because TUF takes longer to import than all the rest
-
-    repository = Repository(root, settings.source, settings.cache)
-    with checking():
-        published = repository.update()
-        seen = from_published(settings.source, published)
-        repository.keep(published)
-        index = seen.index()
-    state = {"version": index.version, "trust": index.trust, "good_until": index.expires.isoformat()}
-    report = {"source": seen.source, **state, **counts(seen.document)}
-    _print(report, (f"{name:<11} {value}" for name, value in report.items()), as_json)
 
 
 def _moment(text: str | None) -> datetime:

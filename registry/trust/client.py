@@ -7,6 +7,7 @@ holds the versions seen so far, so that no older version is taken after a restar
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import re
@@ -34,6 +35,7 @@ _CONFIG: Final = UpdaterConfig(
     snapshot_max_length=65_536, targets_max_length=262_144,
 )  # fmt: skip
 _TIMESTAMP: Final = "timestamp.json"
+_LOCK: Final = ".lock"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,6 +50,11 @@ class Published:
     def path(self, file: str) -> Path:
         """The name contains the digest, so that the next generation never overwrites a kept file."""
         return self.folder / f"{self.sha256[file]}.{file}"
+
+    @property
+    def origin(self) -> str:
+        """A digest of its files."""
+        return hashlib.sha256("\n".join(sorted(self.sha256.values())).encode("ascii")).hexdigest()
 
     def octets(self, file: str) -> bytes:
         """The content of one of its files. Raises TrustError where it differs from the verified content."""
@@ -111,6 +118,18 @@ class Repository:
         self._fetcher = fetch or fetcher(source, self._deadline)
         self._timestamp: bytes | None = None
         """That of the last `update`; None where it failed."""
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Between `update` and `keep`: no other program fetches meanwhile, keeps an older generation after a newer one,
+        or removes files that are being read. Raises TrustError.
+        """
+        with contextlib.ExitStack() as locking:
+            with self._explained():
+                self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = locking.enter_context((self._cache / _LOCK).open("wb"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def kept(self) -> Published | None:
         """The last good generation, however old; None where there was none yet.

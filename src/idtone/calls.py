@@ -83,6 +83,9 @@ class Reason(StrEnum):
     """Only the hook gives this reason: it decided without the service."""
     CALL_ID_UNREADABLE = "call-id-unreadable"
     """Only the hook gives this reason: Asterisk cannot pass the caller's SIP Call-ID on to the service."""
+    SUSPENSIONS_UNKNOWN = "suspensions-unknown"
+    """Only the hook gives this reason: it decided without the service, and could not read which numbers are suspended.
+    """
     OVERLOAD = "overload"
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 

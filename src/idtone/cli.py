@@ -65,6 +65,15 @@ app.add_typer(hook, name="dialplan")
 
 # A command that needs more than one room is not in the table of a room.
 command_line.add_commands(
+    registry,
+    {
+        "update": (
+            "idtone.operations.registry_update:update",
+            "Fetch what the association has published, and write the suspended numbers for Asterisk (fallback.conf).",
+        ),
+    },
+)
+command_line.add_commands(
     tone,
     {
         "import": (

@@ -82,6 +82,9 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.CALL_ID_UNREADABLE: template(
         "the caller's SIP Call-ID has characters that Asterisk cannot pass on to the service; the hook fell back"
     ),
+    Reason.SUSPENSIONS_UNKNOWN: template(
+        "the service gave no verdict, and the hook could not read the suspended numbers: any number may be suspended"
+    ),
     Reason.OVERLOAD: template("too many calls waited for a verdict; the hook turned the call away"),
 }
 """What each code means."""
@@ -144,9 +147,17 @@ RULES: Final = (
     ),
     Rule(
         template(
-            "Without a verdict of the service the hook decides by itself: `policy.fallback`, or it turns the call away."
+            "Without a verdict of the service the hook decides by itself: it refuses suspended numbers, and every call "
+            "if it cannot read which numbers are suspended. Else `policy.fallback` decides, or it turns the call away."
         ),
-        frozenset({Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.OVERLOAD}),
+        frozenset(
+            {
+                Reason.SERVICE_UNAVAILABLE,
+                Reason.CALL_ID_UNREADABLE,
+                Reason.SUSPENSIONS_UNKNOWN,
+                Reason.OVERLOAD,
+            }
+        ),
     ),
 )
 """What `decision.decide` does, in the order in which it matters, and at last what the hook does alone."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from idtone.dialplan import FALLBACK_FILE
+
 from ..conftest import LAB_REGISTRY
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.asterisk import IDTONE
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from ..registry.trust.association import Association, Machine
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from .proving import LATEST_MS, by_both, side_by_side
 
@@ -67,6 +77,85 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
         assert (ending.status, ending.reason) == FOUND[forwarding.number], forwarding
         if FOUND[forwarding.number] == NOTICED:
             assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "cut by an octet of its last line": lambda path: os.truncate(path, path.stat().st_size - 2),
+    "emptied": lambda path: os.truncate(path, 0),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "unreadable"])
+async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk, service, beside, damage):
+    path = asterisk.sounds / FALLBACK_FILE
+    whole, already = path.read_bytes(), len(service.log())
+
+    def mended() -> bool:
+        return path.is_file() and path.stat().st_mode & 0o777 == 0o640 and path.read_bytes() == whole
+
+    DAMAGES.get(damage, lambda path: path.chmod(0))(path)
+    await until(mended, "the file to be there", 5)
+    await until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
+    beside.away()
+    async with lab(asterisk) as phones:
+        cases = by_both(Forwarding(SUSPENDED), Forwarding(LICENSED))
+        for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+            expected = REFUSED if forwarding.number == SUSPENDED else NOTICED
+            assert (ending.status, ending.reason) == expected, forwarding
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
+    """Any number may be suspended. Asterisk had read the whole file before."""
+    unknown = ("REFUSED", "suspensions-unknown", "21")
+    cases = by_both(Forwarding(LICENSED), Forwarding(SUSPENDED))
+    async with lab(away) as phones:
+        await side_by_side(cases, phones.call)
+        DAMAGES[damage](away.sounds / FALLBACK_FILE)
+        try:
+            for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+                assert (ending.status, ending.reason, ending.cause) == unknown, forwarding
+            for forwarding in by_both(Forwarding(LICENSED, way="own-dial")):
+                placed, _ = await phones.call(forwarding)
+                assert placed.caller.answered_ns is None
+            _, emergency = await phones.call(Forwarding(SUSPENDED, dialled="110"))
+            assert (emergency.status, emergency.reason) == ("CONNECTED", "emergency")
+        finally:
+            beside.away()  # the next service writes the file
+    record = beside.serving().record(ending.call_id)
+    assert (record["outcome"], record["reason"]) == ("REFUSE", "suspensions-unknown")
+    assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, [])
+
+
+@pytest.mark.parametrize("trust", ["unsigned", "signed"])
+async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(away, beside, tmp_path, trust):
+    """`idtone registry update` tells Asterisk, as the package's timer runs it."""
+    members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
+    suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
+    changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml")}
+    if trust == "unsigned":
+        (tmp_path / "registry.yaml").write_text(f"{members}\n{suspensions}")
+    else:
+        association = Association(tmp_path / "association")
+        association.write(f"{members}\n", f"issued: 2026-11-02T00:00:00+09:00\n{suspensions}")
+        association.begin()
+        machine = Machine(association, tmp_path)
+        changed = {
+            "IDTONE_REGISTRY_SOURCE": machine.source,
+            "IDTONE_REGISTRY_TRUST": str(machine.trust),
+            "IDTONE_REGISTRY_CACHE": str(machine.cache),
+        }
+    command = [IDTONE, "registry", "update", "--quiet", "-c", away.scratch / "idtone.yaml"]
+    async with lab(away) as phones:
+        _, before = await phones.call()
+        await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
+        for forwarding, (_, ending) in await side_by_side(by_both(Forwarding(LICENSED)), phones.call):
+            assert (ending.status, ending.reason) == REFUSED, forwarding
+    beside.away()  # the next service writes the file
+    assert (before.status, before.reason) == NOTICED
 
 
 async def test_fallback_refuse(asterisk, serving, beside):

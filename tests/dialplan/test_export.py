@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from idtone import dialplan
 from idtone.call_control.fallback_file import render
-from idtone.calls import Direction, Reason
+from idtone.calls import Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
 from idtone.dialplan import Played
@@ -242,26 +242,30 @@ def test_the_settings_are_in_the_text_and_its_digest_is_that_of_the_text(tmp_pat
     assert value(other, "IDTONE_SOUNDS") == "/srv/音/idtone"
     assert value(other, "IDTONE_JOURNAL") == f"/run/idtone/journal/{dialplan.JOURNAL_FILE}"
     assert value(other, "IDTONE_WAITING") == "7"
+    alone = ("IDTONE_FALLBACK", "IDTONE_REFUSE_CAUSE", "IDTONE_INCOMING", "IDTONE_OUTGOING", "IDTONE_ANSWER_FIRST")
+    assert [value(other, name) for name in alone] == ["notice", str(CALL_REJECTED), "called", "called", "no"]
+    changed = (
+        "policy: {fallback: refuse, refuse_cause: 38, notify: {incoming: both, outgoing: caller},"
+        " caller_hears: answered}\n"
+    )
+    assert [value(exported_with(tmp_path, changed)[1], name) for name in alone] == [
+        "refuse", "38", "both", "caller", "yes",
+    ]  # fmt: skip
     digest = value(text, dialplan.HOOK_GLOBAL)
     assert re.fullmatch("[0-9a-f]{16}", digest)
     assert value(other, dialplan.HOOK_GLOBAL) != digest
 
 
 def test_the_fallback_file(code):
-    read_by_hook = set(
-        re.findall(rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},(\w+),([^)\n]*)\)", code)
+    read_by_hook = re.findall(
+        rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},(\w+),([^)\n]*)\)\}}(\" != \"\w+)?", code
     )
-    policy = dialplan.FALLBACK_POLICY
-    assert {(section, key) for section, key in read_by_hook if "IF(" not in key} == {
-        (dialplan.FALLBACK_SUSPENDED, "${pattern}"),
-        *((policy, key) for key in ("refuse_cause", "fallback", "answer_first")),
-    }
-    assert '${IF($["${ARG2}" = "outgoing"]?outgoing:incoming)}' in code  # the keys for who hears the notice
-    text = render([], Policy(), Unlicensed.NOTICE)
-    for key in ("refuse_cause", "fallback", "answer_first", *Direction):
-        assert f"\n{key} = " in text
-    assert [Unlicensed(word) for word in re.findall(r'fallback\)}" = "(\w+)"', code)] == [Unlicensed.REFUSE]
-    assert f"Set(LOCAL(cause)={CALL_REJECTED})" in code
+    complete = (dialplan.FALLBACK_END, dialplan.FALLBACK_COMPLETE, '" != "yes')
+    assert read_by_hook == [complete, (dialplan.FALLBACK_SUSPENDED, "${pattern}", ""), complete]
+    text = render([])
+    assert re.findall(r"^\[(\w+)\]$", text, re.M) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_END]
+    assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
+    assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
     assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
     assert f"$[${{open}} <= {OPEN_DIGITS}]?look" in code
 
@@ -279,6 +283,7 @@ def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
         "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload", "service-unavailable",
+        "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 
@@ -302,7 +307,8 @@ PIECES = (
 def emergency() -> Callable[[str], bool]:
     """The hook's two tests of a called number, as Python expressions."""
     asking = dialplan.Asking("ari", "", "", 1, "shed")
-    text = dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking).text
+    alone = dialplan.Alone("notice", CALL_REJECTED, "called", "called", answer_first=False)
+    text = dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking, alone).text
     narrow, wide = (
         re.compile(pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r "), re.DOTALL)
         for pattern in re.findall(r'REGEX\("([^"]*)" \$\{ARG5\}\)', text)

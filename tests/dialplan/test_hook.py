@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback_file import leave, render
+from idtone.call_control.fallback import leave
+from idtone.call_control.fallback_file import render
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.journal_lines import Decided, Ended, read
 from idtone.calls import Outcome, Reason, Suspension
-from idtone.decision import Policy, Unlicensed
 from idtone.dialplan import (
     CALLED,
     CALLED_CONTEXT,
@@ -199,7 +199,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
-        leave(asterisk.sounds, render([(read_span(SUSPENDED), Suspension(SINCE))], Policy(), Unlicensed.NOTICE))
+        leave(asterisk.sounds, render([(read_span(SUSPENDED), Suspension(SINCE))]))
         yield Hooked(asterisk, complaints)
 
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from textwrap import dedent
 
 from idtone import dialplan
-from idtone.service.own_hook import hook_for
+from idtone.dialplan import Alone
+from idtone.policy_settings import PolicySettings
+from idtone.service.own_hook import hook_for, hook_policy
 from idtone.settings import load_settings
 from idtone.tones.profile_library import load_library
 
@@ -27,6 +29,7 @@ from .bootstrap import AsteriskInstallation
 from .pjsip_conf import pjsip
 
 LOOPBACK = "127.0.0.1"
+DEFAULT_POLICY = hook_policy(PolicySettings())
 IDTONE = Path(sys.executable).with_name("idtone")
 """The installed command, as operators use it."""
 
@@ -194,6 +197,7 @@ class Asterisk:
         self.etc = self.scratch / "etc"
         self.sounds = self.scratch / "sounds"
         self.process: subprocess.Popen[bytes] | None = None
+        self._alone = DEFAULT_POLICY
 
     @property
     def ari_url(self) -> str:
@@ -252,6 +256,14 @@ class Asterisk:
         program.write_text(f'#!/bin/sh\nexec {shlex.join(self.installation.command)} "$@"\n')
         program.chmod(0o755)
         return os.pathsep.join((str(folder), os.environ["PATH"]))
+
+    def act_alone_by(self, policy: Alone) -> None:
+        """Give the hook this policy, as another export with these settings would."""
+        if policy == self._alone:
+            return
+        for name, value in policy.globals.items():
+            self.command(f"dialplan set global {name} {value}")
+        self._alone = policy
 
     # -- questions ----------------------------------------------------------------------------------------------
 
@@ -317,6 +329,7 @@ class Asterisk:
         }
         hook = hook_for(load_settings(None, os.environ | settings), None, load_library())
         self.hook_digest = hook.digest
+        self._alone = DEFAULT_POLICY
         dialplan.export(self.etc, hook)
 
     def _write_files(self) -> None:

@@ -19,6 +19,8 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.writing.ledger_writer import LINGER_S
+from idtone.service.own_hook import hook_policy
+from idtone.settings import load_settings
 
 from .asterisk import IDTONE, Asterisk
 from .forked import Forked
@@ -65,6 +67,7 @@ class Service:
     def start(self, *options: str, timeout_s: float = 20) -> None:
         """Start it and wait until it logs that it is ready."""
         self._write_settings()
+        self.asterisk.act_alone_by(hook_policy(load_settings(self.settings, {}).policy))
         already = len(self.log())
         self._launch(*options)
         deadline_s = time.monotonic() + timeout_s

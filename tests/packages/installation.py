@@ -28,12 +28,14 @@ SITE = "opt/venvs/idtone/lib/python3*/site-packages"
 AS_SETUP_WRITES_THEM = """
 from importlib.resources import files
 from pathlib import Path
-from idtone.operations.setup.plan_setup import PACKAGED_UNIT_FILE
+from idtone.operations.setup.plan_setup import PACKAGED_UNIT_FILE, REGISTRY_UNIT, TIMER
 from idtone.operations.setup.unit_file import unit_file
 shipped, settings, sounds = files("idtone.config"), Path("/etc/idtone/idtone.yaml"), Path("SOUNDS")
-text = (shipped / "idtone.service").read_text()
-unit = unit_file(text, Path("/usr/bin/idtone"), settings, "idtone", "asterisk", sounds)
-print(settings.read_text() == (shipped / "idtone.yaml").read_text(), PACKAGED_UNIT_FILE.read_text() == unit)
+print(settings.read_text() == (shipped / "idtone.yaml").read_text())
+for name in (PACKAGED_UNIT_FILE.name, REGISTRY_UNIT):
+    unit = unit_file((shipped / name).read_text(), Path("/usr/bin/idtone"), settings, "idtone", "asterisk", sounds)
+    print(PACKAGED_UNIT_FILE.with_name(name).read_text() == unit)
+print(PACKAGED_UNIT_FILE.with_name(TIMER).read_text() == (shipped / TIMER).read_text())
 """.replace("SOUNDS", str(SOUNDS))
 AS_SERVICE = ("runuser", "-u", "idtone", "--")
 
@@ -116,7 +118,7 @@ def test_the_package_installs_all_that_the_guide_needs(machine, package):
 
 def test_setup_takes_its_settings_and_its_unit_for_its_own(machine):
     """So it fills in the settings, and starts the package's unit."""
-    assert machine.run("/opt/venvs/idtone/bin/python3", "-c", AS_SETUP_WRITES_THEM).split() == ["True", "True"]
+    assert machine.run("/opt/venvs/idtone/bin/python3", "-c", AS_SETUP_WRITES_THEM).split() == ["True"] * 4
 
 
 def test_it_does_not_start_before_the_settings_are_filled_in(machine):
@@ -148,6 +150,23 @@ async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
     assert {profile_heard(each, references) for each in placed} == {"sample"}
     assert all(record["heard"] for record in await evidence(machine, endings))
     assert stat(machine, "/var/lib/idtone") == "700 idtone asterisk"
+
+
+async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machine, pbx: PbxInMachine):
+    """The timer runs the command, as the service's user."""
+    registry = machine.root / "etc/idtone/registry.yaml"
+    text = registry.read_text()
+    machine.run("systemctl", "stop", "idtone")
+    assert machine.run("systemctl", "is-active", "idtone-registry.timer").strip() == "active"
+    entry = f"\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-9}}\n"
+    registry.write_text(text.rstrip() + entry)
+    async with lab(pbx) as phones:
+        await until(lambda: "81312345678" in machine.run("cat", SOUNDS / "fallback.conf"), "the timer", 80)
+        _, ending = await phones.call()
+    assert (ending.status, ending.reason) == ("REFUSED", "number-suspended")
+    assert stat(machine, SOUNDS / "fallback.conf") == "640 idtone asterisk"
+    registry.write_text(text)
+    machine.run("systemctl", "start", "idtone")
 
 
 async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
@@ -202,7 +221,8 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
 def test_removed_it_leaves_settings_and_evidence(machine, pbx):
     pbx.stop()
     machine.run("apt-get", "remove", "--yes", "idtone")
-    assert machine.status("systemctl", "is-active", "--quiet", "idtone") != 0
+    for unit in ("idtone", "idtone-registry.timer"):
+        assert machine.status("systemctl", "is-active", "--quiet", unit) != 0
     assert "Watchdog timeout" not in log(machine)
     assert machine.status("test", "-e", "/opt/venvs/idtone") == 1
     for kept in ("/etc/idtone/idtone.yaml", "/etc/idtone/ari.password", "/var/lib/idtone/ledger.sqlite3", SOUNDS):

@@ -19,8 +19,9 @@ SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)
 JOURNAL = SOUNDS / "journal"
 ASKING = dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed")
-EXPECTED = dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING)
-OTHER = dialplan.hook(Path("/srv/sounds"), JOURNAL, NOTICE, ASKING)
+ALONE = dialplan.Alone("notice", 21, "called", "called", answer_first=False)
+EXPECTED = dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING, ALONE)
+OTHER = dialplan.hook(Path("/srv/sounds"), JOURNAL, NOTICE, ASKING, ALONE)
 RUNNING = frozenset(FIRST["res_ari"]) | {"res_ari", "res_ari_model"}
 BOTH = frozenset({"idtone-called", "idtone-forward"})
 ETC = Path("/etc/asterisk")
@@ -28,8 +29,8 @@ ETC = Path("/etc/asterisk")
 
 def test_different_texts_have_different_digests():
     assert EXPECTED.digest != OTHER.digest
-    assert dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING) == EXPECTED
-    assert dialplan.hook(SOUNDS, Path("/srv/journal"), NOTICE, ASKING).digest != EXPECTED.digest
+    assert dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING, ALONE) == EXPECTED
+    assert dialplan.hook(SOUNDS, Path("/srv/journal"), NOTICE, ASKING, ALONE).digest != EXPECTED.digest
     assert f"\n{dialplan.HOOK_GLOBAL}={EXPECTED.digest}\n" in EXPECTED.text
     assert "@DIGEST@" not in EXPECTED.text
 

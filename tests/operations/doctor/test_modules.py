@@ -20,6 +20,7 @@ HOOK = dialplan.hook(
     Path("/journal"),
     dialplan.Notice("400/100,0/100", 400),
     dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
+    dialplan.Alone("notice", 21, "called", "called", answer_first=False),
 ).text
 
 

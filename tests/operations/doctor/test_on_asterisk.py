@@ -40,6 +40,7 @@ SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
     "hook-loaded", "service-application", "sounds-readable", "journal",
 }  # fmt: skip
+OTHER_HOOK = dict.fromkeys(("hook-loaded", "hook-file"), "bad")
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
 IN_ITS_FOLDER = {"live-dangerously", "ari-origins", "hook-file", "hook-include", "hook-use"}
 
@@ -125,20 +126,15 @@ ROUNDS = [
         ("etc/idtone.conf", instead("(absolute)=3", "(absolute)=9"), "hook-file", "bad", "changed after its export"),
         ("etc/extensions.conf", instead("#include idtone.conf", ""), "hook-include", "warning", "#include"),
         ("sounds/sample.ulaw", damaged, "sounds", "bad", "sample.ulaw"),
-        ("sounds/fallback.conf", instead("81312345677", "81312345678"), "fallback", "bad", "differs from the registry"),
         ("ledger.key", None, "ledger-key", "bad", "missing"),
         ("ari.password", 0o644, "ari-password", "bad", "chmod 600 "),
     ],
     [
         ("etc/ari.conf", lambda text: f"{text}read_only = yes\n", "ari-rights", "bad", "`read_only = no`"),
         ("sounds/sample.ulaw", lambda text: text[:800], "sounds", "bad", "not as the profile says"),
-        ("sounds/fallback.conf", None, "fallback", "bad", "is missing"),
         ("ledger.key", 0o644, "ledger-key", "bad", "chmod 600 "),
     ],
-    [
-        ("sounds/notice.sln", None, "sounds", "bad", "missing"),
-        ("sounds/fallback.conf", instead("= notice", "= refuse"), "fallback", "bad", "differs from the registry"),
-    ],
+    [("sounds/notice.sln", None, "sounds", "bad", "missing")],
 ]
 
 
@@ -159,6 +155,30 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
     assert changed(intact, findings) == {topic: state for _, _, topic, state, _ in faults}
     for _, _, topic, _, text in faults:
         assert text in findings[topic]["found"] + findings[topic]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (None, "is missing"),
+        (lambda text: text[:-2], "is cut or was changed"),
+        (instead("81312345677", "81312345678"), "is cut or was changed"),
+        (instead("registry = 42", "registry = 41"), "is of version 41 of the registry, which is at version 42"),
+    ],
+    ids=["missing", "cut", "changed", "older"],
+)
+def test_the_suspended_numbers_while_the_service_cannot_write_them(pbx, intact, change, text):
+    """A service that runs writes the file again within a second."""
+    pbx.process.send_signal(signal.SIGSTOP)
+    try:
+        with edited(pbx.asterisk.sounds / "fallback.conf", change):
+            findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc))
+    finally:
+        pbx.process.send_signal(signal.SIGCONT)
+        recovered(pbx, intact)
+    assert changed(intact, findings) == {"agi": "bad", "fallback": "bad"}
+    assert text in findings["fallback"]["found"]
+    assert "idtone registry update" in findings["fallback"]["remedy"]
 
 
 # -- other settings -----------------------------------------------------------------------------------------------
@@ -185,9 +205,9 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
             dict.fromkeys(("hook-loaded", "hook-file", "sounds", "fallback", "journal"), "bad"),
             "hook-loaded", str(tmp_path),
         ),
-        ({"POLICY_CALLER_HEARS": "answered"}, {"fallback": "bad"}, "fallback"),
-        ({"POLICY_FALLBACK": "refuse"}, {"fallback": "bad"}, "fallback"),
-        ({"POLICY_REFUSE_CAUSE": "17"}, {"fallback": "bad"}, "fallback"),
+        ({"POLICY_CALLER_HEARS": "answered"}, OTHER_HOOK, "hook-file", "dialplan export"),
+        ({"POLICY_FALLBACK": "refuse"}, OTHER_HOOK, "hook-file", "dialplan export"),
+        ({"POLICY_REFUSE_CAUSE": "17"}, OTHER_HOOK, "hook-file", "dialplan export"),
         (
             {"SOUNDS_PROFILES": tmp_path},
             {"sounds": "bad"} | dict.fromkeys(without_profiles, "unknown"), "sounds", "mine.yaml",
@@ -210,7 +230,7 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
         ),
         (
             {"issued: 2026-11-01": "issued: 2035-11-01", "status: active": "status: revoked"},
-            {"registry": "bad", "registry-licences": "warning"},
+            {"registry": "bad", "registry-licences": "warning", "fallback": "bad"},
         ),
         (
             {'"0352345678"': '"0352345678", "0312345700"'},

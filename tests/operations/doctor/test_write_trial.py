@@ -172,7 +172,7 @@ def test_the_service_works_after_the_remedies(beside, sounds, journal):
         beside,
         """
         for text in "one", "two":
-            fallback_file.leave(beside, text)
+            fallback.leave(beside, text)
             journal.make()
             journal.path.write_text("a line")
             journal.replace()
@@ -191,7 +191,7 @@ def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
     """The remedies once gave Asterisk access but took it from the service."""
     own(beside.parent, SERVICE.user, SERVICE.group, 0o700)
     own(beside, SERVICE.user, SERVICE.group, 0o750)
-    as_the_service(beside, "fallback_file.leave(beside, 'one'); journal.make()")
+    as_the_service(beside, "fallback.leave(beside, 'one'); journal.make()")
     path = beside / "journal" / JOURNAL_FILE
 
     def asterisks() -> list[Finding]:
@@ -212,5 +212,5 @@ def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
     read = ["setpriv", f"--reuid={READER.user}", f"--regid={ASTERISK}", "--clear-groups", "sh", "-ec"]
     subprocess.run([*read, f"cat {beside}/fallback.conf >/dev/null && echo a line >> {path}"], check=True, cwd="/")
     assert {finding.state for finding in both(beside)} == {State.GOOD}
-    as_the_service(beside, "fallback_file.leave(beside, 'two'); journal.make(); journal.replace()")
+    as_the_service(beside, "fallback.leave(beside, 'two'); journal.make(); journal.replace()")
     assert path.stat().st_gid == ASTERISK

@@ -296,8 +296,11 @@ def test_what_the_operator_has_written_since_is_not_undone(pbx):
 
 def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch):
     """systemd does not run in the lab: a program in PATH notes what it is asked, and fails once."""
-    names = ("idtone.service", "asked", "packaged.service", "enabled.service")
+    names = ("etc/idtone.service", "asked", "packaged/idtone.service", "enabled.service")
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
+    for folder in (unit.parent, packaged.parent):
+        folder.mkdir()
+    units = (unit, unit.with_name("idtone-registry.service"), unit.with_name("idtone-registry.timer"))
     places = {"SYSTEMD": tmp_path, "UNIT_FILE": unit, "PACKAGED_UNIT_FILE": packaged, "ENABLED": enabled}
     for name, place in places.items():
         monkeypatch.setattr(f"idtone.operations.setup.plan_setup.{name}", place)
@@ -311,26 +314,29 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     failed = [change for change in json.loads(output)["changes"] if change["made"] is False]
     assert [change["ids"] for change in failed] == [["service"]]
     assert "systemctl enable --now idtone failed: 1; everything is as before" in failed[0]["trouble"]
-    assert not unit.exists()
+    assert not any(each.exists() for each in units)
     (tmp_path / "broken").unlink()
     asked.unlink()
 
     (change,) = pbx.setup("--yes")["changes"]
     assert change["ids"] == ["service"]
     assert asked.read_text().splitlines() == ["daemon-reload", "enable --now idtone"]
-    text = unit.read_text()
-    assert f"User={USER}\n" in text
-    assert f" serve -c {pbx.config}\n" in text
-    assert f"ReadWritePaths=-{pbx.sounds}\n" in text
+    for path, command in zip(units[:2], ("serve", "registry update --quiet"), strict=True):
+        text = path.read_text()
+        assert f"User={USER}\n" in text
+        assert f" {command} -c {pbx.config}\n" in text
+        assert f"ReadWritePaths=-{pbx.sounds}\n" in text
+    written = {path: path.read_text() for path in units}
     pbx.undo()
-    assert not unit.exists()
-    assert "disable --now idtone" in asked.read_text()
+    assert not any(each.exists() for each in units)
+    assert "disable --now idtone idtone-registry.timer" in asked.read_text()
 
-    packaged.write_text(text)
+    for path, text in written.items():
+        (packaged.parent / path.name).write_text(text)
     asked.unlink()
     pbx.setup(*NEW)
     assert asked.read_text().splitlines() == ["enable --now idtone"]
-    assert not unit.exists()
+    assert not any(each.exists() for each in units)
     enabled.symlink_to(packaged)
     assert not pbx.setup("--yes")["changes"]
 

@@ -1,0 +1,174 @@
+"""Keeps `fallback.conf` on the disk as the registry in use says. The service does it, and `idtone registry update`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from idtone import dialplan
+from idtone.errors import FallbackError
+from idtone.files import replace_durably
+from idtone.translation import Message
+
+from . import fallback_file
+from .fallback_file import SuspendingRegistry, end_of, text_for
+
+log = logging.getLogger(__name__)
+
+MODE: Final = 0o640
+"""Other users must not read the suspended numbers; Asterisk's user reads them through the folder's group."""
+LOCK_WITHIN_S: Final = 1.0
+"""A writer holds the lock for less. All members of Asterisk's group can take it, so no writer waits for longer."""
+
+
+def leave(directory: Path, text: str) -> None:
+    """Write the file durably and atomically. Raises FallbackError if it cannot be written."""
+    path = directory / dialplan.FALLBACK_FILE
+    with contextlib.suppress(OSError):
+        path.rmdir()  # an empty folder there; any other is an error below
+    try:
+        replace_durably(path, text.encode("ascii"), MODE, directory.stat().st_gid)
+    except OSError as error:
+        raise _not_written(directory, error) from error
+
+
+class Fallback:
+    """Writes the file when the registry changes, and again when the file was removed or changed.
+
+    Without a registry the file stays as it is: only a newer registry lifts a suspension.
+    """
+
+    def __init__(self, directory: Path, is_latest: Callable[[], bool] = lambda: True) -> None:
+        """`is_latest` is asked before a whole file is replaced: whether no other program has read a newer registry."""
+        self._directory = directory
+        self._path = directory / dialplan.FALLBACK_FILE
+        self._is_latest = is_latest
+        self._registry: SuspendingRegistry | None = None
+        self._left: tuple[int, ...] = ()
+        """The file as it was left for this registry."""
+        self._failure = ""
+        self._left_out = ""
+
+    def update(self, registry: SuspendingRegistry | None) -> bool:
+        """Bring the file up to date; True where it was written. Without a change this costs one `lstat`.
+
+        Raises FallbackError; the next call tries again.
+        """
+        if registry is None or (registry is self._registry and self._left == self._identity()):
+            return False
+        text, is_all = text_for(registry)
+        try:
+            with self._locked():
+                written = self._write(text)
+        except FallbackError as error:
+            self._failure = str(error)
+            raise
+        self._left = self._identity()
+        if written and registry is self._registry and not self._failure:
+            log.error("%s was removed or changed by another program, and is written again", self._path)
+        self._registry, self._failure = registry, ""
+        self._left_out = "" if is_all else str(_left_out())
+        if self._left_out:
+            log.critical("%s", self._left_out)
+        return written
+
+    def is_of(self, origin: str) -> bool:
+        """Whether the file is whole, can be read by Asterisk's group, and was made of the registry with this origin."""
+        end = end_of(self._read() or b"")
+        return end is not None and end.origin == origin
+
+    def has(self, registry: SuspendingRegistry | None) -> bool:
+        """Whether the file has all suspensions of this registry; of None, whether nothing is wrong with it."""
+        return not self.trouble and (registry is None or registry is self._registry)
+
+    @property
+    def trouble(self) -> str:
+        """Why Asterisk does not have the suspended numbers, by the file on the disk; empty if it has them."""
+        if self._failure:
+            return self._failure
+        there = self._identity()
+        if there and (there == self._left or self._registry is None):
+            return self._left_out
+        return str(
+            Message(
+                "{path} is missing, was changed, or cannot be read by Asterisk's group. While this service is down, "
+                "Asterisk refuses every call if it cannot read the file",
+                path=self._path,
+            )
+        )
+
+    def _write(self, text: str) -> bool:
+        """Replace the file, unless it has this text or that of a newer registry."""
+        there = self._read()
+        if there == text.encode("ascii") or (there is not None and end_of(there) and not self._is_latest()):
+            return False
+        leave(self._directory, text)
+        return True
+
+    def _identity(self) -> tuple[int, ...]:
+        """A value that differs when the file was changed or replaced; empty if Asterisk's group cannot read it."""
+        try:
+            status, group = self._path.lstat(), self._directory.stat().st_gid
+        except OSError:
+            return ()
+        if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != MODE or status.st_gid != group:
+            return ()
+        return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def _read(self) -> bytes | None:
+        """The file's content; None if it does not exist, or Asterisk's group cannot read it."""
+        if not self._identity():
+            return None
+        try:
+            with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other writers away: none replaces the file after this one has looked at it."""
+        try:
+            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise _not_written(self._directory, error) from error
+        try:
+            deadline_s = time.monotonic() + LOCK_WITHIN_S
+            while time.monotonic() < deadline_s:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.01)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _left_out() -> Message:
+    return Message(
+        "the numbers of the suspended members need more than {most:,} entries in {file}. While this service is down, "
+        "Asterisk connects their calls; keep it running, or join these numbers to ranges in the registry",
+        most=fallback_file.ENTRIES_LIMIT,
+        file=dialplan.FALLBACK_FILE,
+    )
+
+
+def _not_written(directory: Path, error: OSError) -> FallbackError:
+    return FallbackError(
+        Message(
+            "{directory}: the suspended numbers cannot be written for Asterisk: {reason}. While this service is down, "
+            "Asterisk connects numbers that were suspended after the last write, and refuses every call if "
+            "{file} is missing or damaged. Allow the user that runs idtone to write to this folder, and run: "
+            "chmod g+s {directory}",
+            directory=directory,
+            file=dialplan.FALLBACK_FILE,
+            reason=error.strerror,
+        )
+    )

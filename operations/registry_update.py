@@ -1,0 +1,157 @@
+"""`idtone registry update`: brings the registry to this machine and its suspended numbers to Asterisk."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from idtone import command_line
+from idtone.call_control.fallback import Fallback
+from idtone.errors import DocumentError, TrustError
+from idtone.registry.commands.checking import checking
+from idtone.registry.index import RegistryIndex
+from idtone.registry.local_registry import Known, from_published
+from idtone.registry.sources import identity, index_of, origin_of, parse_document, unsigned_text
+from idtone.registry.summary import counts
+from idtone.settings import RegistrySettings, Settings, load_settings
+
+if TYPE_CHECKING:
+    from idtone.registry.trust.client import Published, Repository
+
+
+def update(
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Report only faults, and read the registry only if it has changed.")
+    ] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Fetch what the association has published, and write the suspended numbers for Asterisk (fallback.conf).
+
+    A running service does this itself. While it is down, this command brings a suspension to Asterisk; idtone's timer
+    runs it once a minute. An unsigned registry is read where it is. Run it as the user of `idtone serve`; as root it
+    acts as the owner of registry.cache. Exit 2: the registry cannot be read, or is not what the association signed,
+    or fallback.conf cannot be written; the registry on this machine then stays unchanged.
+    """
+    settings = load_settings(config)
+    root = settings.registry.root()
+    with checking():
+        if root is None:
+            seen, fallback = _unsigned(settings, quiet)
+        else:
+            seen, fallback = _signed(root, settings, quiet)
+    if quiet or seen is None:
+        return
+    index = seen.index()
+    report: dict[str, Any] = {"source": seen.source, "version": index.version, "trust": index.trust}
+    report |= {"good_until": index.expires.isoformat(), **counts(seen.document), "fallback": fallback}
+    if as_json:
+        command_line.print_json(report)
+    else:
+        print(*(f"{name:<11} {value}" for name, value in report.items()), sep="\n")
+
+
+def _act_as_the_service(settings: Settings) -> None:
+    """Root's files in registry.cache would lock out the service. So root becomes the owner of that folder, in the group
+    of the sounds' folder.
+    """
+    if os.geteuid() != 0:
+        return
+    folder = _existing(settings.registry.cache)
+    owner = folder.stat().st_uid
+    if owner == 0:
+        return
+    group = _existing(settings.sounds.directory).stat().st_gid
+    try:
+        account = pwd.getpwuid(owner)
+        groups = os.getgrouplist(account.pw_name, account.pw_gid)
+    except KeyError:
+        groups = []
+    os.setgroups([*groups, group])
+    os.setgid(group)
+    os.setuid(owner)
+    os.umask(0o027)
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above that exists."""
+    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+
+
+def _unsigned(settings: Settings, quiet: bool) -> tuple[Known | None, str]:
+    """The registry, None if it need not be read; and what became of fallback.conf.
+
+    Raises DocumentError and FallbackError.
+    """
+    _act_as_the_service(settings)
+    path = settings.registry.file()
+    seen = identity(path)
+    text = unsigned_text(path)
+    origin = origin_of(text)
+    fallback = _Suspended(settings, lambda: identity(path) == seen)
+    if quiet and fallback.are_of(origin):
+        return None, ""
+    known = Known(str(path), parse_document(text, str(path)), origin=origin)
+    return known, fallback.write(known.index())
+
+
+def _signed(root: Path, settings: Settings, quiet: bool) -> tuple[Known | None, str]:
+    """As `_unsigned`. If the source cannot be used, fallback.conf gets what is in the cache. Raises TrustError too."""
+    from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
+
+    _act_as_the_service(settings)
+    registry: RegistrySettings = settings.registry
+    repository = Repository(root, registry.source, registry.cache)
+    with repository.locked():
+        before = _kept(repository)
+        try:
+            published = repository.update()
+            fallback = _Suspended(settings, lambda: _kept(repository) == published)
+            known = None if quiet else from_published(registry.source, published)
+            index = _index(published, known, fallback)
+            if published != before:
+                repository.keep(published)
+        except (DocumentError, TrustError):
+            if before is not None:
+                fallback = _Suspended(settings, lambda: _kept(repository) == before)
+                if not fallback.are_of(before.origin):
+                    fallback.write(index_of(before))
+            raise
+    return known, fallback.write(index) if index else ""
+
+
+def _index(published: Published, known: Known | None, fallback: _Suspended) -> RegistryIndex | None:
+    """None if fallback.conf is of this generation already."""
+    if known:
+        return known.index()
+    return None if fallback.are_of(published.origin) else index_of(published)
+
+
+def _kept(repository: Repository) -> Published | None:
+    """The generation in the cache; None if there is none, or it is damaged, and is fetched again."""
+    try:
+        return repository.kept()
+    except TrustError:
+        return None
+
+
+class _Suspended:
+    """fallback.conf, if this machine has a folder for it: the association's machines have none."""
+
+    def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
+        folder = settings.sounds.directory
+        self._fallback = Fallback(folder, is_latest) if folder.exists() else None
+
+    def are_of(self, origin: str) -> bool:
+        return self._fallback is None or self._fallback.is_of(origin)
+
+    def write(self, index: RegistryIndex) -> str:
+        """`written`, `current`, or `none` without a folder. Raises FallbackError."""
+        if self._fallback is None:
+            return "none"
+        return "written" if self._fallback.update(index) else "current"

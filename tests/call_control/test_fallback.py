@@ -1,0 +1,211 @@
+"""How the fallback file is written, when, and what is known of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from idtone import dialplan
+from idtone.call_control import fallback as module
+from idtone.call_control import fallback_file
+from idtone.call_control.fallback import Fallback, leave
+from idtone.call_control.fallback_file import remembered, text_for
+from idtone.errors import FallbackError
+
+from .evidence import registry
+from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+
+
+def test_the_file_is_for_asterisks_group_only_and_is_replaced_atomically(tmp_path):
+    """A process that has the old file open continues to read the old one."""
+    leave(tmp_path, "old\n" * 1000)
+    path = tmp_path / dialplan.FALLBACK_FILE
+    with path.open() as reader:
+        assert reader.readline() == "old\n"
+        leave(tmp_path, "new\n")
+        assert reader.read() == "old\n" * 999
+    assert path.read_text() == "new\n"
+    assert list(tmp_path.iterdir()) == [path]
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o640, tmp_path.stat().st_gid)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failure_leaves_the_old_file_and_no_temporary_file(tmp_path, monkeypatch, step):
+    leave(tmp_path, "old\n")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(FallbackError, match="No space left on device"):
+        leave(tmp_path, "new\n")
+    assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == "old\n"
+    assert [path.name for path in tmp_path.iterdir()] == [dialplan.FALLBACK_FILE]
+
+
+@pytest.mark.parametrize("place", ["missing", "file"])
+def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FallbackError) as error:
+        leave(tmp_path / place, "text\n")
+    assert str(tmp_path / place) in str(error.value)
+    assert "Allow the user that runs idtone to write to this folder" in str(error.value)
+
+
+@needs_root
+def test_a_service_outside_asterisks_group_needs_a_folder_that_hands_its_group_on():
+    with shared_folder() as sounds:
+        with acting_as(SERVICE_USER, SERVICE_GROUP):
+            leave(sounds, "old\n")
+            leave(sounds, "new\n")
+        path = sounds / dialplan.FALLBACK_FILE
+        status = path.stat()
+        assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (SERVICE_USER, ASTERISK_GROUP, 0o640)
+        path.unlink()
+        sounds.chmod(0o750)
+        with acting_as(SERVICE_USER, SERVICE_GROUP), pytest.raises(FallbackError, match=f"run: chmod g\\+s {sounds}"):
+            leave(sounds, "text\n")
+        assert list(sounds.iterdir()) == []
+
+
+@pytest.fixture
+def fallback(tmp_path) -> Fallback:
+    return Fallback(tmp_path)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / dialplan.FALLBACK_FILE
+
+
+def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, path):
+    """Without a registry the suspensions of the last one stay."""
+    assert fallback.trouble, "there is no file"
+    assert fallback.update(registry())
+    assert path.read_text() == text_for(registry())[0]
+    before = path.stat()
+    assert not fallback.update(registry())
+    assert not fallback.update(None)
+    assert path.stat() == before
+    assert remembered(path.parent).keys() == {"81312345677"}
+    latest = registry("")
+    assert not fallback.has(latest)
+    assert fallback.update(latest)
+    assert fallback.has(latest)
+    assert remembered(path.parent) == {}
+
+
+DAMAGES = {
+    "removed": Path.unlink,
+    "cut": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "emptied": lambda path: os.truncate(path, 0),
+    "changed": lambda path: path.write_text(path.read_text().replace("81312345677", "81312345678")),
+    "unreadable": lambda path: path.chmod(0o600),
+    "readable for all": lambda path: path.chmod(0o644),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a link": lambda path: (path.unlink(), path.symlink_to("/dev/null")),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_the_file_on_the_disk_is_looked_at_and_mended(fallback, path, caplog, damage):
+    now = registry()
+    fallback.update(now)
+    damage(path)
+    assert not fallback.has(now)
+    assert not fallback.is_of(now.origin)
+    assert "Asterisk refuses every call" in fallback.trouble
+    assert fallback.update(now)
+    assert (fallback.has(now), fallback.trouble) == (True, "")
+    assert path.read_text() == text_for(now)[0]
+    assert f"{path} was removed or changed by another program, and is written again" in caplog.messages
+
+
+def test_a_folder_with_files_is_an_error(fallback, path):
+    fallback.update(registry())
+    path.unlink()
+    path.mkdir()
+    (path / "mine").touch()
+    with pytest.raises(FallbackError, match="Is a directory"):
+        fallback.update(registry())
+    assert not fallback.has(None)
+
+
+def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, tmp_path, caplog):
+    now = registry()
+    fallback.update(now)
+    path.unlink()
+    Fallback(tmp_path).update(now)
+    before = path.stat()
+    assert not fallback.update(now)
+    assert fallback.has(now)
+    assert path.stat() == before
+    assert not caplog.messages
+
+
+def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
+    """The file of the newer one is whole: the older one is put back in place of a damaged file alone."""
+    older, newer = registry("", 7), registry(version=8)
+    slow = Fallback(tmp_path, lambda: False)
+    Fallback(tmp_path).update(newer)
+    assert not slow.update(older)
+    assert path.read_text() == text_for(newer)[0]
+    assert slow.trouble == ""
+    path.unlink()
+    assert slow.update(older)
+    assert path.read_text() == text_for(older)[0]
+
+
+def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
+    """A process that holds the lock for longer delays the file, not for ever: any of Asterisk's group can hold it."""
+    older, newer = registry("", 7), registry(version=8)
+    written = threading.Thread(target=Fallback(tmp_path).update, args=(newer,))
+    looked = threading.Event()
+
+    def is_latest() -> bool:
+        written.start()
+        looked.set()
+        written.join(0.2)
+        return True
+
+    Fallback(tmp_path).update(registry("", 6))
+    Fallback(tmp_path, is_latest).update(older)
+    written.join()
+    assert looked.is_set()
+    assert path.read_text() == text_for(newer)[0], "the one that came later"
+    monkeypatch.setattr(module, "LOCK_WITHIN_S", 0.05)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert Fallback(tmp_path).update(older)
+    os.close(descriptor)
+
+
+def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
+    fallback, now = Fallback(tmp_path / "sounds"), registry()
+    for _ in range(2):
+        with pytest.raises(FallbackError) as error:
+            fallback.update(now)
+        assert fallback.trouble == str(error.value)
+        assert "Asterisk connects numbers that were suspended after the last write" in fallback.trouble
+    (tmp_path / "sounds").mkdir()
+    fallback.update(now)
+    assert fallback.trouble == ""
+    assert remembered(tmp_path / "sounds").keys() == {"81312345677"}
+
+
+def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp_path, monkeypatch, caplog):
+    text = """{member: m-0001, since: 2026-03-01T00:00:00Z, reference: R},
+              {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
+    fallback.update(registry(text, 7))
+    assert (list(remembered(tmp_path)), fallback.trouble) == (["813123456xx"], "")
+    monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
+    fallback.update(registry(text, 8))
+    assert list(remembered(tmp_path)) == ["8131234569x"]
+    assert "Asterisk connects their calls" in fallback.trouble
+    assert fallback.trouble in caplog.text
