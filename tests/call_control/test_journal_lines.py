@@ -72,7 +72,7 @@ def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
             "suspensions-unknown",
             "number-suspended",
             "number-malformed",
-        },  # fmt: skip
+        },
         "BYPASS": {"emergency"},
         "SHED": {"overload"},
         "": {""},
