@@ -37,6 +37,8 @@ FREEPBX_DATABASE = (
     f"DEVICE/{EXTENSION} user {EXTENSION}",
     f"AMPUSER/{EXTENSION} device {EXTENSION}",
     f"AMPUSER/{EXTENSION} cidname Desk",
+    "AMPUSER/103 device 103",
+    "DEVICE/103 dial PJSIP/103",
 )
 QUESTION = "notice"
 """What asks the called party to press 1: a sound that the lab can tell from the licensed one."""
