@@ -205,18 +205,20 @@ async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
 
 
 async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
-    """The caller gets the refusal's cause, and no answer. FreePBX tries no further trunk, also none that has no hook
-    (a custom trunk: 7…); Wazo tries its second, and the hook refuses again; Queue() tries the member again.
+    """The caller gets the refusal's cause, and no answer. FreePBX tries no further trunk, not even one without the hook
+    (a custom trunk: 7…). Its emergency route (0991…) connects no other number. Wazo tries its second trunk, and the
+    hook refuses again; Queue() tries the member again.
     """
     cases = [
         (Case("from-trunk", SUSPENDED, "09010000077"), 403, 1),
         (Case("from-internal", "709010000076", "09010000076", "agi", did=SUSPENDED), 403, 1),
+        (Case("from-internal", "09910000075", "09910000075", did=SUSPENDED), 403, 1),
         (Case("ext-group", "605", "09010000005", "agi", did=SUSPENDED), 403, 1),
         (Case("ext-findmefollow", "104", "09010000004", did=SUSPENDED), 403, 1),
         (Case("from-extern", SUSPENDED, "09010000011", "agi"), 403, 2),
         (Case("lab", "suspended", "09010000078"), 480, 1),
     ]
-    async with recorded(pbx, 7, exactly=False) as records, network(pbx) as net:
+    async with recorded(pbx, 8, exactly=False) as records, network(pbx) as net:
         calls = [(net.dial(case), status) for case, status, _ in cases]
         for placed, status in calls:
             assert await placed.caller.final() == status, placed.name
@@ -229,13 +231,14 @@ async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
 
 
 HOSTILE = {
-    "09010000081%40trunk%26Nix%2F110": "09010000081",
-    "09010000082%40trunk%26PJSIP%2F09010000099%40trunk2": "09010000082",
-    "09010000083%40trunk2%26Local%2F110%40from-internal": "09010000083",
-    "09010000084%3Bphone-context=110": "09010000084",
-    "09010000085%40trunk%5EU%28x%29": "09010000085",
+    "09010000081@trunk&Nix/110": "09010000081",
+    "09010000082@trunk&PJSIP/09010000099@trunk2": "09010000082",
+    "09010000083@trunk2&Local/110@from-internal": "09010000083",
+    "09010000084;phone-context=110": "09010000084",
+    "09010000085@trunk^U(x)": "09010000085",
+    "09010000086%40trunk%26Nix%2F110": "09010000086",
 }
-"""What a caller dials, decoded by Asterisk, and the digits with which the only number that may ring begins."""
+"""What a caller dials, as Asterisk decodes it, and how the only number that may ring begins."""
 WAYS = ["from-internal", "default", "idtone-members", "ask-first", "idtone-ael", "from-lua"]
 
 
