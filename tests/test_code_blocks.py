@@ -80,3 +80,63 @@ def test_the_settings_of_a_page_are_settings(settings):
 def test_there_is_something_to_copy():
     assert len(COMMANDS) > 40
     assert len(SETTINGS) >= 2
+
+
+OUTSIDE = ["EXTEN", "CALLERID(num)", "FROM_DID", "OUTNUM", "DIAL_NUMBER", "TRUNKEXTEN", "WAZO_DSTNUM"]
+"""Values that a caller or a carrier chose."""
+FILTERED = re.compile(r"\$\{FILTER\([^,{}]+,\$\{CUT\([\w()]+,(?:\\;,1|@,\$\{FIELDQTY\(\w+,@\)\})\)\}\)\}")
+ASKED = re.compile(r'\$\{REGEX\("[^"]+" \$\{\w+\}\)\}')
+DIGITS = re.compile(r"_?[0-9XZN+*#]+")
+"""A pattern that only digits match."""
+
+
+def unfiltered(block: str) -> list[str]:
+    """Its lines that pass a value from outside on to an application as it came."""
+    found, clean, digits = [], set(), False
+    for line in block.splitlines():
+        if pattern := re.search(r"^\s*(?:exten\s*=>?\s*)?(_?[^\s,]+)(?:,1,|\s*=>\s*\{)", line):
+            digits = bool(DIGITS.fullmatch(pattern[1]))
+        rest = ASKED.sub("", FILTERED.sub("", line))
+        raw = [
+            name for name in OUTSIDE if f"${{{name}" in rest and name not in clean and not (digits and name == "EXTEN")
+        ]
+        if assigned := re.search(r"(?:Set\(_*|^\s*)(\w+)=\S*\$\{FILTER", line):
+            clean.update([] if raw else [assigned[1]])
+        if raw or re.search(r"go\([^)]*\bextension\b(?!:match)", line):
+            found.append(line.strip())
+    return found
+
+
+def is_dialplan(block: str) -> bool:
+    return bool(re.search(r"\bDial\(|\bGosub\(|\bexten *=|app\[|goto ", block)) and "DIALSTRING" not in block
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_dialplan_filters_what_comes_from_outside(page):
+    """Its text is copied: `&` in a dialled number would ring another phone, and `/110` would look like an emergency."""
+    assert [line for block in blocks(page) if is_dialplan(block) for line in unfiltered(block)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "exten = _0.,1,Dial(PJSIP/${EXTEN}@trunk)",
+        "exten = _0.,1,Dial(PJSIP/${FILTER(0-9,${EXTEN})}@trunk)",
+        "exten = _0X!,1,Gosub(idtone-forward,s,1(Local/1@a,${CALLERID(num)},outgoing,,${NUMBER}))",
+        " same = n,Set(_DIAL=PJSIP/${OUTNUM}@trunk)",
+        "        goto members,${EXTEN},1;",
+        '            return go("members", extension, 1)',
+    ],
+)
+def test_a_value_from_outside_that_is_not_filtered_is_found(line):
+    assert unfiltered(line) == [line.strip()]
+
+
+def test_each_recipe_is_the_same_in_both_languages():
+    recipe = re.compile(r"<!-- recipe: (\S+) -->\n *```\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+    english, japanese = (
+        {name: text for page in sorted(folder.glob("*.md")) for name, text in recipe.findall(page.read_text("utf-8"))}
+        for folder in (DOCS / "how-to", DOCS / "ja" / "how-to")
+    )
+    assert len(english) >= 8
+    assert english == japanese

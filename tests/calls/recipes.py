@@ -22,7 +22,7 @@ from ..lab.bootstrap import AsteriskInstallation
 from ..lab.called import IncomingCall
 from ..lab.heard import hear
 from ..lab.keys import Way, press
-from ..lab.lab import CALLER_NUMBER, LICENSED, Placed, until
+from ..lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from ..lab.phone import Answer, Behaviour, Phone
 from ..lab.pjsip_conf import pjsip
 from ..lab.rtp import Media
@@ -30,15 +30,21 @@ from ..lab.service import Service
 
 HOW_TO, SYSTEMS = ROOT / "docs" / "how-to", ROOT / "tests" / "lab" / "systems"
 _RECIPE = re.compile(r"^( *)<!-- recipe: (\S+) -->\n\1```\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+EXTENSION = "101"
+"""The number of the extension that calls from inside FreePBX."""
+FREEPBX_DATABASE = (
+    "CF 102 09010000002",  # what *72 stores
+    f"DEVICE/{EXTENSION} user {EXTENSION}",
+    f"AMPUSER/{EXTENSION} device {EXTENSION}",
+    f"AMPUSER/{EXTENSION} cidname Desk",
+    "AMPUSER/103 device 103",
+    "DEVICE/103 dial PJSIP/103",
+)
 QUESTION = "notice"
 """What asks the called party to press 1: a sound that the lab can tell from the licensed one."""
 
 # Dialplans that no page recommends, for what the pages warn of.
 WARNINGS = """
-[suspended-members]
-exten = _[+0-9].,1,Gosub(idtone-forward,s,1(PJSIP/${EXTEN}@trunk,0312345677,incoming,60,${EXTEN}))
- same = n,Hangup(${IDTONE_CAUSE})
-
 [next-trunk-without-hook]
 exten = _0X.,1,Dial(Local/${EXTEN}@suspended-members/n)
  same = n,Dial(PJSIP/${EXTEN}@trunk2)
@@ -54,6 +60,8 @@ QUESTION=${IDTONE_SOUNDS}/notice
 
 [from-lab]
 exten = _[+*0-9a-z]!,1,Set(__IDTONE_INTERFACE=${PJSIP_HEADER(read,X-Lab-Interface)})
+ same = n,Set(__FROM_DID=${PJSIP_HEADER(read,X-Lab-Did)})
+ same = n,Set(__IDTONE_FORWARDED=${PJSIP_HEADER(read,X-Lab-Did)})
  same = n,Goto(${PJSIP_HEADER(read,X-Lab-Context)},${EXTEN},1)
 
 [lab]
@@ -62,6 +70,9 @@ exten = suspended,1,Queue(suspended,r,,,1)
  same = n,Hangup(19)
 exten = followme,1,FollowMe(me,l)
 """
+ALL_MODULES = """
+    app_channelredirect app_followme app_queue app_read app_while pbx_ael pbx_lua res_ael_share
+""".split()
 PROMPTS = "pls_hold_prompt call_from_prompt norecording_prompt options_prompt".split()
 """FollowMe() ends the call if one of these files is missing."""
 QUEUES = """
@@ -82,6 +93,46 @@ def recipes() -> dict[str, str]:
             assert name not in found, f"two recipes have the name {name}"
             found[name] = re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)
     return found
+
+
+def freepbx(recipe: str, *, macros: bool) -> dict[str, str]:
+    """FreePBX's dialplan with the recipe, in the order in which FreePBX includes its files."""
+    additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
+    if macros:
+        additional, own = in_macros(additional), in_macros(own)
+    return {"freepbx_additional.conf": additional, "extensions_custom.conf": recipe, "freepbx.conf": own}
+
+
+def in_macros(text: str) -> str:
+    """FreePBX 17's contexts as FreePBX 16 writes them: each macro is a Macro(), and Dial() is in it."""
+    (dial,) = re.findall(r"^exten = _X,1,(Dial.*DIAL_TRUNK_OPTIONS.*)$", text, re.MULTILINE) or [""]
+    text = re.sub(r"Gosub\(trunk-dial-with-exten,.*", lambda _: dial, text)
+    text = re.sub(r"Gosub\(macro-([a-z-]+),s,1\((.*)\)\)$", r"Macro(\1,\2)", text, flags=re.MULTILINE)
+    text = re.sub(r"Gosub\(macro-([a-z-]+),s,1\)$", r"Macro(\1)", text, flags=re.MULTILINE)
+    text = re.sub(r"U\(macro-([a-z-]+)", r"M(\1", text).replace("(U[(]macro-auto", "(M[(]auto")
+    parts = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+    return "".join(_macro(part) if part.startswith("[macro-") else part for part in parts)
+
+
+def _macro(context: str) -> str:
+    """Its steps of the extension `s` and those it goes to end by MacroExit(); what Gosub() calls ends by Return()."""
+    called = set(re.findall(r"[?:](\w+),1\(\)", context)) - {"ANSWER"}
+    lines, exten = [], ""
+    for each in context.splitlines(keepends=True):
+        if found := re.match(r"exten = ([^,]+),", each):
+            exten = found[1]
+        lines.append(each if exten in called else re.sub(r"\bReturn\(.*\)$", "MacroExit()", each))
+    return "".join(lines)
+
+
+def of_a_suspended_number(recipes: str) -> str:
+    """The same recipes of a member whose number is suspended."""
+    return (
+        recipes.replace(LICENSED, SUSPENDED)
+        .replace("[confirm]", "[suspended-confirm]")
+        .replace("idtone-members", "suspended-members")
+        .replace("[ask-first]", "[suspended-ask-first]")
+    )
 
 
 def line(name: str, port: int, context: str) -> str:
@@ -109,13 +160,17 @@ class Pbx:
 
 
 @contextmanager
-def running(installation: AsteriskInstallation, scratch: Path) -> Iterator[Pbx]:
-    """Start the Asterisk and the service. Raises KeyError or AssertionError if the pages have other recipes."""
+def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
+    """Start the Asterisk and the service. With `macros`, FreePBX is FreePBX 16, and Asterisk needs `app_macro`.
+
+    Raises KeyError or AssertionError if the pages have other recipes.
+    """
     texts = recipes()
-    modules = (*MODULES, *"app_followme app_queue app_read pbx_ael pbx_lua res_ael_share".split())
+    modules = [*MODULES, *ALL_MODULES, *(["app_macro"] if macros else [])]
     dialplan = {
-        "extensions_custom.conf": texts.pop("freepbx"),
-        **{f"{name}.conf": (SYSTEMS / f"{name}.conf").read_text("utf-8") for name in ("freepbx", "wazo")},
+        **freepbx(texts.pop("freepbx"), macros=macros),
+        "wazo.conf": (SYSTEMS / "wazo.conf").read_text("utf-8"),
+        "suspended.conf": of_a_suspended_number(texts["members"] + texts["confirm"]),
         "recipes.conf": "".join(texts.pop(name) for name in ("wazo", "members", "confirm", "together", "hunt")),
         "lab.conf": LAB + WARNINGS,
     }
@@ -137,7 +192,8 @@ def running(installation: AsteriskInstallation, scratch: Path) -> Iterator[Pbx]:
     )
     policy = "notify: {incoming: called, outgoing: both}, waiting: 200"
     with asterisk, Service(asterisk, LAB_REGISTRY, policy) as service:
-        asterisk.command("database put CF 102 09010000002")  # what *72 stores
+        for entry in FREEPBX_DATABASE:
+            asterisk.command(f"database put {entry}")
         yield Pbx(service, ports)
 
 
@@ -154,9 +210,16 @@ class Case:
     interface: str = "ari"
     at: str = "trunk"
     forwarding: str = LICENSED
+    did: str = ""
+    """The number by which the call came into FreePBX or Wazo, if the context is not that of a trunk."""
 
     def __str__(self) -> str:
         return f"{self.exten}@{self.context}"
+
+    @property
+    def caller_id(self) -> str:
+        """An extension calls FreePBX's inner contexts."""
+        return EXTENSION if self.context.startswith(("from-internal", "ext-")) else CALLER_NUMBER
 
 
 @dataclass(frozen=True)
@@ -168,9 +231,13 @@ class Network:
     phones: Mapping[str, Phone]
 
     def dial(self, case: Case) -> Placed:
-        headers = [("X-Lab-Context", case.context), ("X-Lab-Interface", case.interface)]
+        headers = [("X-Lab-Context", case.context), ("X-Lab-Interface", case.interface), ("X-Lab-Did", case.did)]
         address = self.pbx.service.asterisk.sip_address
-        return Placed(str(case), self.caller.dial(case.exten, address, caller_id=CALLER_NUMBER, headers=headers))
+        return Placed(str(case), self.caller.dial(case.exten, address, caller_id=case.caller_id, headers=headers))
+
+    def rung_at_all(self) -> list[str]:
+        """The numbers that rang, at any line."""
+        return [call.request.uri.user for phone in self.phones.values() for call in phone.calls]
 
     def rung(self, number: str, at: str = "trunk") -> list[IncomingCall]:
         return [call for call in self.phones[at].calls if call.request.uri.user == number]

@@ -15,7 +15,7 @@ from ..lab import voices
 from ..lab.bootstrap import AsteriskInstallation
 from ..lab.called import IncomingCall
 from ..lab.heard import Heard, hear
-from ..lab.lab import CALLER_NUMBER, SUSPENDED, Placed, until
+from ..lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from ..lab.phone import Redirect, Refuse, ring
 from ..lab.sip import Uri
 from .hearing import assert_heard_by, assert_nothing_before_voice, heard_by_called
@@ -65,14 +65,16 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
     assert [record["status"] for record in of(records, "09012345671")] == ["BUSY"]
 
 
-async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx) -> None:
+@pytest.mark.parametrize(("case", "presented"), [(FORWARDED[0], LICENSED), (FORWARDED[1], CALLER_NUMBER)], ids=str)
+async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx, case: Case, presented: str) -> None:
+    """The presented number is the trunk's; in call forward it is the caller's."""
     async with recorded(pbx, 1), network(pbx) as net:
-        placed = await net.talked(FORWARDED[0])
+        placed = await net.talked(case)
     assert placed.called
-    headers = dict(placed.called.request.headers)
-    assert headers["diversion"].startswith("<sip:0312345601@")
-    assert CALLER_NUMBER in headers["from"]
-    assert "x-route" not in headers, "a header of func-set-sipheader reaches the trunk: correct the page"
+    headers = placed.called.request.headers
+    (diversion,) = (value for name, value in headers if name == "diversion")
+    assert diversion.startswith(f"<sip:{case.forwarding}@"), "FreePBX's own header reaches the trunk: correct the page"
+    assert presented in dict(headers)["from"]
 
 
 def test_the_dialplans_load_without_a_warning_that_the_page_does_not_name(pbx: Pbx) -> None:
@@ -150,7 +152,10 @@ async def test_a_called_party_that_presses_1_hears_the_sound_then_the_question_t
 
 
 async def test_a_called_party_that_presses_2_is_not_connected(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The evidence is of the sound: it is the same as if the called party had confirmed."""
+    """The evidence is of the sound: it is the same as if the called party had confirmed.
+
+    FreePBX 17 answers the caller and ends the call: its confirmation hangs up, and sets MACRO_RESULT, not GOSUB_RESULT.
+    """
     cases = [
         Case("ask-first", "09010000062", "09010000062"),
         Case("from-trunk", "0312345606", "09010000006", "agi"),
@@ -167,7 +172,8 @@ async def test_a_called_party_that_presses_2_is_not_connected(pbx: Pbx, referenc
 
         calls = await side_by_side(cases, one)
     for case, placed in calls:
-        assert not placed.caller.answered_ns, case
+        assert not placed.caller.answered_ns or case.context == "from-trunk", case
+        assert hear(placed.caller.packets, 0, voice=voices.CALLED).voice_ms is None, case
         assert_sounded_then_asked(placed, references)
         assert heard_by_called(placed, references[QUESTION]).voice_ms is None, case
         (record,) = of(records, case.number)
@@ -199,22 +205,65 @@ async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
 
 
 async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
-    """FreePBX and Wazo then try their second trunk, and the hook refuses again."""
+    """The caller gets the refusal's cause, and no answer. FreePBX tries no further trunk, not even one without the hook
+    (a custom trunk: 7…). Its emergency route (0991…) connects no other number. Wazo tries its second trunk, and the
+    hook refuses again; Queue() tries the member again.
+    """
     cases = [
-        Case("from-trunk", SUSPENDED, "09010000077"),
-        Case("from-extern", SUSPENDED, "09010000011", "agi"),
-        Case("lab", "suspended", "09010000078"),
+        (Case("from-trunk", SUSPENDED, "09010000077"), 403, 1),
+        (Case("from-internal", "709010000076", "09010000076", "agi", did=SUSPENDED), 403, 1),
+        (Case("from-internal", "09910000075", "09910000075", did=SUSPENDED), 403, 1),
+        (Case("ext-group", "605", "09010000005", "agi", did=SUSPENDED), 403, 1),
+        (Case("ext-findmefollow", "104", "09010000004", did=SUSPENDED), 403, 1),
+        (Case("from-extern", SUSPENDED, "09010000011", "agi"), 403, 2),
+        (Case("lab", "suspended", "09010000078"), 480, 1),
     ]
-    async with recorded(pbx, 5, exactly=False) as records, network(pbx) as net:
-        calls = [net.dial(case) for case in cases]
-        for placed in calls:
-            assert await placed.caller.final() >= 400, placed.name
-        assert not any(phone.calls for phone in net.phones.values())
-    for case in cases:
+    async with recorded(pbx, 8, exactly=False) as records, network(pbx) as net:
+        calls = [(net.dial(case), status) for case, status, _ in cases]
+        for placed, status in calls:
+            assert await placed.caller.final() == status, placed.name
+        assert net.rung_at_all() == []
+    for case, _, count in cases:
         of_it = of(records, case.number)
-        assert len(of_it) >= (1 if case.exten == "suspended" else 2), case
+        assert len(of_it) == count or case.exten == "suspended", case
         for record in of_it:
             assert (record["outcome"], record["reason"], record["heard_by"]) == ("REFUSE", "number-suspended", []), case
+
+
+HOSTILE = {
+    "09010000081@trunk&Nix/110": "09010000081",
+    "09010000082@trunk&PJSIP/09010000099@trunk2": "09010000082",
+    "09010000083@trunk2&Local/110@from-internal": "09010000083",
+    "09010000084;phone-context=110": "09010000084",
+    "09010000085@trunk^U(x)": "09010000085",
+    "09010000086%40trunk%26Nix%2F110": "09010000086",
+}
+"""What a caller dials, as Asterisk decodes it, and how the only number that may ring begins."""
+WAYS = ["from-internal", "default", "idtone-members", "ask-first", "idtone-ael", "from-lua"]
+
+
+@pytest.mark.parametrize("context", WAYS)
+async def test_a_dialled_text_is_one_destination_whatever_it_holds(pbx: Pbx, context: str) -> None:
+    async with recorded(pbx, len(HOSTILE)) as records, network(pbx) as net:
+        for exten, number in HOSTILE.items():
+            placed = net.dial(Case(context, exten, number))
+            await until(lambda: net.rung_at_all() or placed.caller.final_status, f"{exten}")  # noqa: B023
+            await placed.caller.cancel()
+            (rung,) = net.rung_at_all()
+            assert re.fullmatch(rf"{number}\d*", rung), exten
+            for phone in net.phones.values():
+                phone.calls.clear()
+    assert {record["outcome"] for record in records} == {"PLAY"}
+
+
+@pytest.mark.parametrize("context", ["from-internal", "default", "suspended-members", "suspended-ask-first"])
+async def test_no_dialled_text_connects_a_suspended_number(pbx: Pbx, context: str) -> None:
+    async with recorded(pbx, len(HOSTILE), exactly=False) as records, network(pbx) as net:
+        for exten, number in HOSTILE.items():
+            placed = net.dial(Case(context, exten, number, did=SUSPENDED))
+            assert await placed.caller.final() == 403, exten
+        assert net.rung_at_all() == []
+    assert {record["reason"] for record in records} == {"number-suspended"}
 
 
 @pytest.mark.parametrize("case", OUTGOING, ids=str)

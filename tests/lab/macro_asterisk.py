@@ -1,0 +1,27 @@
+"""An Asterisk that still has Macro(), which FreePBX 16 needs: the one at hand, or Debian bullseye's, unpacked."""
+
+from __future__ import annotations
+
+import os
+
+from . import unpacked_packages
+from .bootstrap import AsteriskInstallation
+
+MODULE = "app_macro.so"
+PACKAGES = ("asterisk", "asterisk-modules")
+SUITE = "bullseye"
+"""The last release of Debian whose Asterisk has the module."""
+
+
+def with_macros(at_hand: AsteriskInstallation) -> AsteriskInstallation:
+    """The Asterisk at hand if it has Macro(), else bullseye's 16. Raises PackagesUnavailable."""
+    if (at_hand.module_directory / MODULE).exists():
+        return at_hand
+    root = unpacked_packages.tree(*PACKAGES, suites=(SUITE,))
+    # The loader and some libraries are in /lib, which later releases merge into /usr/lib.
+    (loader,) = root.glob("lib/*/ld-linux*.so.*")
+    machine = root / "usr/lib" / loader.parent.name
+    folders = [loader.parent, machine, root / "usr/lib", *sorted({path.parent for path in machine.glob("*/lib*.so*")})]
+    command = [str(loader), "--library-path", os.pathsep.join(map(str, folders)), str(root / "usr/sbin/asterisk")]
+    origin = f"Debian {SUITE}, unpacked in {root}"
+    return AsteriskInstallation(command, root / "usr/lib/asterisk/modules", root / "usr/share/asterisk", "16", origin)
