@@ -41,7 +41,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/repository.py": ("repository/",),
     "authority/suspension_requests.py": ("suspension-requests.json", "suspension-requests.key"),
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
-    "call_control/fallback_file.py": ("fallback.conf",),
+    "call_control/fallback.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),

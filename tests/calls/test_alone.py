@@ -16,7 +16,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from ..registry.trust.association import Association, Machine
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from .proving import LATEST_MS, by_both, side_by_side
 
 REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
@@ -166,6 +166,20 @@ async def test_fallback_refuse(asterisk, serving, beside):
             _, ending = await phones.call(forwarding)
             assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "service-unavailable", "38")
         assert not phones.called.calls
+
+
+async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside, references):
+    """For each direction; with `caller_hears: answered` the call is answered before."""
+    serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
+    beside.away()
+    hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}
+    async with lab(asterisk) as phones:
+        cases = by_both(*(Forwarding(LICENSED, direction) for direction in hearing))
+        calls = await side_by_side(cases, lambda forwarding: phones.call(forwarding, 1.0))
+    for forwarding, (placed, ending) in calls:
+        assert (ending.status, ending.reason) == NOTICED
+        assert_heard_by(placed, dict.fromkeys(hearing[forwarding.direction], "notice"), references)
+        assert 183 not in [status for status, _ in placed.caller.provisional]
 
 
 async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, references):

@@ -186,7 +186,7 @@ def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_
 
 
 @pytest.mark.parametrize(
-    "trouble", ["idtone.registry.sources._members", "idtone.registry.trust.client.Repository.keep"]
+    "trouble", ["idtone.registry.sources._indexed", "idtone.registry.trust.client.Repository.keep"]
 )
 def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(trouble, machine, open_source, caplog):
     now_s = [0.0]
