@@ -31,7 +31,7 @@ APPLICATIONS_OF_20 = {
     "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL", "GROUP",
+    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CUT", "DIALPLAN_EXISTS", "ENV", "FILE", "FILTER", "GLOBAL", "GROUP",
     "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "SHARED",
     "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
