@@ -135,6 +135,10 @@ def test_only_what_asterisk_20_has_is_used(code):
     assert set(re.findall(r"\$\{([A-Z_]+)\(", code)) | set(re.findall(r"Set\(([A-Z_]+)\(", code)) <= FUNCTIONS_OF_20
 
 
+def test_every_time_is_taken_in_the_zone_of_the_process(code):
+    assert len(re.findall(r'STRFTIME\(,"\$\{ENV\(TZ\)\}",%s', code)) == code.count("STRFTIME(") > 0
+
+
 def test_every_bracket_is_closed(actions):
     for extension in actions.values():
         for action in extension:
