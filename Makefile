@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo fleet console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: help demo fleet console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -19,7 +19,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do \
 VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
-SITE := $(VENV)/site.stamp
+PAGES := $(VENV)/pages.stamp
 FUZZ := $(VENV)/fuzz.stamp
 AUDIT := $(VENV)/audit.stamp
 RELEASE := $(VENV)/release.stamp
@@ -34,7 +34,8 @@ help:
 	@echo 'make console  opens the console in a browser, on a real Asterisk with five calls a second; SECONDS=60 ends it'
 	@echo 'make console-pictures  takes pictures of all pages in build/console, and those of the READMEs'
 	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
-	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest'
+	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest, SITE=… chooses a site'
+	@echo 'make test-sites  holds the promises of a call on all sites: time zones, users, transports, idle channels, …'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes the pages of docs/reference that come from the code, and the site, in build/site'
 	@echo 'make messages  finds the texts to translate, and compiles the Japanese ones of config/locale'
@@ -105,13 +106,16 @@ else
 	@$(VENV)/bin/python -m pytest -m alone $(ALONE)
 endif
 
+test-sites: $(DEV) lab
+	@SITES=all $(VENV)/bin/python -m pytest -v -s tests/calls/test_sites.py $(ARGS)
+
 check: $(DEV) house
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	PYTHONPATH=build/house $(VENV)/bin/lint-imports
 
-docs: $(SITE)
+docs: $(PAGES)
 	@$(VENV)/bin/python -m tests.reference_pages
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict
 
@@ -233,7 +237,7 @@ $(DEV): $(SETUP)
 	@$(PIP) install --editable '.[dev]' >&2
 	@touch $(RUN) $@
 
-$(SITE): $(DEV)
+$(PAGES): $(DEV)
 	$(call say,installing what makes the site into $(VENV) …)
 	@$(PIP) install --editable '.[docs]' >&2
 	@touch $@

@@ -204,6 +204,18 @@ _TO_NARROW: Final = "\n".join(
 )
 
 
+# -- the time ---------------------------------------------------------------------------------------------------------
+
+_ZONE: Final = '"${ENV(TZ)}"'
+"""The zone of Asterisk's process. The C library's %s reads Asterisk's calendar back by TZ, or without TZ by
+/etc/localtime; Asterisk's calendar does not look at TZ, so the zone is named. The quotes keep the commas of a POSIX rule
+together."""
+_NOW: Final = f"${{STRFTIME(,{_ZONE},%s.%6q)}}"
+"""Seconds since 1970 with six decimals, in every zone and also in the hour that daylight saving time repeats."""
+_TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
+"""Tenths of a second since 1970."""
+
+
 # -- what a caller wrote ----------------------------------------------------------------------------------------------
 
 _CALLER_TEXTS_LIMIT: Final = 200
@@ -358,6 +370,8 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
         "@OVERLOAD@": asking.overload,
         **{f"@{name.removeprefix('IDTONE_')}@": value for name, value in alone.globals.items()},
         "@TRUNKS@": _trunks(asking.trunks),
+        "@NOW@": _NOW,
+        "@TENTHS@": _TENTHS,
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
         "@CALLER_TEXTS@": _CALLER_TEXTS,
         "@CALLER_TEXTS_LIMIT@": str(_CALLER_TEXTS_LIMIT),

@@ -59,7 +59,7 @@ def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None
                     reason=error.strerror,
                 )
             ) from error
-        yield end if is_ours(end) else None
+        yield end if is_ours(end, _owner(path.parent)) else None
 
 
 @contextmanager
@@ -72,7 +72,12 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def is_ours(end: socket.socket) -> bool:
-    """Whether the same user, or root, is at the other end."""
+def _owner(folder: Path) -> int:
+    """The user whose instance root may find in this folder: the service's, whose commands root runs."""
+    return folder.stat().st_uid if os.geteuid() == 0 else 0
+
+
+def is_ours(end: socket.socket, other: int = 0) -> bool:
+    """Whether the same user, root, or the user `other` is at the other end."""
     _, user, _ = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return user in (0, os.geteuid())
+    return user in (0, other, os.geteuid())

@@ -22,10 +22,12 @@ from idtone.tones.profile_library import load_library
 from . import ROOT
 from .call_control.evidence import MemoryEvidence
 from .lab.asterisk import Asterisk
-from .lab.bootstrap import AsteriskInstallation, find_or_get
+from .lab.bootstrap import AsteriskInstallation
 from .lab.packages import find_or_get_ffmpeg, sodium
 from .lab.postgresql import PostgreSQL, programs
+from .lab.publication import LAB_REGISTRY
 from .lab.service import Service
+from .lab.site import chosen, reach
 from .made_once import shared
 
 # Here and not beside them: tests of other folders import them too, and are read first.
@@ -38,13 +40,18 @@ os.environ["LANGUAGE"] = "en"
 
 sodium()  # the room for refused customers needs it when it is imported
 
-LAB_REGISTRY = Path(__file__).parent / "lab" / "registry.yaml"
 LONGEST = "test_strikes.py"
 """Two minutes of the calls on a real Asterisk."""
 
 
 def pytest_configure() -> None:
     Service.forks = True
+
+
+def pytest_report_header() -> list[str]:
+    """The conditions of the calls, and what this machine cannot give to them."""
+    site = chosen()
+    return [f"site: {site}", *(f"LEFT OUT of the site: {each}" for each in site.left_out())]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -72,9 +79,16 @@ def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder of the test's own, which the site's users reach too."""
+    reach(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def installation() -> AsteriskInstallation:
-    return find_or_get()
+    return chosen().installation()
 
 
 @pytest.fixture(scope="session")

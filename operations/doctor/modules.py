@@ -45,6 +45,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "CHANNEL": "func_channel",
     "CUT": "func_cut",
     "DIALPLAN_EXISTS": "func_dialplan",
+    "ENV": "func_env",
     "FILE": "func_env",
     "FILTER": "func_strings",
     "GLOBAL": "func_global",

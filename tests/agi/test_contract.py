@@ -20,6 +20,7 @@ from ..lab import voices
 from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
 from ..lab.phone import Phone
 from ..lab.rtp import Media
+from ..lab.site import BARE
 from .fake_asterisk import presented
 
 IDTONE_AGI = Path(sys.executable).with_name("idtone-agi")
@@ -64,7 +65,7 @@ def tcp() -> tuple[str, int]:
 def pbx(installation, folder, tcp, tmp_path_factory) -> Iterator[Asterisk]:
     (folder / "unix.yaml").write_text(f"agi: {{listen: 'unix:{folder}/agi.sock'}}\n")
     dialplan = DIALPLAN.format(tcp=":".join(map(str, tcp)), number=NUMBER, program=IDTONE_AGI, folder=folder)
-    with Asterisk(installation, tmp_path_factory.mktemp("pbx"), {"extensions.conf": dialplan}) as running:
+    with Asterisk(installation, tmp_path_factory.mktemp("pbx"), {"extensions.conf": dialplan}, site=BARE) as running:
         yield running
 
 

@@ -20,7 +20,9 @@ def service(installation, tmp_path_factory) -> Iterator[Service]:
     """A service with a PBX of its own, whose hook was exported with the service's settings."""
     scratch = tmp_path_factory.mktemp("pbx")
     with Asterisk(installation, scratch) as asterisk:
-        running = Service(asterisk, LAB_REGISTRY, listen=f"unix:{scratch}/agi.sock")
+        runtime = scratch / "runtime"
+        asterisk.site.give(runtime, "idtone", 0o750)
+        running = Service(asterisk, LAB_REGISTRY, listen=f"unix:{runtime}/agi.sock")
         with running:
             subprocess.run([IDTONE, "dialplan", "export", asterisk.etc, "-c", running.settings], check=True)
             asterisk.command("dialplan reload")

@@ -31,6 +31,7 @@ from ..calls.walking import Done, Figures, walk_round
 from ..lab.asterisk import Asterisk
 from ..lab.bootstrap import find_or_get
 from ..lab.processes import end_in_order
+from ..lab.site import BARE
 from .reporting import PROGRESS, options, report
 
 PATHS_AT_ONCE: Final = 50
@@ -68,7 +69,7 @@ def walk(rounds: Sequence[Round], what: str) -> list[Done]:
     heard, installation, done = references(), find_or_get(), []
     with counted(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
         for drawn in rounds:
-            with tempfile.TemporaryDirectory() as folder, Asterisk(installation, Path(folder)) as asterisk:
+            with tempfile.TemporaryDirectory() as folder, Asterisk(installation, Path(folder), site=BARE) as asterisk:
                 done.append(asyncio.run(walk_round(asterisk, drawn, heard, advance)))
             for complaint in done[-1].complaints:
                 PROGRESS.print(f"{drawn}\n  {complaint}", style="red")
@@ -78,7 +79,7 @@ def walk(rounds: Sequence[Round], what: str) -> list[Done]:
 def everything(seed: int, kills: int) -> Killed:
     """The service and Asterisk at once, on one ledger."""
     with counted("everything", kills) as advance, tempfile.TemporaryDirectory() as folder:
-        pbx = Asterisk(find_or_get(), Path(folder))
+        pbx = Asterisk(find_or_get(), Path(folder), site=BARE)
         figures = asyncio.run(kill_everything(pbx, references(), seed, kills, advance))
     for complaint in figures.complaints:
         PROGRESS.print(complaint, style="red")

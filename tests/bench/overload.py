@@ -26,6 +26,7 @@ from ..lab.lab import LICENSED, SUSPENDED
 from ..lab.processes import end_in_order, processor_s
 from ..lab.service import Service
 from ..lab.sipp import Load, Outcome, called
+from ..lab.site import BARE
 from .reporting import PROGRESS, options, print_table, report
 
 EMERGENCY: Final = "110"
@@ -220,7 +221,7 @@ def main() -> None:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-overload-") as folder,
-        Asterisk(find_or_get(), Path(folder) / "pbx") as asterisk,
+        Asterisk(find_or_get(), Path(folder) / "pbx", site=BARE) as asterisk,
         Service(asterisk, LAB_REGISTRY) as service,
     ):
         found = measure(Bench(asterisk, service, Path(folder)), tell)

@@ -14,7 +14,7 @@ def encoded(text: str) -> str:
 
 
 def instant(at: datetime) -> str:
-    """Like STRFTIME(,,%s.%6q)."""
+    """As the hook writes the time."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 

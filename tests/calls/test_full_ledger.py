@@ -24,7 +24,9 @@ from ..lab.lab import SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
 from .proving import by_both, side_by_side
 
-DISK = 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"'
+DISK = """
+owner=$(stat -c %u:%g "$1") && mount -t tmpfs -o size=2m,mode=700 none "$1" && chown "$owner" "$1" && shift && exec "$@"
+"""
 UNLICENSED = "0399999999"
 
 
@@ -32,11 +34,13 @@ class Cramped(Service):
     """Its ledger's disk is small, and without a reserve."""
 
     def _launch(self, *options: str) -> None:
-        self.ledger.parent.mkdir(exist_ok=True)
+        mine = "-m" if os.geteuid() == 0 else "-rm"
+        service = self.as_itself([IDTONE, "serve", "-c", self.settings])
         with self._output() as log:
             self.process = subprocess.Popen(
-                ["unshare", "-rm", "sh", "-c", DISK, "sh", self.ledger.parent, IDTONE, "serve", "-c", self.settings],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"IDTONE_LEDGER_RESERVE": "0"},
+                ["unshare", mine, "sh", "-c", DISK, "sh", str(self.ledger.parent), *service],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self._environment() | {"IDTONE_LEDGER_RESERVE": "0"},
             )  # fmt: skip
 
     @property

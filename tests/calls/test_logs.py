@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import socket
 import subprocess
@@ -56,6 +55,7 @@ class Logging(Service):
         self.logging = f"format: {self.form}, level: debug"
         self.log_file.unlink(missing_ok=True)
         self.journald = Journald(self.asterisk.scratch / "journald")
+        self.journald.path.chmod(0o666)  # as systemd's
         self.journald.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
         self.journald.socket.settimeout(0)
         self._lines: list[dict[str, str]] = []
@@ -63,7 +63,9 @@ class Logging(Service):
     def _launch(self, *options: str) -> None:
         command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
         with self._output() as log:
-            self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stderr=log, env=os.environ)
+            self.process = subprocess.Popen(
+                self.as_itself([*command, *options]), stdin=subprocess.DEVNULL, stderr=log, env=self._environment()
+            )
 
     def log(self) -> str:
         """All that it has logged, as it came."""

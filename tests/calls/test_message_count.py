@@ -86,7 +86,7 @@ class Counted(Service):
     url = ""
 
     def _environment(self) -> dict[str, str]:
-        return {"IDTONE_ARI_URL": self.url}
+        return super()._environment() | {"IDTONE_ARI_URL": self.url}
 
 
 async def test_no_more_is_said_of_a_call_than_before(asterisk, beside):

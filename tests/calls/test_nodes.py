@@ -27,6 +27,7 @@ from ..lab.heard import hear
 from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab
 from ..lab.pjsip_conf import pjsip, trunk
 from ..lab.service import Service
+from ..lab.site import reach
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
 from .proving import RECOGNISED_S
 
@@ -72,6 +73,8 @@ def nodes(installation, tmp_path_factory) -> Iterator[tuple[Node, Node]]:
             pbx = Asterisk(installation, tmp_path_factory.mktemp(name), exported=exported)
             fleet = f"key_file: {key_file}, trunks: [{other}]"
             metrics = f"127.0.0.1:{free_ports(1)[0]}"
+            pbx.site.own(key_file, "idtone")
+            reach(key_file.parent)
             service = Service(pbx, LAB_REGISTRY, node=name, fleet=fleet, metrics=metrics)
             made.append(Node(name, other, pbx, service))
         ports = dict(zip(ADDRESSES, free_ports(len(ADDRESSES)), strict=True))

@@ -112,7 +112,8 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
         while found["running"]:
             found = json.loads(await asyncio.to_thread(read))
     assert found["trouble"] == "no service runs; start it: systemctl start idtone"
-    assert (found["ledger"]["trouble"], found["registry"]["version"]) == ("", 42)
+    assert (found["ledger"]["trouble"], found["registry"]["trouble"]) == ("", "")
+    assert found["registry"]["expires"]
     watching.send_signal(signal.SIGINT)
     _, errors = await asyncio.to_thread(watching.communicate, timeout=20)
     assert (watching.returncode, errors) == (1, "")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import signal
 import sqlite3
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -113,13 +113,13 @@ async def locked(service: Service) -> AsyncIterator[None]:
 async def full(service: Service) -> AsyncIterator[None]:
     """Nothing that the service writes gets onto the disk, its log included."""
     assert service.process
-    pid = service.process.pid
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    # By its own user: in a container, root may not set the limits of others.
+    limit = service.as_itself(["prlimit", "--pid", service.process.pid])
+    await asyncio.to_thread(subprocess.run, [*limit, "--fsize=0:"], check=True)
     try:
         yield
     finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        await asyncio.to_thread(subprocess.run, [*limit, "--fsize=unlimited:"], check=True)
     await asyncio.to_thread(service.stop)
     await asyncio.to_thread(service.start)
 

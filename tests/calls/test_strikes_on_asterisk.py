@@ -109,7 +109,7 @@ class OtherTime(Service):
     def _environment(self) -> dict[str, str]:
         self.told = self.asterisk.scratch / "time"
         self.tell("+0")
-        return {
+        return super()._environment() | {
             "LD_PRELOAD": str(faketime()),
             "FAKETIME_TIMESTAMP_FILE": str(self.told),
             "FAKETIME_CACHE_DURATION": "1",

@@ -31,9 +31,9 @@ APPLICATIONS_OF_20 = {
     "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CONNECTEDLINE", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL",
-    "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "SHARED",
-    "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
+    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CONNECTEDLINE", "CUT", "DIALPLAN_EXISTS", "ENV", "FILE", "FILTER",
+    "GLOBAL", "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX",
+    "SHARED", "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
 """What the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
@@ -133,6 +133,10 @@ def test_only_what_asterisk_20_has_is_used(code):
     nested = set(re.findall(r"\?([A-Z]\w+)\(", code)) - FUNCTIONS_OF_20  # IF() may name a function
     assert {action.partition("(")[0] for action in code.splitlines()} | nested <= APPLICATIONS_OF_20
     assert set(re.findall(r"\$\{([A-Z_]+)\(", code)) | set(re.findall(r"Set\(([A-Z_]+)\(", code)) <= FUNCTIONS_OF_20
+
+
+def test_every_time_is_taken_in_the_zone_of_the_process(code):
+    assert len(re.findall(r'STRFTIME\(,"\$\{ENV\(TZ\)\}",%s', code)) == code.count("STRFTIME(") > 0
 
 
 def test_every_bracket_is_closed(actions):

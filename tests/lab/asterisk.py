@@ -27,6 +27,8 @@ from idtone.tones.profile_library import load_library
 
 from .bootstrap import AsteriskInstallation
 from .pjsip_conf import pjsip
+from .rtp import family
+from .site import Site, chosen, reach
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_POLICY = hook_policy(PolicySettings())
@@ -168,13 +170,13 @@ def _ports() -> Iterator[int]:
 _PORTS = _ports()
 
 
-def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM, host: str = LOOPBACK) -> list[int]:
     """Ports that are free now."""
     found: list[int] = []
     while len(found) < count:
         port = next(_PORTS)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as opened:
-            opened.bind((LOOPBACK, port))
+        with contextlib.suppress(OSError), socket.socket(family(host), kind) as opened:
+            opened.bind((host, port))
             found.append(port)
     return found
 
@@ -190,9 +192,11 @@ class Asterisk:
     exported: Mapping[str, str] = field(default_factory=dict)
     """Further settings of its hook, as environment variables."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    site: Site = field(default_factory=chosen)
 
     def __post_init__(self) -> None:
-        (self.sip_port,) = free_ports(1, socket.SOCK_DGRAM)
+        kind = socket.SOCK_DGRAM if self.site.transport == "udp" else socket.SOCK_STREAM
+        (self.sip_port,) = free_ports(1, kind, self.site.host)
         self.http_port, self.agi_port = free_ports(2)
         self.etc = self.scratch / "etc"
         self.sounds = self.scratch / "sounds"
@@ -200,12 +204,17 @@ class Asterisk:
         self._alone = DEFAULT_POLICY
 
     @property
+    def certificate(self) -> Path | None:
+        """Its key and certificate for SIP over TLS, if the site has that."""
+        return self.etc / "sip.pem" if self.site.transport == "tls" else None
+
+    @property
     def ari_url(self) -> str:
         return f"http://{LOOPBACK}:{self.http_port}/ari"
 
     @property
     def sip_address(self) -> tuple[str, int]:
-        return LOOPBACK, self.sip_port
+        return self.site.host, self.sip_port
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -214,9 +223,11 @@ class Asterisk:
         self._write_configuration()
         log = (self.scratch / "console").open("ab")
         with log:
+            command = [*self.installation.command, "-f", "-C", str(self.etc / "asterisk.conf")]
             self.process = subprocess.Popen(
-                [*self.installation.command, "-f", "-C", str(self.etc / "asterisk.conf")],
+                self.site.command("asterisk", command, self.scratch),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.scratch, start_new_session=True,
+                env=self.site.environment(self.scratch), umask=self.site.umask,
             )  # fmt: skip
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -225,6 +236,7 @@ class Asterisk:
             if (self.scratch / "run" / "asterisk.ctl").exists() and "fully booted" in self.command(
                 "core waitfullybooted"
             ):
+                self._fill()
                 return
             time.sleep(0.05)
         self.stop()
@@ -286,7 +298,8 @@ class Asterisk:
         return said.decode(errors="replace").partition("\n")[2]  # after Asterisk's name and version
 
     def channels(self) -> int:
-        return self._count("core show channels count", "active channel")
+        """Its channels, without those of the site."""
+        return self._count("core show channels count", "active channel") - self.site.idle_channels
 
     def bridges(self) -> int:
         return max(0, len(self.command("bridge show all").strip().splitlines()) - 1)
@@ -317,9 +330,25 @@ class Asterisk:
 
     # -- configuration ------------------------------------------------------------------------------------------
 
+    def _fill(self) -> None:
+        """Make the site's idle channels: both ends of Local channels, which wait. Not in extensions.conf, which tests
+        replace.
+        """
+        if not self.site.idle_channels:
+            return
+        for step in ("1,Answer", "2,Wait(86400)"):
+            self.command(f"dialplan add extension s,{step} into lab-idle")
+        for _ in range(self.site.idle_channels // 2):
+            self.command("channel originate Local/s@lab-idle/n application Wait 86400")
+        deadline = time.monotonic() + 30
+        while self.channels() < 0:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Asterisk made no {self.site.idle_channels} idle channels:\n{self.log()[-3000:]}")
+            time.sleep(0.02)
+
     def _write_configuration(self) -> None:
         self._write_files()
-        self.sounds.mkdir(exist_ok=True)
+        self.site.give(self.sounds, "idtone", 0o2750)
         settings = {
             "IDTONE_SOUNDS_DIRECTORY": str(self.sounds),
             "IDTONE_INTERFACE": "agi",
@@ -331,6 +360,10 @@ class Asterisk:
         self.hook_digest = hook.digest
         self._alone = DEFAULT_POLICY
         dialplan.export(self.etc, hook)
+        self.site.share(self.etc)
+        for name in ("run", "log", "spool", "db", "keys"):
+            self.site.give(self.scratch / name, "asterisk", 0o750)
+        reach(self.scratch)
 
     def _write_files(self) -> None:
         for folder in ("etc", "run", "log", "spool", "db", "keys"):
@@ -338,6 +371,11 @@ class Asterisk:
         for name, text in self._files().items():
             (self.etc / name).parent.mkdir(exist_ok=True)
             (self.etc / name).write_text(dedent(text))
+        if self.certificate:
+            # Here, because the tutorial's Asterisk starts by the standard library alone.
+            from ..registry.trust.serving import write_certificate
+
+            write_certificate(self.certificate)
 
     def _files(self) -> dict[str, str]:
         # RTP is bound to one address. If it is bound to all, Asterisk resolves its own host name for each stream
@@ -366,7 +404,7 @@ class Asterisk:
                 type = user
                 password = {self.ari_password}
             """,
-            "pjsip.conf": pjsip(self.sip_address),
+            "pjsip.conf": pjsip(self.sip_address, self.site.transport, self.site.trusted, self.certificate),
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}",
             "indications.conf": "[general]\ncountry = jp\n[jp]\ndescription = Japan\nring = 400+15/1000,0/2000\n",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .sip import BRANCH_COOKIE, Address, Header, Message, Party, Request, Response, SipError, Uri
+from .sip import BRANCH_COOKIE, Address, Header, Message, Party, Request, Response, SipError, Uri, bracketed
 
 T1_S: Final = 0.5
 T2_S: Final = 4.0
@@ -26,7 +26,10 @@ def request(
     method: str, uri: Uri, via: Address, fixed: Iterable[Header], headers: Iterable[Header] = (), body: bytes = b""
 ) -> Request:
     """A request that begins a transaction, sent from `via`; `fixed` are From, To, Call-ID and CSeq."""
-    hop = [("Via", f"SIP/2.0/UDP {via[0]}:{via[1]};branch={BRANCH_COOKIE}{token()};rport"), ("Max-Forwards", "70")]
+    hop = [
+        ("Via", f"SIP/2.0/UDP {bracketed(via[0])}:{via[1]};branch={BRANCH_COOKIE}{token()};rport"),
+        ("Max-Forwards", "70"),
+    ]
     return Request([*hop, *fixed, *headers], body, method, uri)
 
 

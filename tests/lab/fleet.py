@@ -41,6 +41,7 @@ from .lab import SUSPENDED
 from .postgresql import PostgreSQL, pair
 from .sip import Address
 from .sipp import Called, called
+from .site import BARE
 from .supervisor import Supervisor
 
 REGISTRY: Final = Path(__file__).with_name("registry.yaml")
@@ -83,7 +84,7 @@ class NodeService(Supervisor):
 
     def _environment(self) -> dict[str, str]:
         reserve = {"IDTONE_LEDGER_RESERVE": "0"} if self.disk_mb else {}
-        return {"SSL_CERT_FILE": str(self.certificate), **reserve}
+        return super()._environment() | {"SSL_CERT_FILE": str(self.certificate), **reserve}
 
     def _command(self) -> list[str]:
         command = super()._command()
@@ -353,7 +354,7 @@ def copied(ledger: Path, folder: Path) -> Path:
 
 def _pbx(folder: Path, installation: AsteriskInstallation, name: str) -> tuple[str, Asterisk]:
     dialplan = _DIALPLAN.format(node=name, called=CALLED_NUMBER)
-    return name, Asterisk(installation, folder / name, {"extensions.conf": dialplan})
+    return name, Asterisk(installation, folder / name, {"extensions.conf": dialplan}, site=BARE)
 
 
 def _log_key(pbx: Asterisk, name: str) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from .asterisk import IDTONE
+from .becoming import Identity
 
 PRELOADED: Final = (
     "idtone.cli", "idtone.service.commands", "idtone.authority.commands.desk", "tests.lab.frozen",
@@ -35,13 +36,15 @@ def idtone(_: list[str]) -> None:
 class Forked:
     """A running `idtone` with these arguments; standard output and error go to `log`. Used as `subprocess.Popen` is.
 
-    `run` is a function of a module, which gets the arguments.
+    `run` is a function of a module, which gets the arguments; `identity` is the user that it becomes.
     """
 
     def __init__(
-        self, words: Sequence[str], log: str, environment: Mapping[str, str], run: Callable[[list[str]], None] = idtone
-    ) -> None:
-        self._process = _context.Process(target=_run, args=(run, words, log, dict(environment)), daemon=True)
+        self, words: Sequence[str], log: str, environment: Mapping[str, str],
+        run: Callable[[list[str]], None] = idtone, identity: Identity | None = None,
+    ) -> None:  # fmt: skip
+        arguments = (run, words, log, dict(environment), identity)
+        self._process = _context.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
 
     @property
@@ -73,7 +76,10 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(run: Callable[[list[str]], None], words: Sequence[str], log: str, environment: Mapping[str, str]) -> None:
+def _run(
+    run: Callable[[list[str]], None], words: Sequence[str], log: str, environment: Mapping[str, str],
+    identity: Identity | None,
+) -> None:  # fmt: skip
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
@@ -82,5 +88,7 @@ def _run(run: Callable[[list[str]], None], words: Sequence[str], log: str, envir
         for descriptor in descriptors:
             os.dup2(opened, descriptor)
         os.close(opened)
+    if identity:
+        identity.assume()
     sys.argv = [str(IDTONE), *words]
     run([*words])

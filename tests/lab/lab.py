@@ -15,8 +15,9 @@ from .asterisk import Asterisk, Ending
 from .called import IncomingCall
 from .calling import OutgoingCall
 from .phone import Answer, Behaviour, Phone
+from .relay import relay
 from .rtp import Media
-from .sip import Header, Uri
+from .sip import Header, Uri, bracketed
 
 LICENSED = "0312345678"
 SUSPENDED = "0312345677"
@@ -113,7 +114,7 @@ class Lab:
         host, port = self.called.address
         headers = [
             ("X-Lab-Call", name),
-            ("X-Lab-Called", f"{host}:{port}"),
+            ("X-Lab-Called", f"{bracketed(host)}:{port}"),
             ("X-Lab-Number", forwarding.number),
             ("X-Lab-Direction", forwarding.direction),
             ("X-Lab-Timeout", forwarding.timeout_s),
@@ -234,12 +235,15 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
         return behave
 
     async with AsyncExitStack() as life:
-        media = life.enter_context(Media())
+        media = life.enter_context(Media(asterisk.site.host, asterisk.site.loss))
         caller = await life.enter_async_context(Phone(media, voices.CALLER))
         members = [
             await life.enter_async_context(Phone(media, voice, scripted(behaviour)))
             for voice, behaviour in zip(voices.members(len(behaviours)), behaviours, strict=True)
         ]
+        if asterisk.site.transport != "udp":
+            addresses = [phone.address for phone in (caller, *members)]
+            await life.enter_async_context(relay(asterisk.sip_address, addresses, asterisk.certificate))
         yield Lab(asterisk, caller, tuple(members), scripts)
 
 

@@ -1,4 +1,4 @@
-"""Telephones for the lab: real SIP on a UDP port of 127.0.0.1, real RTP on another for every call.
+"""Telephones for the lab: real SIP on a UDP port of its media's address, real RTP on another for every call.
 
 A `Phone` runs in the event loop that entered it; the `Media` thread handles its media. Its behaviour is a coroutine
 function over `IncomingCall`: one of those below, or any other.
@@ -19,7 +19,7 @@ from .called import IncomingCall
 from .calling import OutgoingCall
 from .dialog import T1_S, client_key, intervals, server_key, token
 from .g711 import PCMA, PCMU, Samples
-from .rtp import HOST, Address, Media, receive_stamped, stamp_arrivals
+from .rtp import Address, Media, family, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
@@ -125,11 +125,11 @@ class Phone:
         """All incoming calls, in order."""
         self.placed: list[OutgoingCall] = []
         self._t1_s = t1_s
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(family(media.host), socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._socket.bind((HOST, port))
+        self._socket.bind((media.host, port))
         stamp_arrivals(self._socket)
-        self.address: Address = self._socket.getsockname()
+        self.address: Address = (media.host, self._socket.getsockname()[1])
         self.contact: list[Header] = [("Contact", str(Party(Uri("lab", *self.address)))), ("Allow", _ALLOW)]
         self._expected: dict[tuple[str, str], Callable[[Response, int], None]] = {}
         self._responses: dict[tuple[str, str, str], bytes] = {}

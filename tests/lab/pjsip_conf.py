@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from .sip import Address
+from .sip import Address, bracketed
 
 ENDPOINTS: Final = {
     "anonymous": "allow = ulaw",
@@ -17,14 +18,19 @@ called phone is `lab`, or the same endpoint as the caller.
 """
 
 
-def pjsip(address: Address) -> str:
-    """The configuration of an Asterisk that listens at `address`."""
+def pjsip(address: Address, transport: str = "udp", trusted: bool = False, tls: Path | None = None) -> str:
+    """The configuration of an Asterisk that listens at `address` by UDP, TCP or TLS, there with the key and certificate
+    in the file `tls`; if `trusted`, it believes its peers' identities.
+    """
+    more = "trust_id_inbound = yes\n" * trusted + f"transport = {transport}\n" * (transport != "udp")
+    secret = f"cert_file = {tls}\npriv_key_file = {tls}\nmethod = tlsv1_2\n" if tls else ""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
         # Otherwise Asterisk ignores requests while any of its queues is long; see docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
-        f"[udp]\ntype = transport\nprotocol = udp\nbind = {address[0]}:{address[1]}\n"
-        + "".join(_endpoint(name, own, address[0]) for name, own in ENDPOINTS.items())
+        f"[{transport}]\ntype = transport\nprotocol = {transport}\n"
+        f"bind = {bracketed(address[0])}:{address[1]}\n{secret}"
+        + "".join(_endpoint(name, own, address[0]) + more for name, own in ENDPOINTS.items())
         + "".join(_named(name) for name in ENDPOINTS if name != "anonymous")
     )
 

@@ -69,10 +69,10 @@ class Stream:
         self.worst_delay_ms = 0.0
         """The largest delay of a sent packet against the schedule: the lab's own error."""
         self._media = media
-        self._rtp, self._rtcp = _bind_pair()
+        self._rtp, self._rtcp = _bind_pair(media.host)
         self.port: int = self._rtp.getsockname()[1]
         self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
-        self.remote: Address = (HOST, 0)
+        self.remote: Address = (media.host, 0)
         """Where the next packet goes; may be changed at any time."""
         self.quiet = False
         """If True, nothing is sent, but the timestamps continue; may be changed at any time."""
@@ -117,7 +117,9 @@ class Stream:
     def send(self, now_ns: int) -> int:
         """Send the frame that is due; return when the next one is due."""
         if not self.quiet:
-            self._rtp.sendto(self._packet(), self.remote)
+            packet = self._packet()
+            if not self._media.loses():
+                self._rtp.sendto(packet, self.remote)
             self._sequence = (self._sequence + 1) & 0xFFFF
         self.started_ns = self.started_ns or now_ns
         self.worst_delay_ms = max(self.worst_delay_ms, (now_ns - self._due_ns) / 1e6)
@@ -139,7 +141,7 @@ class Stream:
         if received is None:
             return False
         packet = parse_packet(*received[:2])
-        if packet:
+        if packet and not self._media.loses():
             self.packets.append(packet)
         return True
 
@@ -149,9 +151,15 @@ class Stream:
 
 
 class Media:
-    """The thread of all streams of a lab. Use it as a context manager."""
+    """The thread of all streams of a lab. Use it as a context manager.
 
-    def __init__(self) -> None:
+    `host` is the address of its streams; of 100 packets, `loss` are lost on their way, in each direction.
+    """
+
+    def __init__(self, host: str = HOST, loss: int = 0) -> None:
+        self.host = host
+        self._loss = loss
+        self._chance = random.Random(loss)
         self.lock = threading.Lock()
         """Held while streams are served or changed; the thread waits without it."""
         self._streams: dict[int, Stream] = {}
@@ -193,6 +201,10 @@ class Media:
         heapq.heappush(self._schedule, (due_ns, next(self._tie), stream))
         if self._schedule[0][2] is stream:
             os.eventfd_write(self._wake, 1)
+
+    def loses(self) -> bool:
+        """Whether the next packet is lost."""
+        return self._chance.randrange(100) < self._loss
 
     def close_stream(self, stream: Stream) -> None:
         with self.lock:
@@ -249,25 +261,29 @@ def stamp_arrivals(udp: socket.socket) -> None:
 def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address] | None:
     """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender; None where none is waiting."""
     try:
-        data, ancillary, _, sender = udp.recvmsg(65536, _ANCILLARY)
+        data, ancillary, _, (host, port, *_) = udp.recvmsg(65536, _ANCILLARY)
     except BlockingIOError:
         return None
     for level, kind, value in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
             seconds, nanoseconds = _TIMESPEC.unpack(value)
-            return data, seconds * 1_000_000_000 + nanoseconds, sender
+            return data, seconds * 1_000_000_000 + nanoseconds, (host, port)
     raise OSError("the kernel did not say when a datagram arrived; the lab needs Linux with SO_TIMESTAMPNS")
 
 
-def _bind_pair() -> tuple[socket.socket, socket.socket]:
+def family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
     """Sockets on an even port and the next odd one, so that another program does not receive our RTCP."""
     while True:
-        rtp, rtcp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        rtp, rtcp = (socket.socket(family(host), socket.SOCK_DGRAM) for _ in range(2))
         try:
-            rtp.bind((HOST, 0))
+            rtp.bind((host, 0))
             port = rtp.getsockname()[1]
             if port % 2 == 0:
-                rtcp.bind((HOST, port + 1))
+                rtcp.bind((host, port + 1))
                 rtp.setblocking(False)
                 stamp_arrivals(rtp)
                 return rtp, rtcp

@@ -19,7 +19,7 @@ _NAMES: Final = {number: codec.name for number, codec in CODECS.items()} | {
 _FLIPPED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
 _AUDIO: Final = re.compile(r"m=audio (\d+)(?:/\d+)? RTP/AVP((?: \d+)+)\s*$", re.MULTILINE)
 _VIDEO: Final = re.compile(r"m=video (\d+)", re.MULTILINE)
-_HOST: Final = re.compile(r"^c=IN IP4 (\S+)", re.MULTILINE)
+_HOST: Final = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
 _MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 
@@ -45,7 +45,7 @@ class Session:
         text = general + (audio.string if audio else "")
         hosts = _HOST.findall(text)
         if audio is None or not hosts:
-            raise SipError("the session description has no audio over RTP/AVP and IPv4")
+            raise SipError("the session description has no audio over RTP/AVP")
         named = {int(number): name.lower() for number, name in _MAPPING.findall(text)}
         offered = tuple(map(int, audio[2].split()))
         # The mapping defines dynamic numbers; the others are fixed (RFC 3551).
@@ -84,11 +84,12 @@ class Session:
 
     def encode(self) -> bytes:
         host, port = self.address
+        kind = "IP6" if ":" in host else "IP4"
         lines = [
             "v=0",
-            f"o=lab {port} {self.version} IN IP4 {host}",
+            f"o=lab {port} {self.version} IN {kind} {host}",
             "s=-",
-            f"c=IN IP4 {host}",
+            f"c=IN {kind} {host}",
             "t=0 0",
             f"m=audio {port} RTP/AVP {' '.join(map(str, self.formats))}",
             *(f"a=rtpmap:{number} {name}" for number, name in _NAMES.items() if number in self.formats),

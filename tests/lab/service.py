@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,10 @@ from idtone.service.own_hook import hook_policy
 from idtone.settings import load_settings
 
 from .asterisk import IDTONE, Asterisk
+from .becoming import Identity
 from .forked import Forked
+from .publication import LAB_REGISTRY, publication
+from .site import reach
 
 
 @dataclass
@@ -34,8 +37,10 @@ class Service:
     registry: Path
     policy: str = ""
     transport: str = "auto"
-    trust: str = "unsigned"
-    """The file with the association's root, if `registry` is a signed publication."""
+    trust: str = ""
+    """The file with the association's root, if `registry` is a signed publication; `unsigned` for a plain file. Empty:
+    the lab's own registry is signed where the site wants that, and another one is a plain file.
+    """
     address: str = ""
     """The URL of `registry`, if the service is to read it from a server."""
     listen: str = ""
@@ -79,18 +84,26 @@ class Service:
             time.sleep(0.02)
 
     def _launch(self, *options: str) -> None:
-        words, environment = ["serve", "-c", str(self.settings), *options], os.environ | self._environment()
+        words, environment = ["serve", "-c", str(self.settings), *options], self._environment()
         with self._output() as log:
             if self.forks:
-                self.process = Forked(words, log.name, environment)
+                self.process = Forked(words, log.name, environment, identity=self._identity())
             else:
                 self.process = subprocess.Popen(
-                    [IDTONE, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+                    self.as_itself([IDTONE, *words]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
                 )
 
     def _environment(self) -> dict[str, str]:
-        """Additional environment variables."""
-        return {}
+        """Its environment variables."""
+        return self.asterisk.site.environment(self.asterisk.scratch)
+
+    def _identity(self) -> Identity | None:
+        return self.asterisk.site.identity("idtone", self.asterisk.scratch, self.registry.parent)
+
+    def as_itself(self, command: Sequence[object]) -> list[str]:
+        """`command`, run by the service's user."""
+        identity = self._identity()
+        return identity.command(command) if identity else [str(each) for each in command]
 
     def _output(self) -> BinaryIO:
         """The log file of the next process."""
@@ -100,9 +113,15 @@ class Service:
         return self.process is None or self.process.poll() is not None
 
     def _write_settings(self) -> None:
+        site, scratch = self.asterisk.site, self.asterisk.scratch
+        for folder in (self.ledger.parent, scratch / "registry"):
+            site.give(folder, "idtone", 0o700)
+        reach(scratch)
+        reach(self.registry.parent)
         password = self.asterisk.scratch / "ari.password"
         password.write_text(self.asterisk.ari_password)
         password.chmod(0o600)
+        site.own(password, "idtone")
         self.settings.write_text(
             f"node: {self.node}\n"
             f"ari: {{url: '{self.asterisk.ari_url}', user: idtone, password_file: {password},"
@@ -110,8 +129,7 @@ class Service:
             f"interface: agi\n"
             f"agi: {{listen: '{self.listen or f'127.0.0.1:{self.asterisk.agi_port}'}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
-            f"registry: {{source: {self.address or self.registry}, trust: {self.trust},"
-            f" cache: {self.asterisk.scratch / 'registry'}}}\n"
+            f"registry: {{{self._trusted()}, cache: {scratch / 'registry'}}}\n"
             f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}, {self.witnessing}}}\n"
             f"policy: {{{self.policy}}}\n"
             f"metrics: {{listen: {self.metrics or 'null'}}}\n"
@@ -120,12 +138,20 @@ class Service:
             f"fleet: {{{self.fleet}}}\n"
         )
 
+    def _trusted(self) -> str:
+        """The registry and its signatures, as settings."""
+        if not self.trust and self.registry == LAB_REGISTRY and self.asterisk.site.registry == "signed":
+            published = publication(self.registry)
+            return f"source: {published.source}, trust: {published.root}"
+        return f"source: {self.address or self.registry}, trust: {self.trust or 'unsigned'}"
+
     def _where(self) -> str:
         """The ledger's address as settings."""
         if self.shared is None:
             return f"url: 'sqlite:///{self.ledger}'"
         password = self.asterisk.scratch / "postgresql.password"
         password.write_text(str(self.shared.password))
+        self.asterisk.site.own(password, "idtone")
         return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:

@@ -43,6 +43,11 @@ class SipError(Exception):
     """A text is not a SIP message, or lacks a mandatory part."""
 
 
+def bracketed(host: str) -> str:
+    """The host as URIs and Via have it: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 @dataclass(frozen=True, slots=True)
 class Uri:
     """`sip:user@host:port`; `user` is decoded; it may be empty."""
@@ -60,12 +65,14 @@ class Uri:
             raise SipError(f"not a SIP URI: {text!r}")
         user, host, port, parameters = match.groups()
         # A password or user parameter (`0312345678;phone-context=…`) is not part of the dialled number.
-        return cls(unquote(re.split("[:;]", user or "")[0]), host, int(port) if port else None, parameters or "")
+        return cls(
+            unquote(re.split("[:;]", user or "")[0]), host.strip("[]"), int(port) if port else None, parameters or ""
+        )
 
     def __str__(self) -> str:
         user = f"{quote(self.user, safe='-_.!~*()&=+$,?/')}@" if self.user else ""
         port = f":{self.port}" if self.port is not None else ""
-        return f"sip:{user}{self.host}{port}{self.parameters}"
+        return f"sip:{user}{bracketed(self.host)}{port}{self.parameters}"
 
     @property
     def address(self) -> Address:

@@ -123,17 +123,13 @@ class Supervisor(Service):
             while True:
                 self._inbox.recv(4096, socket.MSG_DONTWAIT)
         # Without WATCHDOG_PID, which is unknown before the process starts.
-        environment = (
-            os.environ
-            | self._environment()
-            | {
-                "NOTIFY_SOCKET": "@" + self._name,
-                "WATCHDOG_USEC": str(round(self.unit.seconds("WatchdogSec") * 1e6)),
-            }
-        )
+        environment = self._environment() | {
+            "NOTIFY_SOCKET": "@" + self._name,
+            "WATCHDOG_USEC": str(round(self.unit.seconds("WatchdogSec") * 1e6)),
+        }
         with self._output() as log:
             self.process = subprocess.Popen(
-                self._command(),
+                self.as_itself(self._command()),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, process_group=0,
             )  # fmt: skip
         self.lives.append(Life(self.process.pid, time.monotonic()))

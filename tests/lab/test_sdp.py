@@ -13,7 +13,7 @@ OFFER = (
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
-    [(b"m=audio", b"m=video", "no audio"), (b"IN IP4", b"IN IP6", "no audio"), (b"9 8 0 101", b"3 101", "no codec")],
+    [(b"m=audio", b"m=video", "no audio"), (b"IN IP4", b"ATM NSAP", "no audio"), (b"9 8 0 101", b"3 101", "no codec")],
 )
 def test_descriptions_without_usable_audio_are_refused(old: bytes, new: bytes, complaint: str) -> None:
     with pytest.raises(SipError, match=complaint):

@@ -22,6 +22,7 @@ from ...lab.lab import LICENSED
 from ...lab.processes import processor_s, resident_mb
 from ...lab.service import Service
 from ...lab.sipp import Arrival, Load, Outcome, called
+from ...lab.site import BARE
 from .figures import Run, Sample
 from .sink import Sink
 from .ways import EXTENSIONS, NOTIFY, Way
@@ -164,7 +165,7 @@ def _first(streams: Sequence[float], answered_s: float) -> float | None:
 def bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[Bench]:
     """All of it, started; it ends with the context."""
     with (
-        Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}) as asterisk,
+        Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
         Service(asterisk, registry, NOTIFY) as service,
         _reference(asterisk, scratch) as reference,
     ):

@@ -14,6 +14,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import MODULES, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.service import Service
+from ...lab.site import BARE
 from .examining import modules_conf
 
 
@@ -28,6 +29,6 @@ def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
     """An Asterisk and a service, which each test leaves as it found them. Other users can enter its folder."""
     with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
         Path(scratch).chmod(0o755)
-        asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW))
+        asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW), site=BARE)
         with asterisk, Installed(asterisk, LAB_REGISTRY) as service:
             yield service

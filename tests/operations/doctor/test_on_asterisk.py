@@ -34,6 +34,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, MODULES, Asterisk
 from ...lab.lab import SUSPENDED
 from ...lab.service import Service
+from ...lab.site import BARE
 from .examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
 
 SEEN_OVER_ARI = {
@@ -313,7 +314,7 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
         "extensions.conf": "[from-lab]\nexten = _X.,1,Hangup()\n",
         "http.conf": "[general]\nenabled = yes\nbindaddr = 0.0.0.0\nbindport = {port}\n",
     }
-    asterisk = Asterisk(installation, tmp_path, files)
+    asterisk = Asterisk(installation, tmp_path, files, site=BARE)
     files["http.conf"] = files["http.conf"].format(port=asterisk.http_port)
     settings = {
         "ARI_URL": asterisk.ari_url, "ARI_PASSWORD": asterisk.ari_password, "SOUNDS_DIRECTORY": asterisk.sounds,

@@ -22,6 +22,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.service import Service
+from ...lab.site import BARE
 from .examining import examine
 
 USER = pwd.getpwnam("daemon")
@@ -54,7 +55,7 @@ def service(installation: AsteriskInstallation) -> Iterator[Service]:
         pytest.skip(f"the user {USER.pw_name} may not run {IDTONE}")
     with tempfile.TemporaryDirectory(prefix="idtone-users-") as name:
         scratch = Path(name)
-        with Asterisk(installation, scratch) as asterisk:
+        with Asterisk(installation, scratch, site=BARE) as asterisk:
             registry = scratch / "registry.yaml"
             registry.write_text(LAB_REGISTRY.read_text())
             (scratch / "ledger").mkdir()
