@@ -208,7 +208,7 @@ _TO_NARROW: Final = "\n".join(
 
 _ZONE: Final = '"${ENV(TZ)}"'
 """The zone of Asterisk's process. The C library's %s reads Asterisk's calendar back by TZ, or without TZ by
-/etc/localtime; Asterisk's calendar does not look at TZ, so the zone is named. The quotes keep the commas of a POSIX rule
+/etc/localtime; Asterisk's calendar does not look at TZ, so the zone is named. The quotes keep the commas of a rule
 together."""
 _NOW: Final = f"${{STRFTIME(,{_ZONE},%s.%6q)}}"
 """Seconds since 1970 with six decimals, in every zone and also in the hour that daylight saving time repeats."""
