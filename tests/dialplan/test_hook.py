@@ -262,6 +262,7 @@ def test_an_emergency_call_does_not_wait_for_the_disk(hooked):
     """The journal blocks all writes until the call has ended; in the end it has all lines."""
     path = hooked.asterisk.sounds / FIFO
     os.mkfifo(path)
+    path.chmod(0o666)  # Asterisk has a user of its own
     journal = hooked.asterisk.command("dialplan show globals").partition("IDTONE_JOURNAL=")[2].split()[0]
     try:
         assert hooked.results("emergency") == ["emergency UNAVAILABLE"] * 2
