@@ -32,7 +32,14 @@ from .connection import APPLICATION, Ari
 log = logging.getLogger(__name__)
 
 RECONCILE_EVERY_S: Final = 300.0
-"""How often the calls in progress are compared with Asterisk's channels, in addition to each new connection."""
+"""How long after one comparison of the calls in progress with Asterisk's channels the next one begins, in addition to
+each new connection."""
+BETWEEN_CHANNELS_S: Final = 0.004
+"""A comparison asks for one channel after the other, with this pause: 3,000 calls take half a minute, and a call that
+needs a verdict meanwhile waits for one of these requests at most."""
+ENDS_AT_ONCE: Final = 4
+"""How many calls of suspended numbers Asterisk is asked to end at once. It answers requests one after the other, so a
+verdict waits for these requests."""
 LAST_LINE_S: Final = 2.0
 """How long after the end of its channel the last journal line of a call may arrive."""
 LEAVES_WITHIN_S: Final = 5.0
@@ -55,6 +62,7 @@ class AriApplication:
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_ended: set[str] = set()
         """Calls of suspended numbers that cannot be ended because Asterisk is not connected."""
+        self._ends = asyncio.Semaphore(ENDS_AT_ONCE)
         self._handing_over = False
 
     @property
@@ -93,20 +101,18 @@ class AriApplication:
         try:
             await ari.leave()
             async with asyncio.timeout(LEAVES_WITHIN_S):
-                while True:
-                    abandoned = await ari.abandoned()
-                    await self._release_waiting(ari)
-                    if abandoned:
-                        return
+                while (waiting := await ari.waiting()) is not None:
+                    for channel in waiting:
+                        await self._release(ari, channel)
                     await asyncio.sleep(0.01)  # Asterisk has no event for this
         except (AriError, TimeoutError) as error:
             log.warning("calls may still wait for this service: %s", str(error) or "Asterisk does not let it go")
 
-    async def _release_waiting(self, ari: Ari) -> None:
-        waiting = events.read_channels(await ari.request("GET", "channels"), APPLICATION).waiting
-        for entered in waiting.values():
-            with contextlib.suppress(AriRefused):  # the channel has hung up
-                await ari.request("POST", f"channels/{entered.channel}/continue", **_without_verdict(entered))
+    async def _release(self, ari: Ari, channel_id: str) -> None:
+        with contextlib.suppress(AriRefused):  # the channel has hung up
+            channel = await ari.channel(channel_id)
+            if channel and channel.entered:
+                await ari.request("POST", f"channels/{channel_id}/continue", **_without_verdict(channel.entered))
 
     # -- from one instance to the next ------------------------------------------------------------------------------
 
@@ -162,52 +168,75 @@ class AriApplication:
                         call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
                     )  # fmt: skip
                 continue
-            log.warning(
-                "%s: its number is suspended; Asterisk ends the call",
-                call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
-            )  # fmt: skip
-            self._calls.record_suspension(call)
+            call.end_requested = True
             self._spawn(self._end(call))
 
     async def _end(self, call: Call) -> None:
         try:
-            await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
-        except AriUnavailable:
+            async with self._ends:
+                if self._calls.find(call.id) is not call:
+                    return
+                log.warning(
+                    "%s: its number is suspended; Asterisk ends the call",
+                    call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                )  # fmt: skip
+                self._calls.record_suspension(call)
+                await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
+        except (AriUnavailable, asyncio.CancelledError):
             call.end_requested = False  # so that the next connection ends it
             raise
 
     # -- the calls in progress ------------------------------------------------------------------------------------
 
     async def _reconcile_for_ever(self, ari: Ari) -> None:
-        first = True
+        answered = False
         while True:
             try:
-                await self._reconcile(ari, first)
-                first = False
+                if not answered:
+                    await self._answer_waiting(ari)
+                    answered = True
+                await self._reconcile(ari)
             except AriError as error:
                 log.warning("the calls in progress cannot be compared with Asterisk's channels: %s", error)
             await asyncio.sleep(RECONCILE_EVERY_S)
 
-    async def _reconcile(self, ari: Ari, first: bool) -> None:
-        """Answer the channels that wait for this service, and close calls whose end is missing in the journal.
+    async def _answer_waiting(self, ari: Ari) -> None:
+        """Answer the channels that were waiting for a service before this connection."""
+        for channel_id in await ari.waiting() or ():
+            channel = await self._channel(ari, channel_id)
+            if channel and channel.entered:
+                log.info("channel %s was waiting for the service", channel.id)
+                self._enter(channel.entered)
+
+    async def _reconcile(self, ari: Ari) -> None:
+        """Close the calls whose channel no longer exists and whose end is missing in the journal.
 
         Asterisk can lose the application of an open connection (see `connection`). Calls then find no service.
         """
-        if await ari.abandoned():
+        if await ari.waiting() is None:
             log.warning("Asterisk gave up the application %r while it was connected; connecting again", APPLICATION)
             await ari.leave()
             return
-        before = tuple(self._calls)
-        channels = events.read_channels(await ari.request("GET", "channels"), APPLICATION)
-        for entered in channels.waiting.values() if first else ():
-            log.info("channel %s was waiting for the service", entered.channel)
-            self._enter(entered)
-        missing = [call for call in before if call.channel not in channels.ids]
+        missing = []
+        for call in self._calls:
+            if await self._channel(ari, call.channel) is None:
+                missing.append(call)
+            await asyncio.sleep(BETWEEN_CHANNELS_S)
         if missing:
             await asyncio.sleep(LAST_LINE_S)
             await self._read_journal()
             for call in missing:
                 self._calls.close_interrupted(call)
+
+    @staticmethod
+    async def _channel(ari: Ari, channel_id: str) -> events.Channel | None:
+        """One channel; None if it does not exist. It exists if Asterisk cannot describe it."""
+        try:
+            return await ari.channel(channel_id)
+        except AriRefused as error:
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            return events.Channel(channel_id, None)
 
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 

@@ -12,17 +12,19 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 
 from idtone.errors import AriRefused, AriUnavailable
 from idtone.translation import Message
 
-from .events import EVENTS, AriResponse, Event, read
+from .events import EVENTS, AriResponse, Channel, Event, read, read_channel, read_waiting
 
 APPLICATION: Final = "idtone"
 """The name in the dialplan's Stasis(idtone,…)."""
@@ -33,8 +35,9 @@ HEARTBEAT_S: Final = 1.0
 """A WebSocket counts as broken if it does not answer a ping within half of this. The hook waits three seconds for a
 verdict; by then a new connection serves the calls that wait on a dead line or a frozen Asterisk.
 """
-ANSWER_LIMIT: Final = 2**24
-"""Octets. The longest answer is the list of channels, with fewer than 800 octets each: 20 000 channels fit."""
+ANSWER_LIMIT: Final = 2**22
+"""Octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with all that its
+caller wrote: a few SIP messages of 64 kB, each octet of which can become six in JSON."""
 
 _CLOSES_WITHIN_S: Final = 0.05
 """How long Asterisk may take to notice that a connection has closed."""
@@ -44,15 +47,30 @@ _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
 """The first version of each branch that takes requests over the WebSocket. All later branches take them."""
 
 Transport = Literal["auto", "websocket", "http"]
+Read = TypeVar("Read")
 
 
 class Ari(Protocol):
     """What the call flow needs from Asterisk. `AriConnection` implements it."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
-        """Send one request and return the decoded answer (None if it is empty).
+        """Send a request whose answer is always short, and return the answer (None if it is empty).
 
         Raises AriRefused for an error status, AriUnavailable if no answer comes.
+        """
+        ...
+
+    async def waiting(self) -> frozenset[str] | None:
+        """The ids of the channels that wait in the application; None if Asterisk does not have the application any
+        more: no connection has it, and no channel waits in it.
+
+        Works after this connection was replaced, or was left. Raises AriUnavailable, and AriRefused for another error.
+        """
+        ...
+
+    async def channel(self, channel_id: str) -> Channel | None:
+        """One channel; None if it does not exist. Raises AriUnavailable, and AriRefused for another error: Asterisk
+        answers 500 for a channel whose caller wrote octets that are not UTF-8.
         """
         ...
 
@@ -62,13 +80,6 @@ class Ari(Protocol):
 
     async def leave(self) -> None:
         """Give up the application: no more events come. Requests still work."""
-        ...
-
-    async def abandoned(self) -> bool:
-        """Whether new calls do not find the application any more: no connection has it, and no channel waits in it.
-
-        Raises AriUnavailable, and AriRefused for an unexpected status.
-        """
         ...
 
 
@@ -140,15 +151,26 @@ class AriConnection:
         """A phrase for the log."""
         return "requests over the WebSocket" if self._over_websocket else "requests over HTTP"
 
-    async def abandoned(self) -> bool:
-        """As in `Ari`. Over HTTP, so it also works after this connection was replaced."""
+    # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that
+    # is longer than some 490,000 octets. So what grows with the calls, or with a caller's headers, goes over HTTP.
+
+    async def waiting(self) -> frozenset[str] | None:
+        return await self._read_over_http(f"applications/{APPLICATION}", read_waiting)
+
+    async def channel(self, channel_id: str) -> Channel | None:
+        return await self._read_over_http(
+            f"channels/{quote(channel_id, safe='')}", partial(read_channel, application=APPLICATION)
+        )
+
+    async def _read_over_http(self, path: str, read_answer: Callable[[Any], Read]) -> Read | None:
+        """The answer to GET; None if Asterisk does not have it."""
         try:
-            await self._over_http("GET", f"applications/{APPLICATION}", {}, None)
+            answer = await self._over_http("GET", path, {}, None)
         except AriRefused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            return True
-        return False
+            return None
+        return read_answer(answer)
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         parameters = {name: str(value) for name, value in query.items()}

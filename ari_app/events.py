@@ -81,26 +81,30 @@ def _response(message: Mapping[str, Any]) -> AriResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Channels:
-    """GET channels: the ids of all channels, and an `Entered` for each channel in the application's Stasis()."""
+class Channel:
+    """A channel. `entered` says with which arguments it waits in the application; None if it does not wait there."""
 
-    ids: frozenset[str]
-    waiting: Mapping[str, Entered]
+    id: str
+    entered: Entered | None
 
 
-def read_channels(answer: Any, application: str) -> Channels:
-    """Read the list. Raises AriUnavailable if it differs from the documentation."""
-    ids, waiting = set(), {}
+def read_channel(answer: Any, application: str) -> Channel:
+    """Read the answer to GET channels/ID. Raises AriUnavailable if it differs from Asterisk's documentation."""
     try:
-        for channel in answer:
-            name, place = _id(channel), channel["dialplan"]
-            ids.add(name)
-            inside, *arguments = str(place.get("app_data", "")).split(",")
-            if place.get("app_name") == "Stasis" and inside == application:
-                waiting[name] = Entered(name, tuple(arguments))
+        name, place = _id(answer), answer["dialplan"]
+        inside, *arguments = str(place.get("app_data", "")).split(",")
+        waits = place.get("app_name") == "Stasis" and inside == application
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AriUnavailable(Message("Asterisk's list of channels differs from its documentation")) from error
-    return Channels(frozenset(ids), waiting)
+        raise AriUnavailable(Message("what Asterisk says of a channel differs from its documentation")) from error
+    return Channel(name, Entered(name, tuple(arguments)) if waits else None)
+
+
+def read_waiting(answer: Any) -> frozenset[str]:
+    """Read the ids of the channels in the answer to GET applications/NAME; raises AriUnavailable as above."""
+    try:
+        return frozenset(_id({"id": channel}) for channel in answer["channel_ids"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise AriUnavailable(Message("what Asterisk says of the application differs from its documentation")) from error
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {

@@ -137,7 +137,7 @@ class ApplicationRunner:
             "Stop the other `idtone serve` that uses this Asterisk; until then this one waits",
             TAKEOVERS, TAKEOVERS_WITHIN_S,
         )  # fmt: skip
-        while not await ari.abandoned():  # noqa: ASYNC110 — Asterisk has no event for this
+        while await ari.waiting() is not None:  # noqa: ASYNC110 — Asterisk has no event for this
             await asyncio.sleep(STAND_BY_POLL_S)
         self._lost_s.clear()
 

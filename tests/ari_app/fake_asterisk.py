@@ -34,15 +34,7 @@ class FakeAsterisk:
     # -- the production interface ---------------------------------------------------------------------------------
 
     async def request(self, method: str, path: str, **query: str) -> Any:
-        self.requests.append((method, path, query))
-        await self.answering.wait()
-        if any(part in path for part in self.unavailable):
-            raise AriUnavailable("the connection broke")
-        for part, status in self.refusals.items():
-            if part in path:
-                raise AriRefused(status, "as set up", f"{method} {path}")
-        if path == "channels":
-            return [{"id": channel, "dialplan": place} for channel, place in self.channels.items()]
+        await self._arrive(method, path, query)
         _, channel, *action = path.split("/")
         if channel not in self.channels:
             raise AriRefused(404, "Channel not found", f"{method} {path}")
@@ -52,6 +44,27 @@ class FakeAsterisk:
             self.channels[channel] = {"app_name": "Dial", "app_data": ""}
         return None
 
+    async def waiting(self) -> frozenset[str] | None:
+        await self._arrive("GET", f"applications/{APPLICATION}", {})
+        waiting = [
+            channel for channel, place in self.channels.items() if place["app_data"].startswith(f"{APPLICATION},")
+        ]
+        return None if self.left and not waiting else frozenset(waiting)
+
+    async def channel(self, channel_id: str) -> events.Channel | None:
+        await self._arrive("GET", f"channels/{channel_id}", {})
+        place = self.channels.get(channel_id)
+        return None if place is None else events.read_channel({"id": channel_id, "dialplan": place}, APPLICATION)
+
+    async def _arrive(self, method: str, path: str, query: dict[str, str]) -> None:
+        self.requests.append((method, path, query))
+        await self.answering.wait()
+        if any(part in path for part in self.unavailable):
+            raise AriUnavailable("the connection broke")
+        for part, status in self.refusals.items():
+            if part in path:
+                raise AriRefused(status, "as set up", f"{method} {path}")
+
     async def events(self) -> AsyncIterator[events.Event]:
         while (event := await self._events.get()) is not None:
             yield event
@@ -60,10 +73,6 @@ class FakeAsterisk:
     async def leave(self) -> None:
         self.left = True
         self.happens(None)
-
-    async def abandoned(self) -> bool:
-        waits = any(each["app_data"].startswith(f"{APPLICATION},") for each in self.channels.values())
-        return self.left and not waits
 
     # -- controlled by the test -----------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -66,7 +65,7 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
     """Its next connection, after the calls in progress have been compared with the channels."""
     task = asyncio.create_task(application.attend(asterisk))
     try:
-        await until(lambda: task.done() or asterisk.requests, "the list of channels")
+        await until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
         yield task
     finally:
         task.cancel()
@@ -198,7 +197,7 @@ async def test_no_number_is_logged(calls, asterisk, evidence, caplog):
 
 @pytest.mark.parametrize("arguments", [DECIDE, OWN], ids=["decide", "own"])
 async def test_channels_that_waited_for_a_connection_are_answered_once(calls, often, arguments):
-    """Its event comes too; a channel that a later list shows as waiting already has its answer."""
+    """Its event comes too; a channel that a later comparison shows as waiting already has its answer."""
     asterisk = FakeAsterisk({"continue": 409})  # this status leaves the channel where it is
     asterisk.channels = {
         CALLER: {"app_name": "Stasis", "app_data": ",".join(("idtone", *arguments))},
@@ -209,7 +208,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
         await until(lambda: len(asterisk.requests) > 6, "further comparisons")
     (sent_to,) = asterisk.continued(CALLER)
     assert sent_to["extension"] == VERDICT
-    assert {path.split("/")[1] for _, path, _ in asterisk.requests if path != "channels"} == {CALLER}
+    assert {path.split("/")[1] for method, path, _ in asterisk.requests if method == "POST"} == {CALLER}
 
 
 @pytest.mark.parametrize("in_the_journal", [True, False])
@@ -242,31 +241,66 @@ async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, e
     assert evidence.kinds() == ["decided", "interrupted"]
 
 
-async def test_a_call_that_is_decided_while_asterisk_lists_its_channels_continues(calls, evidence, often):
-    """The list can be older than the call."""
-    listing, lists = asyncio.Event(), []
+async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(calls, evidence, often):
+    """What Asterisk said of the channel can be older than the call."""
+    looking, looked = asyncio.Event(), []
 
     class Old(FakeAsterisk):
-        async def request(self, method: str, path: str, **query: str) -> Any:
-            listed = await super().request(method, path, **query)
-            if path == "channels" and not lists:
-                await listing.wait()
-            lists.extend([listed] * (path == "channels"))
-            return listed
+        async def channel(self, channel_id: str) -> events.Channel | None:
+            found = await super().channel(channel_id)
+            if not looked:
+                await looking.wait()
+            looked.append(found)
+            return found
 
     asterisk = Old()
     async with attended(calls, asterisk):
         await ask(asterisk)
-        listing.set()
-        await until(lambda: len(lists) > 2, "further comparisons")
-    assert lists[0] == []
-    assert evidence.kinds() == ["decided"]
+        await until(lambda: ("GET", f"channels/{CALLER}", {}) in asterisk.requests, "the first comparison")
+        await ask(asterisk, OWN, CALLED)
+        looking.set()
+        await until(lambda: len(looked) > 3, "further comparisons")
+    assert evidence.kinds() == ["decided", "decided"]
+
+
+async def test_a_channel_that_asterisk_cannot_describe_exists(calls, asterisk, evidence, often):
+    """Asterisk answers 500 if the caller wrote octets that are not UTF-8. Other calls are compared all the same."""
+    async with attended(calls, asterisk):
+        await ask(asterisk)
+        await ask(asterisk, OWN, CALLED)
+        asterisk.refusals[f"channels/{CALLER}"] = 500
+        asterisk.hang_up(CALLED)
+        await until(lambda: len(calls) == 1, "the other call to end")
+    assert evidence.kinds() == ["decided", "decided", "interrupted"]
+
+
+async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk, monkeypatch):
+    """A verdict waits for one of these requests at most, however many calls are in progress."""
+    monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
+    under_way, most = 0, 0
+
+    class Counting(FakeAsterisk):
+        async def channel(self, channel_id: str) -> events.Channel | None:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.001)
+            under_way -= 1
+            return await super().channel(channel_id)
+
+    asterisk = Counting()
+    async with attended(calls, asterisk):
+        for n in range(20):
+            await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
+        await until(lambda: sum(path.startswith("channels/") for method, path, _ in asterisk.requests
+                                if method == "GET") >= 20, "a comparison")  # fmt: skip
+    assert most == 1
 
 
 @pytest.mark.parametrize("failing", ["refused", "lost"])
-async def test_a_failed_list_of_channels_is_requested_again(calls, caplog, often, failing):
-    asterisk = FakeAsterisk({"channels": 500} if failing == "refused" else {})
-    asterisk.unavailable = {"channels"} if failing == "lost" else set()
+async def test_a_failed_comparison_is_repeated(calls, caplog, often, failing):
+    asterisk = FakeAsterisk({"applications": 503} if failing == "refused" else {})
+    asterisk.unavailable = {"applications"} if failing == "lost" else set()
     asterisk.channels[CALLER] = WAITING
     async with attended(calls, asterisk):
         await until(lambda: len(asterisk.requests) > 2, "a second try")
@@ -433,11 +467,11 @@ async def test_channels_that_enter_while_the_service_leaves_are_released(calls, 
 
 
 async def test_an_application_that_asterisk_gave_up_is_connected_again(calls, caplog):
-    async def abandoned() -> bool:
-        return True
+    class Gone(FakeAsterisk):
+        async def waiting(self) -> None:
+            return None
 
-    asterisk = FakeAsterisk()
-    asterisk.abandoned = abandoned
+    asterisk = Gone()
     with pytest.raises(AriUnavailable):
         async with asyncio.timeout(5):
             await AriApplication(calls, no_journal).attend(asterisk)
@@ -446,12 +480,12 @@ async def test_an_application_that_asterisk_gave_up_is_connected_again(calls, ca
 
 
 async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, caplog, monkeypatch):
-    async def abandoned() -> bool:
-        return False
+    class Deaf(FakeAsterisk):
+        async def waiting(self) -> frozenset[str]:
+            return frozenset()
 
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.1)
-    refusing, deaf = FakeAsterisk({"channels": 500}), FakeAsterisk()
-    deaf.abandoned = abandoned
+    refusing, deaf = FakeAsterisk({"applications": 503}), Deaf()
     for asterisk in (refusing, deaf):
         await AriApplication(calls, no_journal).depart(asterisk)
     assert caplog.text.count("calls may still wait for this service") == 2

@@ -25,9 +25,11 @@ from ..hostile.server import (
     PASSWORD,
     HostileServer,
     always,
+    answer,
     forever,
     obediently,
     plainly,
+    requests,
 )  # fmt: skip
 from ..lab.asterisk import LOOPBACK, free_ports
 from ..lab.lab import until
@@ -102,7 +104,8 @@ async def test_the_filter_keeps_other_events_away_and_calls_outside_the_applicat
                 await until(lambda: "StasisStart" in told, "the call")
                 await asyncio.to_thread(pbx.command, "channel request hangup all")
             await until(lambda: not pbx.channels(), "both channels of the call to be gone")
-            await connection.request("GET", "channels")  # all earlier events have come when this is answered
+            with pytest.raises(AriRefused):  # all earlier events have come when this is answered
+                await connection.request("DELETE", "channels/none")
         return set(told)
 
     assert {"StasisStart"} <= await traffic("idtone-called") <= events.EVENTS
@@ -115,9 +118,14 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as first, listening(first) as events_of_first:
         async with connect(pbx.ari_url, "idtone", pbx.ari_password):
             await until(lambda: events_of_first == [events.Replaced()], "the event")
-            assert await first.request("GET", "channels") == []
-            assert not await first.abandoned(), "the second connection has the application"
-        await until(first.abandoned, "Asterisk to notice")
+            assert await first.waiting() == frozenset(), "the second connection has the application"
+            with pytest.raises(AriRefused, match="404"):
+                await first.request("DELETE", "channels/none")
+
+        async def let_go() -> bool:
+            return await first.waiting() is None
+
+        await until(let_go, "Asterisk to notice")
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -131,7 +139,7 @@ async def test_an_application_that_a_closing_connection_takes_away_is_taken_agai
     server = HostileServer(obediently, {FILTER: filtered})
     if times < 3:
         async with server.connected() as connection, listening(connection):
-            assert await connection.request("GET", "channels") == []
+            await connection.request("POST", "channels/c/continue")
             assert server.listeners == 1
     else:
         with pytest.raises(AriRefused, match="404"):
@@ -177,8 +185,8 @@ async def test_an_error_status_over_the_websocket_is_an_error():
 async def test_an_answer_that_is_not_json_is_not_from_asterisk(body):
     server = HostileServer(always(status_code=200, message_body=body))
     async with server.connected() as connection, listening(connection):
-        with pytest.raises(AriUnavailable, match="GET channels"):
-            await connection.request("GET", "channels")
+        with pytest.raises(AriUnavailable, match="POST channels/c/continue"):
+            await connection.request("POST", "channels/c/continue")
 
 
 async def test_a_server_that_closes_dies_or_freezes_ends_every_waiting_request(monkeypatch):
@@ -198,11 +206,11 @@ async def test_a_server_that_closes_dies_or_freezes_ends_every_waiting_request(m
     for talk in (closes, dies, forever):
         server = HostileServer(talk)
         async with server.connected() as connection:
-            ended = await ended_with(connection, *(connection.request("GET", f"channels/{n}") for n in range(3)))
+            ended = await ended_with(connection, *(connection.request("DELETE", f"channels/{n}") for n in range(3)))
             assert [type(ending) for ending in ended] == [AriUnavailable] * 4, talk
             assert "1001" in str(ended[0]) or talk is not closes
             with pytest.raises(AriUnavailable, match="closed"):
-                await connection.request("GET", "channels")
+                await connection.request("DELETE", "channels/3")
 
 
 async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go():
@@ -210,14 +218,35 @@ async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go(
     async with server.connected() as connection:
         await connection.leave()
         with pytest.raises(AriRefused):
-            await connection.abandoned()
+            await connection.waiting()
+
+
+async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
+    """Asterisk builds a message of the WebSocket on the stack of a thread, and dies of a long one."""
+    answers = {
+        "/ari/applications/idtone": plainly(text=json.dumps({"channel_ids": ["1795.1"]})),
+        "/ari/channels/1795.1": plainly(text=json.dumps({"id": "1795.1", "dialplan": {}, "x": "x" * 2**21})),
+    }
+    asked_over_socket: list[str] = []
+
+    async def talk(socket: web.WebSocketResponse) -> None:
+        async for asked in requests(socket):
+            asked_over_socket.append(asked["uri"])
+            await socket.send_str(answer(asked))
+
+    async with HostileServer(talk, answers).connected() as connection, listening(connection):
+        assert connection.transport == "requests over the WebSocket"
+        assert await connection.waiting() == {"1795.1"}
+        assert await connection.channel("1795.1") == events.Channel("1795.1", None)
+        await connection.request("POST", "channels/1795.1/continue")
+    assert asked_over_socket == ["channels/1795.1/continue"]
 
 
 async def test_an_older_version_gets_requests_over_http():
     server = HostileServer(obediently, version="20.13.0")
     async with server.connected() as connection, listening(connection):
         assert connection.transport == "requests over HTTP"
-        assert await connection.request("POST", "channels/c/continue", context="x", priority=2) is None
+        await connection.request("POST", "channels/c/continue", context="x", priority=2)
     asked = server.requests[-1]
     assert (asked.method, asked.path, dict(asked.query)) == (
         "POST", "/ari/channels/c/continue", {"context": "x", "priority": "2"},

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from idtone.ari_app import events
-from idtone.ari_app.connection import APPLICATION, Ari, AriConnection, connect
+from idtone.ari_app.connection import Ari, AriConnection, connect
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, Asterisk
@@ -40,6 +40,8 @@ class Peer:
 
     ari: Ari
     place_call: Callable[[], Awaitable[None]]
+    placed: Callable[[], Awaitable[None]]
+    """Waits until Asterisk has the channel of the call."""
     break_connection: Callable[[], None]
     told: list[events.Event] = field(default_factory=list)
 
@@ -59,7 +61,10 @@ async def faked() -> AsyncIterator[Peer]:
     async def place_call() -> None:
         fake.enter("1795.1", *ARGUMENTS)
 
-    yield Peer(fake, place_call, lambda: fake.happens(None))
+    async def placed() -> None:
+        assert fake.channels
+
+    yield Peer(fake, place_call, placed, lambda: fake.happens(None))
 
 
 @asynccontextmanager
@@ -102,7 +107,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
         url = urlsplit(asterisk.ari_url)._replace(netloc=f"{LOOPBACK}:{port}").geturl()
         async with connect(url, "idtone", asterisk.ari_password, transport) as connection:
             assert connection.transport.endswith({"websocket": "WebSocket", "http": "HTTP"}[transport])
-            yield Peer(connection, place_call, cut)
+            yield Peer(connection, place_call, lambda: until(asterisk.channels, "the call"), cut)
             await asyncio.to_thread(asterisk.command, "channel request hangup all")
             await until(lambda: not asterisk.channels(), "the channels to be gone")
 
@@ -118,12 +123,13 @@ async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
         await asyncio.wait({listening})
 
 
-async def channels(peer: Peer) -> events.Channels:
-    return events.read_channels(await peer.ari.request("GET", "channels"), APPLICATION)
+async def let_go(peer: Peer) -> bool:
+    return await peer.ari.waiting() is None
 
 
-async def test_without_calls_there_are_no_channels_and_a_missing_one_is_404(peer):
-    assert await peer.ari.request("GET", "channels") == []
+async def test_without_calls_no_channel_waits_and_a_missing_one_is_404(peer):
+    assert await peer.ari.waiting() == frozenset()
+    assert await peer.ari.channel("none") is None
     for method, path, query in (
         ("DELETE", "channels/none", {"reason_code": "21"}),
         ("POST", "channels/none/continue", {}),
@@ -144,33 +150,33 @@ async def test_continuing_a_channel_has_an_empty_answer(peer, query):
     assert await peer.ari.request("POST", f"channels/{channel}/continue", **query) is None
 
     async def waits_no_more() -> bool:
-        listed = await channels(peer)
-        return channel in listed.ids and not listed.waiting
+        return not await peer.ari.waiting() and await peer.ari.channel(channel) == events.Channel(channel, None)
 
     await until(waits_no_more, "the channel to continue")
 
 
-async def test_a_channel_that_enters_comes_as_an_event_and_in_the_list_until_it_hangs_up(peer):
+async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_up(peer):
     await peer.place_call()
     entered = await peer.entered()
     assert entered.arguments == ARGUMENTS
-    assert (await channels(peer)).waiting == {entered.channel: entered}
     channel = entered.channel
+    assert await peer.ari.waiting() == {channel}
+    assert await peer.ari.channel(channel) == events.Channel(channel, entered)
     assert await peer.ari.request("DELETE", f"channels/{channel}", reason_code="21") is None
 
     async def gone() -> bool:
-        return channel not in (await channels(peer)).ids
+        return await peer.ari.channel(channel) is None and await peer.ari.waiting() == frozenset()
 
     await until(gone, "the channel to be gone")
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
     """Nor does a channel wait for the application in the real Asterisk."""
-    assert not await peer.ari.abandoned()
+    assert not await let_go(peer)
     await peer.ari.leave()
-    await until(peer.ari.abandoned, "Asterisk to notice")
+    await until(lambda: let_go(peer), "Asterisk to notice")
     await peer.place_call()
-    await until(lambda: peer.ari.request("GET", "channels"), "the call")
+    await peer.placed()
     assert peer.told == []
     if isinstance(peer.ari, AriConnection):
         assert peer.ari.transport == "requests over HTTP"
@@ -181,9 +187,9 @@ async def test_the_application_is_there_as_long_as_a_channel_waits_in_it(peer):
     entered = await peer.entered()
     await peer.ari.leave()
     await asyncio.sleep(0.3)
-    assert not await peer.ari.abandoned()
+    assert await peer.ari.waiting() == {entered.channel}
     await peer.ari.request("POST", f"channels/{entered.channel}/continue")
-    await until(peer.ari.abandoned, "Asterisk to let it go")
+    await until(lambda: let_go(peer), "Asterisk to let it go")
 
 
 @pytest.mark.parametrize("kind", ["fake", "websocket", "http"])
@@ -191,7 +197,7 @@ async def test_a_connection_that_breaks_ends_the_events_with_an_error(request, k
     making = faked() if kind == "fake" else real(request.getfixturevalue("pbx"), kind)
     async with making as peer, asyncio.timeout(5):
         listening = asyncio.create_task(peer.listen())
-        await peer.ari.request("GET", "channels")
+        await peer.ari.waiting()
         peer.break_connection()
         with pytest.raises(AriUnavailable):
             await listening

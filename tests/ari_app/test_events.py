@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idtone.ari_app import events
-from idtone.ari_app.events import EVENTS, read, read_channels
+from idtone.ari_app.events import EVENTS, read, read_channel, read_waiting
 from idtone.errors import AriUnavailable
 
 CHANNEL = {"id": "1795.1", "caller": {"name": "", "number": "0312345678"}}
@@ -62,46 +63,52 @@ def test_nothing_raises_another_exception(text, inner):
     for kind in EVENTS:
         read(json.dumps({"type": kind, "channel": inner, "args": inner, "request_id": inner, "status_code": inner}))
     channel = {"id": "1.1", "dialplan": {"app_name": inner}}
-    for answer in (inner, [inner], [{"id": inner, "dialplan": inner}], [channel]):
-        try:
-            read_channels(answer, "idtone")
-        except AriUnavailable:
-            continue
+    for answer in (inner, {"id": inner, "dialplan": inner}, channel):
+        with suppress(AriUnavailable):
+            read_channel(answer, "idtone")
+    for answer in (inner, {"channel_ids": inner}, {"channel_ids": [inner]}):
+        with suppress(AriUnavailable):
+            read_waiting(answer)
 
 
 def test_the_filter_lets_answers_through():
     assert "RESTResponse" in EVENTS
 
 
-def listed(channel: str, name: str, data: str) -> dict[str, object]:
-    return {"id": channel, "dialplan": {"exten": "s", "priority": 1, "app_name": name, "app_data": data}}
-
-
-def test_waiting_channels_in_the_list_equal_their_events():
-    assert read_channels([], "idtone") == events.Channels(frozenset(), {})
-    channels = read_channels(
-        [
-            listed("1.1", "Stasis", "idtone,decide,1.1-1,,%2C"),
-            listed("1.2", "Stasis", "idtone"),
-            listed("1.3", "Stasis", "idtones,decide"),
-            listed("1.4", "Dial", "idtone,decide"),
-            {"id": "1.5", "dialplan": {}},
-        ],
-        "idtone",
-    )
-    assert channels.ids == {"1.1", "1.2", "1.3", "1.4", "1.5"}
-    assert channels.waiting == {
-        "1.1": events.Entered("1.1", ("decide", "1.1-1", "", "%2C")),
-        "1.2": events.Entered("1.2", ()),
-    }
+@pytest.mark.parametrize(
+    ("place", "arguments"),
+    [
+        ({"app_name": "Stasis", "app_data": "idtone,decide,1.1-1,,%2C"}, ("decide", "1.1-1", "", "%2C")),
+        ({"app_name": "Stasis", "app_data": "idtone"}, ()),
+        ({"app_name": "Stasis", "app_data": "idtones,decide"}, None),
+        ({"app_name": "Dial", "app_data": "idtone,decide"}, None),
+        ({}, None),
+    ],
+)
+def test_what_asterisk_says_of_a_waiting_channel_equals_its_event(place, arguments):
+    entered = None if arguments is None else events.Entered("1.1", arguments)
+    assert read_channel({"id": "1.1", "dialplan": place}, "idtone") == events.Channel("1.1", entered)
 
 
 @pytest.mark.parametrize(
     "answer",
-    [None, 7, {"id": "1.1"}, "x", [None], [[]], [{}], [{"id": "1.1"}], [{"id": "1.1", "dialplan": None}],
-     [{"id": [], "dialplan": {}}], [{"id": "1\n2", "dialplan": {}}]],
+    [None, 7, "x", [], {}, {"id": "1.1"}, {"id": "1.1", "dialplan": None}, {"id": [], "dialplan": {}},
+     {"id": "1\n2", "dialplan": {}}],
     ids=repr,
 )  # fmt: skip
-def test_a_malformed_list_of_channels(answer):
+def test_a_malformed_channel(answer):
     with pytest.raises(AriUnavailable, match="differs from its documentation"):
-        read_channels(answer, "idtone")
+        read_channel(answer, "idtone")
+
+
+def test_the_channels_that_wait_in_the_application():
+    assert read_waiting({"name": "idtone", "channel_ids": ["1.1", "1.2"]}) == {"1.1", "1.2"}
+    assert read_waiting({"name": "idtone", "channel_ids": []}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 7, [], {}, {"channel_ids": 7}, {"channel_ids": [7]}, {"channel_ids": ["1\n"]}]
+)
+def test_a_malformed_application(answer):
+    with pytest.raises(AriUnavailable, match="differs from its documentation"):
+        read_waiting(answer)

@@ -56,9 +56,9 @@ class Connection:
     version = "22.4.0"
     transport = "requests over the WebSocket"
 
-    async def abandoned(self) -> bool:
+    async def waiting(self) -> frozenset[str] | None:
         self.of.asked += 1
-        return self.of.abandoned
+        return None if self.of.let_go else frozenset()
 
 
 class Connections:
@@ -69,7 +69,7 @@ class Connections:
         self.tries = 0
         self.open = 0
         self.asked = 0
-        self.abandoned = False
+        self.let_go = False
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[Any]:
@@ -197,7 +197,7 @@ async def test_two_instances_do_not_keep_taking_the_application_from_each_other(
         await until(lambda: connections.asked > 5, "it to wait")
         assert connections.tries == module.TAKEOVERS
         assert "Stop the other `idtone serve`" in caplog.text
-        connections.abandoned = True
+        connections.let_go = True
         await until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
 
 

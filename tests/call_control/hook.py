@@ -14,7 +14,7 @@ def encoded(text: str) -> str:
 
 
 def instant(at: datetime) -> str:
-    """Like STRFTIME(,UTC,%s.%6q)."""
+    """Like STRFTIME(,,%s.%6q)."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 

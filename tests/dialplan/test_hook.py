@@ -119,7 +119,7 @@ EXTENSIONS = "\n".join(
             "overload",
             [
                 "Set(waiting=${GLOBAL(IDTONE_WAITING)})",
-                "MSet(GLOBAL(IDTONE_WAITING)=0,GLOBAL(IDTONE_OVERLOAD)=shed,GLOBAL(IDTONE_MOVED)=${STRFTIME(,UTC,%s%1q)})",
+                "MSet(GLOBAL(IDTONE_WAITING)=0,GLOBAL(IDTONE_OVERLOAD)=shed,GLOBAL(IDTONE_MOVED)=${STRFTIME(,,%s%1q)})",
                 f"Gosub(idtone-forward,s,1({NOWHERE},{LICENSED}))",
                 "Set(DB(overload/0)=${IDTONE_STATUS} ${IDTONE_REASON} ${IDTONE_OPEN})",
                 "MSet(IDTONE_OPEN=yes,IDTONE_REASON=licence-valid,IDTONE_VIA=verdict,DIALSTATUS=ANSWER)",

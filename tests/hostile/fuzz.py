@@ -42,14 +42,14 @@ def read_event(text: str) -> None:
     hash(event)
 
 
-def read_channels(text: str) -> None:
+def read_channel(text: str) -> None:
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
         return  # which `_body` of the connection refuses
-    channels = events.read_channels(answer, "idtone")
-    assert channels.waiting.keys() <= channels.ids
-    assert all(name.isprintable() for name in channels.ids)
+    channel = events.read_channel(answer, "idtone")
+    assert channel.id.isprintable()
+    assert channel.entered is None or channel.entered.channel == channel.id
 
 
 def read_journal(text: str) -> None:
@@ -92,7 +92,7 @@ def read_settings(text: str) -> None:
 _folder = tempfile.TemporaryDirectory()
 TARGETS: Final[tuple[Callable[[str], None], ...]] = (
     read_event,
-    read_channels,
+    read_channel,
     read_journal,
     read_number,
     read_dial_string,
@@ -108,7 +108,8 @@ def texts() -> Iterator[tuple[Callable[[str], None], str]]:
     recorded = json.loads((_HERE / "recorded.json").read_text("utf-8"))
     for message in recorded["events"]:
         yield read_event, json.dumps(message)
-    yield read_channels, json.dumps(recorded["channels"])
+    for channel in recorded["channels"]:
+        yield read_channel, json.dumps(channel)
     at = "1795758888.831579"
     for line in (
         f"decided,1795.0-1,123456789987,{at},0312345678,incoming,,PJSIP%2Fx,,NOTICE,service-unavailable,called",

@@ -25,6 +25,7 @@ EVENTS: Final = "/ari/events"
 FILTER: Final = "/ari/applications/idtone/eventFilter"
 APPLICATION: Final = "/ari/applications/idtone"
 """Found as long as a WebSocket is open."""
+CHANNEL: Final = "/ari/channels/1795.1"
 
 
 def plainly(**response: Any) -> Answer:
@@ -65,7 +66,11 @@ class HostileServer:
             finally:
                 self.listeners -= 1
             return socket
-        return web.Response(status=404 if request.path == APPLICATION and not self.listeners else 204)
+        if request.path == APPLICATION and self.listeners:
+            return web.json_response({"name": "idtone", "channel_ids": []})
+        if request.method == "GET":
+            return web.Response(status=404)
+        return web.Response(status=204)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[HostileServer]:
@@ -91,7 +96,7 @@ async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any
 
 
 async def obediently(socket: web.WebSocketResponse) -> None:
-    """Take every request and answer it as Asterisk does; there are no channels."""
+    """Take every request and answer it as Asterisk does."""
     async for asked in requests(socket):
         await socket.send_str(answer(asked))
 
@@ -108,9 +113,8 @@ def always(**changes: Any) -> Talk:
 
 def answer(asked: dict[str, Any], **changes: Any) -> str:
     """The answer to a request over the WebSocket."""
-    body = "[]" if (asked["method"], asked["uri"]) == ("GET", "channels") else ""
-    said = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": 200 if body else 204,
-            "reason_phrase": "OK", "message_body": body}  # fmt: skip
+    said = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": 204,
+            "reason_phrase": "No Content", "message_body": ""}  # fmt: skip
     return json.dumps(said | changes)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -27,7 +28,7 @@ RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(
     Path(__file__).with_name("recorded.json").read_text("utf-8")
 )
 """By Asterisk 22.10: all that the filter lets through of a call by the hook and of one under the operator's own Dial(),
-and the list of channels when both wait."""
+and the channels when both wait."""
 START, OWN = RECORDED["events"]
 CALLER, CALLED = START["channel"]["id"], OWN["channel"]["id"]
 VERDICTS: Final = {
@@ -94,32 +95,35 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-class Listed(FakeAsterisk):
-    """Answers with this list of channels, once; every channel is there."""
+class Described(FakeAsterisk):
+    """Describes these channels so; every other channel is there."""
 
     def __init__(self, channels: Any) -> None:
         super().__init__()
-        self._list = channels
+        self._described = [channel for channel in channels if isinstance(channel, dict)]
 
-    async def request(self, method: str, path: str, **query: str) -> Any:
-        if path == "channels":
-            self.requests.append((method, path, query))
-            return self._list
+    async def waiting(self) -> frozenset[str] | None:
+        return events.read_waiting({"channel_ids": [channel.get("id") for channel in self._described]})
+
+    async def channel(self, channel_id: str) -> events.Channel | None:
+        described = next((each for each in self._described if each.get("id") == channel_id), None)
+        return events.read_channel(described, "idtone") if described else events.Channel(channel_id, None)
+
+    async def request(self, method: str, path: str, **query: str) -> None:
         self.channels.setdefault(path.split("/")[1], {"app_name": "", "app_data": ""})
-        return await super().request(method, path, **query)
+        await super().request(method, path, **query)
 
 
 class Told:
     """What the application made of a conversation."""
 
     def __init__(self, sounds: dict[str, Sound], channels: Any = ()) -> None:
-        self.asterisk, self.evidence = Listed(channels), MemoryEvidence()
+        self.asterisk, self.evidence = Described(channels if isinstance(channels, list) else []), MemoryEvidence()
         self.application = AriApplication(call_control(sounds, self.evidence), no_journal)
         self.entered: list[events.Entered] = []
-        try:
-            self.entered += events.read_channels(channels, "idtone").waiting.values()
-        except events.AriUnavailable:
-            pass
+        for channel in channels if isinstance(channels, list) else ():
+            with suppress(events.AriUnavailable):
+                self.entered += filter(None, [events.read_channel(channel, "idtone").entered])
 
     async def hear(self, told: Sequence[Any]) -> None:
         """The conversation; then an honest call, which must be answered."""
@@ -205,9 +209,9 @@ def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, ca
     assert told_of(sounds, caplog, [start]).verdicts(CALLER) == {""}
 
 
-def test_a_list_of_channels_that_is_none_harms_no_call(sounds, caplog):
+def test_a_channel_that_is_described_wrongly_harms_no_call(sounds, caplog):
     for channels in (
-        7, [7], [{"id": CALLER}], [{"id": [], "dialplan": {}}],
+        [{"id": CALLER}], [{"id": [], "dialplan": {}}],
         [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone"}}],
         [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone,decide,1795.0-1,1,,,,,,,,"}}],
     ):  # fmt: skip
