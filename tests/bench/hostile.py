@@ -1,6 +1,6 @@
 """Hostile INVITEs on a real Asterisk, and honest calls beside them.
 
-    python -m tests.bench.hostile [--count 100000] [--seed N] [--rate 40] [--round 5000] [--only EXPRESSION] [--json]
+    python -m tests.bench.hostile [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
 
 In rounds: the service talks with Asterisk over the ARI WebSocket and over HTTP by turns, and starts while hostile calls
 are in progress. Calls ask over ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not hear its
@@ -29,6 +29,7 @@ from .. import ROOT
 from ..calls.hearing import assert_heard_then_connected
 from ..conftest import LAB_REGISTRY
 from ..hostile.attacked_trunk import AttackedTrunk
+from ..hostile.invites import WEAPONS
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.bootstrap import AsteriskInstallation, find_or_get
 from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, until
@@ -45,13 +46,13 @@ EMPTY_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is sent: `rate` per second, in rounds of `round`; with `only`, those that this expression describes."""
+    """What is sent: `rate` per second, in rounds of `round`; with `weapon`, all are hostile by that alone."""
 
     count: int
     seed: int = 1
     rate: float = 40.0
     round: int = 5_000
-    only: str = ""
+    weapon: str = ""
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Attack:
 async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) -> AsyncIterator[Attack]:
     """Hostile INVITEs on their way; at the end of the context all their calls are hung up."""
     words = [
-        "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate, "--only", plan.only, "--pbx", asterisk.sip_port,
+        "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate, "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
         "--tcp", asterisk.tcp_port,
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
@@ -189,7 +190,7 @@ async def attacked(
                 found.rang += attacking.told["rang"]
                 if not died(asterisk, service):
                     await asyncio.to_thread(service.stop)
-                    service.transport = ("http", "auto")[turn % 2]
+                    service.transport = ("auto", "http")[turn % 2]
                     await asyncio.to_thread(_start, service, found)
                 if gone := died(asterisk, service):
                     found.died.append(f"{gone} after {found.sent} INVITEs, the latest: {attacking.told['waiting']}")
@@ -204,7 +205,7 @@ async def attacked(
 
 def _start(service: Service, found: Found) -> None:
     try:
-        service.start()
+        service.start(timeout_s=60)
         time.sleep(1)  # it compares its calls with Asterisk's channels now
     except RuntimeError as error:
         found.died.append(f"the service did not start: {str(error)[-300:]}")
@@ -248,9 +249,9 @@ def run(
 def main() -> int:
     """Attack, and print what became of it."""
     parser = options(__doc__, count=100_000, seed=1, rate=40.0, round=5_000)
-    parser.add_argument("--only", default="", help="send only INVITEs that this expression describes")
+    parser.add_argument("--weapon", choices=["", *WEAPONS], default="", help="all INVITEs are hostile by this alone")
     chosen = parser.parse_args()
-    plan = Plan(chosen.count, chosen.seed, chosen.rate, chosen.round, chosen.only)
+    plan = Plan(chosen.count, chosen.seed, chosen.rate, chosen.round, chosen.weapon)
     end_in_order()
     said_s = began_s = time.monotonic()
 
@@ -258,7 +259,9 @@ def main() -> int:
         nonlocal said_s
         if time.monotonic() > said_s + 10:
             said_s = time.monotonic()
-            PROGRESS.print(f"{said_s - began_s:.0f} s: {found.sent} sent, {found.heard} of {found.honest} honest calls heard")
+            PROGRESS.print(
+                f"{said_s - began_s:.0f} s: {found.sent} sent, {found.heard} of {found.honest} honest calls heard"
+            )
 
     with tempfile.TemporaryDirectory(prefix="idtone-hostile-") as folder:
         found = run(find_or_get(), Path(folder), plan, tell)

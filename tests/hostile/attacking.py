@@ -1,6 +1,6 @@
 """Sends hostile INVITEs at a steady rate, independent of the answers, and answers what Asterisk sends back.
 
-    python -m tests.hostile.attacking --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--only EXPRESSION]
+    python -m tests.hostile.attacking --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--weapon NAME]
 
 A process of its own, so that the phones of honest calls are not late because of it. It prints a line of JSON when it is
 ready, each second, and at the end.
@@ -62,9 +62,7 @@ class CalledPhone(Endpoint):
                 self.send(respond(data, b"486 Busy Here"), addr)
             else:
                 contact = b"Contact: <sip:lab@%s:%d>\r\n" % (self.address[0].encode(), self.address[1])
-                self.send(
-                    respond(data, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp(9)), addr
-                )
+                self.send(respond(data, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp(9)), addr)
         elif method not in (b"ACK", b"SIP/2.0") and data[:1].isalpha():
             self.send(respond(data, b"200 OK"), addr)
 
@@ -72,13 +70,11 @@ class CalledPhone(Endpoint):
 class Attacker(Endpoint):
     """One caller for all hostile INVITEs."""
 
-    def __init__(self, seed: int, pbx: Address, tcp: Address, only: str) -> None:
+    def __init__(self, pbx: Address, tcp: Address) -> None:
         super().__init__()
         self.told = Told()
-        self._seed = seed
         self._pbx = pbx
         self._tcp = tcp
-        self._only = only
         self._responses: dict[int, asyncio.Queue[bytes]] = {}
         self._waiting: dict[int, str] = {}
         self._answered = 0
@@ -93,15 +89,14 @@ class Attacker(Endpoint):
         if found and (queue := self._responses.get(int(found[1]))):
             queue.put_nowait(data)
 
-    async def attack(self, number: int) -> None:
+    async def attack(self, invite: Invite) -> None:
         """One INVITE and its end."""
-        invite = hostile_invite(self._seed, number, self.address, self._pbx, self._only)
         self.told.sent += 1
-        self._waiting[number] = invite.about
+        self._waiting[invite.number] = invite.about
         try:
             answer = await (self._over_tcp(invite) if invite.tcp else self._over_udp(invite))
         finally:
-            del self._waiting[number]
+            del self._waiting[invite.number]
         self.told.answers[answer] += 1
 
     async def _over_udp(self, invite: Invite) -> str:
@@ -198,15 +193,18 @@ def follow_up(invite: bytes, response: bytes, method: bytes, number: bytes) -> b
 async def run(chosen: argparse.Namespace) -> None:
     """Send, and wait for the last answers."""
     pbx, tcp = (HOST, chosen.pbx), (HOST, chosen.tcp)
-    async with Attacker(chosen.seed, pbx, tcp, chosen.only) as attacker, CalledPhone() as called:
+    async with Attacker(pbx, tcp) as attacker, CalledPhone() as called:
+        numbers = range(chosen.first, chosen.first + chosen.count)
+        # Made before, so that the answers are read at once.
+        invites = [hostile_invite(chosen.seed, number, attacker.address, pbx, chosen.weapon) for number in numbers]
         print(json.dumps({"called": called.address[1]}), flush=True)
         await asyncio.to_thread(input)  # the PBX knows the called phone's port now
         began_s = told_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
-            for at in range(chosen.count):
+            for at, invite in enumerate(invites):
                 due_s = began_s + at / chosen.rate
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-                tasks.create_task(attacker.attack(chosen.first + at))
+                tasks.create_task(attacker.attack(invite))
                 if time.monotonic() > told_s + 1:
                     told_s = time.monotonic()
                     print(attacker.tell(called), flush=True)
@@ -221,7 +219,7 @@ def main() -> None:
     for name in ("seed", "first", "count", "pbx", "tcp"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--weapon", default="")
     asyncio.run(run(parser.parse_args()))
 
 
