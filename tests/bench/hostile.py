@@ -40,6 +40,7 @@ from .reporting import PROGRESS, options, report
 HONEST_PER_S: Final = 2.0
 LATEST_MS: Final = 1000.0
 """When the sound of an honest call may begin: whether it is heard whole is judged, not the load of the machine."""
+STARTS_WITHIN_S: Final = 60.0
 EMPTY_WITHIN_S: Final = 60.0
 """A hostile call that was answered and cannot be acknowledged ends after 32 s."""
 
@@ -205,7 +206,7 @@ async def attacked(
 
 def _start(service: Service, found: Found) -> None:
     try:
-        service.start(timeout_s=60)
+        service.start(timeout_s=STARTS_WITHIN_S)
         time.sleep(1)  # it compares its calls with Asterisk's channels now
     except RuntimeError as error:
         found.died.append(f"the service did not start: {str(error)[-300:]}")
@@ -239,10 +240,15 @@ def run(
 ) -> Found:
     """All of it, on an Asterisk of its own."""
     found = Found(plan.seed)
-    with AttackedTrunk(installation, scratch) as asterisk, Service(asterisk, LAB_REGISTRY) as service:
-        asyncio.run(attacked(asterisk, service, found, plan, tell))
-        if not died(asterisk, service):
-            judge(service, found)
+    with AttackedTrunk(installation, scratch) as asterisk:
+        service = Service(asterisk, LAB_REGISTRY)
+        service.start(timeout_s=STARTS_WITHIN_S)
+        try:
+            asyncio.run(attacked(asterisk, service, found, plan, tell))
+            if not died(asterisk, service):
+                judge(service, found)
+        finally:
+            service.stop()
     return found
 
 

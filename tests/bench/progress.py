@@ -52,7 +52,7 @@ A_CALL: Final = 10
 SPARE: Final = 400
 """File descriptors that Asterisk has beside its calls."""
 SETTLE_S: Final = 60.0
-READY_S: Final = 60.0
+READY_S: Final = 120.0
 
 
 class BusyAsterisk(Asterisk):
@@ -302,8 +302,13 @@ def bench(
     asterisk = BusyAsterisk(installation, scratch / "pbx")
     asterisk.calls = calls
     try:
-        with asterisk, Supervisor(asterisk, registry) as service, called(scratch / "called") as answering:
-            yield Bench(asterisk, service, scratch, answering.port, window_s, Found(calls), tell)
+        service = Supervisor(asterisk, registry)
+        with asterisk, called(scratch / "called") as answering:
+            service.start(timeout_s=READY_S)
+            try:
+                yield Bench(asterisk, service, scratch, answering.port, window_s, Found(calls), tell)
+            finally:
+                service.stop()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

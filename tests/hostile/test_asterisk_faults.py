@@ -22,18 +22,26 @@ from .attack import Attacker, Parts
 
 PASSES, KILLS = 491_000, 493_000
 """Octets of an answer over the WebSocket: 491,842 pass (22.10.1, x86-64)."""
+CALLED: Final = b"0312345678"
 DIALPLAN: Final = """
 #include idtone.conf
 [from-lab]
-exten = _[0-9a-z].,1,Stasis(faults)
+exten = _[0-9]!,1,Stasis(faults)
  same = n,Hangup()
 exten = now,1,Set(NOW=${EPOCH})
  same = n,Set(GLOBAL(OFF_UTC)=$[${STRFTIME(${NOW},UTC,%s)} - ${NOW}])
  same = n,Set(GLOBAL(OFF_TOKYO)=$[${STRFTIME(${NOW},Asia/Tokyo,%s)} - ${NOW}])
  same = n,Set(FIELDS=${STRFTIME(${NOW},UTC,%Y-%m-%d %H:%M:%S)})
  same = n,Set(GLOBAL(OFF_FIELDS)=$[${STRPTIME(${FIELDS},UTC,%Y-%m-%d %H:%M:%S)} - ${NOW}])
+exten = asks,1,Dial(Local/answers@from-lab,,U(asked))
+exten = answers,1,Answer()
+ same = n,Wait(30)
 exten = waits,1,Answer()
  same = n,Wait(30)
+[asked]
+exten = s,1,Set(GLOBAL(ASKED)=$[0${GLOBAL(ASKED)} + 1])
+ same = n,Stasis(faults)
+ same = n,Return()
 """
 
 
@@ -115,14 +123,21 @@ async def test_an_answer_over_the_websocket_of_half_a_megabyte_kills_asterisk(in
             assert asterisk.process.wait(5) == -11  # SIGSEGV
 
 
-async def test_an_octet_that_is_not_utf_8_in_a_call_id_hides_the_call_from_ari(pbx):
-    """No StasisStart; and no list of channels as long as it is there."""
+NOT_UTF_8: Final = {
+    "Call-ID": (Parts(CALLED), (b"Call-ID: ", b"Call-ID: \xff")),
+    "the dialled number": (Parts(CALLED + b"\xff"), ()),
+}
+
+
+@pytest.mark.parametrize(("parts", "instead"), NOT_UTF_8.values(), ids=NOT_UTF_8)
+async def test_an_octet_that_is_not_utf_8_hides_the_call_from_ari(pbx, parts, instead):
+    """No StasisStart; and no list of channels as long as the call is there."""
     async with connected(pbx) as ari, Attacker() as attacker:
         assert (await ari.over_http("GET", "channels"))[0] == 200
-        invite = Parts(b"0312345678").invite(attacker.address, pbx.sip_address)
-        calling = asyncio.create_task(
-            attacker.send_invite(invite.replace(b"Call-ID: ", b"Call-ID: \xff"), pbx.sip_address)
-        )
+        invite = parts.invite(attacker.address, pbx.sip_address)
+        if instead:
+            invite = invite.replace(*instead)
+        calling = asyncio.create_task(attacker.send_invite(invite, pbx.sip_address))
         await until(lambda: pbx.channels() == 1, "the call")
         status, answer = await ari.over_http("GET", "channels")
         assert status == 500, answer
@@ -134,9 +149,24 @@ async def test_an_octet_that_is_not_utf_8_in_a_call_id_hides_the_call_from_ari(p
         assert (await ari.over_http("GET", "channels"))[0] == 200
 
 
+async def test_other_texts_of_a_caller_are_cleaned(pbx):
+    """No faults: the display name (from 18.17 and 20.2 on), the caller's number, the diverting number."""
+    async with connected(pbx) as ari, Attacker() as attacker:
+        parts = Parts(CALLED, b"\xff", b"\xff" * 100, b"\xff")
+        calling = asyncio.create_task(
+            attacker.send_invite(parts.invite(attacker.address, pbx.sip_address), pbx.sip_address)
+        )
+        channel = json.loads(await ari.next("StasisStart", 5.0))["channel"]
+        assert 0 < len(channel["caller"]["name"].encode()) < 80
+        assert channel["caller"]["number"] == ""
+        assert "caller_rdnis" not in channel
+        pbx.command("channel request hangup all")
+        await calling
+
+
 async def test_what_a_caller_writes_grows_sevenfold_in_an_answer_over_the_websocket(pbx):
     async with connected(pbx) as ari, Attacker() as attacker:
-        invite = Parts(b"0312345678", diverted=b"\x01" * 1000).invite(attacker.address, pbx.sip_address)
+        invite = Parts(CALLED, diverted=b"\x01" * 1000).invite(attacker.address, pbx.sip_address)
         calling = asyncio.create_task(attacker.send_invite(invite, pbx.sip_address))
         channel = json.loads(await ari.next("StasisStart", 5.0))["channel"]
         assert len(channel["caller_rdnis"]) == 1000
@@ -175,8 +205,19 @@ async def test_a_call_holds_ten_file_descriptors(installation, tmp_path):
             await phones.call(Forwarding(way="native"))
             await phones.nothing_is_left()
             before = open_files(asterisk.process.pid)
-            placed = [await phones.place(Forwarding(way="native")) for _ in range(2)]
-            process = asterisk.process
-            await until(lambda: open_files(process.pid) - before == 20, "the descriptors of two calls")
+            placed = [await phones.place(Forwarding(way="native")) for _ in range(5)]
+            process = asterisk.process  # a command's connection may be among them
+            await until(lambda: round((open_files(process.pid) - before) / 5) == 10, "their descriptors")
             for one in placed:
                 await phones.talk_and_hang_up(one)
+
+
+async def test_continue_inside_a_subroutine_of_dial_runs_its_priority_again(pbx):
+    """The channel enters the application a second time, with nothing in between."""
+    async with connected(pbx) as ari:
+        pbx.command("channel originate Local/asks@from-lab application Wait 30")
+        for _ in range(2):
+            channel = json.loads(await ari.next("StasisStart", 5.0))["channel"]
+            await ari.over_http("POST", f"channels/{channel['id']}/continue")
+        pbx.command("channel request hangup all")
+        await until(lambda: not pbx.channels(), "its end")
