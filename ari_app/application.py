@@ -203,7 +203,7 @@ class AriApplication:
     async def _answer_waiting(self, ari: Ari) -> None:
         """Answer the channels that were waiting for a service before this connection."""
         for channel_id in await ari.waiting() or ():
-            channel = await self._channel(ari, channel_id)
+            channel = await ari.channel(channel_id)
             if channel and channel.entered:
                 log.info("channel %s was waiting for the service", channel.id)
                 self._enter(channel.entered)
@@ -219,7 +219,7 @@ class AriApplication:
             return
         missing = []
         for call in self._calls:
-            if await self._channel(ari, call.channel) is None:
+            if await ari.channel(call.channel) is None:
                 missing.append(call)
             await asyncio.sleep(BETWEEN_CHANNELS_S)
         if missing:
@@ -227,16 +227,6 @@ class AriApplication:
             await self._read_journal()
             for call in missing:
                 self._calls.close_interrupted(call)
-
-    @staticmethod
-    async def _channel(ari: Ari, channel_id: str) -> events.Channel | None:
-        """One channel; None if it does not exist. It exists if Asterisk cannot describe it."""
-        try:
-            return await ari.channel(channel_id)
-        except AriRefused as error:
-            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-            return events.Channel(channel_id, None)
 
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 

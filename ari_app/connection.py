@@ -12,11 +12,10 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote
 
 import aiohttp
@@ -47,7 +46,6 @@ _REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
 """The first version of each branch that takes requests over the WebSocket. All later branches take them."""
 
 Transport = Literal["auto", "websocket", "http"]
-Read = TypeVar("Read")
 
 
 class Ari(Protocol):
@@ -69,8 +67,10 @@ class Ari(Protocol):
         ...
 
     async def channel(self, channel_id: str) -> Channel | None:
-        """One channel; None if it does not exist. Raises AriUnavailable, and AriRefused for another error: Asterisk
-        answers 500 for a channel whose caller wrote octets that are not UTF-8.
+        """One channel; None if it does not exist. Raises AriUnavailable, and AriRefused for another error.
+
+        Asterisk has no words (200 without a body, or 500) for a channel whose caller wrote octets that are not UTF-8.
+        It exists, and `entered` is None.
         """
         ...
 
@@ -155,22 +155,23 @@ class AriConnection:
     # is longer than some 490,000 octets. So what grows with the calls, or with a caller's headers, goes over HTTP.
 
     async def waiting(self) -> frozenset[str] | None:
-        return await self._read_over_http(f"applications/{APPLICATION}", read_waiting)
+        try:
+            return read_waiting(await self._over_http("GET", f"applications/{APPLICATION}", {}, None))
+        except AriRefused as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
     async def channel(self, channel_id: str) -> Channel | None:
-        return await self._read_over_http(
-            f"channels/{quote(channel_id, safe='')}", partial(read_channel, application=APPLICATION)
-        )
-
-    async def _read_over_http(self, path: str, read_answer: Callable[[Any], Read]) -> Read | None:
-        """The answer to GET; None if Asterisk does not have it."""
         try:
-            answer = await self._over_http("GET", path, {}, None)
+            answer = await self._over_http("GET", f"channels/{quote(channel_id, safe='')}", {}, None)
         except AriRefused as error:
-            if error.status != HTTPStatus.NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
-            return None
-        return read_answer(answer)
+            answer = None
+        return Channel(channel_id, None) if answer is None else read_channel(answer, APPLICATION)
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         parameters = {name: str(value) for name, value in query.items()}

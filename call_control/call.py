@@ -32,10 +32,14 @@ class Call:
     forwarding_numbers: tuple[Number, ...] = ()
     """Empty for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
     called: Number | None = None
+    caller: Number | None = None
+    """None for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
     request: Request | None = None
     """None if an earlier service or the hook decided the call."""
     chained_from: RemoteCall | None = None
     """The call on another node that plays the sound, or whose sound the policy lets this one repeat."""
+    came_back: bool = False
+    """A leg of this call came back from the network, and plays no sound. There is one such leg at most."""
     kept: Future[None] | None = None
     """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
     undecided: bool = False
@@ -84,6 +88,7 @@ class Call:
             record.call_id, nonce, decision, record.steps[0].at,
             (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
             numbers.get(NumberRole.CALLED),
+            numbers.get(NumberRole.CALLER),
             chained_from=RemoteCall(record.chain_node, record.chain_call)
             if record.chain_node and record.chain_call else None,
             undecided=record.outcome is None,

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 KEPT_WITHIN_S: Final = 1.0
 """How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
 decisions cannot be written."""
+BACK_WITHIN: Final = timedelta(seconds=10)
+"""How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
 CLOSED_KEPT: Final = 100_000
 """How many ids of ended calls stay in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -136,8 +138,8 @@ class CallControl:
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce)
         call = Call(
-            forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called, request,
-            forwarded.chained_from,
+            forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
+            forwarded.caller, request, forwarded.chained_from,
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
@@ -162,38 +164,39 @@ class CallControl:
                 request.call_id, extra=about(request.call_id),
             )  # fmt: skip
         dialled = request.called or dialplan.dialled_user(request.dial_string)
-        number, called = parse(request.number), parse(dialled)
+        number, called, caller = parse(request.number), parse(dialled), parse(request.caller)
         chained_from = self.fleet.chained_from(request, (number, called), self.now(), self.find) if self.fleet else None
         return ForwardedCall(
             id=request.call_id,
             direction=Direction.OUTGOING if request.direction == Direction.OUTGOING else Direction.INCOMING,
             forwarding_number=number,
-            caller=parse(request.caller),
+            caller=caller,
             called=called,
             dialled=dialled,
             perhaps=perhaps(request.number),
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
-            announced=chained_from is not None or self._announced(request, number),
+            announced=chained_from is not None or self._announced(request, number, caller),
             chained_from=chained_from,
             sip_call_id=kept_sip_call_id(request.sip_call_id),
         )
 
-    def _announced(self, request: Request, number: Number) -> bool:
+    def _announced(self, request: Request, number: Number, caller: Number) -> bool:
         """Whether another leg of this call is announced.
 
-        That leg is the one from which the channel descends, or the one that the signalling names if it is a call in
-        progress here. A header alone can be forged, so it never suppresses a sound.
+        That leg is the one from which the channel descends, or the one that came back from the network by a trunk
+        whose word is believed (`policy.diversion_trunks`; the hook reads `diverting` from no other channel).
         """
         parent = self.find(request.chain)
         if parent:
             return parent.announces
         if not request.diverting or not number.known:
             return False
-        diverting = parse(request.diverting)
-        return diverting.known and any(
-            call.decision.profiles and diverting in call.forwarding_numbers and call.called == number
-            for call in self._calls.values()
-        )
+        diverting, now = parse(request.diverting), self.now()
+        for call in self._calls.values():
+            if _came_back(call, diverting, number, caller, now):
+                call.came_back = True
+                return True
+        return False
 
     def sound(self, call: Call, party: Party) -> Sound | None:
         """The sound for this party; None if it hears nothing, or if its sound must not or cannot be played."""
@@ -273,7 +276,7 @@ class CallControl:
         decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
         self._calls[line.call_id] = Call(
             line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
-            undecided=line.outcome is None,
+            line.call.caller, undecided=line.outcome is None,
         )  # fmt: skip
         return self.record(steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
 
@@ -416,6 +419,23 @@ class CallControl:
         waiting = asyncio.wrap_future(written)
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait({waiting}, timeout=within_s)
+
+
+def _came_back(call: Call, diverting: Number, number: Number, caller: Number, now: datetime) -> bool:
+    """Whether a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
+    ago, has the same numbers, and no other leg has come back.
+
+    A header can name any call, so more than this must fit: a stranger's call would hear no sound.
+    """
+    return (
+        bool(call.decision.profiles)
+        and not call.came_back
+        and now - call.decided_at <= BACK_WITHIN
+        and call.called == number
+        and call.caller == caller
+        and diverting.known
+        and diverting in call.forwarding_numbers
+    )
 
 
 def _is_older(call_id: str, since: datetime) -> bool:

@@ -22,7 +22,7 @@ from idtone import dialplan
 from idtone.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.dialplan import Played
 from idtone.errors import JournalError
-from idtone.ledger.evidence.steps import CallStatus, cause
+from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 from idtone.numbers import parse, perhaps
 
 LONGEST_LINE: Final = 4096
@@ -38,8 +38,13 @@ _DIGIT: Final = re.compile("[0-9]")
 _UNIQUE_ID: Final = re.compile(r"(?:^|-)([0-9]{10})\.[0-9]{1,9}-[0-9]{1,9}$")
 _DOES: Final[Mapping[str, Set[str]]] = {
     "": {""},
-    Outcome.NOTICE: {Reason.SERVICE_UNAVAILABLE},
-    Outcome.REFUSE: {Reason.SERVICE_UNAVAILABLE, Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED},
+    Outcome.NOTICE: {Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE},
+    Outcome.REFUSE: {
+        Reason.SERVICE_UNAVAILABLE,
+        Reason.CALL_ID_UNREADABLE,
+        Reason.NUMBER_SUSPENDED,
+        Reason.NUMBER_MALFORMED,
+    },
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},
 }
@@ -151,7 +156,7 @@ def _decided(
         called=parse(dialled),
         dialled=dialled,
         perhaps=perhaps(number),
-        sip_call_id=unquote(sip_call_id),
+        sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
     )
     return Decided(
         call, nonce, at, Outcome(outcome) if outcome else None, Reason(reason) if reason else None, _HEARS[hears]

@@ -203,6 +203,51 @@ _TO_NARROW: Final = "\n".join(
 )
 
 
+# -- what a caller wrote ----------------------------------------------------------------------------------------------
+
+_CALLER_TEXTS_LIMIT: Final = 200
+"""Most octets of a caller's texts together without a closer look; longer than a usual name with usual numbers."""
+_CALLER_TEXT_LIMIT: Final = 80
+"""Most octets of one of them, if they are looked at."""
+_CALLER_TEXTS: Final = "".join(
+    f"${{{each}:0:{_CALLER_TEXTS_LIMIT + 1}}}"
+    for each in (
+        "CALLERID(name)",
+        "CALLERID(num)",
+        "CONNECTEDLINE(name)",
+        "CONNECTEDLINE(num)",
+        "REDIRECTING(from-num)",
+    )
+)
+"""All texts of a caller in Asterisk's description of a channel, but for the Call-ID. They are cut because Asterisk loses
+the bracket behind an argument of more than 4,095 octets."""
+_NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
+"""A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
+
+
+def _utf_8() -> str:
+    """A pattern for UTF-8 without control characters, in URI encoding (RFC 3629, section 4)."""
+
+    def octets(*ranges: str) -> str:
+        return "".join(f"%{each}" for each in ranges)
+
+    hexadecimal, tail = "[0-9A-F]", "[89AB][0-9A-F]"
+    forms = (
+        "[^%]",
+        octets(f"[2-6]{hexadecimal}"),
+        octets("7[0-9A-E]"),
+        octets("C[2-9A-F]", tail),
+        octets(f"D{hexadecimal}", tail),
+        octets("E0", f"[AB]{hexadecimal}", tail),
+        octets("E[1-9A-CEF]", tail, tail),
+        octets("ED", f"[89]{hexadecimal}", tail),
+        octets("F0", f"[9AB]{hexadecimal}", tail, tail),
+        octets("F[1-3]", tail, tail, tail),
+        octets("F4", f"8{hexadecimal}", tail, tail),
+    )
+    return f"^({'|'.join(forms)})*$"
+
+
 # -- the hook ---------------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +266,8 @@ class Asking:
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
     `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
     a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
-    endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
+    endpoints that lead to other nodes of the fleet, and `node` is this node's name there. `diversion_trunks` are those
+    whose Diversion or History-Info is believed.
     """
 
     interface: str
@@ -231,6 +277,7 @@ class Asking:
     overload: str
     trunks: tuple[str, ...] = ()
     node: str = ""
+    diversion_trunks: tuple[str, ...] = ()
 
 
 NO_TRUNKS: Final = "^$"
@@ -283,6 +330,12 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking) -> Hook:
         "@WAITING@": str(asking.waiting),
         "@OVERLOAD@": asking.overload,
         "@TRUNKS@": _trunks(asking.trunks),
+        "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
+        "@CALLER_TEXTS@": _CALLER_TEXTS,
+        "@CALLER_TEXTS_LIMIT@": str(_CALLER_TEXTS_LIMIT),
+        "@CALLER_TEXT_LIMIT@": str(_CALLER_TEXT_LIMIT),
+        "@NOT_PRINTABLE@": _NOT_PRINTABLE,
+        "@UTF_8@": _utf_8(),
         "@NODE@": node_word(asking.node) if asking.trunks else "",
         "@ASKED@": "${IDTONE_ASKED}" if asking.agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():

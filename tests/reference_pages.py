@@ -204,6 +204,7 @@ OUTCOMES_OF: Final = {
     Reason.REGISTRY_MISSING: "NOTICE",
     Reason.LEDGER_FULL: "`policy.ledger_full`",
     Reason.SERVICE_UNAVAILABLE: "`policy.fallback`",
+    Reason.CALL_ID_UNREADABLE: "`policy.fallback`",
     Reason.OVERLOAD: "SHED",
 }
 """The outcome that goes with each code; its words are those of `decision_words`."""

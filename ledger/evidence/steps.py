@@ -189,7 +189,7 @@ def fallback(
 
 
 def kept_sip_call_id(text: str) -> str:
-    """A SIP Call-ID as the ledger knows it: the hook sends no more than its first `SIP_CALL_ID_LIMIT` characters."""
+    """A SIP Call-ID as the ledger knows it: its first `SIP_CALL_ID_LIMIT` characters."""
     return text.strip()[:SIP_CALL_ID_LIMIT]
 
 

@@ -81,6 +81,8 @@ class Reason(StrEnum):
     """The ledger has no room for evidence of the call, whatever its licence."""
     SERVICE_UNAVAILABLE = "service-unavailable"
     """Only the hook gives this reason: it decided without the service."""
+    CALL_ID_UNREADABLE = "call-id-unreadable"
+    """Only the hook gives this reason: Asterisk cannot pass the caller's SIP Call-ID on to the service."""
     OVERLOAD = "overload"
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 

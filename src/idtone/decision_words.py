@@ -79,6 +79,9 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.REGISTRY_MISSING: template("the service has no registry"),
     Reason.LEDGER_FULL: template("there is no room for the evidence of the call, whatever its licence"),
     Reason.SERVICE_UNAVAILABLE: template("the service gave no verdict; the hook fell back"),
+    Reason.CALL_ID_UNREADABLE: template(
+        "the caller's SIP Call-ID has characters that Asterisk cannot pass on to the service; the hook fell back"
+    ),
     Reason.OVERLOAD: template("too many calls waited for a verdict; the hook turned the call away"),
 }
 """What each code means."""
@@ -143,7 +146,7 @@ RULES: Final = (
         template(
             "Without a verdict of the service the hook decides by itself: `policy.fallback`, or it turns the call away."
         ),
-        frozenset({Reason.SERVICE_UNAVAILABLE, Reason.OVERLOAD}),
+        frozenset({Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.OVERLOAD}),
     ),
 )
 """What `decision.decide` does, in the order in which it matters, and at last what the hook does alone."""

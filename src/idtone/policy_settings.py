@@ -12,7 +12,7 @@ from .calls import Direction, Party
 from .decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed
 from .documents import Model
 from .numbers import parse_pattern
-from .setting_values import COMMA_LIST, NumberPattern
+from .setting_values import COMMA_LIST, EndpointName, NumberPattern
 
 
 class HeardBy(StrEnum):
@@ -86,6 +86,8 @@ class PolicySettings(Model):
     tones: ToneSettings = ToneSettings()
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     chain: Chain = Chain.ONCE
+    diversion_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
+    """The PJSIP endpoints whose Diversion or History-Info is believed."""
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
     chain_check: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)

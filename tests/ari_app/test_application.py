@@ -263,17 +263,6 @@ async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(
     assert evidence.kinds() == ["decided", "decided"]
 
 
-async def test_a_channel_that_asterisk_cannot_describe_exists(calls, asterisk, evidence, often):
-    """Asterisk answers 500 if the caller wrote octets that are not UTF-8. Other calls are compared all the same."""
-    async with attended(calls, asterisk):
-        await ask(asterisk)
-        await ask(asterisk, OWN, CALLED)
-        asterisk.refusals[f"channels/{CALLER}"] = 500
-        asterisk.hang_up(CALLED)
-        await until(lambda: len(calls) == 1, "the other call to end")
-    assert evidence.kinds() == ["decided", "decided", "interrupted"]
-
-
 async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk, monkeypatch):
     """A verdict waits for one of these requests at most, however many calls are in progress."""
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)

@@ -19,6 +19,7 @@ from idtone.errors import AriRefused, AriUnavailable
 
 from ..hostile.server import (
     APPLICATION,
+    CHANNEL,
     EVENTS,
     FILTER,
     INFO,
@@ -240,6 +241,13 @@ async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
         assert await connection.channel("1795.1") == events.Channel("1795.1", None)
         await connection.request("POST", "channels/1795.1/continue")
     assert asked_over_socket == ["channels/1795.1/continue"]
+
+
+@pytest.mark.parametrize("words", [plainly(), plainly(status=500)], ids=["nothing", "an error"])
+async def test_a_channel_that_asterisk_cannot_describe_exists(words):
+    """One octet that is not UTF-8 in what its caller wrote is enough."""
+    async with HostileServer(obediently, {CHANNEL: words}).connected() as connection:
+        assert await connection.channel("1795.1") == events.Channel("1795.1", None)
 
 
 async def test_an_older_version_gets_requests_over_http():

@@ -281,7 +281,7 @@ def test_only_a_leg_of_a_call_that_is_announced_is_silent(control, outer, lines,
     assert bool(control.verdict(control.find(INNER.call_id)).files) is (skipped is None)
 
 
-BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
+BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED, caller=REQUEST.caller)
 
 
 @pytest.mark.parametrize(
@@ -294,13 +294,25 @@ BACK = Request(id_of(5), OTHER_NONCE, CALLED, diverting=LICENSED)
         (replace(BACK, number="0312340001"), None),  # our call is for another one
         (replace(BACK, number=""), None),
         (replace(BACK, diverting="anonymous"), None),
+        (replace(BACK, caller="05099999999"), None),  # a stranger's call
     ],
 )
-def test_a_call_that_comes_back_through_the_network_is_recognised_by_both_numbers(control, request_, skipped):
-    """A header alone suppresses no sound."""
+def test_a_call_that_comes_back_through_the_network_is_recognised_by_all_its_numbers(control, request_, skipped):
     assert skip(control, replace(BACK, call_id=id_of(6))) is None
     decide(control)
     assert skip(control, request_) is skipped
+
+
+def test_a_call_comes_back_once_and_within_seconds(sounds, evidence):
+    """A header names any call, at any time and as often as its sender likes."""
+    now = [NOW]
+    control = made(sounds, evidence, now=lambda: now[0])
+    decide(control)
+    assert skip(control, BACK) is Skip.ANNOUNCED
+    assert skip(control, replace(BACK, call_id=id_of(6))) is None
+    decide(control, replace(REQUEST, call_id=id_of(7)))
+    now[0] = ms(10_001)
+    assert skip(control, replace(BACK, call_id=id_of(8))) is None
 
 
 # -- the journal's lines ----------------------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def test_the_hook_decided():
 def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
     """The hook never decides to play the licensed sound, and a party hears something only with a notice."""
     reasons = {
-        "NOTICE": {"service-unavailable"},
-        "REFUSE": {"service-unavailable", "number-suspended", "number-malformed"},
+        "NOTICE": {"service-unavailable", "call-id-unreadable"},
+        "REFUSE": {"service-unavailable", "call-id-unreadable", "number-suspended", "number-malformed"},
         "BYPASS": {"emergency"},
         "SHED": {"overload"},
         "": {""},

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from idtone.dialplan import NO_TRUNKS
+
 from ..lab.heard import hear
-from ..lab.lab import CALLED_NUMBER, Forwarding, lab
+from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from .proving import LATEST_MS, RECOGNISED_S, by_both, side_by_side
 
@@ -22,8 +26,16 @@ def chain(phones, way: str) -> Forwarding:
     return Forwarding(destination=destination, dialled=AGAIN)
 
 
+@pytest.fixture
+def believed(asterisk) -> Iterator[None]:
+    """The Diversion of all trunks is believed."""
+    asterisk.command("dialplan set global IDTONE_DIVERSION_TRUNKS ^PJSIP/")
+    yield
+    asterisk.command(f"dialplan set global IDTONE_DIVERSION_TRUNKS {NO_TRUNKS}")
+
+
 @pytest.mark.parametrize("way", CHAINS)
-async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving, references, way, interface):
+async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving, references, way, interface, believed):
     service = serving(policy="chain: once")
     before = service.records()
     async with lab(asterisk) as phones:
@@ -75,12 +87,26 @@ async def test_a_chain_while_the_service_is_away(away, references):
         assert_heard_then_connected(placed, "notice", references)
 
 
-async def test_a_header_alone_silences_nothing(asterisk, service, references):
-    """Who claims that a call was diverted, but not by one of ours that sounds."""
-    diversion = ("Diversion", "<sip:0312345678@pbx.example>;reason=unconditional")
+async def test_a_forged_diversion_silences_nothing(asterisk, service, references, interface):
+    """It names a call in progress that sounds, but comes by a trunk whose word counts for nothing."""
+    diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
-        placed, _ = await phones.call(Forwarding(AGAIN, headers=(diversion,)))
+        first = await phones.place(Forwarding(dialled=AGAIN))
+        forged, ending = await phones.call(Forwarding(AGAIN, headers=(diversion,)))
+        assert_heard_then_connected(forged, "sample", references)
+        await phones.talk_and_hang_up(first)
+    record = service.record(ending.call_id)
+    assert (record["skip"], record["heard"], record["anomalies"]) == (None, True, [])
+
+
+async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(asterisk, service, references, believed):
+    """It names a call in progress that sounds, of another caller."""
+    diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
+    async with lab(asterisk) as phones:
+        first = await phones.place(Forwarding(dialled=AGAIN))
+        placed, _ = await phones.call(Forwarding(AGAIN, headers=(diversion,), caller="05087654321"))
         assert_heard_then_connected(placed, "sample", references)
+        await phones.talk_and_hang_up(first)
 
 
 async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references):

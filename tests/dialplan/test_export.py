@@ -31,8 +31,8 @@ APPLICATIONS_OF_20 = {
     "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL", "GROUP",
-    "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "SHARED",
+    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CONNECTEDLINE", "CUT", "DIALPLAN_EXISTS", "FILE", "FILTER", "GLOBAL",
+    "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "SHARED",
     "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
 """What the hook may use: Asterisk 20 has them with the same arguments."""
@@ -277,7 +277,9 @@ def test_every_status_is_known_to_the_ledger(text, code):
 
 def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
-    assert set(named) == {"emergency", "number-malformed", "number-suspended", "overload", "service-unavailable"}
+    assert set(named) == {
+        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload", "service-unavailable",
+    }  # fmt: skip
     assert set(named) <= set(Reason)
 
 

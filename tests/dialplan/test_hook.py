@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
 
@@ -93,6 +94,20 @@ def as_long_as(length: int) -> str:
     ).extension
 
 
+CALLER_TEXTS = {
+    b"": "", b"Taro Sato": "Taro%20Sato", "佐藤".encode(): quote("佐藤"), "é€😀".encode(): quote("é€😀"),
+    b"Taro\xff": "Taro", b"\xed\xa0\x80": "", b"\xc0\xafx": "x", b"\xf4\x90\x80\x80x": "x", b"a\tb\x7f": "ab",
+    b"a\xe6\x97": "a", b"x" * 80: "x" * 80, b"x" * 81: "x" * 80, "太".encode() * 27: "",
+}  # fmt: skip
+"""What a caller wrote, and what reaches Asterisk's description of the channel, in URI encoding."""
+CALLER_PLACES = (
+    ("CALLERID(name)", "CALLERID(name)"),
+    ("CALLERID(num)", "CALLERID(num)"),
+    ("CONNECTEDLINE(name)", "CONNECTEDLINE(name,i)"),
+    ("CONNECTEDLINE(num)", "CONNECTEDLINE(num,i)"),
+    ("REDIRECTING(from-num)", "REDIRECTING(from-num,i)"),
+)
+"""How Asterisk's dialplan reads and writes them."""
 NUMBERS = (*OF_SUSPENDED, *OF_OTHERS)
 CALLED_NUMBERS = (*EMERGENCIES, *LOOKING_ALIKE)
 FIFO = "blocked"
@@ -113,6 +128,18 @@ EXTENSIONS = "\n".join(
                 "Set(DB(emergency/0)=${IDTONE_REASON} ${IDTONE_STATUS})",
                 f"Gosub(idtone-forward,s,1(Local/118@nowhere,{SUSPENDED}))",
                 "Set(DB(emergency/1)=${IDTONE_REASON} ${IDTONE_STATUS})",
+            ],
+        ),
+        steps(
+            "texts",
+            [
+                action
+                for index, (text, (read, write)) in enumerate(itertools.product(CALLER_TEXTS, CALLER_PLACES))
+                for action in (
+                    f"Set({write}=${{URIDECODE({quote(text, safe='')})}})",
+                    "Gosub(idtone-clean,s,1)",
+                    f"Set(DB(texts/{index})={len(text)}:${{URIENCODE(${{{read}}})}})",
+                )
             ],
         ),
         steps(
@@ -277,6 +304,11 @@ def test_every_verdict_is_an_extension_of_the_hook(hooked):
         assert len(extension.split(":")) == 9, extension
         assert extension.replace("-", "").replace(":", "").isalnum()
     assert hooked.results("verdicts") == ["1"] * 2 * (len(VERDICTS) + 1)
+
+
+def test_what_a_caller_wrote_is_short_and_utf_8(hooked):
+    expected = [f"{len(text)}:{left}" for text, left in CALLER_TEXTS.items() for _ in CALLER_PLACES]
+    assert hooked.results("texts") == expected
 
 
 def test_a_longer_verdict_would_be_cut(hooked):

@@ -144,13 +144,22 @@ class Ending:
     dial_status: str
 
 
+PORTS_OF_A_PROCESS = 400
+_claims: list[socket.socket] = []
+
+
 def _ports() -> Iterator[int]:
-    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process of a test run has its own
-    range, because a free port is bound only some time later.
+    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has a range of its own, because a
+    free port is bound only some time later; it claims the range by a name that the kernel frees when the process ends.
     """
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    first = 20_000 + 1_500 * (int(worker.removeprefix("gw")) if worker else 7)
-    return itertools.cycle(range(first, first + 1_500))
+    for first in range(20_000, 32_000, PORTS_OF_A_PROCESS):
+        claim = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError):
+            claim.bind(f"\0idtone-lab-ports-{first}")
+            _claims.append(claim)
+            yield from itertools.cycle(range(first, first + PORTS_OF_A_PROCESS))
+        claim.close()
+    raise RuntimeError("all ranges of ports are in use; end other runs of the tests")
 
 
 _PORTS = _ports()

@@ -24,9 +24,11 @@ REQUEST_TIMEOUT: Final = 408
 class OutgoingCall(Call):
     """A call that our phone makes."""
 
-    def __init__(self, phone: Phone, uri: Uri, proxy: Address, sender: Party, headers: Iterable[Header]) -> None:
+    def __init__(
+        self, phone: Phone, uri: Uri, proxy: Address, sender: Party, headers: Iterable[Header], call_id: str = ""
+    ) -> None:
         stream = phone.media.open()
-        request = invite(uri, phone.address, sender, [*phone.contact, *headers, SDP], b"")
+        request = invite(uri, phone.address, sender, [*phone.contact, *headers, SDP], b"", call_id)
         super().__init__(phone, request, request.sender.tag, stream)
         self.session = Session(
             self._media_address, (*phone.codecs, EVENTS), video=self._video_port() if phone.video else None

@@ -30,9 +30,14 @@ def request(
     return Request([*hop, *fixed, *headers], body, method, uri)
 
 
-def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], body: bytes) -> Request:
-    """The INVITE that begins a call (12.1.2)."""
-    fixed = [("From", str(sender.tagged(token()))), ("To", str(Party(uri))), ("Call-ID", token()), ("CSeq", "1 INVITE")]
+def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], body: bytes, call_id: str = "") -> Request:
+    """The INVITE that begins a call (12.1.2); its Call-ID begins with `call_id`."""
+    fixed = [
+        ("From", str(sender.tagged(token()))),
+        ("To", str(Party(uri))),
+        ("Call-ID", call_id + token()),
+        ("CSeq", "1 INVITE"),
+    ]
     return request("INVITE", uri, via, fixed, headers, body)
 
 

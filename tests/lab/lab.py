@@ -48,6 +48,11 @@ class Forwarding:
     """
     headers: tuple[Header, ...] = ()
     """Further headers from the caller's network."""
+    caller: str = CALLER_NUMBER
+    display: str = ""
+    """The name that the caller shows. Surrogates are octets that are not UTF-8, here and below."""
+    call_id: str = ""
+    """How the Call-ID begins."""
 
 
 @dataclass
@@ -124,7 +129,14 @@ class Lab:
         ]
         return Placed(
             name,
-            self.caller.dial(forwarding.dialled, self.asterisk.sip_address, caller_id=CALLER_NUMBER, headers=headers),
+            self.caller.dial(
+                forwarding.dialled,
+                self.asterisk.sip_address,
+                caller_id=forwarding.caller,
+                display=forwarding.display,
+                headers=headers,
+                call_id=forwarding.call_id,
+            ),
         )
 
     def _group(self, forwarding: Forwarding, name: str) -> str:

@@ -169,10 +169,13 @@ class Phone:
         caller_id: str = "anonymous",
         display: str = "",
         headers: Iterable[Header] = (),
+        call_id: str = "",
     ) -> OutgoingCall:
-        """Call `user` at `proxy` and return at once; `caller_id` and `display` make the From."""
+        """Call `user` at `proxy` and return at once; `caller_id` and `display` make the From. The Call-ID begins with
+        `call_id`.
+        """
         sender = Party(Uri(caller_id, self.address[0]), display)
-        call = OutgoingCall(self, Uri(user, *proxy), proxy, sender, headers)
+        call = OutgoingCall(self, Uri(user, *proxy), proxy, sender, headers, call_id)
         self.placed.append(call)
         self._dialogs[call.request.call_id, call.tag] = call
         call.start()

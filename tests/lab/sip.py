@@ -170,7 +170,7 @@ class Message:
         lines = [start, *(f"{name}: {value}" for name, value in self.headers), f"Content-Length: {len(self.body)}"]
         if any(re.search(r"[\r\n\0]", line) for line in lines):
             raise SipError("a header may not hold a line break")
-        return "\r\n".join((*lines, "", "")).encode() + self.body
+        return "\r\n".join((*lines, "", "")).encode("utf-8", "surrogateescape") + self.body
 
 
 @dataclass(slots=True)
@@ -215,12 +215,9 @@ class Response(Message):
 
 
 def parse(data: bytes) -> Request | Response:
-    """Read one datagram. Raises SipError."""
+    """Read one datagram; octets that are not UTF-8 become surrogates. Raises SipError."""
     head, separator, body = data.partition(b"\r\n\r\n")
-    try:
-        start, *lines = re.sub(r"\r\n[ \t]+", " ", head.decode()).split("\r\n")
-    except UnicodeDecodeError as error:
-        raise SipError("the head of the message is not UTF-8") from error
+    start, *lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "surrogateescape")).split("\r\n")
     headers = [_header(line) for line in lines]
     length = next((value for name, value in headers if name == "content-length"), str(len(body)))
     if not separator or not length.isdigit() or int(length) > len(body):
