@@ -2,9 +2,9 @@
 
     python -m tests.bench.hostile [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
 
-In rounds: the service talks with Asterisk over the ARI WebSocket and over HTTP by turns, and starts while hostile calls
-are in progress. Calls ask over ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not hear its
-sound, a record is not complete, the ledger does not verify, or a number is in the service's log.
+In rounds: the service talks with Asterisk over the ARI WebSocket and over HTTP by turns, and starts while hostile
+calls are in progress. Calls ask over ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not
+hear its sound, a record is not complete, the ledger does not verify, or a number is in the service's log.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ class Attack:
 async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) -> AsyncIterator[Attack]:
     """Hostile INVITEs on their way; at the end of the context all their calls are hung up."""
     words = [
-        "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate, "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
+        "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate,
+        "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
         "--tcp", asterisk.tcp_port,
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(

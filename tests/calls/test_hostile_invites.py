@@ -7,9 +7,9 @@ import pytest
 from ..bench.hostile import Plan, run
 
 PLANS = {
-    "all kinds": Plan(300, seed=24, rate=32, round=200),
-    "Call-IDs that are not UTF-8": Plan(100, seed=24, rate=14, round=100, weapon="call-id"),
-    "Diversions of 60,000 octets": Plan(40, seed=24, rate=10, round=40, weapon="diversion"),
+    "all kinds": Plan(240, seed=24, rate=32, round=240),
+    "Call-IDs that are not UTF-8": Plan(70, seed=24, rate=14, round=70, weapon="call-id"),
+    "Diversions of 60,000 octets": Plan(30, seed=24, rate=10, round=30, weapon="diversion"),
 }
 
 

@@ -112,7 +112,7 @@ class Invite:
 
 
 def mark(number: int) -> bytes:
-    """By it the answers to an INVITE are found: it is in the branch, the tag and the Call-ID, unless they are hostile."""
+    """Names an INVITE: its answers are found by it, which is in the branch, the tag and the Call-ID."""
     return b"hx%dy" % number
 
 
@@ -163,8 +163,8 @@ def _content(rng: random.Random) -> tuple[str, bytes]:
 
 
 def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: str = "") -> Invite:
-    """The INVITE of this number, from `own` to the PBX at `to`. With the name of a weapon, it is hostile by that alone."""
-    rng = random.Random(f"{seed}/{number}")  # noqa: S311 — nothing secret about it
+    """The INVITE of this number, from `own` to the PBX at `to`. With a weapon's name it is hostile by that alone."""
+    rng = random.Random(f"{seed}/{number}")
     tcp = rng.randrange(TCP_EVERY) == 0
     words = {
         b"MARK": mark(number), b"OWN": b"%s:%d" % (own[0].encode(), own[1]),
