@@ -71,7 +71,7 @@ class Parts:
         return b"\r\n".join([*lines, headers + b"Content-Length: %d" % len(body), b"", body])
 
 
-class _Endpoint(asyncio.DatagramProtocol):
+class Endpoint(asyncio.DatagramProtocol):
     """A UDP port. What it sends it may send from the datagram that it got."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ def call_id(message: bytes) -> bytes:
     return (header(message, b"Call-ID") or header(message, b"i")).partition(b":")[2].strip()
 
 
-class Attacker(_Endpoint):
+class Attacker(Endpoint):
     """Sends what it is given, and tells how each message was answered in the end."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Attacker(_Endpoint):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if not data.startswith(b"SIP/2.0 "):  # a BYE, or a request that was meant for us
-            self.send(_response(data, b"200 OK"), addr)
+            self.send(respond(data, b"200 OK"), addr)
             return
         self.heard.add(call_id(data))
         if waiting := self._waiting.get(call_id(data)):
@@ -159,7 +159,7 @@ class Attacker(_Endpoint):
         )  # fmt: skip
 
 
-def _response(request: bytes, status: bytes, headers: bytes = b"", body: bytes = b"") -> bytes:
+def respond(request: bytes, status: bytes, headers: bytes = b"", body: bytes = b"") -> bytes:
     copied = b"".join(header(request, name) for name in (b"Via", b"From", b"Call-ID", b"CSeq"))
     to = header(request, b"To").rstrip()
     tag = b"" if b";tag=" in to else b";tag=" + secrets.token_hex(4).encode()
@@ -170,7 +170,7 @@ def _response(request: bytes, status: bytes, headers: bytes = b"", body: bytes =
 
 
 @dataclass(eq=False)
-class Counter(_Endpoint):
+class Counter(Endpoint):
     """A phone that is always busy, or always answers, and keeps the address that each INVITE was for."""
 
     answering: bool = False
@@ -188,13 +188,13 @@ class Counter(_Endpoint):
                 self.invited.append(rest.partition(b" ")[0])
             self.send(self._answer(data), addr)
         elif method not in (b"ACK", b"SIP/2.0"):
-            self.send(_response(data, b"200 OK"), addr)
+            self.send(respond(data, b"200 OK"), addr)
 
     def _answer(self, invite: bytes) -> bytes:
         if not self.answering:
-            return _response(invite, b"486 Busy Here")
+            return respond(invite, b"486 Busy Here")
         contact = f"Contact: <sip:lab@{self.address[0]}:{self.address[1]}>\r\n".encode()
-        return _response(invite, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp())
+        return respond(invite, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp())
 
     def users_of(self, call: str) -> list[bytes]:
         """The users that a call of the lab was dialled to, by its mark in the address."""

@@ -1,0 +1,19 @@
+"""Calls in progress beside all that happens to the service; `make bench-progress` keeps 3,000 of them up."""
+
+from __future__ import annotations
+
+from .progress import bench, measure
+
+CALLS = 60
+
+
+def test_no_call_is_lost_whatever_happens_to_the_service(installation, tmp_path):
+    with bench(installation, tmp_path, CALLS, window_s=2.0, tell=print) as bed:
+        found = measure(bed, rate=20.0)
+    assert not found.died
+    assert (found.lost, found.incomplete) == (0, 0)
+    assert [row.failed for row in found.rows] == [0] * len(found.rows)
+    assert found.rows[-1].in_progress == CALLS * 2 / 3
+    assert found.suspended_ended_s is not None
+    assert found.suspended_ended_s < 5
+    assert found.records == CALLS + sum(row.probes for row in found.rows)

@@ -1,0 +1,24 @@
+"""Hostile INVITEs beside honest calls; `make bench-hostile` sends a hundred thousand."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..bench.hostile import Plan, run
+
+PLANS = {
+    "all kinds": Plan(240, seed=24, rate=32, round=240),
+    "Call-IDs that are not UTF-8": Plan(70, seed=24, rate=14, round=70, weapon="call-id"),
+    "Diversions of 60,000 octets": Plan(30, seed=24, rate=10, round=30, weapon="diversion"),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_asterisk_and_the_service_live_and_honest_calls_hear_their_sound(installation, tmp_path, plan):
+    found = run(installation, tmp_path, plan)
+    print(f"\n{found.sent} INVITEs: {dict(found.answers)}; {found.heard} of {found.honest} honest calls were heard")
+    assert not found.faults
+    assert found.sent == plan.count
+    assert found.rang > plan.count / 4
+    assert found.honest >= 5
+    assert not found.left
