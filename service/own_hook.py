@@ -26,7 +26,7 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     policy = settings.policy
     asking = dialplan.Asking(
         settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload,
-        settings.fleet.trunks, settings.node,
+        settings.fleet.trunks, settings.node, policy.emergency_trunks, policy.unreadable,
     )  # fmt: skip
     return dialplan.hook(settings.sounds.directory, settings.journal_directory(), tones, asking)
 
