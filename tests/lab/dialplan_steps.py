@@ -62,23 +62,23 @@ class OwnDial:
 
 
 def own_dials(context: str, calls: Iterable[OwnDial]) -> str:
-    """Dial each call, and store whether it was `connected` or `refused`. The answering side hangs up what is connected."""
+    """Dial each call, and store whether it was `connected`, for less than a second, or `refused`."""
     actions = []
     for index, call in enumerate(calls):
         actions.append(call.action)
         actions.append(
             f'Set(DB({context}/{index})=${{IF($["${{ANSWEREDTIME_MS}}" != "" & "${{DIALSTATUS}}" = "ANSWER"]?connected:refused)}})'
         )
-    return f"{steps(context, actions)}\n{ANSWERING}"
+    return steps(context, actions)
 
 
 ANSWERING = """
 [lab-answers]
 exten = _.,1,Answer()
- same = n,Wait(0.1)
+ same = n,Wait(1)
  same = n,Hangup()
 """
-"""Answers, and hangs up a moment after the connection."""
+"""Answers, and hangs up when a sound and the notice would be over."""
 
 
 def begin(asterisk: Asterisk, context: str) -> None:
