@@ -242,7 +242,12 @@ def _holding(call: ForwardedCall, registry: Registry | None) -> Holding | None:
     return found or (registry.holding(call.perhaps) if call.perhaps else None)
 
 
-_NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}
+_NO_NUMBER = {
+    NumberKind.WITHHELD: Reason.NUMBER_WITHHELD,
+    NumberKind.MALFORMED: Reason.NUMBER_MALFORMED,
+    NumberKind.EMERGENCY: Reason.NUMBER_MALFORMED,
+}
+"""Kinds of numbers that cannot be forwarded."""
 
 
 _Standing = tuple[Reason, Licence | None]

@@ -70,7 +70,7 @@ TABLE = [
     (call(BARE), FakeRegistry(), Reason.LICENCE_NONE, None),
     (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
     (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
-    (call(POLICE), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(POLICE), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
     (call(WITHHELD), FakeRegistry(), Reason.NUMBER_WITHHELD, None),
     (call(MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
     (call(WITHHELD), STALE, Reason.NUMBER_WITHHELD, None),
