@@ -25,7 +25,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, Step, kept_sip_call_id
 from idtone.logs import about
-from idtone.numbers import Number, parse, perhaps
+from idtone.numbers import Number, NumberKind, ascii_form, parse, perhaps
 from idtone.policy_settings import CallerHears
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
@@ -67,6 +67,8 @@ class CallControl:
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     ended_suspended: Counter[str] = field(default_factory=Counter)
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
+    emergency_trunks: tuple[str, ...] = ()
+    """The trunks, resources and contexts of emergency calls; empty: all."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     recorded: Callable[[str], bool] = lambda call_id: False
@@ -136,7 +138,8 @@ class CallControl:
         forwarded, now = self._forwarded(request), self.now()
         registry = self.registry()
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
-        decided = steps.decided(forwarded, decision, now, interface, request.nonce)
+        of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
+        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
             forwarded.caller, request, forwarded.chained_from,
@@ -150,6 +153,10 @@ class CallControl:
             extra=about(call.id, decision.reason),
         )  # fmt: skip
         return call
+
+    def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
+        registry = self.registry()
+        return suspended(call.forwarding_numbers, registry, time_by(registry, at), self.remembered) is not None
 
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
         self.deciding[interface].add(self.now().timestamp() - asked_s)
@@ -178,7 +185,11 @@ class CallControl:
             announced=chained_from is not None or self._announced(request, number, caller),
             chained_from=chained_from,
             sip_call_id=kept_sip_call_id(request.sip_call_id),
-        )
+            emergency=dialplan.is_emergency_call(
+                ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
+                request.own_dial,
+            ),
+        )  # fmt: skip
 
     def _announced(self, request: Request, number: Number, caller: Number) -> bool:
         """Whether another leg of this call is announced.
@@ -278,7 +289,11 @@ class CallControl:
             line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
             line.call.caller, undecided=line.outcome is None,
         )  # fmt: skip
-        return self.record(steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
+        return self.record(self._fallback(line, notices))
+
+    def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
+        of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
+        return steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended)
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
@@ -288,7 +303,7 @@ class CallControl:
             return []
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         call.decision = Decision(line.outcome, line.reason, None, notices)
-        return self._write(call, steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce))
+        return self._write(call, self._fallback(line, notices))
 
     def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
         called = self.made.get(line.files.get(Party.CALLED, ""))
@@ -436,6 +451,10 @@ def _came_back(call: Call, diverting: Number, number: Number, caller: Number, no
         and diverting.known
         and diverting in call.forwarding_numbers
     )
+
+
+def _is_emergency(text: str) -> bool:
+    return parse(text).kind is NumberKind.EMERGENCY
 
 
 def _is_older(call_id: str, since: datetime) -> bool:

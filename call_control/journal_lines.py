@@ -158,6 +158,7 @@ def _decided(
         dialled=dialled,
         perhaps=perhaps(number),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
+        emergency=outcome == Outcome.BYPASS,
     )
     return Decided(
         call, nonce, at, Outcome(outcome) if outcome else None, Reason(reason) if reason else None, _HEARS[hears]

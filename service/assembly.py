@@ -128,6 +128,7 @@ def assemble(
         remembered={} if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
+        emergency_trunks=settings.policy.emergency_trunks,
     )
     now = datetime.now(UTC)
     calls.recall(ledger.open_calls(now))

@@ -13,7 +13,7 @@ from typing import Final
 
 from idtone.call_control.evidence import Evidence
 from idtone.durations import Durations
-from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Classes of the time from the answer to the connection: a sound takes about half a second."""
@@ -52,6 +52,8 @@ class CallCounts:
         """The calls in progress that were decided since this process began."""
         self.decisions: Counter[tuple[str, ...]] = Counter()
         """By `LABELS`; the interface of the hook's own decisions is `none`."""
+        self.emergencies_of_suspended = 0
+        """Emergency calls whose forwarding number was suspended."""
         self.ended: Counter[tuple[str, ...]] = Counter()
         """By status; `INTERRUPTED` if the end is not known."""
         self.connected = 0
@@ -77,6 +79,7 @@ class CallCounts:
         kind, details = step.kind, step.details
         if kind is _DECIDED or kind is _FALLBACK:
             self.decisions[tuple([str(details.get(label, NONE)) for label in LABELS])] += 1
+            self.emergencies_of_suspended += NUMBER_SUSPENDED in details
             parties = str(details.get("parties", ""))
             self._calls[step.call_id] = _Call(frozenset(parties.split(",") if parties else ()))
             return

@@ -120,6 +120,11 @@ METRICS: Final = (
         lambda observed: dict(observed.counts.decisions), LABELS,
     ),
     Metric(
+        "idtone_emergency_calls_of_suspended_numbers_total", _COUNTER,
+        "Emergency calls that were connected although their forwarding number was suspended.",
+        lambda observed: observed.counts.emergencies_of_suspended,
+    ),
+    Metric(
         "idtone_calls_ended_total", _COUNTER,
         "Calls that ended, by IDTONE_STATUS; INTERRUPTED if their end is not known.",
         lambda observed: dict(observed.counts.ended), ("status",),

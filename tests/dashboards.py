@@ -92,6 +92,10 @@ ROWS: Final = (
             "Chain tokens of other nodes", "他のノードのチェーントークン",
             {rate("idtone_chain_tokens_total", "result"): "{{result}}"}, "cps",
         ),
+        Panel(
+            "Emergency calls of suspended numbers", "停止中の番号からの緊急通報",
+            {rate("idtone_emergency_calls_of_suspended_numbers_total", "instance"): EACH}, "cps",
+        ),
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
         Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
     )),

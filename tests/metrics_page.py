@@ -34,6 +34,7 @@ JAPANESE: Final = {
         "通話の判定。フックが自分で判断した場合(フォールバック)の interface は none、"
         "判定前に終わった通話の outcome は none です。判定が間に合わなかった通話は、フックも判断したので 2 回数えます"
     ),
+    "idtone_emergency_calls_of_suspended_numbers_total": "転送元番号が停止中でも接続した緊急通報",
     "idtone_calls_ended_total": "終わった通話(IDTONE_STATUS 別)。終わり方が分からないものは INTERRUPTED",
     "idtone_calls_in_progress": "判定から終わりまでの間にある通話",
     "idtone_calls_with_sound_total": (

@@ -1,103 +1,43 @@
-"""One table of the spellings of numbers, as an Asterisk dialplan can come by them, and what each is.
+"""The forms of numbers, as an Asterisk dialplan can come by them, and what each is; generated from the parts of a form.
 
-It runs through `numbers.parse`, through the hook without the service, and through both together.
+They run through `numbers.parse`, through the hook without the service, and through both together.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 EMERGENCY_NUMBERS: Final = ("110", "118", "119")
-
-_EMERGENCY: Final = (
-    "{}", " {} ", "{0[0]}-{0[1]}-{0[2]}", "{0[0]} {0[1]} {0[2]}", "{0[0]}.{0[1]}.{0[2]}",
-    "{0[0]}\t{0[1]}\n{0[2]}\r\n", "({})", "-{}-", "184{}", "186{}", "184-{}", "1 8 4 {}", "(184){}", "+81{}",
-    "+81-{}", "+81 184 {}", "+81186{}", "0081{}", "00-81-{}", "01081{}", "010-81-{}", "010 81 184 {}", "tel:{}",
-    "TEL:{}", "tel: {}", " tel:({})", "(tel:{})", "tel:+81{}", "tel:{};phone-context=+81", "{};phone-context=+81",
-    "({0[0]}-{0[1]}-{0[2]});phone-context=+81", "{};x=y", "{};x=\ny", "{};", "{}@", "sip:{}@pbx.example.com",
-    "sip:{}@[2001:db8::1]:5060;transport=tcp", "sip:{};phone-context=+81@x", "sip:184{}@h", "sip:+81{}@h", "sip:{}",
-    "sips:{}@x", "SIP:{}@x", "sIpS: {} @x", "{}@x",
-)  # fmt: skip
-_DASHES: Final = "-‐‑‒–—―−ー－ｰ"
-
-NO_EMERGENCY: Final = (
-    "+1110", "+82110", "+8110", "+810110", "0110", "00110", "010110", "81110", "8181110", "+8181110", "0108111",
-    "00810110", "+81187110", "+81184186110", "184+81110", "110119", "110-1", "tel:1100", "sip:1100@x",
-    "1100;phone-context=+81", "x110@h", "110x", "+81312340110", "184", "+81184", "*110", "110#", "sip:x;user=110",
-    "tel:;110", "tel:sip:110", "<sip:110@x>", "sip:110:secret@x", "117", "104", "911", "112", "1100",
-    "110110", "185110", "1840110", "¹¹⁰", "①①⓪", "١١٠", "",
-)  # fmt: skip
-"""What only looks like an emergency number."""
-
 SUSPENDED: Final = "0312345677"
-"""The number of the table below; of it, and of nothing else, the lab's registry says that it is suspended."""
+"""Of it, and of nothing else, the lab's registry says that it is suspended."""
 
-_SUSPENDED: Final = (
-    "0312345677",
-    " 0312345677 ",
-    "03-1234-5677",
-    "03 1234 5677",
-    "03.1234.5677",
-    "03\t1234\n5677",
-    "(03)1234-5677",
-    "03(1234)5677",
-    "312345677",
-    "3-1234-5677",
-    "81312345677",
-    "81-03-1234-5677",
-    "+81312345677",
-    "+81 3 1234 5677",
-    "+81-(0)3-1234-5677",
-    "01081312345677",
-    "010-81-3-1234-5677",
-    "010-81-03-1234-5677",
-    "1840312345677",
-    "186-03-1234-5677",
-    "(184)0312345677",
-    "184+81312345677",
-    "186 +81-3-1234-5677",
-    "18481312345677",
-    "0312345677@10.0.0.1",
-    "0312345677;phone-context=+81",
-    "0312345677;a=1",
-    "sip:0312345677",
-    "sip:0312345677@10.0.0.1",
-    "sips:0312345677@10.0.0.1",
-    "SIP:0312345677@10.0.0.1:5060",
-    "sip:+81312345677@192.0.2.1:5060;user=phone",
-    "sip:0312345677;phone-context=+81@10.0.0.1",
-    "sip:1840312345677@10.0.0.1",
-    "tel:0312345677",
-    "TEL:0312345677;ext=1",
-    "tel:+81-3-1234-5677",
-    "tel:+81312345677;ext=1",
-    "tel:03-1234-5677;phone-context=+81",
-    "tel: (03 1234 5677",
-    "(tel:0312345677)",
-    # No form of a number, but no other number either.
-    "0312345677x",
-    "x0312345677@10.0.0.1",
-    "0312345677x@10.0.0.1;user=phone",
-    "0312345677#",
-    "'03-1234-5677",
-    "+0312345677",
-    "++81312345677",
-    "312345677++",
-    "03+12345677",
-    "184++81312345677",
-    "#184#0312345677",
-    "<sip:0312345677@10.0.0.1>",
-    "<tel:+81312345677>",
-)
-
-_OTHER: Final = (
-    "0312345678", "03-1234-567", "031234567", "03123456770", "+8131234567", "8131234567", "+312345677", "+312345677x",
-    "00312345677", "0-0312345677", "0081312345677", "0100312345677", "011-81-3-1234-5677", "+18403123456",
-    "+1840312345677", "010-1-840-312-3456", "1850312345677", "31234567", "0312345677x5", "0312345678@0312345677",
-    "0312345678;a=0312345677", "sip:@0312345677", "tel:", "", "anonymous", "sip:anonymous@anonymous.invalid",
-    "¹0312345678",
+DASHES: Final = "-‐‑‒–—―−ー－ｰ"
+MARKS: Final = [
+    chr(code)
+    for codes in (
+        (0xAD, 0xFEFF), range(0x200B, 0x2010), range(0x202A, 0x202F), range(0x2060, 0x2065), range(0x2066, 0x206A)
+    )
+    for code in codes
+]  # fmt: skip
+"""Bidi and zero-width."""
+SEPARATORS: Final = ("", " ", ".", "\t", "\u00a0", "\u3000", *DASHES)
+_AROUND: Final = (
+    "{}{}", "sip:{}{}", "sips:{}{}", "tel:{}{}", "TEL:{}{}", "sIp:{}{}", "<sip:{}{}>", "<tel:{}{}>", "<{}{}>", "tel: {}{}",
+    " {} {}", "({}){}",
 )  # fmt: skip
-"""Another number than the suspended one, or none."""
+"""Around a number, and its host or parameters."""
+_REST: Final = (
+    "", "@x", "@10.0.0.1:5060", ";phone-context=+81", "@[2001:db8::1]:5060;transport=tcp", ";", ";x=\ny",
+    "@h;user=phone",
+)  # fmt: skip
+_CARRIERS: Final = ("0033", "0036", "0041", "0061", "0077", "0082", "0088", "0091", "001", "122", "0010", "000")
+_SCRIPTS: Final = {
+    "Arabic": "٠١٢٣٤٥٦٧٨٩", "Persian": "۰۱۲۳۴۵۶۷۸۹", "Devanagari": "०१२३४५६७८९", "Bengali": "০১২৩৪৫৬৭৮৯",
+    "Thai": "๐๑๒๓๔๕๖๗๘๙", "Kanji": "〇一二三四五六七八九", "superscript": "⁰¹²³⁴⁵⁶⁷⁸⁹", "circled": "⓪①②③④⑤⑥⑦⑧⑨",
+    "mathematical": "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗",
+}  # fmt: skip
 
 
 def wide(text: str) -> str:
@@ -105,25 +45,163 @@ def wide(text: str) -> str:
     return text.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000})
 
 
-def _digits_wide(text: str) -> str:
+def digits_wide(text: str) -> str:
     return text.translate({code: code + 0xFEE0 for code in range(ord("0"), ord("9") + 1)})
 
 
+def _plain(text: str) -> str:
+    return text
+
+
+_WIDTHS: Final[Sequence[Callable[[str], str]]] = (_plain, wide, _plain, digits_wide)
+
+
 def _in_every_width(*forms: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spelled for form in forms for spelled in (form, wide(form), _digits_wide(form))))
+    return tuple(dict.fromkeys(spelled for form in forms for spelled in (form, wide(form), digits_wide(form))))
 
 
-EMERGENCIES: Final = {
-    spelling: digits
-    for digits in EMERGENCY_NUMBERS
-    for spelling in _in_every_width(
-        *(form.format(digits) for form in _EMERGENCY),
-        *(form.replace("-", dash) for dash in _DASHES for form in ("-".join(digits), f"+81-{digits}", f"184-{digits}")),
-    )
-} | {"1\u00a01\u00a00": "110"}
-"""Spelling → the emergency number that it is."""
-OF_SUSPENDED: Final = _in_every_width(
-    *_SUSPENDED, *(form.replace("-", dash) for dash in _DASHES for form in ("03-1234-5677", "+81-3-1234-5677"))
+def _some(count: int, *parts: Sequence[object]) -> list[tuple[object, ...]]:
+    """So many of all combinations, the same each time, in which all values of each part come."""
+    everything = list(itertools.product(*parts))
+    return [everything[index * 7919 % len(everything)] for index in range(count)]
+
+
+def _combined(count: int, written: Sequence[str], rest: Sequence[str] = _REST) -> list[str]:
+    """The numbers in these ways of writing (with `-` for a separator), in all surroundings."""
+    return [
+        width(around.format(number.replace("-", separator), tail).replace(";>", ">"))
+        for around, number, separator, width, tail in _some(count, _AROUND, written, SEPARATORS, _WIDTHS, rest)
+    ]  # type: ignore[operator, union-attr, arg-type, misc]
+
+
+def _marked(number: str) -> Iterable[str]:
+    """With each mark inside, before and behind, and around each part."""
+    for mark in MARKS:
+        yield number[:2] + mark + number[2:]
+        yield f"{mark}{number}{mark}"
+        yield f"sip:{mark.join(number)}@x"
+
+
+_EMERGENCY: Final = (
+    "{}",
+    "184{}",
+    "186-{}",
+    "+81{}",
+    "+81-{}",
+    "+81-184-{}",
+    "0081{}",
+    "00-81-{}",
+    "01081{}",
+    "010-81-186{}",
 )
-OF_OTHERS: Final = _in_every_width(*_OTHER)
-LOOKING_ALIKE: Final = _in_every_width(*NO_EMERGENCY)
+_EMERGENCY_BY_HAND: Final = (
+    "{}", "1 8 4 {}", "(184){}", "(tel:{})", " tel:({})", "{}@", "sip:{}", "{}#", "184{}#", "tel:{}#", "sip:{}#@x",
+    "<sip:{}@x>", "<tel:{}>", "<sip:{}@x>;tag=1", "<{}>",
+)  # fmt: skip
+
+
+def _emergencies(digits: str) -> Iterable[str]:
+    split = "-".join(digits)
+    yield from _in_every_width(*(form.format(digits) for form in _EMERGENCY_BY_HAND))
+    yield from _marked(digits)
+    yield from _combined(150, [form.format(split) for form in _EMERGENCY], (*_REST, "#"))
+
+
+EMERGENCIES: Final = {spelling: digits for digits in EMERGENCY_NUMBERS for spelling in _emergencies(digits)}
+"""Spelling → the emergency number that it is."""
+
+LOOKING_ALIKE: Final = (
+    *_in_every_width(
+        "+1110", "+82110", "+8110", "+810110", "0110", "00110", "010110", "81110", "8181110", "+8181110", "0108111",
+        "00810110", "+81187110", "+81184186110", "184+81110", "110119", "110-1", "tel:1100", "sip:1100@x",
+        "1100;phone-context=+81", "x110@h", "110x", "+81312340110", "184", "+81184", "*110", "110##", "#110",
+        "sip:x;user=110", "tel:;110", "tel:sip:110", "sip:110:secret@x", "117", "104", "911", "112", "1100",
+        "110110", "185110", "1840110", "110 ext. 5", "110/119", "110;119", "<sip:1100@x>", "110>5",
+    ),
+    "110@trunk&PJSIP/3012345678", "3012345678@trunk&Nix/110", "3012345678@trunk&PJSIP/110@trunk", "110&119", "110;a&b",
+    "110@x/110", "",
+    *(script[1] + script[1] + script[0] for script in _SCRIPTS.values()),
+    *(f"11{script[0]}" for script in _SCRIPTS.values()),
+)  # fmt: skip
+"""What only looks like an emergency number."""
+
+_NATIONAL: Final = ("03-1234-5677", "0-3-1-2-3-4-5-6-7-7", "3-1234-5677")
+_WRITTEN: Final = (
+    *_NATIONAL, "+81-3-1234-5677", "+81-0-3-1234-5677", "81-3-1234-5677", "81-03-1234-5677", "010-81-3-1234-5677",
+    "010-81-03-1234-5677", "0081-3-1234-5677", "00-81-03-1234-5677", "184-03-1234-5677", "186-03-1234-5677",
+    "184-+81-3-1234-5677", "184-81-3-1234-5677", "186-010-81-3-1234-5677", "186-0081312345677",
+)  # fmt: skip
+
+OF_SUSPENDED: Final = tuple(
+    dict.fromkeys(
+        (
+            *_in_every_width(
+                SUSPENDED, "(03)1234-5677", "03(1234)5677", "+81-(0)3-1234-5677", "(184)0312345677", "tel: (03 1234 5677",
+                "(tel:0312345677)", "TEL:0312345677;ext=1", "sip:0312345677;phone-context=+81@10.0.0.1",
+                "<sip:0312345677@10.0.0.1>", "<tel:+81312345677>", "<tel:0081312345677>;x=1", "0312345677;a=1",
+            ),
+            *_marked(SUSPENDED),
+            *_marked("+81312345677"),
+            *_combined(360, _WRITTEN),
+        )
+    )
+)  # fmt: skip
+"""The suspended number in forms in which it can be read."""
+
+_BEHIND: Final = (
+    "x", "x5", "#", "++", " ext. 5", " ext5", ";5", "0", "-1", "#0312345678", "/0312345678", " / 0312345678",
+    "&0312345678", " or 0312345678", "、0312345678", "|0312345678", " 0312345678", "'", "*", "：", "_",
+    "@trunk&PJSIP/0312345678", "@x/0312345678",
+)  # fmt: skip
+_BEFORE: Final = (
+    "x",
+    "'",
+    "+",
+    "++",
+    "#184#",
+    "*67",
+    "9",
+    "00",
+    "184++81 ",
+    "0312345678/",
+    "0312345678 ",
+    "p:",
+    "\x7f",
+)
+
+
+def _unreadable() -> Iterable[str]:
+    for digits in _SCRIPTS.values():
+        theirs = str.maketrans("0123456789", digits)
+        yield SUSPENDED.translate(theirs)
+        yield "+81312345677".translate(theirs)
+        for place in range(len(SUSPENDED)):
+            yield SUSPENDED[:place] + SUSPENDED[place].translate(theirs) + SUSPENDED[place + 1 :]
+    for carrier, number, around in itertools.product(
+        _CARRIERS, (SUSPENDED, "-03-1234-5677", "010-81-3-1234-5677"), ("{}", "sip:{}@x", "tel:{}")
+    ):
+        yield around.format(carrier + number)
+    for number in (SUSPENDED, "03-1234-5677", "+81312345677"):
+        yield from (number + behind for behind in _BEHIND)
+        yield from (before + number for before in _BEFORE)
+    yield from _in_every_width("x0312345677@10.0.0.1", "0312345677x@10.0.0.1;user=phone", "03+12345677")
+
+
+UNREADABLE: Final = tuple(dict.fromkeys(_unreadable()))
+"""The suspended number in forms in which it cannot be read surely."""
+
+OF_OTHERS: Final = _in_every_width(
+    "0312345678", "+1 212 555 1234", "+312345677", "+18403123456", "010-1-840-312-3456", "184-010-1-212-555-1234",
+    "0312345678@0312345677", "0312345678;a=0312345677", "sip:0312345678@x;user=0312345677", "09012345678", "9012345678",
+    "050-1234-5677", "0120-345-677", "+81-120-345-677", "0570012345",
+    "+1840312345", "0101234567",
+)  # fmt: skip
+"""Other numbers."""
+NO_NUMBERS: Final = _in_every_width(
+    "03-1234-567", "031234567", "03123456770", "+8131234567", "8131234567", "+312345677x", "00312345677",
+    "0-0312345677", "0100312345677", "011-81-3-1234-5677", "18403123456", "1850312345677", "31234567",
+    "0312345677x5", "sip:@0312345677", "tel:", "anonymous", "sip:anonymous@anonymous.invalid", "101", "0", "+",
+    "¹0312345678", "0501234567", "09012345", "090123456789", "+81101234567", "184312345677", "110",
+    "184119", "*110", "0312345678:x@h",
+) + ("",)  # fmt: skip
+"""Neither the suspended number nor another, or none that can be read."""

@@ -15,7 +15,19 @@ from idtone.numbers import Number, NumberKind
 from idtone.translation import Message
 
 from .masked_number import MaskedNumber, masked
-from .steps import FIRST, SEALED, SIP_CALL_ID_TOKEN, UNOPENED, UNSEALED, CallStatus, NumberRole, Scalar, Step, StepKind
+from .steps import (
+    FIRST,
+    NUMBER_SUSPENDED,
+    SEALED,
+    SIP_CALL_ID_TOKEN,
+    UNOPENED,
+    UNSEALED,
+    CallStatus,
+    NumberRole,
+    Scalar,
+    Step,
+    StepKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +218,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             outcome=decided.get("outcome"),
             reason=decided.get("reason"),
         )
+    if outcome == Outcome.BYPASS and _decision(steps).get(NUMBER_SUSPENDED):
+        yield Message("an emergency call of a suspended number")
     if UNSEALED in sealed:
         yield Message("the numbers could not be sealed, and are not kept")
     for step in steps:

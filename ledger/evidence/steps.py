@@ -89,6 +89,8 @@ FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
 """A record begins with one of these; it has the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
 """The details of the step that holds the sealed numbers: the day of their key, the numbers, and their own key."""
+NUMBER_SUSPENDED: Final = "number_suspended"
+"""The detail of that step that an emergency call has if its forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
 """The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
 UNOPENED: Final = "cannot be opened"
@@ -143,9 +145,13 @@ class Step:
 
 
 def decided(
-    call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None
-) -> Step:
-    """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's."""
+    call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None,
+    number_suspended: bool = False,
+) -> Step:  # fmt: skip
+    """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's.
+
+    `number_suspended`: an emergency call is connected although its forwarding number is suspended.
+    """
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -166,6 +172,7 @@ def decided(
         "registry_trust": decision.registry_trust,
         "hangup_cause": decision.hangup_cause,
         "nonce": nonce,
+        NUMBER_SUSPENDED: number_suspended or None,
         "chain_node": call.chained_from.node if call.chained_from else None,
         "chain_call": call.chained_from.call_id if call.chained_from else None,
     }
@@ -174,7 +181,7 @@ def decided(
 
 def fallback(
     call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
-    nonce: str | None = None,
+    nonce: str | None = None, number_suspended: bool = False,
 ) -> Step:  # fmt: skip
     """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
     details: dict[str, Scalar] = {
@@ -184,6 +191,7 @@ def fallback(
         "profile": next(iter(profiles.values()), None),
         "parties": ",".join(sorted(profiles)) or None,
         "nonce": nonce,
+        NUMBER_SUSPENDED: number_suspended or None,
     }
     return _first(StepKind.FALLBACK, call, at, details)
 

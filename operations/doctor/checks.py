@@ -231,6 +231,10 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     yield ignored_results.judge(found, callers, trouble, folder)
 
 
+def _emergency_trunks(exam: Exam) -> Iterator[Finding]:
+    yield settings_findings.emergency_trunks(exam.settings)
+
+
 def _registry(exam: Exam) -> Iterator[Finding]:
     settings, now = exam.settings, exam.now()
     source, left = settings.registry.source, settings.sounds.directory / FALLBACK_FILE
@@ -424,6 +428,7 @@ CHECKS: Final = (
     Check(ASTERISK_FILES, _asterisk_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),
+    Check(("emergency-trunks",), _emergency_trunks),
     Check(shared_files.SOUNDS, shared_files.sounds_check),
     Check(REGISTRY, _registry),
     Check(("journal",), shared_files.journal_check),

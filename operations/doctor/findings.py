@@ -96,6 +96,13 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "their sound. The evidence cannot show that a caller behind a Local channel heard the sound."
         ),
     ),
+    "emergency-trunks": Topic(
+        Message("The trunks of emergency calls"),
+        Message(
+            "An emergency call is connected, whatever the registry says. Without names, a destination that is called "
+            "110 on any trunk is one too."
+        ),
+    ),
     "sounds": Topic(
         Message("The sound files"),
         Message("If a file is missing or damaged, parties hear the notice or a wrong sound."),

@@ -1,4 +1,4 @@
-"""The settings of the fleet, and what this node has used of them. Pure."""
+"""The settings of the fleet and what this node has used of them; the trunks of emergency calls. Pure."""
 
 from __future__ import annotations
 
@@ -39,4 +39,18 @@ def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> 
     return good(
         TOPIC,
         Message("version {version}; set otherwise here: {names}", version=edition.version, names=", ".join(names)),
+    )
+
+
+def emergency_trunks(settings: Settings) -> Finding:
+    names = settings.policy.emergency_trunks
+    if names:
+        return good("emergency-trunks", Message("named: {names}", names=", ".join(names)))
+    return warning(
+        "emergency-trunks",
+        Message("none is named, so that a call of 110, 118 or 119 on any trunk counts as an emergency call"),
+        Message(
+            "Name the trunks that reach the emergency services, in idtone.yaml: "
+            "`policy: {{emergency_trunks: [trunk-1]}}`; then export the hook again"
+        ),
     )

@@ -18,7 +18,7 @@ from idtone.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.decision import decide as decide_call
 from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
-from idtone.numbers import parse
+from idtone.numbers import NumberKind, parse, perhaps
 from idtone.settings import load_settings
 from idtone.translation import Message
 
@@ -217,7 +217,11 @@ def decide(
     """
     settings = load_settings(config)
     now = _moment(at)
-    call = ForwardedCall("question", direction, parse(number), parse(caller), parse(called))
+    to = parse(called)
+    call = ForwardedCall(
+        "question", direction, parse(number), parse(caller), to, perhaps=perhaps(number),
+        emergency=to.kind is NumberKind.EMERGENCY,
+    )  # fmt: skip
     with checking():
         index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
     decision = decide_call(call, index, settings.policy.policy(), now)

@@ -126,12 +126,14 @@ class ForwardedCall:
     dialled: str = ""
     perhaps: Number | None = None
     """If the forwarding number is malformed: the number that its digits make. So a suspended number is refused although
-    a letter follows it.
+    a letter follows it, also with `policy.unreadable: notice`.
     """
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
     chained_from: RemoteCall | None = None
     sip_call_id: str = ""
+    emergency: bool = False
+    """Every destination is on a trunk and dials an emergency number (`dialplan.is_emergency_call`)."""
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:

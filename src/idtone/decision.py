@@ -65,6 +65,14 @@ class Unlicensed(StrEnum):
     REFUSE = "refuse"
 
 
+class Unreadable(StrEnum):
+    """What a call gets whose forwarding number is malformed, withheld or empty."""
+
+    REFUSE = "refuse"
+    NOTICE = "notice"
+    """What a call without a valid licence gets."""
+
+
 class LedgerFull(StrEnum):
     """What a call that would be connected gets while the ledger has no room for its evidence."""
 
@@ -89,7 +97,6 @@ _PARTIES: Final = tuple(Party)
 
 # The members that every licensed call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
-_EMERGENCY: Final = NumberKind.EMERGENCY
 _PLAY: Final = Outcome.PLAY
 _VALID: Final = Reason.LICENCE_VALID
 _NONE: Final = Reason.LICENCE_NONE
@@ -103,6 +110,7 @@ class Policy:
     """The member's choices (`policy` in idtone.yaml)."""
 
     unlicensed: Unlicensed = Unlicensed.NOTICE
+    unreadable: Unreadable = Unreadable.REFUSE
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     refuse_cause: int = CALL_REJECTED
     registry_stale: timedelta = timedelta(0)
@@ -159,13 +167,16 @@ def decide(
     `remembered` counts only if `registry` is None.
     `ledger_full` means that the ledger has no room for evidence of the call.
     """
-    if call.called.kind is _EMERGENCY:
+    if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
     holding = _holding(call, registry)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
+    unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
+    if unreadable and policy.unreadable is Unreadable.REFUSE:
+        return _refusal(unreadable, None, version, trust, policy, member, chain)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
@@ -231,7 +242,12 @@ def _holding(call: ForwardedCall, registry: Registry | None) -> Holding | None:
     return found or (registry.holding(call.perhaps) if call.perhaps else None)
 
 
-_NO_NUMBER = {NumberKind.WITHHELD: Reason.NUMBER_WITHHELD, NumberKind.MALFORMED: Reason.NUMBER_MALFORMED}
+_NO_NUMBER = {
+    NumberKind.WITHHELD: Reason.NUMBER_WITHHELD,
+    NumberKind.MALFORMED: Reason.NUMBER_MALFORMED,
+    NumberKind.EMERGENCY: Reason.NUMBER_MALFORMED,
+}
+"""Kinds of numbers that cannot be forwarded."""
 
 
 _Standing = tuple[Reason, Licence | None]

@@ -35,7 +35,10 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
         template("connected"),
     ),
     Outcome.REFUSE: OutcomeWords(
-        template("the number is suspended; the policy says `refuse`; or the hook's arguments cannot be trusted"),
+        template(
+            "the number is suspended, or cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; or the "
+            "hook's arguments cannot be trusted"
+        ),
         "–",
         template("nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted"),
     ),
@@ -46,8 +49,8 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     ),
     Outcome.BYPASS: OutcomeWords(
         template(
-            "110, 118, 119 in CALLED_NUMBER or the dial string, in each spelling: after 184, 186 or +81, with `tel:` "
-            "or `sip:`, with separators, full-width"
+            "each destination is on a trunk (`policy.emergency_trunks`) and dials 110, 118 or 119, in each spelling: after "
+            "184, 186 or +81, with `tel:` or `sip:`, with separators, full-width"
         ),
         template("nothing"),
         template("connected at once"),
@@ -55,7 +58,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
 }
 
 REASONS: Final[Mapping[Reason, str]] = {
-    Reason.EMERGENCY: template("an emergency number is called"),
+    Reason.EMERGENCY: template("an emergency number is called on a trunk"),
     Reason.NUMBER_SUSPENDED: template("the police had the forwarding number stopped"),
     Reason.LICENCE_VALID: template("the member's licence covers the call"),
     Reason.LICENCE_EXPIRED: template("the licence has run out"),
@@ -73,7 +76,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.NUMBER_UNKNOWN: template("no member holds the forwarding number"),
     Reason.NUMBER_WITHHELD: template("the forwarding number is withheld"),
     Reason.NUMBER_MALFORMED: template(
-        "the forwarding number is no telephone number (NOTICE), or the hook's arguments cannot be trusted (REFUSE)"
+        "the forwarding number cannot be read surely as a telephone number, or the hook's arguments cannot be trusted"
     ),
     Reason.REGISTRY_STALE: template("the registry has expired, and `policy.registry_stale` has passed"),
     Reason.REGISTRY_MISSING: template("the service has no registry"),
@@ -105,6 +108,10 @@ RULES: Final = (
         frozenset({Reason.NUMBER_SUSPENDED}),
     ),
     Rule(
+        template("A call whose forwarding number cannot be read, or is withheld, is refused (`policy.unreadable`)."),
+        frozenset({Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED}),
+    ),
+    Rule(
         template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),
         frozenset({Reason.LEDGER_FULL}),
     ),
@@ -117,8 +124,6 @@ RULES: Final = (
             {
                 Reason.REGISTRY_MISSING,
                 Reason.REGISTRY_STALE,
-                Reason.NUMBER_WITHHELD,
-                Reason.NUMBER_MALFORMED,
                 Reason.NUMBER_UNKNOWN,
                 Reason.CHAIN_UNCHECKED,
             }

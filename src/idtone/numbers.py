@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
 from .translation import Message
@@ -25,24 +25,33 @@ EMERGENCY = frozenset({"110", "118", "119"})
 """Police, coast guard, fire (電気通信番号規則)."""
 
 _SEPARATORS = re.compile(r"[ ().-]+")
-_EMERGENCY_DIGITS = re.compile(r"(?:(?:\+|00|010)81)?(?:184|186)?(110|118|119)")
-_PRESENTATION = re.compile(r"[ ().-]*18[46][ ().-]*(?=\+?[ ().-]*[08](?:[ ().-]*[0-9]){9})")
-"""184 and 186 before a number withhold or present the caller's number; the called number is the same.
-At least nine digits must follow the 0 or 8 (of 81), so that a +1 840 number without its plus does not match."""
-
-_ADDRESS = re.compile(r"(?:[ ().-]*(?:sips?:|tel:))?([^@;]*)(?:[@;].*)?", re.IGNORECASE | re.DOTALL)
+_ADDRESS = re.compile(
+    r"[ ().-]*<?[ ().-]*(?:(?:sips?|tel):)?([^@;<>&/,]*)"
+    r"(?:;(?:[^-+() .0-9&/<,][^&/<,]*)?|@[^&/<,]*|>[ ().-]*(?:;[^&/<,]*)?)?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A number, then host or parameters. The characters that it excludes separate numbers and destinations."""
 _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
 """Empty, the words of SIP networks, and the four reasons of Japanese networks
 (P private, O out of service area, C coin telephone, S service conflict)."""
 
-_DIALLABLE = re.compile(r"\+?\(?[0-9][0-9 ().-]*")
-
-_JAPANESE = re.compile(r"\+81(?!0|10)")
-"""00 selects a carrier, and 010 is for calls abroad; no subscriber's number begins with them."""
 LONG_AREA = "[25-9]0"
 """The first digits after the 0 of a number with eleven digits; other numbers have ten. A regular expression."""
 _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
 """020, 050, 060, 070, 080 (with 0800) and 090 begin numbers of eleven digits (電気通信番号計画)."""
+
+# The grammar, on the text without separators, as POSIX extended regular expressions: the hook has them from
+# `dialplan`, which must not import this module, and a test compares the two. 184 and 186 before a number withhold or
+# present the caller's number; the called number is the same. 010 is for calls abroad; no subscriber's number begins
+# with it. All other prefixes select a carrier (0033, 0088, 122): what they dial is not read.
+SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
+"""A complete Japanese number without its 0."""
+JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
+"""With its 0 or without; with 81, perhaps with the 0 after it."""
+ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
+"""A number of another country, which needs its prefix."""
+EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
+_JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
 
 
 class NumberKind(StrEnum):
@@ -100,16 +109,31 @@ MALFORMED = Number(NumberKind.MALFORMED)
 _DASHES = "‐‑‒–—―−ーｰ"
 """The dashes of Japanese keyboards."""
 _BLANKS = " \t\n\v\f\r"
+MARKS = "".join(
+    chr(code)
+    for codes in (
+        (0xAD, 0xFEFF),
+        range(0x200B, 0x2010),
+        range(0x202A, 0x202F),
+        range(0x2060, 0x2065),
+        range(0x2066, 0x206A),
+    )
+    for code in codes
+)
+"""Characters without a width: they join, separate or turn the text around them, and are dropped."""
 _TO_ASCII = str.maketrans(
     {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
     | dict.fromkeys(_DASHES, "-")
     | dict.fromkeys("\u3000\u00a0", " ")
+    | dict.fromkeys(MARKS, "")
 )
 _TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 def ascii_form(text: str) -> str:
-    """Full-width characters and dashes as ASCII, without blanks at the ends. The hook converts the same characters."""
+    """Full-width characters and dashes as ASCII, without marks, and without blanks at the ends. The hook converts the
+    same characters.
+    """
     return text.translate(_TO_ASCII).strip(_BLANKS)
 
 
@@ -117,7 +141,8 @@ def ascii_form(text: str) -> str:
 def parse(text: str) -> Number:
     """Read a number in any usual form. Never raises, so that a call cannot fail because of its caller id.
 
-    Results are cached, because reading a number takes as long as deciding a call.
+    A Japanese number is read only if it is complete, and nothing else is in the text. Results are cached, because
+    reading a number takes as long as deciding a call.
     """
     address = _ADDRESS.fullmatch(ascii_form(text).translate(_TO_BLANKS))
     if address is None:
@@ -125,38 +150,39 @@ def parse(text: str) -> Number:
     body = address[1].strip()
     if body.lower() in _WITHHELD:
         return WITHHELD
-    emergency = _EMERGENCY_DIGITS.fullmatch(_SEPARATORS.sub("", body))
-    if emergency:
-        return Number(NumberKind.EMERGENCY, emergency[1])
-    if presentation := _PRESENTATION.match(body):
-        body = body[presentation.end() :]
-    if not _DIALLABLE.fullmatch(body):
-        return MALFORMED
+    digits = _SEPARATORS.sub("", body)
+    if _EMERGENCY_DIGITS.fullmatch(digits):
+        return Number(NumberKind.EMERGENCY, digits.removesuffix("#")[-3:])
+    if japanese := _JAPANESE.fullmatch(digits):
+        return _japanese(japanese[5])
+    if abroad := _ABROAD.fullmatch(digits):
+        return _abroad(digits[abroad.end(2) :])
+    return MALFORMED
+
+
+def _japanese(national: str) -> Number:
+    kind = phonenumbers.number_type(PhoneNumber(COUNTRY_CODE, int(national)))
+    return Number(_KINDS.get(kind, NumberKind.OTHER), f"+{COUNTRY_CODE}{national}")
+
+
+def _abroad(digits: str) -> Number:
     try:
-        parsed = phonenumbers.parse(body, REGION)
-    except phonenumbers.NumberParseException:
-        return MALFORMED
-    if not phonenumbers.is_possible_number(parsed):
-        return MALFORMED
-    kind = _KINDS.get(phonenumbers.number_type(parsed), NumberKind.OTHER)
-    if parsed.country_code != COUNTRY_CODE:
-        kind = NumberKind.OTHER
-    return Number(kind, phonenumbers.format_number(parsed, PhoneNumberFormat.E164))
-
-
-def digits_alone(text: str) -> Number:
-    """The number that the digits of a text make, without host and parameters. The hook reads a number in the same way.
-
-    A plus counts only before a country code.
-    """
-    digits = re.sub("[^0-9+]", "", re.split("[@;]", ascii_form(text), maxsplit=1)[0])
-    return parse(re.sub(r"(?<=.)\+|^\+(?=\+*0)", "", digits))
+        e164 = phonenumbers.format_number(phonenumbers.parse(f"+{digits}"), PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:  # a country code that does not exist
+        e164 = f"+{digits}"
+    return Number(NumberKind.OTHER, e164)
 
 
 def perhaps(text: str) -> Number | None:
-    """If the text is malformed, the telephone number that its digits make; else None."""
-    number = digits_alone(text) if parse(text).kind is NumberKind.MALFORMED else WITHHELD
-    return number if number.known and number.kind is not NumberKind.EMERGENCY else None
+    """If the text is malformed, the Japanese number that its digits make, without host and parameters; else None.
+
+    The hook reads such a number in the same way, if `policy.unreadable` is `notice`.
+    """
+    if parse(text).kind is not NumberKind.MALFORMED:
+        return None
+    digits = re.sub("[^0-9]", "", re.split("[@;]", ascii_form(text), maxsplit=1)[0])
+    japanese = _JAPANESE.fullmatch(digits)
+    return _japanese(japanese[5]) if japanese else None
 
 
 def parse_japanese(text: str) -> Number:
@@ -164,18 +190,19 @@ def parse_japanese(text: str) -> Number:
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
         raise NumberError(Message("this is an emergency number"), Message("no member can hold it, so remove it"))
-    if not _JAPANESE.match(number.e164):
+    if number.e164.startswith(f"+{COUNTRY_CODE}"):
+        return number
+    if found := _INCOMPLETE.fullmatch(_SEPARATORS.sub("", ascii_form(text))):
+        count = national_length(f"0{found[1]}")
         raise NumberError(
-            Message("this is not a Japanese telephone number"), Message("write it like 0312345678 or +81312345678")
-        )
-    national = f"0{number.e164[3:]}"
-    if len(national) != national_length(national):
-        raise NumberError(
-            Message(
-                "this Japanese number needs {count} digits, counted from its first 0", count=national_length(national)
-            )
-        )
-    return number
+            Message("this Japanese number needs {count} digits, counted from its first 0", count=count)
+        )  # fmt: skip
+    raise NumberError(
+        Message("this is not a Japanese telephone number"), Message("write it like 0312345678 or +81312345678")
+    )
+
+
+_INCOMPLETE = re.compile("(?:[+]810?|0)((?!10)[1-9][0-9]{7,14})")
 
 
 def national_length(national: str) -> int:

@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import Field
 
 from .calls import Direction, Party
-from .decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed
+from .decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed, Unreadable
 from .documents import Model
 from .numbers import parse_pattern
-from .setting_values import COMMA_LIST, EndpointName, NumberPattern
+from .setting_values import COMMA_LIST, EndpointName, NumberPattern, TrunkName
 
 
 class HeardBy(StrEnum):
@@ -75,6 +75,9 @@ class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     fallback: Unlicensed = Unlicensed.NOTICE
     """The fallback: what a call without a verdict gets while the service is down."""
+    unreadable: Unreadable = Unreadable.REFUSE
+    emergency_trunks: Annotated[tuple[TrunkName, ...], COMMA_LIST] = ()
+    """PJSIP endpoints, resources of other technologies and contexts of Local channels; empty: all."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many calls may wait for a verdict at once."""
@@ -101,6 +104,7 @@ class PolicySettings(Model):
         }
         return Policy(
             unlicensed=self.unlicensed,
+            unreadable=self.unreadable,
             ledger_full=self.ledger_full,
             refuse_cause=self.refuse_cause,
             registry_stale=self.registry_stale,

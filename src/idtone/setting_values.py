@@ -153,6 +153,15 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _trunk(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,60}", value):
+        raise ValueError(
+            Message("is not the name of a trunk: letters, digits and _ . + - only"),
+            Message("Write it like trunk-1, as in pjsip.conf; g0 for DAHDI/g0; or the context of a Local channel"),
+        )
+    return value
+
+
 _UNITS: Final = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE: Final = re.compile(r"([0-9]{1,12}) ?(|[kMG]B|[KMG]iB)")
 
@@ -188,6 +197,8 @@ WitnessLine = Annotated[str, AfterValidator(_witness)]
 """Address, space, verifier key of the witness."""
 EndpointName = Annotated[str, AfterValidator(_endpoint)]
 """The name of an endpoint in pjsip.conf."""
+TrunkName = Annotated[str, AfterValidator(_trunk)]
+"""A PJSIP endpoint, the resource of another technology, or the context of a Local channel."""
 VerifierLine = Annotated[str, AfterValidator(_verifier)]
 """A verifier key as one line, NAME+ID+BASE64; whether it is one shows where it is used."""
 LogName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)]

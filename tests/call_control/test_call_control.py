@@ -16,10 +16,10 @@ from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
 from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
-from idtone.decision import Policy
+from idtone.decision import Policy, Unreadable
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.policy_settings import CallerHears
 from idtone.settings import Interface
@@ -89,7 +89,7 @@ def enter(control: CallControl, *lines: str) -> None:
 # -- one decision for one request -------------------------------------------------------------------------------------
 
 NUMBERS = {
-    NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+81501234567"
+    NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+815012345670"
 }  # fmt: skip
 
 
@@ -207,7 +207,7 @@ CALLER_ALONE = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER}))
 def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
     """Under the operator's own Dial() the called party alone hears a sound."""
     first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
-    refusing = Policy(refuse_cause=38)
+    refusing, reading = Policy(refuse_cause=38), Policy(unreadable=Unreadable.NOTICE)
     for number, (policy, request, text) in enumerate(
         (
             (BOTH, REQUEST, f"PLAY:licence-valid::{first}:sample:sample:22"),
@@ -217,7 +217,9 @@ def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, eviden
             (refusing, replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
             (refusing, replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
             (refusing, replace(REQUEST, number=f"{SUSPENDED}x"), "REFUSE:number-suspended:38::::"),
-            (refusing, replace(REQUEST, number="x"), "NOTICE:number-malformed:::notice::28"),
+            (refusing, replace(REQUEST, number="x"), "REFUSE:number-malformed:38::::"),
+            (reading, replace(REQUEST, number="x"), "NOTICE:number-malformed:::notice::28"),
+            (reading, replace(REQUEST, number=f"{SUSPENDED}x"), "REFUSE:number-suspended:21::::"),
             (refusing, replace(REQUEST, number=SUSPENDED, called="tel:110"), "BYPASS:emergency:::::"),
         )
     ):
@@ -567,6 +569,7 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
     """The settings can let it continue. After a restart, the next service ends it."""
+    control.policy = Policy(unreadable=Unreadable.NOTICE)
     other = decide(control, replace(REQUEST, call_id=id_of(7), number="0312345600"))
     emergency = decide(control, EMERGENCY)
     refused = decide(control, replace(REQUEST, call_id=id_of(8), number=SUSPENDED))
@@ -609,6 +612,43 @@ async def test_the_wait_for_evidence_is_limited(control, evidence):
     evidence.commit()
     await control.wait_for(written[-1], 60)
     assert evidence.hurried == 1
+
+
+@pytest.mark.parametrize(
+    ("dial_string", "called", "trunks", "passes"),
+    [
+        ("PJSIP/110@trunk", "", (), True),
+        ("PJSIP/110@trunk", "", ("trunk",), True),
+        ("PJSIP/110@customer", "110", ("trunk",), False),
+        ("PJSIP/119", "119", (), False),
+        ("PJSIP/119&PJSIP/101", "", (), False),
+        ("PJSIP/１１０@trunk", "", ("trunk",), True),
+        ("Local/nobody@nowhere", "\u200b110#", (), True),
+        ("PJSIP/3012345678@trunk&Nix/110", "3012345678@trunk&Nix/110", (), False),
+    ],
+)
+def test_an_emergency_call_is_one_on_trunks_whose_number_is_suspended_or_not(
+    sounds, evidence, dial_string, called, trunks, passes
+):
+    request = replace(REQUEST, number=SUSPENDED, dial_string=dial_string, called=called)
+    decided = decide(made(sounds, evidence, emergency_trunks=trunks), request).decision
+    assert decided.reason is (Reason.EMERGENCY if passes else Reason.NUMBER_SUSPENDED)
+
+
+def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(control, evidence):
+    """By the registry at the time of the call, whether the hook or the service decided it."""
+    enter(
+        control,
+        hook.decided(id_of(1), number=SUSPENDED, called="110", outcome="BYPASS", reason="emergency", hears="none"),
+    )
+    enter(control, hook.decided(id_of(2), called="110", outcome="BYPASS", reason="emergency", hears="none"))
+    decide(control, replace(EMERGENCY, call_id=id_of(3), number=SUSPENDED))
+    decide(control, replace(REQUEST, call_id=id_of(4), number=SUSPENDED))
+    suspended = [step.call_id for step in evidence.steps if "number_suspended" in step.details]
+    assert suspended == [id_of(1), id_of(3)]
+    for number in range(1, 5):
+        found = fold("pbx-1", [step for step in evidence.steps if step.call_id == id_of(number)]).anomalies
+        assert list(found) == (["an emergency call of a suspended number"] if id_of(number) in suspended else [])
 
 
 def test_which_calls_a_suspension_ends(sounds, evidence):

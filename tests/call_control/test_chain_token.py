@@ -95,7 +95,7 @@ def made(sounds, evidence, policy: Policy | None = None) -> CallControl:
     )  # fmt: skip
 
 
-TO_B = replace(REQUEST, dial_string="PJSIP/0501234567@pbx-b", asked_s=NOW_S + 0.25)
+TO_B = replace(REQUEST, dial_string="PJSIP/05012345670@pbx-b", asked_s=NOW_S + 0.25)
 
 
 def verdict(control: CallControl, request: Request) -> dialplan.Verdict:
@@ -109,7 +109,7 @@ def test_only_an_announced_call_to_another_node_gets_a_token(control):
     assert verdict(control, TO_B).chain == mac_of(KEY, NOW_S, ours, DIALLED)
     for number, request in enumerate(
         (
-            replace(TO_B, dial_string="PJSIP/0501234567@carrier"),
+            replace(TO_B, dial_string="PJSIP/05012345670@carrier"),
             replace(TO_B, called="201"),  # it cannot be bound to a number
             replace(TO_B, called="110"),
             replace(TO_B, asked_s=None),

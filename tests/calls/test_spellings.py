@@ -1,30 +1,61 @@
-"""The table of spellings with the service up: hook and service together mean the same as each of them alone."""
+"""The forms of numbers with the service up: hook and service together mean the same as each of them alone."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
-from ..lab.dialplan_steps import HookCall, begin, hook_calls, written
+from ..lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, written
 from ..lab.lab import LICENSED
 from ..lab.service import Service
-from ..spellings import EMERGENCIES, LOOKING_ALIKE, OF_OTHERS, OF_SUSPENDED, SUSPENDED
+from ..spellings import (
+    EMERGENCIES,
+    LOOKING_ALIKE,
+    NO_NUMBERS,
+    OF_OTHERS,
+    OF_SUSPENDED,
+    SUSPENDED,
+    UNREADABLE,
+)
 
-NUMBERS = (*OF_SUSPENDED, *OF_OTHERS)
+NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)
+MANY = 19
+"""Under an own Dial() each nineteenth form: such a call is answered, and is connected for a second."""
+AT_ONCE = 6
+WITHIN_S = 240
+
+
+def of_options(forms: Sequence[str], one_of: int = MANY) -> list[str]:
+    """Those that can stand in the options of Dial(): it ends them at a bracket, and separates arguments by `^`."""
+    return [form for form in forms if not re.search(r"[()\[\]^,\"\\]", form)][::one_of]
+
+
+OWN_NUMBERS = of_options([*OF_SUSPENDED, *UNREADABLE])
+OWN_CALLED = of_options([*EMERGENCIES])
+OWN_OTHERS = of_options(LOOKING_ALIKE)
+OWN = [
+    *(OwnDial(number) for number in OWN_NUMBERS),
+    OwnDial(LICENSED),
+    *(OwnDial(SUSPENDED, called) for called in (*OWN_CALLED, *OWN_OTHERS)),
+]
 EXTENSIONS = "\n".join(
     [
         "#include idtone.conf",
         hook_calls("numbers", [HookCall(number) for number in NUMBERS]),
         hook_calls("called", [HookCall(SUSPENDED, called) for called in CALLED]),
-        hook_calls("licensed", [HookCall(LICENSED, called) for called in CALLED]),
+        hook_calls("licensed", [HookCall(LICENSED, called) for called in CALLED[::5]]),
+        *(own_dials(f"own-{first}", OWN[first::AT_ONCE]) for first in range(AT_ONCE)),
+        ANSWERING,
     ]
 )
 REFUSED = "REFUSED number-suspended verdict"
+UNREAD = "REFUSED number-malformed verdict"
 PASSED = "UNAVAILABLE emergency emergency"
 
 
@@ -40,23 +71,57 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
 
 @pytest.mark.parametrize("interface", ["ari", "agi"])
 def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
-    """A suspended number is refused in each of its spellings; an emergency number passes at once in each."""
+    """A suspended number is refused in each of its spellings, also where it cannot be read surely; an emergency number
+    passes at once in each.
+    """
     up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     before = up.records().keys()
     for context in ("numbers", "called", "licensed"):
         begin(up.asterisk, context)
-    of_number = dict(zip(NUMBERS, written(up.asterisk, "numbers"), strict=True))
-    of_called, of_licensed = (
-        dict(zip(CALLED, written(up.asterisk, context), strict=True)) for context in ("called", "licensed")
+    of_number, of_called, of_licensed = (
+        dict(zip(forms, written(up.asterisk, context, WITHIN_S), strict=True))
+        for forms, context in ((NUMBERS, "numbers"), (CALLED, "called"), (CALLED[::5], "licensed"))
     )
-    assert [number for number in NUMBERS if of_number[number] == REFUSED] == list(OF_SUSPENDED)
-    assert {of_number[number].split()[2] for number in OF_OTHERS} == {"verdict"}
+    assert {number: of_number[number] for number in OF_SUSPENDED if of_number[number] != REFUSED} == {}
+    assert {number: of_number[number] for number in UNREADABLE if of_number[number] not in (REFUSED, UNREAD)} == {}
+    assert {of_number[number].partition(" ")[0] for number in OF_OTHERS} == {"UNAVAILABLE"}
+    assert {of_number[number].split()[0] for number in NO_NUMBERS} == {"REFUSED"}
     for found in (of_called, of_licensed):
-        assert [called for called in CALLED if found[called] == PASSED] == list(EMERGENCIES)
-        assert {called: found[called] for called in LOOKING_ALIKE if not found[called].endswith(" verdict")} == {}
+        assert [called for called in found if found[called] == PASSED] == [
+            each for each in found if each in EMERGENCIES
+        ]
+        assert {called: result for called, result in found.items() if not result.endswith((" verdict", PASSED))} == {}
     assert {called: of_called[called] for called in LOOKING_ALIKE if of_called[called] != REFUSED} == {}
     records = [record for call_id, record in up.records().items() if call_id not in before]
-    assert not [record for record in records if record["anomalies"]]
+    odd = Counter(tuple(record["anomalies"]) for record in records)
+    assert odd.keys() == {(), ("an emergency call of a suspended number",)}
+    assert odd["an emergency call of a suspended number",] == len(EMERGENCIES)
     decided = Counter((record["outcome"], record["reason"]) for record in records)
-    assert decided["REFUSE", "number-suspended"] == len(OF_SUSPENDED) + len(LOOKING_ALIKE)
-    assert decided["BYPASS", "emergency"] == 2 * len(EMERGENCIES)
+    assert decided["BYPASS", "emergency"] == len(EMERGENCIES) + sum(called in EMERGENCIES for called in of_licensed)
+
+
+@pytest.mark.parametrize("interface", ["ari", "agi", "away"])
+def test_every_spelling_under_an_own_dial(up, interface):
+    """The hook gets the numbers as arguments of U()."""
+    asterisk = up.asterisk
+    if interface == "away":
+        up.stop()
+    else:
+        asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
+    contexts = [f"own-{first}" for first in range(AT_ONCE)]
+    ending = {}
+    try:
+        for context in contexts:
+            begin(asterisk, context)
+        for first, context in enumerate(contexts):
+            ending |= dict(zip(OWN[first::AT_ONCE], written(asterisk, context, WITHIN_S), strict=True))
+    finally:
+        if interface == "away":
+            up.start()
+    numbers, (licensed, *called) = OWN[: len(OWN_NUMBERS)], OWN[len(OWN_NUMBERS) :]
+    connected = {licensed, *(call for call in called if call.called in EMERGENCIES)}
+    assert len(connected) > 30
+    assert len(numbers) > 30
+    assert {
+        call: ending[call] for call in OWN if ending[call] != ("connected" if call in connected else "refused")
+    } == {}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import stat
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from idtone import dialplan
+from idtone import dialplan, numbers
 from idtone.call_control.fallback_file import render
 from idtone.calls import Reason
 from idtone.cli import app
@@ -22,12 +23,12 @@ from idtone.dialplan import Played
 from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.number_spans import OPEN_DIGITS
-from idtone.numbers import NumberKind, parse
+from idtone.numbers import NumberKind, ascii_form, parse
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import load_library
 
 APPLICATIONS_OF_20 = {
-    "AGI", "Dial", "ExecIf", "Gosub", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Originate", "Playback", "Playtones",
+    "AGI", "Dial", "ExecIf", "Gosub", "GosubIf", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Originate", "Playback", "Playtones",
     "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
@@ -37,7 +38,7 @@ FUNCTIONS_OF_20 = {
 }  # fmt: skip
 """What the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
-    "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
+    "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
     "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "UNIQUEID",
 }  # fmt: skip
 
@@ -160,7 +161,7 @@ def test_the_target_of_every_goto_and_gosub_exists(text, actions, code):
             before[-1:] = [name for name in extensions if re.fullmatch(before[-1].partition("$")[0] + ".*", name)][:1]
         assert (last == "1" and before[-1] in extensions) or last in labels, target
     contexts = {name.partition("/")[0] for name in actions}
-    called = set(re.findall(r"(?:Gosub\(|U\(|b\(|Local/s@)(idtone-[a-z-]+)", code))
+    called = set(re.findall(r"(?:Gosub\(|\?|U\(|b\(|Local/s@)(idtone-[a-z-]+)", code))
     called |= set(re.findall(r"hangup_handler_push\)=(idtone-[a-z-]+),s,1", code))
     assert called == contexts - {dialplan.FORWARD_CONTEXT, dialplan.CALLED_CONTEXT}  # the operator calls these two
 
@@ -298,29 +299,149 @@ def test_every_variable_that_the_hook_returns_is_documented(text, code):
     assert documented <= set(re.findall(r"[(,](IDTONE_\w+)=", code))
 
 
-# -- emergency numbers ------------------------------------------------------------------------------------------------
+# -- numbers and emergency calls --------------------------------------------------------------------------------------
 
 PIECES = (
     "110", "119", "1", "0", "81", "+", "00", "010", "184", "tel:", "sip:", "SIPS:", " ", "-", "(", ")", ".", "@x",
     ";a=b", "\t", "\n", "＠", "；", "\u3000", "ー", "ｰ", "\u00a0", "x", "１", "０", "ｔｅｌ：", "＋",
-    "*", "#", ":", "/", "<",
+    "*", "#", ":", "/", "<", ">", "&", ",", "\u200b", "\u202e", "\ufeff", "03", "12345678", "312345678", "9012345678", "٣",
 )  # fmt: skip
+TRUNKS = ("trunk", "g0", "from.pstn")
 
 
-@pytest.fixture(scope="module")
-def emergency() -> Callable[[str], bool]:
-    """The hook's two tests of a called number, as Python expressions."""
-    asking = dialplan.Asking("ari", "", "", 1, "shed")
+@dataclass(frozen=True)
+class Patterns:
+    """The hook's regular expressions and replacements, as Python's."""
+
+    text: str
+
+    def matches(self, marker: str, text: str) -> bool:
+        """Whether the pattern of the first line that holds the marker matches the text."""
+        (pattern,) = re.findall(rf'^.*REGEX\("([^"]*)" {marker}', self.text, re.MULTILINE)[:1]
+        names = value(self.text, "IDTONE_EMERGENCY_TRUNKS")
+        pattern = pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r ")
+        return bool(re.search(pattern.replace("${IDTONE_EMERGENCY_TRUNKS}", names), text, re.DOTALL))
+
+    def narrow(self, text: str) -> str:
+        for wide, form in re.findall(r"STRREPLACE\(IDTONE_TEXT,\$\{URIDECODE\(([^)]*)\)\},(.*?)\)\}\)", self.text):
+            text = text.replace(unquote(wide), form.removeprefix("\\"))
+        return text
+
+    def is_emergency_call(self, dial_string: str, called: str, own_dial: bool) -> bool:
+        if not self.matches(re.escape("${ARG1}&/${ARG5})"), f"{dial_string}&/{called}"):
+            return False
+        dial_string, called = self.narrow(dial_string), self.narrow(called)
+        if self.matches(re.escape("${IDTONE_TEXT})}?yes"), dial_string):
+            return True
+        if not self.matches(re.escape("${IDTONE_TEXT})}?:no"), dial_string):
+            return False
+        other = self.matches(re.escape("${IDTONE_TEXT})})"), dial_string)
+        forgeable = own_dial or self.matches(re.escape("${IDTONE_TEXT})} = 0"), called)
+        return self.matches(re.escape("${IDTONE_TEXT})} & ("), called) and not (other and forgeable)
+
+
+def patterns_of(*trunks: str) -> Patterns:
+    asking = dialplan.Asking("ari", "", "", 1, "shed", emergency_trunks=trunks)
     alone = dialplan.Alone("notice", CALL_REJECTED, "called", "called", answer_first=False)
-    text = dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking, alone).text
-    narrow, wide = (
-        re.compile(pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r "), re.DOTALL)
-        for pattern in re.findall(r'REGEX\("([^"]*)" \$\{ARG5\}\)', text)
-    )
-    return lambda called: bool(narrow.search(called) or (re.search("[^ -~]", called) and wide.search(called)))
+    return Patterns(dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking, alone).text)
+
+
+HOOKS = {trunks: patterns_of(*trunks) for trunks in ((), TRUNKS, ("default",))}
+ANY = HOOKS[()]
+
+
+def is_emergency(text: str) -> bool:
+    return parse(text).kind is NumberKind.EMERGENCY
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
-@settings(max_examples=150)
-def test_the_hook_and_the_service_recognise_the_same_emergency_numbers(emergency, called):
-    assert emergency(called) is (parse(called).kind is NumberKind.EMERGENCY)
+@settings(max_examples=300)
+def test_the_hook_and_the_service_read_the_same_numbers(text):
+    number, narrow = parse(text), ANY.narrow(text)
+    called = ANY.matches(re.escape("${ARG1}&/${ARG5})"), f"/{text}") and ANY.matches(
+        re.escape("${IDTONE_TEXT})} & ("), narrow
+    )
+    assert called is (number.kind is NumberKind.EMERGENCY)
+    digits = re.sub("[^0-9+]", "", re.split("[@;]", narrow)[0])
+    written = ANY.matches(re.escape("${IDTONE_TEXT})}?:unreadable"), narrow)
+    japanese = written and ANY.matches(re.escape("${number})}?japanese"), digits)
+    abroad = written and ANY.matches(re.escape("${number})}?abroad"), digits)
+    assert (japanese or abroad) is (number.known and number.kind is not NumberKind.EMERGENCY)
+    if japanese:
+        long = re.search("[25-9]0[0-9]{8}$", digits)
+        assert number.e164 == f"+81{digits[-10 if long else -9 :]}"
+
+
+DIALLED = st.lists(
+    st.sampled_from(
+        (
+            *("PJSIP/", "pjsip/", "SIP/", "Local/", "DAHDI/", "IAX2/", "Lx/", "a b/", "/", "@", "&", "trunk", "g0", "from.pstn"),
+            *("fromxpstn", "default", "110", "119", "184110", "0312345678", "sip:", "<", ">", ";x=y", "/n", "x", ",", "１１０", "\u200b"),
+        )
+    ),
+    max_size=9,
+).map("".join)  # fmt: skip
+WHOLE = st.lists(
+    st.sampled_from(
+        (
+            "PJSIP/110@trunk", "PJSIP/trunk/sip:119@192.0.2.1", "DAHDI/g0/118", "IAX2/me@trunk/110", "Local/110@from.pstn/n",
+            "Local/110/n", "PJSIP/119", "PJSIP/0312345678@trunk", "PJSIP/0312345678@trunk/sip:110@x", "PJSIP/110@other",
+            "Local/nobody@trunk", "SIP/trunk/110;x=y", "PJSIP/184110;a=b@trunk", "PJSIP/trunk110/0312345678",
+        )
+    ),
+    min_size=1, max_size=2,
+).map("&".join)  # fmt: skip
+CALLED = st.sampled_from(("", "110", "1-1-9", "１１０", "110;x=0312340000", "sip:110@x", "110&x", "0312345678", "110x"))
+
+
+@pytest.mark.parametrize("trunks", HOOKS, ids=str)
+@given(DIALLED | WHOLE, CALLED, st.booleans())
+@settings(max_examples=300)
+def test_the_hook_and_the_service_recognise_the_same_emergency_calls(trunks, dial_string, called, own_dial):
+    by_service = dialplan.is_emergency_call(ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial)
+    assert HOOKS[trunks].is_emergency_call(dial_string, called, own_dial) is by_service
+
+
+EMERGENCY_CALLS = {
+    # dial string, called number, own dial: by which trunks it is an emergency call
+    ("PJSIP/110@trunk", "", False): {(), TRUNKS},
+    ("PJSIP/trunk/sip:110@192.0.2.1:5060;user=phone", "", False): {(), TRUNKS},
+    ("DAHDI/g0/1-1-9", "", False): {(), TRUNKS},
+    ("IAX2/member@trunk/118", "", False): {(), TRUNKS},
+    ("Local/110@from.pstn/n", "", False): {(), TRUNKS},
+    ("Local/110/n", "", False): {(), ("default",)},
+    ("PJSIP/110@other", "", False): {()},
+    ("Local/110@fromxpstn", "", False): {()},
+    ("PJSIP/110@trunk&PJSIP/119@trunk", "", False): {(), TRUNKS},
+    ("PJSIP/110@trunk&PJSIP/119@other", "", False): {()},
+    ("PJSIP/119", "", False): set(),
+    ("PJSIP/119", "119", False): set(),
+    ("PJSIP/101&PJSIP/119", "", False): set(),
+    ("PJSIP/101@trunk&PJSIP/119@trunk", "119", False): set(),
+    ("PJSIP/3012345678@trunk&Nix/110", "3012345678@trunk&Nix/110", False): set(),
+    ("PJSIP/110@trunk&PJSIP/3012345678@trunk", "110@trunk&PJSIP/3012345678", False): set(),
+    ("PJSIP/3012345678@trunk/sip:110@x", "", False): set(),
+    ("PJSIP/110@trunk,60,G(x)", "110", False): set(),
+    ("Local/nobody@trunk", "110", False): {(), TRUNKS},
+    ("PJSIP/trunk/sip:gateway@192.0.2.1", "110", True): {(), TRUNKS},
+    ("PJSIP/0312340000@trunk", "110", False): {(), TRUNKS},  # the number of the police station, as the PBX has it
+    ("PJSIP/0312340000@trunk", "１１０;x=0312340000", False): set(),
+    ("PJSIP/0312340000@trunk", "110", True): set(),
+    ("PJSIP/110@trunk", "0312340000", True): {(), TRUNKS},
+    ("", "110", False): set(),
+}
+
+
+def test_which_calls_are_emergency_calls():
+    for (dial_string, called, own_dial), by in EMERGENCY_CALLS.items():
+        for trunks, hook in HOOKS.items():
+            assert hook.is_emergency_call(dial_string, called, own_dial) is (trunks in by), (dial_string, trunks)
+            found = dialplan.is_emergency_call(
+                ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial
+            )
+            assert found is (trunks in by), (dial_string, trunks)
+
+
+def test_the_grammar_is_that_of_the_numbers():
+    assert (dialplan.JAPANESE, dialplan.ABROAD) == (numbers.JAPANESE, numbers.ABROAD)
+    assert {ANY.narrow(mark) for mark in numbers.MARKS} == {""}

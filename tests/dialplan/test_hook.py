@@ -32,12 +32,12 @@ from idtone.dialplan import (
     dialled_user,
 )  # fmt: skip
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind, parse
+from idtone.numbers import NumberKind, parse, perhaps
 from idtone.registry.number_notation import read_span
 
 from ..lab.asterisk import Asterisk
 from ..lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
-from ..spellings import EMERGENCIES, LOOKING_ALIKE, OF_OTHERS, OF_SUSPENDED, SUSPENDED
+from ..spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 LICENSED = "0312345678"
@@ -108,7 +108,7 @@ CALLER_PLACES = (
     ("REDIRECTING(from-num)", "REDIRECTING(from-num,i)"),
 )
 """How Asterisk's dialplan reads and writes them."""
-NUMBERS = (*OF_SUSPENDED, *OF_OTHERS)
+NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED_NUMBERS = (*EMERGENCIES, *LOOKING_ALIKE)
 FIFO = "blocked"
 EXTENSIONS = "\n".join(
@@ -214,17 +214,32 @@ def test_the_hook_loads_without_warnings(hooked):
 
 
 REFUSED = "REFUSED number-suspended fallback"
+UNREAD = "REFUSED number-malformed fallback"
 NOT_REFUSED = "UNAVAILABLE service-unavailable fallback"
 PASSED = "UNAVAILABLE emergency emergency"
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"])
 def test_every_spelling_of_a_suspended_number_is_refused_without_the_service(hooked, interface):
-    found = dict(zip(NUMBERS, hooked.results("numbers", interface), strict=True))
-    assert {number: result for number, result in found.items() if result == REFUSED} == dict.fromkeys(
-        OF_SUSPENDED, REFUSED
+    expected = (
+        dict.fromkeys(OF_SUSPENDED, REFUSED)
+        | dict.fromkeys((*UNREADABLE, *NO_NUMBERS), UNREAD)
+        | dict.fromkeys(OF_OTHERS, NOT_REFUSED)
     )
-    assert {found[number] for number in OF_OTHERS} == {NOT_REFUSED}
+    found = dict(zip(NUMBERS, hooked.results("numbers", interface), strict=True))
+    assert {number: result for number, result in found.items() if result != expected[number]} == {}
+
+
+def test_with_unreadable_notice_the_digits_alone_are_still_refused_if_they_are_suspended(hooked):
+    hooked.asterisk.command("dialplan set global IDTONE_UNREADABLE notice")
+    try:
+        found = dict(zip(NUMBERS, results(hooked.asterisk, "numbers"), strict=True))
+    finally:
+        hooked.asterisk.command("dialplan set global IDTONE_UNREADABLE refuse")
+    suspended = parse(SUSPENDED)
+    expected = {number: REFUSED if suspended in (parse(number), perhaps(number)) else NOT_REFUSED for number in NUMBERS}
+    assert {number: result for number, result in found.items() if result != expected[number]} == {}
+    assert {expected[number] for number in UNREADABLE} == {REFUSED, NOT_REFUSED}
 
 
 def test_every_spelling_of_an_emergency_number_passes_at_once(hooked):

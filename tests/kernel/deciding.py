@@ -17,7 +17,7 @@ from idtone.calls import (
     WholesaleChain,
 )
 from idtone.number_spans import NumberSpan
-from idtone.numbers import WITHHELD, Number, parse
+from idtone.numbers import WITHHELD, Number, NumberKind, parse
 
 JST = timezone(timedelta(hours=9))
 NOW = datetime(2026, 11, 10, 9, tzinfo=JST)
@@ -67,4 +67,4 @@ def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRe
 
 
 def call(number: Number = HELD, direction: Direction = Direction.INCOMING, called: Number = CALLED) -> ForwardedCall:
-    return ForwardedCall("c-1", direction, number, WITHHELD, called)
+    return ForwardedCall("c-1", direction, number, WITHHELD, called, emergency=called.kind is NumberKind.EMERGENCY)

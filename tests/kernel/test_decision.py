@@ -22,7 +22,7 @@ from idtone.calls import (
     Trust,
     WholesaleChain,
 )
-from idtone.decision import LedgerFull, Policy, Unlicensed, decide, judge, time_by
+from idtone.decision import LedgerFull, Policy, Unlicensed, Unreadable, decide, judge, time_by
 from idtone.numbers import MALFORMED, WITHHELD, parse
 
 from .deciding import BARE, DAY, EXPIRED, HELD, JST, LICENCE, NOW, SECOND, FakeRegistry, call, stopped
@@ -45,6 +45,7 @@ NOTICE_POLICY = Policy()
 REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
 STALE = FakeRegistry(expires=NOW)
 
+ALWAYS_REFUSED = {Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD}
 TABLE = [
     # call, registry, reason, judged licence; the test derives the outcome from the policy
     (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
@@ -69,14 +70,15 @@ TABLE = [
     (call(BARE), FakeRegistry(), Reason.LICENCE_NONE, None),
     (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
     (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
-    (call(POLICE), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(POLICE), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
     (call(WITHHELD), FakeRegistry(), Reason.NUMBER_WITHHELD, None),
     (call(MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
     (call(WITHHELD), STALE, Reason.NUMBER_WITHHELD, None),
     (call(), STALE, Reason.REGISTRY_STALE, None),
     (call(UNKNOWN), STALE, Reason.REGISTRY_STALE, None),
     (call(), None, Reason.REGISTRY_MISSING, None),
-    (call(MALFORMED), None, Reason.REGISTRY_MISSING, None),
+    (call(MALFORMED), None, Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), stopped(NOW), Reason.NUMBER_WITHHELD, None),
     (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
     (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
     (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
@@ -97,7 +99,7 @@ def test_the_table(policy):
             expected = Decision(Outcome.BYPASS, reason)
         elif reason is Reason.LICENCE_VALID:
             expected = Decision(Outcome.PLAY, reason, licence, {Party.CALLED: "sample"}, version)
-        elif reason is Reason.NUMBER_SUSPENDED or policy is REFUSE_POLICY:
+        elif reason in ALWAYS_REFUSED or policy is REFUSE_POLICY:
             expected = Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause)
         else:
             expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
@@ -106,6 +108,27 @@ def test_the_table(policy):
             chain = str(registry.chain) if registry.chain and member == "m-1" else None
             expected = expected._replace(registry_trust=Trust.SIGNED, member=member, wholesale_chain=chain)
         assert decide(asked, registry, policy, NOW) == expected, (asked, registry)
+
+
+def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwise():
+    """Also without a registry, and with one that has expired."""
+    for number, reason in ((MALFORMED, Reason.NUMBER_MALFORMED), (WITHHELD, Reason.NUMBER_WITHHELD)):
+        for registry in (FakeRegistry(), STALE, None):
+            refused = decide(call(number), registry, Policy(refuse_cause=34), NOW)
+            assert (refused.outcome, refused.reason, refused.hangup_cause) == (Outcome.REFUSE, reason, 34)
+            heard = decide(call(number), registry, Policy(unreadable=Unreadable.NOTICE), NOW)
+            assert heard.outcome is Outcome.NOTICE
+            assert heard.reason is (reason if registry else Reason.REGISTRY_MISSING)
+        assert decide(call(number, called=POLICE), None, Policy(), NOW).outcome is Outcome.BYPASS
+
+
+def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
+    """An extension 110, or a ring group with one of that name, is no emergency call."""
+    assert (
+        decide(replace(call(called=POLICE), emergency=False), stopped(NOW), NOTICE_POLICY, NOW).outcome
+        is Outcome.REFUSE
+    )
+    assert decide(replace(call(), emergency=True), stopped(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
 
 
 def test_the_table_has_every_reason_that_the_kernel_gives():

@@ -16,7 +16,7 @@ import idtone.settings
 from idtone.calls import Direction, Party
 from idtone.command_line import ConfigOption
 from idtone.console_settings import SignInBy
-from idtone.decision import Chain, LedgerFull, Policy, Unlicensed
+from idtone.decision import Chain, LedgerFull, Policy, Unlicensed, Unreadable
 from idtone.errors import DocumentError
 from idtone.logs import LogFormat
 from idtone.policy_settings import CallerHears, HeardBy, Overload, SuspendedCalls
@@ -66,6 +66,8 @@ OTHER = {
     ("policy", "ledger_full"): ("refuse", LedgerFull.REFUSE),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "fallback"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "unreadable"): ("notice", Unreadable.NOTICE),
+    ("policy", "emergency_trunks"): ("trunk-1,g0", ("trunk-1", "g0")),
     ("policy", "waiting"): ("100", 100),
     ("policy", "overload"): ("fallback", Overload.FALLBACK),
     ("policy", "suspended_calls"): ("let-end", SuspendedCalls.LET_END),

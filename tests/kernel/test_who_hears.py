@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from idtone.calls import Decision, Direction, Outcome, Party, Reason, Skip, Trust
-from idtone.decision import Chain, Policy, Unlicensed, decide
+from idtone.decision import Chain, Policy, Unlicensed, Unreadable, decide
 from idtone.errors import NumberError
 from idtone.numbers import MALFORMED, parse, parse_pattern
 
@@ -113,7 +113,8 @@ def test_patterns_of_numbers():
 
 def test_a_suspended_number_with_a_letter_behind_it_is_refused():
     asked = replace(call(MALFORMED), perhaps=HELD)
-    decision = decide(asked, stopped(NOW), Policy(), NOW)
-    assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
-    licensed = decide(asked, FakeRegistry(), Policy(), NOW)
+    for policy in (Policy(), Policy(unreadable=Unreadable.NOTICE)):
+        decision = decide(asked, stopped(NOW), policy, NOW)
+        assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
+    licensed = decide(asked, FakeRegistry(), policy, NOW)
     assert (licensed.outcome, licensed.reason) == (Outcome.NOTICE, Reason.NUMBER_MALFORMED)

@@ -47,6 +47,40 @@ def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
     return steps(context, actions)
 
 
+@dataclass(frozen=True)
+class OwnDial:
+    """The arguments of the hook under an operator's own Dial(), which dials a Local channel that answers."""
+
+    number: str
+    called: str = ""
+    dial_string: str = "Local/answers@lab-answers/n"
+
+    @property
+    def action(self) -> str:
+        arguments = [_text(self.number), "outgoing", *([_text(self.called)] if self.called else [])]
+        return f"Dial({self.dial_string},,gU(idtone-called^{'^'.join(arguments)}))"
+
+
+def own_dials(context: str, calls: Iterable[OwnDial]) -> str:
+    """Dial each call, and store whether it was `connected`, for less than a second, or `refused`."""
+    actions = []
+    for index, call in enumerate(calls):
+        actions.append(call.action)
+        actions.append(
+            f'Set(DB({context}/{index})=${{IF($["${{ANSWEREDTIME_MS}}" != "" & "${{DIALSTATUS}}" = "ANSWER"]?connected:refused)}})'
+        )
+    return steps(context, actions)
+
+
+ANSWERING = """
+[lab-answers]
+exten = _.,1,Answer()
+ same = n,Wait(1)
+ same = n,Hangup()
+"""
+"""Answers, and hangs up when a sound and the notice would be over."""
+
+
 def begin(asterisk: Asterisk, context: str) -> None:
     """Run the context's steps."""
     asterisk.command(f"database deltree {context}")

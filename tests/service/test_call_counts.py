@@ -73,6 +73,13 @@ def test_decisions_are_counted_by_outcome_reason_interface_and_direction() -> No
     assert counts.ended == {("BUSY",): 1, ("CONNECTED",): 1, ("INTERRUPTED",): 1}
 
 
+def test_emergency_calls_of_suspended_numbers_are_counted() -> None:
+    counts = CallCounts(MemoryEvidence())
+    for suspended in (True, False):
+        counts.append(steps.fallback(CALL, AT, Outcome.BYPASS, Reason.EMERGENCY, {}, number_suspended=suspended))
+    assert counts.emergencies_of_suspended == 1
+
+
 def test_the_time_from_the_answer_to_the_connection_is_counted() -> None:
     counts = CallCounts(MemoryEvidence())
     for step in (decided(Party.CALLED), ANSWERED, heard(), *CONNECTED):
