@@ -54,6 +54,12 @@ def end(sounds: Path) -> End | None:
     return end_of((sounds / FALLBACK_FILE).read_bytes())
 
 
+def written(sounds: Path) -> tuple[int, int]:
+    """Differs when the file was written again."""
+    status = (sounds / FALLBACK_FILE).stat()
+    return status.st_ino, status.st_mtime_ns
+
+
 def test_an_unsigned_registry(tmp_path, sounds):
     registry = tmp_path / "registry.yaml"
     registry.write_text(GOOD)
@@ -62,10 +68,10 @@ def test_an_unsigned_registry(tmp_path, sounds):
     assert (told["trust"], told["version"], told["fallback"]) == ("unsigned", 42, "written")
     assert STOPPED_NUMBER in remembered(sounds)
     assert terminal.told("registry", "update", "-c", config)["fallback"] == "current"
-    before = (sounds / FALLBACK_FILE).stat()
+    before = written(sounds)
     registry.write_text("registry: {")
     assert "registry.yaml:2:" in terminal.error("registry", "update", "-c", config)
-    assert (sounds / FALLBACK_FILE).stat() == before
+    assert written(sounds) == before
 
 
 @pytest.fixture
@@ -90,11 +96,11 @@ def test_a_signed_registry(config, sounds, association):
 def test_nothing_is_read_or_written_while_nothing_has_changed(config, sounds, monkeypatch):
     """It runs once a minute, and reading a registry of a million numbers takes seconds."""
     quietly(config)
-    before = (sounds / FALLBACK_FILE).stat()
+    before = written(sounds)
     with monkeypatch.context() as patch:
         patch.setattr("idtone.operations.registry_update.index_of", None)
         quietly(config)
-    assert (sounds / FALLBACK_FILE).stat() == before
+    assert written(sounds) == before
     (sounds / FALLBACK_FILE).unlink()
     quietly(config)
     assert end(sounds)
