@@ -101,12 +101,17 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
 
 
 def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
-    seen, version = exam.seen, exam.asterisk_version()
-    if version is not None:
+    seen = exam.seen
+    if seen is None:
+        for topic in ASTERISK_ANSWERS[1:]:
+            yield unknown(topic, *_NO_ASTERISK)
+    # Last: an Asterisk that hangs holds up its console too.
+    version = exam.asterisk_version()
+    if version is None:
+        yield unknown("asterisk-version", *_NO_ASTERISK)
+    else:
         yield asterisk_version.judge(version, exam.now().date(), exam.settings.interface)
     if seen is None:
-        for topic in ASTERISK_ANSWERS[version is not None :]:
-            yield unknown(topic, *_NO_ASTERISK)
         return
     ari = exam.settings.ari
     yield asterisk.rights(seen, ari)

@@ -127,7 +127,6 @@ _MODULES: Final = Message("The module is not installed, modules.conf has a noloa
 FIXES: Final[Mapping[str, Fix]] = {
     "ari": Fix(_ari, _LINE),
     "asterisk-version": Fix(_nothing, _MACHINE),
-    "open-files": Fix(_nothing, _UNIT),
     "asterisk-modules": Fix(_hook_modules, _MODULES),
     "ari-rights": Fix(_nothing, _LINE),
     "ari-password": Fix(_private, _SECRET),
@@ -135,6 +134,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ari-exposure": Fix(_nothing, _LINE),
     "live-dangerously": Fix(_nothing, _LINE),
     "cdr": Fix(_cdr, _MODULES),
+    "open-files": Fix(_nothing, _UNIT),
     "hook-loaded": Fix(_hook, _ELSEWHERE),
     "hook-file": Fix(_hook, _ELSEWHERE),
     "hook-include": Fix(_hook, _ELSEWHERE),
