@@ -44,7 +44,7 @@ def test_it_is_refused_and_nothing_is_changed(tmp_path):
             findings = {finding["id"]: finding for finding in json.loads(output)["findings"]}
             assert findings["asterisk-version"]["found"].startswith(refused)
             assert findings["asterisk-version"]["state"] == "bad"
-            assert ("ari" not in findings) == enabled, "ARI answers"
+            assert (findings["ari"]["state"] == "good") == enabled
             assert json.loads(output)["changes"] == []
         assert pbx.files() == before
         assert pbx.asterisk.command("module show") == modules

@@ -39,7 +39,7 @@ def asterisk(folder: Path, version: str, runs: bool) -> None:
         "#!/bin/sh\n"
         f"case \"$*\" in *'core show settings') {answer} ;;\n"
         f"-V) echo 'Asterisk {version}' ;;\n"
-        f"*) echo \"$*\" >> {folder}/asked ;; esac\n"
+        f'*) echo "$*" >> {folder}/asked ;; esac\n'
     )
     program.chmod(0o755)
 
