@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo fleet console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -36,6 +36,7 @@ help:
 	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
 	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest, SITE=… chooses a site'
 	@echo 'make test-sites  holds the promises of a call on all sites: time zones, users, transports, idle channels, …'
+	@echo 'make test-asterisk  runs the tests of calls on another Asterisk; SUITE=experimental|bullseye|forky, or ASTERISK=/prefix/sbin/asterisk'
 	@echo 'make check    format, lint, types, and who may import whom'
 	@echo 'make docs     makes the pages of docs/reference that come from the code, and the site, in build/site'
 	@echo 'make messages  finds the texts to translate, and compiles the Japanese ones of config/locale'
@@ -110,6 +111,13 @@ endif
 
 test-sites: $(DEV) lab
 	@SITES=all $(VENV)/bin/python -m pytest -v -s tests/calls/test_sites.py $(ARGS)
+
+# Debian's Asterisk of another release, or an own build; ASTERISK= also works with each other target. One that idtone
+# does not support must be refused.
+test-asterisk: export ASTERISK_SUITE := $(SUITE)
+test-asterisk: $(DEV)
+	@tests=$$($(VENV)/bin/python -m tests.lab.chosen_asterisk) && \
+		$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) $${ARGS:-$$tests}
 
 check: $(DEV) house
 	$(VENV)/bin/ruff format --check .

@@ -41,7 +41,7 @@ _CALL: Final = {
     "agi_channel": rb".+",
     "agi_language": _ANY,
     "agi_type": rb".+",
-    "agi_uniqueid": rb"[!-~]{1,149}",
+    "agi_uniqueid": rb".{1,149}",
     "agi_version": rb".+",
     "agi_callerid": _ANY,
     "agi_calleridname": _ANY,
@@ -68,7 +68,8 @@ _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 class AgiRequest:
     """A request of the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr does not show numbers.
 
-    `channel` is the uniqueid of the channel that asks. `caller_number` is empty if Asterisk does not know it.
+    `channel` is the uniqueid of the channel that asks; an ARI application can have chosen it, with any characters.
+    `caller_number` is empty if Asterisk does not know it.
     """
 
     entry: str
@@ -87,7 +88,7 @@ def read_request(block: bytes) -> AgiRequest:
     return AgiRequest(
         fields["agi_network_script"].decode("ascii"),
         tuple(_text(name, value) for name, value in fields.items() if name.startswith("agi_arg_")),
-        fields["agi_uniqueid"].decode("ascii"),
+        _text("agi_uniqueid", fields["agi_uniqueid"]),
         "" if number == "unknown" else number,
     )
 

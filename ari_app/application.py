@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
 from idtone import dialplan
 from idtone.call_control.call import Call
@@ -112,7 +113,9 @@ class AriApplication:
         with contextlib.suppress(AriRefused):  # the channel has hung up
             channel = await ari.channel(channel_id)
             if channel and channel.entered:
-                await ari.request("POST", f"channels/{channel_id}/continue", **_without_verdict(channel.entered))
+                await ari.request(
+                    "POST", f"channels/{_in_path(channel_id)}/continue", **_without_verdict(channel.entered)
+                )
 
     # -- from one instance to the next ------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ class AriApplication:
         """Send the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
-        await self._ask("POST", f"channels/{channel}/continue", **query)
+        await self._ask("POST", f"channels/{_in_path(channel)}/continue", **query)
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
@@ -181,7 +184,7 @@ class AriApplication:
                     call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
                 )  # fmt: skip
                 self._calls.record_suspension(call)
-                await self._ask("DELETE", f"channels/{call.channel}", reason_code=str(CALL_REJECTED))
+                await self._ask("DELETE", f"channels/{_in_path(call.channel)}", reason_code=str(CALL_REJECTED))
         except (AriUnavailable, asyncio.CancelledError):
             call.end_requested = False  # so that the next connection ends it
             raise
@@ -252,6 +255,11 @@ class AriApplication:
         except AriRefused as error:
             if error.status not in GONE:
                 log.error("%s", error)
+
+
+def _in_path(channel: str) -> str:
+    """A channel's id as part of a path: an ARI application can choose it, with any characters."""
+    return quote(channel, safe="")
 
 
 def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:

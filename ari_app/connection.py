@@ -11,7 +11,6 @@ import asyncio
 import base64
 import itertools
 import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -23,6 +22,7 @@ import aiohttp
 from idtone.errors import AriRefused, AriUnavailable
 from idtone.translation import Message
 
+from .asterisk_version import AsteriskVersion
 from .events import EVENTS, AriResponse, Channel, Event, read, read_channel, read_waiting
 
 APPLICATION: Final = "idtone"
@@ -42,8 +42,6 @@ _CLOSES_WITHIN_S: Final = 0.05
 """How long Asterisk may take to notice that a connection has closed."""
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """The password or the user's rights were changed."""
-_REST_OVER_WEBSOCKET: Final = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
-"""The first version of each branch that takes requests over the WebSocket. All later branches take them."""
 
 Transport = Literal["auto", "websocket", "http"]
 
@@ -104,7 +102,7 @@ class AriConnection:
                 Message("{url} does not answer like Asterisk; check ari.url", url=self._url)
             ) from error
         self._over_websocket = transport == "websocket" or (
-            transport == "auto" and takes_requests_over_websocket(self.version)
+            transport == "auto" and AsteriskVersion.read(self.version).takes_requests_over_websocket
         )
         for last in (False, False, True):
             self._socket = await self._listen()
@@ -302,15 +300,6 @@ def _version(value: object) -> str:
     if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
         raise ValueError("not a version")
     return value
-
-
-def takes_requests_over_websocket(version: str) -> bool:
-    """Whether this Asterisk takes REST requests over the events' WebSocket."""
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if len(numbers) < 2:
-        return False
-    first = _REST_OVER_WEBSOCKET.get(numbers[0])
-    return numbers >= first if first else numbers[0] > max(_REST_OVER_WEBSOCKET)
 
 
 def _body(status: int, reason: str, text: str, request: str) -> Any:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 FORWARD_CONTEXT: Final = "idtone-forward"
 """The context in which the caller's channel continues, at a `Verdict.extension`."""
@@ -120,8 +120,11 @@ VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
 
 
 def channel_of(call_id: str) -> str:
-    """The unique id of the channel from which a call id was made: `1795564585.21-1` → `1795564585.21`."""
-    return call_id.rpartition("-")[0]
+    """The unique id of the channel from which a call id was made: `1795564585.21-1` → `1795564585.21`.
+
+    The call id has the characters of an id that an ARI application chose URI-encoded.
+    """
+    return unquote(call_id.rpartition("-")[0])
 
 
 _DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:[^/]*/)?(?:sips?:)?([^@/;,]*)")

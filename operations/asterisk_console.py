@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +25,17 @@ class AsteriskConsole:
 
     def run(self, command: str) -> str:
         """The output. Raises ChangeError if Asterisk does not answer."""
+        named = ["-C", str(self._conf)] if self._conf.exists() else []
+        return self._ended(command, [*named, "-rx", command])
+
+    def _ended(self, command: str, arguments: list[str]) -> str:
         path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
         program = shutil.which("asterisk", path=path)
         if program is None:
             raise ChangeError(Message("there is no program asterisk in PATH; run this on Asterisk's machine"))
-        named = ["-C", str(self._conf)] if self._conf.exists() else []
         try:
             ended = subprocess.run(  # noqa: S603  the arguments are ours
-                [program, *named, "-rx", command],
+                [program, *arguments],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,
                 check=False,
             )  # fmt: skip
@@ -51,7 +55,26 @@ class AsteriskConsole:
     def running(self) -> frozenset[str]:
         """The running modules, without `.so`. Raises ChangeError."""
         rows = (line.split() for line in self.run("module show").splitlines())
-        return frozenset(row[0].removesuffix(".so") for row in rows if row and "Running" in row and ".so" in row[0])
+        return frozenset(
+            row[0].removesuffix(".so")
+            for row in rows
+            if row and ".so" in row[0] and "Running" in row and row[row.index("Running") - 1] != "Not"
+        )
+
+    def version(self) -> str | None:
+        """The running Asterisk's version, else that of the installed program; None if there is neither."""
+        with suppress(ChangeError):
+            if text := self.settings().get("Version"):
+                return text
+        with suppress(ChangeError):
+            return self._ended("-V", ["-V"]).strip().removeprefix("Asterisk ") or None
+        return None
+
+    def process(self) -> int | None:
+        """The running Asterisk's process; None if it does not answer."""
+        with suppress(ChangeError, KeyError, OSError, ValueError):
+            return int(Path(self.settings()["PID file"]).read_text())
+        return None
 
     def settings(self) -> dict[str, str]:
         """What `core show settings` says: `Version`, `Module directory`, `PID file`. Raises ChangeError."""

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,8 +53,12 @@ class Changer:
 
     def __init__(self, console: AsteriskConsole, copies: Path, now: datetime, command: str = "doctor") -> None:
         self._console = console
-        self.folder = copies / f"{now:%Y%m%dT%H%M%SZ}"
-        """Where this run keeps copies; it exists once something was changed."""
+        time = f"{now:%Y%m%dT%H%M%SZ}"
+        names = chain((time,), (f"{time}-{number}" for number in count(2)))
+        self.folder = next(folder for name in names if not (folder := copies / name).exists())
+        """Where this run keeps copies; it exists once something was changed. A later run of the same second has another
+        one, which sorts after it.
+        """
         self._command = command
         self._entries: list[Entry] = []
 

@@ -8,19 +8,19 @@ the October of the release for a long-term branch, two for a standard one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from idtone.ari_app.connection import takes_requests_over_websocket
+from idtone.ari_app.asterisk_version import AsteriskVersion, Numbers
+from idtone.settings import Interface
 from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, warning
 
 OLDEST: Final = 20
-"""The hook uses arguments of applications that exist since this branch."""
+"""The oldest branch that is tested. Earlier ones have no security fixes any more, and 16 lacks what the hook uses."""
 
 ENDS: Final[Mapping[int, date]] = {
     20: date(2027, 10, 19),
@@ -29,8 +29,6 @@ ENDS: Final[Mapping[int, date]] = {
     23: date(2027, 10, 15),
 }
 """Branch → the date from which it gets no security fixes."""
-
-Version = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +39,16 @@ class Hole:
 
     advisory: str
     what: str
-    fixed: tuple[Version, ...]
+    fixed: tuple[Numbers, ...]
     over_websocket: bool = False
     """Only in versions that take REST requests over the WebSocket."""
 
-    def open_in(self, version: Version) -> bool:
+    def open_in(self, version: AsteriskVersion) -> bool:
+        numbers = version.numbers
         branch = {first[0]: first for first in self.fixed}
-        first = branch.get(version[0])
-        older = version < first if first else version[0] < max(branch)
-        return older and (not self.over_websocket or takes_requests_over_websocket(".".join(map(str, version))))
+        first = branch.get(numbers[0])
+        older = numbers < first if first else numbers[0] < max(branch)
+        return older and (not self.over_websocket or version.takes_requests_over_websocket)
 
 
 HOLES: Final = (
@@ -98,30 +97,51 @@ HOLES: Final = (
 """Advisories on ARI, AMI and the HTTP server, and those by which a SIP peer without a password stops all calls."""
 
 _UPGRADE: Final = Message("Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first")
+_UPGRADE_OR_AGI: Final = Message(
+    "Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first. Until then, in idtone.yaml: "
+    "`interface: agi`; then idtone dialplan export again"
+)
 
 
-def judge(text: str, today: date) -> Finding:
-    """`text` is Asterisk's version: `22.10.1+dfsg`, `certified-20.7-cert5`, `20.9.3~dfsg-1`, `GIT-22-abc`."""
+def unsupported(text: str) -> Message | None:
+    """Why idtone refuses this version of Asterisk; None if it does not."""
+    branch = AsteriskVersion.read(text).branch
+    if branch is None or branch >= OLDEST:
+        return None
+    return Message(
+        "Asterisk {text} is too old: idtone needs Asterisk {oldest} or newer, and changes nothing on an older one",
+        text=text,
+        oldest=OLDEST,
+    )
+
+
+def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Finding:
+    """`text` is Asterisk's version, `interface` that of the hook's requests."""
     topic = "asterisk-version"
-    found = re.search(r"\d+(?:\.\d+)*", text)
-    version: Version = tuple(map(int, found[0].split("."))) if found else ()
-    if len(version) < 2:
+    if refused := unsupported(text):
+        return bad(topic, refused, _UPGRADE)
+    version = AsteriskVersion.read(text)
+    if not version.is_release:
         return warning(
             topic, Message("{text!r} is not a released version; its vulnerabilities are not known", text=text), _UPGRADE
         )
-    if version[0] < OLDEST:
-        return bad(
-            topic, Message("{text}: the hook needs Asterisk {oldest} or newer", text=text, oldest=OLDEST), _UPGRADE
+    faults, remedy = [], _UPGRADE
+    if version.is_candidate:
+        faults.append(Message("it is a release candidate, not a release"))
+    if interface is Interface.ARI and not version.answers_promptly:
+        faults.append(
+            Message("each verdict over ARI takes 0.2 s (before 20.6 and 21.1, Stasis looks for requests every 200 ms)")
         )
-    faults = []
-    if not takes_requests_over_websocket(text):
+        remedy = _UPGRADE_OR_AGI
+    if not version.takes_requests_over_websocket:
         faults.append(
             Message("it lacks REST over the WebSocket (since 20.14, 21.9, 22.4), so each request costs a round trip")
         )
-    end = ENDS.get(version[0])
+    branch = version.numbers[0]
+    end = ENDS.get(branch)
     if end and today >= end:
-        faults.append(Message("the branch {branch} has had no security fixes since {end}", branch=version[0], end=end))
-    if "cert" in text:
+        faults.append(Message("the branch {branch} has had no security fixes since {end}", branch=branch, end=end))
+    if version.is_certified:
         faults.append(Message("it is a certified release: check its own advisories"))
     else:
         faults += [
@@ -132,4 +152,4 @@ def judge(text: str, today: date) -> Finding:
     if not faults:
         return good(topic, text)
     named = joined("; ", faults)
-    return warning(topic, Message("{text}, by its version number: {named}", text=text, named=named), _UPGRADE)
+    return warning(topic, Message("{text}, by its version number: {named}", text=text, named=named), remedy)

@@ -39,6 +39,7 @@ from . import (
     machine_findings,
     modules,
     observe_machine,
+    open_files,
     registry,
     settings_findings,
     shared_file_findings,
@@ -101,11 +102,17 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
 def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     seen = exam.seen
     if seen is None:
-        for topic in ASTERISK_ANSWERS:
+        for topic in ASTERISK_ANSWERS[1:]:
             yield unknown(topic, *_NO_ASTERISK)
+    # Last: an Asterisk that hangs holds up its console too.
+    version = exam.asterisk_version()
+    if version is None:
+        yield unknown("asterisk-version", *_NO_ASTERISK)
+    else:
+        yield asterisk_version.judge(version, exam.now().date(), exam.settings.interface)
+    if seen is None:
         return
     ari = exam.settings.ari
-    yield asterisk_version.judge(seen.version, exam.now().date())
     yield asterisk.rights(seen, ari)
     yield asterisk.clock(seen)
     yield machine_findings.application(seen.application, exam.running())
@@ -167,6 +174,19 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
 
 
 ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
+
+
+def _open_files(exam: Exam) -> Iterator[Finding]:
+    folder = exam.own_folder
+    if folder is None:
+        yield unknown("open-files", *_ELSEWHERE)
+        return
+    process = exam.asterisk_pid()
+    limits, groups = (
+        ("", "") if process is None else (observe_machine.about_process(process, what) for what in ("limits", "cgroup"))
+    )
+    wanted = open_files.wanted_calls(asterisk_files.text(folder / "asterisk.conf")[0] or "")
+    yield open_files.judge(open_files.limit_of(limits), wanted, open_files.unit_of(groups))
 
 
 def _hook(exam: Exam) -> Iterator[Finding]:
@@ -426,6 +446,7 @@ CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
     Check(ASTERISK_FILES, _asterisk_files),
+    Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),
     Check(("emergency-trunks",), _emergency_trunks),

@@ -7,12 +7,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from idtone.dialplan import Hook
 from idtone.errors import AriError, DocumentError, LedgerError
 from idtone.ledger.store.sqlite import path_of
+from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.service.own_hook import hook_for
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
@@ -123,3 +126,33 @@ class Exam:
         if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
             return None
         return observe_machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+
+    @property
+    def own_folder(self) -> Path | None:
+        """The configuration folder of the Asterisk on this machine; None for a copy of it, or another machine's."""
+        folder, seen = self.folder, self.seen
+        if folder is None:
+            return None
+        if seen is None:
+            host = urlsplit(self.settings.ari.url).hostname or ""
+            is_here = host == "localhost" or (observe_machine.is_address(host) and ip_address(host).is_loopback)
+            return folder if is_here else None
+        own = Path(seen.variables["ASTETCDIR"])
+        is_own = seen.nearby and own.is_dir() and folder.is_dir() and own.samefile(folder)
+        return folder if is_own else None
+
+    def asterisk_version(self) -> str | None:
+        """Asterisk's version: over ARI, else by its console, else that of the installed program; None if all fail."""
+        if self.seen:
+            return self.seen.version
+        folder = self.own_folder
+        return AsteriskConsole(folder).version() if folder else None
+
+    def asterisk_pid(self) -> int | None:
+        """Asterisk's process on this machine; None if it was not found."""
+        seen, folder = self.seen, self.own_folder
+        if folder is None:
+            return None
+        if seen and seen.variables["ASTRUNDIR"]:
+            return observe_machine.process_in(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+        return AsteriskConsole(folder).process()

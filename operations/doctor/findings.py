@@ -39,9 +39,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "asterisk-version": Topic(
         Message("Asterisk's version"),
-        Message(
-            "Old versions lack REST over the WebSocket, and have vulnerabilities by which others can control the PBX."
-        ),
+        Message("Old versions answer the service late, and have vulnerabilities by which others can control the PBX."),
     ),
     "asterisk-modules": Topic(
         Message("Asterisk's modules"),
@@ -76,6 +74,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "the caller hears it, and after early media. Without it, the evidence of these calls is "
             "weaker (known_by: dial)."
         ),
+    ),
+    "open-files": Topic(
+        Message("Asterisk's limit of open files"),
+        Message("A call needs ten. Without them Asterisk refuses calls (503), fills its log, and evidence is missing."),
     ),
     "hook-loaded": Topic(
         Message("The hook in Asterisk's dialplan"),

@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from idtone.call_control.journal import REFUSED, TAKEN
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
@@ -23,6 +21,7 @@ from idtone.operations.pbx_changes import hook_changes, module_changes
 from idtone.translation import Message, joined
 
 from . import modules, observe_machine
+from .asterisk_version import unsupported
 from .exam import Exam
 from .findings import TOPICS, Finding, State
 
@@ -74,7 +73,7 @@ def _private(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _hook(exam: Exam, finding: Finding) -> Sequence[Change]:
-    folder = _folder(exam)
+    folder = exam.own_folder
     if folder is None or not folder.is_dir():
         return ()
     try:
@@ -99,22 +98,8 @@ def _ari(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _load(exam: Exam, wanted: Iterable[str]) -> Sequence[Change]:
-    folder = _folder(exam)
+    folder = exam.own_folder
     return () if folder is None else module_changes(folder, wanted)
-
-
-def _folder(exam: Exam) -> Path | None:
-    """The configuration folder of the Asterisk on this machine; None for a copy of it, or another machine's."""
-    folder, seen = exam.folder, exam.seen
-    if folder is None:
-        return None
-    if seen is None:
-        host = urlsplit(exam.settings.ari.url).hostname or ""
-        is_here = host == "localhost" or (observe_machine.is_address(host) and ip_address(host).is_loopback)
-        return folder if is_here else None
-    own = Path(seen.variables["ASTETCDIR"])
-    is_own = seen.nearby and own.is_dir() and folder.is_dir() and own.samefile(folder)
-    return folder if is_own else None
 
 
 def _blocked(why: str) -> Sequence[Change]:
@@ -127,6 +112,8 @@ _SERVICE: Final = Message(
 )
 _EVIDENCE: Final = Message("It concerns the evidence, which --fix does not touch.")
 _MACHINE: Final = Message("It concerns all programs of this machine.")
+_UNIT: Final = Message("It changes the unit of Asterisk. `idtone setup` does that.")
+_OLD: Final = Message("Asterisk is too old; see the finding on its version.")
 _ASSOCIATION: Final = Message("It needs a document of the association.")
 _ELSEWHERE: Final = Message(
     "The file is not idtone's or cannot be read, or the folder is not that of the Asterisk on this machine."
@@ -147,6 +134,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ari-exposure": Fix(_nothing, _LINE),
     "live-dangerously": Fix(_nothing, _LINE),
     "cdr": Fix(_cdr, _MODULES),
+    "open-files": Fix(_nothing, _UNIT),
     "hook-loaded": Fix(_hook, _ELSEWHERE),
     "hook-file": Fix(_hook, _ELSEWHERE),
     "hook-include": Fix(_hook, _ELSEWHERE),
@@ -191,13 +179,14 @@ FIXES: Final[Mapping[str, Fix]] = {
 
 def plan(exam: Exam, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
     """The groups of changes for findings that are bad or a warning; and for each such finding without a group, its
-    topic and why there is none.
+    topic and why there is none. For an Asterisk that idtone refuses there is no change.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}
-    for finding in findings:
-        if finding.state not in (State.BAD, State.WARNING):
-            continue
+    wanting = [finding for finding in findings if finding.state in (State.BAD, State.WARNING)]
+    if unsupported(exam.asterisk_version() or ""):
+        return [], {finding.topic: _OLD for finding in wanting}
+    for finding in wanting:
         fix = FIXES[finding.topic]
         why: str = fix.left
         try:

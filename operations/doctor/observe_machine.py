@@ -168,8 +168,19 @@ def _listening(table: str, port: int) -> Iterator[Address]:
 
 def process_of(pid_file: Path) -> Identity | None:
     """The identity of the process in a pid file; None if there is no such process."""
+    process = process_in(pid_file)
+    return None if process is None else identity(process)
+
+
+def process_in(pid_file: Path) -> int | None:
+    """The number in a pid file; None if there is no such file."""
     text, _ = read(pid_file)
-    return identity(int(text)) if text is not None and text.strip().isdecimal() else None
+    return int(text) if text is not None and text.strip().isdecimal() else None
+
+
+def about_process(process: int, what: str) -> str:
+    """The text of one of a process's files in /proc; empty if it cannot be read."""
+    return read(_PROC / str(process) / what)[0] or ""
 
 
 def identity(process: int) -> Identity | None:

@@ -20,8 +20,10 @@ from idtone.dialplan import HOOK_GLOBAL
 from idtone.errors import ChangeError, IdtoneError, UsageError
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.changes import Change, FileChange, FolderChange, Group, ProgramChange
-from idtone.operations.doctor import asterisk, modules, observe_machine
+from idtone.operations.doctor import asterisk, modules, observe_machine, open_files
+from idtone.operations.doctor.asterisk_version import unsupported
 from idtone.operations.doctor.exam import UNIT
+from idtone.operations.doctor.findings import TOPICS
 from idtone.operations.doctor.shared_file_findings import SOUNDS_MODE
 from idtone.operations.make_changes import obstacle
 from idtone.operations.pbx_changes import (
@@ -42,6 +44,7 @@ from idtone.translation import Message
 from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")
+UNITS: Final = Path("/etc/systemd/system")
 UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
 PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
@@ -90,7 +93,9 @@ class Plan:
 
 
 def plan(wishes: Wishes) -> Plan:
-    """Raises UsageError if Asterisk does not run here or the user does not exist, DocumentError for bad settings."""
+    """Raises UsageError if Asterisk does not run here or is too old, or if the user does not exist; DocumentError for
+    bad settings.
+    """
     folder, console = wishes.folder, AsteriskConsole(wishes.folder)
     try:
         said = console.settings()
@@ -98,6 +103,8 @@ def plan(wishes: Wishes) -> Plan:
         raise UsageError(
             Message("Asterisk does not answer: {error}; start it, or name its folder: --asterisk-etc DIR", error=error)
         ) from error
+    if refused := unsupported(said.get("Version", "")):
+        raise UsageError(refused)
     try:
         pwd.getpwnam(wishes.user)
     except KeyError as error:
@@ -125,6 +132,7 @@ def plan(wishes: Wishes) -> Plan:
     hook = hook_for(with_secret, wishes.config, load_library(settings.sounds.profiles)).text
     wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
+    found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory
     found.add("sounds", Message("The folder of the sounds"), lambda: _folder(sounds, SOUNDS_MODE, wishes.user, group))
     ours = hook.encode("utf-8", "surrogateescape")
@@ -241,6 +249,36 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
     assert found is not None
     loaded = AsteriskConsole(folder).run("dialplan show globals")
     return f"{HOOK_GLOBAL}={found[1].decode()}\n" in loaded
+
+
+def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
+    """A higher limit for Asterisk's unit and the running Asterisk, if the present one does not carry enough calls."""
+    process = observe_machine.process_in(Path(said["PID file"])) if "PID file" in said else None
+    limits, groups = (
+        "" if process is None else observe_machine.about_process(process, what) for what in ("limits", "cgroup")
+    )
+    limit, wanted = open_files.limit_of(limits), open_files.wanted_calls(_text(folder / "asterisk.conf"))
+    if limit is None or open_files.calls_for(limit) >= wanted:
+        return []
+    unit = open_files.unit_of(groups) if SYSTEMD.is_dir() else None
+    if unit is None:
+        raise ChangeError(
+            Message(
+                "{limit} open files carry {carried} calls, {wanted} are wanted: raise it where you start Asterisk",
+                limit=limit, carried=open_files.calls_for(limit), wanted=wanted,
+            )
+        )  # fmt: skip
+    path, text, files = open_files.drop_in(unit, UNITS), open_files.setting(wanted), open_files.limit_for(wanted)
+    changes: list[Change] = []
+    if not path.parent.exists():
+        changes.append(FolderChange(path.parent, 0o755, *_ROOT))
+    if (before := observe_machine.content(path)) != text.encode():
+        changes += [
+            FileChange(path, before, text.encode(), 0o644),
+            ProgramChange(("systemctl", "daemon-reload"), ("systemctl", "daemon-reload")),
+        ]
+    # Nothing takes this back: later the number may be that of another process.
+    return [*changes, ProgramChange(("prlimit", f"--pid={process}", f"--nofile={files}:{files}"), ())]
 
 
 def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> list[Change]:

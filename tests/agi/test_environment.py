@@ -90,7 +90,7 @@ def test_a_value_must_be_one_that_asterisk_sends():
     for key, values in {
         "agi_network": [b"no"],
         "agi_network_script": [b"", b"decide?number=0312345678", b"../decide", 65 * b"x"],
-        "agi_uniqueid": [b"", b"1 2", "日".encode()],
+        "agi_uniqueid": [b"", 150 * b"1"],
         "agi_callingpres": [b"x"],
         "agi_priority": [b"1.0"],
         "agi_threadid": [b"0x1"],
@@ -98,6 +98,12 @@ def test_a_value_must_be_one_that_asterisk_sends():
     }.items():
         for value in values:
             assert refused(presented(**{key: value})) == f"{key} has a value that Asterisk never sends", value
+
+
+def test_an_application_may_choose_the_id_of_a_channel():
+    for channel in ("1 2", 'a,b "c" (d)', "日本"):
+        assert read_request(presented(agi_uniqueid=channel.encode())).channel == channel
+    assert refused(presented(agi_uniqueid=b"\xff")) == "agi_uniqueid is not UTF-8"
 
 
 def test_everything_has_a_limit():

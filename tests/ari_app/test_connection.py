@@ -14,7 +14,7 @@ from aiohttp import web
 
 from idtone.ari_app import connection as module
 from idtone.ari_app import events
-from idtone.ari_app.connection import AriConnection, connect, takes_requests_over_websocket
+from idtone.ari_app.connection import AriConnection, connect
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..hostile.server import (
@@ -51,17 +51,6 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-OVER_WEBSOCKET = "20.14.0 20.15.2 21.9.0 22.4.0 22.10.1+dfsg+~cs6 23.0.0 23.0.0-rc1"
-OVER_HTTP = (
-    "18.26.1 20.13.0 21.8.0 22.3.0 1:22.2.0~dfsg+~cs6.15 certified-20.7-cert6 certified/18.9-cert13 GIT-master 22"
-)
-
-
-def test_which_versions_take_requests_over_the_websocket():
-    assert [version for version in OVER_WEBSOCKET.split() if not takes_requests_over_websocket(version)] == []
-    assert [version for version in (*OVER_HTTP.split(), "") if takes_requests_over_websocket(version)] == []
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from idtone.ari_app.connection import Ari, AriConnection, connect
 from idtone.errors import AriRefused, AriUnavailable
 
 from ..lab.asterisk import LOOPBACK, Asterisk
+from ..lab.chosen_asterisk import transports
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
 
@@ -112,7 +113,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
             await until(lambda: not asterisk.channels(), "the channels to be gone")
 
 
-@pytest.fixture(params=["fake", "websocket", "http"])
+@pytest.fixture(params=["fake", *transports()])
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
     """Its events are read, as the application does: over the WebSocket no answer comes otherwise."""
     making = faked() if request.param == "fake" else real(request.getfixturevalue("pbx"), request.param)
@@ -192,7 +193,7 @@ async def test_the_application_is_there_as_long_as_a_channel_waits_in_it(peer):
     await until(lambda: let_go(peer), "Asterisk to let it go")
 
 
-@pytest.mark.parametrize("kind", ["fake", "websocket", "http"])
+@pytest.mark.parametrize("kind", ["fake", *transports()])
 async def test_a_connection_that_breaks_ends_the_events_with_an_error(request, kind):
     making = faked() if kind == "fake" else real(request.getfixturevalue("pbx"), kind)
     async with making as peer, asyncio.timeout(5):

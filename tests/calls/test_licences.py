@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ..conftest import LAB_REGISTRY
+from ..lab.chosen_asterisk import transports
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
 from .proving import LATEST_MS, by_both, side_by_side
@@ -42,13 +43,10 @@ async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, 
     assert list(record["times"]) == TIMES
 
 
-@pytest.mark.parametrize(
-    ("transport", "words"), [("websocket", "requests over the WebSocket"), ("http", "requests over HTTP")]
-)
-async def test_a_licensed_call_is_recorded_whichever_way_the_requests_go(
-    asterisk, serving, references, transport, words
-):
+@pytest.mark.parametrize("transport", transports())
+async def test_a_licensed_call_is_recorded_whichever_way_the_requests_go(asterisk, serving, references, transport):
     service = serving(transport=transport)
+    words = {"websocket": "requests over the WebSocket", "http": "requests over HTTP"}[transport]
     assert words in service.log().rpartition("ready: ")[2]
     async with lab(asterisk) as phones:
         placed, ending = await phones.call(Forwarding(interface="ari"))

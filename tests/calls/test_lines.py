@@ -19,6 +19,7 @@ from idtone.ari_app.connection import connect
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk, free_ports
+from ..lab.chosen_asterisk import transports
 from ..lab.heard import identify
 from ..lab.lab import Lab, Placed, lab, until
 from ..lab.service import Service
@@ -65,7 +66,7 @@ async def talked(phones: Lab, *calls: Placed) -> None:
     await phones.nothing_is_left()
 
 
-@pytest.mark.parametrize("transport", ["websocket", "http"])
+@pytest.mark.parametrize("transport", transports())
 @pytest.mark.parametrize("how", ["cut", "swallow"])
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
     """In the middle of a sound, with a caller who asks meanwhile: both hear the licensed sound, once and whole."""
@@ -221,7 +222,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
             assert_heard_then_connected(placed, "sample", references)
 
 
-@pytest.mark.parametrize("transport", ["http", "websocket"])
+@pytest.mark.parametrize("transport", transports())
 async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
     """No call waits for a service that Asterisk refuses; one may, by which the service notices."""
     service = serving(transport=transport)

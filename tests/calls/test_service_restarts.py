@@ -11,6 +11,7 @@ import pytest
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
+from ..lab.chosen_asterisk import transports
 from ..lab.lab import CALLER_NUMBER, Lab, lab, until
 from ..lab.service import Service
 from .hearing import assert_heard_then_connected
@@ -56,7 +57,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
     assert (alone["fallback"], alone["heard"], alone["status"], alone["complete"]) == (True, True, "CONNECTED", True)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "http"])
+@pytest.mark.parametrize("transport", transports())
 async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk, beside, references, transport):
     beside.away()
     own = Service(asterisk, LAB_REGISTRY, transport=transport)

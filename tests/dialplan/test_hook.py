@@ -335,3 +335,4 @@ def test_a_longer_verdict_would_be_cut(hooked):
 def test_the_channel_of_a_call():
     assert channel_of("1795564585.21-1") == "1795564585.21"
     assert channel_of("pbx-1-1795564585.21-12") == "pbx-1-1795564585.21"
+    assert channel_of("a%2Cb%20%22c%22%28d%29%25-1") == 'a,b "c"(d)%'

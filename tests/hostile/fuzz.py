@@ -17,7 +17,7 @@ import atheris
 with atheris.instrument_imports(include=["idtone", "phonenumbers", "yaml"]):
     from idtone import numbers
     from idtone.ari_app import events
-    from idtone.ari_app.connection import takes_requests_over_websocket
+    from idtone.ari_app.asterisk_version import AsteriskVersion
     from idtone.call_control import journal_lines
     from idtone.dialplan import dialled_user
     from idtone.errors import IdtoneError
@@ -76,7 +76,8 @@ def read_dial_string(text: str) -> None:
 
 
 def read_version(text: str) -> None:
-    takes_requests_over_websocket(text)
+    version = AsteriskVersion.read(text)
+    assert len(version.numbers) <= 4
 
 
 def read_registry(text: str) -> None:

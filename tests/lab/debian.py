@@ -17,6 +17,8 @@ from typing import Final
 Progress = Callable[[str], None]
 """Gets one line about the next action."""
 
+_UNDER: Final = {"experimental": "sid"}
+"""A release that has only some packages → the release that has what they depend on."""
 _KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg"))
 
 
@@ -84,7 +86,13 @@ def _fetch_closure(
     refusals = []
     for suite in suites:
         for site in sites:
-            apt = _private_apt(scratch, f"deb [{_source_options()}] {site} {suite} main\n")
+            releases = [suite, *filter(None, [_UNDER.get(suite)])]
+            lines = (f"deb [{_source_options()}] {site} {release} main\n" for release in releases)
+            apt = _private_apt(scratch, "".join(lines))
+            if suite in _UNDER:  # apt takes packages from such a release only if it is told so
+                names = " ".join(f"{package} {package}-*" for package in packages)
+                preference = f"Package: {names}\nPin: release a={suite}\nPin-Priority: 990\n"
+                (scratch / "preferences").write_text(preference)
             try:
                 _run([*apt, "update"])
                 # With an empty list of installed packages, "install" includes all dependencies.
@@ -124,11 +132,12 @@ def _private_apt(scratch: Path, sources: str | None) -> list[str]:
     }
     if sources is not None:
         (scratch / "sources.list").write_text(sources)
+        (scratch / "preferences").touch()
         options |= {
             "APT::Update::Error-Mode": "any",  # otherwise an unreachable mirror looks like an unknown package
             "Dir::Etc::SourceList": scratch / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
-            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::Preferences": scratch / "preferences",
             "Dir::Etc::PreferencesParts": "/dev/null",
         }
     return ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]

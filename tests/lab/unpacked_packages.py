@@ -37,16 +37,17 @@ def tree(
     *packages: str,
     suites: Sequence[str] = SUITES,
     without: Sequence[str] = (),
+    label: str = "",
     progress: Progress = tell,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
     """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
 
-    Raises PackagesUnavailable.
+    A `label` tells trees of the same packages apart. Raises PackagesUnavailable.
     """
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
-    kept = cache / f"debian-{packages[0]}-{named}-{platform.machine()}"
+    kept = cache / "-".join(filter(None, ("debian", packages[0], label, named, platform.machine())))
     with alone(cache / "packages.lock", "packages", progress):
         for leftover in cache.glob("unpacking-*"):
             shutil.rmtree(leftover)
@@ -90,11 +91,15 @@ def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
 
 def command(root: Path, program: str) -> list[str]:
     """The command for a program of an unpacked tree, with the tree's own loader and libraries."""
-    loaders = sorted(root.glob("usr/lib/*/ld-linux*.so.*"))
+    # Up to bullseye, the loader and some libraries are in /lib, which later releases merge into /usr/lib.
+    loaders = [path for lib in ("usr/lib", "lib") for path in sorted(root.glob(f"{lib}/*/ld-linux*.so.*"))]
     if not loaders:
         return [str(root / program)]
+    machine = loaders[0].parent.name
+    shared = [place for place in (root / "usr/lib" / machine, root / "lib" / machine) if place.is_dir()]
     # Some libraries have their own folders; an installed Debian has a link or a line in ld.so.conf for these.
-    folders = [loaders[0].parent, *sorted({path.parent for path in loaders[0].parent.glob("*/lib*.so*")})]
+    own = sorted({path.parent for place in shared for path in place.glob("*/lib*.so*")})
+    folders = [*shared, *own, *{path.parent for path in root.glob("usr/lib/lib*.so*")}]
     return [str(loaders[0]), "--library-path", os.pathsep.join(map(str, folders)), str(root / program)]
 
 

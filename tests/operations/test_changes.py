@@ -52,6 +52,13 @@ def rights(path: Path) -> tuple[int, int, int]:
     return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
 
 
+def test_two_runs_of_one_second_have_two_records(tmp_path):
+    for number in range(3):
+        Changer(Console(), tmp_path / "copies", NOW).make([FileChange(tmp_path / f"{number}", None, b"text\n")])
+    names = ["20261127T183800Z", "20261127T183800Z-2", "20261127T183800Z-3"]
+    assert [path.parent.name for path in sorted(tmp_path.glob(f"copies/*/{RECORD}"))] == names
+
+
 # -- shown ---------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -39,7 +40,7 @@ from .examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, 
 
 SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
-    "hook-loaded", "service-application", "sounds-readable", "journal",
+    "hook-loaded", "service-application", "sounds-readable", "journal", "open-files",
 }  # fmt: skip
 OTHER_HOOK = dict.fromkeys(("hook-loaded", "hook-file"), "bad")
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
@@ -336,6 +337,40 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
     assert findings["hook-loaded"]["found"] == "Asterisk has not loaded the hook"
     assert "0.0.0.0" in findings["ari-exposure"]["found"]
     assert "missing" in findings["sounds"]["found"]
+
+
+# -- by Asterisk's console, and by its process ---------------------------------------------------------------------
+
+
+def test_the_version_and_the_limit_are_seen_without_ari(pbx, intact, tmp_path, monkeypatch):
+    """ARI does not answer. Then Asterisk does not run either, and the program says its version."""
+    monkeypatch.setenv("PATH", pbx.asterisk.in_path(tmp_path))
+    findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_URL="http://localhost:1/ari")
+    seen = {"asterisk-version", "open-files"}
+    assert changed(intact, findings) == {topic: state for topic, state in NO_ARI.items() if topic not in seen}
+    assert [findings[topic]["found"] for topic in seen] == [intact[topic]["found"] for topic in seen]
+
+    other = tmp_path / "etc"
+    other.mkdir()
+    findings = examine(pbx, "--asterisk-etc", str(other), ARI_URL="http://localhost:1/ari")
+    assert pbx.asterisk.installation.version in findings["asterisk-version"]["found"]
+    assert findings["open-files"]["state"] == "unknown"
+
+
+def test_the_limit_of_open_files_of_the_running_asterisk(pbx, intact):
+    process = pbx.asterisk.process.pid
+    before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    conf = pbx.asterisk.etc / "asterisk.conf"
+    try:
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (1024, before[1]))
+        findings = examine(pbx)
+        with edited(conf, lambda text: f"{text}\n[options]\nmaxcalls = 90\n"):
+            assert examine(pbx)["open-files"]["found"] == "1024 open files carry 98 calls"
+    finally:
+        resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+    assert changed(intact, findings) == {"open-files": "warning"}
+    assert findings["open-files"]["found"] == "1024 open files carry 98 calls, 600 are wanted"
+    assert "`LimitNOFILE=65536`" in findings["open-files"]["remedy"]
 
 
 # -- the hook -----------------------------------------------------------------------------------------------------

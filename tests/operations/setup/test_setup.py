@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import resource
 import shutil
 import stat
 import subprocess
@@ -292,6 +293,43 @@ def test_what_the_operator_has_written_since_is_not_undone(pbx):
     assert MARK in http.read_text()
     (kept,) = (pbx.scratch / "copies").glob("*/*-idtone.yaml.undone")
     assert kept.read_text().endswith("# mine\n")
+
+
+def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path, monkeypatch):
+    """systemd does not run in the lab: programs in PATH note what they are asked."""
+    process, units, asked = pbx.asterisk.process.pid, tmp_path / "units", tmp_path / "asked"
+    pbx.setup(*NEW)
+    before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        result = pbx.setup("--yes")
+        assert result["changes"] == []
+        assert "1024 open files carry 98 calls, 600 are wanted" in result["left"]["open-files"]
+
+        for name, place in {"SYSTEMD": tmp_path, "UNITS": units, "ENABLED": tmp_path / "enabled"}.items():
+            monkeypatch.setattr(f"idtone.operations.setup.plan_setup.{name}", place)
+        (tmp_path / "enabled").symlink_to("idtone.service")
+        monkeypatch.setattr("idtone.operations.doctor.open_files.unit_of", lambda text: "asterisk.service")
+        monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), os.environ["PATH"])))
+        for name in ("systemctl", "prlimit"):
+            (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {asked}\n')
+            (tmp_path / name).chmod(0o755)
+        units.mkdir()
+        (change,) = pbx.setup("--yes")["changes"]
+        assert change["ids"] == ["open-files"]
+        drop_in = units / "asterisk.service.d" / "50-idtone.conf"
+        assert drop_in.read_text() == "[Service]\nLimitNOFILE=65536\n"
+        raised = f"prlimit --pid={process} --nofile=65536:65536"
+        assert asked.read_text().splitlines() == ["systemctl daemon-reload", raised]
+        asked.unlink()
+        (change,) = pbx.setup("--yes")["changes"]
+        assert change["changes"] == [raised], "the file is there; this limit was not raised"
+        asked.unlink()
+        undone = pbx.undo()
+        assert not drop_in.parent.exists(), undone
+        assert asked.read_text().splitlines() == ["systemctl daemon-reload"]
+    finally:
+        resource.prlimit(process, resource.RLIMIT_NOFILE, before)
 
 
 def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch):

@@ -1,0 +1,71 @@
+"""The version of Asterisk, from the text that it prints, and what depends on it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+Numbers = tuple[int, ...]
+
+REST_OVER_WEBSOCKET: Final[Mapping[int, Numbers]] = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
+"""Branch → its first version that takes REST requests over the WebSocket. All later branches take them."""
+PROMPT_STASIS: Final[Mapping[int, Numbers]] = {18: (18, 21), 20: (20, 6), 21: (21, 1)}
+"""Branch → its first version whose Stasis() notices a request at once. Earlier ones look for requests every 200 ms."""
+
+_FORM: Final = re.compile(
+    r"(?:Asterisk )?(?:[0-9]+:)?(?:GIT-)?(?P<certified>certified[-/])?"
+    r"(?P<numbers>[0-9]{1,4}(?:\.[0-9]{1,4}){0,3})(?![0-9.])(?P<rest>.*)",
+    re.ASCII | re.DOTALL,
+)
+_CANDIDATE: Final = re.compile("[-~](?:rc|pre|beta|alpha)[0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class AsteriskVersion:
+    """A version: `22.10.1+dfsg`, `1:22.2.0~dfsg-1`, `certified-20.7-cert5`, `22.11.0-rc2`, `GIT-22-1a2b3c4`.
+
+    `numbers` is empty for a text that names no version. A build from Git has the number of its branch alone, because
+    its age is not known.
+    """
+
+    numbers: Numbers
+    is_certified: bool = False
+    is_candidate: bool = False
+    """It precedes the release of this number."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read the text that Asterisk gives over ARI, on its console, or for `asterisk -V`."""
+        found = _FORM.match(text.strip())
+        if not found:
+            return cls(())
+        numbers = tuple(map(int, found["numbers"].split(".")))
+        return cls(numbers, bool(found["certified"]), bool(_CANDIDATE.match(found["rest"])))
+
+    @property
+    def branch(self) -> int | None:
+        """The first number; None if the version is not known."""
+        return self.numbers[0] if self.numbers else None
+
+    @property
+    def is_release(self) -> bool:
+        """It has at least two numbers, by which it can be compared with others."""
+        return len(self.numbers) > 1
+
+    @property
+    def takes_requests_over_websocket(self) -> bool:
+        """Whether it takes REST requests over the events' WebSocket. False if the version is not known."""
+        return self._is_from(REST_OVER_WEBSOCKET)
+
+    @property
+    def answers_promptly(self) -> bool:
+        """Whether a channel in Stasis() notices a request at once. False if the version is not known."""
+        return self._is_from(PROMPT_STASIS)
+
+    def _is_from(self, first: Mapping[int, Numbers]) -> bool:
+        if not self.numbers:
+            return False
+        own = first.get(self.numbers[0])
+        return self.numbers >= own if own else self.numbers[0] > max(first)
