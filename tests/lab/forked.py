@@ -7,6 +7,7 @@ file's supervisor start that one.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -83,4 +84,7 @@ def _run(run: Callable[[list[str]], None], words: Sequence[str], log: str, envir
             os.dup2(opened, descriptor)
         os.close(opened)
     sys.argv = [str(IDTONE), *words]
-    run([*words])
+    try:
+        run([*words])
+    finally:
+        logging.shutdown()  # at its end an interpreter does this, and a child of multiprocessing does not
