@@ -19,7 +19,6 @@ from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.policy_settings import CallerHears, SuspendedCalls
@@ -129,10 +128,7 @@ def assemble(
         recorded=ledger.knows,
         fleet=loaded.fleet,
     )
-    now = datetime.now(UTC)
-    calls.recall(ledger.open_calls(now))
-    for call_id in ledger.lost_calls(now):
-        calls.record(steps.interrupted(call_id, now))
+    calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
 
     expiry = Expiry(policy.registry_stale)
 

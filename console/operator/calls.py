@@ -247,11 +247,10 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 
 def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
     """Raises LedgerError."""
-    now = datetime.now(UTC)
     with visit.console.opening_reader() as reader:
         if isinstance(wanted, Number):
-            return reader.find(wanted, now, start, end, NUMBER_CALLS)[::-1]
-        return reader.find_sip_call_id(wanted, now, start, end)[: -NUMBER_CALLS - 1 : -1]
+            return reader.find(wanted, start, end, NUMBER_CALLS)[::-1]
+        return reader.find_sip_call_id(wanted, start, end)[: -NUMBER_CALLS - 1 : -1]
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

@@ -26,7 +26,7 @@ from ..sample_evidence import PLAY, REFUSE, decided, heard_call
 from .between import Between
 
 NAMES = ["osaka", "sendai", "tokyo"]
-EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought"
+EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
 
 
 @dataclass(frozen=True)
