@@ -109,9 +109,8 @@ def _page(
 
 
 def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
-    now = datetime.now(UTC)
     return {
-        "lines": [line_of(record, now, query.node) for record in found.records],
+        "lines": [line_of(record, query.node) for record in found.records],
         "newer": found.newer,
         "older": found.older,
         "on": found.on,
@@ -200,12 +199,11 @@ async def by_number(visit: Visit) -> web.StreamResponse:
 def _by_number_page(
     visit: Visit, records: Sequence[Record], problem: object = None, status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
-    now = datetime.now(UTC)
     return visit.render(
         "calls_by_number.html",
         status,
         problem=problem,
-        lines=[line_of(record, now) for record in records],
+        lines=[line_of(record) for record in records],
         limit=NUMBER_CALLS,
         by_number=BY_NUMBER,
         purpose_limit=TEXT_LIMIT,
