@@ -29,7 +29,7 @@ from idtone.errors import JournalError
 from idtone.log_throttle import LogThrottle
 from idtone.translation import Message
 
-from .journal_file import JournalFile
+from .journal_file import JournalFile, drop_done
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ REPLACE_EVERY_S: Final = 5.0
 """How long a line stays in the file at most before the file is replaced: a line can hold telephone numbers."""
 REPLACE_AT: Final = 1024 * 1024
 """Size in octets from which the file is replaced at once."""
-LINES_AT_ONCE: Final = 32
+LINES_AT_ONCE: Final = 16
 """How many lines are entered at once, which takes some milliseconds. Then the event loop has as much time for the calls
 that wait for a verdict.
 """
@@ -109,7 +109,8 @@ class JournalFolder:
                 status = self.path.stat()
                 if not status.st_size:
                     return
-                if status.st_nlink == 1:  # else a process was killed between this link and the replacement
+                # Else a process was killed between this link and the replacement.
+                if status.st_nlink == 1 or status.st_ino not in map(_inode, self.taken()):
                     os.link(self.path, self.path.with_name(f"{TAKEN}{time.time_ns()}"))
                 os.replace(self._empty(status.st_gid), self.path)
         except OSError as error:
@@ -171,6 +172,14 @@ class JournalFolder:
         )
 
 
+def _inode(path: Path) -> int | None:
+    """None if another instance has removed it."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
 class JournalReader:
     """Follows the journal; use it in one event loop."""
 
@@ -191,8 +200,8 @@ class JournalReader:
         self._set_gap_s = set_gap_s
         self._files: list[JournalFile] = []
         self._reading = asyncio.Lock()
-        self._entered: list[Future[None]] = []
-        """The evidence of the lines that were entered since all lines were read."""
+        self._entered: deque[Future[None]] = deque()
+        """The evidence of the lines that were entered since all lines were read; the first one is not on the disk."""
         self.held_files = 0
         """How many files were removed while a process had them open for writing. From any thread."""
         self._held = LogThrottle(_log)
@@ -200,7 +209,7 @@ class JournalReader:
         self._read_s: float | None = None
         self._refreshed_s: float | None = None
         self._saved_s = 0.0
-        self._reads: deque[tuple[float, list[Future[None]]]] = deque()
+        self._reads: deque[tuple[float, deque[Future[None]]]] = deque()
         """The time (Unix) of each read and its evidence, until that is known to be on the disk."""
         self._replaced_s = time.monotonic()
         self._logged = ""
@@ -259,10 +268,11 @@ class JournalReader:
             now_s, clock_s = time.monotonic(), time.time()
             for file in tuple(self._files):
                 await self._enter_new_lines(file)
-            entered, self._entered = self._entered, []
+            entered, self._entered = self._entered, deque()
             if self._reads and (not entered or not self._all_written()):
                 _, before = self._reads.pop()
-                entered = [*(each for each in before if not each.done()), *entered]
+                drop_done(before)
+                entered = before + entered
             self._reads.append((clock_s, entered))
             self._read_s = now_s
             if now_s - self._saved_s >= SAVE_EVERY_S:
@@ -272,7 +282,7 @@ class JournalReader:
 
     async def _enter_new_lines(self, file: JournalFile) -> bool:
         """Enter the lines that were written to this file since the last read; returns whether there were any."""
-        until, began_s, found = file.size(), time.monotonic(), False
+        until, began_s, found = file.size(), time.thread_time(), False
         self._set_gap_s(self._gap_s())
         while file.has_lines(until):
             found = True
@@ -280,11 +290,12 @@ class JournalReader:
             written = self._enter(part)
             for _ in part:
                 file.lines.popleft()
-            file.unwritten += written
-            self._entered += written
+            for evidence in (file.unwritten, self._entered):
+                evidence += written
+                drop_done(evidence)
             if len(part) == LINES_AT_ONCE:
-                await asyncio.sleep(time.monotonic() - began_s)
-                began_s = time.monotonic()
+                await asyncio.sleep(time.thread_time() - began_s)
+                began_s = time.thread_time()
                 self._set_gap_s(self._gap_s())
         return found
 
@@ -299,7 +310,7 @@ class JournalReader:
         and accepts them because they are later than this time.
         """
         until_s = None
-        while self._all_written() and self._reads and all(each.done() for each in self._reads[0][1]):
+        while self._all_written() and self._reads and drop_done(self._reads[0][1]):
             until_s, _ = self._reads.popleft()
         if until_s is not None:
             self._folder.save_read_until(until_s)

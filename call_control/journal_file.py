@@ -21,6 +21,13 @@ closed.
 """
 
 
+def drop_done(evidence: deque[Future[None]]) -> bool:
+    """Forget what is on the disk, from the first on, as the ledger writes in order; returns whether that is all."""
+    while evidence and evidence[0].done():
+        evidence.popleft()
+    return not evidence
+
+
 @dataclass
 class JournalFile:
     """One file of the journal, and how far it was read."""
@@ -58,9 +65,7 @@ class JournalFile:
 
     def settled(self) -> bool:
         """Whether all lines read so far are entered, and their evidence is on the disk."""
-        while self.unwritten and self.unwritten[0].done():
-            self.unwritten.popleft()
-        return not self.lines and not self.unwritten
+        return drop_done(self.unwritten) and not self.lines
 
     def is_quiet(self) -> bool:
         """Whether no process has it open for writing. From any thread."""

@@ -248,7 +248,7 @@ class ReplicaConnection:
         connection.copy("steps (id, node, call_id, kind, at, details, leaf)", batch.steps)
         connection.copy("hashes (place, hash)", batch.hashes)
         connection.copy("sought (token, step)", batch.sought)
-        update_calls_in_progress(connection, position.steps)
+        update_calls_in_progress(connection, position.steps, {row[3] for row in batch.steps})
         told = {NODE: self._node, NODE_STEPS: str(batch.position.steps + batch.behind), COSIGNED: self._cosigned_note()}
         told |= {CHECKPOINT: batch.checkpoint} if batch.checkpoint else {}
         for name, value in told.items():

@@ -6,6 +6,7 @@ updates this table, in the same transaction.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from ..evidence.leaves import CLOSING, OPENING
@@ -23,7 +24,9 @@ _OVER: Final = (
 )
 
 
-def update_calls_in_progress(connection: Connection, after: int) -> None:
-    """Take the steps after this place into account; they were written in this transaction."""
-    for statement in (_BEGUN, _OVER):
-        connection.execute(statement, (after,))
+def update_calls_in_progress(connection: Connection, after: int, kinds: Set[str]) -> None:
+    """Take the steps after this place into account, which are of these kinds; this transaction has written them."""
+    if kinds & OPENING:
+        connection.execute(_BEGUN, (after,))
+    if kinds & CLOSING:
+        connection.execute(_OVER, (after,))

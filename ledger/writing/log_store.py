@@ -149,7 +149,7 @@ class LogStore:
             appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
         appended.checkpoint = self._sign(frontier) if frontier and new_hashes and not self._refusal else None
         connection.executemany(_INSERT_STEPS, new_steps)
-        update_calls_in_progress(connection, self._next_id - 1)
+        update_calls_in_progress(connection, self._next_id - 1, {row["kind"] for row in rows})
         connection.executemany(_INSERT_HASHES, new_hashes)
         connection.executemany(_INSERT_SOUGHT, found_by)
         if appended.checkpoint:

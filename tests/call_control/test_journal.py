@@ -305,6 +305,62 @@ def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
     assert entered.lines == lines
 
 
+# -- many lines -------------------------------------------------------------------------------------------------------
+
+
+async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between_them(folder, entered):
+    turns = 0
+    parts: list[tuple[int, int]] = []
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def enter(lines: Sequence[bytes]) -> list[Future[None]]:
+        parts.append((len(lines), turns))
+        return entered.enter(lines)
+
+    lines = [str(number) for number in range(1000)]
+    for text in (lines[:600], lines[600:]):
+        write(folder, "".join(f"{line}\n" for line in text))
+        folder.replace()  # what a file of before holds is entered in parts too
+    reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
+    ticking = asyncio.create_task(tick())
+    async with following(reader):
+        await reader.read.wait()
+        await until(lambda: is_cleared(folder))
+    ticking.cancel()
+    assert entered.lines == lines
+    assert max(size for size, _ in parts) == module.LINES_AT_ONCE
+    assert all(after > before for (_, before), (_, after) in itertools.pairwise(parts[:30]))
+
+
+async def test_who_asks_for_all_lines_waits_for_the_read_that_is_under_way(folder, entered):
+    lines = [str(number) for number in range(1000)]
+    write(folder, "".join(f"{line}\n" for line in lines[:600]))
+    reader = entered.reader(folder)
+    async with following(reader):
+        await until(lambda: entered.lines)
+        assert len(entered.lines) < 600
+        write(folder, "".join(f"{line}\n" for line in lines[600:]))
+        await reader.read_all()
+        assert entered.lines == lines
+
+
+async def test_a_reader_that_is_killed_between_two_parts_leaves_all_lines_to_the_next(folder):
+    lines = [str(number) for number in range(1000)]
+    write(folder, "".join(f"{line}\n" for line in lines))
+    first, second = Entered(), Entered()
+    async with following(first.reader(folder)):
+        await until(lambda: first.lines)
+    assert len(first.lines) < 1000
+    assert folder.read_until() == 0, "a line that was not read must not count as too old"
+    async with second.following(folder):
+        assert second.lines == lines
+
+
 # -- when lines are read ----------------------------------------------------------------------------------------------
 
 
