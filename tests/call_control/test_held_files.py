@@ -102,8 +102,8 @@ async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_
     async with entered.following(folder) as reader:
         with folder.path.open("a", buffering=1) as late:
             write(folder, "first\n")
-            await until(lambda: taken(folder))
-            (file,) = [each for each in reader._files if each.path != folder.path]
+            await until(lambda: len(reader._files) == 2)
+            file = reader._files[0]
             written = 0
             while not file.given_up:
                 late.write(f"{written}\n")
