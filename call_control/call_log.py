@@ -16,6 +16,8 @@ from idtone.calls import Decision
 from idtone.logs import about
 
 EVERY_S: Final = 1.0
+AT_ONCE: Final = 100
+"""So many lines are written without a pause, which takes some milliseconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +42,9 @@ class CallLog:
     def add(self, call: OverCall) -> None:
         self._over.append(call)
 
-    def write(self) -> None:
-        """Log the calls that were added since the last time."""
-        over, self._over = self._over, []
+    def write(self, limit: int | None = None) -> None:
+        """Log the calls that were added since the last time, or the first ones of them."""
+        over, self._over = self._over[:limit], self._over[limit:] if limit else []
         for call in over:
             decision = call.decision
             _log.info(
@@ -56,4 +58,6 @@ class CallLog:
         """Write until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
-            self.write()
+            while self._over:
+                self.write(AT_ONCE)
+                await asyncio.sleep(0)

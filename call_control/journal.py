@@ -1,26 +1,24 @@
 """The journal: the file in which the hook writes what it did, and its reader in the service.
 
 The hook opens the file for each line, appends the line in one write, and closes the file. The service follows the file.
-Every few seconds it replaces the file with an empty one. It removes the old file when the hook can no longer write to
-it and the evidence of all its lines is on the disk. A service that starts reads the existing files from the beginning;
-the ledger shows which lines were entered before.
+Every few seconds it replaces the file with an empty one. It removes the old file when no process can write to it, or
+after a minute, and when the evidence of all its lines is on the disk. A service that starts reads the existing files
+from the beginning; the ledger shows which lines were entered before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import logging
 import os
-import signal
 import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +26,10 @@ from inotify_simple import INotify, flags
 
 from idtone import dialplan
 from idtone.errors import JournalError
+from idtone.log_throttle import LogThrottle
 from idtone.translation import Message
+
+from .journal_file import JournalFile, drop_done
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +43,18 @@ REPLACE_EVERY_S: Final = 5.0
 """How long a line stays in the file at most before the file is replaced: a line can hold telephone numbers."""
 REPLACE_AT: Final = 1024 * 1024
 """Size in octets from which the file is replaced at once."""
-PART: Final = 64 * 1024
-"""Octets per read."""
-QUIET_S: Final = 5.0
-"""If the kernel cannot say whether a file is open for writing: seconds since its last write after which it counts as
-closed.
+LINES_AT_ONCE: Final = 16
+"""How many lines are entered at once, which takes some milliseconds. Then the event loop has as much time for the calls
+that wait for a verdict.
+"""
+HELD_S: Final = 60.0
+"""How long a replaced file may stay open for writing. The hook has the file open for some microseconds, longer only if
+Asterisk is stopped at that moment. What has it open for a minute is not the hook, or no longer serves calls; and the
+file can hold telephone numbers.
+"""
+MOST_FILES: Final = 50
+"""With so many files the hook's file is not replaced: each costs a descriptor, and all stay while the ledger cannot be
+written.
 """
 FOLDER_MODE: Final = 0o710
 FILE_MODE: Final = 0o620
@@ -101,7 +109,8 @@ class JournalFolder:
                 status = self.path.stat()
                 if not status.st_size:
                     return
-                if status.st_nlink == 1:  # else a process was killed between this link and the replacement
+                # Else a process was killed between this link and the replacement.
+                if status.st_nlink == 1 or status.st_ino not in map(_inode, self.taken()):
                     os.link(self.path, self.path.with_name(f"{TAKEN}{time.time_ns()}"))
                 os.replace(self._empty(status.st_gid), self.path)
         except OSError as error:
@@ -163,55 +172,16 @@ class JournalFolder:
         )
 
 
-def is_quiet(descriptor: int) -> bool:
-    """Whether no process has the file open for writing."""
+def _inode(path: Path) -> int | None:
+    """None if another instance has removed it."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)  # fails while it is open for writing
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        if error.errno == errno.EAGAIN:
-            return False
-        # The file belongs to another user, or the file system has no leases.
-        return time.time() - os.fstat(descriptor).st_mtime > QUIET_S
-    return True
-
-
-@dataclass
-class _File:
-    """One file of the journal, and the position up to which it was read."""
-
-    path: Path
-    descriptor: int
-    inode: int
-    rest: bytes = b""
-    """The beginning of a line whose end was not yet written."""
-    unwritten: list[Future[None]] = field(default_factory=list)
-    empty: bool = True
-
-    def lines(self) -> Iterator[bytes]:
-        """The lines since the last read, without line ends. A line that is too long is split."""
-        while part := os.read(self.descriptor, PART):
-            self.empty = False
-            *lines, self.rest = (self.rest + part).split(b"\n")
-            yield from lines
-            if len(self.rest) > PART:
-                yield self.rest
-                self.rest = b""
-
-    def go_back(self, position: int, rest: bytes) -> None:
-        """Continue reading from this position."""
-        os.lseek(self.descriptor, position, os.SEEK_SET)
-        self.rest = rest
-
-    def settled(self) -> bool:
-        """Whether the evidence of all lines read so far is on the disk."""
-        self.unwritten = [each for each in self.unwritten if not each.done()]
-        return not self.unwritten
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 class JournalReader:
-    """Follows the journal; use it in the event loop only."""
+    """Follows the journal; use it in one event loop."""
 
     def __init__(
         self,
@@ -221,18 +191,25 @@ class JournalReader:
         set_gap_s: Callable[[float], None],
     ) -> None:
         """`enter` turns lines into evidence; its futures are done when that is on the disk. `all_written` is False
-        while some evidence could not be written. Before each read, `set_gap_s` gets the seconds since the last one.
+        while some evidence could not be written. Before lines are entered, `set_gap_s` gets the seconds since the last
+        time that all lines were read.
         """
         self._folder = folder
         self._enter = enter
         self._all_written = all_written
         self._set_gap_s = set_gap_s
-        self._files: list[_File] = []
+        self._files: list[JournalFile] = []
+        self._reading = asyncio.Lock()
+        self._entered: deque[Future[None]] = deque()
+        """The evidence of the lines that were entered since all lines were read; the first one is not on the disk."""
+        self.held_files = 0
+        """How many files were removed while a process had them open for writing. From any thread."""
+        self._held = LogThrottle(_log)
         self._began_s = time.monotonic()
         self._read_s: float | None = None
         self._refreshed_s: float | None = None
         self._saved_s = 0.0
-        self._reads: deque[tuple[float, list[Future[None]]]] = deque()
+        self._reads: deque[tuple[float, deque[Future[None]]]] = deque()
         """The time (Unix) of each read and its evidence, until that is known to be on the disk."""
         self._replaced_s = time.monotonic()
         self._logged = ""
@@ -251,9 +228,11 @@ class JournalReader:
             while True:
                 trouble = ""
                 try:
-                    await self._refresh_files()
-                    self.read_new_lines()
-                    await self._clear_away()
+                    refreshed = await self._refresh_files()
+                    await self.read_new_lines()
+                    await self._replace_when_due()
+                    if refreshed:
+                        await self._remove_finished()
                 except JournalError as error:
                     trouble = str(error)
                 except OSError as error:
@@ -265,71 +244,101 @@ class JournalReader:
                     async with asyncio.timeout(POLL_S):
                         await written()
 
-    async def _refresh_files(self) -> None:
-        """Every `POLL_S`, make the hook's file if it is missing, and open new files."""
+    async def _refresh_files(self) -> bool:
+        """Every `POLL_S`, make the hook's file if it is missing, and open new files; returns whether it did so."""
         now_s = time.monotonic()
-        if self._refreshed_s is None or now_s - self._refreshed_s >= POLL_S:
-            self._refreshed_s = now_s
-            await asyncio.to_thread(self._folder.make)
-            self._open()
+        if self._refreshed_s is not None and now_s - self._refreshed_s < POLL_S:
+            return False
+        self._refreshed_s = now_s
+        await asyncio.to_thread(self._folder.make)
+        self._open()
+        return True
 
-    def read_new_lines(self) -> None:
-        """Read and enter new lines. Raises OSError and JournalError; the next call reads lines again that could not be
-        entered.
+    async def read_all(self) -> None:
+        """Return when all lines that exist now have been read. Raises OSError and JournalError."""
+        self._open()
+        await self.read_new_lines()
+
+    async def read_new_lines(self) -> None:
+        """Read and enter new lines, `LINES_AT_ONCE` at a time.
+
+        Raises OSError and JournalError; the next call enters the lines that could not be entered.
         """
-        now_s, clock_s = time.monotonic(), time.time()
-        known = clock_s - self._folder.read_until() if self._read_s is None else now_s - self._read_s
-        self._set_gap_s(max(0.0, known))
-        entered = [each for file in self._files for each in self._enter_new_lines(file)]
-        if self._reads and (not entered or not self._all_written()):
-            _, before = self._reads.pop()
-            entered = [*(each for each in before if not each.done()), *entered]
-        self._reads.append((clock_s, entered))
-        self._read_s = now_s
-        if now_s - self._saved_s >= SAVE_EVERY_S:
-            self._saved_s = now_s
-            self._save_read_until()
-        self.read.set()
+        async with self._reading:
+            now_s, clock_s = time.monotonic(), time.time()
+            for file in tuple(self._files):
+                await self._enter_new_lines(file)
+            entered, self._entered = self._entered, deque()
+            if self._reads and (not entered or not self._all_written()):
+                _, before = self._reads.pop()
+                drop_done(before)
+                entered = before + entered
+            self._reads.append((clock_s, entered))
+            self._read_s = now_s
+            if now_s - self._saved_s >= SAVE_EVERY_S:
+                self._saved_s = now_s
+                self._save_read_until()
+            self.read.set()
 
-    def _enter_new_lines(self, file: _File) -> Sequence[Future[None]]:
-        """Enter the lines that were written to this file since the last read."""
-        position, rest = os.lseek(file.descriptor, 0, os.SEEK_CUR), file.rest
-        try:
-            lines = list(file.lines())
-            written = self._enter(lines) if lines else ()
-        except (JournalError, OSError):
-            file.go_back(position, rest)
-            raise
-        file.unwritten += written
-        return written
+    async def _enter_new_lines(self, file: JournalFile) -> bool:
+        """Enter the lines that were written to this file since the last read; returns whether there were any."""
+        until, began_s, found = file.size(), time.thread_time(), False
+        self._set_gap_s(self._gap_s())
+        while file.has_lines(until):
+            found = True
+            part = tuple(islice(file.lines, LINES_AT_ONCE))
+            written = self._enter(part)
+            for _ in part:
+                file.lines.popleft()
+            for evidence in (file.unwritten, self._entered):
+                evidence += written
+                drop_done(evidence)
+            if len(part) == LINES_AT_ONCE:
+                await asyncio.sleep(time.thread_time() - began_s)
+                began_s = time.thread_time()
+                self._set_gap_s(self._gap_s())
+        return found
+
+    def _gap_s(self) -> float:
+        """Seconds since the last time that all lines were read, by this service or by the one before."""
+        if self._read_s is not None:
+            return time.monotonic() - self._read_s
+        return max(0.0, time.time() - self._folder.read_until())
 
     def _save_read_until(self) -> None:
         """Save the time up to which all lines are on the disk. After a kill the next instance reads later lines again,
         and accepts them because they are later than this time.
         """
         until_s = None
-        while self._all_written() and self._reads and all(each.done() for each in self._reads[0][1]):
+        while self._all_written() and self._reads and drop_done(self._reads[0][1]):
             until_s, _ = self._reads.popleft()
         if until_s is not None:
             self._folder.save_read_until(until_s)
 
     def _open(self) -> None:
         """Open new files, in the order in which they were written."""
-        known = {file.inode: file for file in self._files}
         # The hook's file is opened before the others are listed. If another instance replaces it meanwhile, even more
         # than once, the list has it and all that came after it.
         current = self._descriptor(self._folder.path)
-        taken = [(path, self._descriptor(path)) for path in self._folder.taken()]
-        for path, descriptor in (*taken, (self._folder.path, current)):
-            if descriptor is None:
-                continue
-            inode = os.fstat(descriptor).st_ino
-            if inode in known:
-                os.close(descriptor)
-                known[inode].path = path
-            else:
-                known[inode] = _File(path, descriptor, inode)
-                self._files.append(known[inode])
+        try:
+            for path in self._folder.taken():
+                self._add(path, self._descriptor(path))
+        except OSError:
+            if current is not None:
+                os.close(current)
+            raise
+        self._add(self._folder.path, current)
+
+    def _add(self, path: Path, descriptor: int | None) -> None:
+        if descriptor is None:
+            return
+        inode = os.fstat(descriptor).st_ino
+        known = next((file for file in self._files if file.inode == inode), None)
+        if known:
+            os.close(descriptor)
+            known.path = path
+        else:
+            self._files.append(JournalFile(path, descriptor, inode))
 
     @staticmethod
     def _descriptor(path: Path) -> int | None:
@@ -338,28 +347,58 @@ class JournalReader:
         except FileNotFoundError:
             return None  # another instance removed it
 
-    async def _clear_away(self) -> None:
-        """Replace the hook's file when it is due, and remove finished files."""
+    async def _replace_when_due(self) -> None:
+        """Replace the hook's file."""
         now_s = time.monotonic()
         current = next((file for file in self._files if file.path == self._folder.path), None)
-        if current and not current.empty:
-            size = os.fstat(current.descriptor).st_size
-            if size >= REPLACE_AT or now_s - self._replaced_s >= REPLACE_EVERY_S:
+        if current and current.position and len(self._files) <= MOST_FILES:
+            if current.size() >= REPLACE_AT or now_s - self._replaced_s >= REPLACE_EVERY_S:
                 await asyncio.to_thread(self._folder.replace)
                 self._replaced_s = now_s
                 self._open()
         elif current:
             self._replaced_s = now_s
+
+    async def _remove_finished(self) -> None:
+        """Remove the files that the hook can no longer write to."""
         for file in [file for file in self._files if file.path != self._folder.path]:
-            if file.settled() and self._all_written() and await asyncio.to_thread(is_quiet, file.descriptor):
-                entered = self._enter_new_lines(file)  # lines that were written since the last read
-                if file.rest and not entered:
-                    rest, file.rest = file.rest, b""
-                    file.unwritten += self._enter([rest])  # a full disk cut this line off
-                elif not entered:
-                    self._files.remove(file)
-                    os.close(file.descriptor)
-                    file.path.unlink(missing_ok=True)
+            async with self._reading:
+                if await self._is_finished(file):
+                    self._remove(file)
+
+    async def _is_finished(self, file: JournalFile) -> bool:
+        """Whether all lines of this file are on the disk, and no further ones can come or count."""
+        now_s = time.monotonic()
+        if file.replaced_s is None:
+            file.replaced_s = now_s
+        quiet = file.given_up or await asyncio.to_thread(file.is_quiet)
+        if not quiet:
+            if now_s - file.replaced_s < HELD_S:
+                return False
+            await self._enter_new_lines(file)
+            file.given_up = True
+        if await self._enter_new_lines(file) or not file.settled() or not self._all_written():
+            return False
+        if file.rest:
+            rest, file.rest = file.rest, b""
+            file.unwritten += self._enter([rest])  # a full disk cut this line off
+            return file.settled()
+        return True
+
+    def _remove(self, file: JournalFile) -> None:
+        """A process that still has the file open, or another name of it, keeps no line."""
+        with suppress(OSError):  # another instance removed it, or it belongs to another user
+            os.truncate(file.path, 0)
+        file.path.unlink(missing_ok=True)
+        self._files.remove(file)
+        os.close(file.descriptor)
+        if file.given_up:
+            self.held_files += 1
+            self._held.warning(
+                f"a process kept an old file of the journal open for more than {HELD_S:g} s, and it was emptied and "
+                "removed; only Asterisk should write to the journal, and it closes the file after each line: find the "
+                f"process with `lsof +L1 | grep {TAKEN}` as root"
+            )
 
     @contextmanager
     def _watching(self) -> Iterator[Callable[[], Awaitable[None]]]:

@@ -20,7 +20,6 @@ from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.policy_settings import SuspendedCalls
@@ -130,10 +129,7 @@ def assemble(
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
     )
-    now = datetime.now(UTC)
-    calls.recall(ledger.open_calls(now))
-    for call_id in ledger.lost_calls(now):
-        calls.record(steps.interrupted(call_id, now))
+    calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
 
     expiry = Expiry(policy.registry_stale)
 

@@ -140,11 +140,8 @@ class Instance:
         handed_over: HandedOver,
         peer: hand_over.Peer | None,
     ) -> None:
-        async def read_journal() -> None:
-            journal.read_new_lines()
-
         ready = [handed_over.ari] if handed_over.ari else []
-        application = AriApplication(calls, read_journal)
+        application = AriApplication(calls, journal.read_all)
         runner = ApplicationRunner(application, lambda: nullcontext(ready.pop()) if ready else self._connect())
         self._watch_signals()
         successor: asyncio.Future[hand_over.Peer] = asyncio.get_running_loop().create_future()

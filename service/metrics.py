@@ -180,6 +180,11 @@ METRICS: Final = (
         lambda observed: observed.journal.lag_s,
     ),
     Metric(
+        "idtone_journal_held_files_total", _COUNTER,
+        "Old files of the journal that a process kept open for more than a minute. They were emptied and removed.",
+        lambda observed: observed.journal.held_files,
+    ),
+    Metric(
         "idtone_fallback_file_current", _GAUGE,
         "1 if Asterisk has the suspended numbers of the registry in use, for its decisions during a fallback; else 0.",
         lambda observed: observed.fallback.has(observed.source.current),

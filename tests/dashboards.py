@@ -111,6 +111,10 @@ ROWS: Final = (
              quantile(0.99, "idtone_connect_seconds"): "p99 {{instance}}"}, "s",
         ),
         Panel("Journal not read for", "ジャーナルの未読時間", {gauge("idtone_journal_lag_seconds"): EACH}, "s"),
+        Panel(
+            "Journal files held open, last hour", "開かれたままのジャーナルファイル(1 時間)",
+            {f"increase({gauge('idtone_journal_held_files_total')}[1h])": EACH},
+        ),
     )),
     Row("Registry", "登録簿", (
         Panel("Version", "版", {gauge("idtone_registry_version"): EACH}),

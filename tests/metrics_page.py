@@ -50,6 +50,9 @@ JAPANESE: Final = {
     "idtone_ari_connected": "Asterisk の ARI に接続していれば 1、いなければ 0",
     "idtone_ari_reconnects_total": "ARI への 2 回目以降の接続",
     "idtone_journal_lag_seconds": "ジャーナルを最後まで読んでからの時間(通常は 1 秒未満)",
+    "idtone_journal_held_files_total": (
+        "プロセスが 1 分を超えて開いていたため、空にして削除した古いジャーナルファイルの数"
+    ),
     "idtone_fallback_file_current": (
         "サービスの停止中に備えた番号停止の一覧が Asterisk に渡っていれば 1、いなければ 0"
     ),

@@ -34,6 +34,7 @@ WELL = {
     "idtone_ari_connected": "1x90",
     "idtone_fallback_file_current": "1x90",
     "idtone_journal_lag_seconds": "0.4x90",
+    "idtone_journal_held_files_total": "2x90",
     "idtone_registry_version": "42x90",
     "idtone_registry_expires_timestamp_seconds": "1000000x90",
     "idtone_ledger_unwritten_steps": "0x90",
@@ -78,6 +79,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_registry_expires_timestamp_seconds": "5000x90"}, {"IdtoneRegistryExpired"}),
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
+    ({"idtone_journal_held_files_total": "0x80 1x10"}, {"IdtoneJournalHeldOpen"}),
     ({"idtone_ledger_replicated": "1x60 0x30"}, {"IdtoneEvidenceNotReplicated"}),
     ({"idtone_ledger_unreplicated_steps": "20000x90"}, {"IdtoneEvidenceNotReplicated"}),
     ({"idtone_ledger_replicated": "_x90", "idtone_ledger_unreplicated_steps": "_x90"}, set()),  # without PostgreSQL

@@ -168,7 +168,7 @@ def _look(visit: Visit, call_id: str) -> _Call | None:
     if record is None:
         return None
     hearings = _hearings(visit.console, record, visit.language, ledger.node)
-    state = state_of(record, datetime.now(UTC))
+    state = state_of(record)
     return _Call(record, state, hearings, timeline(record), _proofs(ledger, call_id), ledger.node)
 
 

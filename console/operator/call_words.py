@@ -12,7 +12,6 @@ from idtone.decision_words import DIRECTIONS, OUTCOMES, REASONS, OutcomeWords
 from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES, STEPS, Words
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, StepKind
-from idtone.ledger.store.ledger_reader import OPEN_FOR
 from idtone.translation import Message, template
 
 from .call_query import path_of
@@ -29,33 +28,25 @@ class CallState(StrEnum):
     ENDED = "ended"
     INTERRUPTED = "interrupted"
     IN_PROGRESS = "in-progress"
-    ENDLESS = "endless"
-    """Nothing was recorded for so long that no end is expected."""
 
 
 STATES: Final = {
     CallState.ENDED: template("has ended"),
     CallState.INTERRUPTED: template("interrupted"),
     CallState.IN_PROGRESS: template("in progress"),
-    CallState.ENDLESS: template("no end recorded"),
 }
 EXPLAINED: Final = {
     CallState.INTERRUPTED: template("The service was down when the call ended, so its end is not known."),
-    CallState.IN_PROGRESS: template("Reload this page to see its next steps."),
-    CallState.ENDLESS: template(
-        "It was decided more than an hour ago, and no service has recorded its end since then."
-    ),
+    CallState.IN_PROGRESS: template("Its end is not in the ledger yet. Reload this page to see its next steps."),
 }
 """What else there is to say of a state."""
 
 
-def state_of(record: Record, now: datetime) -> CallState:
+def state_of(record: Record) -> CallState:
     kinds = record.times
     if StepKind.ENDED in kinds:
         return CallState.ENDED
-    if StepKind.INTERRUPTED in kinds:
-        return CallState.INTERRUPTED
-    return CallState.IN_PROGRESS if record.steps[0].at > now - OPEN_FOR else CallState.ENDLESS
+    return CallState.INTERRUPTED if StepKind.INTERRUPTED in kinds else CallState.IN_PROGRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +72,10 @@ class CallLine:
         return STATES[self.state]
 
 
-def line_of(record: Record, now: datetime, node: str = "") -> CallLine:
+def line_of(record: Record, node: str = "") -> CallLine:
     """`node` is the other node whose call it is; empty: this one."""
     return CallLine(
-        path_of(record.call_id, node=node), record, state_of(record, now), direction_words(record.direction),
+        path_of(record.call_id, node=node), record, state_of(record), direction_words(record.direction),
         reason_words(record.reason),
     )  # fmt: skip
 

@@ -109,9 +109,8 @@ def _page(
 
 
 def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
-    now = datetime.now(UTC)
     return {
-        "lines": [line_of(record, now, query.node) for record in found.records],
+        "lines": [line_of(record, query.node) for record in found.records],
         "newer": found.newer,
         "older": found.older,
         "on": found.on,
@@ -200,12 +199,11 @@ async def by_number(visit: Visit) -> web.StreamResponse:
 def _by_number_page(
     visit: Visit, records: Sequence[Record], problem: object = None, status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
-    now = datetime.now(UTC)
     return visit.render(
         "calls_by_number.html",
         status,
         problem=problem,
-        lines=[line_of(record, now) for record in records],
+        lines=[line_of(record) for record in records],
         limit=NUMBER_CALLS,
         by_number=BY_NUMBER,
         purpose_limit=TEXT_LIMIT,
@@ -247,11 +245,10 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 
 def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
     """Raises LedgerError."""
-    now = datetime.now(UTC)
     with visit.console.opening_reader() as reader:
         if isinstance(wanted, Number):
-            return reader.find(wanted, now, start, end, NUMBER_CALLS)[::-1]
-        return reader.find_sip_call_id(wanted, now, start, end)[: -NUMBER_CALLS - 1 : -1]
+            return reader.find(wanted, start, end, NUMBER_CALLS)[::-1]
+        return reader.find_sip_call_id(wanted, start, end)[: -NUMBER_CALLS - 1 : -1]
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

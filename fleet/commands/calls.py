@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -27,15 +26,14 @@ def calls(
 ) -> None:
     """List the calls in progress on all nodes, the oldest first.
 
-    These are the calls of the last hour whose end is not in PostgreSQL. A replica is about a second behind; the calls
+    These are the calls whose end is not in PostgreSQL. A replica is about a second behind; the calls
     of a node that is silent may have ended. `idtone fleet status` says how many calls each node itself counts.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, None, node)
     if not ledgers.is_shared:
         raise UsageError(Message("ledger.url names the file of one node; use `idtone status` there"))
-    now = datetime.now(UTC)
-    found = [record for ledger in ledgers.nodes for record in ledger.reader.open_calls(now)]
+    found = [record for ledger in ledgers.nodes for record in ledger.reader.open_calls()]
     found.sort(key=lambda record: record.steps[0].at)
     rows = [_row(record, form) for record in found[:limit]]
     if form is command_line.Form.JSON:

@@ -185,11 +185,7 @@ def find(
     first, last = _range(start, end, "--from", "--to")
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())
-    now = datetime.now(UTC)
-    if wanted:
-        records = ledgers.find(wanted, now, first, last)
-    else:
-        records = ledgers.find_sip_call_id(wanted_id, now, first, last)
+    records = ledgers.find(wanted, first, last) if wanted else ledgers.find_sip_call_id(wanted_id, first, last)
     for name in without_keys(ledgers.nodes):
         print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
     if form is not command_line.Form.TABLE or records:

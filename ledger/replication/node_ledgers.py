@@ -118,20 +118,18 @@ class Ledgers:
         for ledger in self.nodes:
             yield from ledger.reader.each(since=since, until=until)
 
-    def find(
-        self, number: Number, now: datetime, start: datetime | None = None, end: datetime | None = None
-    ) -> list[Record]:
+    def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
         """As `LedgerReader.find`, in those whose keys are here (`without_keys` are not searched).
 
         Raises LedgerError if no keys are here.
         """
-        return self._found(lambda reader: reader.find(number, now, start, end))
+        return self._found(lambda reader: reader.find(number, start, end))
 
     def find_sip_call_id(
-        self, sip_call_id: str, now: datetime, start: datetime | None = None, end: datetime | None = None
+        self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
         """As `LedgerReader.find_sip_call_id`, in the same way."""
-        return self._found(lambda reader: reader.find_sip_call_id(sip_call_id, now, start, end))
+        return self._found(lambda reader: reader.find_sip_call_id(sip_call_id, start, end))
 
     def _found(self, find: Callable[[LedgerReader], list[Record]]) -> list[Record]:
         searched = [ledger for ledger in self.nodes if ledger.has_keys] or self.nodes

@@ -21,6 +21,7 @@ from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from ..keys.key_ring import continuity_of, own_key
+from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import Connection, Database, scalar
 from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, SET_META, STATE
 from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
@@ -247,6 +248,7 @@ class ReplicaConnection:
         connection.copy("steps (id, node, call_id, kind, at, details, leaf)", batch.steps)
         connection.copy("hashes (place, hash)", batch.hashes)
         connection.copy("sought (token, step)", batch.sought)
+        update_calls_in_progress(connection, position.steps, {row[3] for row in batch.steps})
         told = {NODE: self._node, NODE_STEPS: str(batch.position.steps + batch.behind), COSIGNED: self._cosigned_note()}
         told |= {CHECKPOINT: batch.checkpoint} if batch.checkpoint else {}
         for name, value in told.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,7 +15,7 @@ from idtone.numbers import Number
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_key
+from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_digits, search_key
 from ..evidence.records import Record, fold
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
@@ -33,8 +33,6 @@ OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
 """What its keepers do with the ledger, and what happens to it."""
 PAGE_ROWS: Final = 500
 """Rows that a reader fetches in one transaction: so long it can hold up the writer's commit."""
-OPEN_FOR: Final = timedelta(hours=1)
-"""A call without an end counts as in progress for this long after its decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,6 @@ class LedgerReader:
     def find(
         self,
         number: Number,
-        now: datetime,
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int | None = None,
@@ -209,23 +206,22 @@ class LedgerReader:
         Calls of days whose key is destroyed are not found. Raises LedgerError if there are no keys here.
         """
         return self._find(
-            lambda key: key.token(number), lambda record, _: number in record.opened.values(), now, start, end, limit
+            lambda key: key.token(number), lambda record, _: number in record.opened.values(), start, end, limit
         )
 
     def find_sip_call_id(
-        self, sip_call_id: str, now: datetime, start: datetime | None = None, end: datetime | None = None
+        self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
         """As `find`, the calls whose caller's channel had this SIP Call-ID."""
         return self._find(
             lambda key: key.sip_call_id_token(sip_call_id), lambda record, tokens: record.sip_call_id_token in tokens,
-            now, start, end,
+            start, end,
         )  # fmt: skip
 
     def _find(
         self,
         token_of: Callable[[DayKey], str],
         has: Callable[[Record, Sequence[str]], bool],
-        now: datetime,
         start: datetime | None,
         end: datetime | None,
         limit: int | None = None,
@@ -241,13 +237,8 @@ class LedgerReader:
             if (start is None or day >= day_of(start)) and (end is None or day <= day_of(end))
         ]
         tokens = [token_of(key) for key in keys if key]
-        theirs = [f"%{token_of(key)}%" for key in keys if key and key.day >= day_of(now - OPEN_FOR)]
-        in_progress: list[str] = []
-        if theirs:
-            holds = " OR ".join(["details LIKE ?"] * len(theirs))
-            in_progress = self._endless(f"at > ? AND ({holds})", microseconds(now - OPEN_FOR), *theirs)
         found: dict[str, Record] = {}
-        for call_ids in chain([in_progress], self._over_with(tokens, limit)):
+        for call_ids in chain([self._in_progress_with(tokens)], self._over_with(tokens, limit)):
             found |= {
                 record.call_id: record
                 for record in self.records_of(call_ids)
@@ -259,6 +250,12 @@ class LedgerReader:
                 break
         ordered = sorted(found.values(), key=lambda record: record.steps[0].at)
         return ordered if limit is None else ordered[-limit:]
+
+    def _in_progress_with(self, tokens: Sequence[str]) -> list[str]:
+        """The calls in progress that may have one of these tokens."""
+        query = f"SELECT call_id, details FROM steps WHERE call_id IN ({_IN_PROGRESS}) AND kind IN ({_FIRST})"  # noqa: S608
+        digits = {token[:16] for token in tokens}
+        return [call_id for call_id, details in self._all(query) if not digits.isdisjoint(search_digits(details))]
 
     def _over_with(self, tokens: Sequence[str], limit: int | None) -> Iterator[list[str]]:
         """The calls that are over with one of these tokens, which are in the order of their days: the newest first, in
@@ -274,25 +271,9 @@ class LedgerReader:
                 yield [call_id for _, call_id in rows]
                 before = rows[-1][0]
 
-    def open_calls(self, now: datetime) -> list[Record]:
-        """Calls decided less than `OPEN_FOR` before `now` without a recorded end: the service takes them up."""
-        return self.records_of(self._endless("at > ?", microseconds(now - OPEN_FOR)))
-
-    def lost_calls(self, now: datetime) -> list[str]:
-        """Calls without an end that are too old for `open_calls`, of the last day on which anything was written.
-
-        The service that decided them ended before they did, and no other one takes them up.
-        """
-        ((newest,),) = self._all("SELECT max(at) FROM steps")
-        if newest is None:
-            return []
-        first = newest - timedelta(days=1) // timedelta(microseconds=1)
-        return self._endless("at BETWEEN ? AND ?", first, microseconds(now - OPEN_FOR))
-
-    def _endless(self, when: str, *values: object) -> list[str]:
-        """The calls that began then and whose end is not recorded."""
-        query = f"SELECT call_id FROM steps WHERE {when} AND {_ENDLESS}"  # noqa: S608 - of our own words
-        return list(dict.fromkeys(call_id for (call_id,) in self._all(query, *values)))
+    def open_calls(self) -> list[Record]:
+        """The calls whose end is not recorded, however old they are."""
+        return self.records_of(call_id for (call_id,) in self._all(_IN_PROGRESS))
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
         """Of each of these calls, when each kind of step that is in the ledger happened first."""
@@ -433,10 +414,7 @@ _NO_STEP: Final = 2**62
 """Larger than the id of any step."""
 _FIRST: Final = literals(FIRST)
 _CLOSING: Final = literals(CLOSING)
-_ENDLESS: Final = (
-    f"kind IN ({_FIRST}) AND NOT EXISTS "  # noqa: S608 - of our own words
-    f"(SELECT 1 FROM steps AS closing WHERE closing.call_id = steps.call_id AND closing.kind IN ({_CLOSING}))"
-)
+_IN_PROGRESS: Final = "SELECT call_id FROM in_progress"
 _OVER_BETWEEN: Final = (
     f"SELECT call_id FROM steps WHERE id BETWEEN ? AND ? AND kind IN ({_CLOSING}) AND NOT EXISTS "  # noqa: S608
     f"(SELECT 1 FROM steps AS earlier WHERE earlier.call_id = steps.call_id AND earlier.kind IN ({_CLOSING}) "

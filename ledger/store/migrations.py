@@ -26,6 +26,8 @@ _FIRST: Final = (
     "CREATE TABLE hashes (place {whole} NOT NULL PRIMARY KEY, hash {octets} NOT NULL)",
     # For searches of calls that are over: a token (`leaves.search_keys`), and the step that closed the call's leaf.
     "CREATE TABLE sought (token BIGINT NOT NULL, step {whole} NOT NULL, PRIMARY KEY (token, step)){keyed}",
+    # The calls whose end is not recorded (`calls_in_progress`).
+    "CREATE TABLE in_progress (call_id {name} NOT NULL PRIMARY KEY){keyed}",
 )
 MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
 

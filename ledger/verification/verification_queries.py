@@ -103,6 +103,10 @@ class LedgerRows:
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
+    def is_known_as_open(self, call_id: str, last: int) -> bool:
+        """Whether the table `in_progress` has the call, or a step after `last` ended it."""
+        return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
+
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
         """The table `sought` (token, step) up to the step `last`, part by part."""
         reached = _BEFORE_ALL
@@ -184,3 +188,7 @@ _OPENINGS: Final = f"""
 """  # noqa: S608 - of our own words
 _OPENINGS_BETWEEN: Final = f"{_OPENINGS} AND id > ? AND id <= ?"
 _OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608 - too
+_KNOWN_AS_OPEN: Final = (
+    "SELECT 1 FROM in_progress WHERE call_id = ? UNION ALL "  # noqa: S608 - of our own words
+    f"SELECT 1 FROM steps WHERE call_id = ? AND id > ? AND kind IN ({literals(CLOSING)})"
+)

@@ -283,6 +283,13 @@ class _Verification:
                 self._verdict.fault(
                     Message("call {call_id}: an index of the ledger does not lead to all of its steps", call_id=call_id)
                 )
+            elif not over and not OPENING.isdisjoint(after) and not self._rows.is_known_as_open(call_id, last):
+                self._verdict.fault(
+                    Message(
+                        "call {call_id}: it is in progress, and the table `in_progress` does not hold it",
+                        call_id=call_id,
+                    )
+                )
 
     def _compare_sought(self, last: int) -> None:
         try:

@@ -15,6 +15,7 @@ from idtone.signed_notes import Note
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, search_keys
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing
+from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, SET_META, facts
 from ..store.stored_tree import (
@@ -32,8 +33,6 @@ from ..tree.merkle import Frontier, leaf_hash, stored
 
 OPEN_LIMIT: Final = 50_000
 """The steps of so many calls in progress are kept in memory; those of others are read again."""
-LATE_US: Final = 3_600_000_000
-"""How long after its beginning a call may still be decided; it takes seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,12 +100,9 @@ class LogStore:
 
     def _know_fallback(self, connection: sqlite3.Connection) -> None:
         """The calls in progress whose decision may still come late: before other calls' decisions nothing comes."""
-        newest = scalar(connection, "SELECT max(at) FROM steps")
-        query = "SELECT call_id FROM steps WHERE at > ? AND kind = ?"
-        for (call_id,) in connection.execute(query, ((newest or 0) - LATE_US, StepKind.FALLBACK.value)).fetchall():
-            call = open_call(connection, call_id)
-            if not call.over:
-                self._open[call_id] = call
+        query = "SELECT call_id FROM steps WHERE call_id IN (SELECT call_id FROM in_progress) AND kind = ?"
+        for (call_id,) in connection.execute(query, (StepKind.FALLBACK.value,)).fetchall():
+            self._open[call_id] = open_call(connection, call_id)
 
     @property
     def next_id(self) -> int:
@@ -153,6 +149,7 @@ class LogStore:
             appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
         appended.checkpoint = self._sign(frontier) if frontier and new_hashes and not self._refusal else None
         connection.executemany(_INSERT_STEPS, new_steps)
+        update_calls_in_progress(connection, self._next_id - 1, {row["kind"] for row in rows})
         connection.executemany(_INSERT_HASHES, new_hashes)
         connection.executemany(_INSERT_SOUGHT, found_by)
         if appended.checkpoint:

@@ -81,7 +81,7 @@ def answer(
     request = request_named(settings, request_id, now)
     ledgers = ledgers_of(config, None, None, keys or ())
     between = span(request.at, request.within_minutes)
-    facts = found(ledgers.find(parse(request.number), now, *between), request.at)
+    facts = found(ledgers.find(parse(request.number), *between), request.at)
     for name in without_keys(ledgers.nodes):
         print(
             translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),

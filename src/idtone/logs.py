@@ -1,28 +1,33 @@
 """The forms of the service's log: text and JSON on standard error, and journald's native protocol.
 
-Each record has a time, a level, a message and the name of its logger. A record about a call has its id and, where there
-is one, the reason code of its decision: `log.info(…, extra=about(call_id, reason))`.
+A thread writes the log, so that no call waits for a journald, a pipe or a terminal that is slow. Each record has a
+time, a level, a message and the name of its logger. A record about a call has its id and, where there is one, the
+reason code of its decision: `log.info(…, extra=about(call_id, reason))`.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import os
 import socket
-import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from queue import SimpleQueue
+from typing import Final, Protocol
 
 from .errors import IdtoneError
 
 JOURNALD: Final = Path("/run/systemd/journal/socket")
-PATIENCE_S: Final = 0.1
-"""How long a record waits for a journald that does not read. The whole service waits with it, so the records after it
-do not wait.
-"""
+MOST_WAITING: Final = 10_000
+"""How many records may wait to be written: those of a minute with 150 calls a second, some megabytes."""
+CLOSE_WITHIN_S: Final = 5.0
+"""How long the end of the program waits for them."""
+STANDARD_ERROR: Final = 2
 BUFFER: Final = 2**20
 """Bytes that may wait for journald; the kernel may allow less."""
 TEXT: Final = "%(asctime)s %(level)s %(message)s"
@@ -64,14 +69,7 @@ def in_words(error: BaseException) -> str:
 
 def begin(form: LogFormat, level: str) -> None:
     """Log what reaches this level, in this form, from now on."""
-    handler = JournaldHandler(JOURNALD) if form is LogFormat.JOURNALD else _on_standard_error(form)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-
-
-def _on_standard_error(form: LogFormat) -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form is LogFormat.JSON else TextFormatter(TEXT))
-    return handler
+    logging.basicConfig(level=level.upper(), handlers=[QueuedHandler(_FORMS[form]())], force=True)
 
 
 def level(record: logging.LogRecord) -> tuple[str, int]:
@@ -108,56 +106,124 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
-class JournaldHandler(logging.Handler):
-    """Sends records to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL).
+class LogWriter(Protocol):
+    def write(self, record: logging.LogRecord) -> None:
+        """Returns when the record is written, however long that takes."""
 
-    What journald does not take goes to standard error as text. While journald hangs, records are lost, and the next one
-    that it takes says how many: a call waits for the log for `PATIENCE_S` at most.
+    def close(self) -> None: ...
+
+
+class QueuedHandler(logging.Handler):
+    """Writes records in a thread of its own.
+
+    While `MOST_WAITING` records wait, further ones are lost. The log says how many when half of those are written.
+    """
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self.writer = writer
+        self._waiting: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+        self._lost = self._reported = 0
+        self._thread = threading.Thread(target=self._run, name="idtone-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._waiting.qsize() >= MOST_WAITING:
+            self._lost += 1
+            return
+        try:
+            record = copy.copy(record)
+            record.msg, record.args = record.getMessage(), None  # the arguments may change meanwhile
+            self._waiting.put(record)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Wait until the records are written, for `CLOSE_WITHIN_S` at most."""
+        self._waiting.put(None)
+        self._thread.join(CLOSE_WITHIN_S)
+        super().close()
+
+    def _run(self) -> None:
+        while (record := self._waiting.get()) is not None:
+            self._write(record)
+            if self._waiting.qsize() < MOST_WAITING / 2:
+                self._report_lost()
+        self._report_lost()
+        self.writer.close()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        try:
+            self.writer.write(record)
+        except Exception:
+            self.handleError(record)
+
+    def _report_lost(self) -> None:
+        lost = self._lost - self._reported
+        if lost:
+            self._reported += lost
+            self._write(_own(f"{lost} records of the log are lost: it was not read for too long"))
+
+
+class StandardErrorWriter:
+    """Writes lines to standard error. Not by `sys.stderr`: its lock would hold up the end of the program."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        self.formatter = formatter
+
+    def write(self, record: logging.LogRecord) -> None:
+        octets = f"{self.formatter.format(record)}\n".encode(errors="backslashreplace")
+        while octets:
+            octets = octets[os.write(STANDARD_ERROR, octets) :]
+
+    def close(self) -> None:
+        """It stays open for others."""
+
+
+class JournaldWriter:
+    """Sends records to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL), and waits until it takes them.
+
+    What journald does not take goes to standard error as text.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.setFormatter(logging.Formatter())  # basicConfig's own one adds level and logger
         self._path = path
+        self._formatter = logging.Formatter()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        self._instead = _on_standard_error(LogFormat.TEXT)
+        self._instead = StandardErrorWriter(TextFormatter(TEXT))
         self._is_away = False
-        self._lost = 0
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def write(self, record: logging.LogRecord) -> None:
+        octets = b"".join(_encoded(name, value) for name, value in self._fields(record))
         try:
-            if self._lost:
-                self._send(_own(f"{self._lost} records of the log are lost, because journald did not read them"))
-                self._lost = 0
-            self._send(record)
+            self._socket.sendto(octets, str(self._path))
             self._is_away = False
-        except (BlockingIOError, TimeoutError):
-            self._lost += 1
         except OSError as error:
             if not self._is_away:
                 self._is_away = True
-                self._instead.handle(
+                self._instead.write(
                     _own(f"{self._path}: journald does not take the log: {error.strerror}; it goes to standard error")
                 )
-            self._instead.handle(record)
+            self._instead.write(record)
 
     def close(self) -> None:
         self._socket.close()
-        super().close()
-
-    def _send(self, record: logging.LogRecord) -> None:
-        octets = b"".join(_encoded(name, value) for name, value in self._fields(record))
-        self._socket.settimeout(0 if self._lost else PATIENCE_S)
-        self._socket.sendto(octets, str(self._path))
 
     def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, str]]:
-        yield "MESSAGE", self.format(record)
+        yield "MESSAGE", self._formatter.format(record)
         yield "PRIORITY", str(level(record)[1])
         yield "SYSLOG_IDENTIFIER", "idtone"
         yield "LOGGER", record.name
         for name, value in _about(record).items():
             yield f"IDTONE_{name.upper()}", value
+
+
+_FORMS: Final[Mapping[LogFormat, Callable[[], LogWriter]]] = {
+    LogFormat.TEXT: lambda: StandardErrorWriter(TextFormatter(TEXT)),
+    LogFormat.JSON: lambda: StandardErrorWriter(JsonFormatter()),
+    LogFormat.JOURNALD: lambda: JournaldWriter(JOURNALD),
+}
 
 
 def _about(record: logging.LogRecord) -> dict[str, str]:

@@ -15,14 +15,16 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.call_control import journal as module
-from idtone.call_control.journal import FILE_MODE, FOLDER_MODE, JournalFolder, is_quiet
+from idtone.call_control import journal_file
+from idtone.call_control.journal import FILE_MODE, FOLDER_MODE, JournalFolder
+from idtone.call_control.journal_file import PART, JournalFile
 from idtone.errors import JournalError
 
 from .reading import Entered, following, is_cleared, journal_in, taken, until, write
@@ -181,6 +183,10 @@ def test_instances_that_replace_it_at_once_lose_nothing(folder):
     assert text == "".join(names)
 
 
+def is_quiet(folder: JournalFolder, reading: BinaryIO) -> bool:
+    return JournalFile(folder.path, reading.fileno(), 0).is_quiet()
+
+
 # -- a file is quiet --------------------------------------------------------------------------------------------------
 
 
@@ -190,26 +196,25 @@ def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder):
         for flags in (os.O_WRONLY | os.O_APPEND, os.O_RDWR):
             descriptors = [os.open(folder.path, flags) for _ in range(2)]
             for descriptor in descriptors:
-                assert not is_quiet(reading.fileno())
+                assert not is_quiet(folder, reading)
                 os.close(descriptor)
-            assert is_quiet(reading.fileno())
+            assert is_quiet(folder, reading)
         write(folder, "b\n")
-        assert is_quiet(reading.fileno())
+        assert is_quiet(folder, reading)
 
 
 @needs_root
 def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder):
     """The kernel cannot say it for another user's file."""
     with folder.path.open("rb") as reading, acting_as(SERVICE_USER, SERVICE_GROUP):
-        descriptor = reading.fileno()
         os.seteuid(0)
         os.utime(folder.path)
         os.seteuid(SERVICE_USER)
-        assert not is_quiet(descriptor)
+        assert not is_quiet(folder, reading)
         os.seteuid(0)
-        os.utime(folder.path, (0, time.time() - module.QUIET_S - 1))
+        os.utime(folder.path, (0, time.time() - journal_file.QUIET_S - 1))
         os.seteuid(SERVICE_USER)
-        assert is_quiet(descriptor)
+        assert is_quiet(folder, reading)
 
 
 # -- refused lines ----------------------------------------------------------------------------------------------------
@@ -246,33 +251,33 @@ async def test_a_line_is_entered_when_its_end_is_written(folder, entered, unpoll
     async with entered.following(folder) as reader:
         for text, lines in (("a", 0), ("b", 0), ("c\nd", 1), ("\n", 2), ("\n\n", 4), ("e", 4)):
             write(folder, text)
-            reader.read_new_lines()
+            await reader.read_new_lines()
             assert len(entered.lines) == lines
     assert entered.lines == ["abc", "d", "", ""]
 
 
 async def test_long_lines(folder):
-    for length in (2047, 4096, module.PART - 1, module.PART, module.PART + 1):
+    for length in (2047, 4096, PART - 1, PART, PART + 1):
         lines = [character * length for character in "abcd"]
         entered = Entered()
         async with entered.following(folder) as reader:
             entered.lines.clear()  # those of the lengths before
             for line in lines:
                 write(folder, f"{line}\n")
-                reader.read_new_lines()
+                await reader.read_new_lines()
         assert "".join(entered.lines) == "".join(lines)
-        assert entered.lines == lines or length >= module.PART
+        assert entered.lines == lines or length >= PART
 
 
 async def test_a_line_without_an_end_does_not_fill_the_memory(folder, entered):
     async with entered.following(folder) as reader:
         for _ in range(3):
-            write(folder, "x" * (module.PART + 1))
-            reader.read_new_lines()
+            write(folder, "x" * (PART + 1))
+            await reader.read_new_lines()
         write(folder, "\na\n")
-        reader.read_new_lines()
+        await reader.read_new_lines()
     assert entered.lines[-1] == "a"
-    assert max(map(len, entered.lines)) <= 2 * module.PART
+    assert max(map(len, entered.lines)) <= 2 * PART
 
 
 @settings(max_examples=20, deadline=None)
@@ -291,13 +296,69 @@ def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
         async with entered.following(folder) as reader:
             for start, end in itertools.pairwise(places):
                 write(folder, text[start:end])
-                reader.read_new_lines()
+                await reader.read_new_lines()
 
     with pytest.MonkeyPatch.context() as patch:
         # A rest that is longer than a part counts as a separate line.
-        patch.setattr(module, "PART", 32 + part)
+        patch.setattr(journal_file, "PART", 32 + part)
         asyncio.run(read())
     assert entered.lines == lines
+
+
+# -- many lines -------------------------------------------------------------------------------------------------------
+
+
+async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between_them(folder, entered):
+    turns = 0
+    parts: list[tuple[int, int]] = []
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def enter(lines: Sequence[bytes]) -> list[Future[None]]:
+        parts.append((len(lines), turns))
+        return entered.enter(lines)
+
+    lines = [str(number) for number in range(1000)]
+    for text in (lines[:600], lines[600:]):
+        write(folder, "".join(f"{line}\n" for line in text))
+        folder.replace()  # what a file of before holds is entered in parts too
+    reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
+    ticking = asyncio.create_task(tick())
+    async with following(reader):
+        await reader.read.wait()
+        await until(lambda: is_cleared(folder))
+    ticking.cancel()
+    assert entered.lines == lines
+    assert max(size for size, _ in parts) == module.LINES_AT_ONCE
+    assert all(after > before for (_, before), (_, after) in itertools.pairwise(parts[:30]))
+
+
+async def test_who_asks_for_all_lines_waits_for_the_read_that_is_under_way(folder, entered):
+    lines = [str(number) for number in range(1000)]
+    write(folder, "".join(f"{line}\n" for line in lines[:600]))
+    reader = entered.reader(folder)
+    async with following(reader):
+        await until(lambda: entered.lines)
+        assert len(entered.lines) < 600
+        write(folder, "".join(f"{line}\n" for line in lines[600:]))
+        await reader.read_all()
+        assert entered.lines == lines
+
+
+async def test_a_reader_that_is_killed_between_two_parts_leaves_all_lines_to_the_next(folder):
+    lines = [str(number) for number in range(1000)]
+    write(folder, "".join(f"{line}\n" for line in lines))
+    first, second = Entered(), Entered()
+    async with following(first.reader(folder)):
+        await until(lambda: first.lines)
+    assert len(first.lines) < 1000
+    assert folder.read_until() == 0, "a line that was not read must not count as too old"
+    async with second.following(folder):
+        assert second.lines == lines
 
 
 # -- when lines are read ----------------------------------------------------------------------------------------------
@@ -569,20 +630,20 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
     """As on a disk with errors: the first part was read, the next one cannot be."""
-    lines = [f"{number:04}" for number in range(module.PART // 4)]  # more than one part
+    lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
     write(folder, "".join(f"{line}\n" for line in lines))
     read = os.read
     reads: list[int] = []
 
     def broken(descriptor: int, length: int) -> bytes:
-        if length == module.PART:  # inotify reads too
+        if length == PART:  # inotify reads too
             reads.append(descriptor)
         if len(reads) == 2:
             reads.append(descriptor)
             raise OSError(errno.EIO, "Input/output error")
         return read(descriptor, length)
 
-    monkeypatch.setattr(module.os, "read", broken)
+    monkeypatch.setattr(os, "read", broken)
     async with following(entered.reader(folder)):
         await entered.has(len(lines))
     assert entered.lines == lines

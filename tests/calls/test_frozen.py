@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from typing import BinaryIO
 
@@ -63,8 +65,39 @@ async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised,
     assert supervised.lives[1].ended_s is None
 
 
+BLOCKING = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(60))
+from idtone.cli import main
+main()
+"""
+"""Runs `idtone`; SIGUSR1 blocks its event loop."""
+
+
+class Blocking(Supervisor):
+    def _command(self) -> list[str]:
+        return [sys.executable, "-c", BLOCKING, *super()._command()[1:]]
+
+
+async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, beside, references):
+    beside.away()
+    service = Blocking(asterisk, LAB_REGISTRY)
+    async with lab(asterisk) as phones:
+        with service:
+            os.kill(service.pid, signal.SIGUSR1)
+            frozen_s = time.monotonic()
+            meanwhile = phones.dial()
+            await replaced(service, frozen_s)
+            again = await phones.place()
+            for placed in (meanwhile, again):
+                await placed.caller.final()
+                phones.pair(placed)
+                await phones.talk_and_hang_up(placed)
+        assert_heard_then_connected(again, "sample", references)
+
+
 class Clogged(Supervisor):
-    """Its first life writes its log into a pipe that is full, so that the next line blocks the event loop."""
+    """It writes its log into a pipe, which `clog` fills."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,15 +108,13 @@ class Clogged(Supervisor):
         return super()._environment() | {"IDTONE_LOG_LEVEL": "debug"}
 
     def _output(self) -> BinaryIO:
-        return super()._output() if self.lives else os.fdopen(os.dup(self.writing), "wb")
+        return os.fdopen(os.dup(self.writing), "wb")
 
     def log(self) -> str:
-        """While it starts, what is in the pipe."""
-        if not self.lives or self.lives[0].ended_s:
-            return super().log()
         os.set_blocking(self.reading, False)
         with contextlib.suppress(BlockingIOError):
-            self.said += os.read(self.reading, 65536).decode()
+            while True:
+                self.said += os.read(self.reading, 65536).decode()
         return self.said
 
     def clog(self) -> None:
@@ -95,18 +126,19 @@ class Clogged(Supervisor):
         os.close(writing)
 
 
-async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, beside, references):
+async def test_no_call_waits_for_a_log_that_is_not_read_and_no_line_is_lost(asterisk, beside, references):
     beside.away()
     service = Clogged(asterisk, LAB_REGISTRY)
     async with lab(asterisk) as phones:
         with service:
             service.clog()
-            frozen_s = time.monotonic()
-            meanwhile = phones.dial()  # of which the service wants to log a line
-            await replaced(service, frozen_s)
-            again = await phones.place()
-            for placed in (meanwhile, again):
-                await placed.caller.final()
-                phones.pair(placed)
+            clogged_s = time.monotonic()
+            calls = [await phones.call(forwarding) for forwarding in by_both(Forwarding()) * 2]
+            for placed, _ in calls:
                 await phones.talk_and_hang_up(placed)
-        assert_heard_then_connected(again, "sample", references)
+            await asyncio.sleep(max(0.0, clogged_s + 2 * service.unit.seconds("WatchdogSec") - time.monotonic()))
+            assert len(service.lives) == 1, "the watchdog is content"
+            ids = [(await phones.ending(placed)).call_id for placed, _ in calls]
+            await until(lambda: all(f"{each}: PLAY" in service.log() for each in ids), "a line for each call")
+        for placed, _ in calls:
+            assert_heard_then_connected(placed, "sample", references)

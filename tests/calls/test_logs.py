@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,9 +54,8 @@ class Logging(Service):
         self.log_file.unlink(missing_ok=True)
         self.journald = Journald(self.asterisk.scratch / "journald")
         self.journald.path.chmod(0o666)  # as systemd's
-        self.journald.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
-        self.journald.socket.settimeout(0)
-        self._lines: list[dict[str, str]] = []
+        self.lines: list[dict[str, str]] = []
+        """What journald has read."""
 
     def _launch(self, *options: str) -> None:
         command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
@@ -69,10 +66,7 @@ class Logging(Service):
 
     def log(self) -> str:
         """All that it has logged, as it came."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._lines.append(self.journald.read())
-        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self._lines)
+        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.lines)
 
     def logged(self) -> list[dict[str, str]]:
         """Its records: level, message, and for JSON and journald the call and its reason."""
@@ -81,14 +75,14 @@ class Logging(Service):
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
         if self.form == "json":
             return list(map(json.loads, lines))
-        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self._lines]
+        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self.lines]
 
 
 @pytest.fixture(params=["text", "json", "journald"])
 def logging_service(request: pytest.FixtureRequest, asterisk, beside) -> Iterator[Logging]:
     beside.settled()
     service = Logging(asterisk, LAB_REGISTRY, form=request.param)
-    with contextlib.closing(service.journald.socket), service:
+    with service.journald.reading() as service.lines, service:
         yield service
     service.journald.path.unlink()
 

@@ -81,7 +81,7 @@ def told(sha256: str) -> list[Step]:
             steps.ended(f"c/{HOSTILE}", _at(ms[4] + 9), CallStatus.FAILED, 16, HOSTILE),
         ],
         [steps.ended("c-orphan", _at(ms[5]), CallStatus.FAILED)],
-        [decided(call_id="c-endless", ms=LATER_MS - 7_200_000)],
+        [decided(call_id="c-earlier", ms=LATER_MS - 7_200_000)],
         [decided(call_id="c-progress", ms=ms[9])],
     ]  # fmt: skip
     found[0][0] = _chained(replace(found[0][0], sip_call_id="7f@phone"), "pbx-2", "pbx-2-1.1-1")
@@ -129,7 +129,7 @@ def shown(answer: Answer) -> list[str]:
     return [unescape(each) for each in re.findall(r'<td class="mono long">(.*?)</td>', answer.text)]
 
 
-ALL = ["c-progress", "c-orphan", f"c/{HOSTILE}", "c-interrupted", "c-refused", "c-cancelled", "c-heard", "c-endless"]
+ALL = ["c-progress", "c-orphan", f"c/{HOSTILE}", "c-interrupted", "c-refused", "c-cancelled", "c-heard", "c-earlier"]
 
 
 @pytest.mark.parametrize(
@@ -142,12 +142,12 @@ ALL = ["c-progress", "c-orphan", f"c/{HOSTILE}", "c-interrupted", "c-refused", "
         ({"direction": "outgoing"}, []),
         ({"member": HOSTILE}, [f"c/{HOSTILE}"]),
         ({"licence": "L-0001", "heard": "yes"}, ["c-heard"]),
-        ({"licence": "L-0001", "heard": "no"}, ["c-progress", "c-interrupted", "c-cancelled", "c-endless"]),
+        ({"licence": "L-0001", "heard": "no"}, ["c-progress", "c-interrupted", "c-cancelled", "c-earlier"]),
         ({"fallback": "yes"}, []),
         ({"odd": "yes"}, ["c-orphan", f"c/{HOSTILE}", "c-cancelled"]),
         ({"call": "c-"}, sorted((each for each in ALL if each.startswith("c-")), reverse=True)),
         ({"call": "nothing"}, []),
-        ({"until": (START - timedelta(hours=1)).astimezone().isoformat()[:16]}, ["c-endless"]),
+        ({"until": (START - timedelta(hours=1)).astimezone().isoformat()[:16]}, ["c-earlier"]),
         ({"from": (START - timedelta(hours=1)).astimezone().isoformat()[:16]}, ALL[:-1]),
     ],
 )
@@ -239,7 +239,7 @@ async def test_a_number_is_searched_for_a_purpose_that_is_recorded(investigator,
     caplog.set_level(logging.DEBUG)
     answer = await investigator.send("/calls", "/calls/by-number", {"number": "090-1234-5679", "purpose": PURPOSE})
     assert answer.status == 200
-    assert shown(answer) == [each for each in ALL if each not in ("c-orphan", "c-endless")]
+    assert shown(answer) == [each for each in ALL if each not in ("c-orphan", "c-earlier")]
     (act,) = acts(settings)
     assert {name: act.details[name] for name in ("by", "by_way", "purpose")} == {
         "by": "investigator", "by_way": "console", "purpose": PURPOSE
@@ -330,7 +330,7 @@ def acts(settings: Settings) -> list[Step]:
         ("c-interrupted", ["its end is not known", "the licence has run out"], ["中断"]),
         ("c-orphan", ["ended without decided before it", "its decision is missing"], ["decided がありません"]),
         ("c-progress", ["in progress", "in no leaf of the tree yet"], ["進行中"]),
-        ("c-endless", ["no end recorded"], ["終了の記録なし"]),
+        ("c-earlier", ["in progress", "not in the ledger yet"], ["進行中"]),
     ],
 )
 async def test_a_call_says_what_happened_and_why(viewer, site, call_id, says, in_japanese):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ import pytest
 
 from idtone import logs
 from idtone.errors import LedgerError
-from idtone.logs import JournaldHandler, JsonFormatter, LogFormat, TextFormatter, about
+from idtone.logs import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, about
 
 from ..lab.journald import Journald
 
@@ -94,24 +94,24 @@ def journald(tmp_path: Path) -> Iterator[Journald]:
 
 
 @pytest.fixture
-def handler(tmp_path: Path) -> Iterator[JournaldHandler]:
-    with closing(JournaldHandler(tmp_path / "socket")) as made:
+def writer(tmp_path: Path) -> Iterator[JournaldWriter]:
+    with closing(JournaldWriter(tmp_path / "socket")) as made:
         yield made
 
 
-def test_journald_gets_fields(journald: Journald, handler: JournaldHandler) -> None:
-    handler.handle(record(level=logging.ERROR, **about("1795.1-1", "licence-valid")))
+def test_journald_gets_fields(journald: Journald, writer: JournaldWriter) -> None:
+    writer.write(record(level=logging.ERROR, **about("1795.1-1", "licence-valid")))
     assert journald.read() == {
         "MESSAGE": "it is so", "PRIORITY": "3", "SYSLOG_IDENTIFIER": "idtone", "LOGGER": "idtone.lab",
         "IDTONE_CALL_ID": "1795.1-1", "IDTONE_REASON": "licence-valid",
     }  # fmt: skip
 
 
-def test_journald_gets_many_lines_as_one_record(journald: Journald, handler: JournaldHandler) -> None:
-    handler.handle(record("a=b\nPRIORITY=0\n%s", "\udcff"))
+def test_journald_gets_many_lines_as_one_record(journald: Journald, writer: JournaldWriter) -> None:
+    writer.write(record("a=b\nPRIORITY=0\n%s", "\udcff"))
     with pytest.raises(UnicodeDecodeError):
         journald.read()  # the octet is what it was in a file name
-    handler.handle(failed(RuntimeError("of ours")))
+    writer.write(failed(RuntimeError("of ours")))
     fields = journald.read()
     assert fields["MESSAGE"] == "it is so\nRuntimeError: of ours"
     assert fields["PRIORITY"] == "3"
@@ -120,7 +120,7 @@ def test_journald_gets_many_lines_as_one_record(journald: Journald, handler: Jou
 def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> None:
     """In a process of its own, as pytest changes standard error within a test."""
     program = f"""
-import logging, socket
+import logging, socket, time
 from pathlib import Path
 from idtone import logs
 logs.JOURNALD = Path("{tmp_path}/socket")
@@ -128,6 +128,8 @@ logs.begin(logs.LogFormat.JOURNALD, "info")
 log = logging.getLogger("lab")
 log.info("away")
 log.error("still away")
+while not logging.root.handlers[0]._waiting.empty():
+    time.sleep(0.01)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
     journald.bind(str(logs.JOURNALD))
     log.info("it is back")
@@ -142,34 +144,93 @@ log.info("away again")
     ]  # fmt: skip
 
 
-def test_no_call_waits_for_a_journald_that_hangs(journald, handler, monkeypatch):
-    waits: list[float | None] = []
-    settimeout = socket.socket.settimeout
-    monkeypatch.setattr(
-        socket.socket, "settimeout", lambda self, value: (waits.append(value), settimeout(self, value))[1]
-    )
-    sent = 5000
+@pytest.fixture
+def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[QueuedHandler]:
+    """The kernel keeps a few records for journald, as it keeps 10 where net.unix.max_dgram_qlen is 10."""
+    monkeypatch.setattr(logs, "BUFFER", 4096)
+    with closing(QueuedHandler(JournaldWriter(tmp_path / "socket"))) as made:
+        yield made
+
+
+def test_a_journald_that_is_slow_for_a_second_loses_no_line_and_holds_up_no_call(journald, queued):
+    began_s, longest_s = time.monotonic(), 0.0
+    for number in range(200):
+        before_s = time.monotonic()
+        queued.handle(record("%s", number))
+        longest_s = max(longest_s, time.monotonic() - before_s)
+    assert longest_s < 0.1
+    time.sleep(1.0 - (time.monotonic() - began_s))  # this is how slow journald is
+    assert [journald.read()["MESSAGE"] for _ in range(200)] == [str(number) for number in range(200)]
+
+
+def test_the_log_says_how_many_lines_are_lost_while_journald_hangs(journald, queued, monkeypatch):
+    monkeypatch.setattr(logs, "MOST_WAITING", 100)
+    sent = 1000
     for number in range(sent):
-        handler.handle(record("%s", number))
-    assert waits.count(logs.PATIENCE_S) == sent - waits.count(0)
-    first_lost = waits.index(0)
-    assert set(waits[first_lost:]) == {0}, "only the first one waits"
-    for number in range(first_lost - 1):
-        assert journald.read()["MESSAGE"] == str(number)
-    handler.handle(record("it reads again%s", ""))
-    assert journald.read() == {
-        "MESSAGE": f"{sent - first_lost + 1} records of the log are lost, because journald did not read them",
+        queued.handle(record("%s", number))
+    read = [journald.read()]
+    while read[-1]["LOGGER"] != "idtone.logs":
+        read.append(journald.read())
+    *kept, lost = read
+    assert [each["MESSAGE"] for each in kept] == [str(number) for number in range(len(kept))]
+    assert len(kept) > 50
+    queued.handle(record())
+    rest = []
+    while not rest or rest[-1]["MESSAGE"] != "it is so":
+        rest.append(journald.read())
+    there = len(kept) + len(rest) - 1
+    assert lost == {
+        "MESSAGE": f"{sent - there} records of the log are lost: it was not read for too long",
         "PRIORITY": "4", "SYSLOG_IDENTIFIER": "idtone", "LOGGER": "idtone.logs",
     }  # fmt: skip
-    assert journald.read()["MESSAGE"] == "it reads again"
 
 
-def test_what_is_too_large_for_journald_is_text(journald, handler, monkeypatch):
+def test_a_record_is_as_it_was_when_it_was_logged_and_a_wrong_one_breaks_nothing(journald, queued, capsys):
+    numbers = [1]
+    queued.handle(record("%s", numbers))
+    numbers.append(2)
+    queued.handle(record("%d", "x"))
+    queued.handle(record())
+    assert [journald.read()["MESSAGE"] for _ in range(2)] == ["[1]", "it is so"]
+    assert "TypeError" in capsys.readouterr().err
+
+
+def test_the_end_of_the_program_waits_for_the_log_and_not_for_ever(journald, monkeypatch, tmp_path):
+    """In a process of its own, which ends while journald hangs."""
+    program = f"""
+import logging
+from pathlib import Path
+from idtone import logs
+logs.JOURNALD, logs.BUFFER, logs.CLOSE_WITHIN_S = Path("{tmp_path}/socket"), 4096, float(input())
+logs.begin(logs.LogFormat.JOURNALD, "info")
+for number in range(200):
+    logging.getLogger("lab").info("%s", number)
+print("ends", flush=True)
+"""
+
+    def begun(patience_s: float) -> subprocess.Popen[str]:
+        ending = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert ending.stdin
+        assert ending.stdout
+        print(patience_s, file=ending.stdin, flush=True)
+        assert ending.stdout.readline() == "ends\n"
+        return ending
+
+    with begun(60) as waiting:
+        assert [journald.read()["MESSAGE"] for _ in range(200)] == [str(number) for number in range(200)]
+        assert waiting.wait(60) == 0
+    with begun(0.1) as ending:
+        assert ending.wait(60) == 0
+
+
+def test_what_is_too_large_for_journald_is_text(journald, writer, monkeypatch):
     instead: list[logging.LogRecord] = []
-    monkeypatch.setattr(handler._instead, "emit", instead.append)
-    handler.handle(record("%s", "x" * 2**22))
+    monkeypatch.setattr(writer._instead, "write", instead.append)
+    writer.write(record("%s", "x" * 2**22))
     assert [len(each.getMessage()) >= 2**22 for each in instead] == [False, True]
-    handler.handle(record())
+    writer.write(record())
     assert journald.read()["MESSAGE"] == "it is so"
 
 
@@ -180,5 +241,6 @@ def test_the_chosen_form_begins(form: LogFormat, tmp_path: Path, monkeypatch: py
     (made,) = root.handlers
     with closing(made):
         assert root.level == logging.ERROR
-        assert isinstance(made, JournaldHandler) is (form is LogFormat.JOURNALD)
-        assert isinstance(made.formatter, JsonFormatter) is (form is LogFormat.JSON)
+        assert isinstance(made, QueuedHandler)
+        assert isinstance(made.writer, JournaldWriter) is (form is LogFormat.JOURNALD)
+        assert isinstance(getattr(made.writer, "formatter", None), JsonFormatter) is (form is LogFormat.JSON)

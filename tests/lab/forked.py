@@ -7,6 +7,7 @@ file's supervisor start that one.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -91,4 +92,7 @@ def _run(
     if identity:
         identity.assume()
     sys.argv = [str(IDTONE), *words]
-    run([*words])
+    try:
+        run([*words])
+    finally:
+        logging.shutdown()  # at its end an interpreter does this, and a child of multiprocessing does not

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -17,13 +20,36 @@ class Journald:
 
     def read(self) -> dict[str, str]:
         """The fields of the next record."""
-        rest, fields = self.socket.recv(2**20), {}
-        while rest:
-            line, _, after = rest.partition(b"\n")
-            name, is_short, value = line.partition(b"=")
-            if not is_short:
-                size = int.from_bytes(after[:8], "little")
-                value, after = after[8 : 8 + size], after[8 + size + 1 :]
-            fields[name.decode()] = value.decode()
-            rest = after
-        return fields
+        return _fields(self.socket.recv(2**20))
+
+    @contextmanager
+    def reading(self) -> Iterator[list[dict[str, str]]]:
+        """Reads as journald does, as soon as a record comes; yields the records so far. It closes the socket."""
+        read: list[dict[str, str]] = []
+        self.socket.settimeout(None)
+
+        def read_on() -> None:
+            while octets := self.socket.recv(2**20):
+                read.append(_fields(octets))
+
+        thread = threading.Thread(target=read_on, name="journald")
+        thread.start()
+        try:
+            yield read
+        finally:
+            with self.socket, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+                end.sendto(b"", str(self.path))
+                thread.join()
+
+
+def _fields(rest: bytes) -> dict[str, str]:
+    fields = {}
+    while rest:
+        line, _, after = rest.partition(b"\n")
+        name, is_short, value = line.partition(b"=")
+        if not is_short:
+            size = int.from_bytes(after[:8], "little")
+            value, after = after[8 : 8 + size], after[8 + size + 1 :]
+        fields[name.decode()] = value.decode()
+        rest = after
+    return fields

@@ -56,7 +56,7 @@ def test_a_search_leaves_a_token_and_no_number(url):
     )
     with LedgerReader.open(url, days_of(url)) as reader:
         record = reader.record(act_id)
-        (found,) = reader.find(number, NOW)
+        (found,) = reader.find(number)
     assert record is not None
     details = record.steps[0].details
     assert (details["by"], details["by_way"], details["purpose"]) == ("sato", "console", PURPOSE)

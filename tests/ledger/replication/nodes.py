@@ -26,7 +26,7 @@ from ..sample_evidence import PLAY, REFUSE, decided, heard_call
 from .between import Between
 
 NAMES = ["osaka", "sendai", "tokyo"]
-EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought"
+EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
         "steps": "SELECT id, node, call_id, kind, at, details, leaf FROM steps ORDER BY id",
         "hashes": "SELECT place, hash FROM hashes ORDER BY place",
         "sought": "SELECT token, step FROM sought ORDER BY token, step",
+        "in_progress": "SELECT call_id FROM in_progress ORDER BY call_id",
         "meta": "SELECT key, value FROM meta WHERE key IN ('schema_version', 'checkpoint') ORDER BY key",
     }
     with database.reading() as connection:

@@ -13,7 +13,7 @@ from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, StepKind
-from idtone.ledger.store.ledger_reader import OPEN_FOR, LedgerReader
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.numbers import parse
 
@@ -109,19 +109,26 @@ def test_steps_of_one_instant_are_all_found(url, reading, monkeypatch):
         assert sorted(ids(reader.records())) == sorted(f"c-{number}" for number in range(23))
 
 
-def test_open_calls_are_young_and_have_no_end(url, reading):
-    limit_ms = -1000 * OPEN_FOR.total_seconds()
+def test_open_calls_have_no_end_however_old_they_are(url, reading):
+    year_ms = 365 * 86_400_000.0
     write(
         url,
-        [decided(PLAY, "too old", limit_ms), decided(PLAY, "old", limit_ms + 1), *heard_call("ended", -5000)],
+        [decided(PLAY, "a year ago", -year_ms), *heard_call("ended", -5000)],
         [decided(PLAY, "interrupted"), steps.interrupted("interrupted", at(1)), decided(PLAY, "ringing")],
         heard_call("talking", 1)[:-1],
         [steps.ended("undecided", NOW, CallStatus.CANCEL), steps.answered("never decided", NOW)],
+        [fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="late")],
+        [steps.ended("late", at(2), CallStatus.CANCEL)],
+        [decided(PLAY, "late", 3)],
     )
     with reading(url, days_of(url)) as reader:
-        found = reader.open_calls(NOW)
-        assert ids(found) == ["old", "ringing", "talking"]
+        found = reader.open_calls()
+        assert ids(found) == ["a year ago", "ringing", "talking"]
         assert [plain(step) for step in found[-1].steps] == heard_call("talking", 1)[:-1]
+        assert "a year ago" in ids(reader.find(parse(FORWARDING)))
+    write(url, [steps.ended("a year ago", NOW, CallStatus.CONNECTED)], heard_call("talking", 1)[-1:])
+    with reading(url, days_of(url)) as reader:
+        assert ids(reader.open_calls()) == ["ringing"]
 
 
 def test_a_call_that_was_decided_twice_is_one_record(url, reading):
@@ -130,10 +137,10 @@ def test_a_call_that_was_decided_twice_is_one_record(url, reading):
     ended = steps.ended("a", at(9000), CallStatus.CANCEL)
     write(url, [decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000), ended, noticed["b"]])
     with reading(url, days_of(url)) as reader:
-        found = reader.find(parse(FORWARDING), at(10_000))
+        found = reader.find(parse(FORWARDING))
         assert sorted(ids(found)) == ["a", "b"]
         assert {(record.outcome, record.fallback) for record in found} == {(Outcome.NOTICE, True)}
-        assert ids(reader.open_calls(at(10_000))) == ["b"]
+        assert ids(reader.open_calls()) == ["b"]
 
 
 @pytest.mark.usefixtures("journal")
@@ -203,28 +210,12 @@ def test_the_extent_is_told_without_counting(reader):
     assert reader.extent(at(3_600_000)) is None
 
 
-def test_calls_whose_end_nobody_will_see_any_more_are_lost(url):
-    write(url)
-    with LedgerReader.open(url) as reader:
-        assert reader.lost_calls(NOW) == []
-    hour = 3_600_000.0
-    write(
-        url,
-        [decided(PLAY, "of an earlier day", -30 * hour), decided(PLAY, "lost", -2 * hour)],
-        heard_call("ended", -2 * hour),
-        [decided(PLAY, "young", -0.5 * hour), steps.answered("young", NOW)],
-    )
-    with LedgerReader.open(url) as reader:
-        assert reader.lost_calls(NOW) == ["lost"]
-        assert ids(reader.open_calls(NOW)) == ["young"]
-
-
 def test_a_limit_keeps_the_newest_calls_of_a_number(reader):
-    whole = reader.find(parse(FORWARDING), NOW)
+    whole = reader.find(parse(FORWARDING))
     for limit in (1, 3, 10, 99):
-        assert ids(reader.find(parse(FORWARDING), NOW, limit=limit)) == ids(whole)[-limit:]
+        assert ids(reader.find(parse(FORWARDING), limit=limit)) == ids(whole)[-limit:]
     start, end = whole[2].steps[0].at, whole[7].steps[0].at
-    assert ids(reader.find(parse(FORWARDING), NOW, start, end, 2)) == ids(whole)[5:7]
+    assert ids(reader.find(parse(FORWARDING), start, end, 2)) == ids(whole)[5:7]
 
 
 def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
@@ -239,9 +230,9 @@ def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
     )
     with LedgerReader.open(url, days_of(url)) as reader:
         for call in ("1", "2", "3"):
-            (found,) = reader.find_sip_call_id(f"{call}@phone", NOW)
+            (found,) = reader.find_sip_call_id(f"{call}@phone")
             assert (found.call_id, found.anomalies) == (f"c-{call}", ())
             assert "@phone" not in str(found.to_json())
-        assert reader.find_sip_call_id("4@phone", NOW) == []
-        assert reader.find_sip_call_id("1@phone", NOW, start=at(1)) == []
+        assert reader.find_sip_call_id("4@phone") == []
+        assert reader.find_sip_call_id("1@phone", start=at(1)) == []
     assert faults(url) == []

@@ -25,6 +25,7 @@ from ..sample_ledger import faults, records_of, write, writer_of
 
 COLUMNS = {
     "hashes": ["place", "hash"],
+    "in_progress": ["call_id"],
     "meta": ["key", "value"],
     "sought": ["token", "step"],
     "steps": ["id", "node", "call_id", "kind", "at", "details", "leaf"],

@@ -244,6 +244,14 @@ def test_who_is_not_found_by_his_number_is_told_and_who_is_found_by_another(fill
     assert calls() == [call, other]
 
 
+def test_a_call_in_progress_that_the_next_start_would_not_take_up_is_told(url, file):
+    write(url, heard_call("over"), [decided(PLAY, "in progress")])
+    query(file, "DELETE FROM in_progress")
+    assert faults(url) == ["call in progress: it is in progress, and the table `in_progress` does not hold it"]
+    write(url, [steps.ended("in progress", at(1), CallStatus.CANCEL)])
+    assert faults(url) == []
+
+
 def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file):
     """Pages are matched again once one was not, wherever calls lie across them."""
     write(url, evidence(200))

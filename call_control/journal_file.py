@@ -1,0 +1,82 @@
+"""One file of the journal: its lines, and whether the hook can still write to it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+PART: Final = 64 * 1024
+"""Octets per read."""
+QUIET_S: Final = 5.0
+"""If the kernel cannot say whether a file is open for writing: seconds since its last write after which it counts as
+closed.
+"""
+
+
+def drop_done(evidence: deque[Future[None]]) -> bool:
+    """Forget what is on the disk, from the first on, as the ledger writes in order; returns whether that is all."""
+    while evidence and evidence[0].done():
+        evidence.popleft()
+    return not evidence
+
+
+@dataclass
+class JournalFile:
+    """One file of the journal, and how far it was read."""
+
+    path: Path
+    descriptor: int
+    inode: int
+    position: int = 0
+    rest: bytes = b""
+    """The beginning of a line whose end was not yet written."""
+    lines: deque[bytes] = field(default_factory=deque)
+    """Lines that were read and are still to be entered, without line ends. A line that is too long is split."""
+    unwritten: deque[Future[None]] = field(default_factory=deque)
+    replaced_s: float | None = None
+    """When the reader saw that the hook no longer writes to it."""
+    given_up: bool = False
+    """A process has it open for too long; it is not read any more."""
+
+    def size(self) -> int:
+        return os.fstat(self.descriptor).st_size
+
+    def has_lines(self, until: int) -> bool:
+        """Whether there are lines to enter that begin before this position; reads them if need be."""
+        while not self.lines and self.position < until and not self.given_up:
+            part = os.read(self.descriptor, PART)
+            if not part:
+                break
+            self.position += len(part)
+            *lines, self.rest = (self.rest + part).split(b"\n")
+            self.lines += lines
+            if len(self.rest) > PART:
+                self.lines.append(self.rest)
+                self.rest = b""
+        return bool(self.lines)
+
+    def settled(self) -> bool:
+        """Whether all lines read so far are entered, and their evidence is on the disk."""
+        return drop_done(self.unwritten) and not self.lines
+
+    def is_quiet(self) -> bool:
+        """Whether no process has it open for writing. From any thread."""
+        descriptor = self.descriptor
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)  # fails while it is open for writing
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return False
+            # The file belongs to another user, or the file system has no leases.
+            return time.time() - os.fstat(descriptor).st_mtime > QUIET_S
+        return True

@@ -1,0 +1,32 @@
+"""The table `in_progress`: the calls whose end is not recorded.
+
+Calls can last for days, and to look for those without an end would mean to look at every call. So who writes steps also
+updates this table, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Final
+
+from ..evidence.leaves import CLOSING, OPENING
+from .database import Connection, literals
+
+_CLOSING: Final = literals(CLOSING)
+_BEGUN: Final = (
+    "INSERT INTO in_progress SELECT call_id FROM steps WHERE id > ? "  # noqa: S608 - of our own words
+    f"AND kind IN ({literals(OPENING)}) AND NOT EXISTS "
+    f"(SELECT 1 FROM steps AS closing WHERE closing.call_id = steps.call_id AND closing.kind IN ({_CLOSING})) "
+    "ON CONFLICT DO NOTHING"
+)
+_OVER: Final = (
+    f"DELETE FROM in_progress WHERE call_id IN (SELECT call_id FROM steps WHERE id > ? AND kind IN ({_CLOSING}))"  # noqa: S608
+)
+
+
+def update_calls_in_progress(connection: Connection, after: int, kinds: Set[str]) -> None:
+    """Take the steps after this place into account, which are of these kinds; this transaction has written them."""
+    if kinds & OPENING:
+        connection.execute(_BEGUN, (after,))
+    if kinds & CLOSING:
+        connection.execute(_OVER, (after,))

@@ -1,0 +1,44 @@
+"""What a start takes up of the calls that an earlier service decided."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from idtone.call_control.journal_intake import JournalIntake
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.service.assembly import assemble, load
+from idtone.settings import Settings
+
+from ..ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
+from ..registry.examples import valid_until_2096
+
+SUSPENDED = f"""suspensions:
+  - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}
+"""
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=1), timedelta(hours=2), timedelta(days=40)])
+def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
+    """Its suspension ends it, and its real end is its end."""
+    (tmp_path / "registry.yaml").write_text(valid_until_2096().partition("suspensions:")[0] + SUSPENDED, "utf-8")
+    loaded, url = load(settings), settings.ledger.own()
+    now = datetime.now(UTC)
+    call_id = f"{int((now - age).timestamp())}.1-1"
+    with ExitStack() as opened:
+        evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
+        put(evidence, decided(PLAY, call_id, (now - age - NOW) / timedelta(milliseconds=1)))
+        reader = opened.enter_context(LedgerReader.open(url, loaded.key_ring.days))
+        calls, *_ = assemble(settings, loaded, evidence, reader)
+        assert reader.record(call_id).status is None, "nothing is known of its channel yet"
+        assert [call.id for call in calls.calls_to_end()] == [call_id]
+        refused: list[str] = []
+        intake = JournalIntake(calls, reader.times, refused.extend)
+        line = f"ended,{call_id},{NONCE},{now.timestamp():.6f},CONNECTED,16,licence-valid,ANSWER,60000"
+        for written in intake.enter([line.encode()]):
+            written.result()
+        record = reader.record(call_id)
+    assert (record.status, record.complete, refused) == ("CONNECTED", True, [])
