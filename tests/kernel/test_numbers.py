@@ -12,7 +12,13 @@ from idtone.errors import NumberError
 from idtone.numbers import MALFORMED, WITHHELD, Number, NumberKind, national_length, parse, parse_japanese, perhaps
 
 from ..spellings import (
-    EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE,
+    EMERGENCIES,
+    LOOKING_ALIKE,
+    NO_NUMBERS,
+    OF_OTHERS,
+    OF_SUSPENDED,
+    SUSPENDED,
+    UNREADABLE,
 )  # fmt: skip
 
 TOKYO = "+81312345678"
