@@ -24,7 +24,8 @@ MARKS: Final = [
 """Bidi and zero-width."""
 SEPARATORS: Final = ("", " ", ".", "\t", "\u00a0", "\u3000", *DASHES)
 _AROUND: Final = (
-    "{}{}", "sip:{}{}", "sips:{}{}", "tel:{}{}", "TEL:{}{}", "sIp:{}{}", "<sip:{}{}>", "<tel:{}{}>", "<{}{}>", "tel: {}{}",
+    "{}{}", "sip:{}{}", "sips:{}{}", "tel:{}{}", "TEL:{}{}", "sIp:{}{}", "<sip:{}{}>", "<tel:{}{}>", "<{}{}>",
+    "tel: {}{}",
     " {} {}", "({}){}",
 )  # fmt: skip
 """Around a number, and its host or parameters."""
@@ -136,7 +137,8 @@ OF_SUSPENDED: Final = tuple(
     dict.fromkeys(
         (
             *_in_every_width(
-                SUSPENDED, "(03)1234-5677", "03(1234)5677", "+81-(0)3-1234-5677", "(184)0312345677", "tel: (03 1234 5677",
+                SUSPENDED, "(03)1234-5677", "03(1234)5677", "+81-(0)3-1234-5677", "(184)0312345677",
+                "tel: (03 1234 5677",
                 "(tel:0312345677)", "TEL:0312345677;ext=1", "sip:0312345677;phone-context=+81@10.0.0.1",
                 "<sip:0312345677@10.0.0.1>", "<tel:+81312345677>", "<tel:0081312345677>;x=1", "0312345677;a=1",
             ),
@@ -197,11 +199,14 @@ OF_OTHERS: Final = _in_every_width(
     "+1840312345", "0101234567",
 )  # fmt: skip
 """Other numbers."""
-NO_NUMBERS: Final = _in_every_width(
+NO_NUMBERS: Final = (
+    "",
+    *_in_every_width(
     "03-1234-567", "031234567", "03123456770", "+8131234567", "8131234567", "+312345677x", "00312345677",
     "0-0312345677", "0100312345677", "011-81-3-1234-5677", "18403123456", "1850312345677", "31234567",
     "0312345677x5", "sip:@0312345677", "tel:", "anonymous", "sip:anonymous@anonymous.invalid", "101", "0", "+",
     "¹0312345678", "0501234567", "09012345", "090123456789", "+81101234567", "184312345677", "110",
     "184119", "*110", "0312345678:x@h",
-) + ("",)  # fmt: skip
+    ),
+)  # fmt: skip
 """Neither the suspended number nor another, or none that can be read."""

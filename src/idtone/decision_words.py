@@ -36,8 +36,8 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     ),
     Outcome.REFUSE: OutcomeWords(
         template(
-            "the number is suspended, or cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; or the "
-            "hook's arguments cannot be trusted"
+            "the number is suspended, or cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; or "
+            "the hook's arguments cannot be trusted"
         ),
         "–",
         template("nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted"),
@@ -49,8 +49,8 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     ),
     Outcome.BYPASS: OutcomeWords(
         template(
-            "each destination is on a trunk (`policy.emergency_trunks`) and dials 110, 118 or 119, in each spelling: after "
-            "184, 186 or +81, with `tel:` or `sip:`, with separators, full-width"
+            "each destination is on a trunk (`policy.emergency_trunks`) and dials 110, 118 or 119, in each spelling: "
+            "after 184, 186 or +81, with `tel:` or `sip:`, with separators, full-width"
         ),
         template("nothing"),
         template("connected at once"),

@@ -28,7 +28,8 @@ from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import load_library
 
 APPLICATIONS_OF_20 = {
-    "AGI", "Dial", "ExecIf", "Gosub", "GosubIf", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Originate", "Playback", "Playtones",
+    "AGI", "Dial", "ExecIf", "Gosub", "GosubIf", "Goto", "GotoIf", "Hangup", "MSet", "NoOp", "Originate", "Playback",
+    "Playtones",
     "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
@@ -38,7 +39,8 @@ FUNCTIONS_OF_20 = {
 }  # fmt: skip
 """What the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
-    "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH", "EXTEN", "GOSUB_RESULT",
+    "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH", "EXTEN",
+    "GOSUB_RESULT",
     "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "UNIQUEID",
 }  # fmt: skip
 
@@ -304,7 +306,8 @@ def test_every_variable_that_the_hook_returns_is_documented(text, code):
 PIECES = (
     "110", "119", "1", "0", "81", "+", "00", "010", "184", "tel:", "sip:", "SIPS:", " ", "-", "(", ")", ".", "@x",
     ";a=b", "\t", "\n", "＠", "；", "\u3000", "ー", "ｰ", "\u00a0", "x", "１", "０", "ｔｅｌ：", "＋",
-    "*", "#", ":", "/", "<", ">", "&", ",", "\u200b", "\u202e", "\ufeff", "03", "12345678", "312345678", "9012345678", "٣",
+    "*", "#", ":", "/", "<", ">", "&", ",", "\u200b", "\u202e", "\ufeff", "03", "12345678", "312345678",
+    "9012345678", "٣",
 )  # fmt: skip
 TRUNKS = ("trunk", "g0", "from.pstn")
 
@@ -375,8 +378,10 @@ def test_the_hook_and_the_service_read_the_same_numbers(text):
 DIALLED = st.lists(
     st.sampled_from(
         (
-            *("PJSIP/", "pjsip/", "SIP/", "Local/", "DAHDI/", "IAX2/", "Lx/", "a b/", "/", "@", "&", "trunk", "g0", "from.pstn"),
-            *("fromxpstn", "default", "110", "119", "184110", "0312345678", "sip:", "<", ">", ";x=y", "/n", "x", ",", "１１０", "\u200b"),
+            *("PJSIP/", "pjsip/", "SIP/", "Local/", "DAHDI/", "IAX2/", "Lx/", "a b/", "/", "@", "&", "trunk", "g0",
+            "from.pstn"),
+            *("fromxpstn", "default", "110", "119", "184110", "0312345678", "sip:", "<", ">", ";x=y", "/n", "x", ",",
+            "１１０", "\u200b"),
         )
     ),
     max_size=9,
@@ -384,7 +389,8 @@ DIALLED = st.lists(
 WHOLE = st.lists(
     st.sampled_from(
         (
-            "PJSIP/110@trunk", "PJSIP/trunk/sip:119@192.0.2.1", "DAHDI/g0/118", "IAX2/me@trunk/110", "Local/110@from.pstn/n",
+            "PJSIP/110@trunk", "PJSIP/trunk/sip:119@192.0.2.1", "DAHDI/g0/118", "IAX2/me@trunk/110",
+            "Local/110@from.pstn/n",
             "Local/110/n", "PJSIP/119", "PJSIP/0312345678@trunk", "PJSIP/0312345678@trunk/sip:110@x", "PJSIP/110@other",
             "Local/nobody@trunk", "SIP/trunk/110;x=y", "PJSIP/184110;a=b@trunk", "PJSIP/trunk110/0312345678",
         )

@@ -39,8 +39,11 @@ def _text(text: str) -> str:
 
 
 def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
-    """Forward each call, and store what the hook returns: status, reason, and the source of the decision."""
-    actions = []
+    """Forward each call, and store what the hook returns: status, reason, and the source of the decision.
+
+    The channel is answered, because `channel originate` gives up one that has rung for 30 s.
+    """
+    actions = ["Answer()"]
     for index, call in enumerate(calls):
         actions.append(call.action)
         actions.append(f"Set(DB({context}/{index})=${{IDTONE_STATUS}} ${{IDTONE_REASON}} ${{IDTONE_VIA}})")
@@ -63,12 +66,11 @@ class OwnDial:
 
 def own_dials(context: str, calls: Iterable[OwnDial]) -> str:
     """Dial each call, and store whether it was `connected`, for less than a second, or `refused`."""
-    actions = []
+    actions = ["Answer()"]
     for index, call in enumerate(calls):
         actions.append(call.action)
-        actions.append(
-            f'Set(DB({context}/{index})=${{IF($["${{ANSWEREDTIME_MS}}" != "" & "${{DIALSTATUS}}" = "ANSWER"]?connected:refused)}})'
-        )
+        was_connected = '"${ANSWEREDTIME_MS}" != "" & "${DIALSTATUS}" = "ANSWER"'
+        actions.append(f"Set(DB({context}/{index})=${{IF($[{was_connected}]?connected:refused)}})")
     return steps(context, actions)
 
 
@@ -84,7 +86,7 @@ exten = _.,1,Answer()
 def begin(asterisk: Asterisk, context: str) -> None:
     """Run the context's steps."""
     asterisk.command(f"database deltree {context}")
-    asterisk.command(f"channel originate Local/go@{context} application Wait 1")
+    asterisk.command(f"channel originate Local/go@{context} application Wait 600")
 
 
 def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
