@@ -44,4 +44,3 @@ def test_the_version_is_that_of_the_running_asterisk_or_of_the_program(console, 
     (tmp_path / "settings").unlink()
     assert console.version() == "GIT-22-1a2b3c4"
     assert console.process() is None
-    (tmp_path / "asterisk").unlink()
