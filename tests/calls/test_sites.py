@@ -31,7 +31,7 @@ from .proving import RECOGNISED_S, side_by_side
 
 NEAR_S: Final = 0.1
 """How far a time in the evidence may be from that of the phones."""
-CHANGES_S: Final = 6.0
+CHANGES_S: Final = 10.0
 """When a time zone's clock changes, from Asterisk's start: time enough to start the service and the first calls."""
 EXPIRED: Final = "0352345678"
 
