@@ -1,0 +1,59 @@
+"""The service starts while the journal holds the lines of a minute of calls: neither new calls nor systemd wait."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from idtone.call_control.journal import JournalFolder
+
+from ..conftest import LAB_REGISTRY
+from ..lab.lab import LICENSED, Forwarding, lab, until
+from ..lab.supervisor import Supervisor
+from .hearing import assert_heard_then_connected
+from .proving import by_both
+
+CALLS = 3000
+
+
+def lines() -> Iterator[str]:
+    """What the hook writes of calls that it announces by itself."""
+    begun_s = time.time() - 70
+    for number in range(CALLS):
+        at_s = begun_s + 60 * number / CALLS
+        call = f"{int(at_s)}.{number}-{number},{number:012}"
+        yield (
+            f"decided,{call},{at_s:.6f},{LICENSED},incoming,09012345678,PJSIP/x,0399990000,"
+            "NOTICE,service-unavailable,called,"
+        )
+        yield f"sounded,{call},{at_s + 1.6:.6f},dial,notice,,28,{at_s + 1.04:.6f},"
+        yield f"ended,{call},{at_s + 5:.6f},CONNECTED,16,service-unavailable,ANSWER,3400"
+
+
+@pytest.mark.alone
+async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, beside, references):
+    beside.away()
+    service = Supervisor(asterisk, LAB_REGISTRY)
+    folder = JournalFolder(asterisk.sounds / "journal", asterisk.sounds)
+    folder.make()
+    descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
+    os.write(descriptor, "".join(f"{line}\n" for line in lines()).encode())
+    os.close(descriptor)
+    async with lab(asterisk) as phones:
+        with service:
+            calls = [await phones.call(forwarding) for forwarding in by_both(Forwarding()) * 2]
+            for placed, _ in calls:
+                await phones.talk_and_hang_up(placed)
+                assert (await phones.ending(placed)).reason == "licence-valid"
+            log = service.log
+            await until(lambda: log().count("NOTICE (service-unavailable), CONNECTED") >= CALLS, "a line a call", 120)
+            records = service.records()
+            assert len(service.lives) == 1, "the watchdog is content"
+        for placed, _ in calls:
+            assert_heard_then_connected(placed, "sample", references)
+    backlog = [record for record in records.values() if record["reason"] == "service-unavailable"]
+    assert len(backlog) >= CALLS
+    assert {(record["complete"], record["heard"], *record["anomalies"]) for record in backlog} == {(True, True)}
