@@ -21,6 +21,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Dial": "app_dial",
     "ExecIf": "app_exec",
     "Gosub": "app_stack",
+    "GosubIf": "app_stack",
     "Goto": CORE,
     "GotoIf": CORE,
     "Hangup": CORE,
