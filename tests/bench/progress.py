@@ -22,14 +22,14 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import MODULES, Asterisk
+from ..lab.asterisk import LOOPBACK, MODULES, Asterisk
 from ..lab.bootstrap import AsteriskInstallation, find_or_get
 from ..lab.lab import LICENSED
 from ..lab.processes import end_in_order, open_files, processor_s
@@ -61,6 +61,10 @@ class BusyAsterisk(Asterisk):
     """
 
     calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, idle_channels=0)
+        super().__post_init__()
 
     def _files(self) -> dict[str, str]:
         _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 from typing import Final
 
-from ..lab.asterisk import LAB_DIALPLAN, Asterisk, free_ports
+from ..lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk, free_ports
 from ..lab.lab import CALLED_NUMBER
 from ..lab.pjsip_conf import pjsip
 from ..lab.rtp import Address
@@ -39,6 +40,7 @@ class AttackedTrunk(Asterisk):
     """
 
     def __post_init__(self) -> None:
+        self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, trusted=False)
         super().__post_init__()
         (self.tcp_port,) = free_ports(1)
         self.dialplan_files = _files(self.sip_address, self.tcp_port)

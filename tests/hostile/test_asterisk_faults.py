@@ -18,10 +18,12 @@ import pytest
 from ..lab.asterisk import Asterisk
 from ..lab.lab import Forwarding, lab, until
 from ..lab.processes import open_files
+from ..lab.site import Site
 from .attack import Attacker, Parts
 
 PASSES, KILLS = 491_000, 493_000
 """Octets of an answer over the WebSocket: 491,842 pass (22.10.1, x86-64)."""
+PLAIN: Final = Site(time_zone="Asia/Tokyo", users="root", registry="unsigned", idle_channels=0)
 CALLED: Final = b"0312345678"
 DIALPLAN: Final = """
 #include idtone.conf
@@ -92,15 +94,14 @@ async def connected(asterisk: Asterisk) -> AsyncIterator[Connection]:
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
     """In Japan's time zone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
-        asterisk = Asterisk(installation, tmp_path_factory.mktemp("faults"), {"extensions.conf": DIALPLAN})
-        with asterisk:
-            yield asterisk
+    with Asterisk(
+        installation, tmp_path_factory.mktemp("faults"), {"extensions.conf": DIALPLAN}, site=PLAIN
+    ) as asterisk:
+        yield asterisk
 
 
 async def test_an_answer_over_the_websocket_of_half_a_megabyte_kills_asterisk(installation, tmp_path):
-    asterisk = Asterisk(installation, tmp_path, {"extensions.conf": DIALPLAN})
+    asterisk = Asterisk(installation, tmp_path, {"extensions.conf": DIALPLAN}, site=PLAIN)
     options = "\n[options]\nlive_dangerously = yes\n"  # a variable of any length: FILE() over ARI
     asterisk.dialplan_files = {**asterisk.dialplan_files, "asterisk.conf": asterisk._files()["asterisk.conf"] + options}
     file = tmp_path / "answer"
@@ -199,7 +200,7 @@ async def test_the_filter_of_events_filters_answers(pbx):
 
 
 async def test_a_call_holds_ten_file_descriptors(installation, tmp_path):
-    with Asterisk(installation, tmp_path) as asterisk:
+    with Asterisk(installation, tmp_path, site=PLAIN) as asterisk:
         async with lab(asterisk) as phones:
             assert asterisk.process
             await phones.call(Forwarding(way="native"))
