@@ -22,7 +22,7 @@ from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl
 from idtone.call_control.request import Request
 from idtone.calls import Reason
 from idtone.decision import CALL_REJECTED
-from idtone.errors import AriError, AriRefused, AriUnavailable, LedgerError
+from idtone.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
 from idtone.logs import about, in_words, unexpected
 from idtone.settings import Interface
 from idtone.translation import Message
@@ -199,7 +199,7 @@ class AriApplication:
                     await self._answer_waiting(ari)
                     answered = True
                 await self._reconcile(ari)
-            except AriError as error:
+            except (AriError, JournalError, OSError) as error:
                 log.warning("the calls in progress cannot be compared with Asterisk's channels: %s", error)
             await asyncio.sleep(RECONCILE_EVERY_S)
 

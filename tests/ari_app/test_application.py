@@ -14,7 +14,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.call_control.call_control import CallControl
 from idtone.calls import Direction, Party
 from idtone.decision import Policy
-from idtone.errors import AriUnavailable
+from idtone.errors import AriUnavailable, JournalError
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
@@ -228,6 +228,22 @@ async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_it
         async with attending(application, FakeAsterisk()):
             await until(lambda: not len(calls), "the call to end")
     assert evidence.kinds() == ["decided", "ended" if in_the_journal else "interrupted"]
+
+
+async def test_a_journal_that_cannot_be_read_ends_no_comparison(calls, asterisk, evidence, often, caplog):
+    """The next comparison closes the call."""
+    trouble = iter([JournalError("no folder"), OSError(5, "Input/output error")])
+
+    async def read_journal() -> None:
+        if error := next(trouble, None):
+            raise error
+
+    async with attended(calls, asterisk, read_journal):
+        await ask(asterisk)
+        asterisk.hang_up(CALLER)
+        await until(lambda: not len(calls), "the call to end")
+    assert caplog.text.count("cannot be compared") == 2
+    assert evidence.kinds() == ["decided", "interrupted"]
 
 
 async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, evidence, often):
