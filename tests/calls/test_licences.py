@@ -19,8 +19,6 @@ NOTICED = {
     ("0612345910", "incoming"): "chain-unchecked",
     ("0399999999", "incoming"): "number-unknown",
     ("0523456789", "outgoing"): "direction-not-covered",
-    ("", "incoming"): "number-withheld",
-    ("03%0d%0a", "incoming"): "number-malformed",
 }
 """Number and direction of a call → why it gets the notice."""
 
@@ -87,6 +85,18 @@ async def test_a_suspended_number_never_rings(asterisk, service):
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21"), forwarding
         assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # what PJSIP makes of cause 21
+        record = service.record(ending.call_id)
+        assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
+
+
+async def test_a_number_that_cannot_be_read_never_rings(asterisk, service):
+    reasons = {"": "number-withheld", "03%0d%0a": "number-malformed", "0033-03-1234-5678": "number-malformed"}
+    async with lab(asterisk) as phones:
+        calls = await side_by_side(by_both(*map(Forwarding, reasons)), phones.call)
+        assert not phones.called.calls
+    for forwarding, (placed, ending) in calls:
+        assert (ending.status, ending.reason, ending.cause) == ("REFUSED", reasons[forwarding.number], "21"), forwarding
+        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)
         record = service.record(ending.call_id)
         assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
 

@@ -122,7 +122,7 @@ async def test_the_hook_of_the_release_before_is_answered(asterisk, service, ref
     path = asterisk.etc / "idtone.conf"
     now = path.read_text()
     before = now.replace(",${IDTONE_SIP_CALL_ID},${IDTONE_TOKEN})", ")").replace(",${IDTONE_SIP_CALL_ID})", ")")
-    assert (before.count("${IDTONE_SIP_CALL_ID}"), now.count("${IDTONE_SIP_CALL_ID}")) == (0, 10)
+    assert (before.count("${IDTONE_SIP_CALL_ID}"), now.count("${IDTONE_SIP_CALL_ID}")) == (0, 11)
     path.write_text(before)
     asterisk.command("dialplan reload")
     try:

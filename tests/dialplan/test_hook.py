@@ -30,9 +30,10 @@ from idtone.dialplan import (
     Verdict,
     channel_of,
     dialled_user,
+    is_emergency_call,
 )  # fmt: skip
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind, parse, perhaps
+from idtone.numbers import NumberKind, ascii_form, parse, perhaps
 from idtone.registry.number_notation import read_span
 
 from ..lab.asterisk import Asterisk
@@ -70,6 +71,15 @@ DIAL_STRINGS = [
     ("PJSIP/110/sip:0312345678@192.0.2.1", "0312345678"),
     ("PJSIP/0312345678@trunk&PJSIP/0612345678@trunk", "0312345678"),
     ("PJSIP/101&PJSIP/102", "101"),
+    ("PJSIP/119", "119"),
+    ("PJSIP/101&PJSIP/119", "101"),
+    ("PJSIP/119@trunk&PJSIP/0312345678@trunk", "119"),
+    ("PJSIP/119@trunk&PJSIP/trunk/sip:110@192.0.2.1", "119"),
+    ("PJSIP/3012345678@trunk&Nix/110", "3012345678"),
+    ("PJSIP/0312345678@trunk/sip:110@192.0.2.1", "110"),
+    ("DAHDI/g0/110#", "110#"),
+    ("PJSIP/trunk/<sip:110@192.0.2.1>", "<sip:110"),
+    ("PJSIP/1\u200b10@trunk", "1\u200b10"),
     ("nonsense", ""),
     ("/", ""),
     ("", ""),
@@ -254,7 +264,10 @@ def test_the_hook_and_the_service_recognise_the_same_dialled_emergencies(hooked)
     found = hooked.results("dialled")
     for (dial_string, user), result in zip(DIAL_STRINGS, found, strict=True):
         assert dialled_user(dial_string) == user
-        assert (result.split()[1] == "emergency") is (parse(user).kind is NumberKind.EMERGENCY), dial_string
+        by_service = is_emergency_call(
+            ascii_form(dial_string), "", (), lambda text: parse(text).kind is NumberKind.EMERGENCY
+        )
+        assert (result.split()[1] == "emergency") is by_service, dial_string
 
 
 def test_no_spelling_is_an_error_to_asterisk(hooked):
