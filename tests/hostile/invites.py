@@ -146,8 +146,11 @@ WEAPONS: Final[dict[str, tuple[str, Mapping[str, bytes]]]] = {
     "digits": ("Diversion user", {"60000 digits": b"1" * 59_700}),
     "long-name": ("From name", {"60000 of 01": b"\x01" * 59_700}),
     "subject": ("Subject", {"60000 octets": b"x" * 59_700}),
+    "harmless": ("Subject", {"a word": b"x"}),
 }
-"""What is known to harm an Asterisk or a service that does not guard itself; it comes more often than chance would."""
+"""What is known to harm an Asterisk or a service that does not guard itself; it comes more often than chance would.
+`harmless` is for comparison: what the load alone does.
+"""
 WEAPON_EVERY: Final = 8
 
 CONTENTS: Final = (_long, _octets, _octets, _named(NOT_UTF_8), _named(UNICODE), _escape, _named(META))
