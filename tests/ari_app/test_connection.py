@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,8 +32,9 @@ from ..hostile.server import (
     plainly,
     requests,
 )  # fmt: skip
-from ..lab.asterisk import LOOPBACK, free_ports
+from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
 from ..lab.lab import until
+from ..lab.site import BARE
 
 
 @asynccontextmanager
@@ -53,11 +54,11 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
         await asyncio.wait({task})
 
 
-@pytest.fixture
-def pbx(asterisk, beside):
-    """The shared Asterisk, without the service: two connections would take the application from each other."""
-    beside.away()
-    return asterisk
+@pytest.fixture(scope="module")
+def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
+    """An Asterisk without a service, and without other channels."""
+    with Asterisk(installation, tmp_path_factory.mktemp("pbx"), site=BARE) as running:
+        yield running
 
 
 async def test_a_connection_that_cannot_be_opened(pbx):

@@ -17,6 +17,7 @@ from idtone.errors import AriRefused, AriUnavailable
 from ..lab.asterisk import LOOPBACK, Asterisk
 from ..lab.chosen_asterisk import transports
 from ..lab.lab import until
+from ..lab.site import BARE
 from .fake_asterisk import FakeAsterisk
 
 ARGUMENTS = ("decide", "1.1-1", "123456789987", "1795.000000", "03%2D1234", "incoming", "", "x", "", "", "")
@@ -31,7 +32,9 @@ exten = _v:.,1,Wait(5)
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    with Asterisk(installation, tmp_path_factory.mktemp("contract"), {"extensions.conf": EXTENSIONS}) as running:
+    with Asterisk(
+        installation, tmp_path_factory.mktemp("contract"), {"extensions.conf": EXTENSIONS}, site=BARE
+    ) as running:
         yield running
 
 
