@@ -44,6 +44,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "CALLERID": "func_callerid",
     "CDR": "func_cdr",
     "CHANNEL": "func_channel",
+    "CONNECTEDLINE": "func_callerid",
     "CUT": "func_cut",
     "DIALPLAN_EXISTS": "func_dialplan",
     "ENV": "func_env",

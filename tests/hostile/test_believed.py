@@ -26,6 +26,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, LAB_DIALPLAN, LOOPBACK, Asterisk
 from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
+from ..lab.site import BARE
 from .attacked_pbx import assert_no_number_is_logged
 
 WAITING = """
@@ -45,7 +46,8 @@ GUESSES = 36
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
     """Afterwards the evidence of all tests is good."""
-    with Asterisk(installation, tmp_path_factory.mktemp("believed"), {"extensions.conf": DIALPLAN}) as running:
+    scratch = tmp_path_factory.mktemp("believed")
+    with Asterisk(installation, scratch, {"extensions.conf": DIALPLAN}, site=BARE) as running:
         yield running
         command = [IDTONE, "ledger", "verify", "-c", running.scratch / "idtone.yaml"]
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)

@@ -180,7 +180,8 @@ async def stuck_disk(service: Service) -> AsyncIterator[list[str]]:
     """Opening the journal takes until this ends; then the list holds the lines."""
     journal = service.asterisk.sounds / "journal" / "calls"
     journal.unlink()
-    os.mkfifo(journal, 0o620)
+    os.mkfifo(journal)
+    journal.chmod(0o666)  # Asterisk has a user of its own
     lines: list[str] = []
     try:
         yield lines

@@ -32,7 +32,7 @@ PHRASES: Final = {
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _REQUEST_LINE: Final = re.compile(r"([A-Z]+) (\S+) SIP/2\.0")
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6]\d\d) (.*)")
-_URI: Final = re.compile(r"sips?:(?:([^@]*)@)?(\[[^\]]+\]|[^:;?]+)(?::(\d+))?([;?].*)?", re.IGNORECASE)
+_URI: Final = re.compile(r"sips?:(?:([^@]*)@)?(\[[^\]]+\]|[^:;?@\[\]]+)(?::(\d+))?([;?].*)?", re.IGNORECASE)
 _BETWEEN_COMMAS: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,"<])+')
 _COMMA_SEPARATED: Final = frozenset(
     {"via", "route", "record-route", "contact", "reason", "allow", "supported", "diversion", "history-info"}
@@ -66,11 +66,12 @@ class Uri:
         user, host, port, parameters = match.groups()
         # A password or user parameter (`0312345678;phone-context=…`) is not part of the dialled number.
         return cls(
-            unquote(re.split("[:;]", user or "")[0]), host.strip("[]"), int(port) if port else None, parameters or ""
-        )
+            unquote(re.split("[:;]", user or "")[0], errors="surrogateescape"), host.strip("[]"),
+            int(port) if port else None, parameters or "",
+        )  # fmt: skip
 
     def __str__(self) -> str:
-        user = f"{quote(self.user, safe='-_.!~*()&=+$,?/')}@" if self.user else ""
+        user = f"{quote(self.user, '-_.!~*()&=+$,?/', errors='surrogateescape')}@" if self.user else ""
         port = f":{self.port}" if self.port is not None else ""
         return f"sip:{user}{bracketed(self.host)}{port}{self.parameters}"
 

@@ -24,7 +24,7 @@ HOOK = dialplan.hook(
 ).text
 
 
-NAMED_BY_IF = {"CHANNEL", "PJSIP_HEADER"}
+NAMED_BY_IF = {"CHANNEL", "PJSIP_HEADER", "REDIRECTING"}
 """Functions that are read only if the name is the result of IF()."""
 
 

@@ -29,6 +29,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, MODULES, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.lab import LICENSED
+from ...lab.site import BARE
 from ..doctor.examining import modules_conf
 
 FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()
@@ -128,7 +129,7 @@ CALL = ("setup", "--user", USER, "--yes", "--call")
 @contextmanager
 def bare(installation: AsteriskInstallation, scratch: Path, files: Mapping[str, str] | None = None) -> Iterator[Pbx]:
     """A bare PBX, whose Asterisk is the program `asterisk` in PATH."""
-    with pytest.MonkeyPatch.context() as patch, BareAsterisk(installation, scratch, files or {}) as asterisk:
+    with pytest.MonkeyPatch.context() as patch, BareAsterisk(installation, scratch, files or {}, site=BARE) as asterisk:
         patch.setenv("PATH", asterisk.in_path(scratch))
         yield Pbx(asterisk)
 
