@@ -114,8 +114,9 @@ class Service:
 
     def _write_settings(self) -> None:
         site, scratch = self.asterisk.site, self.asterisk.scratch
-        for folder in (self.ledger.parent, scratch / "registry"):
-            site.give(folder, "idtone", 0o700)
+        if site.own_users:  # else the service makes them
+            for folder in (self.ledger.parent, scratch / "registry"):
+                site.give(folder, "idtone", 0o700)
         reach(scratch)
         reach(self.registry.parent)
         password = self.asterisk.scratch / "ari.password"
