@@ -38,7 +38,7 @@ each new connection."""
 BETWEEN_CHANNELS_S: Final = 0.004
 """A comparison asks for one channel after the other, with this pause: 3,000 calls take half a minute, and a call that
 needs a verdict meanwhile waits for one of these requests at most."""
-ENDS_AT_ONCE: Final = 4
+ENDS_AT_ONCE: Final = 8
 """How many calls of suspended numbers Asterisk is asked to end at once. It answers requests one after the other, so a
 verdict waits for these requests."""
 LAST_LINE_S: Final = 2.0
@@ -171,20 +171,18 @@ class AriApplication:
                         call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
                     )  # fmt: skip
                 continue
-            call.end_requested = True
+            log.warning(
+                "%s: its number is suspended; Asterisk ends the call",
+                call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
+            )  # fmt: skip
+            self._calls.record_suspension(call)
             self._spawn(self._end(call))
 
     async def _end(self, call: Call) -> None:
         try:
             async with self._ends:
-                if self._calls.find(call.id) is not call:
-                    return
-                log.warning(
-                    "%s: its number is suspended; Asterisk ends the call",
-                    call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
-                )  # fmt: skip
-                self._calls.record_suspension(call)
-                await self._ask("DELETE", f"channels/{_in_path(call.channel)}", reason_code=str(CALL_REJECTED))
+                if self._calls.find(call.id) is call:
+                    await self._ask("DELETE", f"channels/{_in_path(call.channel)}", reason_code=str(CALL_REJECTED))
         except (AriUnavailable, asyncio.CancelledError):
             call.end_requested = False  # so that the next connection ends it
             raise

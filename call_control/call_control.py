@@ -411,6 +411,7 @@ class CallControl:
 
     def record_suspension(self, call: Call) -> None:
         """Record that the service asks Asterisk to end a call because its number is suspended."""
+        call.end_requested = True
         if not call.suspended and self.find(call.id) is call:
             call.suspended = True
             registry = self.registry()

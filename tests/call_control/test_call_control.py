@@ -581,7 +581,6 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     assert control.calls_to_end() == []
     control.hang_up_suspended = True
     assert control.calls_to_end() == [call]
-    call.end_requested = True
     for _ in range(2):
         control.record_suspension(call)
     assert control.calls_to_end() == []

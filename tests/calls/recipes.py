@@ -312,7 +312,7 @@ async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterat
 
 def of(records: Records, number: str) -> Records:
     """The records of a called number."""
-    return [record for record in records if number.endswith(record["numbers"]["called"]["last4"])]
+    return [record for record in records if record["numbers"]["called"]["last4"] == number[-4:]]
 
 
 def presses(key: str, references: Mapping[str, Any]) -> Behaviour:

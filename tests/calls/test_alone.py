@@ -15,6 +15,7 @@ from idtone.dialplan import FALLBACK_FILE
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from ..lab.service import Service
 from ..registry.trust.association import Association, Machine
 from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from .proving import LATEST_MS, by_both, side_by_side
@@ -135,7 +136,7 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
     """`idtone registry update` tells Asterisk, as the package's timer runs it."""
     members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
-    changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml")}
+    changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml"), "IDTONE_REGISTRY_TRUST": "unsigned"}
     if trust == "unsigned":
         (tmp_path / "registry.yaml").write_text(f"{members}\n{suspensions}")
     else:
@@ -148,7 +149,9 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
             "IDTONE_REGISTRY_TRUST": str(machine.trust),
             "IDTONE_REGISTRY_CACHE": str(machine.cache),
         }
-    command = [IDTONE, "registry", "update", "--quiet", "-c", away.scratch / "idtone.yaml"]
+        away.site.give(machine.cache, "idtone", 0o700)
+    service = Service(away, tmp_path / "registry.yaml")
+    command = service.as_itself([IDTONE, "registry", "update", "--quiet", "-c", service.settings])
     async with lab(away) as phones:
         _, before = await phones.call()
         await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)

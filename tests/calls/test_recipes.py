@@ -212,7 +212,7 @@ async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
     cases = [
         (Case("from-trunk", SUSPENDED, "09010000077"), 403, 1),
         (Case("from-internal", "709010000076", "09010000076", "agi", did=SUSPENDED), 403, 1),
-        (Case("from-internal", "09910000075", "09910000075", did=SUSPENDED), 403, 1),
+        (Case("from-internal", "0991000075", "0991000075", did=SUSPENDED), 403, 1),
         (Case("ext-group", "605", "09010000005", "agi", did=SUSPENDED), 403, 1),
         (Case("ext-findmefollow", "104", "09010000004", did=SUSPENDED), 403, 1),
         (Case("from-extern", SUSPENDED, "09010000011", "agi"), 403, 2),

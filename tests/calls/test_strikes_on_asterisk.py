@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,11 +110,14 @@ class OtherTime(Service):
         self.told = self.asterisk.scratch / "time"
         self.tell("+0")
         return super()._environment() | {
-            "LD_PRELOAD": str(faketime()),
             "FAKETIME_TIMESTAMP_FILE": str(self.told),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
+
+    def as_itself(self, command: Sequence[object]) -> list[str]:
+        """The library keeps what only its own user can read, so it is loaded only when the user is the service's."""
+        return super().as_itself(["env", f"LD_PRELOAD={faketime()}", *command])
 
     def tell(self, offset: str) -> None:
         draft = self.told.with_suffix(".draft")

@@ -11,7 +11,9 @@ from ..tones.commands.running import run
 from ..tones.recordings import wire
 
 
-@pytest.mark.parametrize(("number", "heard", "other"), [("0312345678", "sample", "notice"), ("", "notice", "sample")])
+@pytest.mark.parametrize(
+    ("number", "heard", "other"), [("0312345678", "sample", "notice"), ("0399999999", "notice", "sample")]
+)
 async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, number, heard, other):
     async with lab(asterisk) as phones:
         placed, _ = await phones.call(Forwarding(number))

@@ -324,7 +324,8 @@ async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
     """
     deadline_s = time.monotonic() + KEPT_S
     while True:
-        channels = (await asyncio.to_thread(asterisk.command, "core show channels concise")).splitlines()
+        shown = (await asyncio.to_thread(asterisk.command, "core show channels concise")).splitlines()
+        channels = [channel for channel in shown if "!lab-idle!" not in channel]
         shells = [channel for channel in channels if channel.startswith("Surrogate/")]
         left = [channel for channel in channels if channel not in shells]
         if bridges := await asyncio.to_thread(asterisk.bridges):
