@@ -42,12 +42,11 @@ def update(
     root = settings.registry.root()
     with checking():
         if root is None:
-            seen, fallback = _unsigned(settings, quiet)
+            seen, index, fallback = _unsigned(settings, quiet)
         else:
-            seen, fallback = _signed(root, settings, quiet)
-    if quiet or seen is None:
+            seen, index, fallback = _signed(root, settings, quiet)
+    if quiet or seen is None or index is None:
         return
-    index = seen.index()
     report: dict[str, Any] = {"source": seen.source, "version": index.version, "trust": index.trust}
     report |= {"good_until": index.expires.isoformat(), **counts(seen.document), "fallback": fallback}
     if as_json:
@@ -83,8 +82,12 @@ def _existing(path: Path) -> Path:
     return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
 
 
-def _unsigned(settings: Settings, quiet: bool) -> tuple[Known | None, str]:
-    """The registry, None if it need not be read; and what became of fallback.conf.
+_Read = tuple[Known | None, RegistryIndex | None, str]
+"""The registry and its index, None if they were not needed; and what became of fallback.conf."""
+
+
+def _unsigned(settings: Settings, quiet: bool) -> _Read:
+    """The registry from its file.
 
     Raises DocumentError and FallbackError.
     """
@@ -95,12 +98,13 @@ def _unsigned(settings: Settings, quiet: bool) -> tuple[Known | None, str]:
     origin = origin_of(text)
     fallback = _Suspended(settings, lambda: identity(path) == seen)
     if quiet and fallback.are_of(origin):
-        return None, ""
+        return None, None, ""
     known = Known(str(path), parse_document(text, str(path)), origin=origin)
-    return known, fallback.write(known.index())
+    index = known.index()
+    return known, index, fallback.write(index)
 
 
-def _signed(root: Path, settings: Settings, quiet: bool) -> tuple[Known | None, str]:
+def _signed(root: Path, settings: Settings, quiet: bool) -> _Read:
     """As `_unsigned`. If the source cannot be used, fallback.conf gets what is in the cache. Raises TrustError too."""
     from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
@@ -122,7 +126,7 @@ def _signed(root: Path, settings: Settings, quiet: bool) -> tuple[Known | None, 
                 if not fallback.are_of(before.origin):
                     fallback.write(index_of(before))
             raise
-    return known, fallback.write(index) if index else ""
+    return known, index, fallback.write(index) if index else ""
 
 
 def _index(published: Published, known: Known | None, fallback: _Suspended) -> RegistryIndex | None:

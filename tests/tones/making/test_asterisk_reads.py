@@ -41,6 +41,7 @@ def onset_ms(pcm):
 def converted(asterisk, path, content):
     """The samples that Asterisk plays from a file on an 8 kHz channel."""
     path.write_bytes(content)
+    path.parent.chmod(0o777)  # Asterisk has a user of its own
     said = asterisk.command(f"file convert {path} {path}.sln")
     assert "Converted" in said, said
     return np.frombuffer(path.with_name(f"{path.name}.sln").read_bytes(), "<i2")
