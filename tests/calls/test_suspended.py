@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,10 +24,14 @@ from ..authority.desk.test_desk import running
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.called import IncomingCall
-from ..lab.lab import LICENSED, Forwarding, Lab, Placed, lab, until
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab, until
+from ..lab.phone import Answer
 from ..lab.service import Service
+from ..lab.sites import SITES
 from ..registry.trust.association import STOPPED, Association, Machine
 from ..registry.trust.serving import over_https, write_certificate
+from .hearing import assert_heard_then_connected
+from .proving import LATEST_MS, by_both, side_by_side
 
 OTHER = "0312345700"
 """Of the same member, and not suspended."""
@@ -215,3 +220,27 @@ async def test_they_may_be_let_end(asterisk, own):
         await phones.talk_and_hang_up(talking)
         ending = await phones.ending(talking)
     assert "suspended" not in own.record(ending.call_id)["times"]
+
+
+async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):
+    """Under the operator's own Dial(), by a trunk whose identities are believed; with the service and without."""
+    site = SITES["trusting"]
+    scratch = tmp_path_factory.mktemp("trusting")
+    police = Answer(headers=(("P-Asserted-Identity", "<sip:110@pbx.example>"),))
+    cases = by_both(Forwarding(SUSPENDED, way="own-dial"), Forwarding(way="own-dial"))
+    with Asterisk(installation, scratch, site=site) as pbx, Service(pbx, LAB_REGISTRY) as service:
+        async with lab(pbx, police) as phones:
+            up = await side_by_side(cases, phones.call)
+            await phones.nothing_is_left()
+        records = service.records().values()
+        service.stop()
+        async with lab(pbx, police) as phones:
+            away = await side_by_side(cases, phones.call)
+            await phones.nothing_is_left()
+    assert Counter(record["outcome"] for record in records) == {"REFUSE": 2, "PLAY": 2}
+    for calls, sound in ((up, "sample"), (away, "notice")):
+        for forwarding, (placed, _) in calls:
+            if forwarding.number == SUSPENDED:
+                assert placed.caller.final_status != 200
+            else:
+                assert_heard_then_connected(placed, sound, references, latest_ms=LATEST_MS)
