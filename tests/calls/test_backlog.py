@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control.journal import FOLDER_MODE, JournalFolder
 
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, Forwarding, lab, until
@@ -42,6 +42,7 @@ async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, besid
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     os.write(descriptor, "".join(f"{line}\n" for line in lines()).encode())
     os.close(descriptor)
+    asterisk.site.give(folder.directory, "idtone", FOLDER_MODE | 0o2000)
     async with lab(asterisk) as phones:
         with service:
             calls = [await phones.call(forwarding) for forwarding in by_both(Forwarding()) * 2]
