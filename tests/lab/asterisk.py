@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import os
@@ -155,7 +156,6 @@ class Ending:
 
 
 PORTS_OF_A_PROCESS = 400
-_claims: list[socket.socket] = []
 
 
 def _ports() -> Iterator[int]:
@@ -166,7 +166,7 @@ def _ports() -> Iterator[int]:
         claim = socket.socket(socket.AF_UNIX)
         with contextlib.suppress(OSError):
             claim.bind(f"\0idtone-lab-ports-{first}")
-            _claims.append(claim)
+            atexit.register(claim.close)
             yield from itertools.cycle(range(first, first + PORTS_OF_A_PROCESS))
         claim.close()
     raise RuntimeError("all ranges of ports are in use; end other runs of the tests")
