@@ -19,6 +19,7 @@ from typing import Final
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, Remembered, decide, suspended, time_by
+from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
@@ -185,7 +186,7 @@ class CallControl:
             announced=chained_from is not None or self._announced(request, number, caller),
             chained_from=chained_from,
             sip_call_id=kept_sip_call_id(request.sip_call_id),
-            emergency=dialplan.is_emergency_call(
+            emergency=is_emergency_call(
                 ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
                 request.own_dial,
             ),

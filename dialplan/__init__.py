@@ -1,6 +1,6 @@
 """The hook in Asterisk's dialplan, and the names that it shares with the service.
 
-`idtone.conf` beside this file is the hook. This module alone defines the variables, labels and words that the hook and
+`idtone.conf` beside this file is the hook. This room alone defines the variables, labels and words that the hook and
 the service exchange.
 """
 
@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
+
+from . import expressions, numbers_in_hook
 
 FORWARD_CONTEXT: Final = "idtone-forward"
 """The context in which the caller's channel continues, at a `Verdict.extension`."""
@@ -156,173 +158,6 @@ def node_word(node: str) -> str:
     return quote(node, safe="").replace(".", "%2E")
 
 
-# -- what the hook reads of numbers -----------------------------------------------------------------------------------
-# POSIX extended regular expressions for the dialplan, for text that `idtone-narrow` has made ASCII. `idtone.numbers`
-# reads the same forms; the tests run one table through both.
-
-_S: Final = "[-().[:space:]]*"
-_SCHEME: Final = "([Tt][Ee][Ll]:|[Ss][Ii][Pp][Ss]?:)?"
-_BEGIN: Final = f"{_S}<?{_S}{_SCHEME}{_S}"
-_EMERGENCY: Final = f"{_BEGIN}(([+]|0{_S}0|0{_S}1{_S}0){_S}8{_S}1{_S})?(1{_S}8{_S}[46]{_S})?1{_S}1{_S}[089]{_S}(#{_S})?"
-"""`110`, `1-1-9`, `(118)`, `184110`, `+81110`, `tel:110`, `110#`, `<sip:119`."""
-_REST: Final = rf"(;([^-+().[:space:]0-9&/<,][^&/<,]*)?|@[^&/<,]*|>{_S}(;[^&/<,]*)?)?"
-"""Host or parameters."""
-_PARAMETERS: Final = "(;([^-+().[:space:]0-9&/<,@][^&/<,@]*)?)?"
-JAPANESE: Final = "^((18[46])?([+]|010|00)?810?|(18[46])?0|)([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})$"
-ABROAD: Final = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""Both as in `idtone.numbers`, on digits and +."""
-
-
-_OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"
-"""Another technology than Local, whose name alone begins with an L; before the resource IAX2 can have a user."""
-
-
-def _destination(trunks: str, local: str) -> str:
-    """A destination on a trunk that dials an emergency number. `local` is `?` if Local channels need no context."""
-    pjsip = rf"([Pp][Jj])?[Ss][Ii][Pp]/{_EMERGENCY}{_PARAMETERS}@{trunks}"
-    other = rf"{_OTHER}{trunks}/{_EMERGENCY}{_REST}"
-    through = rf"[Ll][Oo][Cc][Aa][Ll]/{_EMERGENCY}{_PARAMETERS}(@{trunks}){local}(/[A-Za-z]*)?"
-    return f"({pjsip}|{other}|{through})"
-
-
-_TRUNK: Final = "${IDTONE_EMERGENCY_TRUNKS}"
-
-
-def _patterns(emergency_trunks: tuple[str, ...]) -> dict[str, str]:
-    """Placeholder in the hook → the pattern that replaces it."""
-    local = "?" if not emergency_trunks or _DEFAULT_CONTEXT in emergency_trunks else ""
-    one = _destination(_TRUNK, local)
-    single = rf"^(([Pp][Jj])?[Ss][Ii][Pp]/[^&/@,]*@{_TRUNK}|{_OTHER}{_TRUNK}/[^&/,]*"
-    single += rf"|[Ll][Oo][Cc][Aa][Ll]/[^&/@,]*(@{_TRUNK}){local}(/[A-Za-z]*)?)$"
-    found = {
-        "@PERHAPS_EMERGENCY@": f"[^ -~]|/{_EMERGENCY}([@;>&/]|$)",
-        "@EMERGENCY@": f"^{_EMERGENCY}{_REST}$",
-        "@EMERGENCY_DIALLED@": f"^({one}&)*{one}$",
-        "@ONE_TRUNK@": single,
-        "@NUMBER@": rf"^{_BEGIN}[-+().[:space:]0-9]*{_REST}$",
-        "@JAPANESE@": JAPANESE,
-        "@ABROAD@": ABROAD,
-        "@COMPLETE@": COMPLETE,
-    }
-    return {name: pattern.replace(";", "\\;") for name, pattern in found.items()}
-
-
-_DEFAULT_CONTEXT: Final = "default"
-"""The context of a Local channel that names none."""
-COMPLETE: Final = "/([^0-9@;&/]*[0-9]){9}"
-"""A destination with a complete telephone number."""
-_DESTINATION: Final = re.compile(
-    r"(?:pj)?sip/(?P<user>[^,/@]*)@(?P<endpoint>[^,/@]+)"
-    r"|(?:iax2/[^,/@]*@|[a-km-z0-9][a-z0-9]*/)(?P<resource>[^,/@]+)/(?P<number>[^,/]*)"
-    r"|local/(?P<extension>[^,/@]*)(?:@(?P<context>[^,/@]+))?(?:/[a-z]*)?",
-    re.IGNORECASE | re.ASCII,
-)
-"""`PJSIP/110@trunk`, `PJSIP/trunk/sip:110@host`, `DAHDI/g0/110`, `IAX2/member@trunk/110`, `Local/110@context/n`; not
-`PJSIP/119`, which is an extension.
-"""
-
-
-def is_emergency_call(
-    dial_string: str, called: str, trunks: Sequence[str], is_emergency: Callable[[str], bool], own_dial: bool = False
-) -> bool:
-    """Whether every destination of the dial string is on one of the trunks and dials an emergency number.
-
-    The called number counts if there is one destination and it is on one of the trunks. With parameters, or under the
-    operator's own Dial(), it can be forged by a caller: then it does not count if a complete other number is dialled.
-    Without names, all trunks count. The texts are ASCII; `is_emergency` reads a number.
-    """
-    users = []
-    for destination in dial_string.split("&"):
-        found = _DESTINATION.fullmatch(destination)
-        if not found:
-            return False
-        user, endpoint, resource, number, extension, context = found.groups()
-        if trunks and (endpoint or resource or context or _DEFAULT_CONTEXT) not in trunks:
-            return False
-        users.append(user or number or extension or "")
-    if all(map(is_emergency, users)):
-        return True
-    if len(users) > 1 or not is_emergency(called):
-        return False
-    forgeable = own_dial or any(each in called for each in "@;>")
-    return not (forgeable and re.search(COMPLETE, dial_string))
-
-
-_NARROW: Final = (
-    {chr(code + 0xFEE0): chr(code) for code in map(ord, "0123456789+@;:/&<>#.-TELSIPtelsip")}
-    | dict.fromkeys("（）\u3000\u00a0", ".")
-    | dict.fromkeys("‐‑‒–—―−ーｰ", "-")
-    | dict.fromkeys(
-        "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-        "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff",
-        "",
-    )
-)
-"""Full-width characters, separators (one is as good as another), and marks without a width → ASCII."""
-_NARROWING: Final = "\n".join(
-    f" same = n,Set(IDTONE_TEXT=${{STRREPLACE(IDTONE_TEXT,${{URIDECODE({quote(wide)})}},{narrow})}})"
-    for wide, narrow in _NARROW.items()
-).replace(";", "\\;")
-"""The characters are escaped, because some are invisible."""
-
-
-# -- the time ---------------------------------------------------------------------------------------------------------
-
-_ZONE: Final = '"${ENV(TZ)}"'
-"""The zone of Asterisk's process. The C library's %s reads Asterisk's calendar back by TZ, or without TZ by
-/etc/localtime; Asterisk's calendar does not look at TZ, so the zone is named. The quotes keep the commas of a rule
-together."""
-_NOW: Final = f"${{STRFTIME(,{_ZONE},%s.%6q)}}"
-"""Seconds since 1970 with six decimals, in every zone and also in the hour that daylight saving time repeats."""
-_TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
-"""Tenths of a second since 1970."""
-
-
-# -- what a caller wrote ----------------------------------------------------------------------------------------------
-
-_CALLER_TEXTS_LIMIT: Final = 200
-"""Most octets of a caller's texts together without a closer look; longer than a usual name with usual numbers."""
-_CALLER_TEXT_LIMIT: Final = 80
-"""Most octets of one of them, if they are looked at."""
-_CALLER_TEXTS: Final = "".join(
-    f"${{{each}:0:{_CALLER_TEXTS_LIMIT + 1}}}"
-    for each in (
-        "CALLERID(name)",
-        "CALLERID(num)",
-        "CONNECTEDLINE(name)",
-        "CONNECTEDLINE(num)",
-        "REDIRECTING(from-num)",
-    )
-)
-"""All texts of a caller in Asterisk's description of a channel, except the Call-ID. They are cut: Asterisk loses the
-bracket behind an argument of more than 4,095 octets."""
-_NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
-"""A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
-
-
-def _utf_8() -> str:
-    """A pattern for UTF-8 without control characters, in URI encoding (RFC 3629, section 4)."""
-
-    def octets(*ranges: str) -> str:
-        return "".join(f"%{each}" for each in ranges)
-
-    hexadecimal, tail = "[0-9A-F]", "[89AB][0-9A-F]"
-    forms = (
-        "[^%]",
-        octets(f"[2-6]{hexadecimal}"),
-        octets("7[0-9A-E]"),
-        octets("C[2-9A-F]", tail),
-        octets(f"D{hexadecimal}", tail),
-        octets("E0", f"[AB]{hexadecimal}", tail),
-        octets("E[1-9A-CEF]", tail, tail),
-        octets("ED", f"[89]{hexadecimal}", tail),
-        octets("F0", f"[9AB]{hexadecimal}", tail, tail),
-        octets("F[1-3]", tail, tail, tail),
-        octets("F4", f"8{hexadecimal}", tail, tail),
-    )
-    return f"^({'|'.join(forms)})*$"
-
-
 # -- the hook ---------------------------------------------------------------------------------------------------------
 
 
@@ -424,8 +259,8 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
     """
     text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
     for name, value in {
-        **_patterns(asking.emergency_trunks),
-        "@NARROWING@": _NARROWING,
+        **numbers_in_hook.patterns(asking.emergency_trunks),
+        "@NARROWING@": numbers_in_hook.NARROWING,
         "@EMERGENCY_TRUNKS@": _one_of(asking.emergency_trunks) if asking.emergency_trunks else "[^&/@,]+",
         "@UNREADABLE@": asking.unreadable,
         "@FALLBACK_FILE@": FALLBACK_FILE,
@@ -441,14 +276,14 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
         "@OVERLOAD@": asking.overload,
         **{f"@{name.removeprefix('IDTONE_')}@": value for name, value in alone.globals.items()},
         "@TRUNKS@": _trunks(asking.trunks),
-        "@NOW@": _NOW,
-        "@TENTHS@": _TENTHS,
+        "@NOW@": expressions.NOW,
+        "@TENTHS@": expressions.TENTHS,
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
-        "@CALLER_TEXTS@": _CALLER_TEXTS,
-        "@CALLER_TEXTS_LIMIT@": str(_CALLER_TEXTS_LIMIT),
-        "@CALLER_TEXT_LIMIT@": str(_CALLER_TEXT_LIMIT),
-        "@NOT_PRINTABLE@": _NOT_PRINTABLE,
-        "@UTF_8@": _utf_8(),
+        "@CALLER_TEXTS@": expressions.CALLER_TEXTS,
+        "@CALLER_TEXTS_LIMIT@": str(expressions.CALLER_TEXTS_LIMIT),
+        "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),
+        "@NOT_PRINTABLE@": expressions.NOT_PRINTABLE,
+        "@UTF_8@": expressions.utf_8(),
         "@NODE@": node_word(asking.node) if asking.trunks else "",
         "@ASKED@": "${IDTONE_ASKED}" if asking.agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():

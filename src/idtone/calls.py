@@ -133,7 +133,7 @@ class ForwardedCall:
     chained_from: RemoteCall | None = None
     sip_call_id: str = ""
     emergency: bool = False
-    """Every destination is on a trunk and dials an emergency number (`dialplan.is_emergency_call`)."""
+    """Every destination is on a trunk and dials an emergency number (`dialplan.numbers_in_hook.is_emergency_call`)."""
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:

@@ -20,6 +20,7 @@ from idtone.calls import Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
 from idtone.dialplan import Played
+from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, is_emergency_call
 from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.number_spans import OPEN_DIGITS
@@ -404,7 +405,7 @@ CALLED = st.sampled_from(("", "110", "1-1-9", "１１０", "110;x=0312340000", "
 @given(DIALLED | WHOLE, CALLED, st.booleans())
 @settings(max_examples=300)
 def test_the_hook_and_the_service_recognise_the_same_emergency_calls(trunks, dial_string, called, own_dial):
-    by_service = dialplan.is_emergency_call(ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial)
+    by_service = is_emergency_call(ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial)
     assert HOOKS[trunks].is_emergency_call(dial_string, called, own_dial) is by_service
 
 
@@ -442,12 +443,10 @@ def test_which_calls_are_emergency_calls():
     for (dial_string, called, own_dial), by in EMERGENCY_CALLS.items():
         for trunks, hook in HOOKS.items():
             assert hook.is_emergency_call(dial_string, called, own_dial) is (trunks in by), (dial_string, trunks)
-            found = dialplan.is_emergency_call(
-                ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial
-            )
+            found = is_emergency_call(ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial)
             assert found is (trunks in by), (dial_string, trunks)
 
 
 def test_the_grammar_is_that_of_the_numbers():
-    assert (dialplan.JAPANESE, dialplan.ABROAD) == (numbers.JAPANESE, numbers.ABROAD)
+    assert (JAPANESE, ABROAD) == (numbers.JAPANESE, numbers.ABROAD)
     assert {ANY.narrow(mark) for mark in numbers.MARKS} == {""}

@@ -30,8 +30,8 @@ from idtone.dialplan import (
     Verdict,
     channel_of,
     dialled_user,
-    is_emergency_call,
 )  # fmt: skip
+from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind, ascii_form, parse, perhaps
 from idtone.registry.number_notation import read_span
