@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.call_control.journal import FOLDER_MODE, JournalFolder
+from idtone.call_control.journal import FOLDER_MODE, READ, JournalFolder
 
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, Forwarding, lab, until
@@ -39,6 +39,7 @@ async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, besid
     service = Supervisor(asterisk, LAB_REGISTRY)
     folder = JournalFolder(asterisk.sounds / "journal", asterisk.sounds)
     folder.make()
+    (folder.directory / READ).unlink(missing_ok=True)  # no service was here for a while
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     os.write(descriptor, "".join(f"{line}\n" for line in lines()).encode())
     os.close(descriptor)

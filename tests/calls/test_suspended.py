@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -130,7 +129,6 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
 async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
     """Two keys stop a number; those that grant licences sleep."""
     beside.away()
-    shutil.rmtree(asterisk.scratch / "registry", ignore_errors=True)  # what another association said
     association = Association(tmp_path / "association")
     association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
     association.begin()
@@ -168,7 +166,6 @@ async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(
     """And how many calls that has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
     beside.away()
-    shutil.rmtree(asterisk.scratch / "registry", ignore_errors=True)
     association = Association(tmp_path / "association")
     text = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     keys = f"    keys: ['{Signer('m-0001/lab', key).key}']\n    licences:"

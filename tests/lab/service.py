@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import signal
 import subprocess
 import time
@@ -130,7 +131,7 @@ class Service:
             f"interface: agi\n"
             f"agi: {{listen: '{self.listen or f'127.0.0.1:{self.asterisk.agi_port}'}'}}\n"
             f"sounds: {{directory: {self.asterisk.sounds}}}\n"
-            f"registry: {{{self._trusted()}, cache: {scratch / 'registry'}}}\n"
+            f"registry: {{{self._trusted()}, cache: {scratch / 'registry' / self._association()}}}\n"
             f"ledger: {{{self._where()}, key_file: {self.ledger.with_name('ledger.key')}, {self.witnessing}}}\n"
             f"policy: {{{self.policy}}}\n"
             f"metrics: {{listen: {self.metrics or 'null'}}}\n"
@@ -138,6 +139,10 @@ class Service:
             f"association: {{{self.association}}}\n"
             f"fleet: {{{self.fleet}}}\n"
         )
+
+    def _association(self) -> str:
+        """A name of who publishes the registry: a machine has one association, and this one has one after the other."""
+        return hashlib.sha256(self._trusted().encode()).hexdigest()[:16]
 
     def _trusted(self) -> str:
         """The registry and its signatures, as settings."""
