@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.lab.asterisk import Asterisk
 from tests.lab.bootstrap import AsteriskInstallation
+from tests.lab.site import BARE
 
 from .machine import Machine
 
