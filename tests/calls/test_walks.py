@@ -81,8 +81,8 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
     """Asterisk sends it nothing meanwhile. It hears the sound again if it resumes; else no record claims anything."""
     beside.away()
     legs = (
-        Leg(0, Move.RING), Leg(20, Move.ANSWER), *(Leg(100, move) for move in moves), Leg(1500, Event.CALLER_HANGS_UP),
-    )  # fmt: skip
+        Leg(0, Move.RING), Leg(20, Move.ANSWER), *(Leg(100, move) for move in moves), Leg(2500, Event.CALLER_HANGS_UP),
+    )  # fmt: skip  # after the sound, the sound again, and the notice: 1,440 ms
     paths = [
         Path(f"{each}", each * 0.2, "licensed", INTERFACES[each % 2], DIRECTIONS[each // 2 % 2], legs)
         for each in range(8)
