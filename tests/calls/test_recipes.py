@@ -59,7 +59,9 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
         (record,) = of(records, case.number)
         assert (record["outcome"], record["reason"], record["status"]) == ("PLAY", "licence-valid", "CONNECTED"), case
         assert (record["direction"], record["interface"]) == ("incoming", case.interface), case
-        assert (record["known_by"], record["anomalies"]) == ({"called": "packets"}, []), case
+        # By time, if Asterisk passes on a packet of the caller's voice in the moment of the answer (see `hearing`).
+        assert record["known_by"]["called"] in ("packets", "time"), case
+        assert record["anomalies"] == [], case
         assert case.forwarding.endswith(record["numbers"]["forwarding"]["last4"]), case
     assert [record["status"] for record in of(records, "09010000095")] == ["CANCEL"]
     assert [record["status"] for record in of(records, "09012345671")] == ["BUSY"]
