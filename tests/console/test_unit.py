@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shutil
 import subprocess
@@ -13,25 +12,16 @@ import pytest
 from idtone.console_settings import ConsoleSettings
 
 from .. import ROOT
+from ..unit_files import hardening, unit
 
 CONSOLE, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8") for name in ("idtone-console.service", "idtone.service")
 )
 
 
-def unit(text: str) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str
-    parser.read_string(text)
-    return parser
-
-
 def test_it_is_hardened_as_the_service_is():
-    hardened = re.compile(
-        r"^(?:NoNew|Capability|Protect|Private|Lock|Remove|Restrict(?!Prevent)|System)\w+=.*$", re.MULTILINE
-    )
-    assert hardened.findall(CONSOLE) == hardened.findall(SERVICE)
-    assert len(hardened.findall(CONSOLE)) >= 18
+    assert hardening(CONSOLE) == hardening(SERVICE)
+    assert len(hardening(CONSOLE)) >= 18
     console, service = unit(CONSOLE), unit(SERVICE)
     for key in ("User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "LimitCORE"):
         assert console["Service"][key] == service["Service"][key], key

@@ -6,7 +6,6 @@ than WatchdogSec (SIGABRT, then SIGKILL), starts it again after RestartSec, and 
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import os
 import re
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ..unit_files import unit
 from .asterisk import IDTONE
 from .service import Service
 
@@ -32,17 +32,14 @@ class Unit:
     """The settings of the unit file for start, stop and watchdog."""
 
     def __init__(self, path: Path = UNIT) -> None:
-        parser = configparser.ConfigParser(interpolation=None, strict=False)  # of a repeated key, the last counts
-        parser.optionxform = str  # type: ignore[assignment, method-assign]
-        parser.read(path, "utf-8")
-        self._service = parser["Service"]
+        self._service = unit(path.read_text("utf-8"))["Service"]
 
     def __getitem__(self, key: str) -> str:
         return self._service[key]
 
     def seconds(self, key: str) -> float:
-        number, unit = re.fullmatch(r"([0-9.]+)\s*([a-z]*)", self._service[key]).groups()  # type: ignore[union-attr]
-        return float(number) * _UNITS_S[unit]
+        number, suffix = re.fullmatch(r"([0-9.]+)\s*([a-z]*)", self._service[key]).groups()  # type: ignore[union-attr]
+        return float(number) * _UNITS_S[suffix]
 
 
 @dataclass

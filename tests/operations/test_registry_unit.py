@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import subprocess
 import pytest
 
 from .. import ROOT
+from ..unit_files import hardening, unit
 
 UPDATE, TIMER, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8")
@@ -17,18 +17,8 @@ UPDATE, TIMER, SERVICE = (
 )
 
 
-def unit(text: str) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str
-    parser.read_string(text)
-    return parser
-
-
 def test_it_is_hardened_as_the_service_is_and_runs_as_its_user():
-    hardened = re.compile(
-        r"^(?:NoNew|Capability|Protect|Private|Lock|Remove|Restrict(?!Prevent)|System)\w+=.*$", re.MULTILINE
-    )
-    assert hardened.findall(UPDATE) == hardened.findall(SERVICE)
+    assert hardening(UPDATE) == hardening(SERVICE)
     update, service = unit(UPDATE), unit(SERVICE)
     for key in ("User", "Group", "UMask", "StateDirectory", "StateDirectoryMode", "ReadWritePaths", "LimitCORE"):
         assert update["Service"][key] == service["Service"][key], key
