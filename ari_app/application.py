@@ -14,7 +14,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote
 
 from idtone import dialplan
 from idtone.call_control.call import Call
@@ -28,7 +27,7 @@ from idtone.settings import Interface
 from idtone.translation import Message
 
 from . import events
-from .connection import APPLICATION, Ari
+from .connection import APPLICATION, Ari, channel_path
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +112,7 @@ class AriApplication:
         with contextlib.suppress(AriRefused):  # the channel has hung up
             channel = await ari.channel(channel_id)
             if channel and channel.entered:
-                await ari.request(
-                    "POST", f"channels/{_in_path(channel_id)}/continue", **_without_verdict(channel.entered)
-                )
+                await ari.request("POST", f"{channel_path(channel_id)}/continue", **_without_verdict(channel.entered))
 
     # -- from one instance to the next ------------------------------------------------------------------------------
 
@@ -156,7 +153,7 @@ class AriApplication:
         """Send the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
-        await self._ask("POST", f"channels/{_in_path(channel)}/continue", **query)
+        await self._ask("POST", f"{channel_path(channel)}/continue", **query)
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
@@ -182,7 +179,7 @@ class AriApplication:
         try:
             async with self._ends:
                 if self._calls.find(call.id) is call:
-                    await self._ask("DELETE", f"channels/{_in_path(call.channel)}", reason_code=str(CALL_REJECTED))
+                    await self._ask("DELETE", channel_path(call.channel), reason_code=str(CALL_REJECTED))
         except (AriUnavailable, asyncio.CancelledError):
             call.end_requested = False  # so that the next connection ends it
             raise
@@ -253,11 +250,6 @@ class AriApplication:
         except AriRefused as error:
             if error.status not in GONE:
                 log.error("%s", error)
-
-
-def _in_path(channel: str) -> str:
-    """A channel's id as part of a path: an ARI application can choose it, with any characters."""
-    return quote(channel, safe="")
 
 
 def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ verdict; by then a new connection serves the calls that wait on a dead line or a
 """
 ANSWER_LIMIT: Final = 2**22
 """Octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with all that its
-caller wrote: a few SIP messages of 64 kB, each octet of which can become six in JSON."""
+caller wrote. That is a few SIP messages of 64 kB, and JSON can need six octets for one of theirs."""
 
 _CLOSES_WITHIN_S: Final = 0.05
 """How long Asterisk may take to notice that a connection has closed."""
@@ -44,6 +44,11 @@ _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """The password or the user's rights were changed."""
 
 Transport = Literal["auto", "websocket", "http"]
+
+
+def channel_path(channel_id: str) -> str:
+    """The path of a channel in a request. An ARI application can choose the id, with any characters."""
+    return f"channels/{quote(channel_id, safe='')}"
 
 
 class Ari(Protocol):
@@ -162,7 +167,7 @@ class AriConnection:
 
     async def channel(self, channel_id: str) -> Channel | None:
         try:
-            answer = await self._over_http("GET", f"channels/{quote(channel_id, safe='')}", {}, None)
+            answer = await self._over_http("GET", channel_path(channel_id), {}, None)
         except AriRefused as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
