@@ -185,6 +185,8 @@ class CallControl:
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
             announced=chained_from is not None or self._announced(request, number, caller),
             chained_from=chained_from,
+            endpoint=dialplan.endpoint_of(request.channel),
+            account=request.account,
             sip_call_id=kept_sip_call_id(request.sip_call_id),
             emergency=is_emergency_call(
                 ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,

@@ -1,12 +1,11 @@
 """The journal's lines: what the hook writes about its calls. Pure.
 
-    decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,OUTCOME,REASON,HEARS,SIP-CALL-ID
+    decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,CHANNEL,ACCOUNT,OUTCOME,REASON,HEARS,SIP-CALL-ID
     sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
-a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. The hook of
-a release before ends `decided` with HEARS.
+a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 from idtone.numbers import parse, perhaps
 
 LONGEST_LINE: Final = 4096
-"""Octets. The hook's lines are at most six tenths as long, and each is written in one write."""
+"""Octets. The hook's lines are at most three quarters as long, and each is written in one write."""
 
 _FIELD: Final = re.compile(r"[!-+\--~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")
@@ -144,7 +143,7 @@ def split(line: str) -> tuple[str, str] | None:
 
 def _decided(
     call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, dial_string: str, caller: str,
-    outcome: str, reason: str, hears: str, sip_call_id: str = "",
+    channel: str, account: str, outcome: str, reason: str, hears: str, sip_call_id: str,
 ) -> Decided:  # fmt: skip
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
         raise JournalError("the hook cannot make this decision")
@@ -157,6 +156,8 @@ def _decided(
         called=parse(dialled),
         dialled=dialled,
         perhaps=perhaps(number),
+        endpoint=dialplan.endpoint_of(unquote(channel)),
+        account=unquote(account),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
     )
@@ -196,8 +197,7 @@ def _ended(
 
 
 _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
-    ("decided", 12): _decided,
-    ("decided", 13): _decided,
+    ("decided", 15): _decided,
     ("sounded", 10): _sounded,
     ("ended", 9): _ended,
 }

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-_ARGUMENTS: Final = 13
-_BEFORE_CALL_ID: Final = 11
+_ARGUMENTS: Final = 15
 _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 
@@ -18,6 +17,7 @@ class Request:
     """The hook's request for a verdict; each field is unchecked text.
 
     Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
+    `channel` is the name of the caller's channel (empty under the operator's own Dial()), `account` its account code,
     `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
     this PBX, according to its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is what
     came by a trunk from another node (`call_control.chain_token`).
@@ -30,6 +30,8 @@ class Request:
     called: str = ""
     dial_string: str = ""
     caller: str = ""
+    channel: str = ""
+    account: str = ""
     chain: str = ""
     diverting: str = ""
     sip_call_id: str = ""
@@ -44,16 +46,17 @@ class Request:
         """Read the arguments that the hook sends over either interface; None if they are not a request.
 
         They are: `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called
-        number, dial string, caller, chain, diverting number, SIP Call-ID, chain token. The hook of a release before
-        sends neither of the last two. Values from outside are URI-encoded.
+        number, dial string, caller, the caller's channel, account code, chain, diverting number, SIP Call-ID, chain
+        token. Values from outside are URI-encoded.
         """
-        if len(arguments) not in (_BEFORE_CALL_ID, _ARGUMENTS) or arguments[0] not in ("decide", "own"):
+        if len(arguments) != _ARGUMENTS or arguments[0] not in ("decide", "own"):
             return None
-        kind, call_id, nonce, time, number, direction, called, dial_string, caller, chain, diverting, *more = arguments
-        sip_call_id, chain_token = more or ("", "")
+        kind, call_id, nonce, time, *rest = arguments
+        number, direction, called, dial_string, caller, channel, account, chain, *more = rest
+        diverting, sip_call_id, chain_token = map(unquote, more)
         return cls(
             call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string), unquote(caller),
-            chain, unquote(diverting), unquote(sip_call_id), unquote(chain_token), kind == "own",
+            unquote(channel), unquote(account), chain, diverting, sip_call_id, chain_token, kind == "own",
             float(time) if _TIME.fullmatch(time) else None,
         )  # fmt: skip
 

@@ -153,6 +153,15 @@ def endpoints(dial_string: str) -> set[str]:
     return found
 
 
+_SEQUENCE: Final = re.compile(r"-[0-9a-f]{1,16}(?:;[12])?$")
+"""What Asterisk adds to a channel's name to make it unique."""
+
+
+def endpoint_of(channel: str) -> str:
+    """The resource of a channel by its name: `PJSIP/6001-0000002a` → `6001`, `Local/10@from-x-0001;2` → `10@from-x`."""
+    return _SEQUENCE.sub("", channel.partition("/")[2])
+
+
 def node_word(node: str) -> str:
     """The name of a node without the characters that separate the parts of a token, or that a header cannot have."""
     return quote(node, safe="").replace(".", "%2E")

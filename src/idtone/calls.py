@@ -131,6 +131,10 @@ class ForwardedCall:
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
     chained_from: RemoteCall | None = None
+    endpoint: str = ""
+    """The resource of the caller's channel, `6001` of `PJSIP/6001-0000002a`; empty if it is unknown."""
+    account: str = ""
+    """The account code of the caller's channel."""
     sip_call_id: str = ""
     emergency: bool = False
     """Every destination is on a trunk and dials an emergency number (`dialplan.numbers_in_hook.is_emergency_call`)."""

@@ -20,7 +20,7 @@ from idtone.settings import Interface
 from ..ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
-DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "")
+DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "", "", "")
 OWN = (SECRET, "own", *DECIDE[2:])
 VERDICT = {"IDTONE_VERDICT": f"{NONCE}:PLAY:licence-valid:::sample::22"}
 

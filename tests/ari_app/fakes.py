@@ -14,7 +14,7 @@ from ..call_control.evidence import NOW, MemoryEvidence, registry
 CALL, NONCE = "1795.1-1", "123456789987"
 REQUESTED = (
     f"{NOW.timestamp():.6f}", "%2B81%203%2D1234%2D5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk",
-    "050%2D1234%2D5678",
+    "050%2D1234%2D5678", "PJSIP%2F6001%2D0000002a", "A%2D1",
 )  # fmt: skip
 """IDTONE_REQUEST, as the hook makes it."""
 

@@ -24,9 +24,9 @@ from .fake_asterisk import FakeAsterisk
 from .fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
 
 CALLER, CALLED = "1795.1", "1795.2"
-DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "")
-OWN = ("own", f"{CALLED}-1", NONCE, *REQUESTED, "", "")
-SUSPENDED = ("decide", CALL, NONCE, REQUESTED[0], "0312345677", *REQUESTED[2:], "", "")
+DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "", "", "")
+OWN = ("own", f"{CALLED}-1", NONCE, *REQUESTED, "", "", "", "")
+SUSPENDED = ("decide", CALL, NONCE, REQUESTED[0], "0312345677", *REQUESTED[2:], "", "", "", "")
 VERDICT = f"v:{NONCE}:PLAY:licence-valid:::sample::22"
 
 WAITING = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}

@@ -20,10 +20,10 @@ def instant(at: datetime) -> str:
 
 def decided(
     call_id: str = "", nonce: str = NONCE, at: datetime = NOW, number: str = LICENSED, direction: str = "",
-    called: str = CALLED, dial_string: str = "", caller: str = CALLER, outcome: str = "NOTICE",
-    reason: str = "service-unavailable", hears: str = "called", sip_call_id: str = "",
+    called: str = CALLED, dial_string: str = "", caller: str = CALLER, channel: str = "", account: str = "",
+    outcome: str = "NOTICE", reason: str = "service-unavailable", hears: str = "called", sip_call_id: str = "",
 ) -> str:  # fmt: skip
-    from_outside = [encoded(text) for text in (number, direction, called, dial_string, caller)]
+    from_outside = [encoded(text) for text in (number, direction, called, dial_string, caller, channel, account)]
     return ",".join(
         ["decided", call_id or id_of(), nonce, instant(at), *from_outside, outcome, reason, hears, encoded(sip_call_id)]
     )  # fmt: skip

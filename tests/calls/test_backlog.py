@@ -26,7 +26,7 @@ def lines() -> Iterator[str]:
         at_s = begun_s + 60 * number / CALLS
         call = f"{int(at_s)}.{number}-{number},{number:012}"
         yield (
-            f"decided,{call},{at_s:.6f},{LICENSED},incoming,09012345678,PJSIP/x,0399990000,"
+            f"decided,{call},{at_s:.6f},{LICENSED},incoming,09012345678,PJSIP/x,0399990000,,,"
             "NOTICE,service-unavailable,called,"
         )
         yield f"sounded,{call},{at_s + 1.6:.6f},dial,notice,,28,{at_s + 1.04:.6f},"

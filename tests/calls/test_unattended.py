@@ -251,7 +251,7 @@ async def test_a_service_that_is_killed_while_it_enters_enters_each_once(pbx, st
     with (pbx.sounds / "journal" / JOURNAL_FILE).open("a") as file:
         for number, name in enumerate(names):
             head = f"{name},{number:012},{began_s}.{number:06}"
-            file.write(f"decided,{head},0312345678,,0901234{number:04},,0612345678,SHED,overload,none\n")
+            file.write(f"decided,{head},0312345678,,0901234{number:04},,0612345678,,,SHED,overload,none,\n")
             file.write(f"ended,{head},REFUSED,42,overload,,\n")
     for share in (0.05, 0.5):
         stopped.start()

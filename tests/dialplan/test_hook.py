@@ -30,6 +30,7 @@ from idtone.dialplan import (
     Verdict,
     channel_of,
     dialled_user,
+    endpoint_of,
 )  # fmt: skip
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.ledger.evidence.steps import CallStatus
@@ -258,6 +259,14 @@ def test_every_spelling_of_an_emergency_number_passes_at_once(hooked):
         EMERGENCIES, PASSED
     )
     assert {found[called] for called in LOOKING_ALIKE} == {REFUSED}
+
+
+def test_a_channel_is_named_after_its_endpoint():
+    for channel, endpoint in (
+        ("PJSIP/6001-0000002a", "6001"), ("PJSIP/trunk-a-cafe-0000002a", "trunk-a-cafe"),
+        ("DAHDI/i1/0312345678-1", "i1/0312345678"), ("Local/10@from-x-0000002a;2", "10@from-x"), ("", ""),
+    ):  # fmt: skip
+        assert endpoint_of(channel) == endpoint
 
 
 def test_the_hook_and_the_service_recognise_the_same_dialled_emergencies(hooked):

@@ -72,7 +72,7 @@ def secret(asterisk: Asterisk) -> str:
 def arguments(key: str, call_id: str) -> list[str]:
     """A request as the hook makes it, for a call of this id."""
     to = [CALLED_NUMBER, quote(f"PJSIP/{CALLED_NUMBER}@trunk", "")]
-    return [key, "decide", call_id, NONCE, f"{time.time():.6f}", LICENSED, "incoming", *to, "", "", ""]
+    return [key, "decide", call_id, NONCE, f"{time.time():.6f}", LICENSED, "incoming", *to, *[""] * 7]
 
 
 async def gets_verdict(service: Service, *values: str) -> bool:
@@ -134,7 +134,7 @@ FORGED: dict[str, Forgery] = {
     "an end": lambda call, at, mark: f"ended,{call},{NONCE},{at:.6f},REFUSED,21,number-suspended,{mark},",
     "a sound": lambda call, at, mark: f"sounded,{call},{NONCE},{at:.6f},dial,notice,,1,,{mark}",
     "a decision": lambda call, at, mark: (
-        f"decided,{call},{NONCE},{at:.6f},{SUSPENDED},incoming,{mark},,,REFUSE,number-suspended,none"
+        f"decided,{call},{NONCE},{at:.6f},{SUSPENDED},incoming,{mark},,,,,REFUSE,number-suspended,none,"
     ),
 }
 

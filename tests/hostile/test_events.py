@@ -37,7 +37,7 @@ VERDICTS: Final = {
 }
 NEXT: Final = (
     "decide", "9999.0-1", "999999999999", "1795758888.831579", "0312345677", "incoming", "",
-    "PJSIP%2F0312340000%40trunk", "", "", "",
+    "PJSIP%2F0312340000%40trunk", *[""] * 7,
 )  # fmt: skip
 REFUSE: Final = "v:999999999999:REFUSE:number-suspended:21::::"
 
@@ -165,7 +165,7 @@ def told_of(
         asked = [
             (event.arguments[2], parse(unquote(event.arguments[4])))
             for event in heard.entered
-            if event.channel == channel and len(event.arguments) == 11
+            if event.channel == channel and len(event.arguments) == 15
         ]
         for verdict in heard.verdicts(channel) - {"", "v:none"}:
             _, nonce, outcome, *_ = verdict.split(":")

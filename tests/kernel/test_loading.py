@@ -193,7 +193,7 @@ async def decided(config: Path) -> str:
     settings = load_settings(config, {})
     request = (
         settings.agi_secret(), "decide", "1795.1-1", "123456789987", "1795597718.1", "0312345678", "incoming",
-        "0312340000", "PJSIP%2Fx", "", "", "",
+        "0312340000", "PJSIP%2Fx", *[""] * 7,
     )  # fmt: skip
     address = settings.agi.address()
     async with calling(address, presented("decide", request)) as asterisk:
