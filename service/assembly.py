@@ -21,7 +21,7 @@ from idtone.decision import time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.ledger_reader import LedgerReader, OpenCalls
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.sources import FileSource, SignedSource, Source
@@ -110,9 +110,12 @@ def source_of(registry: RegistrySettings) -> Source:
 
 
 def assemble(
-    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader
+    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, earlier: OpenCalls | None = None
 ) -> tuple[CallControl, Fallback, Callable[[], None]]:
-    """Call control, the fallback file, and the function that reads a changed registry and puts it to use."""
+    """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
+
+    `earlier` are the calls in progress as the ledger had them before the hand-over.
+    """
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, source.is_latest)
@@ -129,7 +132,9 @@ def assemble(
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
     )
-    calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
+    calls.recall(
+        ledger.open_calls(earlier).records.values()
+    )  # those whose channel is gone are closed when Asterisk is connected
 
     expiry = Expiry(policy.registry_stale)
 
