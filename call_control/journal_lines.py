@@ -5,7 +5,8 @@
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
-a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty.
+a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. Older hooks
+write neither CHANNEL and ACCOUNT nor, before that, SIP-CALL-ID.
 """
 
 from __future__ import annotations
@@ -166,6 +167,14 @@ def _decided(
     )
 
 
+def _decided_by_older_hook(
+    call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, dial_string: str, caller: str,
+    outcome: str, reason: str, hears: str, sip_call_id: str = "",
+) -> Decided:  # fmt: skip
+    from_outside = number, direction, called, dial_string, caller
+    return _decided(call_id, nonce, at, *from_outside, "", "", outcome, reason, hears, sip_call_id)
+
+
 def _sounded(
     call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str
 ) -> Sounded:
@@ -197,6 +206,8 @@ def _ended(
 
 
 _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
+    ("decided", 12): _decided_by_older_hook,
+    ("decided", 13): _decided_by_older_hook,
     ("decided", 15): _decided,
     ("sounded", 10): _sounded,
     ("ended", 9): _ended,
