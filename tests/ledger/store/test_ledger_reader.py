@@ -135,8 +135,9 @@ def test_open_calls_are_read_again_only_where_a_step_came_since(url, reading, mo
     write(url, [decided(PLAY, "ringing"), decided(PLAY, "answered"), decided(PLAY, "over", 1)])
     with reading(url, days_of(url)) as reader:
         earlier = reader.open_calls()
-        write(url, [steps.answered("answered", at(2)), steps.ended("over", at(3), CallStatus.CANCEL)])
-        write(url, [decided(PLAY, "new", 4)])
+    write(url, [steps.answered("answered", at(2)), steps.ended("over", at(3), CallStatus.CANCEL)])
+    write(url, [decided(PLAY, "new", 4)])
+    with reading(url, days_of(url)) as reader:
         read: list[str] = []
 
         def records_of(
