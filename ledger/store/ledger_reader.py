@@ -46,8 +46,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class OpenCalls:
-    """The calls whose end is not recorded, by their ids, in the order of their beginnings. Steps after the id `place` may
-    be missing in their records.
+    """The calls whose end is not recorded, by their ids, in the order of their beginnings.
+
+    Steps after the id `place` may be missing in their records.
     """
 
     place: int
