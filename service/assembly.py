@@ -16,12 +16,13 @@ from idtone.call_control.fallback_file import remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
+from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.store.ledger_reader import LedgerReader, OpenCalls
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.sources import FileSource, SignedSource, Source
@@ -110,11 +111,11 @@ def source_of(registry: RegistrySettings) -> Source:
 
 
 def assemble(
-    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, earlier: OpenCalls | None = None
+    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, earlier: RestoredCalls | None = None
 ) -> tuple[CallControl, Fallback, Callable[[], None]]:
     """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
 
-    `earlier` are the calls in progress as the ledger had them before the hand-over.
+    `earlier` are the calls in progress that were restored before a hand-over.
     """
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
@@ -132,9 +133,8 @@ def assemble(
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
     )
-    calls.recall(
-        ledger.open_calls(earlier).records.values()
-    )  # those whose channel is gone are closed when Asterisk is connected
+    # Those whose channel is gone are closed when Asterisk is connected.
+    calls.recall(RestoredCalls.of(ledger, earlier).calls)
 
     expiry = Expiry(policy.registry_stale)
 
