@@ -42,7 +42,7 @@ STOPPED: Final = "0312345611"
 PROBED: Final = "0312345622"
 """The number of new calls."""
 SUSPENSION: Final = f"  - {{number: '{STOPPED}', since: 2026-01-01T00:00:00+09:00, reference: R-2}}\n"
-PROBES_PER_S: Final = 5.0
+PROBES_PER_S: Final = 15.0
 PROBE_S: Final = 0.6
 """How long a new call is up, with its sound."""
 ENDED_WITHIN_S: Final = 5.0
