@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,6 @@ from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, Step, kept_sip_call_id
 from idtone.logs import about
 from idtone.numbers import Number, NumberKind, ascii_form, parse, perhaps
@@ -107,12 +106,9 @@ class CallControl:
         """Whether this process saw the end of the call."""
         return call_id in self._closed
 
-    def recall(self, records: Iterable[Record]) -> None:
-        """Restore the calls that were in progress when the service last stopped."""
-        for record in records:
-            if record.nonce is None:
-                continue
-            self._calls[record.call_id] = Call.restored(record, record.nonce)
+    def recall(self, calls: Mapping[str, Call]) -> None:
+        """Continue calls that another instance decided."""
+        self._calls.update(calls)
 
     # -- the decision -------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from idtone.call_control.fallback_file import remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
+from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
 from idtone.errors import IdtoneError
@@ -110,9 +111,12 @@ def source_of(registry: RegistrySettings) -> Source:
 
 
 def assemble(
-    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader
+    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, earlier: RestoredCalls | None = None
 ) -> tuple[CallControl, Fallback, Callable[[], None]]:
-    """Call control, the fallback file, and the function that reads a changed registry and puts it to use."""
+    """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
+
+    `earlier` are the calls in progress that were restored before a hand-over.
+    """
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, source.is_latest)
@@ -129,7 +133,8 @@ def assemble(
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
     )
-    calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
+    # Those whose channel is gone are closed when Asterisk is connected.
+    calls.recall(RestoredCalls.of(ledger, earlier).calls)
 
     expiry = Expiry(policy.registry_stale)
 

@@ -22,8 +22,9 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
+from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
-from idtone.errors import AriError, AriRefused, UsageError
+from idtone.errors import AriError, AriRefused, LedgerError, UsageError
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -103,6 +104,7 @@ class Instance:
         """Run until a stop signal, or until the next instance has taken over. A second signal cancels this."""
         async with AsyncExitStack() as resources:
             peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
+            restored = self._restore_calls() if peer else None
             handed_over = await self._take_over(peer, resources) if peer else HandedOver()
             ledger = self._settings.ledger
             evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.key_ring, ledger.reserve)
@@ -115,11 +117,20 @@ class Instance:
             pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.key_ring.days))
             reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             counts = CallCounts(pending)
-            calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader)
+            calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader, restored)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
             resources.callback(journal.close)
             await self._serve(calls, counts, journal, evidence, refresh, handed_over, peer)
+
+    def _restore_calls(self) -> RestoredCalls | None:
+        """The calls in progress, while the other instance serves; None if its ledger must be upgraded before."""
+        try:
+            with LedgerReader.open(self._settings.ledger.own(), self._loaded.key_ring.days) as reader:
+                return RestoredCalls.of(reader)
+        except LedgerError as error:
+            log.debug("the calls in progress are read after the hand-over: %s", error)
+            return None
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)

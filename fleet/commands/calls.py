@@ -33,7 +33,7 @@ def calls(
     ledgers = ledgers_of(config, None, node)
     if not ledgers.is_shared:
         raise UsageError(Message("ledger.url names the file of one node; use `idtone status` there"))
-    found = [record for ledger in ledgers.nodes for record in ledger.reader.open_calls()]
+    found = [record for ledger in ledgers.nodes for record in ledger.reader.open_calls().records.values()]
     found.sort(key=lambda record: record.steps[0].at)
     rows = [_row(record, form) for record in found[:limit]]
     if form is command_line.Form.JSON:

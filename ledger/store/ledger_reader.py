@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -42,6 +42,17 @@ class Extent:
     steps: int
     recent: int
     first_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCalls:
+    """The calls whose end is not recorded, by their ids, in the order of their beginnings.
+
+    Steps after the id `place` may be missing in their records.
+    """
+
+    place: int
+    records: Mapping[str, Record]
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
@@ -271,9 +282,21 @@ class LedgerReader:
                 yield [call_id for _, call_id in rows]
                 before = rows[-1][0]
 
-    def open_calls(self) -> list[Record]:
-        """The calls whose end is not recorded, however old they are."""
-        return self.records_of(call_id for (call_id,) in self._all(_IN_PROGRESS))
+    def open_calls(self, earlier: OpenCalls | None = None) -> OpenCalls:
+        """The calls whose end is not recorded, however old they are.
+
+        Takes from an `earlier` answer the calls without a step since then, because a record takes 0.2 ms to read.
+        """
+        place = self.newest_place()
+        known = dict(earlier.records) if earlier and earlier.place <= place else {}
+        if earlier and known:
+            for (call_id,) in self._all("SELECT DISTINCT call_id FROM steps WHERE id > ?", earlier.place):
+                known.pop(call_id, None)
+        wanted = [call_id for (call_id,) in self._all(_IN_PROGRESS)]
+        read = {record.call_id: record for record in self.records_of(name for name in wanted if name not in known)}
+        both = known | read
+        begun = sorted((both[name] for name in wanted if name in both), key=lambda record: record.steps[0].at)
+        return OpenCalls(place, {record.call_id: record for record in begun})
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
         """Of each of these calls, when each kind of step that is in the ledger happened first."""

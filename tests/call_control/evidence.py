@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from idtone.call_control.call import Call
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.request import Request
 from idtone.errors import LedgerError
@@ -89,8 +90,13 @@ class MemoryEvidence:
     def records(self) -> list[Record]:
         return [self.record(call_id) for call_id in dict.fromkeys(step.call_id for step in self.steps)]
 
-    def open_calls(self) -> list[Record]:
-        return [record for record in self.records() if not CLOSING & record.times.keys()]
+    def calls_in_progress(self) -> dict[str, Call]:
+        """As the next instance restores them."""
+        return {
+            record.call_id: Call.restored(record, record.nonce)
+            for record in self.records()
+            if record.nonce is not None and not CLOSING & record.times.keys()
+        }
 
 
 _: type[Evidence] = MemoryEvidence

@@ -65,7 +65,7 @@ def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **
     """Call control after the service was killed and started again."""
     fields = {"now": lambda: at, "recorded": evidence.knows} | more
     later = made(dict(control.made), evidence, control.policy, **fields)
-    later.recall(evidence.open_calls())
+    later.recall(evidence.calls_in_progress())
     return later
 
 

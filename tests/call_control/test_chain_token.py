@@ -190,7 +190,7 @@ def test_each_verdict_with_the_notice_has_room_for_a_token():
 def test_a_restarted_service_knows_where_a_call_came_from(control, sounds, evidence):
     verdict(control, replace(REQUEST, chain_token=token()))
     later = made(sounds, evidence)
-    later.recall(evidence.open_calls())
+    later.recall(evidence.calls_in_progress())
     call = later.find(REQUEST.call_id)
     assert call
     assert (call.chained_from, call.announces) == (CALL, True)

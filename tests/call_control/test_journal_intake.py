@@ -47,7 +47,7 @@ class Service:
             registry, Policy(), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
             recorded=self.evidence.knows,
         )  # fmt: skip
-        self.control.recall(self.evidence.open_calls())
+        self.control.recall(self.evidence.calls_in_progress())
         self.entry = JournalIntake(self.control, self.times, self.refused.extend)
 
     def again(self, gap_s: float = 1.0) -> None:

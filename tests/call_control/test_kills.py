@@ -86,7 +86,7 @@ async def live(folder: JournalFolder, written: asyncio.Task[None], evidence: Mem
                dice: random.Random) -> None:  # fmt: skip
     """A service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
-    control.recall(evidence.open_calls())
+    control.recall(evidence.calls_in_progress())
     entry = JournalIntake(control, evidence.times, folder.refuse)
     reader = JournalReader(folder, entry.enter, lambda: True, entry.set_gap_s)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -123,12 +123,36 @@ def test_open_calls_have_no_end_however_old_they_are(url, reading):
     )
     with reading(url, days_of(url)) as reader:
         found = reader.open_calls()
-        assert ids(found) == ["a year ago", "ringing", "talking"]
-        assert [plain(step) for step in found[-1].steps] == heard_call("talking", 1)[:-1]
+        assert list(found.records) == ["a year ago", "ringing", "talking"]
+        assert [plain(step) for step in found.records["talking"].steps] == heard_call("talking", 1)[:-1]
         assert "a year ago" in ids(reader.find(parse(FORWARDING)))
     write(url, [steps.ended("a year ago", NOW, CallStatus.CONNECTED)], heard_call("talking", 1)[-1:])
     with reading(url, days_of(url)) as reader:
-        assert ids(reader.open_calls()) == ["ringing"]
+        assert list(reader.open_calls().records) == ["ringing"]
+
+
+def test_open_calls_are_read_again_only_where_a_step_came_since(url, reading, monkeypatch):
+    write(url, [decided(PLAY, "ringing"), decided(PLAY, "answered"), decided(PLAY, "over", 1)])
+    with reading(url, days_of(url)) as reader:
+        earlier = reader.open_calls()
+    write(url, [steps.answered("answered", at(2)), steps.ended("over", at(3), CallStatus.CANCEL)])
+    write(url, [decided(PLAY, "new", 4)])
+    with reading(url, days_of(url)) as reader:
+        read: list[str] = []
+
+        def records_of(
+            names: Iterable[str], of: Callable[[list[str]], list[Record]] = reader.records_of
+        ) -> list[Record]:
+            read.extend(names)
+            return of(read)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(reader, "records_of", records_of)
+            found = reader.open_calls(earlier)
+        assert sorted(read) == ["answered", "new"]
+        assert found == reader.open_calls()
+        of_another_ledger = replace(earlier, place=1000)
+        assert reader.open_calls(of_another_ledger) == found, "this one was set aside"
 
 
 def test_a_call_that_was_decided_twice_is_one_record(url, reading):
@@ -140,7 +164,7 @@ def test_a_call_that_was_decided_twice_is_one_record(url, reading):
         found = reader.find(parse(FORWARDING))
         assert sorted(ids(found)) == ["a", "b"]
         assert {(record.outcome, record.fallback) for record in found} == {(Outcome.NOTICE, True)}
-        assert ids(reader.open_calls()) == ["b"]
+        assert list(reader.open_calls().records) == ["b"]
 
 
 @pytest.mark.usefixtures("journal")

@@ -1,0 +1,38 @@
+"""The calls that were in progress when another instance decided them, as its ledger has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from idtone.ledger.store.ledger_reader import LedgerReader, OpenCalls
+
+from .call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredCalls:
+    """`calls` are those of `read` that the journal can still name, by their ids."""
+
+    read: OpenCalls
+    calls: Mapping[str, Call]
+
+    @classmethod
+    def of(cls, ledger: LedgerReader, earlier: Self | None = None) -> Self:
+        """Restore the calls in progress, and take those without a step since then from an `earlier` answer.
+
+        Raises LedgerError. New calls wait during a hand-over. So the next instance restores the calls twice: before the
+        hand-over, where a thousand take half a second, and after it, where only the changed ones take time.
+        """
+        read = ledger.open_calls(earlier.read if earlier else None)
+        known = earlier.calls if earlier else {}
+        before = earlier.read.records if earlier else {}
+        return cls(
+            read,
+            {
+                name: known[name] if record is before.get(name) else Call.restored(record, record.nonce)
+                for name, record in read.records.items()
+                if record.nonce is not None
+            },
+        )
