@@ -12,12 +12,12 @@ from typing import Final
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import remembered
+from idtone.call_control.fallback_file import Usable, remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.daemon_thread import in_daemon
-from idtone.decision import time_by
+from idtone.decision import NOTHING_REMEMBERED, time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
@@ -113,9 +113,9 @@ def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader
 ) -> tuple[CallControl, Fallback, Callable[[], None]]:
     """Call control, the fallback file, and the function that reads a changed registry and puts it to use."""
-    source, policy = loaded.source, settings.policy.policy()
+    source, policy = loaded.source, settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    fallback = Fallback(settings.sounds.directory, source.is_latest)
+    fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
@@ -124,7 +124,7 @@ def assemble(
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
-        remembered={} if source.current else remembered(settings.sounds.directory),
+        remembered=NOTHING_REMEMBERED if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,

@@ -67,7 +67,7 @@ class Observed:
         registry = self.source.current
         if registry is None:
             now = datetime.fromtimestamp(now_s, UTC)
-            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.values())
+            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.suspended.values())
         if self._suspended is None or self._suspended[0] is not registry:
             begin = sorted(each.since.timestamp() for each in registry.suspensions)
             end = sorted(each.until.timestamp() for each in registry.suspensions if each.until)

@@ -246,7 +246,7 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
     found = None if trouble else ignored_results.uses(dialplan, queues, followme)
-    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy().notify.values())
+    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy(None).notify.values())
     callers = ignored_results.behind_local(dialplan, queues, followme) if callers_hear else []
     yield ignored_results.judge(found, callers, trouble, folder)
 
@@ -275,7 +275,8 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    text, _ = fallback_file.text_for(index)
+    policy = settings.policy.policy(settings.association.member)
+    text = fallback_file.text_for(index, fallback_file.Usable.by(policy)).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
