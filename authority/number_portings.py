@@ -1,4 +1,4 @@
-"""Portings of numbers (番号ポータビリティ), as a person has entered them. All raise IdtoneError, and then change nothing."""
+"""Portings of numbers (番号ポータビリティ), as a person enters them. All raise IdtoneError, and then change nothing."""
 
 from __future__ import annotations
 

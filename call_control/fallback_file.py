@@ -82,7 +82,7 @@ class FileText:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a whole file: the version of its registry, the digest of that registry's files, and that of `Usable`."""
+    """The end of a whole file: the version of its registry, the digest of that registry's files, and of `Usable`."""
 
     version: int
     origin: str

@@ -36,7 +36,7 @@ node's own numbers, without which it refuses too. The service and `idtone regist
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
 FALLBACK_OWN: Final = "own"
-"""The section with the numbers that this node may use, in the same form; if it may use any, with `FALLBACK_ALL` = yes."""
+"""The section with the numbers that this node may use, in the same form; if it may use any: `FALLBACK_ALL` = yes."""
 FALLBACK_ALL: Final = "all"
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""

@@ -114,6 +114,11 @@ class RegistryIndex:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         return self._suspended.spans(self._held if stocks else lambda _: ())
 
+    @property
+    def members(self) -> frozenset[str]:
+        """The ids of all members."""
+        return frozenset(each.member for each in self._compiled.holdings if isinstance(each, Holding))
+
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
         """The numbers that the member holds, or that went through it, and when, ascending by first number; of None,
         those of all members.

@@ -24,6 +24,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
+from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import RegistrySettings, Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -132,10 +133,12 @@ def assemble(
     calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
 
     expiry = Expiry(policy.registry_stale)
+    member = MemberWarning(settings.association.member)
 
     def review() -> None:
         playable.review()
         expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
+        member.review(source.current)
         fallback.update(source.current)
 
     def refresh() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 from .calls import (
@@ -166,7 +165,7 @@ def time_by(registry: Registry | None, clock: datetime) -> datetime:
 class Remembered:
     """What is known of an earlier registry, by the patterns of `number_spans`."""
 
-    suspended: Mapping[str, Sequence[Suspension]] = MappingProxyType({})
+    suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
     own: Mapping[str, Sequence[Period]] | None = None
     """The numbers that this node may use; None if that is not known."""
 

@@ -38,8 +38,8 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     Outcome.REFUSE: OutcomeWords(
         template(
             "the number is suspended; it is not this node's to use (`policy.foreign_numbers`, "
-            "`policy.unknown_numbers`); it cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; or "
-            "the hook's arguments cannot be trusted"
+            "`policy.unknown_numbers`); it cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; "
+            "or the hook's arguments cannot be trusted"
         ),
         "–",
         template("nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted"),
@@ -168,8 +168,8 @@ RULES: Final = (
     Rule(
         template(
             "Without a verdict of the service the hook decides by itself: it refuses suspended numbers, numbers that "
-            "are not this node's own (`number-unknown`), and every call if it cannot read which numbers these are. Else "
-            "`policy.fallback` decides, or it turns the call away."
+            "are not this node's own (`number-unknown`), and every call if it cannot read which numbers these are. "
+            "Else `policy.fallback` decides, or it turns the call away."
         ),
         frozenset(
             {
