@@ -11,7 +11,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -28,6 +28,10 @@ from idtone.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
 """The most entries for the suspended numbers, if members' stocks are among them; and for the node's own numbers."""
+
+
+_Entry = tuple[str, str]
+"""A pattern of numbers, and its times."""
 
 
 class FallbackRegistry(Protocol):
@@ -102,22 +106,27 @@ def render(
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
     """
-    owned = ((f"{dialplan.FALLBACK_ALL}", "yes"),) if own is None else _entries(own)
+    return _text(_entries(suspended), _ANY if own is None else _entries(own), end)
+
+
+_ANY: Final = ((dialplan.FALLBACK_ALL, "yes"),)
+
+
+def _text(suspended: Iterable[_Entry], own: Iterable[_Entry], end: End) -> str:
     entries = "\n".join(
         (
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
-            *(f"{pattern} = {times}" for pattern, times in _entries(suspended)),
+            *(f"{pattern} = {times}" for pattern, times in suspended),
             f"[{dialplan.FALLBACK_OWN}]",
-            *(f"{pattern} = {times}" for pattern, times in owned),
+            *(f"{pattern} = {times}" for pattern, times in own),
             "",
         )
     )
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
         f"{entries}[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
-        f"sha256 = {digest}\n"
-        f"{dialplan.FALLBACK_COMPLETE} = yes\n"
+        f"sha256 = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
     )
 
 
@@ -142,14 +151,17 @@ def text_for(registry: FallbackRegistry, usable: Usable) -> FileText:
     The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
     the file's entries one by one, so each of the two is left out if it needs more than `ENTRIES_LIMIT`.
     """
-    stocks = _fit(registry.suspended_spans())
-    own = usable.all or _fit(registry.own_spans(usable.member))
-    spans = None if usable.all else registry.own_spans(usable.member) if own else ()
-    return FileText(
-        render(registry.suspended_spans(stocks=stocks), spans, End(registry.version, registry.origin, usable.digest)),
-        stocks,
-        own,
-    )
+    stocks = _few(_entries(registry.suspended_spans()))
+    suspended = _entries(registry.suspended_spans(stocks=False)) if stocks is None else stocks
+    own = _ANY if usable.all else _few(_entries(registry.own_spans(usable.member)))
+    end = End(registry.version, registry.origin, usable.digest)
+    return FileText(_text(suspended, own or (), end), stocks is not None, own is not None)
+
+
+def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
+    """None if they are more than `ENTRIES_LIMIT`."""
+    few = list(islice(entries, ENTRIES_LIMIT + 1))
+    return few if len(few) <= ENTRIES_LIMIT else None
 
 
 class _Timed(Protocol):
@@ -159,11 +171,7 @@ class _Timed(Protocol):
     def until(self) -> datetime | None: ...
 
 
-def _fit(spans: Iterable[tuple[NumberSpan, _Timed]]) -> bool:
-    return sum(1 for _ in islice(_entries(spans), ENTRIES_LIMIT + 1)) <= ENTRIES_LIMIT
-
-
-def _entries(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[tuple[str, str]]:
+def _entries(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
     """Pattern and times; neighbours with the same times share patterns."""
     timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
     first, last, times = 0, -1, ""
