@@ -38,5 +38,5 @@ class MemberWarning:
             return
         trouble, self._reviewed = member_trouble(self._member, registry), (registry,)
         if trouble and trouble != self._logged:
-            log.critical("%s. %s", trouble, REMEDY)
+            log.error("%s. %s", trouble, REMEDY)
         self._logged = trouble

@@ -226,7 +226,7 @@ FEED: Final = (
         lambda observed: observed.source.current and observed.source.current.trust,
     ),
     Field(
-        "registry.member_trouble",
+        "association.trouble",
         "What is wrong with `association.member`: not set, or not in the registry; empty if nothing is.",
         lambda observed: str(member_trouble(observed.settings.association.member, observed.source.current) or ""),
     ),
