@@ -42,6 +42,8 @@ class Action(StrEnum):
     ADD_LINK = "add-link"
     CHECK_LINK = "check-link"
     REMOVE_LINK = "remove-link"
+    PORT_NUMBER = "port-number"
+    REMOVE_PORTING = "remove-porting"
     ADD_NODE_KEY = "add-node-key"
     REMOVE_NODE_KEY = "remove-node-key"
     PROLONG = "prolong"

@@ -164,6 +164,30 @@ def link_removed(text: YamlText, document: RegistryDocument, entry: str, reselle
     text.remove(("chains", at, "links", n) if n else ("chains", at))
 
 
+def ported(text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime) -> None:
+    """Hand the numbers of an entry over to another member at a moment."""
+    read_span(entry)
+    for member in (giver, taker):
+        known_member(document, member)
+    porting: Tree = {"numbers": entry, "from": giver, "to": taker, "at": at}
+    text.append(("portings",), [porting])
+
+
+def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
+    """Remove the porting of exactly these numbers. The member that holds them now has them in its ranges then."""
+    wanted = read_span(entry)
+    at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
+    if at is None:
+        raise UsageError(Message("these numbers have no porting; enter them as the porting does"))
+    porting = document.portings[at]
+    holder, other = (porting.giver, porting.taker) if now < porting.at else (porting.taker, porting.giver)
+    _, held = _member(document, holder)
+    if not _covers(map(read_span, held.numbers), wanted):
+        released(text, document, other, [entry])
+        assigned(text, document, holder, [written(wanted)])
+    text.remove(("portings", at))
+
+
 def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
     """Extend a licence that was not revoked."""
     location, entry = _licence(document, licence)

@@ -44,6 +44,7 @@ _DOES: Final[Mapping[str, Set[str]]] = {
         Reason.CALL_ID_UNREADABLE,
         Reason.SUSPENSIONS_UNKNOWN,
         Reason.NUMBER_SUSPENDED,
+        Reason.NUMBER_UNKNOWN,
         Reason.NUMBER_MALFORMED,
     },
     Outcome.BYPASS: {Reason.EMERGENCY},

@@ -31,10 +31,13 @@ CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
 
 FALLBACK_FILE: Final = "fallback.conf"
-"""The file beside the sounds with the suspended numbers, which the hook refuses while the service is down. The service
-and `idtone registry update` write it."""
+"""The file beside the sounds with the suspended numbers, which the hook refuses while the service is down, and with the
+node's own numbers, without which it refuses too. The service and `idtone registry update` write it."""
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
+FALLBACK_OWN: Final = "own"
+"""The section with the numbers that this node may use, in the same form; if it may use any: `FALLBACK_ALL` = yes."""
+FALLBACK_ALL: Final = "all"
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
 FALLBACK_COMPLETE: Final = "complete"

@@ -12,6 +12,7 @@ import typer
 
 from idtone import command_line
 from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_file import Usable
 from idtone.errors import DocumentError, TrustError
 from idtone.registry.commands.checking import checking
 from idtone.registry.index import RegistryIndex
@@ -31,7 +32,7 @@ def update(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Fetch what the association has published, and write the suspended numbers for Asterisk (fallback.conf).
+    """Fetch what the association has published, and write the suspended and own numbers for Asterisk (fallback.conf).
 
     A running service does this itself. While it is down, this command brings a suspension to Asterisk; idtone's timer
     runs it once a minute. An unsigned registry is read where it is. Run it as the user of `idtone serve`; as root it
@@ -149,7 +150,8 @@ class _Suspended:
 
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
         folder = settings.sounds.directory
-        self._fallback = Fallback(folder, is_latest) if folder.exists() else None
+        usable = Usable.by(settings.policy.policy(settings.association.member))
+        self._fallback = Fallback(folder, usable, is_latest) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
         return self._fallback is None or self._fallback.is_of(origin)

@@ -19,17 +19,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-from idtone.calls import Direction, Holding, Licence, LicenceStatus, WholesaleChain
+from idtone.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
 from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
-from .model import ChainEntry, Member, RegistryDocument, day_begins
+from .model import ChainEntry, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
-_MAGIC: Final = b"idtone registry 5\n"
+_MAGIC: Final = b"idtone registry 6\n"
 """Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
 _Interval = tuple[int, int, int]
@@ -54,34 +54,55 @@ class Spans:
         at = bisect_right(self.firsts, number, *touching) - 1
         return self.holders[at] if at >= touching[0] and number <= self.lasts[at] else None
 
-    def held(self, holders: Collection[int]) -> Iterator[NumberSpan]:
-        """The intervals of these holders, ascending."""
+    def held(self, periods: Mapping[int, Collection[Period]]) -> Iterator[tuple[NumberSpan, Period]]:
+        """The intervals of these holders, with each of the holder's periods; ascending."""
         for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
-            if each in holders:
-                yield NumberSpan(first, last)
+            for period in periods.get(each, ()):
+                yield NumberSpan(first, last), period
+
+
+@dataclass(frozen=True, slots=True)
+class Porting:
+    """Who is in charge of numbers before `at`, and from `at` on."""
+
+    before: Holding
+    after: Holding
+    at: datetime
+
+    def holding(self, now: datetime) -> Holding:
+        return self.before if now < self.at else self.after
+
+
+def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
+    """Who is in charge, and when."""
+    if isinstance(holder, Porting):
+        return ((holder.before, Period(until=holder.at)), (holder.after, Period(since=holder.at)))
+    return ((holder, Period()),)
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`holdings` are indexed by holder: first the members, then the wholesale chains."""
+    """`holdings` are indexed by holder: first the members, then the wholesale chains, then the portings."""
 
     version: int
     issued: datetime
     expires: datetime
     tones: Mapping[str, str | None]
-    holdings: tuple[Holding, ...]
+    holdings: tuple[Holding | Porting, ...]
     spans: Spans
 
 
 def compiled(document: RegistryDocument) -> Compiled:
     """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here."""
     header = document.registry
+    holdings = _holdings(
+        [Holding(member.id, licences(member)) for member in document.members], map(wholesale_chain, document.chains)
+    )
+    spans, ported = _spans(document)
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
-        _holdings([Holding(member.id, licences(member)) for member in document.members],
-                  map(wholesale_chain, document.chains)),
-        _spans(document),
+        (*holdings, *(Porting(holdings[before], holdings[after], at) for before, after, at in ported)), spans,
     )  # fmt: skip
 
 
@@ -99,8 +120,12 @@ def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
     )
 
 
-def _spans(document: RegistryDocument) -> Spans:
-    """Join the intervals of one holder that touch or overlap."""
+_Ported = tuple[int, int, datetime]
+"""The holder before, the holder from then on, and when."""
+
+
+def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
+    """Join the intervals of one holder that touch or overlap; and the portings, which are holders too."""
     read = sorted(
         (span.first, span.last, holder)
         for holder, member in enumerate(document.members)
@@ -118,12 +143,16 @@ def _spans(document: RegistryDocument) -> Spans:
         joined = zip(firsts, lasts, holders, strict=True)
         chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*_parted(joined, chained), strict=True))
+    ported: list[_Ported] = []
+    if document.portings:
+        intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, ported))
+        firsts, lasts, holders = (array("q", numbers) for numbers in zip(*intervals, strict=True))
     blocks: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // _BLOCK, last // _BLOCK + 1):
             start, _ = blocks.get(block, (at, at))
             blocks[block] = (start, at + 1)
-    return Spans(firsts, lasts, holders, blocks)
+    return Spans(firsts, lasts, holders, blocks), ported
 
 
 def _chain_spans(document: RegistryDocument) -> Iterator[tuple[int, NumberSpan]]:
@@ -143,6 +172,46 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
                 yield first, chain[0] - 1, holder
             yield chain
             first, chain = chain[1] + 1, next(chains, None)
+        if first <= last:
+            yield first, last, holder
+
+
+def _with_portings(
+    intervals: Iterable[_Interval], document: RegistryDocument, ported: list[_Ported]
+) -> Iterator[_Interval]:
+    """The intervals, with the numbers of each porting as intervals of their own; it enters their holders in `ported`.
+    A wholesale chain counts while the member with which it begins holds the numbers.
+    """
+    places = {member.id: place for place, member in enumerate(document.members)}
+    begins = [member.id for member in document.members]
+    begins += [chain.links[0].wholesaler for chain in document.chains]
+    known: dict[_Ported, int] = {}
+
+    def holder_of(entry: PortingEntry, holder: int) -> int:
+        before, after = (
+            holder if begins[holder] == member else places[member] for member in (entry.giver, entry.taker)
+        )
+        porting = before, after, utc(entry.at)
+        if porting not in known:
+            known[porting] = len(begins) + len(ported)
+            ported.append(porting)
+        return known[porting]
+
+    entries = sorted(((read_span(entry.numbers), entry) for entry in document.portings), key=lambda one: one[0].first)
+    left = iter(entries)
+    current = next(left, None)
+    for start, last, holder in intervals:
+        first = start
+        while current and current[0].first <= last:
+            span, entry = current
+            if span.first > first:
+                yield first, span.first - 1, holder
+            if span.last >= first:
+                yield max(first, span.first), min(last, span.last), holder_of(entry, holder)
+                first = min(last, span.last) + 1
+            if span.last > last:
+                break
+            current = next(left, None)
         if first <= last:
             yield first, last, holder
 
@@ -189,10 +258,17 @@ def pack(index: Compiled) -> bytes:
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
     }
-    members = [[one.member, *map(_packed, one.licences)] for one in index.holdings if not one.chain]
-    chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in index.holdings if one.chain]
-    head["members"] = len(members)
-    lines = [head, *members, *chains]
+    places = {id(one): place for place, one in enumerate(index.holdings)}
+    holdings = [one for one in index.holdings if isinstance(one, Holding)]
+    members = [[one.member, *map(_packed, one.licences)] for one in holdings if not one.chain]
+    chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in holdings if one.chain]
+    ported = [
+        [places[id(one.before)], places[id(one.after)], _text(one.at)]
+        for one in index.holdings
+        if isinstance(one, Porting)
+    ]
+    head["members"], head["chains"] = len(members), len(chains)
+    lines = [head, *members, *chains, *ported]
     text = "".join(f"{json.dumps(line)}\n" for line in lines).encode("ascii")
     body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
     return _MAGIC + hashlib.sha256(body).digest() + body
@@ -215,14 +291,20 @@ def unpack(octets: bytes) -> Compiled:
             member, *packed = json.loads(line)
             members.append(Holding(member, tuple(_unpacked(member, fields) for fields in packed)))
         chains = (
-            WholesaleChain(tuple(names), tuple(map(_moment, checked))) for names, checked in map(json.loads, lines)
+            WholesaleChain(tuple(names), tuple(map(_moment, checked)))
+            for names, checked in map(json.loads, islice(lines, head["chains"]))
+        )
+        holdings = _holdings(members, chains)
+        ported = tuple(
+            Porting(holdings[before], holdings[after], utc(datetime.fromisoformat(at)))
+            for before, after, at in map(json.loads, lines)
         )
         firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
         places = iter(blocks)
         triples = zip(places, places, places, strict=True)
         spans = Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
-        return Compiled(head["version"], issued, expires, head["tones"], _holdings(members, chains), spans)
+        return Compiled(head["version"], issued, expires, head["tones"], (*holdings, *ported), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:
         raise TrustError(Message("this is no compiled registry")) from error
 

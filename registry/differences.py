@@ -18,6 +18,7 @@ from .model import (
     LicenceEntry,
     Member,
     Pledge,
+    PortingEntry,
     RegistryDocument,
     SuspensionEntry,
     SuspensionKind,
@@ -41,6 +42,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
     yield from _items("member", old.members, new.members, _of_member, _member)
     yield from _evaluations(old.evaluations, new.evaluations)
     yield from _chains(old.chains, new.chains)
+    yield from _portings(old.portings, new.portings)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -84,6 +86,23 @@ def _chains(old: Iterable[ChainEntry], new: Iterable[ChainEntry]) -> Iterator[st
             yield f"the wholesale chain of {masked(span)} is new: {_chain(chain)}"
         else:
             yield from _changed(f"the wholesale chain of {masked(span)}", _chain(before[span]), _chain(chain))
+
+
+def _portings(old: Iterable[PortingEntry], new: Iterable[PortingEntry]) -> Iterator[str]:
+    """Portings; one is the same as before if it has the same numbers."""
+    before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
+    for span, entry in before.items():
+        if span not in after:
+            yield f"the porting of {masked(span)} is removed: {_porting(entry)}"
+    for span, entry in after.items():
+        if span not in before:
+            yield f"the porting of {masked(span)} is new: {_porting(entry)}"
+        else:
+            yield from _changed(f"the porting of {masked(span)}", _porting(before[span]), _porting(entry))
+
+
+def _porting(entry: PortingEntry) -> str:
+    return f"{entry.giver} > {entry.taker} at {_moment(entry.at)}"
 
 
 def _chain(chain: ChainEntry) -> str:

@@ -55,7 +55,7 @@ def _parsed(kind: Kind, text: str) -> Any:
 KINDS: Final = {
     tuf_roles.REGISTRY: Kind(
         RegistryDocument, signed_faults, registry_differences, lambda document: document.registry,
-        ("version", "issued"), ("tones", "members", "chains", "evaluations"),
+        ("version", "issued"), ("tones", "members", "chains", "portings", "evaluations"),
     ),
     tuf_roles.SUSPENSIONS: Kind(
         SuspensionsDocument, suspension_faults, suspension_differences, lambda document: document, ("issued",),

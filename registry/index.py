@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.calls import Holding, Suspension, Trust
+from idtone.calls import Holding, Period, Suspension, Trust
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number
 
-from .compiled import Compiled, compiled, utc
+from .compiled import Compiled, compiled, periods, utc
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 from .suspended_numbers import SuspendedNumbers
 
@@ -108,29 +108,51 @@ class RegistryIndex:
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
-        return self._suspended.of(int(number.e164), lambda: self._members(number)) if number.e164 else ()
+        return self._suspended.of(int(number.e164), lambda: self._tenures(number)) if number.e164 else ()
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         return self._suspended.spans(self._held if stocks else lambda _: ())
 
-    def _held(self, member: str) -> Iterator[NumberSpan]:
+    @property
+    def members(self) -> frozenset[str]:
+        """The ids of all members."""
+        return frozenset(each.member for each in self._compiled.holdings if isinstance(each, Holding))
+
+    def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
+        """The numbers that the member holds, or that went through it, and when, ascending by first number; of None,
+        those of all members.
+        """
+        return self._held(member)
+
+    def _held(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
         ready = self._compiled
-        holders = {holder for holder, holding in enumerate(ready.holdings) if member in holding.members}
-        return ready.spans.held(holders)
+        if member is None:
+            return ready.spans.held(dict.fromkeys(range(len(ready.holdings)), (Period(),)))
+        held = {
+            holder: [period for one, period in periods(holding) if member in one.members]
+            for holder, holding in enumerate(ready.holdings)
+        }
+        return ready.spans.held(held)
 
-    def _members(self, number: Number) -> Sequence[str]:
-        holding = self.holding(number)
-        return holding.members if holding else ()
+    def _tenures(self, number: Number) -> Iterator[tuple[str, Period]]:
+        """The members through which the number went, and when."""
+        holder = self._compiled.spans.holder(int(number.e164))
+        if holder is not None:
+            for holding, period in periods(self._compiled.holdings[holder]):
+                yield from ((member, period) for member in holding.members)
 
-    def member(self, number: Number) -> str | None:
-        """The id of the member in charge of `number`; None if no member holds it."""
-        holding = self.holding(number)
+    def member(self, number: Number, now: datetime) -> str | None:
+        """The id of the member in charge of `number` then; None if no member holds it."""
+        holding = self.holding(number, now)
         return holding.member if holding else None
 
-    def holding(self, number: Number) -> Holding | None:
-        """Who is in charge of `number`; None if no member holds it."""
+    def holding(self, number: Number, now: datetime) -> Holding | None:
+        """Who is in charge of `number` then; None if no member holds it."""
         if not number.e164:
             return None
         holder = self._compiled.spans.holder(int(number.e164))  # int() takes the '+'; emergency numbers are the lowest
-        return None if holder is None else self._compiled.holdings[holder]
+        if holder is None:
+            return None
+        held = self._compiled.holdings[holder]
+        return held if isinstance(held, Holding) else held.holding(now)

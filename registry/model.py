@@ -219,6 +219,17 @@ class ChainEntry(Model):
     links: Annotated[tuple[ChainLink, ...], Field(min_length=1, max_length=CHAIN_LIMIT)]
 
 
+class PortingEntry(Model):
+    """Numbers that one member hands over to another (番号ポータビリティ); `from` and `to` in the file. Before `at` the
+    first holds them, from `at` on the second. `numbers` is one entry of `number_notation`.
+    """
+
+    numbers: Annotated[str, Field(repr=False)]
+    giver: Id = Field(alias="from")
+    taker: Id = Field(alias="to")
+    at: Moment
+
+
 class SuspensionKind(StrEnum):
     STOP = "stop"
     """Calls of the numbers are refused."""
@@ -261,4 +272,5 @@ class RegistryDocument(Model):
     members: tuple[Member, ...]
     evaluations: tuple[EvaluationEntry, ...] = ()
     chains: tuple[ChainEntry, ...] = ()
+    portings: tuple[PortingEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()

@@ -33,6 +33,7 @@ def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
         yield from rule(document)
     held = _Held(document)
     yield from _numbers(document, held)
+    yield from _portings(document, held)
     yield from _chains(document, held)
     for rule in (_evaluations, _suspensions, _suspended_members):
         yield from rule(document)
@@ -46,6 +47,7 @@ class _Held:
         self.members, self.entries = array("l"), array("l")
         self.unreadable: list[ValidationFault] = []
         self._begins: dict[str, tuple[int, int]] = {}
+        self._ported: dict[str, list[NumberSpan]] = {}
         self._joined: dict[str, tuple[list[int], list[int]]] = {}
         for m, member in enumerate(document.members):
             begin = len(self.firsts)
@@ -61,19 +63,28 @@ class _Held:
                 self.entries.append(e)
             self._begins[member.id] = begin, len(self.firsts)
 
+    def porting(self, members: Iterable[str], span: NumberSpan) -> None:
+        """Both members of a porting hold its numbers, one after the other."""
+        for member in members:
+            self._ported.setdefault(member, []).append(span)
+            self._joined.pop(member, None)
+
     def by(self, member: str, span: NumberSpan) -> bool:
-        """Whether the member holds all numbers of the span."""
+        """Whether the member holds all numbers of the span, at some time."""
         if member not in self._joined:
-            self._joined[member] = self._joined_of(*self._begins[member])
+            self._joined[member] = self._joined_of(member)
         firsts, lasts = self._joined[member]
         at = bisect_right(firsts, span.first) - 1
         return at >= 0 and span.last <= lasts[at]
 
-    def _joined_of(self, begin: int, end: int) -> tuple[list[int], list[int]]:
-        """The intervals of these entries, ascending; entries that touch or overlap are one."""
+    def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
+        """The intervals of a member, ascending; entries that touch or overlap are one."""
+        begin, end = self._begins[member]
+        entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]
+        entries += ((span.first, span.last) for span in self._ported.get(member, ()))
         firsts: list[int] = []
         lasts: list[int] = []
-        for first, last in sorted(zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)):
+        for first, last in sorted(entries):
             if firsts and first <= lasts[-1] + 1:
                 lasts[-1] = max(lasts[-1], last)
             else:
@@ -303,16 +314,55 @@ def _chains(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault
                 ),
                 Message("Begin the chain with the member that holds the numbers, or correct them"),
             )
+    yield from _overlapping(spans, Message("Enter each number in one chain only"))
+
+
+def _portings(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
+    """Portings between two members. One of the two has the numbers in its ranges, and each number is in one porting
+    only.
+    """
+    known = {member.id for member in document.members}
+    spans: list[tuple[NumberSpan, Location]] = []
+    ported: list[tuple[tuple[str, str], NumberSpan]] = []
+    for h, entry in enumerate(document.portings):
+        here: Location = ("portings", h)
+        members = entry.giver, entry.taker
+        unknown = [(key, name) for key, name in zip(("from", "to"), members, strict=True) if name not in known]
+        yield from (_unknown_member((*here, key), name, known) for key, name in unknown)
+        if entry.giver == entry.taker:
+            yield ValidationFault(
+                (*here, "to"), Message("is the member that hands them over"), Message("Name the member that gets them")
+            )
+        try:
+            span = read_span(entry.numbers)
+        except NumberError as error:
+            yield _number_fault((*here, "numbers"), error)
+            continue
+        spans.append((span, (*here, "numbers")))
+        if not unknown and not any(held.by(member, span) for member in members):
+            yield ValidationFault(
+                (*here, "numbers"),
+                Message(
+                    "has numbers that are neither all in the ranges of {giver} nor all in those of {taker}",
+                    giver=entry.giver,
+                    taker=entry.taker,
+                ),
+                Message("Enter them with the member that holds them now, or correct them"),
+            )
+        ported.append((members, span))
+    yield from _overlapping(spans, Message("Enter each number in one porting only"))
+    for members, span in ported:
+        held.porting(members, span)
+
+
+def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Iterator[ValidationFault]:
+    """Spans that share numbers with another one."""
     spans.sort(key=lambda placed: placed[0].first)
     reached, other = 0, None
     for span, place in spans:
         if other and span.first <= reached:
             later, earlier = sorted((place, other), reverse=True)
-            yield ValidationFault(
-                later,
-                Message("overlaps {field}", field=field_name(earlier)),
-                Message("Enter each number in one chain only"),
-            )
+            yield ValidationFault(later, Message("overlaps {field}", field=field_name(earlier)), remedy)
         if span.last > reached:
             reached, other = span.last, place
 

@@ -15,7 +15,7 @@ from idtone.numbers import Number, parse_japanese
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
-from .model import JAPAN, ChainEntry, Member, RegistryDocument, SuspensionEntry, SuspensionKind
+from .model import JAPAN, ChainEntry, Member, PortingEntry, RegistryDocument, SuspensionEntry, SuspensionKind
 from .number_notation import masked, read_span
 
 
@@ -24,6 +24,7 @@ class Counts(TypedDict):
     licences: int
     numbers: int
     chains: int
+    portings: int
     suspensions: int
 
 
@@ -75,14 +76,27 @@ class ChainReport(TypedDict):
     links: list[LinkReport]
 
 
+class PortingReport(TypedDict):
+    """`giver` holds the numbers before `at`, `taker` from `at` on; `done`: it is past."""
+
+    numbers: str
+    giver: str
+    taker: str
+    at: str
+    done: bool
+
+
 class NumberReport(TypedDict):
-    """`member` is in charge of the number, by `links`. `numbers` are those of the chain; without one they are None."""
+    """`member` is in charge of the number, by `links`. `numbers` are those of the chain; without one they are None.
+    `porting` is that of the number, past or to come.
+    """
 
     number: str
     numbers: str | None
     holder: str | None
     member: str | None
     links: list[LinkReport]
+    porting: PortingReport | None
 
 
 class SuspensionReport(TypedDict):
@@ -110,6 +124,7 @@ class RegistryReport(TypedDict):
     tones: list[str]
     members: list[MemberReport]
     chains: list[ChainReport]
+    portings: list[PortingReport]
     suspensions: list[SuspensionReport]
 
 
@@ -124,6 +139,7 @@ def counts(document: RegistryDocument) -> Counts:
         licences=sum(len(member.licences) for member in document.members),
         numbers=sum(map(covered, document.members)),
         chains=len(document.chains),
+        portings=len(document.portings),
         suspensions=len(document.suspensions),
     )
 
@@ -141,6 +157,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
         chains=[chain_report(chain, now) for chain in document.chains],
+        portings=[porting_report(entry, now) for entry in document.portings],
         suspensions=suspension_reports(document.suspensions, now),
     )
 
@@ -168,13 +185,34 @@ def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = Non
 def number_report(document: RegistryDocument, number: Number, now: datetime, lasts: timedelta | None) -> NumberReport:
     """Who is in charge of one number; `lasts` as in `chain_report`."""
     wanted = int(number.e164)
+    ported = next((entry for entry in document.portings if wanted in read_span(entry.numbers)), None)
+    if ported:
+        holder: str | None = ported.giver if now < ported.at else ported.taker
+    else:
+        holder = next((member.id for member in document.members if _holds(member, wanted)), None)
+    porting = porting_report(ported, now) if ported else None
     for chain in document.chains:
-        if wanted in read_span(chain.numbers):
+        if chain.links[0].wholesaler == holder and wanted in read_span(chain.numbers):
             told = chain_report(chain, now, lasts)
-            return NumberReport(number=str(number), **told)
-    held = (member.id for member in document.members if any(wanted in span for span in map(read_span, member.numbers)))
-    holder = next(held, None)
-    return NumberReport(number=str(number), numbers=None, holder=holder, member=holder, links=[])
+            return NumberReport(number=str(number), **told, porting=porting)
+    return NumberReport(number=str(number), numbers=None, holder=holder, member=holder, links=[], porting=porting)
+
+
+def _holds(member: Member, number: int) -> bool:
+    return any(number in span for span in map(read_span, member.numbers))
+
+
+def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
+    return PortingReport(
+        numbers=masked(read_span(entry.numbers)), giver=entry.giver, taker=entry.taker, at=_iso(entry.at),
+        done=now >= entry.at,
+    )  # fmt: skip
+
+
+def porting_words(report: PortingReport) -> str:
+    """`m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
+    done = " (done)" if report["done"] else ""
+    return f"{report['giver']} > {report['taker']}  at {report['at']}{done}"
 
 
 def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> list[SuspensionReport]:
@@ -237,6 +275,11 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
         yield "wholesale chains"
         for chain in report["chains"]:
             yield f"  {chain['numbers']}  {' > '.join((chain['holder'], *map(_reseller, chain['links'])))}"
+    if report["portings"]:
+        yield ""
+        yield "portings"
+        for entry in report["portings"]:
+            yield f"  {entry['numbers']}  {porting_words(entry)}"
     if report["suspensions"]:
         yield ""
         yield from suspension_lines(report["suspensions"])

@@ -12,19 +12,20 @@ from typing import Final
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import remembered
+from idtone.call_control.fallback_file import Usable, remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
-from idtone.decision import time_by
+from idtone.decision import NOTHING_REMEMBERED, time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
+from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import RegistrySettings, Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -117,9 +118,9 @@ def assemble(
 
     `earlier` are the calls in progress that were restored before a hand-over.
     """
-    source, policy = loaded.source, settings.policy.policy()
+    source, policy = loaded.source, settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    fallback = Fallback(settings.sounds.directory, source.is_latest)
+    fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
@@ -128,7 +129,7 @@ def assemble(
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
-        remembered={} if source.current else remembered(settings.sounds.directory),
+        remembered=NOTHING_REMEMBERED if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
@@ -137,10 +138,12 @@ def assemble(
     calls.recall(RestoredCalls.of(ledger, earlier).calls)
 
     expiry = Expiry(policy.registry_stale)
+    member = MemberWarning(settings.association.member)
 
     def review() -> None:
         playable.review()
         expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
+        member.review(source.current)
         fallback.update(source.current)
 
     def refresh() -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from idtone.call_control.evidence import Evidence
+from idtone.calls import Reason
 from idtone.durations import Durations
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
@@ -23,6 +24,7 @@ LABELS: Final = ("outcome", "reason", "interface", "direction")
 """The labels of `CallCounts.decisions`: names of details of a step."""
 
 # In Python 3.11 the look-up of an enumeration's member takes longer than everything else here.
+_FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
 _DECIDED: Final = StepKind.DECIDED
 _FALLBACK: Final = StepKind.FALLBACK
 _ANSWERED: Final = StepKind.ANSWERED
@@ -54,6 +56,8 @@ class CallCounts:
         """By `LABELS`; the interface of the hook's own decisions is `none`."""
         self.emergencies_of_suspended = 0
         """Emergency calls whose forwarding number was suspended."""
+        self.foreign_numbers = 0
+        """Calls whose forwarding number another member holds."""
         self.ended: Counter[tuple[str, ...]] = Counter()
         """By status; `INTERRUPTED` if the end is not known."""
         self.connected = 0
@@ -80,6 +84,7 @@ class CallCounts:
         if kind is _DECIDED or kind is _FALLBACK:
             self.decisions[tuple([str(details.get(label, NONE)) for label in LABELS])] += 1
             self.emergencies_of_suspended += NUMBER_SUSPENDED in details
+            self.foreign_numbers += details.get("reason") == _FOREIGN
             parties = str(details.get("parties", ""))
             self._calls[step.call_id] = _Call(frozenset(parties.split(",") if parties else ()))
             return

@@ -26,6 +26,7 @@ from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.index import RegistryIndex
+from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 from idtone.settings import Settings
 
@@ -67,7 +68,7 @@ class Observed:
         registry = self.source.current
         if registry is None:
             now = datetime.fromtimestamp(now_s, UTC)
-            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.values())
+            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.suspended.values())
         if self._suspended is None or self._suspended[0] is not registry:
             begin = sorted(each.since.timestamp() for each in registry.suspensions)
             end = sorted(each.until.timestamp() for each in registry.suspensions if each.until)
@@ -123,6 +124,11 @@ METRICS: Final = (
         "idtone_emergency_calls_of_suspended_numbers_total", _COUNTER,
         "Emergency calls that were connected although their forwarding number was suspended.",
         lambda observed: observed.counts.emergencies_of_suspended,
+    ),
+    Metric(
+        "idtone_foreign_number_calls_total", _COUNTER,
+        "Calls whose forwarding number another member holds.",
+        lambda observed: observed.counts.foreign_numbers,
     ),
     Metric(
         "idtone_calls_ended_total", _COUNTER,
@@ -193,6 +199,11 @@ METRICS: Final = (
     Metric(
         "idtone_registry_version", _GAUGE, "The version of the registry in use; 0 without a registry.",
         lambda observed: observed.source.current.version if observed.source.current else 0,
+    ),
+    Metric(
+        "idtone_member_known", _GAUGE,
+        "1 if association.member is set, and the registry in use knows it; else 0, and no licence counts.",
+        lambda observed: member_trouble(observed.settings.association.member, observed.source.current) is None,
     ),
     Metric(
         "idtone_registry_issued_timestamp_seconds", _GAUGE, "When the registry in use was issued.",

@@ -37,7 +37,7 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
 
 def hook_policy(settings: PolicySettings) -> dialplan.Alone:
     """What these settings have the hook do while the service is down."""
-    policy = settings.policy()
+    policy = settings.policy(None)
     incoming, outgoing = (
         dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
         for direction in (Direction.INCOMING, Direction.OUTGOING)

@@ -198,6 +198,8 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         )  # fmt: skip
     else:
         yield Message("registry"), Message("NO registry; the log says why")
+    if trouble := found.get("association", {}).get("trouble"):
+        yield Message("member"), trouble
     yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
     if fallback["trouble"]:
         yield Message("fallback"), fallback["trouble"]

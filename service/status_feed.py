@@ -27,6 +27,7 @@ from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
+from idtone.registry.node_member import member_trouble
 from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
@@ -223,6 +224,11 @@ FEED: Final = (
         "registry.trust",
         "`signed` or `unsigned`; null without a registry.",
         lambda observed: observed.source.current and observed.source.current.trust,
+    ),
+    Field(
+        "association.trouble",
+        "What is wrong with `association.member`: not set, or not in the registry; empty if nothing is.",
+        lambda observed: str(member_trouble(observed.settings.association.member, observed.source.current) or ""),
     ),
     Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),
     Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),

@@ -96,6 +96,10 @@ ROWS: Final = (
             "Emergency calls of suspended numbers", "停止中の番号からの緊急通報",
             {rate("idtone_emergency_calls_of_suspended_numbers_total", "instance"): EACH}, "cps",
         ),
+        Panel(
+            "Calls with another member's number", "他の会員の番号を使った通話",
+            {rate("idtone_foreign_number_calls_total", "instance"): EACH}, "cps",
+        ),
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
         Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
     )),
@@ -118,6 +122,7 @@ ROWS: Final = (
     )),
     Row("Registry", "登録簿", (
         Panel("Version", "版", {gauge("idtone_registry_version"): EACH}),
+        Panel("The node's member is known", "ノードの会員", {gauge("idtone_member_known"): EACH}),
         Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
         Panel("Suspensions in force", "有効な番号停止の数", {gauge("idtone_suspensions_in_force"): EACH}),
     )),

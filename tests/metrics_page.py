@@ -35,6 +35,10 @@ JAPANESE: Final = {
         "判定前に終わった通話の outcome は none です。判定が間に合わなかった通話は、フックも判断したので 2 回数えます"
     ),
     "idtone_emergency_calls_of_suspended_numbers_total": "転送元番号が停止中でも接続した緊急通報",
+    "idtone_foreign_number_calls_total": "転送元番号を他の会員が保有する通話",
+    "idtone_member_known": (
+        "association.member が設定され、使用中の登録簿にあれば 1。なければ 0(どの利用許諾も有効になりません)"
+    ),
     "idtone_calls_ended_total": "終わった通話(IDTONE_STATUS 別)。終わり方が分からないものは INTERRUPTED",
     "idtone_calls_in_progress": "判定から終わりまでの間にある通話",
     "idtone_calls_with_sound_total": (

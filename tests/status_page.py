@@ -77,6 +77,7 @@ JAPANESE: Final = {
     "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
     "registry.taken": "この登録簿を使い始めた時刻",
     "fallback.current": "この登録簿の停止番号が Asterisk に渡っているか",
+    "association.trouble": "`association.member` の問題(未設定、または登録簿にない)。なければ空",
     "fallback.trouble": "渡っていない理由。渡っていれば空",
     "journal.lag_seconds": "ジャーナルを最後まで読んでからの時間",
     "ledger.unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",

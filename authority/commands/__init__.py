@@ -66,6 +66,14 @@ command_line.add_commands(
             "idtone.authority.commands.chains:remove_link",
             "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
         ),
+        "port-number": (
+            "idtone.authority.commands.portings:port_number",
+            "Record that a member hands numbers over to another at a moment (番号ポータビリティ).",
+        ),
+        "remove-porting": (
+            "idtone.authority.commands.portings:remove_porting",
+            "Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.",
+        ),
         "add-node-key": (
             "idtone.authority.commands.registry:add_node_key",
             "Enter the key of a member's node: the desk then accepts the documents that the node signs.",

@@ -41,7 +41,7 @@ def find(
     else:
         number = number_asked()
         with checking():
-            holding = seen.index().holding(number)
+            holding = seen.index().holding(number, now)
         ids = holding.members if holding else ()
         members = [entry for entry in seen.document.members if entry.id in ids]
         stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), ids)]

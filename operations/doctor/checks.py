@@ -246,7 +246,7 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
     found = None if trouble else ignored_results.uses(dialplan, queues, followme)
-    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy().notify.values())
+    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy(None).notify.values())
     callers = ignored_results.behind_local(dialplan, queues, followme) if callers_hear else []
     yield ignored_results.judge(found, callers, trouble, folder)
 
@@ -270,12 +270,14 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.readable(document, source, now)
     yield registry.trusted(index.trust, source)
     yield registry.fresh(index, now, settings.policy.registry_stale)
+    yield registry.node_member(settings.association.member, index)
     yield registry.standing(document, now)
     try:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    text, _ = fallback_file.text_for(index)
+    policy = settings.policy.policy(settings.association.member)
+    text = fallback_file.text_for(index, fallback_file.Usable.by(policy)).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
@@ -299,7 +301,10 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
     yield registry.kept(folder, above, held, os.geteuid())
 
 
-REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "fallback")
+REGISTRY: Final = (
+    "registry", "registry-trust", "registry-fresh", "registry-member", "registry-licences", "registry-sounds",
+    "fallback",
+)  # fmt: skip
 
 
 def _own_name(exam: Exam) -> Iterator[Finding]:

@@ -173,6 +173,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "registry-fresh": Topic(
         Message("The registry's expiry"), Message("After it no licence counts until there is a newer registry.")
     ),
+    "registry-member": Topic(
+        Message("This node's member"),
+        Message("A call may only use a number of this member, or one that went through it to a reseller (卸)."),
+    ),
     "registry-licences": Topic(
         Message("The licences"), Message("A number without a valid licence gets the notice, or is refused.")
     ),

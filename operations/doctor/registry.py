@@ -16,6 +16,7 @@ from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
+from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
@@ -206,6 +207,14 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
     Reason.LICENCE_NOT_YET_VALID: Message("not yet valid"),
     Reason.PLEDGE_MISSING: Message("without a pledge in force"),
 }
+
+
+def node_member(member: str | None, index: RegistryIndex) -> Finding:
+    """`member` is `association.member`."""
+    topic, trouble = "registry-member", member_trouble(member, index)
+    if trouble:
+        return bad(topic, trouble, REMEDY)
+    return good(topic, Message("this node is of {member}", member=member))
 
 
 def standing(document: RegistryDocument, now: datetime) -> Finding:

@@ -30,13 +30,14 @@ from idtone.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, joined, translated
 
-from .plan_setup import Plan, Wishes, plan
+from .plan_setup import Plan, Wishes, is_new, plan
 from .trial_call import TrialCall, place
 
 COMMAND: Final = "setup"
 _NOTHING: Final = Message("Nothing is missing that setup can add.")
 _QUESTION: Final = Message("Make these changes?")
-_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "user", "call")
+_MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
+_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
 """Options, by the names of their parameters."""
 
 
@@ -51,6 +52,12 @@ def setup(
     trust: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="For new settings: the association's root, or unsigned (registry.trust)."),
+    ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="For new settings: your member's id in the registry (association.member); else it asks."
+        ),
     ] = None,
     user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "idtone",
     call: Annotated[
@@ -88,7 +95,10 @@ def setup(
             )
         _undo(asterisk_etc, copies, yes, as_json, out)
         return
-    wishes = Wishes(config or DEFAULT_FILE, asterisk_etc, user, registry, trust)
+    path = config or DEFAULT_FILE
+    if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
+        member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None
+    wishes = Wishes(path, asterisk_etc, user, registry, trust, member)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:

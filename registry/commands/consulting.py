@@ -36,6 +36,7 @@ from ..summary import (
     member_lines,
     member_report,
     number_report,
+    porting_words,
     registry_lines,
     registry_report,
     suspension_lines,
@@ -160,6 +161,8 @@ def show(
             print("no member holds the number")
         else:
             command_line.screen().print(_tree(found, document))
+            if found["porting"]:
+                print(f"porting: {porting_words(found['porting'])}")
         if found["holder"] is None:
             command_line.negative()
         return
@@ -207,13 +210,22 @@ def decide(
         str | None,
         typer.Option(metavar="ISO-8601", help="The time of the call, with its time zone (default: now)."),
     ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The node's member (default: association.member; without it, with --registry, that of the number).",
+        ),
+    ] = None,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Show the decision for a call, and its reason. Nothing is dialled or recorded.
 
-    The policy comes from the settings. Exit 0: PLAY or BYPASS. 1: NOTICE or REFUSE. 2: the registry or an option
-    cannot be used. A withheld or malformed number gets a decision, not an error.
+    The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). Of a
+    FILE without a member, it is the decision on a node of the member in charge of the number. Exit 0: PLAY or BYPASS.
+    1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a decision,
+    not an error.
     """
     settings = load_settings(config)
     now = _moment(at)
@@ -224,7 +236,10 @@ def decide(
     )  # fmt: skip
     with checking():
         index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
-    decision = decide_call(call, index, settings.policy.policy(), now)
+    member = member or settings.association.member
+    if member is None and registry is not None:
+        member = index.member(call.forwarding_number, now)
+    decision = decide_call(call, index, settings.policy.policy(member), now)
     answer = _answer(call, decision, now)
     _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):

@@ -72,7 +72,12 @@ class Reason(StrEnum):
     CHAIN_UNCHECKED = "chain-unchecked"
     """A link of the number's wholesale chain (卸) was not checked, or too long ago."""
     DIRECTION_NOT_COVERED = "direction-not-covered"
+    NUMBER_OF_ANOTHER_MEMBER = "number-of-another-member"
+    """Neither this node's member nor a wholesale chain through it holds the number."""
+    MEMBER_NOT_SET = "member-not-set"
+    """The node does not know its member (`association.member`), so no licence counts."""
     NUMBER_UNKNOWN = "number-unknown"
+    """No member holds the number; without the registry or the service: it is not known as a number of this node."""
     NUMBER_WITHHELD = "number-withheld"
     NUMBER_MALFORMED = "number-malformed"
     REGISTRY_STALE = "registry-stale"
@@ -216,6 +221,16 @@ class Holding:
         return self.chain.members if self.chain else (self.member,)
 
 
+class Period(NamedTuple):
+    """From `since` up to, but not at, `until`; None: it has no such end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return (self.since is None or self.since <= now) and (self.until is None or now < self.until)
+
+
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """Numbers that the police had stopped (番号停止), from `since` up to, but not at, `until`.
@@ -230,6 +245,14 @@ class Suspension:
 
     def in_force(self, now: datetime) -> bool:
         return self.since <= now and (self.until is None or now < self.until)
+
+    def during(self, period: Period) -> Suspension | None:
+        """The part of the suspension that is in the period; None if there is none."""
+        since = self.since if period.since is None else max(self.since, period.since)
+        ends = [end for end in (self.until, period.until) if end is not None]
+        if ends and min(ends) <= since:
+            return None
+        return Suspension(since, min(ends, default=None), self.reference)
 
 
 class Decision(NamedTuple):

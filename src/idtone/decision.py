@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from .calls import (
     Decision,
@@ -22,6 +21,7 @@ from .calls import (
     LicenceStatus,
     Outcome,
     Party,
+    Period,
     Reason,
     Skip,
     Suspension,
@@ -53,8 +53,12 @@ class Registry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
-    def holding(self, number: Number) -> Holding | None:
-        """Who is in charge of the number; None if no member holds it."""
+    def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
+        """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
+        ...
+
+    def holding(self, number: Number, now: datetime) -> Holding | None:
+        """Who is in charge of the number then; None if no member holds it."""
         ...
 
 
@@ -101,6 +105,8 @@ _PLAY: Final = Outcome.PLAY
 _VALID: Final = Reason.LICENCE_VALID
 _NONE: Final = Reason.LICENCE_NONE
 _UNKNOWN: Final = Reason.NUMBER_UNKNOWN
+_FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
+_OUTGOING: Final = Direction.OUTGOING
 _REVOKED: Final = LicenceStatus.REVOKED
 _SUSPENDED: Final = LicenceStatus.SUSPENDED
 
@@ -109,6 +115,12 @@ _SUSPENDED: Final = LicenceStatus.SUSPENDED
 class Policy:
     """The member's choices (`policy` in idtone.yaml)."""
 
+    member: str | None = None
+    """This node's member (`association.member`)."""
+    foreign_numbers: Unlicensed = Unlicensed.REFUSE
+    """What a call gets whose number another member holds."""
+    unknown_numbers: Unlicensed = Unlicensed.REFUSE
+    """What an outgoing call gets whose number no member holds."""
     unlicensed: Unlicensed = Unlicensed.NOTICE
     unreadable: Unreadable = Unreadable.REFUSE
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
@@ -149,9 +161,27 @@ def time_by(registry: Registry | None, clock: datetime) -> datetime:
     return max(clock, registry.issued) if registry else clock
 
 
-Remembered = Mapping[str, Sequence[Suspension]]
-"""The suspensions of an earlier registry, by the patterns of `number_spans`."""
-NOTHING_REMEMBERED: Final[Remembered] = MappingProxyType({})
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is known of an earlier registry, by the patterns of `number_spans`."""
+
+    suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
+    own: Mapping[str, Sequence[Period]] | None = None
+    """The numbers that this node may use; None if that is not known."""
+
+    def may_use(self, numbers: Iterable[Number], now: datetime) -> bool:
+        """Whether one of the numbers is among those that this node may use."""
+        own = self.own or {}
+        periods = (each for number in numbers for each in _by_pattern(own, number))
+        return any(period.in_force(now) for period in periods)
+
+
+NOTHING_REMEMBERED: Final = Remembered()
+_Item = TypeVar("_Item")
+
+
+def _by_pattern(found: Mapping[str, Sequence[_Item]], number: Number) -> list[_Item]:
+    return [each for pattern in patterns_of(number.e164[1:]) for each in found.get(pattern, ())]
 
 
 def decide(
@@ -170,7 +200,7 @@ def decide(
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
-    holding = _holding(call, registry)
+    holding = _holding(call, registry, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
@@ -182,29 +212,41 @@ def decide(
     standing: _Standing | None = None
     licensed: dict[Party, str] = {}
     for party in parties:
-        judged = _standing(call, registry, holding, policy, now, policy.tones.get((call.direction, party)))
+        tone = policy.tones.get((call.direction, party))
+        judged = _standing(call, registry, holding, policy, now, tone, remembered)
         if standing is None or _distance(judged) > _distance(standing):
             standing = judged
         if judged[1]:
             licensed[party] = judged[1].tone
     assert standing is not None, "`hearing` names at least one party"
     reason, licence = standing
-    if ledger_full and (reason is _VALID or not _refuses(policy, reason)):
+    if ledger_full and (reason is _VALID or not _refuses(call, registry, policy, remembered, reason)):
         reason = Reason.LEDGER_FULL
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
         return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain)
     licence_id = licence.id if licence else None
-    if _refuses(policy, reason):
+    if _refuses(call, registry, policy, remembered, reason):
         return _refusal(reason, licence_id, version, trust, policy, member, chain)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
     return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain)
 
 
-def _refuses(policy: Policy, reason: Reason) -> bool:
+def _refuses(
+    call: ForwardedCall, registry: Registry | None, policy: Policy, remembered: Remembered, reason: Reason
+) -> bool:
     """Whether a call without the association's sound is refused."""
     if reason is Reason.LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
+    foreign, unknown = (each is Unlicensed.REFUSE for each in (policy.foreign_numbers, policy.unknown_numbers))
+    if reason is _FOREIGN and foreign:
+        return True
+    if reason is _UNKNOWN and (
+        (unknown or foreign) if registry is None else (unknown and call.direction is _OUTGOING)
+    ):  # without a registry, a number of another member is unknown too
+        return True
+    if reason is Reason.REGISTRY_MISSING and unknown and call.direction is _OUTGOING and remembered.own is None:
+        return True
     if reason is Reason.CHAIN_UNCHECKED and policy.unchecked_chain is Unlicensed.REFUSE:
         return True
     return policy.unlicensed is Unlicensed.REFUSE
@@ -217,8 +259,8 @@ def suspended(
     for number in numbers:
         if registry is not None:
             found = registry.suspensions_of(number)
-        elif remembered:
-            found = [each for pattern in patterns_of(number.e164[1:]) for each in remembered.get(pattern, ())]
+        elif remembered.suspended:
+            found = _by_pattern(remembered.suspended, number)
         else:
             return None
         for suspension in found:
@@ -234,12 +276,12 @@ def _refusal(
     return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain)
 
 
-def _holding(call: ForwardedCall, registry: Registry | None) -> Holding | None:
+def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> Holding | None:
     """Who is in charge of the forwarding number."""
     if registry is None:
         return None
-    found = registry.holding(call.forwarding_number)
-    return found or (registry.holding(call.perhaps) if call.perhaps else None)
+    found = registry.holding(call.forwarding_number, now)
+    return found or (registry.holding(call.perhaps, now) if call.perhaps else None)
 
 
 _NO_NUMBER = {
@@ -255,17 +297,29 @@ _Standing = tuple[Reason, Licence | None]
 
 def _standing(
     call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
-    tone: str | None,
+    tone: str | None, remembered: Remembered,
 ) -> _Standing:  # fmt: skip
-    """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
+    """The reason by whose number it is, and by the member's licences (only those for `tone`, if it is named); and the
+    licence that gave it.
+    """
+    no_number = _NO_NUMBER.get(call.forwarding_number.kind)
     if registry is None:
-        return Reason.REGISTRY_MISSING, None
-    if call.forwarding_number.kind in _NO_NUMBER:
-        return _NO_NUMBER[call.forwarding_number.kind], None
+        if remembered.own is None or remembered.may_use(call.forwarding_numbers, now):
+            return Reason.REGISTRY_MISSING, None
+        return no_number or _UNKNOWN, None
+    if holding is None:
+        if call.direction is _OUTGOING and (no_number is None or call.perhaps):
+            return _UNKNOWN, None
+    elif policy.member is not None and policy.member not in holding.members:
+        return _FOREIGN, None
+    if no_number:
+        return no_number, None
     if now - registry.expires >= policy.registry_stale:  # a sum would overflow if it expires in 9999
         return Reason.REGISTRY_STALE, None
     if holding is None:
         return _UNKNOWN, None
+    if policy.member is None:
+        return Reason.MEMBER_NOT_SET, None
     if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
         return Reason.CHAIN_UNCHECKED, None
     nearest: _Standing = _NONE, None

@@ -28,16 +28,18 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     ),
     Outcome.NOTICE: OutcomeWords(
         template(
-            "no valid licence and `policy.unlicensed: notice`; a fallback and `policy.fallback: notice`; or no room "
-            "for evidence and `policy.ledger_full: notice-and-connect`"
+            "no valid licence and `policy.unlicensed: notice`; another member's number and `policy.foreign_numbers: "
+            "notice`; a fallback and `policy.fallback: notice`; or no room for evidence and `policy.ledger_full: "
+            "notice-and-connect`"
         ),
         template("the notice"),
         template("connected"),
     ),
     Outcome.REFUSE: OutcomeWords(
         template(
-            "the number is suspended, or cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; or "
-            "the hook's arguments cannot be trusted"
+            "the number is suspended; it is not this node's to use (`policy.foreign_numbers`, "
+            "`policy.unknown_numbers`); it cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; "
+            "or the hook's arguments cannot be trusted"
         ),
         "–",
         template("nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted"),
@@ -73,7 +75,13 @@ REASONS: Final[Mapping[Reason, str]] = {
         "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`"
     ),
     Reason.DIRECTION_NOT_COVERED: template("the licence does not cover this direction"),
-    Reason.NUMBER_UNKNOWN: template("no member holds the forwarding number"),
+    Reason.NUMBER_OF_ANOTHER_MEMBER: template(
+        "another member holds the forwarding number: neither this node's member nor a wholesale chain through it"
+    ),
+    Reason.MEMBER_NOT_SET: template("this node does not say whose it is (`association.member`), so no licence counts"),
+    Reason.NUMBER_UNKNOWN: template(
+        "no member holds the forwarding number; without the registry or the service: it is not among this node's own"
+    ),
     Reason.NUMBER_WITHHELD: template("the forwarding number is withheld"),
     Reason.NUMBER_MALFORMED: template(
         "the forwarding number cannot be read surely as a telephone number, or the hook's arguments cannot be trusted"
@@ -112,19 +120,26 @@ RULES: Final = (
         frozenset({Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED}),
     ),
     Rule(
+        template(
+            "Another member's number is refused (`policy.foreign_numbers`), and so is, on an outgoing call, one that "
+            "no member holds (`policy.unknown_numbers`). On an incoming call `policy.unlicensed` decides on the latter."
+        ),
+        frozenset({Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.NUMBER_UNKNOWN}),
+    ),
+    Rule(
         template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),
         frozenset({Reason.LEDGER_FULL}),
     ),
     Rule(
         template(
-            "A licence counts only if a valid registry has a holder of the forwarding number, and the number's "
+            "A licence counts only in a valid registry, on a node that says whose it is, and if the number's "
             "wholesale chain is checked. Else `policy.unlicensed` decides, or `policy.unchecked_chain`."
         ),
         frozenset(
             {
                 Reason.REGISTRY_MISSING,
                 Reason.REGISTRY_STALE,
-                Reason.NUMBER_UNKNOWN,
+                Reason.MEMBER_NOT_SET,
                 Reason.CHAIN_UNCHECKED,
             }
         ),
@@ -152,8 +167,9 @@ RULES: Final = (
     ),
     Rule(
         template(
-            "Without a verdict of the service the hook decides by itself: it refuses suspended numbers, and every call "
-            "if it cannot read which numbers are suspended. Else `policy.fallback` decides, or it turns the call away."
+            "Without a verdict of the service the hook decides by itself: it refuses suspended numbers, numbers that "
+            "are not this node's own (`number-unknown`), and every call if it cannot read which numbers these are. "
+            "Else `policy.fallback` decides, or it turns the call away."
         ),
         frozenset(
             {

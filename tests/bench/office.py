@@ -184,6 +184,8 @@ def commands(office: Office) -> Iterator[Command]:
     check = ("--checked", "2026-11-02", "--document", "D-9", "--by", "m-00002")
     yield of_office("check-link", "m-00004", *check, typed=f"{part}\n\n")
     yield of_office("remove-link", "m-00004", *WHY, typed=f"{part}\n\n")
+    yield of_office("port-number", "m-00002", "m-00004", "--at", "2036-01-01", *WHY, typed=f"{part}\n\n")
+    yield of_office("remove-porting", *WHY, typed=f"{part}\n\n")
     yield of_office("add-node-key", "m-00001", node)
     yield of_office("remove-node-key", "m-00001", node, *WHY)
     yield of_office("prolong", "--until", "2037-01-01", *WHY)

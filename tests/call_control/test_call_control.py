@@ -16,7 +16,7 @@ from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
 from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
-from idtone.decision import Policy, Unreadable
+from idtone.decision import Policy, Remembered, Unreadable
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record, fold
@@ -28,7 +28,9 @@ from idtone.tones.making.sounds import Sound
 from . import hook
 from .evidence import (
     CALLED,
+    FOREIGN,
     LICENSED,
+    MEMBER,
     NONCE,
     NOW,
     OTHER_NONCE,
@@ -41,7 +43,7 @@ from .evidence import (
     suspending,
 )  # fmt: skip
 
-BOTH = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+BOTH = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
 CALL = REQUEST.call_id
 EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
@@ -57,7 +59,12 @@ def control(sounds, evidence) -> CallControl:
 
 
 def made(sounds: dict[str, Sound], evidence: Evidence, policy: Policy | None = None, **more: object) -> CallControl:
-    fields = {"registry": registry, "policy": policy or Policy(), "made": sounds, "now": lambda: NOW} | more
+    fields = {
+        "registry": registry,
+        "policy": policy or Policy(member=MEMBER),
+        "made": sounds,
+        "now": lambda: NOW,
+    } | more
     return CallControl(sounds=sounds, evidence=evidence, **fields)
 
 
@@ -187,7 +194,9 @@ def test_without_room_for_evidence_the_licensed_sound_is_not_played(control, evi
 
 
 def test_without_a_registry_the_remembered_suspensions_count(sounds, evidence):
-    control = made(sounds, evidence, registry=lambda: None, remembered={"81312345677": [Suspension(ms(-1))]})
+    control = made(
+        sounds, evidence, registry=lambda: None, remembered=Remembered({"81312345677": [Suspension(ms(-1))]})
+    )
     suspended = decide(control, replace(REQUEST, number=SUSPENDED)).decision
     other = decide(control, replace(REQUEST, call_id=id_of(2))).decision
     assert (suspended.reason, other.reason) == (Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING)
@@ -200,14 +209,14 @@ def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdic
     return control.verdict(decide(control, request))
 
 
-CALLER_ALONE = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
+CALLER_ALONE = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
 
 
 @pytest.mark.parametrize("hears", CallerHears)
 def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
     """Under the operator's own Dial() the called party alone hears a sound."""
     first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
-    refusing, reading = Policy(refuse_cause=38), Policy(unreadable=Unreadable.NOTICE)
+    refusing, reading = Policy(member=MEMBER, refuse_cause=38), Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     for number, (policy, request, text) in enumerate(
         (
             (BOTH, REQUEST, f"PLAY:licence-valid::{first}:sample:sample:22"),
@@ -215,6 +224,8 @@ def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, eviden
             (CALLER_ALONE, REQUEST, f"PLAY:licence-valid::{first}::sample:"),
             (refusing, REQUEST, "PLAY:licence-valid:::sample::22"),
             (refusing, replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
+            (refusing, replace(REQUEST, number=UNKNOWN, direction="outgoing"), "REFUSE:number-unknown:38::::"),
+            (refusing, replace(REQUEST, number=FOREIGN), "REFUSE:number-of-another-member:38::::"),
             (refusing, replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
             (refusing, replace(REQUEST, number=f"{SUSPENDED}x"), "REFUSE:number-suspended:38::::"),
             (refusing, replace(REQUEST, number="x"), "REFUSE:number-malformed:38::::"),
@@ -238,7 +249,7 @@ def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
     return {"notice": sounds["notice"], "sample": replace(sample, stem=sample.stem.with_name(name))}
 
 
-@pytest.mark.parametrize("policy", [Policy(), BOTH])
+@pytest.mark.parametrize("policy", [Policy(member=MEMBER), BOTH])
 def test_an_extension_has_79_characters_at_most(sounds, evidence, caplog, policy):
     """Asterisk would cut a longer one off. If it is too long, the hook plays the notice, and the log says why."""
     parties = 2 if policy is BOTH else 1
@@ -569,7 +580,7 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
     """The settings can let it continue. After a restart, the next service ends it."""
-    control.policy = Policy(unreadable=Unreadable.NOTICE)
+    control.policy = Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     other = decide(control, replace(REQUEST, call_id=id_of(7), number="0312345600"))
     emergency = decide(control, EMERGENCY)
     refused = decide(control, replace(REQUEST, call_id=id_of(8), number=SUSPENDED))
@@ -661,5 +672,5 @@ def test_which_calls_a_suspension_ends(sounds, evidence):
     now[0] = NOW
     assert control.calls_to_end() == [call, control.find(id_of(8))]
     assert decide(control, replace(REQUEST, call_id=id_of(2))).decision.reason is Reason.NUMBER_SUSPENDED
-    control.registry, control.remembered = lambda: None, {"8131234567x": [Suspension(ms(-1))]}
+    control.registry, control.remembered = lambda: None, Remembered({"8131234567x": [Suspension(ms(-1))]})
     assert control.calls_to_end() == [call, control.find(id_of(8))]

@@ -18,7 +18,7 @@ from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import hook
-from .evidence import LICENSED, NONCE, NOW, OTHER_NONCE, REQUEST, SUSPENDED, MemoryEvidence, id_of, registry
+from .evidence import LICENSED, MEMBER, NONCE, NOW, OTHER_NONCE, REQUEST, SUSPENDED, MemoryEvidence, id_of, registry
 
 CALL = REQUEST.call_id
 SECOND = timedelta(seconds=1)
@@ -44,7 +44,7 @@ class Service:
 
     def start(self) -> None:
         self.control = CallControl(
-            registry, Policy(), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
+            registry, Policy(member=MEMBER), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
             recorded=self.evidence.knows,
         )  # fmt: skip
         self.control.recall(self.evidence.calls_in_progress())

@@ -24,8 +24,9 @@ from ..lab.service import Service
 from .proving import side_by_side
 
 NUMBERS = [
-    *(member["numbers"][0] for member in yaml.safe_load(LAB_REGISTRY.read_text())["members"][1:]),
-    LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345", "anonymous", "",
+    *(chain["numbers"].partition("-")[0] for chain in yaml.safe_load(LAB_REGISTRY.read_text())["chains"]),
+    "0112345678", LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345",
+    "anonymous", "",
 ]  # fmt: skip
 """A number for each state of a licence, and all that is not a member's number."""
 SECRETS = sorted({re.sub("[^0-9]", "", each)[-9:] for each in (*NUMBERS, CALLED_NUMBER, CALLER_NUMBER)} - {"", "110"})

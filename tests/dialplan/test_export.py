@@ -266,12 +266,18 @@ def test_the_settings_are_in_the_text_and_its_digest_is_that_of_the_text(tmp_pat
 
 def test_the_fallback_file(code):
     read_by_hook = re.findall(
-        rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},(\w+),([^)\n]*)\)\}}(\" != \"\w+)?", code
+        rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},([\w${{}}]+),([^)\n]*)\)\}}(\" != \"\w+)?", code
     )
     complete = (dialplan.FALLBACK_END, dialplan.FALLBACK_COMPLETE, '" != "yes')
-    assert read_by_hook == [complete, (dialplan.FALLBACK_SUSPENDED, "${pattern}", ""), complete]
-    text = render([])
-    assert re.findall(r"^\[(\w+)\]$", text, re.M) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_END]
+    assert read_by_hook == [
+        complete, ("${section}", "${pattern}", ""), (dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete,
+        complete,
+    ]  # fmt: skip
+    assert re.findall(r"LOCAL\(section\)=(\w+)", code) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN]
+    text = render([], None)
+    assert re.findall(r"^\[(\w+)\]$", text, re.M) == [
+        dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN, dialplan.FALLBACK_END,
+    ]  # fmt: skip
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
     assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
     assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
@@ -290,8 +296,8 @@ def test_every_status_is_known_to_the_ledger(text, code):
 def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
-        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload", "service-unavailable",
-        "suspensions-unknown",
+        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "number-unknown", "overload",
+        "service-unavailable", "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 

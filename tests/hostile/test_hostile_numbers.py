@@ -26,6 +26,7 @@ from ..calls.hearing import assert_heard_then_connected
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.publication import MEMBER
 from ..lab.service import Service
 from .attack import Parts
 from .attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
@@ -77,7 +78,7 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
         "x", direction, parse(number), parse(""), called, "", perhaps=perhaps(number),
         emergency=called.kind is NumberKind.EMERGENCY,
     )  # fmt: skip
-    decision = decide(call, REGISTRY, Policy(), datetime.now(UTC))
+    decision = decide(call, REGISTRY, Policy(member=MEMBER), datetime.now(UTC))
     return decision.outcome, decision.reason
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from idtone.calls import (
     Direction,
@@ -12,10 +13,12 @@ from idtone.calls import (
     Holding,
     Licence,
     LicenceStatus,
+    Period,
     Suspension,
     Trust,
     WholesaleChain,
 )
+from idtone.decision import Policy
 from idtone.number_spans import NumberSpan
 from idtone.numbers import WITHHELD, Number, NumberKind, parse
 
@@ -23,7 +26,8 @@ JST = timezone(timedelta(hours=9))
 NOW = datetime(2026, 11, 10, 9, tzinfo=JST)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 HELD = parse("0312345678")
-BARE = parse("0312340001")
+FOREIGN = parse("0312340001")
+MEMBER = "m-1"
 CALLED = parse("09012345678")
 LICENCE = Licence(
     id="L-1",
@@ -41,7 +45,7 @@ EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
 
 @dataclass
 class FakeRegistry:
-    """Has a number of a member with licences, and a number of a member without."""
+    """Has a number of the node's member, and one of another member, both with the same licences."""
 
     held: Sequence[Licence] = (LICENCE,)
     expires: datetime = datetime(2026, 12, 1, tzinfo=JST)
@@ -50,7 +54,7 @@ class FakeRegistry:
     trust: Trust = Trust.SIGNED
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
-    """Of the number of the member with licences."""
+    """Of the number of the node's member."""
 
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
@@ -58,8 +62,18 @@ class FakeRegistry:
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         return [self.stopped[number]] if number in self.stopped else []
 
-    def holding(self, number: Number) -> Holding | None:
-        return {HELD: Holding("m-1", tuple(self.held), self.chain), BARE: Holding("m-2", ())}.get(number)
+    def own_spans(self, member: str | None) -> list[tuple[NumberSpan, Period]]:
+        held = {MEMBER: [HELD], None: [FOREIGN, HELD]}.get(member, [])
+        return [(NumberSpan(int(number.e164), int(number.e164)), Period()) for number in held]
+
+    def holding(self, number: Number, now: datetime) -> Holding | None:
+        held = tuple(self.held)
+        return {HELD: Holding(MEMBER, held, self.chain), FOREIGN: Holding("m-2", held)}.get(number)
+
+
+def own_policy(**changes: Any) -> Policy:
+    """The policy of a node of the member."""
+    return Policy(member=MEMBER, **changes)
 
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:

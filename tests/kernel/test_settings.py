@@ -66,6 +66,8 @@ OTHER = {
     ("policy", "ledger_full"): ("refuse", LedgerFull.REFUSE),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "fallback"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "foreign_numbers"): ("notice", Unlicensed.NOTICE),
+    ("policy", "unknown_numbers"): ("notice", Unlicensed.NOTICE),
     ("policy", "unreadable"): ("notice", Unreadable.NOTICE),
     ("policy", "diversion_trunks"): ("trunk-1, trunk-2", ("trunk-1", "trunk-2")),
     ("policy", "emergency_trunks"): ("trunk-1,g0", ("trunk-1", "g0")),
@@ -139,7 +141,7 @@ def test_without_file_and_environment_the_defaults_apply(monkeypatch, tmp_path):
     settings = load_settings(None, {})
     assert settings == Settings()
     assert settings.node == platform.node()
-    assert settings.policy.policy() == Policy()
+    assert settings.policy.policy(None) == Policy()
     path = tmp_path / "idtone.yaml"
     path.write_text("node: from-default-file")
     monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", path)
@@ -243,9 +245,16 @@ def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path):
 
 def test_the_policy_of_the_settings():
     changes = {"UNLICENSED": "refuse", "REFUSE_CAUSE": "1", "REGISTRY_STALE": "P1D"}
-    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy.policy()
+    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy.policy(None)
     assert policy == Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=1, registry_stale=timedelta(days=1))
     assert policy.notify[Direction.OUTGOING] == {Party.CALLED}
+
+
+def test_the_node_s_member_is_part_of_the_policy():
+    changes = {"FOREIGN_NUMBERS": "notice", "UNKNOWN_NUMBERS": "notice"}
+    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy
+    notice = Unlicensed.NOTICE
+    assert policy.policy("m-1") == Policy(member="m-1", foreign_numbers=notice, unknown_numbers=notice)
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}

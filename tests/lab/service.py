@@ -26,7 +26,7 @@ from idtone.settings import load_settings
 from .asterisk import IDTONE, Asterisk
 from .becoming import Identity
 from .forked import Forked
-from .publication import LAB_REGISTRY, publication
+from .publication import LAB_REGISTRY, MEMBER, publication
 from .site import reach
 
 
@@ -52,7 +52,7 @@ class Service:
     """Its address for metrics; empty for none."""
     logging: str = ""
     """Its section `log` (YAML)."""
-    association: str = ""
+    association: str = f"member: {MEMBER}"
     """Its section `association` (YAML)."""
     node: str = "lab"
     """Its name."""

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from idtone.call_control.request import Request
 from idtone.calls import Suspension
+from idtone.decision import Remembered
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.service import metrics_listener
 from idtone.service.ledger_room import LedgerRoom
@@ -155,7 +156,7 @@ def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatc
     assert observed.suspensions_in_force(0) == 2  # it cannot be earlier than the registry
     monkeypatch.setattr(observed.source, "current", None)
     assert observed.suspensions_in_force(time.time()) == 0
-    observed.calls.remembered = {"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]}
+    observed.calls.remembered = Remembered({"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]})
     assert observed.suspensions_in_force(time.time()) == 1
     assert {metric.name for metric in METRICS if metric.read(observed) is None} >= {
         "idtone_registry_issued_timestamp_seconds", "idtone_registry_expires_timestamp_seconds",

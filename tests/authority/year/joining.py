@@ -136,7 +136,7 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 def decided(year: OfficeYear) -> str:
     """The reason of the decision for the resold number by the office's files as they are."""
-    decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(), now())
+    decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(member=RESELLER), now())
     return decision.reason.value
 
 

@@ -44,7 +44,7 @@ def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = RE
     """
     settings = year.settings(member)
     forwarded = forwarded_call(id_, number)
-    decision = decide(forwarded, known(settings.registry).index(), settings.policy.policy(), at)
+    decision = decide(forwarded, known(settings.registry).index(), settings.policy.policy(member), at)
 
     def after(ms: int) -> datetime:
         return at + timedelta(milliseconds=ms)
