@@ -18,7 +18,7 @@ from idtone.files import replace_durably
 from idtone.translation import Message
 
 from . import fallback_file
-from .fallback_file import SuspendingRegistry, end_of, text_for
+from .fallback_file import LeftOut, SuspendingRegistry, end_of, text_for
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Fallback:
         """
         if registry is None or (registry is self._registry and self._left == self._identity()):
             return False
-        text, is_all = text_for(registry)
+        text, left_out = text_for(registry)
         try:
             with self._locked():
                 written = self._write(text)
@@ -74,7 +74,7 @@ class Fallback:
         if written and registry is self._registry and not self._failure:
             log.error("%s was removed or changed by another program, and is written again", self._path)
         self._registry, self._failure = registry, ""
-        self._left_out = "" if is_all else str(_left_out())
+        self._left_out = ". ".join(map(str, _left_out(left_out)))
         if self._left_out:
             log.critical("%s", self._left_out)
         return written
@@ -151,8 +151,18 @@ class Fallback:
             os.close(descriptor)
 
 
-def _left_out() -> Message:
-    return Message(
+def _left_out(left_out: LeftOut) -> Iterator[Message]:
+    if left_out.never:
+        yield Message(
+            "the numbers that never originate need more than {most:,} entries in {file}. While this service is down, "
+            "Asterisk connects calls from those that are left out; keep it running, and ask the association to join "
+            "these numbers to ranges",
+            most=fallback_file.NEVER_LIMIT,
+            file=dialplan.FALLBACK_FILE,
+        )
+    if not left_out.stocks:
+        return
+    yield Message(
         "the numbers of the suspended members need more than {most:,} entries in {file}. While this service is down, "
         "Asterisk connects their calls; keep it running, or join these numbers to ranges in the registry",
         most=fallback_file.ENTRIES_LIMIT,

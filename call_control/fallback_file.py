@@ -1,4 +1,5 @@
-"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down.
+"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down. They are
+suspended, or never originate.
 
 It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
 no reload; the registry can change while Asterisk is down. docs/adr/0002 says why it is not AstDB or a generated
@@ -19,13 +20,15 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from idtone import dialplan
-from idtone.calls import Suspension
+from idtone.calls import NeverOriginates, Suspension
 from idtone.errors import FallbackError
 from idtone.number_spans import NumberSpan, disjoint, patterns
 from idtone.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
 """The most entries for the suspended numbers, if members' stocks are among them."""
+NEVER_LIMIT: Final = 200_000
+"""The most entries for the numbers that never originate. They are in sections, so a look-up visits a thousandth."""
 
 
 class SuspendingRegistry(Protocol):
@@ -42,6 +45,10 @@ class SuspendingRegistry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
+    def never_originating_spans(self) -> Iterable[tuple[NumberSpan, NeverOriginates]]:
+        """What never originates, ascending by first number."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -51,8 +58,12 @@ class End:
     origin: str
 
 
-def render(suspended: Iterable[tuple[NumberSpan, Suspension]], version: int = 0, origin: str = "") -> str:
-    """The file's text: what is suspended, ascending by first number, as patterns with their times; then its end.
+def render(
+    suspended: Iterable[tuple[NumberSpan, Suspension]], version: int = 0, origin: str = "",
+    never: Iterable[tuple[NumberSpan, NeverOriginates]] = (),
+) -> str:  # fmt: skip
+    """The file's text: what is suspended, ascending by first number, as patterns with their times; what never
+    originates, in the same way, in sections; then its end.
 
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
@@ -62,6 +73,7 @@ def render(suspended: Iterable[tuple[NumberSpan, Suspension]], version: int = 0,
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
             *(f"{pattern} = {times}" for pattern, times in _entries(suspended)),
+            *_sections(islice(_entries(never), NEVER_LIMIT)),
             "",
         )
     )
@@ -87,17 +99,43 @@ def end_of(octets: bytes) -> End | None:
     return End(int(found[1]), found[2].decode())
 
 
-def text_for(registry: SuspendingRegistry) -> tuple[str, bool]:
-    """The file's text for a registry, and whether it has all suspensions.
+def _sections(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The lines of the numbers that never originate, by section."""
+    sections: dict[str, list[str]] = {}
+    for pattern, times in entries:
+        digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
+        sections.setdefault(digits, []).append(f"{pattern} = {times}")
+    for digits, lines in sorted(sections.items()):
+        yield f"[{dialplan.FALLBACK_NEVER}{digits}]"
+        yield from lines
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What the file lacks because it would need too many entries."""
+
+    stocks: bool
+    """The stocks of suspended members."""
+    never: bool
+    """The last of the numbers that never originate."""
+
+    def __bool__(self) -> bool:
+        return self.stocks or self.never
+
+
+def text_for(registry: SuspendingRegistry) -> tuple[str, LeftOut]:
+    """The file's text for a registry, and what it lacks.
 
     The stocks of suspended members may have a million separate numbers. Asterisk searches the file's entries one by
     one, so the stocks are left out if they need more than `ENTRIES_LIMIT`.
     """
     fits = sum(1 for _ in islice(_entries(registry.suspended_spans()), ENTRIES_LIMIT + 1)) <= ENTRIES_LIMIT
-    return render(registry.suspended_spans(stocks=fits), registry.version, registry.origin), fits
+    never = sum(1 for _ in islice(_entries(registry.never_originating_spans()), NEVER_LIMIT + 1)) > NEVER_LIMIT
+    spans = registry.suspended_spans(stocks=fits), registry.never_originating_spans()
+    return render(spans[0], registry.version, registry.origin, spans[1]), LeftOut(not fits, never)
 
 
-def _entries(suspended: Iterable[tuple[NumberSpan, Suspension]]) -> Iterator[tuple[str, str]]:
+def _entries(suspended: Iterable[tuple[NumberSpan, Suspension | NeverOriginates]]) -> Iterator[tuple[str, str]]:
     """Pattern and times; neighbours with the same times share patterns."""
     timed = ((span, "/".join(_times(suspensions))) for span, suspensions in disjoint(suspended))
     first, last, times = 0, -1, ""
@@ -109,8 +147,8 @@ def _entries(suspended: Iterable[tuple[NumberSpan, Suspension]]) -> Iterator[tup
     yield from ((pattern, times) for pattern in patterns(NumberSpan(first, last)))
 
 
-def _times(suspensions: Iterable[Suspension]) -> Iterator[str]:
-    """When one of the suspensions is in force, in Unix seconds. A fraction of a second suspends rather than not."""
+def _times(suspensions: Iterable[Suspension | NeverOriginates]) -> Iterator[str]:
+    """When one of them is in force, in Unix seconds. A fraction of a second suspends rather than not."""
     periods = sorted(
         (max(0, floor(each.since.timestamp())), inf if each.until is None else ceil(each.until.timestamp()))
         for each in suspensions
@@ -124,8 +162,9 @@ def _times(suspensions: Iterable[Suspension]) -> Iterator[str]:
     yield f"{start}" if end == inf else f"{start}:{max(0, int(end))}"
 
 
-def remembered(directory: Path) -> dict[str, tuple[Suspension, ...]]:
-    """Read the suspensions from the existing file, by pattern. Empty if the file does not exist.
+def remembered(directory: Path) -> dict[str, tuple[Suspension | NeverOriginates, ...]]:
+    """Read the suspensions, and the numbers that never originate, from the existing file, by pattern. Empty if the file
+    does not exist.
 
     A service that starts without a registry uses them, so a suspended number stays suspended. Raises FallbackError if
     the file cannot be read, or is not whole.
@@ -135,8 +174,7 @@ def remembered(directory: Path) -> dict[str, tuple[Suspension, ...]]:
     try:
         octets = path.read_bytes()
         parser.read_string(octets.decode("ascii") if end_of(octets) else "", str(path))
-        entries = parser[dialplan.FALLBACK_SUSPENDED]
-        return {pattern: tuple(map(_suspension, times.split("/"))) for pattern, times in entries.items()}
+        return _remembered(parser)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
@@ -149,8 +187,20 @@ def remembered(directory: Path) -> dict[str, tuple[Suspension, ...]]:
         ) from error
 
 
-def _suspension(times: str) -> Suspension:
-    since, _, until = times.partition(":")
-    return Suspension(
-        datetime.fromtimestamp(int(since), UTC), datetime.fromtimestamp(int(until), UTC) if until else None
-    )
+def _remembered(parser: configparser.ConfigParser) -> dict[str, tuple[Suspension | NeverOriginates, ...]]:
+    found: dict[str, tuple[Suspension | NeverOriginates, ...]] = {
+        pattern: tuple(Suspension(*period) for period in _periods(times))
+        for pattern, times in parser[dialplan.FALLBACK_SUSPENDED].items()
+    }
+    for section in parser.sections():
+        if section.startswith(dialplan.FALLBACK_NEVER):
+            for pattern, times in parser[section].items():
+                never = (NeverOriginates(*period) for period in _periods(times))
+                found[pattern] = (*found.get(pattern, ()), *never)
+    return found
+
+
+def _periods(times: str) -> Iterator[tuple[datetime, datetime | None]]:
+    for period in times.split("/"):
+        since, _, until = period.partition(":")
+        yield datetime.fromtimestamp(int(since), UTC), datetime.fromtimestamp(int(until), UTC) if until else None

@@ -118,6 +118,11 @@ def _spans(document: RegistryDocument) -> Spans:
         joined = zip(firsts, lasts, holders, strict=True)
         chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*_parted(joined, chained), strict=True))
+    return spans_of(firsts, lasts, holders)
+
+
+def spans_of(firsts: array[int], lasts: array[int], holders: array[int]) -> Spans:
+    """The look-up of disjoint intervals, ascending, with the holder of each."""
     blocks: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // _BLOCK, last // _BLOCK + 1):
@@ -178,12 +183,7 @@ def utc(moment: datetime) -> datetime:
 
 def pack(index: Compiled) -> bytes:
     """The octets for `unpack` on a machine with the same byte order."""
-    spans = index.spans
-    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
-    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
     head = {
-        "order": sys.byteorder,
-        "lengths": [len(each) for each in arrays],
         "version": index.version,
         "issued": index.issued.isoformat(),
         "expires": index.expires.isoformat(),
@@ -192,24 +192,42 @@ def pack(index: Compiled) -> bytes:
     members = [[one.member, *map(_packed, one.licences)] for one in index.holdings if not one.chain]
     chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in index.holdings if one.chain]
     head["members"] = len(members)
-    lines = [head, *members, *chains]
-    text = "".join(f"{json.dumps(line)}\n" for line in lines).encode("ascii")
+    return sealed(_MAGIC, head, [*members, *chains], index.spans)
+
+
+def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
+    """The octets for `opened`: `head`, lines of JSON, and the spans, with a checksum."""
+    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
+    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
+    head = {"order": sys.byteorder, "lengths": [len(each) for each in arrays], **head}
+    text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
     body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return magic + hashlib.sha256(body).digest() + body
+
+
+def opened(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+    """What `sealed` got. Raises TrustError or ValueError, LookupError, TypeError, StopIteration where `octets` are not
+    from it. The lines are read by the caller, one by one, so that other threads run meanwhile.
+    """
+    view = memoryview(octets)
+    digest, body = view[len(magic) : len(magic) + _DIGEST], view[len(magic) + _DIGEST :]
+    if bytes(view[: len(magic)]) != magic or hashlib.sha256(body).digest() != digest:
+        raise TrustError(Message("this is no compiled registry"))
+    end = 8 + int.from_bytes(body[:8], "big")
+    lines = iter(bytes(body[8:end]).splitlines())
+    head = json.loads(next(lines))
+    if head["order"] != sys.byteorder:
+        raise TrustError(Message("this registry was compiled on another kind of machine"))
+    firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
+    places = iter(blocks)
+    triples = zip(places, places, places, strict=True)
+    return head, lines, Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
 
 
 def unpack(octets: bytes) -> Compiled:
     """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
     try:
-        view = memoryview(octets)
-        digest, body = view[len(_MAGIC) : len(_MAGIC) + _DIGEST], view[len(_MAGIC) + _DIGEST :]
-        if bytes(view[: len(_MAGIC)]) != _MAGIC or hashlib.sha256(body).digest() != digest:
-            raise TrustError(Message("this is no compiled registry"))
-        end = 8 + int.from_bytes(body[:8], "big")
-        lines = iter(bytes(body[8:end]).splitlines())
-        head = json.loads(next(lines))
-        if head["order"] != sys.byteorder:
-            raise TrustError(Message("this registry was compiled on another kind of machine"))
+        head, lines, spans = opened(_MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
             member, *packed = json.loads(line)
@@ -217,10 +235,6 @@ def unpack(octets: bytes) -> Compiled:
         chains = (
             WholesaleChain(tuple(names), tuple(map(_moment, checked))) for names, checked in map(json.loads, lines)
         )
-        firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
-        places = iter(blocks)
-        triples = zip(places, places, places, strict=True)
-        spans = Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
         return Compiled(head["version"], issued, expires, head["tones"], _holdings(members, chains), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:

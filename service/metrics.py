@@ -21,6 +21,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
+from idtone.calls import Suspension
 from idtone.durations import Durations
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.witness.cosigning import Cosigning
@@ -67,7 +68,8 @@ class Observed:
         registry = self.source.current
         if registry is None:
             now = datetime.fromtimestamp(now_s, UTC)
-            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.values())
+            known = self.calls.remembered.values()
+            return sum(any(isinstance(each, Suspension) and each.in_force(now) for each in found) for found in known)
         if self._suspended is None or self._suspended[0] is not registry:
             begin = sorted(each.since.timestamp() for each in registry.suspensions)
             end = sorted(each.until.timestamp() for each in registry.suspensions if each.until)
@@ -91,7 +93,7 @@ class Metric:
     labels: tuple[str, ...] = ()
 
 
-def _registry(read: Callable[[RegistryIndex], float]) -> Callable[[Observed], Values]:
+def _registry(read: Callable[[RegistryIndex], float | None]) -> Callable[[Observed], Values]:
     return lambda observed: read(observed.source.current) if observed.source.current else None
 
 
@@ -206,6 +208,11 @@ METRICS: Final = (
         "idtone_suspensions_in_force", _GAUGE,
         "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
+    ),
+    Metric(
+        "idtone_never_originates_entries", _GAUGE,
+        "Entries of the list of numbers that never originate; absent if the association publishes no list.",
+        _registry(lambda registry: registry.never_originating.entries if registry.never_originating else None),
     ),
     # Evidence
     Metric(

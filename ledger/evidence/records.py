@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from idtone.calls import Outcome, Party
+from idtone.calls import Outcome, Party, Reason
 from idtone.numbers import Number, NumberKind
 from idtone.translation import Message
 
@@ -220,6 +220,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         )
     if outcome == Outcome.BYPASS and _decision(steps).get(NUMBER_SUSPENDED):
         yield Message("an emergency call of a suspended number")
+    if reason == Reason.NUMBER_NEVER_ORIGINATES:
+        yield Message("the call came from a number that never originates")
     if UNSEALED in sealed:
         yield Message("the numbers could not be sealed, and are not kept")
     for step in steps:

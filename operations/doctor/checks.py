@@ -270,6 +270,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.readable(document, source, now)
     yield registry.trusted(index.trust, source)
     yield registry.fresh(index, now, settings.policy.registry_stale)
+    yield registry.never_originating(index.never_originating)
     yield registry.standing(document, now)
     try:
         yield registry.sounds(document, exam.library, now)
@@ -299,7 +300,10 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
     yield registry.kept(folder, above, held, os.geteuid())
 
 
-REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "fallback")
+REGISTRY: Final = (
+    "registry", "registry-trust", "registry-fresh", "registry-never-originates", "registry-licences", "registry-sounds",
+    "fallback",
+)  # fmt: skip
 
 
 def _own_name(exam: Exam) -> Iterator[Finding]:

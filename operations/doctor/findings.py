@@ -173,6 +173,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "registry-fresh": Topic(
         Message("The registry's expiry"), Message("After it no licence counts until there is a newer registry.")
     ),
+    "registry-never-originates": Topic(
+        Message("Numbers that never originate"), Message("A call that presents one of them is spoofed, and is refused.")
+    ),
     "registry-licences": Topic(
         Message("The licences"), Message("A number without a valid licence gets the notice, or is refused.")
     ),

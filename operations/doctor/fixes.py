@@ -157,6 +157,7 @@ FIXES: Final[Mapping[str, Fix]] = {
         _nothing, Message("If another user could write there, look at the copy before you trust it again.")
     ),
     "registry-fresh": Fix(_nothing, _ASSOCIATION),
+    "registry-never-originates": Fix(_nothing, _ASSOCIATION),
     "registry-licences": Fix(_nothing, _ASSOCIATION),
     "registry-sounds": Fix(_nothing, _ASSOCIATION),
     "ledger": Fix(_nothing, _EVIDENCE),

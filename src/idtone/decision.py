@@ -20,6 +20,7 @@ from .calls import (
     Holding,
     Licence,
     LicenceStatus,
+    NeverOriginates,
     Outcome,
     Party,
     Reason,
@@ -51,6 +52,10 @@ class Registry(Protocol):
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        ...
+
+    def never_originates(self, number: Number) -> Sequence[NeverOriginates]:
+        """When the number never originates, past, current and future."""
         ...
 
     def holding(self, number: Number) -> Holding | None:
@@ -149,8 +154,9 @@ def time_by(registry: Registry | None, clock: datetime) -> datetime:
     return max(clock, registry.issued) if registry else clock
 
 
-Remembered = Mapping[str, Sequence[Suspension]]
-"""The suspensions of an earlier registry, by the patterns of `number_spans`."""
+Remembered = Mapping[str, Sequence[Suspension | NeverOriginates]]
+"""What an earlier registry said of suspensions and of numbers that never originate, by the patterns of `number_spans`.
+"""
 NOTHING_REMEMBERED: Final[Remembered] = MappingProxyType({})
 
 
@@ -174,6 +180,8 @@ def decide(
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
+    if never_originates(call.originating_numbers, registry, now, remembered):
+        return _refusal(Reason.NUMBER_NEVER_ORIGINATES, None, version, trust, policy, member, chain)
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
     if unreadable and policy.unreadable is Unreadable.REFUSE:
         return _refusal(unreadable, None, version, trust, policy, member, chain)
@@ -218,13 +226,34 @@ def suspended(
         if registry is not None:
             found = registry.suspensions_of(number)
         elif remembered:
-            found = [each for pattern in patterns_of(number.e164[1:]) for each in remembered.get(pattern, ())]
+            found = [each for each in _remembered(number, remembered) if isinstance(each, Suspension)]
         else:
             return None
         for suspension in found:
             if suspension.in_force(now):
                 return suspension
     return None
+
+
+def never_originates(
+    numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
+) -> bool:
+    """Whether one of the numbers never originates now."""
+    for number in numbers:
+        if registry is not None:
+            found = registry.never_originates(number)
+        elif remembered:
+            found = [each for each in _remembered(number, remembered) if isinstance(each, NeverOriginates)]
+        else:
+            return False
+        for period in found:
+            if period.in_force(now):
+                return True
+    return False
+
+
+def _remembered(number: Number, remembered: Remembered) -> list[Suspension | NeverOriginates]:
+    return [each for pattern in patterns_of(number.e164[1:]) for each in remembered.get(pattern, ())]
 
 
 def _refusal(

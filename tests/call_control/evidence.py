@@ -101,7 +101,7 @@ SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:
 
 
 @functools.cache
-def registry(suspensions: str = SUSPENSION, version: int = 42) -> RegistryIndex:
+def registry(suspensions: str = SUSPENSION, version: int = 42, more: str = "") -> RegistryIndex:
     """A registry in which the numbers 0312345600 to 0312345699 are licensed."""
     text = f"""
 registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
@@ -119,7 +119,7 @@ members:
         directions: [incoming, outgoing]
     numbers: ["+81312345600-+81312345699"]
 suspensions: [{suspensions}]
-"""
+{more}"""
     return RegistryIndex(parse_document(text, "registry.yaml"))
 
 

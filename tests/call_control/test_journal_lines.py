@@ -71,6 +71,7 @@ def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
             "call-id-unreadable",
             "suspensions-unknown",
             "number-suspended",
+            "number-never-originates",
             "number-malformed",
         },
         "BYPASS": {"emergency"},

@@ -270,12 +270,16 @@ def test_the_fallback_file(code):
     )
     complete = (dialplan.FALLBACK_END, dialplan.FALLBACK_COMPLETE, '" != "yes')
     assert read_by_hook == [complete, (dialplan.FALLBACK_SUSPENDED, "${pattern}", ""), complete]
+    digits = dialplan.FALLBACK_NEVER_DIGITS
+    assert f"{dialplan.FALLBACK_FILE},{dialplan.FALLBACK_NEVER}${{fixed:-{digits}}},${{pattern}})" in code
     text = render([])
     assert re.findall(r"^\[(\w+)\]$", text, re.M) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_END]
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
     assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
     assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
-    assert f"$[${{open}} <= {OPEN_DIGITS}]?look" in code
+    assert code.count(f"LOCAL(digits)={'x' * OPEN_DIGITS}") == 2
+    for look in ("look", "listed"):
+        assert f"$[${{open}} <= {OPEN_DIGITS}]?{look})" in code
 
 
 def test_every_status_is_known_to_the_ledger(text, code):
@@ -290,8 +294,8 @@ def test_every_status_is_known_to_the_ledger(text, code):
 def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
-        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload", "service-unavailable",
-        "suspensions-unknown",
+        "call-id-unreadable", "emergency", "number-malformed", "number-never-originates", "number-suspended",
+        "overload", "service-unavailable", "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 

@@ -12,6 +12,7 @@ from idtone.calls import (
     Holding,
     Licence,
     LicenceStatus,
+    NeverOriginates,
     Suspension,
     Trust,
     WholesaleChain,
@@ -51,6 +52,8 @@ class FakeRegistry:
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
     """Of the number of the member with licences."""
+    unoriginated: dict[Number, NeverOriginates] = field(default_factory=dict)
+    """Numbers that never originate."""
 
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
@@ -58,12 +61,20 @@ class FakeRegistry:
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         return [self.stopped[number]] if number in self.stopped else []
 
+    def never_originates(self, number: Number) -> Sequence[NeverOriginates]:
+        return [self.unoriginated[number]] if number in self.unoriginated else []
+
     def holding(self, number: Number) -> Holding | None:
         return {HELD: Holding("m-1", tuple(self.held), self.chain), BARE: Holding("m-2", ())}.get(number)
 
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
     return FakeRegistry(stopped={number: Suspension(since)}, **changes)
+
+
+def unoriginated(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
+    """A registry in which the number never originates."""
+    return FakeRegistry(unoriginated={number: NeverOriginates(since)}, **changes)
 
 
 def call(number: Number = HELD, direction: Direction = Direction.INCOMING, called: Number = CALLED) -> ForwardedCall:

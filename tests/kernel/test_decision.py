@@ -15,6 +15,7 @@ from idtone.calls import (
     Direction,
     Licence,
     LicenceStatus,
+    NeverOriginates,
     Outcome,
     Party,
     Reason,
@@ -25,7 +26,7 @@ from idtone.calls import (
 from idtone.decision import LedgerFull, Policy, Unlicensed, Unreadable, decide, judge, time_by
 from idtone.numbers import MALFORMED, WITHHELD, parse
 
-from .deciding import BARE, DAY, EXPIRED, HELD, JST, LICENCE, NOW, SECOND, FakeRegistry, call, stopped
+from .deciding import BARE, DAY, EXPIRED, HELD, JST, LICENCE, NOW, SECOND, FakeRegistry, call, stopped, unoriginated
 
 UNKNOWN = parse("0399999999")
 ABROAD = parse("+12125551234")
@@ -45,7 +46,13 @@ NOTICE_POLICY = Policy()
 REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
 STALE = FakeRegistry(expires=NOW)
 
-ALWAYS_REFUSED = {Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD}
+BANK = parse("0335810110")
+OF_THE_BANK = replace(call(), caller=BANK)
+"""It presents a number that never originates."""
+
+ALWAYS_REFUSED = {
+    Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD,
+}  # fmt: skip
 TABLE = [
     # call, registry, reason, judged licence; the test derives the outcome from the policy
     (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
@@ -82,6 +89,20 @@ TABLE = [
     (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
     (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
     (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
+    (call(BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(BANK, Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(), unoriginated(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(OF_THE_BANK, direction=Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(), caller=MALFORMED, caller_perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(MALFORMED), perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(unoriginated={BANK: NeverOriginates(NOW - DAY, NOW)}), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=BANK), unoriginated(BANK), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, unoriginated(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
+    (replace(OF_THE_BANK, called=POLICE, emergency=True), unoriginated(BANK), Reason.EMERGENCY, None),
     (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
@@ -283,9 +304,15 @@ known = st.builds(
     stopped=st.dictionaries(
         numbers, st.builds(Suspension, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
     ),
+    unoriginated=st.dictionaries(
+        numbers, st.builds(NeverOriginates, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
+    ),
 )
 registries = st.one_of(known, known, known, st.none())
-calls = st.builds(call, numbers, st.sampled_from(Direction), numbers)
+calls = st.builds(
+    lambda asked, caller, perhaps: replace(asked, caller=caller, caller_perhaps=perhaps),
+    st.builds(call, numbers, st.sampled_from(Direction), numbers), numbers, st.none() | numbers,
+)  # fmt: skip
 policies = st.builds(
     Policy, unlicensed=st.sampled_from(Unlicensed), registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND])
 )
@@ -298,6 +325,11 @@ def test_what_must_never_happen(asked, registry, policy, now):
     suspensions = registry.suspensions_of(asked.forwarding_number) if registry else []
     assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
     if any(each.since <= now and (each.until is None or now < each.until) for each in suspensions):
+        assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
+    from_nowhere = [
+        each for number in asked.originating_numbers if registry for each in registry.never_originates(number)
+    ]
+    if any(each.since <= now and (each.until is None or now < each.until) for each in from_nowhere):
         assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
     if decision.outcome is Outcome.PLAY:
         assert registry is not None
@@ -353,3 +385,13 @@ def test_setting_the_clock_back_lifts_no_suspension():
     registry = stopped(NOW, issued=NOW)
     at = time_by(registry, NOW - 3650 * DAY)
     assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED
+
+
+@pytest.mark.parametrize("pattern", ["81335810110", "8133581011x", "81335xxxxxx"])
+@pytest.mark.parametrize(("moment", "refused"), [(NOW - SECOND, False), (NOW, True), (NOW + DAY, False)])
+def test_remembered_numbers_that_never_originate_count_without_a_registry(pattern, moment, refused):
+    remembered = {pattern: [Suspension(NOW - 9 * DAY, NOW - DAY), NeverOriginates(NOW, NOW + DAY)]}
+    for asked in (OF_THE_BANK, call(BANK)):
+        decision = decide(asked, None, Policy(), moment, remembered)
+        assert decision.reason is (Reason.NUMBER_NEVER_ORIGINATES if refused else Reason.REGISTRY_MISSING)
+    assert decide(OF_THE_BANK, FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID
