@@ -16,7 +16,7 @@ from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
 from idtone.registry.model import JAPAN, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
-from idtone.registry.parsers import parse_registry, parse_suspensions
+from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
@@ -256,6 +256,14 @@ def registry_of(workspace: Workspace) -> RegistryDocument:
     """The registry as it is in the folder. Raises IdtoneError."""
     file = tuf_roles.REGISTRY_FILE
     return parse_registry(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+
+
+def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
+    """The numbers that never originate, as they are in the folder; None if there is no list. Raises IdtoneError."""
+    if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
+        return None
+    file = tuf_roles.NEVER_ORIGINATES_FILE
+    return parse_never_originates(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 _NOT_GRANTED: Final = {
