@@ -178,6 +178,7 @@ class CallControl:
             called=called,
             dialled=dialled,
             perhaps=perhaps(request.number),
+            caller_perhaps=perhaps(request.caller),
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
             announced=chained_from is not None or self._announced(request, number, caller),
             chained_from=chained_from,

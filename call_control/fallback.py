@@ -77,7 +77,11 @@ class Fallback:
         if written and registry is self._registry and not self._failure:
             log.error("%s was removed or changed by another program, and is written again", self._path)
         self._registry, self._failure = registry, ""
-        left_out = [*([] if made.has_stocks else [_stocks_left_out()]), *([] if made.has_own else [_own_left_out()])]
+        left_out = [
+            *([] if made.has_stocks else [_stocks_left_out()]),
+            *([] if made.has_never else [_never_left_out()]),
+            *([] if made.has_own else [_own_left_out()]),
+        ]
         self._left_out = "; ".join(map(str, left_out))
         if self._left_out:
             log.critical("%s", self._left_out)
@@ -162,6 +166,16 @@ def _own_left_out() -> Message:
         "this node's own numbers need more than {most:,} entries in {file}. While this service is down, Asterisk "
         "refuses every call; set association.member if it is not set, or join the numbers to ranges in the registry",
         most=fallback_file.ENTRIES_LIMIT,
+        file=dialplan.FALLBACK_FILE,
+    )
+
+
+def _never_left_out() -> Message:
+    return Message(
+        "the numbers that never originate need more than {most:,} entries in {file}. While this service is down, "
+        "Asterisk connects calls from those that are left out; keep it running, and ask the association to join "
+        "these numbers to ranges",
+        most=fallback_file.NEVER_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 

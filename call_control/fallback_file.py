@@ -1,5 +1,5 @@
-"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down, and those
-that this node may use.
+"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down, because
+they are suspended or never originate, and those that this node may use.
 
 It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
 no reload; the registry can change while Asterisk is down. docs/adr/0002 says why it is not AstDB or a generated
@@ -28,6 +28,8 @@ from idtone.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
 """The most entries for the suspended numbers, if members' stocks are among them; and for the node's own numbers."""
+NEVER_LIMIT: Final = 200_000
+"""The most entries for the numbers that never originate. They are in sections, so a look-up visits a thousandth."""
 
 
 _Entry = tuple[str, str]
@@ -46,6 +48,10 @@ class FallbackRegistry(Protocol):
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        ...
+
+    def never_originating_spans(self) -> Iterable[tuple[NumberSpan, Period]]:
+        """What never originates, ascending by first number."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
@@ -75,12 +81,13 @@ class Usable:
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """`has_stocks`: all suspensions are in it. `has_own`: so are the node's own numbers; without them, the hook
-    refuses every call.
+    """`has_stocks`: all suspensions are in it. `has_never`: so are all numbers that never originate. `has_own`: so are
+    the node's own numbers; without them, the hook refuses every call.
     """
 
     text: str
     has_stocks: bool
+    has_never: bool
     has_own: bool
 
 
@@ -98,26 +105,27 @@ NO_END: Final = End(0, "")
 
 def render(
     suspended: Iterable[tuple[NumberSpan, Suspension]], own: Iterable[tuple[NumberSpan, Period]] | None,
-    end: End = NO_END,
+    end: End = NO_END, never: Iterable[tuple[NumberSpan, Period]] = (),
 ) -> str:  # fmt: skip
-    """The file's text: what is suspended, and the node's own numbers, ascending by first number, as patterns with their
-    times; then its end. If `own` is None, the node may use any number.
+    """The file's text: what is suspended, what never originates, and the node's own numbers, ascending by first number,
+    as patterns with their times; then its end. If `own` is None, the node may use any number.
 
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
     """
-    return _text(_entries(suspended), _ANY if own is None else _entries(own), end)
+    return _text(_entries(suspended), _entries(never), _ANY if own is None else _entries(own), end)
 
 
 _ANY: Final = ((dialplan.FALLBACK_ALL, "yes"),)
 
 
-def _text(suspended: Iterable[_Entry], own: Iterable[_Entry], end: End) -> str:
+def _text(suspended: Iterable[_Entry], never: Iterable[_Entry], own: Iterable[_Entry], end: End) -> str:
     entries = "\n".join(
         (
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
             *(f"{pattern} = {times}" for pattern, times in suspended),
+            *_sections(never),
             f"[{dialplan.FALLBACK_OWN}]",
             *(f"{pattern} = {times}" for pattern, times in own),
             "",
@@ -145,6 +153,17 @@ def end_of(octets: bytes) -> End | None:
     return End(int(found[1]), found[2].decode(), found[3].decode())
 
 
+def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
+    """The lines of the numbers that never originate, by section."""
+    sections: dict[str, list[str]] = {}
+    for pattern, times in entries:
+        digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
+        sections.setdefault(digits, []).append(f"{pattern} = {times}")
+    for digits, lines in sorted(sections.items()):
+        yield f"[{dialplan.FALLBACK_NEVER}{digits}]"
+        yield from lines
+
+
 def text_for(registry: FallbackRegistry, usable: Usable) -> FileText:
     """The file's text for a registry.
 
@@ -153,9 +172,11 @@ def text_for(registry: FallbackRegistry, usable: Usable) -> FileText:
     """
     stocks = _few(_entries(registry.suspended_spans()))
     suspended = _entries(registry.suspended_spans(stocks=False)) if stocks is None else stocks
+    never = list(islice(_entries(registry.never_originating_spans()), NEVER_LIMIT + 1))
     own = _ANY if usable.all else _few(_entries(registry.own_spans(usable.member)))
     end = End(registry.version, registry.origin, usable.digest)
-    return FileText(_text(suspended, own or (), end), stocks is not None, own is not None)
+    text = _text(suspended, never[:NEVER_LIMIT], own or (), end)
+    return FileText(text, stocks is not None, len(never) <= NEVER_LIMIT, own is not None)
 
 
 def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
@@ -216,6 +237,12 @@ def remembered(directory: Path) -> Remembered:
         return Remembered(
             _read(suspended, lambda since, until: Suspension(since, until)),
             None if dialplan.FALLBACK_ALL in own else _read(own, Period),
+            {
+                pattern: periods
+                for section in parser.sections()
+                if section.startswith(dialplan.FALLBACK_NEVER)
+                for pattern, periods in _read(parser[section], Period).items()
+            },
         )
     except FileNotFoundError:
         return Remembered()

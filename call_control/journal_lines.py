@@ -45,6 +45,7 @@ _DOES: Final[Mapping[str, Set[str]]] = {
         Reason.SUSPENSIONS_UNKNOWN,
         Reason.NUMBER_SUSPENDED,
         Reason.NUMBER_UNKNOWN,
+        Reason.NUMBER_NEVER_ORIGINATES,
         Reason.NUMBER_MALFORMED,
     },
     Outcome.BYPASS: {Reason.EMERGENCY},
@@ -149,17 +150,22 @@ def _decided(
 ) -> Decided:  # fmt: skip
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
         raise JournalError("the hook cannot make this decision")
-    number, dialled = unquote(number), unquote(called) or dialplan.dialled_user(unquote(dial_string))
+    number, caller, dialled = (
+        unquote(number),
+        unquote(caller),
+        unquote(called) or dialplan.dialled_user(unquote(dial_string)),
+    )
     call = ForwardedCall(
         id=call_id,
         direction=Direction.OUTGOING if unquote(direction) == Direction.OUTGOING else Direction.INCOMING,
         forwarding_number=parse(number),
-        caller=parse(unquote(caller)),
+        caller=parse(caller),
         called=parse(dialled),
         dialled=dialled,
         perhaps=perhaps(number),
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
+        caller_perhaps=perhaps(caller),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
     )

@@ -33,6 +33,7 @@ class JudgedLicence:
 
 
 _SUSPENSION: Final = frozenset({Reason.NUMBER_SUSPENDED})
+_NEVER: Final = frozenset({Reason.NUMBER_NEVER_ORIGINATES})
 _NUMBER: Final = frozenset({Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED})
 _REGISTRY: Final = frozenset({Reason.REGISTRY_STALE})
 _HOLDER: Final = frozenset({Reason.NUMBER_UNKNOWN, Reason.NUMBER_OF_ANOTHER_MEMBER})
@@ -59,6 +60,7 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
     """What a rule looks at, the reasons that it gives, and what it finds if it gives none."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
+    yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")
     no_holder = Message("no member holds the forwarding number")
     yield Message("Who is in charge of the number"), _HOLDER, holding.member if holding else no_holder

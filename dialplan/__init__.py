@@ -38,6 +38,11 @@ FALLBACK_SUSPENDED: Final = "suspended"
 FALLBACK_OWN: Final = "own"
 """The section with the numbers that this node may use, in the same form; if it may use any: `FALLBACK_ALL` = yes."""
 FALLBACK_ALL: Final = "all"
+FALLBACK_NEVER: Final = "never-originates-"
+"""The sections with the numbers that never originate, as the suspended numbers are written. Asterisk searches a section
+entry by entry, so there is one for each `FALLBACK_NEVER_DIGITS` last digits before the x of a pattern: 81312345xxx is
+in `never-originates-345`."""
+FALLBACK_NEVER_DIGITS: Final = 3
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
 FALLBACK_COMPLETE: Final = "complete"
@@ -276,6 +281,8 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
         "@EMERGENCY_TRUNKS@": _one_of(asking.emergency_trunks) if asking.emergency_trunks else "[^&/@,]+",
         "@UNREADABLE@": asking.unreadable,
         "@FALLBACK_FILE@": FALLBACK_FILE,
+        "@FALLBACK_NEVER@": FALLBACK_NEVER,
+        "@FALLBACK_NEVER_DIGITS@": str(FALLBACK_NEVER_DIGITS),
         "@SOUNDS@": str(sounds),
         "@JOURNAL@": str(journal / JOURNAL_FILE),
         "@NOTICE_TONES@": notice.tones,

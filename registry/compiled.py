@@ -147,12 +147,17 @@ def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
     if document.portings:
         intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, ported))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*intervals, strict=True))
+    return spans_of(firsts, lasts, holders), ported
+
+
+def spans_of(firsts: array[int], lasts: array[int], holders: array[int]) -> Spans:
+    """The look-up of disjoint intervals, ascending, with the holder of each."""
     blocks: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // _BLOCK, last // _BLOCK + 1):
             start, _ = blocks.get(block, (at, at))
             blocks[block] = (start, at + 1)
-    return Spans(firsts, lasts, holders, blocks), ported
+    return Spans(firsts, lasts, holders, blocks)
 
 
 def _chain_spans(document: RegistryDocument) -> Iterator[tuple[int, NumberSpan]]:
@@ -247,12 +252,7 @@ def utc(moment: datetime) -> datetime:
 
 def pack(index: Compiled) -> bytes:
     """The octets for `unpack` on a machine with the same byte order."""
-    spans = index.spans
-    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
-    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
     head = {
-        "order": sys.byteorder,
-        "lengths": [len(each) for each in arrays],
         "version": index.version,
         "issued": index.issued.isoformat(),
         "expires": index.expires.isoformat(),
@@ -268,24 +268,42 @@ def pack(index: Compiled) -> bytes:
         if isinstance(one, Porting)
     ]
     head["members"], head["chains"] = len(members), len(chains)
-    lines = [head, *members, *chains, *ported]
-    text = "".join(f"{json.dumps(line)}\n" for line in lines).encode("ascii")
+    return sealed(_MAGIC, head, [*members, *chains, *ported], index.spans)
+
+
+def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
+    """The octets for `opened`: `head`, lines of JSON, and the spans, with a checksum."""
+    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
+    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
+    head = {"order": sys.byteorder, "lengths": [len(each) for each in arrays], **head}
+    text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
     body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return magic + hashlib.sha256(body).digest() + body
+
+
+def opened(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+    """What `sealed` got. Raises TrustError or ValueError, LookupError, TypeError, StopIteration where `octets` are not
+    from it. The lines are read by the caller, one by one, so that other threads run meanwhile.
+    """
+    view = memoryview(octets)
+    digest, body = view[len(magic) : len(magic) + _DIGEST], view[len(magic) + _DIGEST :]
+    if bytes(view[: len(magic)]) != magic or hashlib.sha256(body).digest() != digest:
+        raise TrustError(Message("this is no compiled registry"))
+    end = 8 + int.from_bytes(body[:8], "big")
+    lines = iter(bytes(body[8:end]).splitlines())
+    head = json.loads(next(lines))
+    if head["order"] != sys.byteorder:
+        raise TrustError(Message("this registry was compiled on another kind of machine"))
+    firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
+    places = iter(blocks)
+    triples = zip(places, places, places, strict=True)
+    return head, lines, Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
 
 
 def unpack(octets: bytes) -> Compiled:
     """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
     try:
-        view = memoryview(octets)
-        digest, body = view[len(_MAGIC) : len(_MAGIC) + _DIGEST], view[len(_MAGIC) + _DIGEST :]
-        if bytes(view[: len(_MAGIC)]) != _MAGIC or hashlib.sha256(body).digest() != digest:
-            raise TrustError(Message("this is no compiled registry"))
-        end = 8 + int.from_bytes(body[:8], "big")
-        lines = iter(bytes(body[8:end]).splitlines())
-        head = json.loads(next(lines))
-        if head["order"] != sys.byteorder:
-            raise TrustError(Message("this registry was compiled on another kind of machine"))
+        head, lines, spans = opened(_MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
             member, *packed = json.loads(line)
@@ -299,10 +317,6 @@ def unpack(octets: bytes) -> Compiled:
             Porting(holdings[before], holdings[after], utc(datetime.fromisoformat(at)))
             for before, after, at in map(json.loads, lines)
         )
-        firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
-        places = iter(blocks)
-        triples = zip(places, places, places, strict=True)
-        spans = Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
         return Compiled(head["version"], issued, expires, head["tones"], (*holdings, *ported), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:

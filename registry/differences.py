@@ -17,6 +17,8 @@ from .model import (
     EvaluationEntry,
     LicenceEntry,
     Member,
+    NeverOriginatesDocument,
+    NeverOriginatesEntry,
     Pledge,
     PortingEntry,
     RegistryDocument,
@@ -25,6 +27,7 @@ from .model import (
     SuspensionsDocument,
     ToneEntry,
 )
+from .never_originating import span_of
 from .number_notation import counted, masked, read_span
 from .suspended_numbers import scope_of
 
@@ -59,6 +62,30 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -
         asked = f", {entry.authority}" if entry.authority else ""
         since = f"{_SUSPENDED[entry.kind]} since {_moment(entry.since)}{until}"
         yield f"{_suspended(entry)}: {since} (reference {entry.reference}{asked})"
+
+
+def never_originates_differences(old: NeverOriginatesDocument, new: NeverOriginatesDocument) -> Iterator[str]:
+    """Numbers that never originate: those that were removed, added or changed."""
+    before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
+    for span, entry in before.items():
+        if span not in after:
+            yield f"{masked(span)} of {entry.holder} may originate calls again (reference {entry.reference})"
+    for span, entry in after.items():
+        if span in before:
+            yield from _never_originates(masked(span), before[span], entry)
+            continue
+        until = f" until {_moment(entry.until)}" if entry.until else ""
+        why = f", {entry.why}" if entry.why else ""
+        since = f"never originates since {_moment(entry.since)}{until}"
+        yield f"{masked(span)} of {entry.holder} {since} (reference {entry.reference}{why})"
+
+
+def _never_originates(what: str, old: NeverOriginatesEntry, new: NeverOriginatesEntry) -> Iterator[str]:
+    yield from _changed(f"{what}: its holder", old.holder, new.holder)
+    yield from _changed(f"{what}: the start of its entry", old.since, new.since)
+    yield from _changed(f"{what}: the end of its entry", old.until, new.until)
+    yield from _changed(f"{what}: the reference of its entry", old.reference, new.reference)
+    yield from _changed(f"{what}: the reason of its entry", old.why, new.why)
 
 
 _SUSPENDED: Final = {SuspensionKind.STOP: "is suspended", SuspensionKind.NO_NEW_NUMBERS: "gets no new numbers"}

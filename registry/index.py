@@ -14,12 +14,14 @@ from idtone.numbers import Number
 
 from .compiled import Compiled, compiled, periods, utc
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
+from .never_originating import NeverOriginating, compiled_never_originating
 from .suspended_numbers import SuspendedNumbers
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the association signs separately from the members: the suspensions, and the expiry of the whole.
+    """What the association signs separately from the members: the suspensions, the numbers that never originate (None:
+    there is no such list), and the expiry of the whole.
 
     `sha256` is that of the suspensions' file, `origin` a digest of all files.
     """
@@ -28,12 +30,15 @@ class Signed:
     expires: datetime
     sha256: str = ""
     origin: str = ""
+    never_originating: NeverOriginating | None = None
 
 
 class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
 
-    __slots__ = ("_compiled", "_expires", "_issued", "_origin", "_signed", "_suspended", "_tones", "_trust")
+    __slots__ = (
+        "_compiled", "_expires", "_issued", "_never", "_origin", "_signed", "_suspended", "_tones", "_trust",
+    )  # fmt: skip
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
         """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
@@ -41,7 +46,9 @@ class RegistryIndex:
         With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
         """
         self._origin = origin
-        self._hold(compiled(document), document.suspensions, signed)
+        listed = document.never_originates if signed is None else None
+        never = None if listed is None else compiled_never_originating(listed)
+        self._hold(compiled(document), document.suspensions, signed, never)
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
@@ -56,7 +63,10 @@ class RegistryIndex:
         other._hold(self._compiled, (), signed)
         return other
 
-    def _hold(self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None) -> None:
+    def _hold(
+        self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None,
+        never: NeverOriginating | None = None,
+    ) -> None:  # fmt: skip
         self._compiled = ready
         self._tones = MappingProxyType(ready.tones)
         self._trust = Trust.SIGNED if signed else Trust.UNSIGNED
@@ -65,6 +75,9 @@ class RegistryIndex:
         self._signed = signed
         if signed:
             self._origin = signed.origin
+        self._never = signed.never_originating if signed else never
+        if self._never is not None and self._never.issued:
+            self._issued = max(self._issued, self._never.issued)
         self._suspended = SuspendedNumbers(signed.suspensions.suspensions if signed else suspensions)
 
     def __repr__(self) -> str:
@@ -105,6 +118,20 @@ class RegistryIndex:
     def suspensions(self) -> Sequence[Suspension]:
         """All suspensions that stop calls, in the order of the file."""
         return self._suspended.all
+
+    @property
+    def never_originating(self) -> NeverOriginating | None:
+        """The numbers that never originate; None if there is no list."""
+        return self._never
+
+    def never_originates(self, number: Number) -> Sequence[Period]:
+        """When the number never originates, past, current and future."""
+        numbers = self._never
+        return numbers.of(int(number.e164)) if numbers is not None and number.e164 else ()
+
+    def never_originating_spans(self) -> Iterable[tuple[NumberSpan, Period]]:
+        """What never originates, ascending by first number."""
+        return () if self._never is None else self._never.placed()
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""

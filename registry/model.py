@@ -264,6 +264,32 @@ class SuspensionsDocument(Model):
     suspensions: tuple[SuspensionEntry, ...] = ()
 
 
+class NeverOriginatesEntry(Model):
+    """Numbers that make no calls, so that a call which presents one is spoofed: police stations, banks' inbound lines.
+
+    Exactly one of `number` and `numbers` (an entry in one of the three ways of `number_notation`), with its holder and
+    the document by which the holder asked for the entry. It is in force from `since` up to, but not at, `until`.
+    """
+
+    number: Annotated[str | None, Field(repr=False)] = None
+    numbers: Annotated[str | None, Field(repr=False)] = None
+    holder: Text
+    reference: Text
+    why: Text | None = None
+    since: Moment
+    until: Moment | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+class NeverOriginatesDocument(Model):
+    """The file of numbers that never originate. It may be missing: then there is no such list."""
+
+    issued: Moment
+    never_originates: tuple[NeverOriginatesEntry, ...] = ()
+
+
 class RegistryDocument(Model):
     """The whole file."""
 
@@ -274,3 +300,5 @@ class RegistryDocument(Model):
     chains: tuple[ChainEntry, ...] = ()
     portings: tuple[PortingEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()
+    never_originates: tuple[NeverOriginatesEntry, ...] | None = None
+    """None: there is no list, which is not the same as an empty one."""

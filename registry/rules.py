@@ -17,7 +17,15 @@ from idtone.errors import NumberError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message, capitalised, template
 
-from .model import ChainEntry, Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
+from .model import (
+    ChainEntry,
+    NeverOriginatesDocument,
+    Pledge,
+    RegistryDocument,
+    SuspensionKind,
+    SuspensionsDocument,
+)
+from .never_originating import span_of
 from .number_notation import read_span
 from .suspended_numbers import scope_of
 
@@ -35,7 +43,7 @@ def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     yield from _numbers(document, held)
     yield from _portings(document, held)
     yield from _chains(document, held)
-    for rule in (_evaluations, _suspensions, _suspended_members):
+    for rule in (_evaluations, _suspensions, _suspended_members, _never_originates):
         yield from rule(document)
 
 
@@ -179,8 +187,21 @@ def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault
     yield from _suspensions(document)
 
 
+def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[ValidationFault]:
+    """All faults of a file of numbers that never originate."""
+    yield from _never_originates(document)
+
+
 def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """All faults of a registry for signing; its suspensions must be in the other file."""
+    """All faults of a registry for signing; its suspensions, and the numbers that never originate, must be in the other
+    files.
+    """
+    if document.never_originates is not None:
+        yield ValidationFault(
+            ("never_originates",),
+            Message("belong in never-originates.yaml, which is signed separately"),
+            Message("Move them there"),
+        )
     if document.suspensions:
         yield ValidationFault(
             ("suspensions",),
@@ -228,6 +249,30 @@ _SAME: Final = {
     "member": template("is the same member as {field}"),
 }
 """What an entry may name → the fault if another one names the same."""
+
+
+def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> Iterator[ValidationFault]:
+    read: list[tuple[Location, Hashable]] = []
+    for n, entry in enumerate(document.never_originates or ()):
+        here: Location = ("never_originates", n)
+        if (entry.number is None) == (entry.numbers is None):
+            yield ValidationFault(
+                here, Message("does not name one of `number` and `numbers`"), Message("Write exactly one of the two")
+            )
+            continue
+        if entry.until is not None and entry.until <= entry.since:
+            yield ValidationFault(
+                (*here, "until"), Message("is not after `since`"), Message("Correct one of the two dates")
+            )
+        location: Location = (*here, "number" if entry.numbers is None else "numbers")
+        try:
+            read.append((location, span_of(entry)))
+        except NumberError as error:
+            yield _number_fault(location, error)
+    for place, first in _twice(read):
+        yield ValidationFault(
+            place, Message(_SAME[str(place[-1])], field=field_name(first)), Message("Keep one of the two")
+        )
 
 
 def _suspended_members(document: RegistryDocument) -> Iterator[ValidationFault]:

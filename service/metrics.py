@@ -92,7 +92,7 @@ class Metric:
     labels: tuple[str, ...] = ()
 
 
-def _registry(read: Callable[[RegistryIndex], float]) -> Callable[[Observed], Values]:
+def _registry(read: Callable[[RegistryIndex], float | None]) -> Callable[[Observed], Values]:
     return lambda observed: read(observed.source.current) if observed.source.current else None
 
 
@@ -217,6 +217,11 @@ METRICS: Final = (
         "idtone_suspensions_in_force", _GAUGE,
         "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
+    ),
+    Metric(
+        "idtone_never_originates_entries", _GAUGE,
+        "Entries of the list of numbers that never originate; absent if the association publishes no list.",
+        _registry(lambda registry: registry.never_originating.entries if registry.never_originating else None),
     ),
     # Evidence
     Metric(

@@ -243,6 +243,11 @@ FEED: Final = (
         _suspensions,
     ),
     Field(
+        "registry.never_originates",
+        "Entries of the list of numbers that never originate; null if the association publishes no list.",
+        _metric("never_originates_entries"),
+    ),
+    Field(
         "registry.taken",
         "When this registry was taken into use.",
         lambda observed: observed.source.taken and observed.source.taken.isoformat(timespec="milliseconds"),

@@ -125,6 +125,10 @@ ROWS: Final = (
         Panel("The node's member is known", "ノードの会員", {gauge("idtone_member_known"): EACH}),
         Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
         Panel("Suspensions in force", "有効な番号停止の数", {gauge("idtone_suspensions_in_force"): EACH}),
+        Panel(
+            "Entries of numbers that never originate", "発信に使われない番号の項目数",
+            {gauge("idtone_never_originates_entries"): EACH},
+        ),
     )),
     Row("Evidence", "証跡", (
         Panel(

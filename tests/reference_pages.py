@@ -188,6 +188,7 @@ def code(text: str | None) -> str:
 OUTCOMES_OF: Final = {
     Reason.EMERGENCY: "BYPASS",
     Reason.NUMBER_SUSPENDED: "REFUSE",
+    Reason.NUMBER_NEVER_ORIGINATES: "REFUSE",
     Reason.LICENCE_VALID: "PLAY",
     Reason.LICENCE_EXPIRED: "NOTICE",
     Reason.LICENCE_REVOKED: "NOTICE",

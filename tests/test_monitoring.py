@@ -49,6 +49,7 @@ WELL = {
     'idtone_decisions_total{reason="licence-valid"}': "0+100x90",
     'idtone_decisions_total{reason="service-unavailable"}': "7x90",
     'idtone_decisions_total{reason="overload"}': "7x90",
+    'idtone_decisions_total{reason="number-never-originates"}': "7x90",
     "idtone_emergency_calls_of_suspended_numbers_total": "3x90",
     "idtone_foreign_number_calls_total": "3x90",
     "idtone_member_known": "1x90",
@@ -72,6 +73,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ),
     ({"idtone_foreign_number_calls_total": "3x80 4x10"}, {"IdtoneForeignNumber"}),
     ({"idtone_member_known": "1x70 0x20"}, {"IdtoneMemberUnknown"}),
+    ({'idtone_decisions_total{reason="number-never-originates"}': "7x80 8x10"}, {"IdtoneNumberNeverOriginates"}),
     ({"idtone_calls_heard_total": "0+90x90"}, {"IdtoneHeardRatioLow"}),
     ({"idtone_calls_heard_total": "0x90", "idtone_calls_with_sound_total": "0+0.2x90"}, set()),  # only twelve calls
     ({"idtone_calls_heard_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),

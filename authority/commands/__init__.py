@@ -130,6 +130,24 @@ command_line.add_commands(
 command_line.add_commands(
     app,
     {
+        "add-never-originating": (
+            "idtone.authority.commands.never_originating:add_never_originating",
+            "Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it.",
+        ),
+        "remove-never-originating": (
+            "idtone.authority.commands.never_originating:remove_never_originating",
+            "Remove an entry of numbers that never originate. Two people enter which, and both sign it.",
+        ),
+        "never-originating": (
+            "idtone.authority.commands.never_originating:never_originating",
+            "List the numbers that never originate, with their holders (last four digits only).",
+        ),
+    },
+    panel="Numbers that never originate",
+)
+command_line.add_commands(
+    app,
+    {
         "refuse-customer": (
             "idtone.authority.commands.refusals:refuse_customer",
             "Have members recognise a contractor who is refused for a period (事業者渡り).",

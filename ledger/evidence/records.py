@@ -222,6 +222,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         yield Message("an emergency call of a suspended number")
     if reason == Reason.NUMBER_OF_ANOTHER_MEMBER:
         yield Message("another member holds the forwarding number")
+    if reason == Reason.NUMBER_NEVER_ORIGINATES:
+        yield Message("the call came from a number that never originates")
     if UNSEALED in sealed:
         yield Message("the numbers could not be sealed, and are not kept")
     for step in steps:

@@ -177,6 +177,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("This node's member"),
         Message("A call may only use a number of this member, or one that went through it to a reseller (卸)."),
     ),
+    "registry-never-originates": Topic(
+        Message("Numbers that never originate"), Message("A call that presents one of them is spoofed, and is refused.")
+    ),
     "registry-licences": Topic(
         Message("The licences"), Message("A number without a valid licence gets the notice, or is refused.")
     ),

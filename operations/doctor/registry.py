@@ -16,6 +16,7 @@ from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
+from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
@@ -197,6 +198,13 @@ def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     if now >= expires - soon:
         return warning(topic, Message("expires on {expires}", expires=expires.isoformat()), remedy)
     return good(topic, Message("until {expires}", expires=expires.isoformat()))
+
+
+def never_originating(numbers: NeverOriginating | None) -> Finding:
+    topic = "registry-never-originates"
+    if numbers is None:
+        return good(topic, Message("the registry has no list of them, so no call is refused for this reason"))
+    return good(topic, Message("a list with {count:,} entries", count=numbers.entries))
 
 
 _STANDINGS: Final[Mapping[Reason, str]] = {

@@ -60,6 +60,8 @@ class Reason(StrEnum):
 
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
+    NUMBER_NEVER_ORIGINATES = "number-never-originates"
+    """The forwarding number, or the one that the caller presents, makes no calls: its holder said so."""
     LICENCE_VALID = "licence-valid"
     LICENCE_EXPIRED = "licence-expired"
     LICENCE_REVOKED = "licence-revoked"
@@ -133,6 +135,8 @@ class ForwardedCall:
     """If the forwarding number is malformed: the number that its digits make. So a suspended number is refused although
     a letter follows it, also with `policy.unreadable: notice`.
     """
+    caller_perhaps: Number | None = None
+    """The same of the number that the caller presents."""
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
     chained_from: RemoteCall | None = None
@@ -148,6 +152,11 @@ class ForwardedCall:
     def forwarding_numbers(self) -> tuple[Number, ...]:
         """The numbers that are checked for a suspension."""
         return (self.forwarding_number, *((self.perhaps,) if self.perhaps else ()))
+
+    @property
+    def originating_numbers(self) -> tuple[Number, ...]:
+        """The numbers from which the call claims to come: none of them may be one that never originates."""
+        return (*self.forwarding_numbers, self.caller, *((self.caller_perhaps,) if self.caller_perhaps else ()))
 
     def __repr__(self) -> str:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"

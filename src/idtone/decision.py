@@ -53,6 +53,10 @@ class Registry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
+    def never_originates(self, number: Number) -> Sequence[Period]:
+        """When the number never originates, past, current and future."""
+        ...
+
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
         """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
         ...
@@ -168,6 +172,7 @@ class Remembered:
     suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
     own: Mapping[str, Sequence[Period]] | None = None
     """The numbers that this node may use; None if that is not known."""
+    never_originating: Mapping[str, Sequence[Period]] = field(default_factory=dict)
 
     def may_use(self, numbers: Iterable[Number], now: datetime) -> bool:
         """Whether one of the numbers is among those that this node may use."""
@@ -204,6 +209,8 @@ def decide(
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
+    if never_originates(call.originating_numbers, registry, now, remembered):
+        return _refusal(Reason.NUMBER_NEVER_ORIGINATES, None, version, trust, policy, member, chain)
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
     if unreadable and policy.unreadable is Unreadable.REFUSE:
         return _refusal(unreadable, None, version, trust, policy, member, chain)
@@ -267,6 +274,23 @@ def suspended(
             if suspension.in_force(now):
                 return suspension
     return None
+
+
+def never_originates(
+    numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
+) -> bool:
+    """Whether one of the numbers never originates now."""
+    for number in numbers:
+        if registry is not None:
+            found = registry.never_originates(number)
+        elif remembered.never_originating:
+            found = _by_pattern(remembered.never_originating, number)
+        else:
+            return False
+        for period in found:
+            if period.in_force(now):
+                return True
+    return False
 
 
 def _refusal(

@@ -37,7 +37,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     ),
     Outcome.REFUSE: OutcomeWords(
         template(
-            "the number is suspended; it is not this node's to use (`policy.foreign_numbers`, "
+            "the number is suspended, or never originates; it is not this node's to use (`policy.foreign_numbers`, "
             "`policy.unknown_numbers`); it cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; "
             "or the hook's arguments cannot be trusted"
         ),
@@ -62,6 +62,9 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
 REASONS: Final[Mapping[Reason, str]] = {
     Reason.EMERGENCY: template("an emergency number is called on a trunk"),
     Reason.NUMBER_SUSPENDED: template("the police had the forwarding number stopped"),
+    Reason.NUMBER_NEVER_ORIGINATES: template(
+        "the forwarding number, or the number that the caller presents, is one that never originates calls"
+    ),
     Reason.LICENCE_VALID: template("the member's licence covers the call"),
     Reason.LICENCE_EXPIRED: template("the licence has run out"),
     Reason.LICENCE_REVOKED: template("the association has revoked the licence"),
@@ -114,6 +117,13 @@ RULES: Final = (
     Rule(
         template("A suspended number is refused, whatever its licence."),
         frozenset({Reason.NUMBER_SUSPENDED}),
+    ),
+    Rule(
+        template(
+            "A call from a number that never originates is refused: as the forwarding number, and as the number that "
+            "the caller presents."
+        ),
+        frozenset({Reason.NUMBER_NEVER_ORIGINATES}),
     ),
     Rule(
         template("A call whose forwarding number cannot be read, or is withheld, is refused (`policy.unreadable`)."),

@@ -108,7 +108,7 @@ SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:
 
 
 @functools.cache
-def registry(suspensions: str = SUSPENSION, version: int = 42) -> RegistryIndex:
+def registry(suspensions: str = SUSPENSION, version: int = 42, more: str = "") -> RegistryIndex:
     """A registry in which the numbers 0312345600 to 0312345699 are licensed, and another member has a number."""
     text = f"""
 registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
@@ -129,7 +129,7 @@ members:
     name: {{ja: 他社電話株式会社, en: Other Telephone}}
     numbers: ["{FOREIGN}"]
 suspensions: [{suspensions}]
-"""
+{more}"""
     return RegistryIndex(parse_document(text, "registry.yaml"))
 
 

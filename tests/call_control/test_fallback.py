@@ -208,6 +208,21 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
     assert remembered(tmp_path / "sounds").suspended.keys() == {"81312345677"}
 
 
+def test_what_does_not_fit_of_the_numbers_that_never_originate_is_named(fallback, tmp_path, monkeypatch, caplog):
+    text = """\
+never_originates:
+  - {numbers: 031234568*, holder: 見本銀行, since: 2026-03-01T00:00:00Z, reference: R}
+  - {number: "0335810110", holder: 見本警察署, since: 2026-03-01T00:00:00Z, reference: R}
+"""
+    fallback.update(registry("", 7, text))
+    assert (set(remembered(tmp_path)), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
+    monkeypatch.setattr(fallback_file, "NEVER_LIMIT", 1)
+    fallback.update(registry("", 8, text))
+    assert list(remembered(tmp_path)) == ["8131234568x"]
+    assert "Asterisk connects calls from those that are left out" in fallback.trouble
+    assert fallback.trouble in caplog.text
+
+
 def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp_path, monkeypatch, caplog):
     text = """{member: m-0001, since: 2026-03-01T00:00:00Z, reference: R},
               {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""

@@ -13,6 +13,7 @@ from idtone import dialplan
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import End, end_of, remembered, render
 from idtone.calls import Period, Suspension
+from idtone.decision import never_originates
 from idtone.decision import suspended as stopped_at
 from idtone.errors import FallbackError
 from idtone.number_spans import NumberSpan
@@ -120,3 +121,34 @@ def test_a_file_that_is_not_whole_is_an_error_with_its_remedy(tmp_path, text):
     (tmp_path / dialplan.FALLBACK_FILE).write_text(text)
     with pytest.raises(FallbackError, match="make the registry available"):
         remembered(tmp_path)
+
+
+def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
+    """Asterisk searches a section entry by entry."""
+    never = [
+        (read_span("0312345677"), Period(SINCE)),
+        (read_span("0335810110"), Period(SINCE, SINCE + DAY)),
+        (read_span("0451230677"), Period(SINCE)),
+        (read_span("0612677*"), Period(SINCE)),
+    ]
+    text = render([(SPAN, Suspension(SINCE))], 7, "abc", never)
+    assert text.partition("[suspended]\n")[2].partition("[end]\n")[0].splitlines() == [
+        f"81312345677 = {START}",
+        "[never-originates-110]", f"81335810110 = {START}:{START + 86_400}",
+        "[never-originates-677]", f"81312345677 = {START}", f"81451230677 = {START}", f"81612677xxx = {START}",
+    ]  # fmt: skip
+    assert end_of(text.encode()) == End(7, "abc")
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(spans, periods), max_size=8), st.integers(81312344990, 81312346130), instants)
+def test_what_never_originates_is_remembered_apart_from_suspensions(tmp_path, listed, number, other):
+    placed = [(span, Period(since, None if lasts is None else since + lasts)) for span, (since, lasts) in listed]
+    leave(tmp_path, render([(SPAN, Suspension(SINCE))], never=sorted(placed, key=lambda each: each[0].first)))
+    asked = [Number(NumberKind.FIXED, f"+{number}")]
+    for now in [other, *(at for _, each in placed for at in (each.since, each.until) if at)]:
+        known = remembered(tmp_path)
+        assert never_originates(asked, None, now, known) == any(
+            number in span and each.in_force(now) for span, each in placed
+        )
+        assert bool(stopped_at(asked, None, now, known)) == (number in SPAN and now >= SINCE)

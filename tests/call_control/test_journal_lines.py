@@ -73,6 +73,7 @@ def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
             "suspensions-unknown",
             "number-suspended",
             "number-unknown",
+            "number-never-originates",
             "number-malformed",
         },
         "BYPASS": {"emergency"},

@@ -269,11 +269,11 @@ def test_the_fallback_file(code):
         rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},([\w${{}}]+),([^)\n]*)\)\}}(\" != \"\w+)?", code
     )
     complete = (dialplan.FALLBACK_END, dialplan.FALLBACK_COMPLETE, '" != "yes')
-    assert read_by_hook == [
-        complete, ("${section}", "${pattern}", ""), (dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete,
-        complete,
-    ]  # fmt: skip
-    assert re.findall(r"LOCAL\(section\)=(\w+)", code) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN]
+    never = f"{dialplan.FALLBACK_NEVER}${{fixed:-{dialplan.FALLBACK_NEVER_DIGITS}}}"
+    assert f'{dialplan.FALLBACK_FILE},${{IF($["${{section}}" = "never"]?{never}:${{section}})}},${{pattern}})' in code
+    assert read_by_hook == [complete, (dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete, complete]
+    sections = [dialplan.FALLBACK_SUSPENDED, "never", dialplan.FALLBACK_OWN]
+    assert re.findall(r"LOCAL\(section\)=(?:\$\{IF\(.*\?never:)?(\w+)", code) == sections
     text = render([], None)
     assert re.findall(r"^\[(\w+)\]$", text, re.M) == [
         dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN, dialplan.FALLBACK_END,
@@ -281,7 +281,9 @@ def test_the_fallback_file(code):
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
     assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
     assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
-    assert f"$[${{open}} <= {OPEN_DIGITS}]?look" in code
+    assert code.count(f"LOCAL(digits)={'x' * OPEN_DIGITS}") == 2
+    for look in ("look", "listed"):
+        assert f"$[${{open}} <= {OPEN_DIGITS}]?{look})" in code
 
 
 def test_every_status_is_known_to_the_ledger(text, code):
@@ -296,8 +298,8 @@ def test_every_status_is_known_to_the_ledger(text, code):
 def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
-        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "number-unknown", "overload",
-        "service-unavailable", "suspensions-unknown",
+        "call-id-unreadable", "emergency", "number-malformed", "number-never-originates", "number-suspended",
+        "number-unknown", "overload", "service-unavailable", "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 

@@ -55,12 +55,17 @@ class FakeRegistry:
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
     """Of the number of the node's member."""
+    unoriginated: dict[Number, Period] = field(default_factory=dict)
+    """Numbers that never originate."""
 
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         return [self.stopped[number]] if number in self.stopped else []
+
+    def never_originates(self, number: Number) -> Sequence[Period]:
+        return [self.unoriginated[number]] if number in self.unoriginated else []
 
     def own_spans(self, member: str | None) -> list[tuple[NumberSpan, Period]]:
         held = {MEMBER: [HELD], None: [FOREIGN, HELD]}.get(member, [])
@@ -78,6 +83,11 @@ def own_policy(**changes: Any) -> Policy:
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
     return FakeRegistry(stopped={number: Suspension(since)}, **changes)
+
+
+def unoriginated(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
+    """A registry in which the number never originates."""
+    return FakeRegistry(unoriginated={number: Period(since)}, **changes)
 
 
 def call(number: Number = HELD, direction: Direction = Direction.INCOMING, called: Number = CALLED) -> ForwardedCall:

@@ -40,6 +40,7 @@ from .deciding import (
     call,
     own_policy,
     stopped,
+    unoriginated,
 )
 
 UNKNOWN = parse("0399999999")
@@ -60,8 +61,13 @@ NOTICE_POLICY = own_policy()
 REFUSE_POLICY = own_policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
 STALE = FakeRegistry(expires=NOW)
 
+BANK = parse("0335810110")
+OF_THE_BANK = replace(call(), caller=BANK)
+"""It presents a number that never originates."""
+
 ALWAYS_REFUSED = {
-    Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD, Reason.NUMBER_OF_ANOTHER_MEMBER,
+    Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD,
+    Reason.NUMBER_OF_ANOTHER_MEMBER,
 }  # fmt: skip
 OUT = Direction.OUTGOING
 TABLE = [
@@ -112,6 +118,20 @@ TABLE = [
     (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
     (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
     (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
+    (call(BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(BANK, Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(), unoriginated(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(OF_THE_BANK, direction=Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(), caller=MALFORMED, caller_perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(MALFORMED), perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(unoriginated={BANK: Period(NOW - DAY, NOW)}), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=BANK), unoriginated(BANK), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, unoriginated(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
+    (replace(OF_THE_BANK, called=POLICE, emergency=True), unoriginated(BANK), Reason.EMERGENCY, None),
     (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
@@ -317,9 +337,15 @@ known = st.builds(
     stopped=st.dictionaries(
         numbers, st.builds(Suspension, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
     ),
+    unoriginated=st.dictionaries(
+        numbers, st.builds(Period, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
+    ),
 )
 registries = st.one_of(known, known, known, st.none())
-calls = st.builds(call, numbers, st.sampled_from(Direction), numbers)
+calls = st.builds(
+    lambda asked, caller, perhaps: replace(asked, caller=caller, caller_perhaps=perhaps),
+    st.builds(call, numbers, st.sampled_from(Direction), numbers), numbers, st.none() | numbers,
+)  # fmt: skip
 policies = st.builds(
     Policy, member=st.sampled_from([MEMBER, MEMBER, MEMBER, "m-9", "m-3", None]),
     unlicensed=st.sampled_from(Unlicensed), foreign_numbers=st.sampled_from(Unlicensed),
@@ -334,6 +360,11 @@ def test_what_must_never_happen(asked, registry, policy, now):
     suspensions = registry.suspensions_of(asked.forwarding_number) if registry else []
     assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
     if any(each.since <= now and (each.until is None or now < each.until) for each in suspensions):
+        assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
+    from_nowhere = [
+        each for number in asked.originating_numbers if registry for each in registry.never_originates(number)
+    ]
+    if any(each.since <= now and (each.until is None or now < each.until) for each in from_nowhere):
         assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
     if decision.outcome is Outcome.PLAY:
         assert registry is not None
@@ -473,3 +504,13 @@ def test_setting_the_clock_back_lifts_no_suspension():
     registry = stopped(NOW, issued=NOW)
     at = time_by(registry, NOW - 3650 * DAY)
     assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED
+
+
+@pytest.mark.parametrize("pattern", ["81335810110", "8133581011x", "81335xxxxxx"])
+@pytest.mark.parametrize(("moment", "refused"), [(NOW - SECOND, False), (NOW, True), (NOW + DAY, False)])
+def test_remembered_numbers_that_never_originate_count_without_a_registry(pattern, moment, refused):
+    remembered = {pattern: [Suspension(NOW - 9 * DAY, NOW - DAY), Period(NOW, NOW + DAY)]}
+    for asked in (OF_THE_BANK, call(BANK)):
+        decision = decide(asked, None, Policy(), moment, remembered)
+        assert decision.reason is (Reason.NUMBER_NEVER_ORIGINATES if refused else Reason.REGISTRY_MISSING)
+    assert decide(OF_THE_BANK, FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID

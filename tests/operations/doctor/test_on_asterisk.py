@@ -237,7 +237,10 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
         (
             {'"0352345678"': '"0352345678", "0312345700"'},
             {"registry": "bad"}
-            | dict.fromkeys(("registry-fresh", "registry-licences", "registry-sounds", "fallback"), "unknown"),
+            | dict.fromkeys(
+                ("registry-fresh", "registry-never-originates", "registry-licences", "registry-sounds", "fallback"),
+                "unknown",
+            ),
         ),
     ],
 )  # fmt: skip
