@@ -215,10 +215,11 @@ never_originates:
   - {number: "0335810110", holder: 見本警察署, since: 2026-03-01T00:00:00Z, reference: R}
 """
     fallback.update(registry("", 7, text))
-    assert (set(remembered(tmp_path)), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
+    never = remembered(tmp_path).never_originating
+    assert (set(never), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
     monkeypatch.setattr(fallback_file, "NEVER_LIMIT", 1)
     fallback.update(registry("", 8, text))
-    assert list(remembered(tmp_path)) == ["8131234568x"]
+    assert list(remembered(tmp_path).never_originating) == ["8131234568x"]
     assert "Asterisk connects calls from those that are left out" in fallback.trouble
     assert fallback.trouble in caplog.text
 

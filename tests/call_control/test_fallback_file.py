@@ -131,11 +131,12 @@ def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
         (read_span("0451230677"), Period(SINCE)),
         (read_span("0612677*"), Period(SINCE)),
     ]
-    text = render([(SPAN, Suspension(SINCE))], 7, "abc", never)
+    text = render([(SPAN, Suspension(SINCE))], [], End(7, "abc"), never)
     assert text.partition("[suspended]\n")[2].partition("[end]\n")[0].splitlines() == [
         f"81312345677 = {START}",
         "[never-originates-110]", f"81335810110 = {START}:{START + 86_400}",
         "[never-originates-677]", f"81312345677 = {START}", f"81451230677 = {START}", f"81612677xxx = {START}",
+        "[own]",
     ]  # fmt: skip
     assert end_of(text.encode()) == End(7, "abc")
 
@@ -144,7 +145,7 @@ def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
 @given(st.lists(st.tuples(spans, periods), max_size=8), st.integers(81312344990, 81312346130), instants)
 def test_what_never_originates_is_remembered_apart_from_suspensions(tmp_path, listed, number, other):
     placed = [(span, Period(since, None if lasts is None else since + lasts)) for span, (since, lasts) in listed]
-    leave(tmp_path, render([(SPAN, Suspension(SINCE))], never=sorted(placed, key=lambda each: each[0].first)))
+    leave(tmp_path, render([(SPAN, Suspension(SINCE))], [], never=sorted(placed, key=lambda each: each[0].first)))
     asked = [Number(NumberKind.FIXED, f"+{number}")]
     for now in [other, *(at for _, each in placed for at in (each.since, each.until) if at)]:
         known = remembered(tmp_path)

@@ -280,10 +280,8 @@ def test_the_fallback_file(code):
     ]  # fmt: skip
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
     assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
-    assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
-    assert code.count(f"LOCAL(digits)={'x' * OPEN_DIGITS}") == 2
-    for look in ("look", "listed"):
-        assert f"$[${{open}} <= {OPEN_DIGITS}]?{look})" in code
+    assert f"LOCAL(digits)={'x' * OPEN_DIGITS}," in code
+    assert f"$[${{open}} <= {OPEN_DIGITS}]?look)" in code
 
 
 def test_every_status_is_known_to_the_ledger(text, code):

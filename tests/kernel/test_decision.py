@@ -509,8 +509,9 @@ def test_setting_the_clock_back_lifts_no_suspension():
 @pytest.mark.parametrize("pattern", ["81335810110", "8133581011x", "81335xxxxxx"])
 @pytest.mark.parametrize(("moment", "refused"), [(NOW - SECOND, False), (NOW, True), (NOW + DAY, False)])
 def test_remembered_numbers_that_never_originate_count_without_a_registry(pattern, moment, refused):
-    remembered = {pattern: [Suspension(NOW - 9 * DAY, NOW - DAY), Period(NOW, NOW + DAY)]}
+    over = {pattern: [Suspension(NOW - 9 * DAY, NOW - DAY)]}
+    remembered = Remembered(over, never_originating={pattern: [Period(NOW, NOW + DAY)]})
     for asked in (OF_THE_BANK, call(BANK)):
-        decision = decide(asked, None, Policy(), moment, remembered)
+        decision = decide(asked, None, own_policy(), moment, remembered)
         assert decision.reason is (Reason.NUMBER_NEVER_ORIGINATES if refused else Reason.REGISTRY_MISSING)
-    assert decide(OF_THE_BANK, FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID
+    assert decide(OF_THE_BANK, FakeRegistry(), own_policy(), moment, remembered).reason is Reason.LICENCE_VALID
