@@ -235,9 +235,10 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
             {"registry": "bad", "registry-licences": "warning", "fallback": "bad"},
         ),
         (
-            {'"0352345678"': '"0352345678", "0312345700"'},
+            {'"0112345600-0112345699"': '"0112345600-0112345699", "0312345700"'},
             {"registry": "bad"}
-            | dict.fromkeys(("registry-fresh", "registry-licences", "registry-sounds", "fallback"), "unknown"),
+            | dict.fromkeys(("registry-fresh", "registry-member", "registry-licences", "registry-sounds"), "unknown")
+            | {"fallback": "unknown"},
         ),
     ],
 )  # fmt: skip
