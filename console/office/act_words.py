@@ -24,6 +24,8 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "add-link": template("wholesale link added"),
     "check-link": template("wholesale link checked"),
     "remove-link": template("wholesale link removed"),
+    "port-number": template("porting recorded"),
+    "remove-porting": template("porting removed"),
     "add-node-key": template("key of a node added"),
     "remove-node-key": template("key of a node removed"),
     "prolong": template("registry prolonged"),

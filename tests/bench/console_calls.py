@@ -73,6 +73,7 @@ def settings_in(folder: Path) -> Settings:
         {
             "node": NODE,
             "registry": {"source": str(folder / "registry.yaml"), "trust": "unsigned"},
+            "association": {"member": "m-0001"},
             "ledger": {
                 "url": f"sqlite:///{folder}/ledger.sqlite3",
                 "key_file": str(folder / "ledger.key"),

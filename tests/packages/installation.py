@@ -19,6 +19,7 @@ from tests.calls.test_upgrade import profile_heard, traffic
 from tests.conftest import LAB_REGISTRY
 from tests.lab.asterisk import Ending
 from tests.lab.lab import LICENSED, lab, until
+from tests.lab.publication import MEMBER
 
 from .machine import Machine, MachineFailed
 from .pbx import SOUNDS, PbxInMachine
@@ -133,7 +134,9 @@ def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package)
     began_s = time.monotonic()
     machine.run("dpkg", "--install", package)
     setup = f"idtone setup --yes --asterisk-etc {pbx.etc}"
-    said = machine.run(*setup.split(), "--registry", "/etc/idtone/registry.yaml", "--trust", "unsigned")
+    said = machine.run(
+        *setup.split(), "--registry", "/etc/idtone/registry.yaml", "--trust", "unsigned", "--member", MEMBER
+    )
     said += machine.run("sh", "-c", f"echo {LICENSED} | {setup} --call")
     took_s = time.monotonic() - began_s
     print(f"\n{said}\nfrom dpkg to the sound: {took_s:.0f} s")

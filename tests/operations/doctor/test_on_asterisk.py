@@ -235,12 +235,12 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
             {"registry": "bad", "registry-licences": "warning", "fallback": "bad"},
         ),
         (
-            {'"0352345678"': '"0352345678", "0312345700"'},
+            {'"0112345600-0112345699"': '"0112345600-0112345699", "0312345700"'},
             {"registry": "bad"}
             | dict.fromkeys(
-                ("registry-fresh", "registry-never-originates", "registry-licences", "registry-sounds", "fallback"),
-                "unknown",
-            ),
+                ("registry-fresh", "registry-member", "registry-never-originates", "registry-licences"), "unknown"
+            )
+            | dict.fromkeys(("registry-sounds", "fallback"), "unknown"),
         ),
     ],
 )  # fmt: skip

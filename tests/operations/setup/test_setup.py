@@ -29,6 +29,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, MODULES, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.lab import LICENSED
+from ...lab.publication import MEMBER
 from ...lab.site import BARE
 from ..doctor.examining import modules_conf
 
@@ -122,7 +123,7 @@ class Pbx:
 
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
-NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned")
+NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned", "--member", MEMBER)
 CALL = ("setup", "--user", USER, "--yes", "--call")
 
 
@@ -216,7 +217,7 @@ def test_the_ten_usual_mistakes(installation, tmp_path):
         password = pbx.config.with_name("ari.password")
         pbx.config.write_text(
             f"ari: {{url: 'http://127.0.0.1:{pbx.asterisk.http_port}/ari', password_file: {password}}}\n"
-            f"registry: {{source: {LAB_REGISTRY}, trust: unsigned}}\n"
+            f"registry: {{source: {LAB_REGISTRY}, trust: unsigned}}\nassociation: {{member: {MEMBER}}}\n"
         )
         settings = pbx.config.read_text()
         password.write_text("the-wrong-password-12345\n")  # 7, and 8: the sounds' folder is missing
