@@ -67,7 +67,7 @@ def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterat
     )
     yield Message("The registry's expiry"), _REGISTRY, expiry
     yield Message("Who is in charge of the number"), _HOLDER, holding.member if holding else ""
-    if holding is not None and holding.chain:
+    if holding is not None and (holding.chain or holding.certified_until):
         yield Message("The wholesale chain"), _CHAIN, Message("all resellers are checked")
 
 

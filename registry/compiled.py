@@ -24,12 +24,12 @@ from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
-from .model import ChainEntry, Member, RegistryDocument, day_begins
+from .model import ChainEntry, ChainLink, Member, RegistryDocument, day_begins
 from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
-_MAGIC: Final = b"idtone registry 5\n"
+_MAGIC: Final = b"idtone registry 6\n"
 """Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
 _Interval = tuple[int, int, int]
@@ -79,16 +79,26 @@ def compiled(document: RegistryDocument) -> Compiled:
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
-        _holdings([Holding(member.id, licences(member)) for member in document.members],
+        _holdings([Holding(member.id, licences(member), None, _lapses(member)) for member in document.members],
                   map(wholesale_chain, document.chains)),
         _spans(document),
     )  # fmt: skip
 
 
 def _holdings(members: list[Holding], chains: Iterable[WholesaleChain]) -> tuple[Holding, ...]:
-    """A chain's holding has the licences of the member in charge."""
-    held = {one.member: one.licences for one in members}
-    return (*members, *(Holding(chain.members[-1], held[chain.members[-1]], chain) for chain in chains))
+    """A chain's holding has the licences of the member in charge, and the first lapse of all its members and links."""
+    held = {one.member: one for one in members}
+
+    def holding(chain: WholesaleChain) -> Holding:
+        lapses = (chain.certified_until, *(held[each].certified_until for each in chain.members))
+        first = min(filter(None, lapses), default=None)
+        return Holding(chain.members[-1], held[chain.members[-1]].licences, chain, first)
+
+    return (*members, *map(holding, chains))
+
+
+def _lapses(entry: Member | ChainLink) -> datetime | None:
+    return entry.certification.lapses if entry.certification else None
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
@@ -96,6 +106,7 @@ def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
+        min(filter(None, map(_lapses, entry.links)), default=None),
     )
 
 
@@ -189,8 +200,14 @@ def pack(index: Compiled) -> bytes:
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
     }
-    members = [[one.member, *map(_packed, one.licences)] for one in index.holdings if not one.chain]
-    chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in index.holdings if one.chain]
+    members = [
+        [one.member, _text(one.certified_until), *map(_packed, one.licences)] for one in index.holdings if not one.chain
+    ]
+    chains = [
+        [one.chain.members, [*map(_text, one.chain.checked)], _text(one.chain.certified_until)]
+        for one in index.holdings
+        if one.chain
+    ]
     head["members"] = len(members)
     return sealed(_MAGIC, head, [*members, *chains], index.spans)
 
@@ -230,10 +247,12 @@ def unpack(octets: bytes) -> Compiled:
         head, lines, spans = opened(_MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
-            member, *packed = json.loads(line)
-            members.append(Holding(member, tuple(_unpacked(member, fields) for fields in packed)))
+            member, lapses, *packed = json.loads(line)
+            held = tuple(_unpacked(member, fields) for fields in packed)
+            members.append(Holding(member, held, None, _moment(lapses)))
         chains = (
-            WholesaleChain(tuple(names), tuple(map(_moment, checked))) for names, checked in map(json.loads, lines)
+            WholesaleChain(tuple(names), tuple(map(_moment, checked)), _moment(lapses))
+            for names, checked, lapses in map(json.loads, lines)
         )
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
         return Compiled(head["version"], issued, expires, head["tones"], _holdings(members, chains), spans)

@@ -131,7 +131,7 @@ def assemble(
     )
     calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
 
-    expiry = Expiry(policy.registry_stale)
+    expiry = Expiry(policy.registry_stale, settings.association.member)
 
     def review() -> None:
         playable.review()

@@ -271,6 +271,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.trusted(index.trust, source)
     yield registry.fresh(index, now, settings.policy.registry_stale)
     yield registry.never_originating(index.never_originating)
+    yield registry.certifications(document, settings.association.member, now)
     yield registry.standing(document, now)
     try:
         yield registry.sounds(document, exam.library, now)
@@ -301,8 +302,8 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
 
 
 REGISTRY: Final = (
-    "registry", "registry-trust", "registry-fresh", "registry-never-originates", "registry-licences", "registry-sounds",
-    "fallback",
+    "registry", "registry-trust", "registry-fresh", "registry-never-originates", "registry-certifications",
+    "registry-licences", "registry-sounds", "fallback",
 )  # fmt: skip
 
 

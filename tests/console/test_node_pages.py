@@ -49,7 +49,7 @@ LAB = LAB_REGISTRY.read_text("utf-8")
 CHANGED = (
     LAB.replace("version: 42", "version: 43")
     .replace("en: Good Telecom", f"en: '{HOSTILE}'")
-    .replace("document: 登記事項証明書", f"document: '{HOSTILE}'")
+    .replace("document: 認定通知書", f"document: '{HOSTILE}'")
     .replace("reference: R-1}", f"reference: '{HOSTILE}', authority: '{HOSTILE}'}}")
     + "  - {numbers: '0612345*', since: 2026-10-01T00:00:00+09:00, reference: R-2}\n"
     + "  - {member: m-0003, kind: no-new-numbers, since: 2026-10-01T00:00:00+09:00, reference: R-3}\n"
@@ -164,16 +164,16 @@ async def test_nobody_finds_suspended_numbers_by_trying(site, registry, monkeypa
 
 
 CASES = [
-    ("0312345678", Direction.INCOMING, Reason.LICENCE_VALID, 5),
+    ("0312345678", Direction.INCOMING, Reason.LICENCE_VALID, 6),
     ("0312345677", Direction.INCOMING, Reason.NUMBER_SUSPENDED, 1),
-    ("0352345678", Direction.INCOMING, Reason.LICENCE_EXPIRED, 5),
-    ("0362345678", Direction.INCOMING, Reason.LICENCE_REVOKED, 5),
-    ("0452345678", Direction.INCOMING, Reason.LICENCE_NOT_YET_VALID, 5),
-    ("0523456789", Direction.OUTGOING, Reason.DIRECTION_NOT_COVERED, 5),
-    ("0782345678", Direction.OUTGOING, Reason.PLEDGE_MISSING, 5),
-    ("0612345905", Direction.INCOMING, Reason.LICENCE_VALID, 6),
-    ("0612345915", Direction.INCOMING, Reason.CHAIN_UNCHECKED, 5),
-    ("0899999999", Direction.INCOMING, Reason.NUMBER_UNKNOWN, 4),
+    ("0352345678", Direction.INCOMING, Reason.LICENCE_EXPIRED, 6),
+    ("0362345678", Direction.INCOMING, Reason.LICENCE_REVOKED, 6),
+    ("0452345678", Direction.INCOMING, Reason.LICENCE_NOT_YET_VALID, 6),
+    ("0523456789", Direction.OUTGOING, Reason.DIRECTION_NOT_COVERED, 6),
+    ("0782345678", Direction.OUTGOING, Reason.PLEDGE_MISSING, 6),
+    ("0612345905", Direction.INCOMING, Reason.LICENCE_VALID, 7),
+    ("0612345915", Direction.INCOMING, Reason.CHAIN_UNCHECKED, 6),
+    ("0899999999", Direction.INCOMING, Reason.NUMBER_UNKNOWN, 5),
 ]
 
 
@@ -281,7 +281,7 @@ def test_what_ends_when():
     assert [row.expiry.subject for row in rows if row.is_soon] == ["L-22"]
     assert expiry_calendar.by_month(rows)[0][0] == "2026-12"
     bars = expiry_calendar.bars_of(found, NOW)
-    assert [series.total for series in bars.series] == [0, 1, 0, 1]
+    assert [series.total for series in bars.series] == [0, 1, 0, 1, 0]
     assert [tick.text for tick in bars.months][:4] == ["11", "12", "01", "02"]
     assert {bars.months[place].at: year for place, year in ((0, "2026"), (2, "2027"))} == {
         tick.at: tick.text for tick in bars.years if tick.at <= bars.months[3].at

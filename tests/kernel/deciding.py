@@ -55,6 +55,9 @@ class FakeRegistry:
     unoriginated: dict[Number, NeverOriginates] = field(default_factory=dict)
     """Numbers that never originate."""
 
+    certified_until: datetime | None = None
+    """Of the number of the member with licences."""
+
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
 
@@ -65,7 +68,9 @@ class FakeRegistry:
         return [self.unoriginated[number]] if number in self.unoriginated else []
 
     def holding(self, number: Number) -> Holding | None:
-        return {HELD: Holding("m-1", tuple(self.held), self.chain), BARE: Holding("m-2", ())}.get(number)
+        return {HELD: Holding("m-1", tuple(self.held), self.chain, self.certified_until), BARE: Holding("m-2", ())}.get(
+            number
+        )
 
 
 def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:

@@ -238,7 +238,10 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
             {'"0352345678"': '"0352345678", "0312345700"'},
             {"registry": "bad"}
             | dict.fromkeys(
-                ("registry-fresh", "registry-never-originates", "registry-licences", "registry-sounds", "fallback"),
+                (
+                    "registry-fresh", "registry-never-originates", "registry-certifications", "registry-licences",
+                    "registry-sounds", "fallback",
+                ),
                 "unknown",
             ),
         ),
