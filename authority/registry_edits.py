@@ -18,6 +18,7 @@ from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import (
+    Certification,
     EvaluationEntry,
     LicenceEntry,
     Member,
@@ -119,6 +120,35 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
         "signatory": pledge.signatory, "until": pledge.until,
     }  # fmt: skip
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def certified(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]) -> None:
+    """Record the certification of a member, in place of an older one."""
+    at, known = _member(document, member)
+    _with_certification(text, ("members", at), known.certification, fields)
+
+
+def link_certified(
+    text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
+) -> None:
+    """The same for the reseller of a link."""
+    at, n = _link(document, entry, reseller)
+    link = document.chains[at].links[n]
+    _with_certification(text, ("chains", at, "links", n), link.certification, fields)
+
+
+def _with_certification(
+    text: YamlText, here: Location, known: Certification | None, fields: Mapping[str, str | date]
+) -> None:
+    """A mark that is recorded stays if the new fields have none."""
+    if known is None:
+        text.add(here, "certification", fields)
+        return
+    for key, value in fields.items():
+        if getattr(known, key) is None:
+            text.add((*here, "certification"), key, value)
+        else:
+            text.replace((*here, "certification", key), value)
 
 
 def link_added(

@@ -71,7 +71,7 @@ def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterat
     yield Message("The registry's expiry"), _REGISTRY, expiry
     if holding is not None:
         yield Message("This node's member"), _NODE, Message("it may use the number")
-    if holding is not None and holding.chain:
+    if holding is not None and (holding.chain or holding.certified_until):
         yield Message("The wholesale chain"), _CHAIN, Message("all resellers are checked")
 
 

@@ -24,7 +24,7 @@ from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
-from .model import ChainEntry, Member, PortingEntry, RegistryDocument, day_begins
+from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
 
 _BLOCK: Final = 1_000
@@ -96,7 +96,8 @@ def compiled(document: RegistryDocument) -> Compiled:
     """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here."""
     header = document.registry
     holdings = _holdings(
-        [Holding(member.id, licences(member)) for member in document.members], map(wholesale_chain, document.chains)
+        [Holding(member.id, licences(member), None, _lapses(member)) for member in document.members],
+        map(wholesale_chain, document.chains),
     )
     spans, ported = _spans(document)
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
@@ -107,9 +108,19 @@ def compiled(document: RegistryDocument) -> Compiled:
 
 
 def _holdings(members: list[Holding], chains: Iterable[WholesaleChain]) -> tuple[Holding, ...]:
-    """A chain's holding has the licences of the member in charge."""
-    held = {one.member: one.licences for one in members}
-    return (*members, *(Holding(chain.members[-1], held[chain.members[-1]], chain) for chain in chains))
+    """A chain's holding has the licences of the member in charge, and the first lapse of all its members and links."""
+    held = {one.member: one for one in members}
+
+    def holding(chain: WholesaleChain) -> Holding:
+        lapses = (chain.certified_until, *(held[each].certified_until for each in chain.members))
+        first = min(filter(None, lapses), default=None)
+        return Holding(chain.members[-1], held[chain.members[-1]].licences, chain, first)
+
+    return (*members, *map(holding, chains))
+
+
+def _lapses(entry: Member | ChainLink) -> datetime | None:
+    return entry.certification.lapses if entry.certification else None
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
@@ -117,6 +128,7 @@ def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
+        min(filter(None, map(_lapses, entry.links)), default=None),
     )
 
 
@@ -260,8 +272,14 @@ def pack(index: Compiled) -> bytes:
     }
     places = {id(one): place for place, one in enumerate(index.holdings)}
     holdings = [one for one in index.holdings if isinstance(one, Holding)]
-    members = [[one.member, *map(_packed, one.licences)] for one in holdings if not one.chain]
-    chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in holdings if one.chain]
+    members = [
+        [one.member, _text(one.certified_until), *map(_packed, one.licences)] for one in holdings if not one.chain
+    ]
+    chains = [
+        [one.chain.members, [*map(_text, one.chain.checked)], _text(one.chain.certified_until)]
+        for one in holdings
+        if one.chain
+    ]
     ported = [
         [places[id(one.before)], places[id(one.after)], _text(one.at)]
         for one in index.holdings
@@ -306,11 +324,12 @@ def unpack(octets: bytes) -> Compiled:
         head, lines, spans = opened(_MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
-            member, *packed = json.loads(line)
-            members.append(Holding(member, tuple(_unpacked(member, fields) for fields in packed)))
+            member, lapses, *packed = json.loads(line)
+            held = tuple(_unpacked(member, fields) for fields in packed)
+            members.append(Holding(member, held, None, _moment(lapses)))
         chains = (
-            WholesaleChain(tuple(names), tuple(map(_moment, checked)))
-            for names, checked in map(json.loads, islice(lines, head["chains"]))
+            WholesaleChain(tuple(names), tuple(map(_moment, checked)), _moment(lapses))
+            for names, checked, lapses in map(json.loads, islice(lines, head["chains"]))
         )
         holdings = _holdings(members, chains)
         ported = tuple(

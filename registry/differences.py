@@ -138,7 +138,9 @@ def _chain(chain: ChainEntry) -> str:
 
 def _reseller(link: ChainLink) -> str:
     check = link.checked
-    return f"{link.reseller} ({f'checked {check.day} by {check.by}: {check.document}' if check else 'not checked'})"
+    words = f"checked {check.day} by {check.by}: {check.document}" if check else "not checked"
+    certified = f"; certification {_certification(link)}" if link.certification else ""
+    return f"{link.reseller} ({words}{certified})"
 
 
 def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
@@ -199,7 +201,16 @@ def _of_member(member: Member) -> str:
     licences = "; ".join(f"licence {licence.id}, {_of_licence(licence)}" for licence in member.licences)
     numbers = sum(len(read_span(entry)) for entry in member.numbers)
     pledge = f"pledge {_pledge(member.pledge)}" if member.pledge else "no pledge"
-    return f"{member.name.ja} / {member.name.en}, {pledge}, {licences or 'no licence'}, {counted(numbers)}"
+    certified = f", certification {_certification(member)}" if member.certification else ""
+    return f"{member.name.ja} / {member.name.en}{certified}, {pledge}, {licences or 'no licence'}, {counted(numbers)}"
+
+
+def _certification(entry: Member | ChainLink) -> str | None:
+    it = entry.certification
+    if it is None:
+        return None
+    words = f"{it.number} until {it.until}, by {it.document}, next check {it.next_check}"
+    return f"{words}, mark {it.mark} until {it.mark_until}" if it.mark else words
 
 
 def _pledge(pledge: Pledge | None) -> str | None:
@@ -216,6 +227,7 @@ def _pledge(pledge: Pledge | None) -> str | None:
 def _member(old: Member, new: Member) -> Iterator[str]:
     yield from _changed("the Japanese name", old.name.ja, new.name.ja)
     yield from _changed("the English name", old.name.en, new.name.en)
+    yield from _changed("the certification", _certification(old), _certification(new))
     yield from _changed("the pledge", _pledge(old.pledge), _pledge(new.pledge))
     yield from (f"key {key} is removed" for key in old.keys if key not in new.keys)
     yield from (f"key {key} is new" for key in new.keys if key not in old.keys)

@@ -174,6 +174,20 @@ class RegistryIndex:
         holding = self.holding(number, now)
         return holding.member if holding else None
 
+    def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
+        """When the certifications lapse that were recorded, each with its member or its wholesale chain; with `member`,
+        those that its numbers depend on.
+        """
+        holdings = [one for one in self._compiled.holdings if isinstance(one, Holding)]
+        chains = [one.chain for one in holdings if one.chain and (member is None or member in one.members)]
+        concerned = {member, *(name for chain in chains for name in chain.members)}
+        for one in holdings:
+            if one.chain is None and one.certified_until and (member is None or one.member in concerned):
+                yield one.certified_until, one.member
+        for at, words in {(chain.certified_until, str(chain)) for chain in chains}:
+            if at is not None:
+                yield at, words
+
     def holding(self, number: Number, now: datetime) -> Holding | None:
         """Who is in charge of `number` then; None if no member holds it."""
         if not number.e164:

@@ -137,6 +137,33 @@ class Pledge(Model):
         return day_begins(self.signed) <= now and (self.until is None or now < day_begins(self.until))
 
 
+class Certification(Model):
+    """The certification (認定) of a member, or of the reseller of a link, and ETOC's mark, if there is one.
+
+    `document` proved it: the notice of the certification (認定通知書). Each of the three ends counts: the certification
+    is in force up to, but not on, the day `until` (in Japan), the mark before `mark_until`; and someone looks at both
+    again before the day `next_check`.
+    """
+
+    number: Text
+    until: Day
+    document: Text
+    next_check: Day
+    mark: Text | None = None
+    mark_until: Day | None = None
+
+    @property
+    def ends(self) -> tuple[tuple[str, date], ...]:
+        """Each field that is an end, with its day."""
+        found = ("until", self.until), ("mark_until", self.mark_until), ("next_check", self.next_check)
+        return tuple((name, day) for name, day in found if day is not None)
+
+    @property
+    def lapses(self) -> datetime:
+        """When the first of its ends has come."""
+        return day_begins(min(day for _, day in self.ends))
+
+
 class Validity(Model):
     """Valid from `start` (`from` in the file) up to, but not at, `until`."""
 
@@ -159,6 +186,7 @@ class Member(Model):
 
     id: Id
     name: Name
+    certification: Certification | None = None
     pledge: Pledge | None = None
     licences: tuple[LicenceEntry, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
@@ -208,6 +236,8 @@ class ChainLink(Model):
     wholesaler: Id = Field(alias="from")
     reseller: Id = Field(alias="to")
     checked: ResellerCheck | None = None
+    certification: Certification | None = None
+    """That of the reseller, as the wholesaler has seen it."""
 
 
 class ChainEntry(Model):

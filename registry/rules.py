@@ -18,6 +18,7 @@ from idtone.number_spans import NumberSpan
 from idtone.translation import Message, capitalised, template
 
 from .model import (
+    Certification,
     ChainEntry,
     NeverOriginatesDocument,
     Pledge,
@@ -109,6 +110,7 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
         )
     for m, member in enumerate(document.members):
         yield from pledge_faults(("members", m, "pledge"), member.pledge)
+        yield from certification_faults(("members", m, "certification"), member.certification)
         for n, licence in enumerate(member.licences):
             if licence.valid.until <= licence.valid.start:
                 yield ValidationFault(
@@ -123,6 +125,27 @@ def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[Validat
     if pledge and pledge.until and pledge.until <= pledge.signed:
         yield ValidationFault(
             (*location, "until"), Message("is not after `signed`"), Message("Correct one of the two dates")
+        )
+
+
+_NO_PROOF: Final = ("登記", "履歴事項", "現在事項", "register")
+"""What names an extract of the commercial register: it proves that a company exists, and no certification."""
+
+
+def certification_faults(location: Location, certification: Certification | None) -> Iterator[ValidationFault]:
+    """The faults of a certification at `location`."""
+    if certification is None:
+        return
+    if (certification.mark is None) != (certification.mark_until is None):
+        missing = "mark" if certification.mark is None else "mark_until"
+        yield ValidationFault(
+            (*location, missing), Message("is missing"), Message("Write `mark` and `mark_until`, or neither of them")
+        )
+    if any(words in certification.document.casefold() for words in _NO_PROOF):
+        yield ValidationFault(
+            (*location, "document"),
+            Message("is an extract of the commercial register, which proves no certification"),
+            Message("Name the notice of the certification (認定通知書), with its date or number"),
         )
 
 
@@ -420,6 +443,7 @@ def _links(place: Location, chain: ChainEntry, known: Collection[str]) -> Iterat
     before: str | None = None
     for n, link in enumerate(chain.links):
         here: Location = (*place, n)
+        yield from certification_faults((*here, "certification"), link.certification)
         named: list[tuple[Location, str]] = [(("from",), link.wholesaler), (("to",), link.reseller)]
         named += [(("checked", "by"), link.checked.by)] if link.checked else []
         yield from (_unknown_member((*here, *key), name, known) for key, name in named if name not in known)

@@ -15,7 +15,16 @@ from idtone.numbers import Number, parse_japanese
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
-from .model import JAPAN, ChainEntry, Member, PortingEntry, RegistryDocument, SuspensionEntry, SuspensionKind
+from .model import (
+    JAPAN,
+    Certification,
+    ChainEntry,
+    Member,
+    PortingEntry,
+    RegistryDocument,
+    SuspensionEntry,
+    SuspensionKind,
+)
 from .number_notation import masked, read_span
 
 
@@ -26,6 +35,18 @@ class Counts(TypedDict):
     chains: int
     portings: int
     suspensions: int
+
+
+class CertificationReport(TypedDict):
+    """`counts`: none of its ends has come."""
+
+    number: str
+    until: str
+    document: str
+    next_check: str
+    mark: str | None
+    mark_until: str | None
+    counts: bool
 
 
 class LicenceReport(TypedDict):
@@ -45,6 +66,7 @@ class MemberReport(TypedDict):
     id: str
     name_ja: str
     name_en: str
+    certification: CertificationReport | None
     pledge_signed: str | None
     pledge_until: str | None
     pledge_document: str | None
@@ -65,6 +87,7 @@ class LinkReport(TypedDict):
     checked_on: str | None
     document: str | None
     counts: bool
+    certification: CertificationReport | None
 
 
 class ChainReport(TypedDict):
@@ -176,6 +199,7 @@ def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = Non
                 checked_on=link.checked.day.isoformat() if link.checked else None,
                 document=link.checked.document if link.checked else None,
                 counts=link_is_checked(at, now, lasts),
+                certification=_certification_report(link.certification, now),
             )
             for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True)
         ],
@@ -238,6 +262,7 @@ def member_report(member: Member, now: datetime) -> MemberReport:
         id=member.id,
         name_ja=member.name.ja,
         name_en=member.name.en,
+        certification=_certification_report(member.certification, now),
         pledge_signed=pledge.signed.isoformat() if pledge else None,
         pledge_until=pledge.until.isoformat() if pledge and pledge.until else None,
         pledge_document=pledge.document if pledge else None,
@@ -258,6 +283,27 @@ def member_report(member: Member, now: datetime) -> MemberReport:
             for licence in licences(member)
         ],
     )
+
+
+def _certification_report(it: Certification | None, now: datetime) -> CertificationReport | None:
+    if it is None:
+        return None
+    return CertificationReport(
+        number=it.number,
+        until=it.until.isoformat(),
+        document=it.document,
+        next_check=it.next_check.isoformat(),
+        mark=it.mark,
+        mark_until=it.mark_until.isoformat() if it.mark_until else None,
+        counts=now < it.lapses,
+    )
+
+
+def certification_words(report: CertificationReport) -> str:
+    mark = f", mark {report['mark']} until {report['mark_until']}" if report["mark"] else ""
+    state = "" if report["counts"] else " (does not count now)"
+    words = f"{report['number']} until {report['until']}{mark}, by {report['document']}"
+    return f"{words}, next check {report['next_check']}{state}"
 
 
 def registry_lines(report: RegistryReport) -> Iterator[str]:
@@ -291,10 +337,11 @@ def _reseller(link: LinkReport) -> str:
 
 def link_words(link: LinkReport) -> str:
     """How the reseller of a link was checked."""
-    if link["checked_on"] is None:
-        return "not checked"
-    words = f"checked {link['checked_on']} by {link['checked_by']}: {link['document']}"
-    return words if link["counts"] else f"{words} (does not count now)"
+    words = "not checked"
+    if link["checked_on"] is not None:
+        words = f"checked {link['checked_on']} by {link['checked_by']}: {link['document']}"
+        words = words if link["counts"] else f"{words} (does not count now)"
+    return f"{words}; certification {certification_words(link['certification'])}" if link["certification"] else words
 
 
 def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
@@ -315,6 +362,8 @@ _OF_MEMBER: Final = {
 
 def member_lines(report: MemberReport) -> Iterator[str]:
     yield f"{report['id']}  {report['name_ja']} / {report['name_en']}"
+    if report["certification"]:
+        yield f"  certification {certification_words(report['certification'])}"
     yield f"  pledge  {_pledge(report)}"
     yield f"  numbers {report['numbers']:,}; entries {report['entries']:,}"
     for licence in report["licences"]:

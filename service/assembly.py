@@ -137,7 +137,7 @@ def assemble(
     # Those whose channel is gone are closed when Asterisk is connected.
     calls.recall(RestoredCalls.of(ledger, earlier).calls)
 
-    expiry = Expiry(policy.registry_stale)
+    expiry = Expiry(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member)
 
     def review() -> None:

@@ -63,6 +63,16 @@ class Observed:
     settings: Settings
     hook: LoadedHook | None = None
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
+    _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
+
+    def certification_lapses_s(self) -> float | None:
+        registry = self.source.current
+        if registry is None:
+            return None
+        if self._lapses is None or self._lapses[0] is not registry:
+            first = min(registry.certification_lapses(self.settings.association.member), default=None)
+            self._lapses = registry, first[0].timestamp() if first else None
+        return self._lapses[1]
 
     def suspensions_in_force(self, now_s: float) -> int:
         registry = self.source.current
@@ -217,6 +227,12 @@ METRICS: Final = (
         "idtone_suspensions_in_force", _GAUGE,
         "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
+    ),
+    Metric(
+        "idtone_certification_lapses_timestamp_seconds", _GAUGE,
+        "When the first certification lapses, or its check is due, on which the numbers of `association.member` depend "
+        "(without this setting, any number); absent if none is recorded.",
+        lambda observed: observed.certification_lapses_s(),
     ),
     Metric(
         "idtone_never_originates_entries", _GAUGE,

@@ -201,6 +201,9 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     if trouble := found.get("association", {}).get("trouble"):
         yield Message("member"), trouble
     yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
+    if registry.get("certification_lapses"):
+        until = Message("the first lapses, or is to be checked, on {at}", at=_local(registry["certification_lapses"]))
+        yield Message("certifications"), until
     never = registry.get("never_originates")
     entries = Message("no list is published") if never is None else Message("{count:,} entries", count=never)
     yield Message("never originate"), entries

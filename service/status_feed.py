@@ -243,6 +243,11 @@ FEED: Final = (
         _suspensions,
     ),
     Field(
+        "registry.certification_lapses",
+        "When the first certification lapses, or its check is due; null if none is recorded.",
+        _time_of("certification_lapses_timestamp_seconds"),
+    ),
+    Field(
         "registry.never_originates",
         "Entries of the list of numbers that never originate; null if the association publishes no list.",
         _metric("never_originates_entries"),

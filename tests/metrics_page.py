@@ -64,6 +64,10 @@ JAPANESE: Final = {
     "idtone_registry_issued_timestamp_seconds": "使用中の登録簿の発行時刻",
     "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
     "idtone_suspensions_in_force": "有効な停止(番号、番号帯、会員)の数。登録簿がなければ fallback.conf の項目数",
+    "idtone_certification_lapses_timestamp_seconds": (
+        "`association.member`(設定がなければすべての会員)の番号に関係する認定のうち、最初に失効または確認期日を迎える時刻。"
+        "認定の記録がなければ出力しません"
+    ),
     "idtone_never_originates_entries": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ出力しません",
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",

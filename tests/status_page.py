@@ -75,6 +75,7 @@ JAPANESE: Final = {
     "registry.expires": "期限",
     "registry.suspensions_in_force": "現在有効な停止(番号、番号帯、会員)の数",
     "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
+    "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
     "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",
     "fallback.current": "この登録簿の停止番号が Asterisk に渡っているか",

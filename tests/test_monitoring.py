@@ -82,6 +82,8 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         {"IdtoneRegistryMissing"},
     ),
     ({"idtone_registry_expires_timestamp_seconds": "90000x90"}, {"IdtoneRegistryExpiresSoon"}),
+    ({"idtone_certification_lapses_timestamp_seconds": "2000000x90"}, {"IdtoneCertificationLapsesSoon"}),
+    ({"idtone_certification_lapses_timestamp_seconds": "5000x90"}, {"IdtoneCertificationLapsed"}),
     ({"idtone_registry_expires_timestamp_seconds": "5000x90"}, {"IdtoneRegistryExpired"}),
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),

@@ -46,6 +46,10 @@ command_line.add_commands(
             "idtone.authority.commands.registry:pledge",
             "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
         ),
+        "certify": (
+            "idtone.authority.commands.certifications:certify",
+            "Record the certification (認定) of a member, in place of an older one.",
+        ),
         "assign-number": (
             "idtone.authority.commands.registry:assign_number",
             "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
@@ -61,6 +65,10 @@ command_line.add_commands(
         "check-link": (
             "idtone.authority.commands.chains:check_link",
             "Record who checked the reseller of a link, when, and by which document.",
+        ),
+        "certify-link": (
+            "idtone.authority.commands.certifications:certify_link",
+            "Record the certification (認定) of the reseller of a link, as its wholesaler has seen it.",
         ),
         "remove-link": (
             "idtone.authority.commands.chains:remove_link",

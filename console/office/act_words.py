@@ -36,6 +36,8 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "lift": template("suspension ended"),
     "no-new-numbers": template("no new numbers"),
     "allow-new-numbers": template("new numbers allowed again"),
+    "certify": template("certification recorded"),
+    "certify-link": template("certification of a reseller recorded"),
     "add-never-originating": template("number that never originates entered"),
     "remove-never-originating": template("number that never originates removed"),
     "rotate": template("keys replaced"),

@@ -272,6 +272,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.fresh(index, now, settings.policy.registry_stale)
     yield registry.node_member(settings.association.member, index)
     yield registry.never_originating(index.never_originating)
+    yield registry.certifications(document, settings.association.member, now)
     yield registry.standing(document, now)
     try:
         yield registry.sounds(document, exam.library, now)
@@ -303,9 +304,8 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
 
 
 REGISTRY: Final = (
-    "registry", "registry-trust", "registry-fresh", "registry-member", "registry-never-originates", "registry-licences",
-    "registry-sounds",
-    "fallback",
+    "registry", "registry-trust", "registry-fresh", "registry-member", "registry-never-originates",
+    "registry-certifications", "registry-licences", "registry-sounds", "fallback",
 )  # fmt: skip
 
 

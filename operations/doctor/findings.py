@@ -180,6 +180,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "registry-never-originates": Topic(
         Message("Numbers that never originate"), Message("A call that presents one of them is spoofed, and is refused.")
     ),
+    "registry-certifications": Topic(
+        Message("The certifications"),
+        Message("When a certification has lapsed, calls of the numbers that depend on it get chain-unchecked."),
+    ),
     "registry-licences": Topic(
         Message("The licences"), Message("A number without a valid licence gets the notice, or is refused.")
     ),

@@ -159,6 +159,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "registry-fresh": Fix(_nothing, _ASSOCIATION),
     "registry-member": Fix(_nothing, Message("Only you know which member of the association this PBX is of.")),
     "registry-never-originates": Fix(_nothing, _ASSOCIATION),
+    "registry-certifications": Fix(_nothing, _ASSOCIATION),
     "registry-licences": Fix(_nothing, _ASSOCIATION),
     "registry-sounds": Fix(_nothing, _ASSOCIATION),
     "ledger": Fix(_nothing, _EVIDENCE),

@@ -72,7 +72,8 @@ class Reason(StrEnum):
     LICENCE_NONE = "licence-none"
     """The member in charge of the number has no licence."""
     CHAIN_UNCHECKED = "chain-unchecked"
-    """A link of the number's wholesale chain (卸) was not checked, or too long ago."""
+    """A link of the number's wholesale chain (卸) was not checked, or too long ago; or the certification (認定) of a
+    member of the chain has lapsed."""
     DIRECTION_NOT_COVERED = "direction-not-covered"
     NUMBER_OF_ANOTHER_MEMBER = "number-of-another-member"
     """Neither this node's member nor a wholesale chain through it holds the number."""
@@ -202,6 +203,8 @@ class WholesaleChain:
 
     members: tuple[str, ...]
     checked: tuple[datetime | None, ...]
+    certified_until: datetime | None = None
+    """Before when the first certification lapses that was recorded for a reseller; None: none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
         """Whether each reseller has been checked; with `lasts`, less than that ago."""
@@ -223,6 +226,12 @@ class Holding:
     member: str
     licences: tuple[Licence, ...]
     chain: WholesaleChain | None = None
+    certified_until: datetime | None = None
+    """Before when the first certification lapses that was recorded for a member or a link; None: none was recorded."""
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Whether a recorded certification has lapsed, or its check is overdue."""
+        return self.certified_until is not None and now >= self.certified_until
 
     @property
     def members(self) -> tuple[str, ...]:

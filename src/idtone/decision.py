@@ -346,6 +346,8 @@ def _standing(
         return Reason.MEMBER_NOT_SET, None
     if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
         return Reason.CHAIN_UNCHECKED, None
+    if holding.has_lapsed(now):
+        return Reason.CHAIN_UNCHECKED, None
     nearest: _Standing = _NONE, None
     for licence in holding.licences:
         if tone is None or licence.tone == tone:

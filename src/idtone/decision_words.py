@@ -75,7 +75,8 @@ REASONS: Final[Mapping[Reason, str]] = {
     ),
     Reason.LICENCE_NONE: template("the member that holds the number holds no licence (for this sound)"),
     Reason.CHAIN_UNCHECKED: template(
-        "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`"
+        "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`; or the "
+        "certification of a member of the chain has lapsed"
     ),
     Reason.DIRECTION_NOT_COVERED: template("the licence does not cover this direction"),
     Reason.NUMBER_OF_ANOTHER_MEMBER: template(
@@ -143,7 +144,7 @@ RULES: Final = (
     Rule(
         template(
             "A licence counts only in a valid registry, on a node that says whose it is, and if the number's "
-            "wholesale chain is checked. Else `policy.unlicensed` decides, or `policy.unchecked_chain`."
+            "wholesale chain is checked and certified. Else `policy.unlicensed` decides, or `policy.unchecked_chain`."
         ),
         frozenset(
             {

@@ -50,7 +50,7 @@ LAB = LAB_REGISTRY.read_text("utf-8")
 CHANGED = (
     LAB.replace("version: 42", "version: 43")
     .replace("en: Good Telecom", f"en: '{HOSTILE}'")
-    .replace("document: 登記事項証明書", f"document: '{HOSTILE}'")
+    .replace("document: 認定通知書", f"document: '{HOSTILE}'")
     .replace("reference: R-1}", f"reference: '{HOSTILE}', authority: '{HOSTILE}'}}")
     + "  - {numbers: '0612345*', since: 2026-10-01T00:00:00+09:00, reference: R-2}\n"
     + "  - {member: m-0003, kind: no-new-numbers, since: 2026-10-01T00:00:00+09:00, reference: R-3}\n"
@@ -285,7 +285,7 @@ def test_what_ends_when():
     assert [row.expiry.subject for row in rows if row.is_soon] == ["L-22"]
     assert expiry_calendar.by_month(rows)[0][0] == "2026-12"
     bars = expiry_calendar.bars_of(found, NOW)
-    assert [series.total for series in bars.series] == [0, 1, 0, 5]
+    assert [series.total for series in bars.series] == [0, 1, 0, 5, 0]
     assert [tick.text for tick in bars.months][:4] == ["11", "12", "01", "02"]
     assert {bars.months[place].at: year for place, year in ((0, "2026"), (2, "2027"))} == {
         tick.at: tick.text for tick in bars.years if tick.at <= bars.months[3].at

@@ -58,6 +58,9 @@ class FakeRegistry:
     unoriginated: dict[Number, Period] = field(default_factory=dict)
     """Numbers that never originate."""
 
+    certified_until: datetime | None = None
+    """Of the number of the member with licences."""
+
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
 
@@ -73,7 +76,8 @@ class FakeRegistry:
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
         held = tuple(self.held)
-        return {HELD: Holding(MEMBER, held, self.chain), FOREIGN: Holding("m-2", held)}.get(number)
+        own = Holding(MEMBER, held, self.chain, self.certified_until)
+        return {HELD: own, FOREIGN: Holding("m-2", held)}.get(number)
 
 
 def own_policy(**changes: Any) -> Policy:

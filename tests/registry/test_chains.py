@@ -170,7 +170,7 @@ def test_show_draws_the_chain_of_a_number_as_a_tree(tmp_path):
     assert out == {
         "number": "…0001", "numbers": "…0001", "holder": "m-0002", "member": "m-0001",
         "links": [{"wholesaler": "m-0002", "reseller": "m-0001", "checked_by": "m-0002", "checked_on": "2026-04-01",
-                   "document": "D", "counts": False}], "porting": None,
+                   "document": "D", "counts": False, "certification": None}], "porting": None,
     }  # fmt: skip
     code, out, _ = show("0312345678\n", "--number")
     assert (code, out) == (0, "m-0001  良い電話株式会社 / Good Telecom: holds …5678, in charge\n")

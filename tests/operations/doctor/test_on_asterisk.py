@@ -238,9 +238,12 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
             {'"0112345600-0112345699"': '"0112345600-0112345699", "0312345700"'},
             {"registry": "bad"}
             | dict.fromkeys(
-                ("registry-fresh", "registry-member", "registry-never-originates", "registry-licences"), "unknown"
-            )
-            | dict.fromkeys(("registry-sounds", "fallback"), "unknown"),
+                (
+                    "registry-fresh", "registry-member", "registry-never-originates", "registry-certifications",
+                    "registry-licences", "registry-sounds", "fallback",
+                ),
+                "unknown",
+            ),
         ),
     ],
 )  # fmt: skip
