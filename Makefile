@@ -219,7 +219,7 @@ audit: $(AUDIT)
 	@$(VENV)/bin/python -m pip_audit --requirement requirements.lock --disable-pip --strict --progress-spinner off
 
 lock: $(RELEASE)
-	@$(VENV)/bin/uv pip compile setup.cfg --extra openid --extra postgresql --extra token --universal --python-version 3.11 \
+	@$(VENV)/bin/uv pip compile setup.cfg --extra mariadb --extra openid --extra postgresql --extra token --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet \
 		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
