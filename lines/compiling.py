@@ -1,5 +1,5 @@
-"""Reads and compiles the table of lines in a process of its own, so that neither a million rows nor a database that hangs
-holds up a call:
+"""Reads and compiles the table of lines in a process of its own: neither a million rows nor a database that hangs holds
+up a call.
 
     python -m idtone.lines.compiling       the source as JSON on standard input
 
@@ -18,7 +18,7 @@ from typing import Final
 from idtone.errors import DocumentError, Fault
 from idtone.translation import Message
 
-WITHIN_S: Final = 120.0
+WITHIN_S: Final = 300.0
 FAULTS, UNCHANGED = 1, 3
 
 
@@ -41,6 +41,15 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
     return done.stdout
 
 
+def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
+    """As `compile_in_process`, in this process."""
+    from .index import compiled
+    from .reading import read
+
+    found = read(source, query, password)
+    return None if found.origin == known else compiled(found.entries(), found.origin).pack()
+
+
 def _failed(reason: str) -> DocumentError:
     return DocumentError(
         [
@@ -54,19 +63,14 @@ def _failed(reason: str) -> DocumentError:
 
 def main() -> int:
     os.nice(10)  # calls come first
-    asked = json.load(sys.stdin)
-    from .index import compiled
-    from .reading import read
-
     try:
-        found = read(asked["source"], asked["query"], asked["password"])
-        if found.origin == asked["known"]:
-            return UNCHANGED
-        table = compiled(found.entries(), found.origin)
+        octets = compile_here(**json.load(sys.stdin))
     except DocumentError as error:
         json.dump([asdict(fault) for fault in error.faults], sys.stdout)
         return FAULTS
-    sys.stdout.buffer.write(table.pack())
+    if octets is None:
+        return UNCHANGED
+    sys.stdout.buffer.write(octets)
     return 0
 
 

@@ -29,6 +29,13 @@ _DIGEST: Final = hashlib.sha256().digest_size
 _NAMES_AT_ONCE: Final = 1000
 """Names in one line of JSON: no single step of reading holds up the event loop."""
 
+_BLOCKS: Final = (1_000, 10_000, 100_000, 1_000_000)
+"""Sizes of blocks of numbers: few numbers to search in each, and few blocks."""
+_MOST_BLOCKS: Final = 50_000
+
+_MOST_IN_TEXT: Final = 100
+"""Intervals. In a longer run the arrays are faster."""
+
 _INCOMING: Final = Direction.INCOMING
 _NOT_ITS_OWN: Final = Reason.NUMBER_OF_ANOTHER_CUSTOMER
 _UNKNOWN: Final = Reason.LINE_UNKNOWN
@@ -47,12 +54,14 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Runs of intervals, ascending in each run; run `n` begins at `starts[n]` and ends before `starts[n + 1]`.
+    """Intervals of numbers, with the term of each. Inside a run they are ascending, and disjoint or equal.
 
-    The intervals of a run are disjoint or equal. `terms` has the customer and the period of each.
+    `runs` has three values for each run. For the lines: where it begins, where it ends, and the term of all its
+    intervals, or -1 if they differ. For the numbers: a block (the first digits of numbers), where its intervals begin,
+    and where they end.
     """
 
-    starts: array[int]
+    runs: array[int]
     firsts: array[int]
     lasts: array[int]
     terms: array[int]
@@ -62,29 +71,44 @@ class LinesIndex:
     """One edition of the table; immutable. Implements `idtone.decision.Lines`.
 
     A *term* is a customer with a period. A line has one run of numbers; lines with the same entries share it.
+
+    The arrays know everything. Beside them each run has a text of the single numbers that are its customer's for
+    always: whether a number is in it takes a third of the time of a search in the arrays, which are too large for
+    the processor's cache. No complete Japanese number begins another one, so this is exact.
     """
 
     __slots__ = (
-        "_accounts", "_always", "_customers", "_endpoints", "_kept", "_lines", "_numbers", "_periods", "_term_customers",
-        "origin", "totals",
+        "_accounts", "_block", "_blocks", "_customers", "_endpoints", "_fixed", "_lines", "_numbers",
+        "_periods", "origin", "totals",
     )  # fmt: skip
 
     def __init__(
         self, origin: str, totals: Totals, customers: Sequence[str], term_customers: array[int],
-        periods: array[int], lines: Spans, numbers: Spans, endpoints: dict[str, int], accounts: dict[str, int],
+        periods: array[int], lines: Spans, numbers: Spans, block: int, texts: Sequence[str],
+        endpoints: Iterable[tuple[str, int]], accounts: Iterable[tuple[str, int]],
     ) -> None:  # fmt: skip
-        """`origin` is the digest of what was read. `periods` has two values for each term."""
+        """`origin` is the digest of what was read. `periods` has two values for each term. `block` is the size of the
+        blocks of numbers. `endpoints` and `accounts` give the run of each line.
+        """
         self.origin, self.totals = origin, totals
-        self._customers: list[str | None] = [*customers, None]  # -1: none is named
-        self._term_customers, self._periods = term_customers, periods
+        self._fixed = customers, term_customers, periods, texts
+        named: list[str | None] = [*customers, None]  # -1: none is named
+        self._customers = [named[customer] for customer in term_customers]
+        """Of each term."""
+        moments = iter(periods)
+        self._periods = {
+            term: period for term, period in enumerate(zip(moments, moments, strict=True)) if period != ALWAYS
+        }
+        """Of each term that is not for always."""
         self._lines, self._numbers = lines, numbers
-        self._endpoints, self._accounts = endpoints, accounts
-        self._always = bytes(
-            start == ALWAYS[0] and until == ALWAYS[1]
-            for start, until in zip(periods[::2], periods[1::2], strict=True)
-        )  # fmt: skip
-        # The arrays of the lines as they are, since each attribute takes time in each decision.
-        self._kept = (lines.starts, lines.firsts, lines.lasts, lines.terms, self._always)
+        runs = [
+            (text, self._customers[common] if common >= 0 else None, run)
+            for run, (text, common) in enumerate(zip(texts, lines.runs[2::3], strict=True))
+        ]
+        self._endpoints, self._accounts = _lines_of(endpoints, runs), _lines_of(accounts, runs)
+        self._block = block
+        places = iter(numbers.runs)
+        self._blocks = {name: (start, end) for name, start, end in zip(places, places, places, strict=True)}
 
     def __repr__(self) -> str:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
@@ -97,21 +121,23 @@ class LinesIndex:
         """
         if call.direction is _INCOMING:
             return None, self.customer_of(call.forwarding_number, now)
-        run = self._endpoints.get(call.endpoint)
-        if run is None:
-            run = self._accounts.get(call.account)
-            if run is None:
-                return _UNKNOWN, None
+        line = self._endpoints.get(call.endpoint) or self._accounts.get(call.account)
+        if line is None:
+            return _UNKNOWN, None
         e164 = call.forwarding_number.e164
-        if e164:
-            starts, firsts, lasts, terms, always = self._kept
-            number, start = int(e164), starts[run]
-            at = bisect_right(firsts, number, start, starts[run + 1]) - 1
-            while at >= start and number <= lasts[at]:
-                term = terms[at]
-                if always[term] or self._in_force(term, now):
-                    return None, self._customers[self._term_customers[term]]
-                at -= 1
+        if e164 in line[0] and e164:
+            return None, line[1]
+        return self._searched(line[2], e164, now)
+
+    def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
+        """As `presenting`, by the arrays."""
+        spans, number = self._lines, int(e164 or 0)
+        start, end, _ = spans.runs[3 * run : 3 * run + 3]
+        at = bisect_right(spans.firsts, number, start, end) - 1
+        while at >= start and number <= spans.lasts[at]:
+            if self._in_force(spans.terms[at], now):
+                return None, self._customers[spans.terms[at]]
+            at -= 1
         return _NOT_ITS_OWN, self._customer_of_run(run, now)
 
     def customer_of(self, number: Number, now: datetime) -> str | None:
@@ -119,50 +145,55 @@ class LinesIndex:
         if not number.e164:
             return None
         spans, wanted = self._numbers, int(number.e164)
-        at = bisect_right(spans.firsts, wanted) - 1
-        while at >= 0 and wanted <= spans.lasts[at]:
+        touching = self._blocks.get(wanted // self._block)
+        if touching is None:
+            return None
+        at = bisect_right(spans.firsts, wanted, *touching) - 1
+        while at >= touching[0] and wanted <= spans.lasts[at]:
             term = spans.terms[at]
-            if self._always[term] or self._in_force(term, now):
-                return self._customers[self._term_customers[term]]
+            if self._in_force(term, now):
+                return self._customers[term]
             at -= 1
         return None
 
     def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
         """The customer whose line it is now."""
-        run = self._endpoints.get(endpoint, self._accounts.get(account))
-        return None if run is None else self._customer_of_run(run, now)
+        line = self._endpoints.get(endpoint) or self._accounts.get(account)
+        return self._customer_of_run(line[2], now) if line else None
 
     def knows(self, endpoint: str) -> bool:
         return endpoint in self._endpoints
 
     def _customer_of_run(self, run: int, now: datetime) -> str | None:
         spans = self._lines
-        terms = set(spans.terms[spans.starts[run] : spans.starts[run + 1]])
-        found = {self._term_customers[term] for term in terms if self._always[term] or self._in_force(term, now)}
-        return self._customers[found.pop()] if len(found) == 1 else None
+        start, end, common = spans.runs[3 * run : 3 * run + 3]
+        terms = {common} if common >= 0 else set(spans.terms[start:end])
+        found = {self._customers[term] for term in terms if self._in_force(term, now)}
+        return found.pop() if len(found) == 1 else None
 
     def _in_force(self, term: int, now: datetime) -> bool:
-        start, until = self._periods[2 * term], self._periods[2 * term + 1]
-        return start <= now.timestamp() < until
+        period = self._periods.get(term)
+        return period is None or period[0] <= now.timestamp() < period[1]
 
     # -- as octets ----------------------------------------------------------------------------------------------------
 
     def pack(self) -> bytes:
         """The octets for `unpack` on a machine with the same byte order."""
+        customers, term_customers, periods, texts = self._fixed
         arrays = [
-            self._term_customers, self._periods,
+            term_customers, periods,
             *(
                 each
                 for spans in (self._lines, self._numbers)
-                for each in (spans.starts, spans.firsts, spans.lasts, spans.terms)
+                for each in (spans.runs, spans.firsts, spans.lasts, spans.terms)
             ),
-            array("i", self._endpoints.values()), array("i", self._accounts.values()),
+            *(array("i", (run for _, _, run in lines.values())) for lines in (self._endpoints, self._accounts)),
         ]  # fmt: skip
         head = {
-            "order": sys.byteorder, "origin": self.origin, "totals": self.totals,
+            "order": sys.byteorder, "origin": self.origin, "totals": self.totals, "block": self._block,
             "arrays": [[each.typecode, len(each)] for each in arrays],
         }  # fmt: skip
-        names: list[list[Any]] = [self._customers[:-1], list(self._endpoints), list(self._accounts)]
+        names: list[list[Any]] = [list(customers), list(texts), list(self._endpoints), list(self._accounts)]
         chunks = [
             [kind, some[at : at + _NAMES_AT_ONCE]]
             for kind, some in enumerate(names)
@@ -184,22 +215,27 @@ class LinesIndex:
         head = json.loads(next(lines))
         if head["order"] != sys.byteorder:
             raise ValueError("this table of lines was compiled on another kind of machine")
-        names: tuple[list[str], list[str], list[str]] = ([], [], [])
+        names: list[list[str]] = [[], [], [], []]
         for line in lines:
             kind, some = json.loads(line)
             names[kind].extend(some)
         term_customers, periods, *spans, of_endpoints, of_accounts = _arrays(body[end:], head["arrays"])
-        customers, endpoints, accounts = names
+        customers, texts, endpoints, accounts = names
         return cls(
             head["origin"], Totals(*head["totals"]), customers, term_customers, periods,
-            Spans(*spans[:4]), Spans(*spans[4:]), _runs(endpoints, of_endpoints), _runs(accounts, of_accounts),
+            Spans(*spans[:4]), Spans(*spans[4:]), head["block"], texts,
+            zip(endpoints, of_endpoints, strict=True), zip(accounts, of_accounts, strict=True),
         )  # fmt: skip
 
 
-def _runs(names: Iterable[str], runs: Iterable[int]) -> dict[str, int]:
-    made = {}
-    for name, run in zip(names, runs, strict=True):  # a loop: other threads run meanwhile
-        made[name] = run
+_Line = tuple[str, str | None, int]
+"""The single numbers of a line that are its customer's for always, the customer, and its run."""
+
+
+def _lines_of(runs_of_names: Iterable[tuple[str, int]], runs: Sequence[_Line]) -> dict[str, _Line]:
+    made: dict[str, _Line] = {}
+    for name, run in runs_of_names:  # a loop: other threads run meanwhile
+        made[name] = runs[run]
     return made
 
 
@@ -247,7 +283,7 @@ def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
     lines = _spans(
         [[(span.first, span.last, terms.of_entry[at]) for at in run for span in entries[at].spans] for run in runs]
     )
-    numbers = _spans(
+    whole = _spans(
         [
             [
                 (span.first, span.last, term)
@@ -257,12 +293,24 @@ def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
             ]
         ]
     )
+    block, blocks = _blocks(whole)
+    numbers = Spans(blocks, whole.firsts, whole.lasts, whole.terms)
     covered = sum(last - first + 1 for first, last in _union(entries))
     totals = Totals(
         len(terms.customers), len(names[0]) + len(names[1]), covered, len(entries),
         sum(not entry.is_checked for entry in entries if entry.spans),
     )  # fmt: skip
-    return LinesIndex(origin, totals, list(terms.customers), *terms.arrays(), lines, numbers, names[0], names[1])
+    return LinesIndex(
+        origin,
+        totals,
+        list(terms.customers),
+        *terms.arrays(),
+        lines,
+        numbers,
+        block,
+        _texts(lines, terms.arrays()[1]),
+        *(each.items() for each in names),
+    )
 
 
 def _entries_of_lines(entries: Sequence[Entry]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
@@ -287,15 +335,42 @@ def _entries_of_lines(entries: Sequence[Entry]) -> tuple[Mapping[str, list[int]]
 
 
 def _spans(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Spans:
-    starts, firsts, lasts, terms = array("q", [0]), array("q"), array("q"), array("i")
+    made, firsts, lasts, terms = array("q"), array("q"), array("q"), array("i")
     for run in runs:
+        start, of_run = len(firsts), set()
         for first, last, items in pieces(sorted(set(run))):
             for term in sorted(set(items)):
                 firsts.append(first)
                 lasts.append(last)
                 terms.append(term)
-        starts.append(len(firsts))
-    return Spans(starts, firsts, lasts, terms)
+                of_run.add(term)
+        made.extend((start, len(firsts), of_run.pop() if len(of_run) == 1 else -1))
+    return Spans(made, firsts, lasts, terms)
+
+
+def _texts(lines: Spans, periods: Sequence[int]) -> list[str]:
+    """The text of each run (`LinesIndex`)."""
+    texts = []
+    for start, end, common in zip(*(lines.runs[place::3] for place in range(3)), strict=True):
+        is_plain = (
+            common >= 0 and tuple(periods[2 * common : 2 * common + 2]) == ALWAYS and end - start <= _MOST_IN_TEXT
+        )
+        singles = (lines.firsts[at] for at in range(start, end) if lines.firsts[at] == lines.lasts[at])
+        texts.append("".join(f"+{number}" for number in singles) if is_plain else "")
+    return texts
+
+
+def _blocks(spans: Spans) -> tuple[int, array[int]]:
+    """The size of the blocks, and block, start and end of each: the smallest size that does not take much memory."""
+    size, found = 0, dict[int, tuple[int, int]]()
+    for size in _BLOCKS:
+        found = {}
+        for at, (first, last) in enumerate(zip(spans.firsts, spans.lasts, strict=True)):
+            for block in range(first // size, last // size + 1):
+                found[block] = (found.get(block, (at, at))[0], at + 1)
+        if len(found) <= _MOST_BLOCKS or size == _BLOCKS[-1]:
+            break
+    return size, array("q", (value for block, (start, end) in found.items() for value in (block, start, end)))
 
 
 def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:

@@ -1,8 +1,8 @@
 """Ready-made queries: what other PBX software has in its own database.
 
-`freepbx`: the tables of FreePBX's module `core` (module.xml), in MariaDB. A device may present each number whose inbound
-route leads to its extension, and the outbound caller id of its extension if an inbound route has that number: to
-write a number into the field "Outbound CID" is not enough to present it.
+`freepbx`: the tables of FreePBX's module `core` (module.xml), in MariaDB. A device may present each number whose
+inbound route leads to its extension; and the outbound caller id of its extension, if an inbound route has that number:
+a number in the field "Outbound CID" alone is not enough.
 
 `wazo`: the tables of Wazo (xivo-manage-db), in PostgreSQL. A SIP line may present each number whose incoming call its
 tenant has, and the tenant is the customer.

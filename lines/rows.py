@@ -104,10 +104,10 @@ class _Rows:
         ]
         rows = list(self._rows.values())
         faults = [
-            Fault(self._name, rows[fault.entry][fault.position if fault.field == "numbers" and fault.position else 0], 1,
-                  _FIELDS.get(fault.field, fault.field), fault.problem, fault.remedy)
+            Fault(self._name, rows[fault.entry][position], 1, _FIELDS.get(fault.field, fault.field), *fault[3:])
             for fault in entry_faults(made)
-        ]  # fmt: skip
+            for position in ((fault.position or 0) if fault.field == "numbers" else 0,)
+        ]
         if faults:
             raise DocumentError(faults[:_FAULT_LIMIT])
         return made

@@ -18,6 +18,7 @@ from idtone import logs
 from idtone.command_line import UNUSABLE, ConfigOption
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
+from idtone.lines.reading import read_as_set
 from idtone.registry.sources import load_registry
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
@@ -101,6 +102,8 @@ def check_settings(settings: Settings) -> None:
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     settings.fleet.key()
+    if settings.lines.source is not None:
+        read_as_set(settings.lines).entries()
     root = settings.registry.root()
     if root is None:
         load_registry(settings.registry.file())

@@ -197,7 +197,7 @@ class Instance:
                 calls.call_log.write()
 
     def _watch_sources(self, refresh: Callable[[], None]) -> list[asyncio.Task[None]]:
-        """The registry and the table of lines, apart: the latter's database may hang, and no suspension waits for it."""
+        """The registry and the table of lines, apart: a database may hang, and no suspension waits for it."""
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
             watches.append(SourceWatch(lines.refresh, "the table of lines", "lines.source"))

@@ -85,11 +85,9 @@ def show(
         command_line.print_json({"source": unread.name, "entries": found})
     else:
         for entry in found:
-            print(
-                f"{entry['customer'] or '-':<12} {', '.join(entry['endpoints'] + entry['accounts']) or '(all its lines)'}:"
-                f" {', '.join(entry['numbers']) or '-'}"
-                f"{'' if entry['checked'] else '  (no check)'}"
-            )  # fmt: skip
+            names = ", ".join(entry["endpoints"] + entry["accounts"]) or "(all its lines)"
+            numbers, note = ", ".join(entry["numbers"]) or "-", "" if entry["checked"] else "  (no check)"
+            print(f"{entry['customer'] or '-':<12} {names}: {numbers}{note}")
         if not found:
             print("no entry")
     if not found:

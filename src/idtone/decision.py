@@ -186,7 +186,7 @@ def decide(
     if suspended(call.forwarding_numbers, registry, now, remembered):
         return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain, customer)
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
-    if unreadable and (not_own or policy.unreadable is Unreadable.REFUSE):  # such a number is no line's own
+    if unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and call.direction is Direction.OUTGOING)):
         return _refusal(unreadable, None, version, trust, policy, member, chain, customer)
     if not_own:
         return _refusal(not_own, None, version, trust, policy, member, chain, customer)

@@ -52,9 +52,8 @@ def shuffled(numbers: int, members: int) -> list[str]:
 def entries(numbers: list[str], customers: int) -> Iterator[Entry]:
     each = len(numbers) // customers
     for at in range(customers):
-        spans = tuple(
-            NumberSpan(number, number) for number in sorted(int(f"81{text[1:]}") for text in numbers[at * each : (at + 1) * each])
-        )  # fmt: skip
+        own = sorted(int(f"81{text[1:]}") for text in numbers[at * each : (at + 1) * each])
+        spans = tuple(NumberSpan(number, number) for number in own)
         yield Entry(f"c-{at:06}", (f"line-{at:06}",), (f"account-{at:06}",), spans, ALWAYS, True)
 
 
