@@ -72,9 +72,10 @@ class LinesIndex:
 
     A *term* is a customer with a period. A line has one run of numbers; lines with the same entries share it.
 
-    The arrays know everything. Beside them each run has a text of the single numbers that are its customer's for
-    always: whether a number is in it takes a third of the time of a search in the arrays, which are too large for
-    the processor's cache. No complete Japanese number begins another one, so this is exact.
+    The arrays know everything. Beside them each run has a text: its customer, its place, and the single numbers that
+    are its customer's for always (`c-1;0;+81312345678+81312345679`). To find a number in it takes a third of the time
+    of a search in the arrays, which are too large for the processor's cache. No complete Japanese number begins
+    another one, so this is exact.
     """
 
     __slots__ = (
@@ -101,11 +102,7 @@ class LinesIndex:
         }
         """Of each term that is not for always."""
         self._lines, self._numbers = lines, numbers
-        runs = [
-            (text, self._customers[common] if common >= 0 else None, run)
-            for run, (text, common) in enumerate(zip(texts, lines.runs[2::3], strict=True))
-        ]
-        self._endpoints, self._accounts = _lines_of(endpoints, runs), _lines_of(accounts, runs)
+        self._endpoints, self._accounts = _lines_of(endpoints, texts), _lines_of(accounts, texts)
         self._block = block
         places = iter(numbers.runs)
         self._blocks = {name: (start, end) for name, start, end in zip(places, places, places, strict=True)}
@@ -125,9 +122,9 @@ class LinesIndex:
         if line is None:
             return _UNKNOWN, None
         e164 = call.forwarding_number.e164
-        if e164 in line[0] and e164:
-            return None, line[1]
-        return self._searched(line[2], e164, now)
+        if e164 in line and e164:
+            return None, line[: line.find(";")] or None
+        return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
         """As `presenting`, by the arrays."""
@@ -159,7 +156,7 @@ class LinesIndex:
     def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
         """The customer whose line it is now."""
         line = self._endpoints.get(endpoint) or self._accounts.get(account)
-        return self._customer_of_run(line[2], now) if line else None
+        return self._customer_of_run(_run(line), now) if line else None
 
     def knows(self, endpoint: str) -> bool:
         return endpoint in self._endpoints
@@ -187,7 +184,7 @@ class LinesIndex:
                 for spans in (self._lines, self._numbers)
                 for each in (spans.runs, spans.firsts, spans.lasts, spans.terms)
             ),
-            *(array("i", (run for _, _, run in lines.values())) for lines in (self._endpoints, self._accounts)),
+            *(array("i", map(_run, lines.values())) for lines in (self._endpoints, self._accounts)),
         ]  # fmt: skip
         head = {
             "order": sys.byteorder, "origin": self.origin, "totals": self.totals, "block": self._block,
@@ -228,15 +225,16 @@ class LinesIndex:
         )  # fmt: skip
 
 
-_Line = tuple[str, str | None, int]
-"""The single numbers of a line that are its customer's for always, the customer, and its run."""
-
-
-def _lines_of(runs_of_names: Iterable[tuple[str, int]], runs: Sequence[_Line]) -> dict[str, _Line]:
-    made: dict[str, _Line] = {}
-    for name, run in runs_of_names:  # a loop: other threads run meanwhile
-        made[name] = runs[run]
+def _lines_of(runs: Iterable[tuple[str, int]], texts: Sequence[str]) -> dict[str, str]:
+    """Each line with the text of its run."""
+    made: dict[str, str] = {}
+    for name, run in runs:  # a loop: other threads run meanwhile
+        made[name] = texts[run]
     return made
+
+
+def _run(text: str) -> int:
+    return int(text.split(";", 2)[1])
 
 
 def _arrays(body: memoryview, kinds: Iterable[Sequence[Any]]) -> Iterator[array[int]]:
@@ -308,7 +306,7 @@ def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
         lines,
         numbers,
         block,
-        _texts(lines, terms.arrays()[1]),
+        _texts(lines, terms),
         *(each.items() for each in names),
     )
 
@@ -348,15 +346,17 @@ def _spans(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Spans:
     return Spans(made, firsts, lasts, terms)
 
 
-def _texts(lines: Spans, periods: Sequence[int]) -> list[str]:
+def _texts(lines: Spans, terms: _Terms) -> list[str]:
     """The text of each run (`LinesIndex`)."""
     texts = []
-    for start, end, common in zip(*(lines.runs[place::3] for place in range(3)), strict=True):
+    customers, (of_term, periods) = [*terms.customers, ""], terms.arrays()
+    for run, (start, end, common) in enumerate(zip(*(lines.runs[place::3] for place in range(3)), strict=True)):
         is_plain = (
             common >= 0 and tuple(periods[2 * common : 2 * common + 2]) == ALWAYS and end - start <= _MOST_IN_TEXT
         )
         singles = (lines.firsts[at] for at in range(start, end) if lines.firsts[at] == lines.lasts[at])
-        texts.append("".join(f"+{number}" for number in singles) if is_plain else "")
+        plain = "".join(f"+{number}" for number in singles) if is_plain else ""
+        texts.append(f"{customers[of_term[common]] if is_plain else ''};{run};{plain}")
     return texts
 
 
