@@ -120,6 +120,11 @@ ROWS: Final = (
         Panel("Version", "版", {gauge("idtone_registry_version"): EACH}),
         Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
         Panel("Suspensions in force", "有効な番号停止の数", {gauge("idtone_suspensions_in_force"): EACH}),
+        Panel(
+            "Numbers of the customers' lines", "利用者の回線の番号",
+            {gauge("idtone_lines_numbers"): "numbers {{instance}}",
+             gauge("idtone_lines_current"): "newest in use {{instance}}"},
+        ),
     )),
     Row("Evidence", "証跡", (
         Panel(

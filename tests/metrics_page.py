@@ -60,6 +60,11 @@ JAPANESE: Final = {
     "idtone_registry_issued_timestamp_seconds": "使用中の登録簿の発行時刻",
     "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
     "idtone_suspensions_in_force": "有効な停止(番号、番号帯、会員)の数。登録簿がなければ fallback.conf の項目数",
+    "idtone_lines_current": (
+        "最新の回線の表を使っていれば 1、表に誤りがあるか読み込み元に届かなければ 0。"
+        "利用者の番号を確認しない設定では値なし"
+    ),
+    "idtone_lines_numbers": "使用中の回線の表の番号の数。一度も読めていなければ 0(発信はすべて拒否)",
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",
     "idtone_ledger_replicated": "直近の試みで PostgreSQL に証跡を送れていれば 1、いなければ 0",

@@ -76,6 +76,10 @@ JAPANESE: Final = {
     "registry.suspensions_in_force": "現在有効な停止(番号、番号帯、会員)の数",
     "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
     "registry.taken": "この登録簿を使い始めた時刻",
+    "lines": (
+        "利用者の回線の表。`customers`(利用者数)、`lines`(回線数)、`numbers`(番号数)、`taken`(使い始めた時刻)、`trouble`(最新の表を"
+        "使えない理由。なければ空)。利用者の番号を確認しない設定では null"
+    ),
     "fallback.current": "この登録簿の停止番号が Asterisk に渡っているか",
     "fallback.trouble": "渡っていない理由。渡っていれば空",
     "journal.lag_seconds": "ジャーナルを最後まで読んでからの時間",

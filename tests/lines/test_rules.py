@@ -9,6 +9,7 @@ from idtone.errors import DocumentError
 from idtone.lines.model import LinesDocument
 from idtone.lines.rules import document_faults
 
+from .. import ROOT
 from .tables import GOOD
 
 
@@ -18,8 +19,9 @@ def faults_of(text: str) -> list[str]:
     return [f"{fault.line} {fault.field}: {fault.problem}" for fault in error.value.faults]
 
 
-def test_the_example_is_good():
-    parse(GOOD, "numbers.yaml", LinesDocument, document_faults)
+def test_the_examples_are_good():
+    for text in (GOOD, (ROOT / "config" / "numbers.yaml").read_text("utf-8")):
+        parse(text, "numbers.yaml", LinesDocument, document_faults)
 
 
 @pytest.mark.parametrize(
