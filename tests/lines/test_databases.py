@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from idtone.lines.reading import read
 from idtone.lines.rows import entries_of
 
 from ..conftest import PostgreSQL
+from ..lab.mariadb import MariaDB
 from .databases import FREEPBX, FREEPBX_CALLS, WAZO, WAZO_CALLS
 from .tables import NOW, call
 
@@ -36,6 +37,32 @@ def freepbx(tmp_path: Path) -> str:
 
 def test_the_tables_of_freepbx(freepbx):
     assert_calls(compiled(read(freepbx, "freepbx", None).entries()), FREEPBX_CALLS)
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariaDB]:
+    with MariaDB() as running:
+        running.execute(FREEPBX)
+        yield running
+
+
+def test_the_tables_of_freepbx_in_mariadb(mariadb):
+    assert_calls(compiled(read(mariadb.url, "freepbx", mariadb.password).entries()), FREEPBX_CALLS)
+
+
+def test_a_mariadb_that_cannot_be_read_says_why(mariadb):
+    for query, password, reason in (
+        ("SELECT 1 AS number FROM nowhere", mariadb.password, "nowhere"),
+        ("DELETE FROM users", mariadb.password, "DELETE command denied"),
+        ("SELECT password FROM mysql.user", mariadb.password, "command denied"),
+        ("SELECT 1", "wrong", "Access denied"),
+    ):
+        with pytest.raises(DocumentError) as error:
+            read(mariadb.url, query, password)
+        assert reason in str(error.value)
+        assert "idtone@" not in str(error.value).partition(": ")[0]
+    with pytest.raises(DocumentError, match="Can't connect"):
+        read("mysql://idtone@127.0.0.1:1/pbx", "freepbx", "x")
 
 
 def test_a_database_is_never_written(freepbx):
