@@ -18,7 +18,7 @@ from typing import Final
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, Remembered, decide, suspended, time_by
+from idtone.decision import NOTHING_REMEMBERED, Lines, Policy, Registry, Remembered, decide, suspended, time_by
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
@@ -65,6 +65,8 @@ class CallControl:
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
+    lines: Callable[[], Lines | None] = lambda: None
+    """The table of the customers' lines; None if their numbers are not checked."""
     ended_suspended: Counter[str] = field(default_factory=Counter)
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
     emergency_trunks: tuple[str, ...] = ()
@@ -134,7 +136,9 @@ class CallControl:
             return None
         forwarded, now = self._forwarded(request), self.now()
         registry = self.registry()
-        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
+        decision = decide(
+            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, self.lines()
+        )
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
         call = Call(

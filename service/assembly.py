@@ -23,6 +23,8 @@ from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.lines.source import LinesSource
+from idtone.lines_settings import LinesSettings
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.node_member import MemberWarning
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S: Final = 30.0
 """How long the start waits for the registry's source."""
+LINES_WITHIN_S: Final = 30.0
+"""How long the start waits for the table of lines."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Loaded:
     disclosure_rules: DisclosureRules
     source: Source
     fleet: FleetChain | None
+    lines: LinesSource | None = None
+    """The table of the customers' lines; None if their numbers are not checked."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
@@ -65,10 +71,11 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     _read_first(source)
+    lines = lines_of(settings.lines)
     journal_of(settings).make()
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
-    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), hook)
+    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook)
 
 
 def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
@@ -97,6 +104,26 @@ def _read_first(source: Source) -> None:
         )  # fmt: skip
 
 
+def lines_of(settings: LinesSettings) -> LinesSource | None:
+    """The table of lines, read for the first time. Until it can be read, outgoing calls are refused.
+
+    Raises DocumentError for settings that do not fit each other.
+    """
+    if settings.source is None:
+        log.warning("customers' numbers are not checked (lines.source): any line may present any number")
+        return None
+    lines = LinesSource(settings)
+    reading = in_daemon(lines.refresh, "the first reading of the table of lines")
+    try:
+        reading.result(LINES_WITHIN_S)
+    except TimeoutError:
+        log.error(
+            "the table of lines was not read within %g s; the service starts without it, and uses it when it is read: "
+            "check lines.source", LINES_WITHIN_S,
+        )  # fmt: skip
+    return lines
+
+
 def journal_of(settings: Settings) -> JournalFolder:
     return JournalFolder(settings.journal_directory(), settings.sounds.directory)
 
@@ -118,7 +145,8 @@ def assemble(
 
     `earlier` are the calls in progress that were restored before a hand-over.
     """
-    source, policy = loaded.source, settings.policy.policy(settings.association.member)
+    source, lines = loaded.source, loaded.lines
+    policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
     calls = CallControl(
@@ -133,6 +161,7 @@ def assemble(
         recorded=ledger.knows,
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
+        lines=lambda: lines.current if lines else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.
     calls.recall(RestoredCalls.of(ledger, earlier).calls)

@@ -18,6 +18,7 @@ from idtone import logs
 from idtone.command_line import UNUSABLE, ConfigOption
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
+from idtone.lines.reading import read_as_set
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import known
 from idtone.registry.node_member import REMEDY, member_trouble
@@ -106,6 +107,8 @@ def check_settings(settings: Settings) -> None:
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     settings.fleet.key()
+    if settings.lines.source is not None:
+        read_as_set(settings.lines).entries()
     root = settings.registry.root()
     if root is None:
         load_registry(settings.registry.file())

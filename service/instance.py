@@ -44,7 +44,7 @@ from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
 from .metrics import Observed
 from .node_state import NodeStateReport
-from .registry_watch import RegistryWatch
+from .source_watch import SourceWatch
 from .systemd import ServiceManager
 
 if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only metrics need
@@ -166,7 +166,7 @@ class Instance:
                     await asyncio.Event().wait()  # keep the connection open until this instance ends
 
             serving = asyncio.create_task(runner.run(over))
-            watching = asyncio.create_task(RegistryWatch(lambda: self._refresh(refresh)).run())
+            watching = self._watch_sources(refresh)
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
@@ -179,7 +179,7 @@ class Instance:
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook,
+                hook, self._loaded.lines,
             )  # fmt: skip
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
@@ -188,10 +188,11 @@ class Instance:
                 async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
-                        awaited: set[asyncio.Future[Any]] = {serving, watching, stopped, successor}
+                        awaited: set[asyncio.Future[Any]] = {serving, *watching, stopped, successor}
                         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-                        if watching.done():
-                            watching.result()  # it ends only by a fault in this program
+                        for each in watching:
+                            if each.done():
+                                each.result()  # it ends only by a fault in this program
                         if not successor.done():
                             self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
                             calls.retiring = True
@@ -200,11 +201,18 @@ class Instance:
                     if successor.done():
                         await self._release(successor.result(), application, evidence, background)
             finally:
-                ours = {serving, watching, logging_calls, reporting, *background, stopped}
+                ours = {serving, *watching, logging_calls, reporting, *background, stopped}
                 for task in ours:
                     task.cancel()
                 await asyncio.wait(ours)
                 calls.call_log.write()
+
+    def _watch_sources(self, refresh: Callable[[], None]) -> list[asyncio.Task[None]]:
+        """The registry and the table of lines, apart: a database may hang, and no suspension waits for it."""
+        watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
+        if lines := self._loaded.lines:
+            watches.append(SourceWatch(lines.refresh, "the table of lines", "lines.source"))
+        return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
         """Put a changed registry to use, and tell other nodes at once. Blocks, and raises what `refresh` raises."""

@@ -25,6 +25,7 @@ from idtone.durations import Durations
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
@@ -62,6 +63,7 @@ class Observed:
     cosigning: Cosigning
     settings: Settings
     hook: LoadedHook | None = None
+    lines: LinesSource | None = None
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
     _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
 
@@ -104,6 +106,10 @@ class Metric:
 
 def _registry(read: Callable[[RegistryIndex], float | None]) -> Callable[[Observed], Values]:
     return lambda observed: read(observed.source.current) if observed.source.current else None
+
+
+def _lines(read: Callable[[LinesSource], float | None]) -> Callable[[Observed], Values]:
+    return lambda observed: read(observed.lines) if observed.lines else None
 
 
 def _replica(read: Callable[[Replicator], float | None]) -> Callable[[Observed], Values]:
@@ -238,6 +244,18 @@ METRICS: Final = (
         "idtone_never_originates_entries", _GAUGE,
         "Entries of the list of numbers that never originate; absent if the association publishes no list.",
         _registry(lambda registry: registry.never_originating.entries if registry.never_originating else None),
+    ),
+    # The customers' lines
+    Metric(
+        "idtone_lines_current", _GAUGE,
+        "1 if the newest table of lines is in use, 0 if it has faults or its source is away; no value if customers' "
+        "numbers are not checked.",
+        _lines(lambda lines: not lines.trouble and lines.index is not None),
+    ),
+    Metric(
+        "idtone_lines_numbers", _GAUGE,
+        "Numbers of the table of lines in use; 0 if it could never be read, and then outgoing calls are refused.",
+        _lines(lambda lines: lines.index.totals.numbers if lines.index else 0),
     ),
     # Evidence
     Metric(

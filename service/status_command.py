@@ -200,6 +200,7 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         yield Message("registry"), Message("NO registry; the log says why")
     if trouble := found.get("association", {}).get("trouble"):
         yield Message("member"), trouble
+    yield Message("lines"), _lines(found.get("lines"))
     yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
     if registry.get("certification_lapses"):
         until = Message("the first lapses, or is to be checked, on {at}", at=_local(registry["certification_lapses"]))
@@ -209,6 +210,18 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     yield Message("never originate"), entries
     if fallback["trouble"]:
         yield Message("fallback"), fallback["trouble"]
+
+
+def _lines(lines: Mapping[str, Any] | None) -> str:
+    if lines is None:
+        return Message("customers' numbers are not checked (lines.source)")
+    known = Message(
+        "{numbers:,} numbers of {customers:,} customers, {lines:,} lines, taken {taken}",
+        numbers=lines["numbers"], customers=lines["customers"], lines=lines["lines"], taken=_local(lines["taken"]),
+    )  # fmt: skip
+    if lines["taken"] is None:
+        known = Message("NO table of lines: outgoing calls are refused")
+    return Message("{known}; {trouble}", known=known, trouble=lines["trouble"]) if lines["trouble"] else known
 
 
 def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:

@@ -147,6 +147,20 @@ def _replication(observed: Observed) -> dict[str, Any] | None:
     return {"unreplicated_steps": status.behind, "trouble": str(status.trouble)}
 
 
+def _lines(observed: Observed) -> dict[str, Any] | None:
+    source = observed.lines
+    if source is None:
+        return None
+    totals = source.index.totals if source.index else None
+    return {
+        "customers": totals.customers if totals else 0,
+        "lines": totals.lines if totals else 0,
+        "numbers": totals.numbers if totals else 0,
+        "taken": source.taken and source.taken.isoformat(timespec="seconds"),
+        "trouble": source.trouble,
+    }
+
+
 FEED: Final = (
     Field("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
     Field("running", "Whether the service runs.", lambda _: True),
@@ -256,6 +270,12 @@ FEED: Final = (
         "registry.taken",
         "When this registry was taken into use.",
         lambda observed: observed.source.taken and observed.source.taken.isoformat(timespec="milliseconds"),
+    ),
+    Field(
+        "lines",
+        "The table of the customers' lines: `customers`, `lines`, `numbers`, `taken` (when it was taken into use), "
+        "`trouble` (why the newest one is not in use; empty if it is); null if customers' numbers are not checked.",
+        _lines,
     ),
     Field(
         "fallback.current",

@@ -133,6 +133,11 @@ ROWS: Final = (
             "Entries of numbers that never originate", "発信に使われない番号の項目数",
             {gauge("idtone_never_originates_entries"): EACH},
         ),
+        Panel(
+            "Numbers of the customers' lines", "利用者の回線の番号",
+            {gauge("idtone_lines_numbers"): "numbers {{instance}}",
+             gauge("idtone_lines_current"): "newest in use {{instance}}"},
+        ),
     )),
     Row("Evidence", "証跡", (
         Panel(

@@ -69,6 +69,11 @@ JAPANESE: Final = {
         "認定の記録がなければ出力しません"
     ),
     "idtone_never_originates_entries": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ出力しません",
+    "idtone_lines_current": (
+        "最新の回線の表を使っていれば 1、表に誤りがあるか読み込み元に届かなければ 0。"
+        "利用者の番号を確認しない設定では値なし"
+    ),
+    "idtone_lines_numbers": "使用中の回線の表の番号の数。一度も読めていなければ 0(発信はすべて拒否)",
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",
     "idtone_ledger_replicated": "直近の試みで PostgreSQL に証跡を送れていれば 1、いなければ 0",

@@ -78,6 +78,10 @@ JAPANESE: Final = {
     "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
     "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",
+    "lines": (
+        "利用者の回線の表。`customers`(利用者数)、`lines`(回線数)、`numbers`(番号数)、`taken`(使い始めた時刻)、`trouble`(最新の表を"
+        "使えない理由。なければ空)。利用者の番号を確認しない設定では null"
+    ),
     "fallback.current": "この登録簿の停止番号が Asterisk に渡っているか",
     "association.trouble": "`association.member` の問題(未設定、または登録簿にない)。なければ空",
     "fallback.trouble": "渡っていない理由。渡っていれば空",

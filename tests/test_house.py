@@ -16,8 +16,8 @@ from . import ROOT, files, modules
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence",
-    "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "misuse", "operations", "registry",
-    "reports", "service", "src", "tests", "tones",
+    "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "lines", "misuse", "operations",
+    "registry", "reports", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
@@ -38,6 +38,7 @@ AGAINST_THE_ARROWS = {
     "call_control/__init__.py": "authority ari_app agi",
     "customers/__init__.py": "authority call_control",
     "reports/__init__.py": "authority customers",
+    "lines/__init__.py": "customers call_control",
     "ari_app/__init__.py": "authority agi cli",
     "agi/__init__.py": "authority ari_app config",
     "service/instance.py": "authority",

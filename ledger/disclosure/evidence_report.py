@@ -108,6 +108,7 @@ def _call(number: int, told: PackRecord) -> Section:
         "フックが自分で決定 / decided by the hook itself": "はい / yes" if record.fallback else None,
         "会員 / member": record.member,
         "卸の経路 / wholesale chain": record.wholesale_chain,
+        "利用者 / customer": record.customer,
         "利用許諾 / licence": record.licence,
         "登録簿の版 / registry version": _registry(record),
         "全員が最後まで聞いた / heard to the end by all": "はい / yes" if record.heard else "いいえ / no",

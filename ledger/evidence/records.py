@@ -40,7 +40,8 @@ class Record:
     parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
     known. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
     service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
-    announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID.
+    announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the operator's
+    customer whose call it is, by the id of the table of lines.
     """
 
     call_id: str
@@ -71,6 +72,7 @@ class Record:
     chain_node: str | None = None
     chain_call: str | None = None
     sip_call_id_token: str | None = None
+    customer: str | None = None
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
@@ -100,6 +102,7 @@ class Record:
             "reason": self.reason,
             "member": self.member,
             "wholesale_chain": self.wholesale_chain,
+            "customer": self.customer,
             "licence": self.licence,
             "profile": self.profile,
             "profiles": dict(self.profiles),
@@ -169,6 +172,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         chain_node=_text(decision, "chain_node"),
         chain_call=_text(decision, "chain_call"),
         sip_call_id_token=_text(decision, SIP_CALL_ID_TOKEN),
+        customer=_text(decision, "customer"),
     )
 
 
@@ -197,6 +201,8 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 }
 """Outcome → the steps that it rules out."""
 
+_NOT_ITS_OWN: Final = frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN})
+"""Reasons of calls that present a number without a right to it, as far as the table of lines knows."""
 _APART: Final = timedelta(milliseconds=100)
 """Two channels of a call report their events independently, so the order may differ."""
 
@@ -224,6 +230,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         yield Message("another member holds the forwarding number")
     if reason == Reason.NUMBER_NEVER_ORIGINATES:
         yield Message("the call came from a number that never originates")
+    if reason in _NOT_ITS_OWN:
+        yield Message("the caller's line presented a number that is not its own: {reason}", reason=reason)
     if UNSEALED in sealed:
         yield Message("the numbers could not be sealed, and are not kept")
     for step in steps:

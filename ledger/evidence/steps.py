@@ -159,6 +159,7 @@ def decided(
         "reason": decision.reason,
         "member": decision.member,
         "wholesale_chain": decision.wholesale_chain,
+        "customer": decision.customer,
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": ",".join(sorted(decision.parties)) or None,

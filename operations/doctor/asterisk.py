@@ -54,6 +54,8 @@ class Seen:
     ahead_s: float
     """Asterisk's clock minus ours, with an error of up to half a second."""
     variables: Mapping[str, str]
+    endpoints: frozenset[str] = frozenset()
+    """The names of the PJSIP endpoints, if they were wanted."""
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:

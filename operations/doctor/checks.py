@@ -23,6 +23,8 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_steps_file, reserve
+from idtone.lines.index import compiled
+from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.service import used_settings
 from idtone.settings import Interface, variable_name
@@ -36,6 +38,7 @@ from . import (
     hook,
     ignored_results,
     ledger,
+    lines,
     machine_findings,
     modules,
     observe_machine,
@@ -303,6 +306,36 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
     yield registry.kept(folder, above, held, os.geteuid())
 
 
+def _lines(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings
+    if settings.lines.source is None:
+        yield lines.not_set()
+        for topic in LINES[1:]:
+            yield good(topic, Message("not used: lines.source is not set"))
+        return
+    try:
+        entries = read_as_set(settings.lines).entries()
+    except DocumentError as error:
+        yield lines.faulty(error)
+        for topic in LINES[1:]:
+            yield unknown(topic, Message("the table of lines cannot be used"), lines.CHECK)
+        return
+    index = compiled(entries)
+    yield lines.readable(index.totals)
+    try:
+        yield lines.held(entries, known(settings.registry).index(), settings.association.member)
+    except (DocumentError, TrustError):
+        yield registry.not_read("lines-members", settings.registry.source)
+    if exam.seen is None:
+        yield unknown("lines-endpoints", *_NO_ASTERISK)
+        return
+    policy, trunks = settings.policy, settings.fleet.trunks
+    yield lines.endpoints(
+        exam.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}
+    )
+
+
+LINES: Final = ("lines", "lines-members", "lines-endpoints")
 REGISTRY: Final = (
     "registry", "registry-trust", "registry-fresh", "registry-member", "registry-never-originates",
     "registry-certifications", "registry-licences", "registry-sounds", "fallback",
@@ -462,6 +495,7 @@ CHECKS: Final = (
     Check(("journal",), shared_files.journal_check),
     Check(shared_files.WRITABLE, shared_files.writable_check),
     Check(("registry-cache",), _registry_cache),
+    Check(LINES, _lines),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),
     Check(("clock-synchronised", "clock-date"), _clock),

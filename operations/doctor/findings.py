@@ -191,6 +191,21 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("The licensed sounds"),
         Message("If a licensed sound is missing, or is not the registered one, parties hear the notice."),
     ),
+    "lines": Topic(
+        Message("The table of the customers' lines"),
+        Message(
+            "It says which line may present which numbers. Without it each customer's line can present any number that "
+            "the member holds."
+        ),
+    ),
+    "lines-members": Topic(
+        Message("The numbers of the customers' lines"),
+        Message("A number that this member does not hold is refused, although the table of lines has it."),
+    ),
+    "lines-endpoints": Topic(
+        Message("Endpoints without a line"),
+        Message("Outgoing calls from an endpoint that the table of lines does not have are refused."),
+    ),
     "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) that sounds were heard.")),
     "ledger-room": Topic(
         Message("Free space for the ledger"), Message("On a full disk only the reserve has space for evidence.")

@@ -114,6 +114,7 @@ _EVIDENCE: Final = Message("It concerns the evidence, which --fix does not touch
 _MACHINE: Final = Message("It concerns all programs of this machine.")
 _UNIT: Final = Message("It changes the unit of Asterisk. `idtone setup` does that.")
 _OLD: Final = Message("Asterisk is too old; see the finding on its version.")
+_LINES: Final = Message("Only you know which line may present which numbers.")
 _ASSOCIATION: Final = Message("It needs a document of the association.")
 _ELSEWHERE: Final = Message(
     "The file is not idtone's or cannot be read, or the folder is not that of the Asterisk on this machine."
@@ -162,6 +163,9 @@ FIXES: Final[Mapping[str, Fix]] = {
     "registry-certifications": Fix(_nothing, _ASSOCIATION),
     "registry-licences": Fix(_nothing, _ASSOCIATION),
     "registry-sounds": Fix(_nothing, _ASSOCIATION),
+    "lines": Fix(_nothing, _LINES),
+    "lines-members": Fix(_nothing, _LINES),
+    "lines-endpoints": Fix(_nothing, _LINES),
     "ledger": Fix(_nothing, _EVIDENCE),
     "ledger-room": Fix(_nothing, _EVIDENCE),
     "ledger-reserve": Fix(_nothing, _EVIDENCE),

@@ -14,6 +14,7 @@ from idtone.customers.commands import customer
 from idtone.evaluation.commands import app as evaluation
 from idtone.fleet.commands import app as fleet
 from idtone.ledger.commands import app as ledger
+from idtone.lines.commands import app as lines
 from idtone.misuse.commands import app as misuse
 from idtone.registry.commands import app as registry
 from idtone.reports.commands import app as reports
@@ -58,6 +59,7 @@ app.add_typer(fleet, name="fleet")
 app.add_typer(desk, name="desk")
 app.add_typer(form, name="form")
 app.add_typer(reports, name="reports")
+app.add_typer(lines, name="lines")
 app.add_typer(misuse, name="misuse")
 app.add_typer(customer, name="customer")
 app.add_typer(evaluation, name="evaluation")

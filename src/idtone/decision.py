@@ -66,6 +66,14 @@ class Registry(Protocol):
         ...
 
 
+class Lines(Protocol):
+    """What the decision needs from the table of the customers' lines."""
+
+    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+        """Why the call may not present its forwarding number, None if it may; and whose call it is, None if unknown."""
+        ...
+
+
 class Unlicensed(StrEnum):
     """What a call without a valid licence gets."""
 
@@ -196,24 +204,29 @@ def decide(
     now: datetime,
     remembered: Remembered = NOTHING_REMEMBERED,
     ledger_full: bool = False,
+    lines: Lines | None = None,
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
     `remembered` counts only if `registry` is None.
-    `ledger_full` means that the ledger has no room for evidence of the call.
+    `ledger_full` means that the ledger has no room for evidence of the call. `lines` is None if customers' numbers are
+    not checked.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
     holding = _holding(call, registry, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
+    not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
     if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
+        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain, customer)
     if never_originates(call.originating_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_NEVER_ORIGINATES, None, version, trust, policy, member, chain)
+        return _refusal(Reason.NUMBER_NEVER_ORIGINATES, None, version, trust, policy, member, chain, customer)
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
-    if unreadable and policy.unreadable is Unreadable.REFUSE:
-        return _refusal(unreadable, None, version, trust, policy, member, chain)
+    if unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and call.direction is Direction.OUTGOING)):
+        return _refusal(unreadable, None, version, trust, policy, member, chain, customer)
+    if not_own:
+        return _refusal(not_own, None, version, trust, policy, member, chain, customer)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
@@ -231,12 +244,12 @@ def decide(
         reason = Reason.LEDGER_FULL
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
-        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain)
+        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain, customer)
     licence_id = licence.id if licence else None
     if _refuses(call, registry, policy, remembered, reason):
-        return _refusal(reason, licence_id, version, trust, policy, member, chain)
+        return _refusal(reason, licence_id, version, trust, policy, member, chain, customer)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain, customer)
 
 
 def _refuses(
@@ -295,9 +308,11 @@ def never_originates(
 
 def _refusal(
     reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None,
-    chain: str | None,
+    chain: str | None, customer: str | None,
 ) -> Decision:  # fmt: skip
-    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain)
+    return Decision(
+        Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain, customer
+    )
 
 
 def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> Holding | None:
@@ -308,6 +323,7 @@ def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> H
     return found or (registry.holding(call.perhaps, now) if call.perhaps else None)
 
 
+_UNCHECKED: Final = (None, None)
 _NO_NUMBER = {
     NumberKind.WITHHELD: Reason.NUMBER_WITHHELD,
     NumberKind.MALFORMED: Reason.NUMBER_MALFORMED,

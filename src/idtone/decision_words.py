@@ -92,6 +92,11 @@ REASONS: Final[Mapping[Reason, str]] = {
     ),
     Reason.REGISTRY_STALE: template("the registry has expired, and `policy.registry_stale` has passed"),
     Reason.REGISTRY_MISSING: template("the service has no registry"),
+    Reason.NUMBER_OF_ANOTHER_CUSTOMER: template(
+        "the caller's line may not present the forwarding number, by the table of lines (`lines.source`)"
+    ),
+    Reason.LINE_UNKNOWN: template("the table of lines has neither the caller's endpoint nor its account code"),
+    Reason.LINES_MISSING: template("the table of lines could never be read"),
     Reason.LEDGER_FULL: template("there is no room for the evidence of the call, whatever its licence"),
     Reason.SERVICE_UNAVAILABLE: template("the service gave no verdict; the hook fell back"),
     Reason.CALL_ID_UNREADABLE: template(
@@ -136,6 +141,13 @@ RULES: Final = (
             "no member holds (`policy.unknown_numbers`). On an incoming call `policy.unlicensed` decides on the latter."
         ),
         frozenset({Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.NUMBER_UNKNOWN}),
+    ),
+    Rule(
+        template(
+            "With `lines.source`, an outgoing call is refused unless the table of lines gives the forwarding number to "
+            "the caller's endpoint; if it has no such endpoint, to its account code."
+        ),
+        frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN, Reason.LINES_MISSING}),
     ),
     Rule(
         template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),

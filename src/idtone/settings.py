@@ -25,6 +25,7 @@ from .console_settings import ConsoleSettings
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault
 from .fleet_settings import FleetSettings
+from .lines_settings import LinesSettings
 from .logs import LogFormat
 from .policy_settings import PolicySettings
 from .setting_values import (
@@ -267,6 +268,7 @@ class Settings(Model):
     association: AssociationSettings = AssociationSettings()
     fleet: FleetSettings = FleetSettings()
     customers: CustomersSettings = CustomersSettings()
+    lines: LinesSettings = LinesSettings()
     metrics: MetricsSettings = MetricsSettings()
     console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()

@@ -194,8 +194,10 @@ def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
 def test_the_table_has_every_reason_that_the_kernel_gives():
     others = {
         Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.SUSPENSIONS_UNKNOWN, Reason.OVERLOAD,
-        Reason.LEDGER_FULL, Reason.MEMBER_NOT_SET,
+        Reason.LEDGER_FULL, Reason.MEMBER_NOT_SET, Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN,
+        Reason.LINES_MISSING,
     }  # fmt: skip
+    # The last three are in tests/lines/test_decision.py.
     assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
 
 

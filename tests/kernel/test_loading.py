@@ -35,13 +35,13 @@ LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
     "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence", "customers", "dialplan",
-    "evaluation", "fleet", "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
+    "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service", "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
 TABLES = {f"idtone.{name}" for name in "cli command_line errors translation usage_errors".split()} | {
     f"idtone.{room}{commands}"
     for room in (
-        "authority console correspondence customers evaluation fleet ledger misuse registry reports tones".split()
+        "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones".split()
     )
     for commands in ("", ".commands")
 }

@@ -11,7 +11,7 @@ ENDPOINTS: Final = {
     "anonymous": "allow = ulaw",
     "lab": "allow = ulaw",
     "wide": "allow = ulaw,alaw,g722,opus",
-    "video": "allow = ulaw,h264",
+    "video": "allow = ulaw,h264\naccountcode = acme",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
 called phone is `lab`, or the same endpoint as the caller.
