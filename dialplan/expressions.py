@@ -30,9 +30,11 @@ CALLER_TEXTS: Final = "".join(
         "CONNECTEDLINE(name)",
         "CONNECTEDLINE(num)",
         "REDIRECTING(from-num)",
+        "CALLERID(dnid)",
     )
 )
-"""All texts of a caller in Asterisk's description of a channel, except the Call-ID. They are cut: Asterisk loses the
+"""All texts of a caller in Asterisk's description of a channel, except the Call-ID; the last one, which is the dialled
+user, only in that for AGI. They are cut: Asterisk loses the
 bracket behind an argument of more than 4,095 octets."""
 NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
 """A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
