@@ -45,6 +45,7 @@ _DOES: Final[Mapping[str, Set[str]]] = {
         Reason.SUSPENSIONS_UNKNOWN,
         Reason.NUMBER_SUSPENDED,
         Reason.NUMBER_MALFORMED,
+        Reason.PRESENTED_NUMBER_DIFFERS,
     },
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},

@@ -284,6 +284,11 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
         "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),
         "@NOT_PRINTABLE@": expressions.NOT_PRINTABLE,
         "@UTF_8@": expressions.utf_8(),
+        "@SHOWN_NAME@": expressions.SHOWN_NAME,
+        "@DIGITS@": expressions.other_digits(),
+        "@PRESENTED@": expressions.PRESENTED,
+        "@ANONYMOUS@": expressions.ANONYMOUS,
+        "@DIVERSION@": expressions.DIVERSION,
         "@NODE@": node_word(asking.node) if asking.trunks else "",
         "@ASKED@": "${IDTONE_ASKED}" if asking.agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 # -- the time ---------------------------------------------------------------------------------------------------------
@@ -61,3 +62,48 @@ def utf_8() -> str:
         octets("F4", f"8{hexadecimal}", tail, tail),
     )
     return f"^({'|'.join(forms)})*$"
+
+
+# -- what leaves on the trunk -----------------------------------------------------------------------------------------
+
+ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|P)$"
+"""What a caller's telephone writes in place of a number that is to be withheld."""
+
+
+def other_digits() -> str:
+    """A pattern for the decimal digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
+    starts = sorted({_encoded(chr(code))[:-1] for code in range(0x80, sys.maxunicode) if chr(code).isdigit()})
+    kanji = "|".join(map(_encoded, "〇零一二三四五六七八九壱弐参"))
+    return f"({'|'.join(starts)}|({kanji}){{3}})"
+
+
+def _encoded(character: str) -> str:
+    return "".join(f"%{octet:02X}" for octet in character.encode())
+
+
+_NAME: Final = "${CALLERID(name):0:81}"
+_OTHER_DIGIT: Final = (
+    f'${{REGEX("${{IF($[${{REGEX("[^ -~]" {_NAME})}}]?${{IDTONE_DIGITS}}:^$)}}" ${{URIENCODE({_NAME})}})}}'
+)
+"""The long pattern is compiled only for a name that is not ASCII."""
+SHOWN_NAME: Final = (
+    f'${{IF($[${{REGEX("[0-9]" {_NAME})}} | {_OTHER_DIGIT} | ${{LEN({_NAME})}} > 80]'
+    rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
+)
+"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option."""
+
+PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
+"""The name of what holds the number that the called party sees, on its channel; of nothing if that is withheld."""
+
+_FROM: Final = "${FILTER(0-9+,${REDIRECTING(from-num):0:40})}"
+DIVERSION: Final = (
+    '${IF($["${ARG3}" = "outgoing"]?'
+    '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'
+    ",REDIRECTING(from-all,i)=,REDIRECTING(to-all,i)=,REDIRECTING(count,i)=0)}:"
+    ",REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
+    f',REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
+    f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
+    "$[0${REDIRECTING(count)} + 1]:1)})}"
+)
+"""The pairs of MSet() for the diversion, after a comma; nothing if there is nothing to change. `from-all` replaces the
+name too, which can show a number."""

@@ -200,6 +200,7 @@ OUTCOMES_OF: Final = {
     Reason.NUMBER_UNKNOWN: "NOTICE",
     Reason.NUMBER_WITHHELD: "REFUSE, `policy.unreadable`",
     Reason.NUMBER_MALFORMED: "REFUSE, `policy.unreadable`",
+    Reason.PRESENTED_NUMBER_DIFFERS: "REFUSE",
     Reason.REGISTRY_STALE: "NOTICE",
     Reason.REGISTRY_MISSING: "NOTICE",
     Reason.LEDGER_FULL: "`policy.ledger_full`",

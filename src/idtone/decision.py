@@ -177,6 +177,8 @@ def decide(
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
     if unreadable and policy.unreadable is Unreadable.REFUSE:
         return _refusal(unreadable, None, version, trust, policy, member, chain)
+    if call.presents_other:
+        return _refusal(Reason.PRESENTED_NUMBER_DIFFERS, None, version, trust, policy, member, chain)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None

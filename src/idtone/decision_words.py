@@ -78,6 +78,9 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.NUMBER_MALFORMED: template(
         "the forwarding number cannot be read surely as a telephone number, or the hook's arguments cannot be trusted"
     ),
+    Reason.PRESENTED_NUMBER_DIFFERS: template(
+        "an outgoing call by the operator's own `Dial()` presents another number than the forwarding number"
+    ),
     Reason.REGISTRY_STALE: template("the registry has expired, and `policy.registry_stale` has passed"),
     Reason.REGISTRY_MISSING: template("the service has no registry"),
     Reason.LEDGER_FULL: template("there is no room for the evidence of the call, whatever its licence"),
@@ -110,6 +113,10 @@ RULES: Final = (
     Rule(
         template("A call whose forwarding number cannot be read, or is withheld, is refused (`policy.unreadable`)."),
         frozenset({Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED}),
+    ),
+    Rule(
+        template("An outgoing call that presents another number than the forwarding number is refused."),
+        frozenset({Reason.PRESENTED_NUMBER_DIFFERS}),
     ),
     Rule(
         template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),

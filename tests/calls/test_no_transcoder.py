@@ -10,7 +10,7 @@ import pytest
 
 from ..lab import voices
 from ..lab.codecs import G729
-from ..lab.lab import ANSWER, Forwarding, lab
+from ..lab.lab import ANSWER, LICENSED, Forwarding, lab
 from ..lab.phone import Phone
 from .proving import by_both, side_by_side
 
@@ -32,7 +32,7 @@ def forwardings(called):
     destination = f"PJSIP/compressed/sip:x@{host}:{port};lab={{name}}"
     return by_both(
         *(
-            Forwarding(way=way, direction=direction, endpoint="compressed", destination=destination)
+            Forwarding(way=way, direction=direction, endpoint="compressed", destination=destination, caller=LICENSED)
             for way, direction in product(("hook", "own-dial"), ("incoming", "outgoing"))
         )
     )

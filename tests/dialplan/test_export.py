@@ -291,8 +291,8 @@ def test_every_status_is_known_to_the_ledger(text, code):
 def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
-        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload", "service-unavailable",
-        "suspensions-unknown",
+        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload",
+        "presented-number-differs", "service-unavailable", "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 

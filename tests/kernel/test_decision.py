@@ -45,7 +45,10 @@ NOTICE_POLICY = Policy()
 REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
 STALE = FakeRegistry(expires=NOW)
 
-ALWAYS_REFUSED = {Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD}
+PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
+ALWAYS_REFUSED = {
+    Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD, Reason.PRESENTED_NUMBER_DIFFERS,
+}  # fmt: skip
 TABLE = [
     # call, registry, reason, judged licence; the test derives the outcome from the policy
     (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
@@ -84,6 +87,11 @@ TABLE = [
     (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
     (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (PRESENTS_OTHER, FakeRegistry(), Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, None, Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), None, Reason.EMERGENCY, None),
     (call(called=POLICE), stopped(NOW), Reason.EMERGENCY, None),
