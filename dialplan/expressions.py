@@ -95,6 +95,17 @@ SHOWN_NAME: Final = (
 PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
 """The name of what holds the number that the called party sees, on its channel; of nothing if that is withheld."""
 
+IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
+    r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(${${IF($["
+    '"${ARG3}" != "outgoing" & "${CHANNEL(channeltype)}" = "PJSIP"'
+    f"]?PJSIP_HEADER(read,Identity,{number}):IDTONE_NONE)}}}}}})}}"
+    for number in (1, 2, 3)
+)
+"""The pair of MSet() with the signed identities (RFC 8224) of the incoming call, after a comma: the network's own, and
+those of two diversions before (RFC 8946)."""
+LEG: Final = "b(idtone-leg^s^1())"
+"""The option of Dial() that lets a leg get them."""
+
 _FROM: Final = "${FILTER(0-9+,${REDIRECTING(from-num):0:40})}"
 DIVERSION: Final = (
     '${IF($["${ARG3}" = "outgoing"]?'
