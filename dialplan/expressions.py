@@ -71,7 +71,7 @@ ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|
 
 
 def other_digits() -> str:
-    """A pattern for the decimal digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
+    """A pattern for the digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
     starts = sorted({_encoded(chr(code))[:-1] for code in range(0x80, sys.maxunicode) if chr(code).isdigit()})
     kanji = "|".join(map(_encoded, "〇零一二三四五六七八九壱弐参"))
     return f"({'|'.join(starts)}|({kanji}){{3}})"

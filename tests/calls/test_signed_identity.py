@@ -27,9 +27,9 @@ ASKED, NOT_ASKED = "trusting", "lab"
 def asking(installation, tmp_path_factory) -> Iterator[Asterisk]:
     """A PBX one of whose trunks gets the Identity, with its service."""
     exported = {"IDTONE_POLICY_IDENTITY_TRUNKS": ASKED}
-    with Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported) as pbx:
-        with Service(pbx, LAB_REGISTRY):
-            yield pbx
+    pbx = Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported)
+    with pbx, Service(pbx, LAB_REGISTRY):
+        yield pbx
 
 
 CASES = {
