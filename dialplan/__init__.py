@@ -178,8 +178,8 @@ class Asking:
     a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
     endpoints that lead to other nodes of the fleet, and `node` is this node's name there. `diversion_trunks` are those
     whose Diversion or History-Info is believed; `identity_trunks` those to which a forwarded call takes its Identity.
-    `emergency_trunks` are the trunks, resources and contexts of emergency calls; without names, all. `unreadable` is what the hook does with a forwarding number that it cannot read: `refuse`
-    or `notice`.
+    `emergency_trunks` are the trunks, resources and contexts of emergency calls; without names, all. `unreadable` is
+    what the hook does with a forwarding number that it cannot read: `refuse` or `notice`.
     """
 
     interface: str

@@ -82,15 +82,14 @@ def _encoded(character: str) -> str:
 
 
 _NAME: Final = "${CALLERID(name):0:81}"
-_OTHER_DIGIT: Final = (
-    f'${{REGEX("${{IF($[${{REGEX("[^ -~]" {_NAME})}}]?${{IDTONE_DIGITS}}:^$)}}" ${{URIENCODE({_NAME})}})}}'
-)
-"""The long pattern is compiled only for a name that is not ASCII."""
+_IS_ASCII: Final = rf"${{LEN({_NAME})}} = ${{LEN(${{FILTER(\x20-\x7e,{_NAME})}})}}"
 SHOWN_NAME: Final = (
-    f'${{IF($[${{REGEX("[0-9]" {_NAME})}} | {_OTHER_DIGIT} | ${{LEN({_NAME})}} > 80]'
+    f"${{IF($[${{LEN(${{FILTER(0-9,{_NAME})}})}} | ${{LEN({_NAME})}} > 80"
+    f' | ${{REGEX("${{IF($[{_IS_ASCII}]?^$:${{IDTONE_DIGITS}})}}" ${{URIENCODE({_NAME})}})}}]'
     rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
 )
-"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option."""
+"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option. The long
+pattern is compiled only for a name that is not ASCII."""
 
 PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
 """The name of what holds the number that the called party sees, on its channel; of nothing if that is withheld."""
