@@ -88,8 +88,8 @@ SHOWN_NAME: Final = (
     f' | ${{REGEX("${{IF($[{_IS_ASCII}]?^$:${{IDTONE_DIGITS}})}}" ${{URIENCODE({_NAME})}})}}]'
     rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
 )
-"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option. The long
-pattern is compiled only for a name that is not ASCII."""
+"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option. The
+long pattern is compiled only for a name that is not ASCII."""
 
 PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
 """The name of what holds the number that the called party sees, on its channel; of nothing if that is withheld."""

@@ -44,6 +44,7 @@ from . import (
     settings_findings,
     shared_file_findings,
     shared_files,
+    trunk_findings,
 )
 from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
 from .findings import Finding, bad, good, unknown
@@ -251,6 +252,23 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     yield ignored_results.judge(found, callers, trouble, folder)
 
 
+def _trunks(exam: Exam) -> Iterator[Finding]:
+    folder, seen = exam.folder, exam.seen
+    if folder is None or seen is None:
+        for topic in TRUNKS:
+            yield unknown(topic, *(_ELSEWHERE if folder is None else _NO_ASTERISK))
+        return
+    path = folder / "pjsip.conf"
+    lines, trouble = asterisk_files.lines_of(path)
+    endpoints = None if lines is None else trunk_findings.endpoints(lines)
+    yield trunk_findings.codecs(endpoints, seen.modules, trouble, path)
+    dialplan, _ = asterisk_files.files_like(folder, "extensions*.conf")
+    yield trunk_findings.presented(endpoints, dialplan or (), trouble, path)
+
+
+TRUNKS: Final = ("sound-codecs", "presented-number")
+
+
 def _emergency_trunks(exam: Exam) -> Iterator[Finding]:
     yield settings_findings.emergency_trunks(exam.settings)
 
@@ -449,6 +467,7 @@ CHECKS: Final = (
     Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),
+    Check(TRUNKS, _trunks),
     Check(("emergency-trunks",), _emergency_trunks),
     Check(shared_files.SOUNDS, shared_files.sounds_check),
     Check(REGISTRY, _registry),
