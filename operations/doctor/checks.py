@@ -253,15 +253,18 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
 
 
 def _trunks(exam: Exam) -> Iterator[Finding]:
-    folder, seen = exam.folder, exam.seen
-    if folder is None or seen is None:
+    folder = exam.folder
+    if folder is None:
         for topic in TRUNKS:
-            yield unknown(topic, *(_ELSEWHERE if folder is None else _NO_ASTERISK))
+            yield unknown(topic, *_ELSEWHERE)
         return
     path = folder / "pjsip.conf"
     lines, trouble = asterisk_files.lines_of(path)
     endpoints = None if lines is None else trunk_findings.endpoints(lines)
-    yield trunk_findings.codecs(endpoints, seen.modules, trouble, path)
+    if exam.seen is None:
+        yield unknown("sound-codecs", *_NO_ASTERISK)
+    else:
+        yield trunk_findings.codecs(endpoints, exam.seen.modules, trouble, path)
     dialplan, _ = asterisk_files.files_like(folder, "extensions*.conf")
     yield trunk_findings.presented(endpoints, dialplan or (), trouble, path)
 

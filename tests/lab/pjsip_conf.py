@@ -13,6 +13,7 @@ ENDPOINTS: Final = {
     "wide": "allow = ulaw,alaw,g722,opus",
     "video": "allow = ulaw,h264",
     "compressed": "allow = g729",
+    "fax": "allow = ulaw\nt38_udptl = yes",
     "trusting": "allow = ulaw\ntrust_id_inbound = yes\nsend_pai = yes\nsend_rpid = yes\nsend_history_info = yes",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
