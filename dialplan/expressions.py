@@ -112,8 +112,10 @@ DIVERSION: Final = (
     ",REDIRECTING(from-all,i)=,REDIRECTING(to-all,i)=,REDIRECTING(count,i)=0)}:"
     ",REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
     f',REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
+    f'${{IF($["${{IDTONE_DIVERTING}}" != "" & "{_FROM}" != "${{ARG2}}" & ${{LEN(${{REDIRECTING(orig-num):0:9}})}} = 0]'
+    f"?,REDIRECTING(orig-all,i)={_FROM}:)}}"
     f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
     "$[0${REDIRECTING(count)} + 1]:1)})}"
 )
 """The pairs of MSet() for the diversion, after a comma; nothing if there is nothing to change. `from-all` replaces the
-name too, which can show a number."""
+name too, which can show a number. The first diverting number stays where a believed trunk named it."""

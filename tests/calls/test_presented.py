@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from idtone.dialplan import NO_TRUNKS
 from idtone.numbers import parse
 
 from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
@@ -202,3 +203,58 @@ async def test_own_dial_refuses_another_number(asterisk, service):
 
 async def test_own_dial_refuses_another_number_while_the_service_is_away_too(away):
     await assert_own_dials(away, away=True)
+
+
+async def test_a_number_that_cannot_be_read_is_not_shown(asterisk, serving):
+    """Where such calls are connected."""
+    serving(policy="unreadable: notice")
+    leaving = {"unreadable": Leaving("101", f"{LICENSED[:-1]}x", shown=WITHHELD)}
+    for (name, one, _), (placed, ending) in await place_all(asterisk, leaving, 0.1):
+        assert ending.reason == "number-malformed"
+        assert_shown(name, one, placed)
+
+
+FIRST = "0312345699"
+DIVERTED: Mapping[str, tuple[tuple[Header, ...], str, str]] = {
+    # headers from the network; from, orig, count and reason by any trunk; the same by a believed one
+    "none": ((), f"{LICENSED}::1:cfu", f"{LICENSED}::1:cfu"),
+    "one": (
+        (("Diversion", f"<sip:{FIRST}@x>;reason=no-answer"),), f"{LICENSED}::1:cfu", f"{LICENSED}:{FIRST}:2:cfu",
+    ),
+    "its own": (
+        (("Diversion", f"<sip:{LICENSED}@x>;reason=no-answer"),), f"{LICENSED}::1:cfnr", f"{LICENSED}::1:cfnr",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def diverting(asterisk):
+    """An extension that forwards to where the channel's diversion is written down."""
+    values = ":".join(f"${{REDIRECTING({each})}}" for each in ("from-num", "orig-num", "count", "reason"))
+    asterisk.command("dialplan add context diverted")
+    for context, extension, actions in (
+        ("diverted", "s", (f"Set(DB(diverted/${{LAB_CALL}})={values})", "Hangup(17)")),
+        (
+            "from-lab", "diverting",
+            (
+                "Set(__LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})",
+                f"Gosub(idtone-forward,s,1(Local/s@diverted/n,{LICENSED},incoming))", "Hangup(17)",
+            ),
+        ),
+    ):  # fmt: skip
+        for priority, action in enumerate(actions, 1):
+            asterisk.command(f"dialplan add extension {extension},{priority},{action} into {context}")
+    return asterisk
+
+
+@pytest.mark.parametrize("believed", [False, True], ids=["any trunk", "a believed trunk"])
+async def test_the_first_diverting_number_stays_where_the_trunk_is_believed(diverting, service, believed):
+    diverting.command(f"dialplan set global IDTONE_DIVERSION_TRUNKS {'^PJSIP/' if believed else NO_TRUNKS}")
+    try:
+        async with lab(diverting) as phones:
+            for name, (headers, *expected) in DIVERTED.items():
+                placed, _ = await phones.call(Forwarding(dialled="diverting", headers=headers))
+                written = diverting.command(f"database get diverted {placed.name}")
+                assert written.strip() == f"Value: {expected[believed]}", name
+    finally:
+        diverting.command(f"dialplan set global IDTONE_DIVERSION_TRUNKS {NO_TRUNKS}")
