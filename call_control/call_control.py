@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -173,15 +173,17 @@ class CallControl:
             )  # fmt: skip
         dialled = request.called or dialplan.dialled_user(request.dial_string)
         number, called, caller = parse(request.number), parse(dialled), parse(request.caller)
+        outgoing = request.direction == Direction.OUTGOING
+        numbers = (number, perhaps(request.number))
         chained_from = self.fleet.chained_from(request, (number, called), self.now(), self.find) if self.fleet else None
         return ForwardedCall(
             id=request.call_id,
-            direction=Direction.OUTGOING if request.direction == Direction.OUTGOING else Direction.INCOMING,
+            direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
             forwarding_number=number,
             caller=caller,
             called=called,
             dialled=dialled,
-            perhaps=perhaps(request.number),
+            perhaps=numbers[1],
             caller_perhaps=perhaps(request.caller),
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
             announced=chained_from is not None or self._announced(request, number, caller),
@@ -193,6 +195,7 @@ class CallControl:
                 ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
                 request.own_dial,
             ),
+            presents_other=request.own_dial and outgoing and _is_other(caller, numbers),
         )  # fmt: skip
 
     def _announced(self, request: Request, number: Number, caller: Number) -> bool:
@@ -456,6 +459,11 @@ def _came_back(call: Call, diverting: Number, number: Number, caller: Number, no
         and diverting.known
         and diverting in call.forwarding_numbers
     )
+
+
+def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
+    """Whether a presented number is none of the numbers; a withheld one is not presented."""
+    return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
 
 
 def _is_emergency(text: str) -> bool:

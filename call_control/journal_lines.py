@@ -47,6 +47,7 @@ _DOES: Final[Mapping[str, Set[str]]] = {
         Reason.NUMBER_UNKNOWN,
         Reason.NUMBER_NEVER_ORIGINATES,
         Reason.NUMBER_MALFORMED,
+        Reason.PRESENTED_NUMBER_DIFFERS,
     },
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},

@@ -20,7 +20,8 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 class Request:
     """The hook's request for a verdict; each field is unchecked text.
 
-    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
+    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, under the operator's own
+    Dial() as the called party sees it; `called` is CALLED_NUMBER,
     `channel` is the name of the caller's channel (empty under the operator's own Dial()), `account` its account code,
     `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
     this PBX, according to its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is what

@@ -194,9 +194,9 @@ class Asking:
     `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
     a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
     endpoints that lead to other nodes of the fleet, and `node` is this node's name there. `diversion_trunks` are those
-    whose Diversion or History-Info is believed. `emergency_trunks` are the trunks, resources and contexts of emergency
-    calls; without names, all. `unreadable` is what the hook does with a forwarding number that it cannot read: `refuse`
-    or `notice`.
+    whose Diversion or History-Info is believed; `identity_trunks` those to which a forwarded call takes its Identity.
+    `emergency_trunks` are the trunks, resources and contexts of emergency calls; without names, all. `unreadable` is
+    what the hook does with a forwarding number that it cannot read: `refuse` or `notice`.
     """
 
     interface: str
@@ -207,6 +207,7 @@ class Asking:
     trunks: tuple[str, ...] = ()
     node: str = ""
     diversion_trunks: tuple[str, ...] = ()
+    identity_trunks: tuple[str, ...] = ()
     emergency_trunks: tuple[str, ...] = ()
     unreadable: str = "refuse"
 
@@ -298,11 +299,19 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
         "@NOW@": expressions.NOW,
         "@TENTHS@": expressions.TENTHS,
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
+        "@IDENTITY_TRUNKS@": _trunks(asking.identity_trunks),
+        "@IDENTITY@": expressions.IDENTITY if asking.identity_trunks else "",
+        "@LEG@": expressions.LEG if asking.identity_trunks else "",
         "@CALLER_TEXTS@": expressions.CALLER_TEXTS,
         "@CALLER_TEXTS_LIMIT@": str(expressions.CALLER_TEXTS_LIMIT),
         "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),
         "@NOT_PRINTABLE@": expressions.NOT_PRINTABLE,
         "@UTF_8@": expressions.utf_8(),
+        "@SHOWN_NAME@": expressions.SHOWN_NAME,
+        "@DIGITS@": expressions.other_digits(),
+        "@PRESENTED@": expressions.PRESENTED,
+        "@ANONYMOUS@": expressions.ANONYMOUS,
+        "@DIVERSION@": expressions.DIVERSION,
         "@NODE@": node_word(asking.node) if asking.trunks else "",
         "@ASKED@": "${IDTONE_ASKED}" if asking.agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():

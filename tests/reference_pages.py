@@ -203,6 +203,7 @@ OUTCOMES_OF: Final = {
     Reason.NUMBER_UNKNOWN: "incoming: NOTICE; outgoing: REFUSE, `policy.unknown_numbers`",
     Reason.NUMBER_WITHHELD: "REFUSE, `policy.unreadable`",
     Reason.NUMBER_MALFORMED: "REFUSE, `policy.unreadable`",
+    Reason.PRESENTED_NUMBER_DIFFERS: "REFUSE",
     Reason.REGISTRY_STALE: "NOTICE",
     Reason.REGISTRY_MISSING: "NOTICE",
     Reason.NUMBER_OF_ANOTHER_CUSTOMER: "REFUSE",

@@ -47,6 +47,7 @@ from . import (
     settings_findings,
     shared_file_findings,
     shared_files,
+    trunk_findings,
 )
 from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
 from .findings import Finding, bad, good, unknown
@@ -252,6 +253,26 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy(None).notify.values())
     callers = ignored_results.behind_local(dialplan, queues, followme) if callers_hear else []
     yield ignored_results.judge(found, callers, trouble, folder)
+
+
+def _trunks(exam: Exam) -> Iterator[Finding]:
+    folder = exam.folder
+    if folder is None:
+        for topic in TRUNKS:
+            yield unknown(topic, *_ELSEWHERE)
+        return
+    path = folder / "pjsip.conf"
+    lines, trouble = asterisk_files.lines_of(path)
+    endpoints = None if lines is None else trunk_findings.endpoints(lines)
+    if exam.seen is None:
+        yield unknown("sound-codecs", *_NO_ASTERISK)
+    else:
+        yield trunk_findings.codecs(endpoints, exam.seen.modules, trouble, path)
+    dialplan, _ = asterisk_files.files_like(folder, "extensions*.conf")
+    yield trunk_findings.presented(endpoints, dialplan or (), trouble, path)
+
+
+TRUNKS: Final = ("sound-codecs", "presented-number")
 
 
 def _emergency_trunks(exam: Exam) -> Iterator[Finding]:
@@ -489,6 +510,7 @@ CHECKS: Final = (
     Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),
+    Check(TRUNKS, _trunks),
     Check(("emergency-trunks",), _emergency_trunks),
     Check(shared_files.SOUNDS, shared_files.sounds_check),
     Check(REGISTRY, _registry),

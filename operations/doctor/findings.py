@@ -98,6 +98,14 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "their sound. The evidence cannot show that a caller behind a Local channel heard the sound."
         ),
     ),
+    "sound-codecs": Topic(
+        Message("The codecs of the endpoints"),
+        Message("Without a transcoder to a call's codec Asterisk connects the call, and nobody hears its sound."),
+    ),
+    "presented-number": Topic(
+        Message("The number that called parties see"),
+        Message("The sound says that a checked member answers for the number. It must be the number that is shown."),
+    ),
     "emergency-trunks": Topic(
         Message("The trunks of emergency calls"),
         Message(

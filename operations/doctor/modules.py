@@ -73,7 +73,8 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 }
 """Application or function of the dialplan → its module, by Asterisk's documentation."""
 FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
-"""What the hook uses only if trunks lead to other nodes (`fleet.trunks`)."""
+"""What the hook uses only if trunks lead to other nodes (`fleet.trunks`) or take an Identity
+(`policy.identity_trunks`)."""
 
 SERVICE: Final = (
     "res_ari",
@@ -123,7 +124,7 @@ def needed(hook: str) -> tuple[str, ...]:
     nested = set(_NESTED.findall(code))
     applications = nested - FUNCTIONS.keys() | set(_ACTION.findall(code))
     functions = nested & FUNCTIONS.keys() | set(_FUNCTION.findall(code))
-    if f"\nIDTONE_TRUNKS={NO_TRUNKS}\n" in code:
+    if all(f"\n{name}={NO_TRUNKS}\n" in code for name in ("IDTONE_TRUNKS", "IDTONE_IDENTITY_TRUNKS")):
         functions -= FOR_TRUNKS
     used = {APPLICATIONS[name] for name in applications} | {FUNCTIONS[name] for name in functions}
     return tuple(sorted(used.union(SERVICE, FORMATS) - {CORE}))

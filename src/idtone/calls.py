@@ -83,6 +83,8 @@ class Reason(StrEnum):
     """No member holds the number; without the registry or the service: it is not known as a number of this node."""
     NUMBER_WITHHELD = "number-withheld"
     NUMBER_MALFORMED = "number-malformed"
+    PRESENTED_NUMBER_DIFFERS = "presented-number-differs"
+    """Under the operator's own Dial(), an outgoing call shows another number than the forwarding number."""
     REGISTRY_STALE = "registry-stale"
     REGISTRY_MISSING = "registry-missing"
     NUMBER_OF_ANOTHER_CUSTOMER = "number-of-another-customer"
@@ -154,6 +156,9 @@ class ForwardedCall:
     sip_call_id: str = ""
     emergency: bool = False
     """Every destination is on a trunk and dials an emergency number (`dialplan.numbers_in_hook.is_emergency_call`)."""
+    presents_other: bool = False
+    """The called party already sees another number than the forwarding number: an outgoing call by the operator's own
+    Dial(). The hook's own Dial() shows the forwarding number."""
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:

@@ -227,6 +227,8 @@ def decide(
         return _refusal(unreadable, None, version, trust, policy, member, chain, customer)
     if not_own:
         return _refusal(not_own, None, version, trust, policy, member, chain, customer)
+    if call.presents_other:
+        return _refusal(Reason.PRESENTED_NUMBER_DIFFERS, None, version, trust, policy, member, chain, customer)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None

@@ -90,6 +90,9 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.NUMBER_MALFORMED: template(
         "the forwarding number cannot be read surely as a telephone number, or the hook's arguments cannot be trusted"
     ),
+    Reason.PRESENTED_NUMBER_DIFFERS: template(
+        "an outgoing call by the operator's own `Dial()` presents another number than the forwarding number"
+    ),
     Reason.REGISTRY_STALE: template("the registry has expired, and `policy.registry_stale` has passed"),
     Reason.REGISTRY_MISSING: template("the service has no registry"),
     Reason.NUMBER_OF_ANOTHER_CUSTOMER: template(
@@ -148,6 +151,10 @@ RULES: Final = (
             "the caller's endpoint; if it has no such endpoint, to its account code."
         ),
         frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN, Reason.LINES_MISSING}),
+    ),
+    Rule(
+        template("An outgoing call that presents another number than the forwarding number is refused."),
+        frozenset({Reason.PRESENTED_NUMBER_DIFFERS}),
     ),
     Rule(
         template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),

@@ -95,6 +95,8 @@ class PolicySettings(Model):
     chain: Chain = Chain.ONCE
     diversion_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
     """The PJSIP endpoints whose Diversion or History-Info is believed."""
+    identity_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
+    """The PJSIP endpoints to which a forwarded call takes the signed Identity with which it came."""
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
     chain_check: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)

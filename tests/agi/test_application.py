@@ -37,7 +37,7 @@ def application(calls) -> AgiApplication:
 
 
 async def ask(application: AgiApplication, entry: str, *arguments: str) -> Mapping[str, str]:
-    return await application.answer(AgiRequest(entry, arguments, "1795.1", ""))
+    return await application.answer(AgiRequest(entry, arguments, "1795.1"))
 
 
 async def test_a_request_is_decided_once_and_answered_with_one_variable(application, evidence):

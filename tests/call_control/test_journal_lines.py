@@ -71,6 +71,7 @@ def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
             "service-unavailable",
             "call-id-unreadable",
             "suspensions-unknown",
+            "presented-number-differs",
             "number-suspended",
             "number-unknown",
             "number-never-originates",

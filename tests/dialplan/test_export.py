@@ -7,7 +7,7 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +19,8 @@ from idtone.call_control.fallback_file import render
 from idtone.calls import Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
-from idtone.dialplan import Played
-from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, is_emergency_call
+from idtone.dialplan import Played, expressions
+from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, WITHHELD, is_emergency_call
 from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.number_spans import OPEN_DIGITS
@@ -42,7 +42,8 @@ FUNCTIONS_OF_20 = {
 VARIABLES_OF_ASTERISK = {
     "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH", "EXTEN",
     "GOSUB_RESULT",
-    "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "UNIQUEID",
+    "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "TRYSTATUS",
+    "UNIQUEID",
 }  # fmt: skip
 
 LINE = re.compile(
@@ -297,7 +298,7 @@ def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
         "call-id-unreadable", "emergency", "number-malformed", "number-never-originates", "number-suspended",
-        "number-unknown", "overload", "service-unavailable", "suspensions-unknown",
+        "number-unknown", "overload", "presented-number-differs", "service-unavailable", "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 
@@ -456,3 +457,18 @@ def test_which_calls_are_emergency_calls():
 def test_the_grammar_is_that_of_the_numbers():
     assert (JAPANESE, ABROAD) == (numbers.JAPANESE, numbers.ABROAD)
     assert {ANY.narrow(mark) for mark in numbers.MARKS} == {""}
+
+
+def test_the_words_for_a_withheld_number_and_the_digits_of_other_scripts_are_those_of_the_numbers():
+    for word in ("", *WITHHELD, "Anonymous", "P", "sip:anonymous@anonymous.invalid", "<sip:unavailable>"):
+        assert parse(word).kind is NumberKind.WITHHELD, word
+        assert ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), word), word
+    for number in ("0312345678", "110", "x", "anonymous1", "pp"):
+        assert not ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), number), number
+    digits = re.compile(expressions.other_digits())
+    for character in map(chr, range(0x80, 0x30000)):
+        if character.isdecimal() and not 0xD800 <= ord(character) < 0xE000:
+            assert digits.search(quote(character)), character
+    for name in ("佐藤 太郎", "三浦 五郎", "Zürich", "ＮＴＴ", "ー・々〆"):
+        assert not digits.search(quote(name)), name
+    assert digits.search(quote("一一〇"))

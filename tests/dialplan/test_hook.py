@@ -119,6 +119,7 @@ CALLER_PLACES = (
     ("CONNECTEDLINE(name)", "CONNECTEDLINE(name,i)"),
     ("CONNECTEDLINE(num)", "CONNECTEDLINE(num,i)"),
     ("REDIRECTING(from-num)", "REDIRECTING(from-num,i)"),
+    ("CALLERID(dnid)", "CALLERID(dnid)"),
 )
 """How Asterisk's dialplan reads and writes them."""
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)

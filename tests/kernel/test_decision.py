@@ -64,10 +64,11 @@ STALE = FakeRegistry(expires=NOW)
 BANK = parse("0335810110")
 OF_THE_BANK = replace(call(), caller=BANK)
 """It presents a number that never originates."""
+PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
 
 ALWAYS_REFUSED = {
     Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD,
-    Reason.NUMBER_OF_ANOTHER_MEMBER,
+    Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.PRESENTED_NUMBER_DIFFERS,
 }  # fmt: skip
 OUT = Direction.OUTGOING
 TABLE = [
@@ -140,6 +141,11 @@ TABLE = [
     (replace(OF_THE_BANK, called=POLICE, emergency=True), unoriginated(BANK), Reason.EMERGENCY, None),
     (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (PRESENTS_OTHER, FakeRegistry(), Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, None, Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), None, Reason.EMERGENCY, None),
     (call(called=POLICE), stopped(NOW), Reason.EMERGENCY, None),

@@ -70,6 +70,7 @@ OTHER = {
     ("policy", "unknown_numbers"): ("notice", Unlicensed.NOTICE),
     ("policy", "unreadable"): ("notice", Unreadable.NOTICE),
     ("policy", "diversion_trunks"): ("trunk-1, trunk-2", ("trunk-1", "trunk-2")),
+    ("policy", "identity_trunks"): ("trunk-1, trunk-2", ("trunk-1", "trunk-2")),
     ("policy", "emergency_trunks"): ("trunk-1,g0", ("trunk-1", "g0")),
     ("policy", "waiting"): ("100", 100),
     ("policy", "overload"): ("fallback", Overload.FALLBACK),

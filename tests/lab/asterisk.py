@@ -49,8 +49,8 @@ MODULES = """
     res_stasis_recording res_stasis_snoop res_websocket_client res_pjproject res_pjsip res_pjsip_authenticator_digest
     res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp res_pjsip_refer res_pjsip_registrar res_format_attr_h264
     res_format_attr_opus res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip
-    res_pjsip_pubsub res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config
-    res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
+    res_pjsip_pubsub res_pjsip_t38 res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk
+    res_sorcery_config res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
 """.split()
 """Only the modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
 (`codec_opus_open_source`), or only from some version on: the lab loads those that are installed.

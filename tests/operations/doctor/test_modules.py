@@ -24,7 +24,7 @@ HOOK = dialplan.hook(
 ).text
 
 
-NAMED_BY_IF = {"CHANNEL", "PJSIP_HEADER", "REDIRECTING"}
+NAMED_BY_IF = {"CHANNEL", "CONNECTEDLINE", "PJSIP_HEADER", "REDIRECTING"}
 """Functions that are read only if the name is the result of IF()."""
 
 
@@ -50,8 +50,9 @@ def test_the_tables_have_exactly_the_applications_and_functions_of_the_hook():
 
 
 def test_headers_are_needed_only_for_trunks_to_other_nodes():
-    with_trunks = HOOK.replace(f"IDTONE_TRUNKS={dialplan.NO_TRUNKS}", "IDTONE_TRUNKS=^PJSIP/(b)-[0-9a-f]+$")
-    assert {*needed(with_trunks)} - {*needed(HOOK)} == {"res_pjsip_header_funcs"}
+    for name in ("IDTONE_TRUNKS", "IDTONE_IDENTITY_TRUNKS"):
+        with_trunks = HOOK.replace(f"\n{name}={dialplan.NO_TRUNKS}", f"\n{name}=^PJSIP/(b)-[0-9a-f]+$")
+        assert {*needed(with_trunks)} - {*needed(HOOK)} == {"res_pjsip_header_funcs"}
 
 
 def test_a_name_that_is_in_no_table_raises_unless_it_is_in_a_comment():
