@@ -32,6 +32,7 @@ from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
+from .braking import Braking
 from .call import Call
 from .call_log import CallLog, OverCall
 from .evidence import Evidence
@@ -72,6 +73,8 @@ class CallControl:
     """The trunks, resources and contexts of emergency calls; empty: all."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
+    braking: Braking | None = None
+    """None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -137,13 +140,17 @@ class CallControl:
             )  # fmt: skip
             return None
         forwarded, now = self._forwarded(request), self.now()
-        registry = self.registry()
-        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
+        registry, braking = self.registry(), self.braking
+        subjects = braking.find(forwarded, now) if braking else ()
+        decision = decide(
+            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full,
+            braking.refusal(subjects, now) if braking else None,
+        )  # fmt: skip
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
-            forwarded.caller, request, forwarded.chained_from,
+            forwarded.caller, request, forwarded.chained_from, subjects=subjects,
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
@@ -153,7 +160,13 @@ class CallControl:
             "%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip,
             extra=about(call.id, decision.reason),
         )  # fmt: skip
+        if braking:
+            self._record_acts(braking.count(forwarded, subjects, decision, now))
         return call
+
+    def _record_acts(self, acts: Iterable[Step]) -> None:
+        for act in acts:
+            self.record(act)
 
     def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
         registry = self.registry()
@@ -187,6 +200,7 @@ class CallControl:
             chained_from=chained_from,
             endpoint=dialplan.endpoint_of(request.channel),
             account=request.account,
+            trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
             sip_call_id=kept_sip_call_id(request.sip_call_id),
             emergency=is_emergency_call(
                 ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
@@ -292,6 +306,8 @@ class CallControl:
             line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
             line.call.caller, undecided=line.outcome is None,
         )  # fmt: skip
+        if self.braking:
+            self._record_acts(self.braking.count_fallback(line, self.now()))
         return self.record(self._fallback(line, notices))
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
@@ -371,6 +387,8 @@ class CallControl:
         written = self._write(call, *entered)
         if self.fleet and call.chained_from and line.status is CallStatus.CONNECTED:
             self.fleet.connected(call.chained_from, self.now())
+        if self.braking and call.subjects:
+            self._record_acts(self.braking.ended(call, line, self.now()))
         self._close(call, line.status, line.at)
         return written
 

@@ -158,6 +158,7 @@ def _decided(
         perhaps=perhaps(number),
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
+        trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
     )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from idtone.call_control.braking import Braking
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
@@ -22,6 +23,7 @@ from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.persons import acting
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.sources import FileSource, SignedSource, Source
@@ -30,6 +32,7 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 
+from .brake_keeper import brake_of
 from .own_hook import hook_for
 
 log = logging.getLogger(__name__)
@@ -116,6 +119,7 @@ def assemble(
     source, policy = loaded.source, settings.policy.policy()
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, source.is_latest)
+    brake = brake_of(settings)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
@@ -128,6 +132,7 @@ def assemble(
         recorded=ledger.knows,
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
+        braking=Braking(brake, acting()) if brake else None,
     )
     calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected
 

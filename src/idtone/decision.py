@@ -91,6 +91,8 @@ class Chain(StrEnum):
 
 CALL_REJECTED: Final = 21
 """Q.850 cause 21."""
+CONGESTION: Final = 42
+"""Q.850 cause 42: the network may try again later."""
 
 _CALLED: Final = frozenset({Party.CALLED})
 _PARTIES: Final = tuple(Party)
@@ -161,11 +163,12 @@ def decide(
     now: datetime,
     remembered: Remembered = NOTHING_REMEMBERED,
     ledger_full: bool = False,
+    braked: Reason | None = None,
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
     `remembered` counts only if `registry` is None.
-    `ledger_full` means that the ledger has no room for evidence of the call.
+    `ledger_full` means that the ledger has no room for evidence of the call. `braked`: why the brake refuses it.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -177,6 +180,9 @@ def decide(
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
     if unreadable and policy.unreadable is Unreadable.REFUSE:
         return _refusal(unreadable, None, version, trust, policy, member, chain)
+    if braked:
+        refused = _refusal(braked, None, version, trust, policy, member, chain)
+        return refused if braked is Reason.BRAKE_STOP else refused._replace(hangup_cause=CONGESTION)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
