@@ -17,23 +17,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.calls import ForwardedCall, Reason
+from idtone.calls import Direction, ForwardedCall, Reason
 
 from .holds import MOST_STOPS, MOST_TOLD, Hold, is_released, label_of, token_of
 from .limits import NO_COUNTS, BrakeStep, Counts, LineKind, ShareLimits, Signal, SubjectKind
 from .subject import CALM_S, Shares, Subject
-from .subjects import names_of
+from .subjects import UNNAMED, names_of
 from .windows import Positions
 
 MOST_LINES: Final = 131_072
 """Endpoints, and customers, and trunks."""
 MOST_NUMBERS: Final = 16_384
+_OUTGOING: Final = Direction.OUTGOING
 _TRUNK: Final = SubjectKind.TRUNK
 _NUMBER: Final = SubjectKind.NUMBER
 _STOP: Final = BrakeStep.STOP
 _SLOW: Final = BrakeStep.SLOW
 Found = tuple[Subject, ...]
-_NOTHING: Final[Sequence[Hold]] = ()
+_NONE: Final[Sequence[Hold]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class LineKinds:
             return LineKind.NUMBER
         if kind is SubjectKind.TRUNK:
             return LineKind.TRUNK
-        if name in self.resellers:
+        if name in self.resellers or name == UNNAMED:
             return LineKind.RESELLER
         if name in self.call_centres:
             return LineKind.CALL_CENTRE
@@ -146,21 +147,22 @@ class Brake:
         table.add(name, subject)
         return subject
 
-    def refusal(self, found: Found, now_s: float) -> Reason | None:
+    def refusal(self, call: ForwardedCall, found: Found, now_s: float) -> Reason | None:
         """Why the brake refuses the call now; None if it does not. It changes nothing."""
         slowed = None
         for subject in found:
             step = subject.step
-            if step is _STOP:
-                return Reason.BRAKE_STOP
-            if step is _SLOW and now_s < subject.pass_at_s <= now_s + 60:
-                slowed = Reason.BRAKE_SLOW
+            if step >= _SLOW and call.direction is _OUTGOING:
+                if step is _STOP:
+                    return Reason.BRAKE_STOP
+                if now_s < subject.pass_at_s <= now_s + 60:
+                    slowed = Reason.BRAKE_SLOW
         return slowed
 
     def count(self, call: ForwardedCall, found: Found, reason: Reason, passed: bool, now_s: float) -> Sequence[Hold]:
         """Count a decided call that is no emergency call. Returns the subjects that have come to a higher step."""
-        if reason is Reason.BRAKE_STOP:
-            return _NOTHING
+        if not passed and reason is not Reason.BRAKE_SLOW:
+            return _NONE
         presented, called = call.forwarding_number.e164, call.called.e164 or call.dialled
         risen: list[Hold] | None = None
         for place, subject in enumerate(found):
@@ -171,22 +173,26 @@ class Brake:
                 subject.pass_at_s = now_s + subject.pace_s
             if subject.count(
                 "" if kind is _NUMBER else presented, "" if kind is _NUMBER or kind is _TRUNK else called, now_s
-            ) and subject.raised(self._highest, now_s, call.id):
+            ) and subject.raised(self._highest_by(call), now_s, call.id):
                 risen = [*(risen or ()), self._risen(subject)]
                 if subject.step is _STOP:
                     for wider in found[place + 1 :]:
                         wider.begin_anew(now_s)
                     break
-        return risen or _NOTHING
+        return risen or _NONE
+
+    def _highest_by(self, call: ForwardedCall) -> BrakeStep:
+        return self._highest if call.direction is _OUTGOING else min(self._highest, BrakeStep.MARK)
 
     def count_late(self, call: ForwardedCall, passed: bool, at_s: float, now_s: float) -> Sequence[Hold]:
         """Count a call that was decided without the service."""
+        if not passed:
+            return _NONE
         presented, called, risen = call.forwarding_number.e164, call.called.e164 or call.dialled, []
         for subject in self.find(call, at_s):
-            if passed or subject.kind not in (_TRUNK, _NUMBER):
-                subject.count_late(presented, called, at_s, now_s)
-                if subject.raised(self._highest, now_s, call.id):
-                    risen.append(self._risen(subject))
+            subject.count_late(presented, called, at_s, now_s)
+            if subject.raised(self._highest_by(call), now_s, call.id):
+                risen.append(self._risen(subject))
         return risen
 
     def ended(
@@ -196,7 +202,7 @@ class Brake:
         None for a call that failed, which says nothing of the line.
         """
         if talked_s is None and rang_s is None:
-            return _NOTHING
+            return _NONE
         risen, limits = [], self._share_limits
         for subject in found:
             shares = subject.shares = subject.shares or Shares.none()

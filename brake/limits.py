@@ -99,32 +99,34 @@ LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
         Signal.HOUR_CALLED: Limit(200, 400, 800),
     },
     LineKind.PBX: {
-        Signal.CALLS: Limit(120, 1200, 2400),
-        Signal.PRESENTED: Limit(40, 120, 120),
-        Signal.HOUR_CALLS: Limit(1500, 30_000, 60_000),
+        Signal.CALLS: Limit(120, NEVER, 3000),
+        Signal.PRESENTED: Limit(40, 180, 180),
+        Signal.HOUR_CALLS: Limit(1500, NEVER, 60_000),
         Signal.HOUR_PRESENTED: Limit(200, 3000, 3000),
         Signal.HOUR_CALLED: Limit(1000, NEVER, 10_000),
     },
     LineKind.CALL_CENTRE: {
-        Signal.CALLS: Limit(600, 2400, 6000),
-        Signal.PRESENTED: Limit(40, 120, 120),
-        Signal.HOUR_CALLS: Limit(10_000, 60_000, 180_000),
+        Signal.CALLS: Limit(600, NEVER, 6000),
+        Signal.PRESENTED: Limit(40, 180, 180),
+        Signal.HOUR_CALLS: Limit(10_000, NEVER, 180_000),
         Signal.HOUR_PRESENTED: Limit(200, 1000, 1000),
     },
     LineKind.RESELLER: {
-        Signal.CALLS: Limit(1200, 6000, 12_000),
+        Signal.CALLS: Limit(1200, NEVER, 12_000),
         Signal.PRESENTED: Limit(300, 1200, 2400),
     },
     LineKind.TRUNK: {
-        Signal.CALLS: Limit(2400, 12_000, 24_000),
-        Signal.PRESENTED: Limit(600, 3000, 6000),
+        Signal.CALLS: Limit(2400, NEVER, 24_000),
+        Signal.PRESENTED: Limit(600, NEVER, 6000),
     },
     LineKind.NUMBER: {
-        Signal.CALLS: Limit(1200, 1200, 1200),
-        Signal.HOUR_CALLS: Limit(30_000, 30_000, 30_000),
+        Signal.CALLS: Limit(600, NEVER, 6000),
+        Signal.HOUR_CALLS: Limit(10_000, NEVER, 60_000),
     },
 }  # fmt: skip
-"""From these counts on a subject is stopped. Two-way traffic of many customers makes the limits of a reseller or trunk.
+"""From these counts on a subject is stopped. A line that is not known yet is braked by its presented numbers only,
+which no ordinary line changes so often: nobody can say how much it ordinarily calls. An extension is one that the
+operator has named.
 """
 PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
     BrakeStep.MARK: (1, 2), BrakeStep.SLOW: (3, 4), BrakeStep.STOP: (1, 1),
@@ -196,7 +198,8 @@ def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
 class ShareLimit:
     """Of the calls that ended, `usual_share` is usual; `at_least` such calls are needed for a mark.
 
-    A share marks, and slows at `SLOW_TIMES` as many; it stops nothing, because the failure of a carrier looks the same.
+    The share of a known line marks, and slows at `SLOW_TIMES` as many; it stops nothing, because the failure of a
+    carrier looks the same.
     """
 
     usual_share: float

@@ -10,6 +10,7 @@ from idtone.misuse.tails import binomial_tail
 from idtone.misuse.windows import per_window
 
 from .limits import (
+    LEARNED_AFTER,
     LEARNED_DAYS,
     LIMITS,
     NO_COUNTS,
@@ -210,7 +211,7 @@ class Subject:
     def raised_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
         """Compare what became of the calls; whether the step has become a higher one."""
         shares = self.shares
-        if shares is None or self.line not in _JUDGED_SHARES:
+        if shares is None or self.line not in _JUDGED_SHARES or len(self.days) < LEARNED_AFTER:
             return False
         found, word = BrakeStep.NOTHING, ""
         for name, part, of, limit in (

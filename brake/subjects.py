@@ -8,21 +8,26 @@ from idtone.calls import Direction, ForwardedCall
 
 _OUTGOING: Final = Direction.OUTGOING
 
+UNNAMED: Final = "-"
+"""The endpoint of calls that name neither an endpoint nor a customer, as under the operator's own Dial() without
+account codes. Many customers may share it."""
+
 Names = tuple[str, str, str, tuple[str, ...]]
-"""Number, endpoint, customer and trunks; each is empty if the call does not say it."""
+"""Number, endpoint, customer and trunks; each is empty if the call does not count for one."""
 
 
 def names_of(call: ForwardedCall) -> Names:
     """The one place that says whose call it is.
 
-    The customer is the account code. Under `incoming` the endpoint of the caller's channel is the trunk by which the
-    call came, as anyone may call a number: it is among the trunks.
+    The customer is the account code. A call to a number of ours (`incoming`) is not its customer's doing: it counts
+    only for its trunks, among which is the one by which it came.
     """
-    number, endpoint, trunks = call.forwarding_number.e164, call.endpoint, call.trunks
-    if not number and call.perhaps:
-        number = call.perhaps.e164
+    endpoint, trunks = call.endpoint, call.trunks
     if "@" in endpoint:  # a Local channel: a caller can choose what stands before the context
         endpoint = endpoint.rpartition("@")[2]
-    if call.direction is _OUTGOING:
-        return number, endpoint, call.account, trunks
-    return number, "", call.account, (*trunks, endpoint) if endpoint and endpoint not in trunks else trunks
+    if call.direction is not _OUTGOING:
+        return "", "", "", (*trunks, endpoint) if endpoint and endpoint not in trunks else trunks
+    number = call.forwarding_number.e164
+    if not number and call.perhaps:
+        number = call.perhaps.e164
+    return number, endpoint or ("" if call.account else UNNAMED), call.account, trunks

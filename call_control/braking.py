@@ -41,8 +41,9 @@ class Braking:
         """The subjects of a call; none of an emergency call."""
         return () if call.emergency else self.brake.find(call, now.timestamp())
 
-    def refusal(self, found: Found, now: datetime) -> Reason | None:
-        return self.brake.refusal(found, now.timestamp())
+    def refusal(self, call: ForwardedCall, found: Found, now: datetime) -> Reason | None:
+        """Why the brake refuses the call; None if it does not."""
+        return self.brake.refusal(call, found, now.timestamp())
 
     def count(self, call: ForwardedCall, found: Found, decision: Decision, now: datetime) -> Iterator[Step]:
         """Count a decided call. Yields what is to be recorded."""

@@ -144,7 +144,7 @@ class CallControl:
         subjects = braking.find(forwarded, now) if braking else ()
         decision = decide(
             forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full,
-            braking.refusal(subjects, now) if braking else None,
+            braking.refusal(forwarded, subjects, now) if braking else None,
         )  # fmt: skip
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)

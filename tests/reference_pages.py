@@ -202,6 +202,8 @@ OUTCOMES_OF: Final = {
     Reason.NUMBER_MALFORMED: "REFUSE, `policy.unreadable`",
     Reason.REGISTRY_STALE: "NOTICE",
     Reason.REGISTRY_MISSING: "NOTICE",
+    Reason.BRAKE_STOP: "REFUSE",
+    Reason.BRAKE_SLOW: "REFUSE",
     Reason.LEDGER_FULL: "`policy.ledger_full`",
     Reason.SERVICE_UNAVAILABLE: "`policy.fallback`",
     Reason.CALL_ID_UNREADABLE: "`policy.fallback`",

@@ -36,13 +36,13 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     ),
     Outcome.REFUSE: OutcomeWords(
         template(
-            "the number is suspended, or cannot be read and `policy.unreadable: refuse`; the brake has stopped or slowed "
-            "the line; the policy says `refuse`; or the hook's arguments cannot be trusted"
+            "the number is suspended, or cannot be read and `policy.unreadable: refuse`; the brake has stopped or "
+            "slowed the line; the policy says `refuse`; or the hook's arguments cannot be trusted"
         ),
         "–",
         template(
-            "nothing is dialled; the caller gets `policy.refuse_cause`, 42 if the line is slowed, or 21 if the arguments "
-            "cannot be trusted"
+            "nothing is dialled; the caller gets `policy.refuse_cause`, 42 if the line is slowed, or 21 if the "
+            "arguments cannot be trusted"
         ),
     ),
     Outcome.SHED: OutcomeWords(

@@ -131,10 +131,23 @@ def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
     assert decide(replace(call(), emergency=True), stopped(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
 
 
+def test_the_brake_refuses_what_is_not_refused_before_it_and_never_an_emergency_call():
+    policy = Policy(unreadable=Unreadable.REFUSE, refuse_cause=34)
+    before = {Reason.EMERGENCY, Reason.NUMBER_SUSPENDED, Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED}
+    for asked, registry, reason, _ in TABLE:
+        for braked, cause in ((Reason.BRAKE_STOP, 34), (Reason.BRAKE_SLOW, 42)):
+            decision = decide(asked, registry, policy, NOW, braked=braked)
+            if reason in before:
+                assert decision == decide(asked, registry, policy, NOW), (asked, registry)
+            else:
+                refused = (decision.outcome, decision.reason, decision.hangup_cause, dict(decision.profiles))
+                assert refused == (Outcome.REFUSE, braked, cause, {}), (asked, registry)
+
+
 def test_the_table_has_every_reason_that_the_kernel_gives():
     others = {
         Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.SUSPENSIONS_UNKNOWN, Reason.OVERLOAD,
-        Reason.LEDGER_FULL,
+        Reason.LEDGER_FULL, Reason.BRAKE_STOP, Reason.BRAKE_SLOW,
     }  # fmt: skip
     assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
 
