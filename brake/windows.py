@@ -3,7 +3,7 @@
 A window has two halves, the present one and the one before it. So it holds what happened in at least one half and at
 most two: the last 30 to 60 s, and the last 30 to 60 min. Distinct numbers of a minute are exact. Those of an hour are
 counted by a bitmap of `BITS` bits (linear counting, Whang et al. 1990), at positions that a secret key chooses: the
-standard error is 2 % at 200 numbers, 3 % at 3000 and 6 % at 10,000; one bit stands for thousands of numbers, so that
+standard error is 2 % up to 3000 numbers and 6 % at 10,000; one bit stands for thousands of numbers, so that
 no number can be read out of it.
 """
 
@@ -19,23 +19,29 @@ HALF_HOUR_S: Final = 1800.0
 BITS: Final = 2048
 MOST_DISTINCT: Final = 8192
 """Distinct numbers that the half of a minute holds; more are not counted. It is more than any limit."""
-_PRIME: Final = (1 << 61) - 1
-_SHIFT: Final = 61 - 11
+_MASK: Final = (1 << 64) - 1
+_PART: Final = (1 << 64) // BITS
 
 
 class Positions:
-    """The positions of numbers in bitmaps: a universal hash (Carter and Wegman 1979), by a key of 16 octets or more."""
+    """The positions of numbers in bitmaps, by a key of 24 octets or more: multiplications by odd secrets, and a shift
+    between them, so that numbers in a row are spread as others are (a sum alone would not do).
+    """
 
     def __init__(self, key: bytes) -> None:
-        self._times = int.from_bytes(key[:8], "big") % (_PRIME - 1) + 1
-        self._plus = int.from_bytes(key[8:16], "big") % _PRIME
+        self._plus, self._once, self._twice = (int.from_bytes(key[at : at + 8], "big") | 1 for at in (0, 8, 16))
 
     def bits(self, texts: Iterable[str]) -> int:
         """A bitmap with the positions of these texts."""
-        bits, times, plus = 0, self._times, self._plus
+        bits, plus, once, twice = 0, self._plus, self._once, self._twice
         for text in texts:
-            number = int(text[1:]) if text[1:].isdecimal() and len(text) < 20 else int.from_bytes(text.encode()[:64])
-            bits |= 1 << ((number * times + plus) % _PRIME >> _SHIFT)
+            digits = text[1:]
+            number = (
+                int(digits) if digits.isdecimal() and len(digits) < 20 else int.from_bytes(text.encode()[:64], "big")
+            )
+            mixed = (number + plus) * once & _MASK
+            mixed = (mixed ^ mixed >> 32) * twice & _MASK
+            bits |= 1 << ((mixed ^ mixed >> 29) * once & _MASK) // _PART
         return bits
 
 

@@ -101,7 +101,7 @@ def year(seed: int, days: int) -> dict[str, Any]:
                 steps[hold.step.word] += 1
                 who[f"{hold.step.word} {hold.kind} {hold.label.rpartition('-')[0] or hold.label} {hold.signal}"] += 1
         brake.calm(attempt.at_s + 3600)
-        if day % 30 == 29:
+        if day % 10 == 9:
             PROGRESS.print(f"day {day + 1}: {calls:,} calls, {dict(who)}")
     customer_days = sum(CUSTOMERS.values()) * days
     return {
