@@ -277,7 +277,7 @@ class Instance:
 
     def _obeying(self, evidence: LedgerWriter) -> ReleasingEvidence:
         """Evidence for the acts of commands, of which the brake obeys some."""
-        braking = self._calls.braking if self._calls else None
+        braking = None if self._calls is None else self._calls.braking
         return ReleasingEvidence(evidence, braking.brake if braking else None, asyncio.get_running_loop())
 
     def _brake_keeper(self, calls: CallControl) -> BrakeKeeper | None:

@@ -87,13 +87,13 @@ def _ordinary(dice: Dice) -> Iterable[Any]:
         yield dice.call(at_s, number, number, dice.token())
 
 
-def year(seed: int, days: int) -> dict[str, Any]:
-    """Ordinary traffic: calls, refused ones, and how many subjects came to each step on how many days."""
+def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
+    """Ordinary traffic from a day of the year on: calls, refused ones, and how many subjects came to each step on how many days."""
     brake, customers = new_brake(), Customers(seed)
     calls = refused = 0
     steps: Counter[str] = Counter()
     who: Counter[str] = Counter()
-    for day in range(days):
+    for day in range(first, first + days):
         for attempt in customers.day(day):
             went, risen = offer(brake, attempt)
             calls, refused = calls + 1, refused + (not went)
