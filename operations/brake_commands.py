@@ -74,8 +74,8 @@ def release(
     why, person = line(why, "--why"), acting()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
-        problem = "several tokens begin so; write more of it" if found else "the brake holds no such token"
-        print(translated(Message(problem)))
+        several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
+        print(translated(several if found else none))
         command_line.negative()
         return
     hold = found[0]

@@ -88,7 +88,7 @@ def _ordinary(dice: Dice) -> Iterable[Any]:
 
 
 def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
-    """Ordinary traffic from a day of the year on: calls, refused ones, and how many subjects came to each step on how many days."""
+    """Ordinary traffic from a day of the year on: calls, refused ones, and how often a subject came to each step."""
     brake, customers = new_brake(), Customers(seed)
     calls = refused = 0
     steps: Counter[str] = Counter()
