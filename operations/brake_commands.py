@@ -103,9 +103,11 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
         if time.monotonic() > deadline_s:
             raise UsageError(
-                Message("the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, "
-                        "say why")
-            )  # fmt: skip
+                Message(
+                    "the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, "
+                    "say why"
+                )
+            )
         time.sleep(0.05)
 
 

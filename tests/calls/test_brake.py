@@ -61,7 +61,11 @@ async def stopped(phones: Lab, interface: str = "") -> list[Ending]:
 
 def acts(service: Service) -> list[tuple[object, object]]:
     with LedgerReader.open(f"sqlite:///{service.ledger}") as reader:
-        return [(step.details["act"], step.details.get("why")) for step in reader.acts(frozenset({StepKind.DUTY})) if "act" in step.details]
+        return [
+            (step.details["act"], step.details.get("why"))
+            for step in reader.acts(frozenset({StepKind.DUTY}))
+            if "act" in step.details
+        ]
 
 
 async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, interface):

@@ -13,9 +13,9 @@ from typing import Any, get_args
 import pytest
 
 import idtone.settings
+from idtone.brake_settings import HighestStep
 from idtone.calls import Direction, Party
 from idtone.command_line import ConfigOption
-from idtone.brake_settings import HighestStep
 from idtone.console_settings import SignInBy
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed, Unreadable
 from idtone.errors import DocumentError

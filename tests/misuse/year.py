@@ -45,7 +45,8 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
     """The calls of an office or a fraud of `traffic` as the brake sees them."""
     for each in traffic(dice):
         call = ForwardedCall(
-            each.call_id, Direction(each.direction), number(each.forwarding or ""), WITHHELD, number(each.called or "0"),
+            each.call_id, Direction(each.direction), number(each.forwarding or "0"), WITHHELD,
+            number(each.called or "0"),
             endpoint=line if each.direction == Direction.OUTGOING else "carrier", account="",
             trunks=("carrier",),
         )  # fmt: skip
@@ -80,8 +81,8 @@ LARGE: Final = {
     "reminders": Line(60, 2, answered=0.7, talk_s=25, hours=(1, 5), burst=(1, 6)),
     "school": Line(12, 3, hours=(0, 8), called=600, burst=(0.1, 100)),
 }
-"""A headquarters with 400 direct numbers, a chain of 150 shops behind one PBX, an automatic dialler, a reseller's customers,
-reminders of a clinic, and a school that calls all parents on some mornings."""
+"""A headquarters with 400 direct numbers, a chain of 150 shops behind one PBX, an automatic dialler, a reseller's
+customers, reminders of a clinic, and a school that calls all parents on some mornings."""
 CUSTOMERS: Final = {
     "clinic": 60, "hotline": 35, "fax": 30, "trader": 30, "campaign": 14, "call_centre": 10, "headquarters": 6,
     "shops": 4, "dialler": 3, "reseller": 1, "reminders": 4, "school": 3,
@@ -142,7 +143,8 @@ class Customers:
             )  # fmt: skip
             answered = dice.random() < line.answered
             yield Attempt(
-                START_S + day * DAY_S + at_h * HOUR_S, call, dice.lognormvariate(0, 1) * line.talk_s if answered else None,
+                START_S + day * DAY_S + at_h * HOUR_S, call,
+                dice.lognormvariate(0, 1) * line.talk_s if answered else None,
                 None if answered else dice.uniform(5, 40), not answered and dice.random() < 0.5,
             )  # fmt: skip
 
