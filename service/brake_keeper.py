@@ -127,8 +127,11 @@ class BrakeKeeper:
             if lines_too:
                 write_lines(lines_path(self._settings), self._key, self._brake.lines())
             self._written = changes
-        except OSError as error:
-            log.error("what the brake has stopped would be lost at a restart: %s: %s", error.filename, error.strerror)
+        except Exception as error:
+            log.error(
+                "what the brake has stopped would be lost at a restart: %s", in_words(error),
+                exc_info=unexpected(error),
+            )  # fmt: skip
 
     # -- other nodes ----------------------------------------------------------------------------------------------
 

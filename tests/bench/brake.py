@@ -11,28 +11,46 @@ The case of November 2025 is replayed to its last call, the frauds of `misuse` a
 from __future__ import annotations
 
 import random
+import shutil
 import statistics
+import tempfile
 import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from idtone.brake.brake import Brake, LineKinds
 from idtone.brake.holds import Hold
 from idtone.brake.limits import BrakeStep, ShareLimit, ShareLimits
 from idtone.calls import Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import Policy, decide
+from idtone.decision import CALL_REJECTED, Policy, decide
 from idtone.numbers import WITHHELD, Number, NumberKind
 
+from ..conftest import LAB_REGISTRY
 from ..kernel.deciding import HELD, NOW, FakeRegistry
+from ..lab.asterisk import Asterisk
+from ..lab.bootstrap import find_or_get
+from ..lab.service import Service
+from ..lab.sipp import Load, called
+from ..lab.site import BARE
 from ..misuse.traffic import FRAUDS, MEASURED_FROM, Dice
 from ..misuse.year import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from .reporting import PROGRESS, options, report
 
 SHARES: Final = ShareLimits(1e-6, ShareLimit(0.3, 15), 15.0, ShareLimit(0.1, 20), 6.0)
 """As in `config/misuse.yaml` (`tests/brake/test_brake.py`)."""
+OUT: Final = """
+    [from-lab](+)
+    exten = _out*.,1,Set(LAB_PORT=${CUT(EXTEN,*,3)})
+     same = n,Set(LAB_PHONE=PJSIP/lab/sip:0312340000@127.0.0.1:${LAB_PORT}\\;lab=${CUT(EXTEN,*,4)})
+     same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},outgoing,,0312340000))
+     same = n,Hangup(${IDTONE_CAUSE})
+"""
+"""A line of a customer that presents what it likes."""
 ROUNDS: Final = 11
 CALLS: Final = 20_000
 
@@ -111,6 +129,33 @@ def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def real(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
+    """The first calls of the case through a real Asterisk, with numbers of which each has a licence."""
+    numbers = [f"0612345{each:03}" for each in range(1000)]
+    random.Random(1).shuffle(numbers)
+    scratch = Path(tempfile.mkdtemp(prefix="idtone-brake-"))
+    try:
+        pbx = Asterisk(find_or_get(), scratch / "pbx", site=BARE)
+        pbx.dialplan_files = {"extensions.conf": pbx._files()["extensions.conf"] + OUT}
+        service = Service(pbx, LAB_REGISTRY)
+        with pbx, ExitStack() as life:
+            service.start(timeout_s=120)
+            life.callback(service.stop)
+            with called(scratch / "called") as answering:
+                load = Load(pbx.sip_address, answering.port, numbers, rate, calls / rate, scratch / "caller", "out", 5)
+                outcomes = load.outcomes()
+            records = service.records().values()
+            reasons = Counter(record["reason"] for record in records)
+            rung = len(answering.rung())
+        stopped_s = min((each.final_s for each in outcomes if each.cause == CALL_REJECTED), default=float("nan"))
+        return {
+            "calls": load.offered, "a_second": rate, "rung": rung, "stopped_after_s": stopped_s - load.began_s,
+            "records": len(records), **reasons,
+        }  # fmt: skip
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _upper(count: int) -> float:
     """The upper bound of 95 % for the mean of a Poisson distribution of which `count` was seen (none: 3.0)."""
     low, high = float(count), count + 10.0 * (count + 1) ** 0.5
@@ -178,6 +223,7 @@ def main() -> None:
     parts: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
         ("cost", cost),
         ("case of 2025", partial(case, given.seed)),
+        ("case of 2025 on a real Asterisk", real),
         *((f"{name} on a new line", partial(fraud, name, given.seed, 0)) for name in FRAUDS),
         *((f"{name} on a known line", partial(fraud, name, given.seed, 14)) for name in FRAUDS),
         ("ordinary year", partial(year, given.seed, given.days)),
