@@ -14,7 +14,7 @@ is forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from idtone.calls import Direction, ForwardedCall, Reason
@@ -314,10 +314,13 @@ class Brake:
         return counts
 
     def told(self) -> dict[str, Any]:
-        """What other nodes need: stops and releases."""
+        """What other nodes need: stops and releases, without the ids of calls."""
         stops = sorted((hold for hold in self.holds() if hold.step is _STOP), key=lambda hold: -hold.since_s)
         released = sorted(self._released.copy().items(), key=lambda each: -each[1])
-        return {"stops": [hold.to_json() for hold in stops[:MOST_TOLD]], "released": dict(released[:MOST_TOLD])}
+        return {
+            "stops": [replace(hold, call_id="").to_json() for hold in stops[:MOST_TOLD]],
+            "released": dict(released[:MOST_TOLD]),
+        }
 
     # -- over a restart -------------------------------------------------------------------------------------------
 

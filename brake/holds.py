@@ -18,7 +18,7 @@ from .limits import BrakeStep, LineKind, SubjectKind
 
 MOST_STOPS: Final = 10_000
 """Stops and releases that a node keeps."""
-MOST_TOLD: Final = 500
+MOST_TOLD: Final = 100
 """Stops, and releases, that a node tells the others: the newest."""
 _LONGEST: Final = 200
 _TOKEN_BYTES: Final = 12
