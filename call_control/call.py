@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from idtone import dialplan
+from idtone.brake.brake import Found
 from idtone.calls import Decision, Outcome, Party, Reason, RemoteCall, Skip, Trust
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
@@ -53,6 +54,8 @@ class Call:
     """Its number was suspended during the call, and the evidence says so."""
     end_requested: bool = False
     """The service has asked Asterisk to end the call."""
+    subjects: Found = ()
+    """What the brake counts it for; empty if it was decided by the hook or an earlier service."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written. This service may read the same journal lines again."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,17 @@ from typing import Final
 
 from idtone import dialplan
 from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.decision import NOTHING_REMEMBERED, Lines, Policy, Registry, Remembered, decide, suspended, time_by
+from idtone.decision import (
+    NOTHING_REMEMBERED,
+    Lines,
+    Policy,
+    Registry,
+    Remembered,
+    decide,
+    refused_by_brake,
+    suspended,
+    time_by,
+)
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
@@ -31,6 +41,7 @@ from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
+from .braking import Braking
 from .call import Call
 from .call_log import CallLog, OverCall
 from .evidence import Evidence
@@ -43,6 +54,7 @@ log = logging.getLogger(__name__)
 KEPT_WITHIN_S: Final = 1.0
 """How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
 decisions cannot be written."""
+_CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 BACK_WITHIN: Final = timedelta(seconds=10)
 """How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
 CLOSED_KEPT: Final = 100_000
@@ -73,6 +85,8 @@ class CallControl:
     """The trunks, resources and contexts of emergency calls; empty: all."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
+    braking: Braking | None = None
+    """None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -135,15 +149,18 @@ class CallControl:
             )  # fmt: skip
             return None
         forwarded, now = self._forwarded(request), self.now()
-        registry = self.registry()
+        registry, braking = self.registry(), self.braking
         decision = decide(
             forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, self.lines()
         )
+        subjects = braking.find(forwarded, decision.customer, now) if braking else ()
+        if braking and decision.outcome in _CONNECTS and (reason := braking.refusal(forwarded, subjects, now)):
+            decision = refused_by_brake(decision, reason, self.policy)
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
-            forwarded.caller, request, forwarded.chained_from,
+            forwarded.caller, request, forwarded.chained_from, subjects=subjects,
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
@@ -153,7 +170,13 @@ class CallControl:
             "%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip,
             extra=about(call.id, decision.reason),
         )  # fmt: skip
+        if braking:
+            self._record_acts(braking.count(forwarded, subjects, decision, now))
         return call
+
+    def _record_acts(self, acts: Iterable[Step]) -> None:
+        for act in acts:
+            self.record(act)
 
     def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
         registry = self.registry()
@@ -161,6 +184,11 @@ class CallControl:
 
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
         self.deciding[interface].add(self.now().timestamp() - asked_s)
+
+    def _customer(self, call: ForwardedCall) -> str | None:
+        """Whose line it is, by the table of lines."""
+        lines = self.lines()
+        return lines.presenting(call, self.now())[1] if lines else None
 
     def _is_over(self, call_id: str) -> bool:
         return call_id in self._closed or (_is_older(call_id, self._forgotten) and self.recorded(call_id))
@@ -190,6 +218,7 @@ class CallControl:
             chained_from=chained_from,
             endpoint=dialplan.endpoint_of(request.channel),
             account=request.account,
+            trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
             sip_call_id=kept_sip_call_id(request.sip_call_id),
             emergency=is_emergency_call(
                 ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
@@ -296,6 +325,8 @@ class CallControl:
             line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
             line.call.caller, undecided=line.outcome is None,
         )  # fmt: skip
+        if self.braking:
+            self._record_acts(self.braking.count_fallback(line, self._customer(line.call), self.now()))
         return self.record(self._fallback(line, notices))
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
@@ -375,6 +406,8 @@ class CallControl:
         written = self._write(call, *entered)
         if self.fleet and call.chained_from and line.status is CallStatus.CONNECTED:
             self.fleet.connected(call.chained_from, self.now())
+        if self.braking and call.subjects:
+            self._record_acts(self.braking.ended(call, line, self.now()))
         self._close(call, line.status, line.at)
         return written
 

@@ -167,6 +167,7 @@ def _decided(
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
         caller_perhaps=perhaps(caller),
+        trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
     )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from idtone.call_control.braking import Braking
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
@@ -25,6 +26,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.lines.source import LinesSource
 from idtone.lines_settings import LinesSettings
+from idtone.persons import acting
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.node_member import MemberWarning
@@ -34,6 +36,7 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 
+from .brake_keeper import brake_of
 from .own_hook import hook_for
 
 log = logging.getLogger(__name__)
@@ -149,6 +152,7 @@ def assemble(
     policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
+    brake = brake_of(settings)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
@@ -162,6 +166,7 @@ def assemble(
         fleet=loaded.fleet,
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
+        braking=Braking(brake, acting()) if brake else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.
     calls.recall(RestoredCalls.of(ledger, earlier).calls)

@@ -39,6 +39,7 @@ from idtone.translation import Message
 
 from . import hand_over, status_feed, used_settings
 from .assembly import Loaded, assemble, journal_of
+from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
@@ -172,14 +173,15 @@ class Instance:
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
             confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended)
             hook = LoadedHook(self._loaded.hook)
-            background = self._start_background(evidence, journal, cosigning, confirming, hook.watch(runner))
+            keeper = self._brake_keeper(calls)
+            background = self._start_background(evidence, journal, cosigning, confirming, hook.watch(runner), keeper)
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             assert self._fallback
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook, self._loaded.lines,
+                hook, self._loaded.lines, keeper,
             )  # fmt: skip
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
@@ -199,7 +201,9 @@ class Instance:
                             over.set()
                             await serving
                     if successor.done():
-                        await self._release(successor.result(), application, evidence, background)
+                        await self._release(successor.result(), application, evidence, background, keeper)
+                    elif keeper:
+                        await asyncio.to_thread(keeper.write)
             finally:
                 ours = {serving, *watching, logging_calls, reporting, *background, stopped}
                 for task in ours:
@@ -266,6 +270,7 @@ class Instance:
         cosigning: Cosigning,
         confirming: Coroutine[Any, Any, None],
         asking: Coroutine[Any, Any, None],
+        keeper: BrakeKeeper | None,
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
@@ -280,13 +285,25 @@ class Instance:
                 for each in self._forgetting_forms(evidence)
             ),
             asyncio.create_task(
-                record_acts(ledger.own(), evidence, self._loaded.disclosure_rules),
+                record_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules),
                 name="recording what commands do",
             ),
+            *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),
         ]
         for task in tasks:
             task.add_done_callback(_log_failure)
         return tasks
+
+    def _obeying(self, evidence: LedgerWriter) -> ReleasingEvidence:
+        """Evidence for the acts of commands, of which the brake obeys some."""
+        braking = None if self._calls is None else self._calls.braking
+        return ReleasingEvidence(evidence, braking.brake if braking else None, asyncio.get_running_loop())
+
+    def _brake_keeper(self, calls: CallControl) -> BrakeKeeper | None:
+        if calls.braking is None:
+            return None
+        report_soon = self._replicator.report_soon if self._replicator else lambda: None
+        return BrakeKeeper(self._settings, calls.braking.brake, report_soon)
 
     def _watch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -425,6 +442,7 @@ class Instance:
         application: AriApplication,
         evidence: LedgerWriter,
         background: Sequence[asyncio.Task[None]],
+        keeper: BrakeKeeper | None,
     ) -> None:
         if self._replicator:  # the next instance reports from now on
             self._replicator.report(None)
@@ -432,6 +450,8 @@ class Instance:
         for task in background:  # the next instance reads the journal from now on
             task.cancel()
         await asyncio.wait(background)
+        if keeper:
+            await asyncio.to_thread(keeper.write)
         await asyncio.to_thread(evidence.close)
         if self._metrics:  # the next instance listens at the same address
             await asyncio.to_thread(self._metrics.close)

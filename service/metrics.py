@@ -17,6 +17,7 @@ from typing import Final
 from idtone import __version__
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
+from idtone.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
@@ -31,6 +32,7 @@ from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 from idtone.settings import Settings
 
+from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, CallCounts
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
@@ -64,6 +66,8 @@ class Observed:
     settings: Settings
     hook: LoadedHook | None = None
     lines: LinesSource | None = None
+    keeper: BrakeKeeper | None = None
+    """None if the brake is off."""
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
     _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
 
@@ -114,6 +118,10 @@ def _lines(read: Callable[[LinesSource], float | None]) -> Callable[[Observed], 
 
 def _replica(read: Callable[[Replicator], float | None]) -> Callable[[Observed], Values]:
     return lambda observed: read(observed.replicator) if observed.replicator else None
+
+
+def _brake(read: Callable[[Brake], Values]) -> Callable[[Observed], Values]:
+    return lambda observed: read(observed.calls.braking.brake) if observed.calls.braking else None
 
 
 def _unwritten(observed: Observed) -> float:
@@ -186,6 +194,22 @@ METRICS: Final = (
             (result.value,): observed.calls.fleet.results[result] for result in TokenResult
         } if observed.calls.fleet else None,
         ("result",),
+    ),
+    # The brake
+    Metric(
+        "idtone_brake_subjects", _GAUGE,
+        "Endpoints, customers, trunks and numbers that the brake has marked, slowed or stopped, by the step: mark, "
+        "slow, stop.",
+        _brake(lambda brake: {(step.word,): n for step, n in brake.subjects().items()}), ("step",),
+    ),
+    Metric(
+        "idtone_brake_steps_total", _COUNTER, "How often one of them came to a step on this node.",
+        _brake(lambda brake: {(step.word,): n for step, n in brake.steps.items()}), ("step",),
+    ),
+    Metric(
+        "idtone_brake_shared", _GAUGE,
+        "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
+        lambda observed: not observed.keeper.trouble if observed.keeper and observed.keeper.shares else None,
     ),
     # Asterisk
     Metric(

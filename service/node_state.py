@@ -100,6 +100,12 @@ STATE: Final = (
             if each.complaint
         ],
     ),
+    StateField(
+        "brake",
+        "What the brake has stopped and what was released, for the other nodes: `told`, a JSON text of tokens, and "
+        "`mac`, by the fleet's key; null without one.",
+        lambda it: it.observed.keeper.told() if it.observed.keeper else None,
+    ),
     *_from_feed("replication", "settings"),
 )  # fmt: skip
 

@@ -172,6 +172,14 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
                 for interface, delay in calls["decision_seconds"].items()
             ),
         )
+    if found["brake"]["subjects"]:
+        yield (
+            Message("brake"),
+            _listed(
+                f"{each['step']}: {each['kind']} {each['label'] or each['token'][:8]} ({each['signal']})"
+                for each in found["brake"]["subjects"]
+            ),
+        )
     yield from _registry_rows(found)
     yield from _evidence_rows(found)
     if settings := found.get("settings"):

@@ -48,6 +48,9 @@ READ_WITHIN_S: Final = 1.0
 OLDEST: Final = 100
 """Calls in progress that the feed names."""
 
+BRAKED: Final = 100
+"""Subjects with a step that the feed names."""
+
 _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 
 
@@ -159,6 +162,13 @@ def _lines(observed: Observed) -> dict[str, Any] | None:
         "taken": source.taken and source.taken.isoformat(timespec="seconds"),
         "trouble": source.trouble,
     }
+
+
+def _braked(observed: Observed) -> list[dict[str, Any]] | None:
+    if observed.calls.braking is None:
+        return None
+    newest = heapq.nlargest(BRAKED, observed.calls.braking.brake.holds(), key=lambda hold: hold.since_s)
+    return [hold.to_json() for hold in newest]
 
 
 FEED: Final = (
@@ -324,6 +334,17 @@ FEED: Final = (
         "replication",
         "PostgreSQL: steps that it does not have, and what is wrong; null without PostgreSQL.",
         _replication,
+    ),
+    Field(
+        "brake.subjects",
+        "What the brake has marked, slowed or stopped: a list of token, kind, line, label (empty for a number), step, "
+        "signal, since_s, node and call_id. The newest 100.",
+        _braked,
+    ),
+    Field(
+        "brake.trouble",
+        "Why the stops of other nodes are not known; empty if they are, or without other nodes.",
+        lambda observed: observed.keeper.trouble if observed.keeper else "",
     ),
     Field(
         "settings",

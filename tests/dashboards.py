@@ -103,6 +103,15 @@ ROWS: Final = (
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
         Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
     )),
+    Row("Brake", "発信の抑止", (
+        Panel(
+            "Marked, slowed, stopped", "記録・抑制・停止中", {gauge("idtone_brake_subjects"): "{{step}} {{instance}}"},
+        ),
+        Panel(
+            "Steps, and whether nodes share stops", "段階の変化、停止の共有",
+            {rate("idtone_brake_steps_total", "step"): "{{step}}", gauge("idtone_brake_shared"): "shared {{instance}}"},
+        ),
+    )),
     Row("Delays", "所要時間", (
         Panel(
             "From the request to the decision", "問い合わせから判定まで",

@@ -51,6 +51,13 @@ JAPANESE: Final = {
         "フリートの他のノードから(fleet.trunks で)来た通話のチェーントークンの、結果(result)別の数。"
         "有効なのは accepted だけで、それ以外では音を鳴らします"
     ),
+    "idtone_brake_subjects": (
+        "発信の抑止により記録・抑制・停止している回線、利用者、トランク、番号の数。段階(step)別: mark、slow、stop"
+    ),
+    "idtone_brake_steps_total": "このノードで、それらが各段階になった回数",
+    "idtone_brake_shared": (
+        "ほかのノードの停止を取得できていれば 1、いなければ 0。PostgreSQL または fleet.key_file がなければ出力しません"
+    ),
     "idtone_ari_connected": "Asterisk の ARI に接続していれば 1、いなければ 0",
     "idtone_ari_reconnects_total": "ARI への 2 回目以降の接続",
     "idtone_journal_lag_seconds": "ジャーナルを最後まで読んでからの時間(通常は 1 秒未満)",

@@ -209,6 +209,8 @@ OUTCOMES_OF: Final = {
     Reason.NUMBER_OF_ANOTHER_CUSTOMER: "REFUSE",
     Reason.LINE_UNKNOWN: "REFUSE",
     Reason.LINES_MISSING: "REFUSE",
+    Reason.BRAKE_STOP: "REFUSE",
+    Reason.BRAKE_SLOW: "REFUSE",
     Reason.LEDGER_FULL: "`policy.ledger_full`",
     Reason.SERVICE_UNAVAILABLE: "`policy.fallback`",
     Reason.CALL_ID_UNREADABLE: "`policy.fallback`",

@@ -48,6 +48,11 @@ JAPANESE: Final = {
     "ari.asterisk": "Asterisk の版。接続していなければ null",
     "ari.transport": "要求の送り方。接続していなければ null",
     "ari.reconnects": "2 回目以降の接続",
+    "brake.subjects": (
+        "発信の抑止により記録・抑制・停止しているもの(新しい 100 件)。token、kind、line、label(番号なら空)、"
+        "step、signal、since_s、node、call_id のリスト"
+    ),
+    "brake.trouble": "ほかのノードの停止を取得できない理由。取得できていれば、またはほかのノードがなければ空",
     "hook.loaded": "Asterisk が読み込んだフックのダイジェスト。読み込まれていなければ空、不明なら null",
     "hook.current": "それが、この版と設定のフックか。不明なら null",
     "agi.listen": "AGI を待ち受ける場所。待ち受けていなければ null",
@@ -129,6 +134,10 @@ STATE_HEAD_JA: Final = """
 |---|---|
 """
 STATE_JAPANESE: Final = {
+    "brake": (
+        "発信の抑止による停止と解除を、ほかのノードに伝えるもの。`told` はトークンの JSON テキスト、"
+        "`mac` はフリートの鍵による認証です。鍵がなければ null"
+    ),
     "format": "この形式の版。項目が変わるかなくなると変わります",
     "at": "作成した時刻(ノードの時計)",
     "running": "サービスが動いているか。停止の指示を受けると false",

@@ -41,6 +41,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/repository.py": ("repository/",),
     "authority/suspension_requests.py": ("suspension-requests.json", "suspension-requests.key"),
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
+    "brake/state_files.py": ("….brake", "….brake-lines"),
     "call_control/fallback.py": ("fallback.conf",),
     "call_control/journal.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),

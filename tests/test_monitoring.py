@@ -57,6 +57,10 @@ WELL = {
     "idtone_emergency_calls_of_suspended_numbers_total": "3x90",
     "idtone_foreign_number_calls_total": "3x90",
     "idtone_member_known": "1x90",
+    'idtone_brake_subjects{step="mark"}': "0x90",
+    'idtone_brake_subjects{step="slow"}': "0x90",
+    'idtone_brake_subjects{step="stop"}': "0x90",
+    "idtone_brake_shared": "1x90",
     'idtone_decision_seconds_bucket{interface="ari",le="0.01"}': "0+100x90",
     'idtone_decision_seconds_bucket{interface="ari",le="1"}': "0+100x90",
     'idtone_decision_seconds_bucket{interface="ari",le="+Inf"}': "0+100x90",
@@ -77,6 +81,11 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_lines_current": "1x83 0x7"}, set()),
     ({"idtone_lines_numbers": "0x90"}, {"IdtoneLinesMissing"}),
     ({"idtone_lines_current": "_x90", "idtone_lines_numbers": "_x90"}, set()),  # without a table of lines
+    ({'idtone_brake_subjects{step="stop"}': "0x80 1x10"}, {"IdtoneBrakeStopped"}),
+    ({'idtone_brake_subjects{step="slow"}': "0x80 1x10"}, {"IdtoneBrakeRaised"}),
+    ({'idtone_brake_subjects{step="mark"}': "0x80 1x10"}, {"IdtoneBrakeRaised"}),
+    ({"idtone_brake_shared": "1x80 0x10"}, {"IdtoneBrakeNotShared"}),
+    ({"idtone_brake_shared": "_x90"}, set()),  # one node
     ({"idtone_ari_connected": "1x80 0x10"}, {"IdtoneAriDisconnected"}),
     ({'idtone_decision_seconds_bucket{interface="ari",le="0.01"}': "0+90x90"}, {"IdtoneDecisionsSlow"}),
     ({"idtone_fallback_file_current": "1x80 0x10"}, {"IdtoneFallbackFileOld"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from itertools import chain
 from typing import Final
 
@@ -62,7 +63,7 @@ def readable(totals: Totals) -> Finding:
     return good("lines", found)
 
 
-def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None) -> Finding:
+def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
     """Whether this member holds the numbers, as far as a thousand of each entry show; `member` is its id."""
     topic = "lines-members"
     if member is None:
@@ -74,7 +75,7 @@ def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None) 
     missing = 0
     for span in chain.from_iterable(entry.spans for entry in entries):
         for number in _some(span):
-            holding = registry.holding(Number(NumberKind.OTHER, f"+{number}"))
+            holding = registry.holding(Number(NumberKind.OTHER, f"+{number}"), now)
             missing += holding is None or member not in holding.members
     if missing:
         return warning(

@@ -93,6 +93,10 @@ class Reason(StrEnum):
     """The table of lines has neither the caller's endpoint nor its account code."""
     LINES_MISSING = "lines-missing"
     """The table of lines could never be read."""
+    BRAKE_STOP = "brake-stop"
+    """The brake has stopped the line, customer, trunk or number, until an operator releases it."""
+    BRAKE_SLOW = "brake-slow"
+    """The brake has slowed the line, customer, trunk or number, and this call is above its pace."""
     LEDGER_FULL = "ledger-full"
     """The ledger has no room for evidence of the call, whatever its licence."""
     SERVICE_UNAVAILABLE = "service-unavailable"
@@ -153,6 +157,8 @@ class ForwardedCall:
     """The resource of the caller's channel, `6001` of `PJSIP/6001-0000002a`; empty if it is unknown."""
     account: str = ""
     """The account code of the caller's channel."""
+    trunks: tuple[str, ...] = ()
+    """The PJSIP endpoints of the destinations."""
     sip_call_id: str = ""
     emergency: bool = False
     """Every destination is on a trunk and dials an emergency number (`dialplan.numbers_in_hook.is_emergency_call`)."""

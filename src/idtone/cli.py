@@ -24,6 +24,7 @@ from . import __version__, command_line
 
 app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
+brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
 
 command_line.add_commands(
     app,
@@ -61,6 +62,7 @@ app.add_typer(form, name="form")
 app.add_typer(reports, name="reports")
 app.add_typer(lines, name="lines")
 app.add_typer(misuse, name="misuse")
+app.add_typer(brake, name="brake")
 app.add_typer(customer, name="customer")
 app.add_typer(evaluation, name="evaluation")
 app.add_typer(hook, name="dialplan")
@@ -90,6 +92,20 @@ command_line.add_commands(
         "export": (
             "idtone.operations.evidence_export:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
+        ),
+    },
+)
+command_line.add_commands(
+    brake,
+    {
+        "list": (
+            "idtone.operations.brake_commands:list_braked",
+            "List what the brake has marked, slowed or stopped, the newest first, also while the service does not run.",
+        ),
+        "release": (
+            "idtone.operations.brake_commands:release",
+            "Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the "
+            "ledger.",
         ),
     },
 )

@@ -107,6 +107,8 @@ class Chain(StrEnum):
 
 CALL_REJECTED: Final = 21
 """Q.850 cause 21."""
+CONGESTION: Final = 42
+"""Q.850 cause 42: the network may try again later."""
 
 _CALLED: Final = frozenset({Party.CALLED})
 _PARTIES: Final = tuple(Party)
@@ -252,6 +254,12 @@ def decide(
         return _refusal(reason, licence_id, version, trust, policy, member, chain, customer)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
     return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain, customer)
+
+
+def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
+    """The decision of a call that would be connected, if the brake refuses it for this reason."""
+    cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
+    return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 
 
 def _refuses(

@@ -38,11 +38,15 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
     Outcome.REFUSE: OutcomeWords(
         template(
             "the number is suspended, or never originates; it is not this node's to use (`policy.foreign_numbers`, "
-            "`policy.unknown_numbers`); it cannot be read and `policy.unreadable: refuse`; the policy says `refuse`; "
-            "or the hook's arguments cannot be trusted"
+            "`policy.unknown_numbers`), or not the line's (`lines.source`); it cannot be read and "
+            "`policy.unreadable: refuse`; the brake has stopped or slowed the line; the policy says `refuse`; or the "
+            "hook's arguments cannot be trusted"
         ),
         "–",
-        template("nothing is dialled; the caller gets `policy.refuse_cause`, or 21 if the arguments cannot be trusted"),
+        template(
+            "nothing is dialled; the caller gets `policy.refuse_cause`, 42 if the line is slowed, or 21 if the "
+            "arguments cannot be trusted"
+        ),
     ),
     Outcome.SHED: OutcomeWords(
         template("too many calls wait for a verdict (`policy.overload: shed`)"),
@@ -100,6 +104,12 @@ REASONS: Final[Mapping[Reason, str]] = {
     ),
     Reason.LINE_UNKNOWN: template("the table of lines has neither the caller's endpoint nor its account code"),
     Reason.LINES_MISSING: template("the table of lines could never be read"),
+    Reason.BRAKE_STOP: template(
+        "the brake has stopped the line, customer, trunk or number, until an operator releases it (`idtone brake`)"
+    ),
+    Reason.BRAKE_SLOW: template(
+        "the brake has slowed the line, customer, trunk or number, and the call is above its pace"
+    ),
     Reason.LEDGER_FULL: template("there is no room for the evidence of the call, whatever its licence"),
     Reason.SERVICE_UNAVAILABLE: template("the service gave no verdict; the hook fell back"),
     Reason.CALL_ID_UNREADABLE: template(
@@ -155,6 +165,12 @@ RULES: Final = (
     Rule(
         template("An outgoing call that presents another number than the forwarding number is refused."),
         frozenset({Reason.PRESENTED_NUMBER_DIFFERS}),
+    ),
+    Rule(
+        template(
+            "A call of a line, customer, trunk or number that the brake has stopped is refused, or slowed (`brake`)."
+        ),
+        frozenset({Reason.BRAKE_STOP, Reason.BRAKE_SLOW}),
     ),
     Rule(
         template("While there is no room for evidence, `policy.ledger_full` decides on each call that could connect."),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
+from .brake_settings import BrakeSettings
 from .console_settings import ConsoleSettings
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault
@@ -265,6 +266,7 @@ class Settings(Model):
     registry: RegistrySettings = RegistrySettings()
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
+    brake: BrakeSettings = BrakeSettings()
     association: AssociationSettings = AssociationSettings()
     fleet: FleetSettings = FleetSettings()
     customers: CustomersSettings = CustomersSettings()

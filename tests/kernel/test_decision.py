@@ -23,7 +23,17 @@ from idtone.calls import (
     Trust,
     WholesaleChain,
 )
-from idtone.decision import LedgerFull, Policy, Remembered, Unlicensed, Unreadable, decide, judge, time_by
+from idtone.decision import (
+    LedgerFull,
+    Policy,
+    Remembered,
+    Unlicensed,
+    Unreadable,
+    decide,
+    judge,
+    refused_by_brake,
+    time_by,
+)
 from idtone.numbers import MALFORMED, WITHHELD, parse
 
 from .deciding import (
@@ -197,11 +207,19 @@ def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
     assert decide(replace(call(), emergency=True), stopped(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
 
 
+def test_the_brake_refuses_a_call_that_would_be_connected():
+    policy = own_policy(refuse_cause=34)
+    for braked, cause in ((Reason.BRAKE_STOP, 34), (Reason.BRAKE_SLOW, 42)):
+        decision = refused_by_brake(decide(call(), FakeRegistry(), policy, NOW), braked, policy)
+        refused = (decision.outcome, decision.reason, decision.hangup_cause, dict(decision.profiles), decision.member)
+        assert refused == (Outcome.REFUSE, braked, cause, {}, MEMBER)
+
+
 def test_the_table_has_every_reason_that_the_kernel_gives():
     others = {
         Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.SUSPENSIONS_UNKNOWN, Reason.OVERLOAD,
         Reason.LEDGER_FULL, Reason.MEMBER_NOT_SET, Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN,
-        Reason.LINES_MISSING,
+        Reason.LINES_MISSING, Reason.BRAKE_STOP, Reason.BRAKE_SLOW,
     }  # fmt: skip
     # The last three are in tests/lines/test_decision.py.
     assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others

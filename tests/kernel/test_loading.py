@@ -34,8 +34,9 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
-    "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence", "customers", "dialplan",
-    "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service", "tones",
+    "agi", "ari_app", "authority", "brake", "call_control", "config", "console", "correspondence", "customers",
+    "dialplan", "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service",
+    "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
 TABLES = {f"idtone.{name}" for name in "cli command_line errors translation usage_errors".split()} | {

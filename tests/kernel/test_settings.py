@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pytest
 
 import idtone.settings
+from idtone.brake_settings import HighestStep
 from idtone.calls import Direction, Party
 from idtone.command_line import ConfigOption
 from idtone.console_settings import SignInBy
@@ -63,6 +64,10 @@ OTHER = {
     ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),
     ("ledger", "witness_every"): ("PT5M", timedelta(minutes=5)),
     ("ledger", "reserve"): ("1 GiB", 2**30),
+    ("brake", "highest"): ("mark", HighestStep.MARK),
+    ("brake", "extensions"): ("201,202", ("201", "202")),
+    ("brake", "call_centres"): ("centre", ("centre",)),
+    ("brake", "resellers"): ("reseller-1", ("reseller-1",)),
     ("policy", "ledger_full"): ("refuse", LedgerFull.REFUSE),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "fallback"): ("refuse", Unlicensed.REFUSE),

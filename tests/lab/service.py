@@ -60,6 +60,8 @@ class Service:
     """Its section `fleet` (YAML)."""
     lines: str = ""
     """Its section `lines` (YAML)."""
+    brake: str = ""
+    """Its section `brake` (YAML)."""
     witnessing: str = ""
     """Further keys of its section `ledger` (YAML): its witnesses."""
     process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
@@ -141,6 +143,7 @@ class Service:
             f"association: {{{self.association}}}\n"
             f"fleet: {{{self.fleet}}}\n"
             f"lines: {{{self.lines}{', ' * bool(self.lines)}cache: {self.ledger.with_name('lines')}}}\n"
+            f"brake: {{{self.brake}}}\n"
         )
 
     def _association(self) -> str:
