@@ -344,7 +344,7 @@ def _lines(exam: Exam) -> Iterator[Finding]:
     index = compiled(entries)
     yield lines.readable(index.totals)
     try:
-        yield lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now)
+        yield lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
     except (DocumentError, TrustError):
         yield registry.not_read("lines-members", settings.registry.source)
     if exam.seen is None:
