@@ -70,6 +70,8 @@ class CallControl:
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
     emergency_trunks: tuple[str, ...] = ()
     """The trunks, resources and contexts of emergency calls; empty: all."""
+    canary: tuple[Number, Number] | None = None
+    """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     recorded: Callable[[str], bool] = lambda call_id: False
@@ -140,7 +142,9 @@ class CallControl:
         registry = self.registry()
         decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
-        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
+        decided = steps.decided(
+            forwarded, decision, now, interface, request.nonce, of_suspended, self._is_canary(forwarded)
+        )
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
             forwarded.caller, request, forwarded.chained_from,
@@ -154,6 +158,9 @@ class CallControl:
             extra=about(call.id, decision.reason),
         )  # fmt: skip
         return call
+
+    def _is_canary(self, call: ForwardedCall) -> bool:
+        return (call.forwarding_number, call.called) == self.canary
 
     def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
         registry = self.registry()
@@ -294,7 +301,9 @@ class CallControl:
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
         of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
-        return steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended)
+        return steps.fallback(
+            line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended, self._is_canary(line.call)
+        )
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the

@@ -30,6 +30,7 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 
+from . import canary_result
 from .own_hook import hook_for
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     source = source_of(settings.registry)
     _read_first(source)
     journal_of(settings).make()
+    if settings.canary.exported:
+        canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
     return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), hook)
@@ -127,6 +130,7 @@ def assemble(
         remembered={} if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
+        canary=settings.canary.numbers(),
         emergency_trunks=settings.policy.emergency_trunks,
     )
     calls.recall(ledger.open_calls())  # those whose channel is gone are closed when Asterisk is connected

@@ -29,7 +29,9 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import Source
 from idtone.settings import Settings
 
+from . import canary_result
 from .call_counts import LABELS, CallCounts
+from .canary_result import CanaryResult
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
 
@@ -102,6 +104,25 @@ def _replica(read: Callable[[Replicator], float | None]) -> Callable[[Observed],
 def _unwritten(observed: Observed) -> float:
     owed = observed.evidence.unwritten
     return owed.steps if owed else 0
+
+
+def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed], Values]:
+    """None if this node places no canary calls, or has no result yet."""
+
+    def value(observed: Observed) -> Values:
+        canary = observed.settings.canary
+        result = canary_result.read(canary.result) if canary.wanted else None
+        return read(result) if result else None
+
+    return value
+
+
+def _canary_made(observed: Observed) -> Values:
+    canary = observed.settings.canary
+    if not canary.wanted:
+        return None
+    result = canary_result.read(canary.result)
+    return result.at.timestamp() if result else 0
 
 
 _COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
@@ -236,6 +257,25 @@ METRICS: Final = (
         "idtone_ledger_room_seconds", _GAUGE,
         "For how long the free disk space is enough, at the rate of the last week.",
         lambda observed: None if (days := observed.room.look().days) is None else days * _DAY_S,
+    ),
+    # The canary
+    Metric(
+        "idtone_canary_good", _GAUGE,
+        "1 if the sound of the last canary call arrived as it should, else 0; missing without a canary call.",
+        _canary(lambda result: result.good),
+    ),
+    Metric(
+        "idtone_canary_timestamp_seconds", _GAUGE,
+        "When the last canary call was placed; 0 if none was yet, missing if the settings name no canary.",
+        _canary_made,
+    ),
+    Metric(
+        "idtone_canary_every_seconds", _GAUGE, "How often a canary call is to be placed (canary.every).",
+        lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.wanted else None,
+    ),
+    Metric(
+        "idtone_canary_level_dbm0", _GAUGE, "The level at which the sound of the last canary call arrived.",
+        _canary(lambda result: result.level_dbm0),
     ),
     # The service
     Metric(

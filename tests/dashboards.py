@@ -99,6 +99,15 @@ ROWS: Final = (
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
         Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
     )),
+    Row("Canary calls", "カナリア通話", (
+        Panel("The sound arrives", "音の到達", {gauge("idtone_canary_good"): EACH}, kind="stat", red_below=1),
+        Panel(
+            "Since the last call", "最後の発信からの時間",
+            {f"time() - {gauge('idtone_canary_timestamp_seconds')}": "since the last {{instance}}",
+             gauge("idtone_canary_every_seconds"): "period {{instance}}"}, "s",
+        ),
+        Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_dbm0"): EACH}, "dBm"),
+    )),
     Row("Delays", "所要時間", (
         Panel(
             "From the request to the decision", "問い合わせから判定まで",

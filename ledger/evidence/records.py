@@ -16,6 +16,7 @@ from idtone.translation import Message
 
 from .masked_number import MaskedNumber, masked
 from .steps import (
+    CANARY,
     FIRST,
     NUMBER_SUSPENDED,
     SEALED,
@@ -41,6 +42,7 @@ class Record:
     known. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
     service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
     announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID.
+    `canary`: it is a canary call (`idtone canary`), and no customer's.
     """
 
     call_id: str
@@ -71,6 +73,7 @@ class Record:
     chain_node: str | None = None
     chain_call: str | None = None
     sip_call_id_token: str | None = None
+    canary: bool = False
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
@@ -114,6 +117,7 @@ class Record:
                 for role, number in self.numbers.items()
             },
             "sip_call_id_token": self.sip_call_id_token,
+            "canary": self.canary,
             "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
             "heard_by": list(self.heard_by),
             "heard": self.heard,
@@ -169,6 +173,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         chain_node=_text(decision, "chain_node"),
         chain_call=_text(decision, "chain_call"),
         sip_call_id_token=_text(decision, SIP_CALL_ID_TOKEN),
+        canary=decision.get(CANARY) is True,
     )
 
 

@@ -58,6 +58,8 @@ class Service:
     """Its name."""
     fleet: str = ""
     """Its section `fleet` (YAML)."""
+    canary: str = ""
+    """Its section `canary` (YAML)."""
     witnessing: str = ""
     """Further keys of its section `ledger` (YAML): its witnesses."""
     process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
@@ -138,6 +140,7 @@ class Service:
             f"log: {{{self.logging}}}\n"
             f"association: {{{self.association}}}\n"
             f"fleet: {{{self.fleet}}}\n"
+            f"canary: {{{self.canary}}}\n"
         )
 
     def _association(self) -> str:

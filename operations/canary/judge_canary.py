@@ -1,0 +1,85 @@
+"""The result of a canary call, from its record and the verifier's report on what arrived. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from idtone.calls import Outcome, Party
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import CallStatus
+from idtone.service.canary_result import CanaryFault, CanaryResult
+from idtone.tones.verification.report import Report, ToneVerdict
+
+CLOCK_S: Final = 2.0
+"""A clock that is disciplined moves by less than this during a call."""
+_HEARD: Final = frozenset({ToneVerdict.CONFORMS, ToneVerdict.PRESENT})
+_EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A canary call that was placed: when, for how long it lasted, by how much the clock moved meanwhile; its record, if
+    the evidence has one.
+    """
+
+    at: datetime
+    lasted_s: float
+    clock_moved_s: float
+    record: Record | None
+
+
+def judge(placed: Placed, expect: str, verify: Callable[[str], Report | None]) -> CanaryResult:
+    """`expect` is `licensed` or `notice`. `verify` gives the report on what arrived, for a profile; None if nothing was
+    recorded. Of several faults, the first that a call meets counts.
+    """
+    record = placed.record
+    if record is None or not record.complete:
+        return _result(placed, CanaryFault.NO_RECORD)
+    profile = record.profiles.get(Party.CALLED)
+    if record.outcome != _EXPECTED[expect] or profile is None:
+        return _result(placed, CanaryFault.OTHER_SOUND, f"{record.outcome}, {record.reason}")
+    if record.status != CallStatus.CONNECTED:
+        return _result(placed, CanaryFault.NOT_CONNECTED, _ending(record), profile=profile)
+    report = verify(profile)
+    if report is None:
+        return _result(placed, CanaryFault.NOTHING_ARRIVED, profile=profile)
+    if report.verdict not in _HEARD:
+        return _result(placed, CanaryFault.SOUND, report.reason, report, profile)
+    if Party.CALLED not in record.heard_by:  # the calling leg is a Local channel, of which the evidence claims nothing
+        return _result(placed, CanaryFault.EVIDENCE, "; ".join(record.anomalies) or "heard_by", report, profile)
+    if abs(placed.clock_moved_s) > CLOCK_S:
+        return _result(placed, CanaryFault.CLOCK, f"{placed.clock_moved_s:.1f}", report, profile)
+    return _result(placed, None, report.reason, report, profile)
+
+
+def _ending(record: Record) -> str:
+    cause = f", {record.hangup_cause} (Q.850)" if record.hangup_cause else ""
+    return f"{record.status}{cause}"
+
+
+def _result(
+    placed: Placed, fault: CanaryFault | None, detail: str = "", report: Report | None = None,
+    profile: str | None = None,
+) -> CanaryResult:  # fmt: skip
+    record = placed.record
+    return CanaryResult(
+        placed.at,
+        (report.verdict if report else ToneVerdict.ABSENT).value,
+        fault,
+        detail,
+        profile,
+        record.call_id if record else "",
+        (record.outcome or "") if record else "",
+        (record.reason or "") if record else "",
+        (record.status or "") if record else "",
+        round(report.findings[0].level_dbm0, 1) if report and report.findings else None,
+        round(placed.lasted_s, 1),
+    )
+
+
+def not_placed(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
+    """The result without a call: nothing is known of the sound."""
+    return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)
