@@ -31,8 +31,10 @@ class CanaryFault(StrEnum):
     NO_RECORD = "no-record"
     NOT_CONNECTED = "not-connected"
     OTHER_SOUND = "other-sound"
-    NOTHING_ARRIVED = "nothing-arrived"
+    NOT_ANSWERED_HERE = "not-answered-here"
+    SILENCE = "silence"
     SOUND = "sound"
+    LEVEL = "level"
     EVIDENCE = "evidence"
     CLOCK = "clock"
 
@@ -46,10 +48,12 @@ _WORDS: Final[Mapping[CanaryFault, str]] = {
     ),
     CanaryFault.NOT_CONNECTED: template("the call was not connected: {detail}"),
     CanaryFault.OTHER_SOUND: template("the hook did not decide on the expected sound: {detail}"),
-    CanaryFault.NOTHING_ARRIVED: template(
-        "the call was connected, and the answering leg recorded nothing; see where the trunk leads the number"
+    CanaryFault.NOT_ANSWERED_HERE: template(
+        "the call was answered, but not by the answering leg: see where the trunk leads the number (idtone-canary-answer)"
     ),
+    CanaryFault.SILENCE: template("only silence arrived: see what becomes of the media between here and there"),
     CanaryFault.SOUND: template("{detail}"),
+    CanaryFault.LEVEL: template("the sound arrived at {detail} dBm0, which differs too much from its own level"),
     CanaryFault.EVIDENCE: template("the sound arrived, and its record does not say so: {detail}"),
     CanaryFault.CLOCK: template("the machine's clock moved by {detail} s during the call"),
 }

@@ -106,7 +106,7 @@ ROWS: Final = (
             {f"time() - {gauge('idtone_canary_timestamp_seconds')}": "since the last {{instance}}",
              gauge("idtone_canary_every_seconds"): "period {{instance}}"}, "s",
         ),
-        Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_dbm0"): EACH}, "dBm"),
+        Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_decibels"): EACH}, "dBm"),
     )),
     Row("Delays", "所要時間", (
         Panel(

@@ -72,7 +72,7 @@ JAPANESE: Final = {
         "最後にカナリア通話を発信した時刻。まだなければ 0、設定にカナリアがなければありません"
     ),
     "idtone_canary_every_seconds": "カナリア通話を発信する間隔(canary.every)",
-    "idtone_canary_level_dbm0": "最後のカナリア通話で届いた音のレベル",
+    "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のインスタンスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }

@@ -15,6 +15,8 @@ from idtone.tones.verification.report import Report, ToneVerdict
 
 CLOCK_S: Final = 2.0
 """A clock that is disciplined moves by less than this during a call."""
+LEVEL_DB: Final = 10.0
+"""Networks attenuate by up to 7 dB (ITU-T G.121); the verifier recognises much more quiet sounds too."""
 _HEARD: Final = frozenset({ToneVerdict.CONFORMS, ToneVerdict.PRESENT})
 _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
@@ -31,9 +33,20 @@ class Placed:
     record: Record | None
 
 
-def judge(placed: Placed, expect: str, verify: Callable[[str], Report | None]) -> CanaryResult:
-    """`expect` is `licensed` or `notice`. `verify` gives the report on what arrived, for a profile; None if nothing was
-    recorded. Of several faults, the first that a call meets counts.
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What the answering leg recorded: the verifier's report, whether it is only silence; `level_dbm0` is the sound's own
+    level.
+    """
+
+    report: Report
+    silent: bool
+    level_dbm0: float
+
+
+def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) -> CanaryResult:
+    """`expect` is `licensed` or `notice`. `verify` says what arrived, compared with a profile; None if the answering leg
+    was not reached. Of several faults, the first that a call meets counts.
     """
     record = placed.record
     if record is None or not record.complete:
@@ -43,11 +56,17 @@ def judge(placed: Placed, expect: str, verify: Callable[[str], Report | None]) -
         return _result(placed, CanaryFault.OTHER_SOUND, f"{record.outcome}, {record.reason}")
     if record.status != CallStatus.CONNECTED:
         return _result(placed, CanaryFault.NOT_CONNECTED, _ending(record), profile=profile)
-    report = verify(profile)
-    if report is None:
-        return _result(placed, CanaryFault.NOTHING_ARRIVED, profile=profile)
+    arrived = verify(profile)
+    if arrived is None:
+        return _result(placed, CanaryFault.NOT_ANSWERED_HERE, profile=profile)
+    report = arrived.report
+    if arrived.silent:
+        return _result(placed, CanaryFault.SILENCE, "", report, profile)
     if report.verdict not in _HEARD:
         return _result(placed, CanaryFault.SOUND, report.reason, report, profile)
+    level_dbm0 = report.findings[0].level_dbm0
+    if abs(level_dbm0 - arrived.level_dbm0) > LEVEL_DB:
+        return _result(placed, CanaryFault.LEVEL, f"{level_dbm0:.1f}", report, profile)
     if Party.CALLED not in record.heard_by:  # the calling leg is a Local channel, of which the evidence claims nothing
         return _result(placed, CanaryFault.EVIDENCE, "; ".join(record.anomalies) or "heard_by", report, profile)
     if abs(placed.clock_moved_s) > CLOCK_S:

@@ -28,17 +28,19 @@ from idtone.settings import Interface, Settings
 from idtone.tones.profile import Profile
 from idtone.tones.recordings.leg import Leg
 from idtone.tones.recordings.reading import read
-from idtone.tones.verification.report import Report
 from idtone.tones.verification.verify import Verifier
 from idtone.translation import Message
 
-from .judge_canary import Placed
+from .judge_canary import Arrived, Placed
 
 POLL_S: Final = 0.2
 AFTERWARDS_S: Final = 8.0
 """How long the record of an ended call takes at most to reach the ledger."""
 _QUIET_S: Final = 0.3
 """Of silence on both sides of what arrived: before the first and after the last packet the telephone is silent."""
+_NOISE: Final = 16 / 32768
+"""Below this is the silence of A-law and of µ-law."""
+_SETTLES: Final = 20
 _CALL_FILE_MODE: Final = 0o640
 
 Waiting = Callable[[], None]
@@ -153,17 +155,27 @@ def _recording(settings: Settings, name: str) -> Path:
     return settings.canary_directory() / f"{name}.sln"
 
 
-def arrived(settings: Settings, profile: Profile) -> Report | None:
-    """The verifier's report on what arrived at the answering leg; None if nothing was recorded."""
+def arrived(settings: Settings, profile: Profile) -> Arrived | None:
+    """What arrived at the answering leg, by the verifier; None if there is no recording, because it was not reached."""
     here = settings.canary.answered is Answered.HERE
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
     try:
+        _settle(path)
         (leg,) = read(path, notice=lambda _: None)
     except (RecordingError, OSError, ValueError):
         return None
-    if not len(leg.samples):
-        return None
-    return Verifier(profile).verify_leg(_with_silence(leg))
+    silent = not np.any(np.abs(leg.samples) > _NOISE)
+    return Arrived(Verifier(profile).verify_leg(_with_silence(leg)), silent, profile.level_dbm0)
+
+
+def _settle(path: Path) -> None:
+    """Wait until Asterisk writes no more into the recording: a thread of its own does. Raises FileNotFoundError."""
+    before = -1
+    for _ in range(_SETTLES):
+        if before == (size := path.stat().st_size):
+            return
+        before = size
+        time.sleep(POLL_S)
 
 
 def _with_silence(leg: Leg) -> Leg:

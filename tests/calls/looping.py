@@ -47,15 +47,17 @@ CARRIER_DIALPLAN: Final = """
     exten = announces,1,Answer()
      same = n,Wait(4)
      same = n,Hangup()
-    exten = silences,1,Set(MUTEAUDIO(in)=all)
+    exten = mutes,1,Set(MUTEAUDIO(in)=on)
+     same = n,Goto(passes,1)
+    exten = silences,1,Set(VOLUME(RX)=-32000)
      same = n,Goto(passes,1)
     exten = quietens,1,Set(VOLUME(RX)=-20)
      same = n,Goto(passes,1)
     ; Another node of the operator's.
     exten = answers,1,Goto(idtone-canary-answer,s,1)
 """
-CARRIER_MODULES: Final = "res_mutestream func_volume app_record".split()
-NODE_MODULES: Final = "app_record pbx_spool".split()
+CARRIER_MODULES: Final = "res_mutestream func_volume".split()
+NODE_MODULES: Final = ["pbx_spool"]
 
 
 def endpoint(name: str, context: str, here: tuple[str, int], there: tuple[str, int], more: str = "allow = ulaw") -> str:
@@ -91,7 +93,7 @@ class Node:
         command = [IDTONE, "canary", "-c", self.service.settings, "--json", *options]
         ran = subprocess.run(
             self.service.as_itself(command), capture_output=True, text=True, timeout=120, check=False,
-            env=self.service._environment() | self.more | environment,
+            env=self.asterisk.site.environment(self.asterisk.scratch) | self.more | environment,
         )  # fmt: skip
         assert ran.returncode in (0, 1), ran.stderr
         return ran.returncode, json.loads(ran.stdout) if ran.stdout else {}
