@@ -222,7 +222,7 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The canary's contexts: the folder of its recordings, as Asterisk sees it, and how long the answering leg records."""
+    """The canary's contexts: the folder of its recordings, as Asterisk sees it; how long the answering leg records."""
 
     directory: Path
     listens_s: int

@@ -94,7 +94,7 @@ NUMBER_SUSPENDED: Final = "number_suspended"
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
 """The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
 CANARY: Final = "canary"
-"""The detail of that step that a canary call has (`idtone canary`): statistics, and the search for misuse, leave it out."""
+"""The detail of that step that a canary call has (`idtone canary`): statistics and `idtone misuse` leave it out."""
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
 UNSEALED: Final = "could not be sealed"

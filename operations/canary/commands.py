@@ -41,7 +41,8 @@ def canary(
     The call passes the hook like a customer's call. The answering leg records what arrives, and the verifier judges it.
     The record of the call is marked: statistics and `idtone misuse` leave it out. The result is kept for the metrics,
     `idtone status` and `idtone doctor`. idtone-canary.timer runs the command with --due each minute. Run it as the
-    service's user; as root it acts as the owner of the folder of canary.result. Exit 1: the expected sound did not arrive; the result says why.
+    service's user; as root it acts as the owner of the folder of canary.result. Exit 1: the expected sound did not
+    arrive; the result says why.
     """
     settings = load_settings(config)
     missing = settings.canary.missing
@@ -149,4 +150,3 @@ def _show(result: CanaryResult) -> None:
     for name, value in rows:
         if value:
             print(f"  {translated(name)}: {value}")
-

@@ -23,7 +23,7 @@ _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A canary call that was placed: when, for how long it lasted, by how much the clock moved meanwhile; its record, if
+    """A canary call that was placed: when, how long it lasted, by how much the clock moved meanwhile; its record, if
     the evidence has one.
     """
 

@@ -129,7 +129,11 @@ class Loop:
 
 @contextmanager
 def loop(
-    installation: AsteriskInstallation, folder: Path, registry: str, *, codec: str = "allow = ulaw",
+    installation: AsteriskInstallation,
+    folder: Path,
+    registry: str,
+    *,
+    codec: str = "allow = ulaw",
     canary: Mapping[str, str] | None = None,
 ) -> Iterator[Loop]:
     """`registry` is the text of an unsigned registry. `canary`: other settings of the canary."""

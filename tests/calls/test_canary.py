@@ -33,7 +33,9 @@ def looped(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPath
 def assert_good(looped: Loop, code: int, report: dict[str, Any]) -> None:
     assert (code, report["good"], report["verdict"], report["expected"]) == (0, True, "conforms", "sample"), report
     assert looped.node.metric("idtone_canary_good") == 1
-    assert looped.node.metric("idtone_canary_level_decibels") == pytest.approx(-16, abs=3)  # a busy machine sends late packets
+    assert looped.node.metric("idtone_canary_level_decibels") == pytest.approx(
+        -16, abs=3
+    )  # a busy machine sends late packets
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"])
@@ -182,7 +184,9 @@ def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Br
     with case.broken(looped):
         code, report = looped.node.canary()
         print(looped.carrier.complaints(), report)
-        assert (code, report["good"], report["verdict"], report["fault"]) == (1, False, case.verdict, case.fault), report
+        assert (code, report["good"], report["verdict"], report["fault"]) == (1, False, case.verdict, case.fault), (
+            report
+        )
         assert re.fullmatch(case.detail, report["detail"]), report
         assert looped.node.metric("idtone_canary_good") == 0
 

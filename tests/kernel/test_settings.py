@@ -189,8 +189,14 @@ def test_a_fault_of_the_file_is_located(tmp_path):
         (f"ledger: {{origin: {'x' * 201}}}", "1:10: ledger.origin: has more than 200 characters. Write a shorter text"),
         ("policy: {unlicensed: x}", "1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'r"),
         ("policy: {notify: {incoming: everybody}}", "1:19: policy.notify.incoming: "),
-        ("canary: {called_number: '110'}", "1:10: canary.called_number: is an emergency number, which idtone never calls"),
-        ("canary: {called_number: '1861１9'}", "1:10: canary.called_number: is an emergency number, which idtone never"),
+        (
+            "canary: {called_number: '110'}",
+            "1:10: canary.called_number: is an emergency number, which idtone never calls",
+        ),
+        (
+            "canary: {called_number: '1861１9'}",
+            "1:10: canary.called_number: is an emergency number, which idtone never",
+        ),
         ("canary: {forwarding_number: '118'}", "1:10: canary.forwarding_number: is an emergency number"),
         ("canary: {forwarding_number: '03'}", "1:10: canary.forwarding_number: is not a complete telephone number"),
         ("canary: {called_number: '0312345678&x'}", "1:10: canary.called_number: is not a complete telephone number"),

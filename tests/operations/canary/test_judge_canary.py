@@ -26,7 +26,9 @@ RECORD = replace(fold("pbx-1", list(heard_call())), canary=True)
 
 def report(verdict: ToneVerdict, level_dbm0: float = -16.0) -> Report:
     match = Match(verdict, 0, 400, level_dbm0, 0, 0, 99, (), ())
-    return Report("sample", verdict, f"it {verdict}", () if verdict is ToneVerdict.ABSENT else (match,), 3000, 0, 9, 0.1)
+    return Report(
+        "sample", verdict, f"it {verdict}", () if verdict is ToneVerdict.ABSENT else (match,), 3000, 0, 9, 0.1
+    )
 
 
 def arrived(verdict: ToneVerdict, level_dbm0: float = -16.0, *, silent: bool = False) -> Arrived:

@@ -15,6 +15,7 @@ from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTION
 from ... import ROOT
 from ...lab.asterisk import MODULES
 
+
 def exported(canary: dialplan.Canary | None) -> str:
     return dialplan.hook(
         Path("/sounds"),
