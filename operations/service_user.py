@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def become_owner(folder: Path, group_of: Path) -> None:
-    """If this process is root's, it becomes the owner of `folder`, in the group of `group_of`. Of a folder that does not
-    exist, the nearest one above counts.
+    """If this process is root's, it becomes the owner of `folder`, in the group of `group_of`. Of a folder that does
+    not exist, the nearest one above counts.
     """
     if os.geteuid() != 0:
         return

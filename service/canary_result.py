@@ -1,4 +1,4 @@
-"""The result of the last canary call, in a file: `idtone canary` writes it, the metrics, `status` and the doctor read it."""
+"""The result of the last canary call, in a file: `idtone canary` writes it, metrics, status and the doctor read it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ _WORDS: Final[Mapping[CanaryFault, str]] = {
     CanaryFault.NOT_CONNECTED: template("the call was not connected: {detail}"),
     CanaryFault.OTHER_SOUND: template("the hook did not decide on the expected sound: {detail}"),
     CanaryFault.NOT_ANSWERED_HERE: template(
-        "the call was answered, but not by the answering leg: see where the trunk leads the number (idtone-canary-answer)"
+        "the call was answered, but not by the answering leg: see where the trunk leads the number "
+        "(idtone-canary-answer)"
     ),
     CanaryFault.SILENCE: template("only silence arrived: see what becomes of the media between here and there"),
     CanaryFault.SOUND: template("{detail}"),

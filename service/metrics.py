@@ -274,7 +274,8 @@ METRICS: Final = (
         lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.wanted else None,
     ),
     Metric(
-        "idtone_canary_level_decibels", _GAUGE, "The level at which the sound of the last canary call arrived, in dBm0.",
+        "idtone_canary_level_decibels", _GAUGE,
+        "The level at which the sound of the last canary call arrived, in dBm0.",
         _canary(lambda result: result.level_dbm0),
     ),
     # The service

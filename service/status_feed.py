@@ -310,8 +310,8 @@ FEED: Final = (
     Field(
         "canary",
         "The last canary call (`idtone canary`): `at` (null before the first), `good`, `verdict`, `says`, `fault`, "
-        "`detail`, `expected`, `call_id`, `outcome`, `reason`, `status`, `level_dbm0`, `lasted_s`; and `every_seconds`, "
-        "how often one is to be placed. Null if the settings name no canary.",
+        "`detail`, `expected`, `call_id`, `outcome`, `reason`, `status`, `level_dbm0`, `lasted_s`; and "
+        "`every_seconds`, how often one is to be placed. Null if the settings name no canary.",
         _canary,
     ),
     Field(

@@ -35,8 +35,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What the answering leg recorded: the verifier's report, and whether it is only silence. `level_dbm0` is the sound's
-    own level.
+    """What the answering leg recorded: the verifier's report, and whether it is only silence. `level_dbm0` is the level
+    of the sound itself.
     """
 
     report: Report
@@ -45,8 +45,8 @@ class Arrived:
 
 
 def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) -> CanaryResult:
-    """`expect` is `licensed` or `notice`. `verify` compares what arrived with a profile; None if the answering leg was not
-    reached. Of several faults, the first that a call meets counts.
+    """`expect` is `licensed` or `notice`. `verify` compares what arrived with a profile; None if the answering leg was
+    not reached. Of several faults, the first that a call meets counts.
     """
     record = placed.record
     if record is None or not record.complete:

@@ -108,8 +108,8 @@ def _by_call_file(canary: CanarySettings) -> None:
     )  # fmt: skip
     path = canary.spool / f"idtone-canary-{secrets.token_hex(4)}.call"
     try:
-        # In one write and without a rename: Asterisk takes a file when its writer closes it, whatever its name is, and the
-        # unit can rename nothing into this folder. Asterisk's group reads it, and may remove it.
+        # In one write and without a rename: Asterisk takes a file when its writer closes it, whatever its name is, and
+        # the unit can rename nothing into this folder. Asterisk's group reads it, and may remove it.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _CALL_FILE_MODE)
         try:
             os.write(descriptor, ("\n".join(lines) + "\n").encode())
@@ -125,8 +125,8 @@ def _by_call_file(canary: CanarySettings) -> None:
 
 
 class _Search:
-    """Finds the record of the next canary call, by the steps that are written from now on: not by their times, because a
-    clock can be set back.
+    """Finds the record of the next canary call, by the steps that are written from now on: not by their times, because
+    a clock can be set back.
     """
 
     def __init__(self, url: str) -> None:

@@ -34,8 +34,6 @@ def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) ->
             Message("Correct that (docs/how-to/canary.md), then run `idtone canary`"),
         )
     if is_old(last, settings.every.total_seconds(), now):
-        return warning(
-            TOPIC, Message("the last canary call is from {at}, and none was placed since", at=f"{last.at:%Y-%m-%d %H:%M}"),
-            _START,
-        )  # fmt: skip
+        found = Message("the last canary call is from {at}, and none was placed since", at=f"{last.at:%Y-%m-%d %H:%M}")
+        return warning(TOPIC, found, _START)
     return good(TOPIC, Message("{verdict}, at {at}", verdict=last.verdict, at=f"{last.at:%Y-%m-%d %H:%M}"))

@@ -1,4 +1,4 @@
-"""A PBX with a canary, and an Asterisk as its carrier, which brings the canary's call back to the PBX or to another node.
+"""A PBX with a canary, and an Asterisk as its carrier, which brings its call back to the PBX, or is another node.
 
 The carrier is told by global variables what it does with a call.
 """
@@ -174,7 +174,9 @@ def loop(
     with ExitStack() as life:
         for each in (pbx, carrier):
             life.enter_context(each)
-        service = Service(pbx, source, metrics=f"127.0.0.1:{metrics_port}", canary=section)
+        service = Service(
+            pbx, source, metrics=f"127.0.0.1:{metrics_port}", canary=section, association="member: m-0001"
+        )
         pbx.site.give(folder / "pbx" / "spool" / "outgoing", "asterisk", 0o770)
         life.enter_context(service)
         node = Node(pbx, service, f"127.0.0.1:{metrics_port}", {"IDTONE_INTERFACE": "ari"})

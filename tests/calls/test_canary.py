@@ -1,5 +1,5 @@
-"""`idtone canary` on a real Asterisk, through another Asterisk as the carrier: what it says while all is well, and while
-one thing after the other is broken.
+"""`idtone canary` on a real Asterisk, through another one as the carrier: what it says while all is well, and while one
+thing after the other is broken.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ class InAnotherYear(Service):
 def with_a_wrong_clock(looped: Loop) -> Iterator[None]:
     service = looped.node.service
     service.stop()
-    other = InAnotherYear(service.asterisk, service.registry, metrics=service.metrics, canary=service.canary)
+    other = InAnotherYear(
+        service.asterisk, service.registry, metrics=service.metrics, canary=service.canary,
+        association=service.association,
+    )  # fmt: skip
     try:
         with other:
             yield

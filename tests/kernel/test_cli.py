@@ -18,8 +18,8 @@ from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = set(
-    "agi authority canary console customer desk dialplan doctor evaluation fleet form ledger misuse registry reports serve"
-    " setup status tone".split()
+    "agi authority canary console customer desk dialplan doctor evaluation fleet form ledger misuse registry reports"
+    " serve setup status tone".split()
 )
 
 

@@ -39,9 +39,9 @@ IDTONE = Path(sys.executable).with_name("idtone")
 
 MODULES = """
     app_confbridge app_dial app_exec app_mixmonitor app_originate app_playback app_playtones app_softhangup app_stack
-    app_stasis app_userevent app_verbose bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding bridge_softmix
-    chan_pjsip codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample
-    codec_speex format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm
+    app_stasis app_userevent app_verbose bridge_builtin_features bridge_simple bridge_native_rtp bridge_holding
+    bridge_softmix chan_pjsip codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source
+    codec_resample codec_speex format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm
     format_sln format_wav func_callerid func_cdr func_channel func_config func_cut func_db func_dialplan func_env
     func_global func_groupcount func_hangupcause func_logic func_math func_rand func_strings func_timeout func_uri
     pbx_config res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events

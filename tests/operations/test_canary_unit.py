@@ -1,4 +1,4 @@
-"""The unit and the timer of the canary: hardened like the service, as its user, in the package, not started by itself."""
+"""The unit and the timer of the canary: hardened like the service, as its user, in the package, not started alone."""
 
 from __future__ import annotations
 
