@@ -1,4 +1,4 @@
-"""The dialplans of docs/how-to/queues.md for transfers to outside, meeting rooms and parked calls, as they are there."""
+"""The dialplans of docs/how-to/queues.md for transfers to outside, meeting rooms and parked calls on a real PBX."""
 
 from __future__ import annotations
 
