@@ -15,7 +15,7 @@ import typer
 
 from idtone import command_line
 from idtone.decision import suspended, time_by
-from idtone.errors import AriError, DocumentError, TrustError, UsageError
+from idtone.errors import IdtoneError, UsageError
 from idtone.operations.service_user import become_owner
 from idtone.registry.local_registry import known
 from idtone.service import canary_result
@@ -25,7 +25,7 @@ from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, translated
 
-from .judge_canary import judge, not_placed
+from .judge_canary import judge, without_verdict
 
 
 def canary(
@@ -106,20 +106,23 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
     at = datetime.now(UTC)
     try:
         registry = known(settings.registry).index()
-    except (DocumentError, TrustError) as error:
-        return not_placed(at, CanaryFault.REGISTRY, str(error))
+    except IdtoneError as error:
+        return without_verdict(at, CanaryFault.REGISTRY, str(error))
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
-        return not_placed(at, CanaryFault.SUSPENDED)
-    canary_result.make_folder(settings)
-    library = load_library(settings.sounds.profiles)
+        return without_verdict(at, CanaryFault.SUSPENDED)
     from .place_call import arrived, place  # imports NumPy, which `--due` mostly does not need
 
     try:
+        canary_result.make_folder(settings)
+        library = load_library(settings.sounds.profiles)
         with _progress(quiet) as waiting:
             placed = place(settings, canary_listens_s(library), waiting)
-    except (AriError, DocumentError, UsageError) as error:
-        return not_placed(at, CanaryFault.NOT_PLACED, str(error))
-    return judge(placed, settings.canary.expect, lambda profile: arrived(settings, library.named(profile)))
+    except IdtoneError as error:
+        return without_verdict(at, CanaryFault.NOT_PLACED, str(error))
+    try:
+        return judge(placed, settings.canary.expect, lambda profile: arrived(settings, library.named(profile)))
+    except IdtoneError as error:
+        return without_verdict(at, CanaryFault.SOUND, str(error))
 
 
 @contextmanager

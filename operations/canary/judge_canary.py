@@ -99,6 +99,6 @@ def _result(
     )
 
 
-def not_placed(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
-    """The result without a call: nothing is known of the sound."""
+def without_verdict(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
+    """The result where no call was placed, or what arrived cannot be judged: nothing is known of the sound."""
     return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)

@@ -11,7 +11,7 @@ import pytest
 from idtone.canary_settings import CanarySettings
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.tally import tally
-from idtone.operations.canary.judge_canary import Arrived, Placed, judge, not_placed
+from idtone.operations.canary.judge_canary import Arrived, Placed, judge, without_verdict
 from idtone.operations.doctor import canary_finding
 from idtone.operations.doctor.findings import State
 from idtone.service import canary_result
@@ -71,7 +71,7 @@ def test_each_ending_has_its_result(
 def test_every_fault_is_met_by_a_case_or_comes_without_a_call() -> None:
     without = {CanaryFault.SUSPENDED, CanaryFault.REGISTRY, CanaryFault.NOT_PLACED}
     assert {fault for *_, fault in CASES if fault} | without == set(CanaryFault)
-    assert all(not_placed(NOW, fault).verdict == "cannot-tell" for fault in without)
+    assert all(without_verdict(NOW, fault).verdict == "cannot-tell" for fault in without)
 
 
 def test_a_member_without_a_licence_expects_the_notice() -> None:
