@@ -83,6 +83,8 @@ class CallControl:
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
     emergency_trunks: tuple[str, ...] = ()
     """The trunks, resources and contexts of emergency calls; empty: all."""
+    canary: tuple[Number, Number] | None = None
+    """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     braking: Braking | None = None
@@ -149,15 +151,16 @@ class CallControl:
             )  # fmt: skip
             return None
         forwarded, now = self._forwarded(request), self.now()
-        registry, braking = self.registry(), self.braking
+        registry, canary = self.registry(), self._is_canary(forwarded)
+        lines, braking = (None, None) if canary else (self.lines(), self.braking)  # it comes from no customer's line
         decision = decide(
-            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, self.lines()
+            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, lines
         )
         subjects = braking.find(forwarded, decision.customer, now) if braking else ()
         if braking and decision.outcome in _CONNECTS and (reason := braking.refusal(forwarded, subjects, now)):
             decision = refused_by_brake(decision, reason, self.policy)
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
-        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
+        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
             forwarded.caller, request, forwarded.chained_from, subjects=subjects,
@@ -177,6 +180,9 @@ class CallControl:
     def _record_acts(self, acts: Iterable[Step]) -> None:
         for act in acts:
             self.record(act)
+
+    def _is_canary(self, call: ForwardedCall) -> bool:
+        return (call.forwarding_number, call.called) == self.canary
 
     def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
         registry = self.registry()
@@ -331,7 +337,9 @@ class CallControl:
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
         of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
-        return steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended)
+        return steps.fallback(
+            line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended, self._is_canary(line.call)
+        )
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the

@@ -238,6 +238,42 @@ class Alone:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The canary's contexts: the folder of its recordings, as Asterisk sees it; how long the answering leg records."""
+
+    directory: Path
+    listens_s: int
+
+
+CANARY_CONTEXT: Final = "idtone-canary"
+"""The calling leg: `s` at the Local channel that calls, `listen` at its other end."""
+CANARY_LISTEN: Final = "listen"
+CANARY_ARRIVED, CANARY_RETURNED = "arrived", "returned"
+"""The recordings, `.sln`, in the canary's folder: at the answering leg; of what it plays back, at the calling leg."""
+CANARY_VARIABLES: Final = ("DIAL", "NUMBER", "DIRECTION", "TIMEOUT", "CALLED")
+"""What the calling leg needs, each with `CANARY_PREFIX`."""
+CANARY_PREFIX: Final = "IDTONE_CANARY_"
+_CANARY_FILE: Final = "canary.conf"
+
+
+def _canary(canary: Canary | None) -> str:
+    """The canary's contexts; empty without a canary."""
+    if canary is None:
+        return ""
+    text = (resources.files(__name__) / _CANARY_FILE).read_text("utf-8")
+    for name, value in {
+        "@CANARY@": str(canary.directory),
+        "@ARRIVED@": CANARY_ARRIVED,
+        "@RETURNED@": CANARY_RETURNED,
+        "@ARRIVED_SECONDS@": str(canary.listens_s),
+        # It begins some seconds after the answering leg's, and goes on while that plays back.
+        "@RETURNED_SECONDS@": str(2 * canary.listens_s + 1),
+    }.items():
+        text = text.replace(name, value)
+    return text
+
+
 NO_TRUNKS: Final = "^$"
 """Matches no channel's name."""
 
@@ -269,13 +305,16 @@ class Hook:
     digest: str
 
 
-def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone) -> Hook:
-    """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them.
+def hook(
+    sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone, canary: Canary | None = None
+) -> Hook:
+    """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
+    canary's contexts too.
 
     A program that Asterisk runs for AGI() gets the name of a variable on its command line, instead of the telephone
     numbers that the variable holds.
     """
-    text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
+    text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8") + _canary(canary)
     for name, value in {
         **numbers_in_hook.patterns(asking.emergency_trunks),
         "@NARROWING@": numbers_in_hook.NARROWING,

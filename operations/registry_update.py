@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +12,7 @@ from idtone import command_line
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable
 from idtone.errors import DocumentError, TrustError
+from idtone.operations.service_user import become_owner
 from idtone.registry.commands.checking import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import Known, from_published
@@ -57,30 +56,8 @@ def update(
 
 
 def _act_as_the_service(settings: Settings) -> None:
-    """Root's files in registry.cache would lock out the service. So root becomes the owner of that folder, in the group
-    of the sounds' folder.
-    """
-    if os.geteuid() != 0:
-        return
-    folder = _existing(settings.registry.cache)
-    owner = folder.stat().st_uid
-    if owner == 0:
-        return
-    group = _existing(settings.sounds.directory).stat().st_gid
-    try:
-        account = pwd.getpwuid(owner)
-        groups = os.getgrouplist(account.pw_name, account.pw_gid)
-    except KeyError:
-        groups = []
-    os.setgroups([*groups, group])
-    os.setgid(group)
-    os.setuid(owner)
-    os.umask(0o027)
-
-
-def _existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above that exists."""
-    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    """Root's files in registry.cache would lock out the service."""
+    become_owner(settings.registry.cache, settings.sounds.directory)
 
 
 _Read = tuple[Known | None, RegistryIndex | None, str]

@@ -36,6 +36,7 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 
+from . import canary_result
 from .brake_keeper import brake_of
 from .own_hook import hook_for
 
@@ -76,6 +77,8 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     _read_first(source)
     lines = lines_of(settings.lines)
     journal_of(settings).make()
+    if settings.canary.exported:
+        canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
     return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook)
@@ -164,6 +167,7 @@ def assemble(
         remembered=NOTHING_REMEMBERED if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
+        canary=settings.canary.numbers(),
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
         braking=Braking(brake, acting()) if brake else None,

@@ -32,8 +32,10 @@ from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 from idtone.settings import Settings
 
+from . import canary_result
 from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, CallCounts
+from .canary_result import CanaryResult
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
 
@@ -127,6 +129,25 @@ def _brake(read: Callable[[Brake], Values]) -> Callable[[Observed], Values]:
 def _unwritten(observed: Observed) -> float:
     owed = observed.evidence.unwritten
     return owed.steps if owed else 0
+
+
+def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed], Values]:
+    """None if this node places no canary calls, or has no result yet."""
+
+    def value(observed: Observed) -> Values:
+        canary = observed.settings.canary
+        result = canary_result.read(canary.result) if canary.wanted else None
+        return read(result) if result else None
+
+    return value
+
+
+def _canary_made(observed: Observed) -> Values:
+    canary = observed.settings.canary
+    if not canary.wanted:
+        return None
+    result = canary_result.read(canary.result)
+    return result.at.timestamp() if result else 0
 
 
 _COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
@@ -310,6 +331,26 @@ METRICS: Final = (
         "idtone_ledger_room_seconds", _GAUGE,
         "For how long the free disk space is enough, at the rate of the last week.",
         lambda observed: None if (days := observed.room.look().days) is None else days * _DAY_S,
+    ),
+    # The canary
+    Metric(
+        "idtone_canary_good", _GAUGE,
+        "1 if the sound of the last canary call arrived as it should, else 0; missing without a canary call.",
+        _canary(lambda result: result.good),
+    ),
+    Metric(
+        "idtone_canary_timestamp_seconds", _GAUGE,
+        "When the last canary call was placed; 0 if none was yet, missing if the settings name no canary.",
+        _canary_made,
+    ),
+    Metric(
+        "idtone_canary_every_seconds", _GAUGE, "How often a canary call is to be placed (canary.every).",
+        lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.wanted else None,
+    ),
+    Metric(
+        "idtone_canary_level_decibels", _GAUGE,
+        "The level at which the sound of the last canary call arrived, in dBm0.",
+        _canary(lambda result: result.level_dbm0),
     ),
     # The service
     Metric(

@@ -190,6 +190,8 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
                 version=settings["version"], signed=_local(settings["signed"]), count=len(settings["overrides"]),
             ),
         )  # fmt: skip
+    if canary := found.get("canary"):
+        yield Message("canary"), _canary(canary)
     yield Message("metrics"), found["metrics"]["listen"] or Message("off")
 
 
@@ -263,6 +265,12 @@ def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         )
         yield Message("replication"), replication["trouble"] or waiting
     yield Message("journal"), Message("read {seconds:.1f} s ago", seconds=found["journal"]["lag_seconds"])
+
+
+def _canary(found: Mapping[str, Any]) -> str:
+    if found["at"] is None:
+        return Message("no call was placed yet; run idtone canary")
+    return Message("{verdict}, {age} ago: {says}", verdict=found["verdict"], age=_age(found["at"]), says=found["says"])
 
 
 def _room(ledger: Mapping[str, Any]) -> str:

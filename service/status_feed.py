@@ -32,6 +32,7 @@ from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
 
+from . import canary_result
 from .call_counts import LABELS
 from .local_sockets import connected, is_ours, listening
 from .metrics import METRICS, Observed
@@ -141,6 +142,16 @@ def _checkpoint_written(observed: Observed) -> str | None:
     with suppress(FileNotFoundError):
         return _time(observed.settings.ledger.seen().stat().st_mtime)
     return None
+
+
+def _canary(observed: Observed) -> dict[str, Any] | None:
+    canary = observed.settings.canary
+    if not canary.wanted:
+        return None
+    result = canary_result.read(canary.result)
+    if result is None:
+        return {"every_seconds": canary.every.total_seconds(), "at": None}
+    return {"every_seconds": canary.every.total_seconds(), **result.to_json()}
 
 
 def _replication(observed: Observed) -> dict[str, Any] | None:
@@ -352,6 +363,13 @@ FEED: Final = (
         "that this node sets otherwise, such as `policy.waiting: 100` (`(not shown)` where they hold numbers or a "
         "member); null without `fleet.settings`.",
         lambda observed: fleet_settings_report(observed.settings),
+    ),
+    Field(
+        "canary",
+        "The last canary call (`idtone canary`): `at` (null before the first), `good`, `verdict`, `says`, `fault`, "
+        "`detail`, `expected`, `call_id`, `outcome`, `reason`, `status`, `level_dbm0`, `lasted_s`; and "
+        "`every_seconds`, how often one is to be placed. Null if the settings name no canary.",
+        _canary,
     ),
     Field(
         "metrics.listen",

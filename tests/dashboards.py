@@ -112,6 +112,15 @@ ROWS: Final = (
             {rate("idtone_brake_steps_total", "step"): "{{step}}", gauge("idtone_brake_shared"): "shared {{instance}}"},
         ),
     )),
+    Row("Canary calls", "カナリア通話", (
+        Panel("The sound arrives", "音の到達", {gauge("idtone_canary_good"): EACH}, kind="stat", red_below=1),
+        Panel(
+            "Since the last call", "最後の発信からの時間",
+            {f"time() - {gauge('idtone_canary_timestamp_seconds')}": "since the last {{instance}}",
+             gauge("idtone_canary_every_seconds"): "period {{instance}}"}, "s",
+        ),
+        Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_decibels"): EACH}, "dBm"),
+    )),
     Row("Delays", "所要時間", (
         Panel(
             "From the request to the decision", "問い合わせから判定まで",

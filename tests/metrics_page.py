@@ -88,6 +88,14 @@ JAPANESE: Final = {
     "idtone_ledger_reserve_size_bytes": "予備領域の大きさ(ledger.reserve)",
     "idtone_ledger_free_bytes": "証跡に使えるディスクの空き(予備領域を除く)",
     "idtone_ledger_room_seconds": "直近 1 週間の増え方で、ディスクの空きが足りる時間",
+    "idtone_canary_good": (
+        "最後のカナリア通話で、音が正しく届いていれば 1、いなければ 0(まだ発信していなければありません)"
+    ),
+    "idtone_canary_timestamp_seconds": (
+        "最後にカナリア通話を発信した時刻。まだなければ 0、設定にカナリアがなければありません"
+    ),
+    "idtone_canary_every_seconds": "カナリア通話を発信する間隔(canary.every)",
+    "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のインスタンスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }

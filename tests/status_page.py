@@ -100,6 +100,11 @@ JAPANESE: Final = {
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
+    "canary": (
+        "最後のカナリア通話(`idtone canary`)の `at`(発信前は null)、`good`、`verdict`、`says`、`fault`、`detail`、"
+        "`expected`、`call_id`、`outcome`、`reason`、`status`、`level_dbm0`、`lasted_s` と、"
+        "発信間隔の `every_seconds`。設定にカナリアがなければ null"
+    ),
     "replication": "PostgreSQL にまだないステップの数と、問題。PostgreSQL を使わなければ null",
     "settings": (
         "使用中の全ノード共通の設定。`version`(版)、`sha256`、`signed`(署名の日時)と、`overrides`(このノードが"

@@ -72,6 +72,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
     "ledger/writing/reserve.py": ("….reserve",),
     "misuse/drawing.py": ("idtone misuse plot",),
+    "operations/canary/commands.py": ("canary.result",),  # its lock
+    "operations/canary/place_call.py": ("canary.spool",),
     "operations/doctor/write_trial.py": (),  # it tries to write, and removes it
     "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
     "operations/master_import.py": ("idtone tone",),
@@ -79,6 +81,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/compiling.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
+    "service/canary_result.py": ("canary.result", "sounds.directory/canary"),
     "tones/ffmpeg.py": ("idtone tone",),
     "reports/commands/reporting.py": ("idtone reports new",),
     "service/suspension_confirmations.py": ("….confirmations",),

@@ -37,6 +37,9 @@ WELL = {
     "idtone_journal_held_files_total": "2x90",
     "idtone_registry_version": "42x90",
     "idtone_registry_expires_timestamp_seconds": "1000000x90",
+    "idtone_canary_good": "1x90",
+    "idtone_canary_timestamp_seconds": "0+60x90",
+    "idtone_canary_every_seconds": "900x90",
     "idtone_ledger_unwritten_steps": "0x90",
     "idtone_ledger_unreplicated_steps": "50x90",
     "idtone_ledger_replicated": "1x90",
@@ -107,6 +110,19 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_certification_lapses_timestamp_seconds": "2000000x90"}, {"IdtoneCertificationLapsesSoon"}),
     ({"idtone_certification_lapses_timestamp_seconds": "5000x90"}, {"IdtoneCertificationLapsed"}),
     ({"idtone_registry_expires_timestamp_seconds": "5000x90"}, {"IdtoneRegistryExpired"}),
+    ({"idtone_canary_good": "1x84 0x5"}, {"IdtoneCanaryFailed"}),  # at once
+    ({"idtone_canary_timestamp_seconds": "3600x90"}, {"IdtoneCanaryOverdue"}),  # 25 minutes ago
+    ({"idtone_canary_timestamp_seconds": "4200x90"}, set()),  # 15 minutes ago
+    ({"idtone_canary_timestamp_seconds": "5400x90"}, {"IdtoneCanaryOverdue"}),  # the clock was set back
+    ({"idtone_canary_timestamp_seconds": "0x90", "idtone_canary_good": "_x90"}, {"IdtoneCanaryOverdue"}),  # never
+    (
+        {
+            "idtone_canary_good": "_x90",
+            "idtone_canary_timestamp_seconds": "_x90",
+            "idtone_canary_every_seconds": "_x90",
+        },
+        set(),
+    ),
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
     ({"idtone_journal_held_files_total": "0x80 1x10"}, {"IdtoneJournalHeldOpen"}),

@@ -16,6 +16,7 @@ from idtone.translation import Message
 
 from .masked_number import MaskedNumber, masked
 from .steps import (
+    CANARY,
     FIRST,
     NUMBER_SUSPENDED,
     SEALED,
@@ -42,6 +43,7 @@ class Record:
     service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
     announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the operator's
     customer whose call it is, by the id of the table of lines.
+    `canary`: it is a canary call (`idtone canary`), and no customer's.
     """
 
     call_id: str
@@ -73,6 +75,7 @@ class Record:
     chain_call: str | None = None
     sip_call_id_token: str | None = None
     customer: str | None = None
+    canary: bool = False
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
@@ -117,6 +120,7 @@ class Record:
                 for role, number in self.numbers.items()
             },
             "sip_call_id_token": self.sip_call_id_token,
+            "canary": self.canary,
             "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
             "heard_by": list(self.heard_by),
             "heard": self.heard,
@@ -173,6 +177,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         chain_call=_text(decision, "chain_call"),
         sip_call_id_token=_text(decision, SIP_CALL_ID_TOKEN),
         customer=_text(decision, "customer"),
+        canary=decision.get(CANARY) is True,
     )
 
 

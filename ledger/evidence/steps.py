@@ -93,6 +93,8 @@ NUMBER_SUSPENDED: Final = "number_suspended"
 """The detail of that step that an emergency call has if its forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
 """The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
+CANARY: Final = "canary"
+"""The detail of that step that a canary call has (`idtone canary`): statistics and `idtone misuse` leave it out."""
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
 UNSEALED: Final = "could not be sealed"
@@ -146,11 +148,12 @@ class Step:
 
 def decided(
     call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None,
-    number_suspended: bool = False,
+    number_suspended: bool = False, canary: bool = False,
 ) -> Step:  # fmt: skip
     """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's.
 
-    `number_suspended`: an emergency call is connected although its forwarding number is suspended.
+    `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: it is a
+    canary call.
     """
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
@@ -174,6 +177,7 @@ def decided(
         "hangup_cause": decision.hangup_cause,
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
+        CANARY: canary or None,
         "chain_node": call.chained_from.node if call.chained_from else None,
         "chain_call": call.chained_from.call_id if call.chained_from else None,
     }
@@ -182,7 +186,7 @@ def decided(
 
 def fallback(
     call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
-    nonce: str | None = None, number_suspended: bool = False,
+    nonce: str | None = None, number_suspended: bool = False, canary: bool = False,
 ) -> Step:  # fmt: skip
     """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
     details: dict[str, Scalar] = {
@@ -193,6 +197,7 @@ def fallback(
         "parties": ",".join(sorted(profiles)) or None,
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
+        CANARY: canary or None,
     }
     return _first(StepKind.FALLBACK, call, at, details)
 

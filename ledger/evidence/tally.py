@@ -88,10 +88,13 @@ def columns(by: Collection[Part]) -> tuple[str, ...]:
 
 
 def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
-    """The calls counted `by` these, in order. `day_of` gives the day of a moment."""
+    """The calls counted `by` these, in order. `day_of` gives the day of a moment.
+
+    Canary calls are left out.
+    """
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for record in records:
-        if record.steps[0].kind in ACTS:
+        if record.canary or record.steps[0].kind in ACTS:
             continue
         key = (
             day_of(record.steps[0].at) if Part.DAY in by else None,

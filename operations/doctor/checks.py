@@ -26,7 +26,7 @@ from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.lines.index import compiled
 from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
-from idtone.service import used_settings
+from idtone.service import canary_result, used_settings
 from idtone.settings import Interface, variable_name
 from idtone.translation import Message
 
@@ -35,6 +35,7 @@ from . import (
     asterisk,
     asterisk_files,
     asterisk_version,
+    canary_finding,
     hook,
     ignored_results,
     ledger,
@@ -503,6 +504,11 @@ def _watchdog(exam: Exam) -> Iterator[Finding]:
     yield machine_findings.watchdog(observe_machine.watchdog(UNIT, SYSTEMD_S))
 
 
+def _canary(exam: Exam) -> Iterator[Finding]:
+    canary = exam.settings.canary
+    yield canary_finding.judge(canary, canary_result.read(canary.result), exam.now())
+
+
 CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
@@ -524,6 +530,7 @@ CHECKS: Final = (
     Check(LEDGER, _ledger),
     Check(("ledger-postgresql",), _shared),
     Check(("fleet-settings",), _fleet_settings),
+    Check((canary_finding.TOPIC,), _canary),
     Check(("service",), _service),
     Check(("agi",), _agi),
     Check(("watchdog",), _watchdog),

@@ -252,6 +252,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "A node with other settings than its fleet decides, sounds or keeps evidence otherwise than the others."
         ),
     ),
+    "canary": Topic(
+        Message("The last canary call"),
+        Message("Only a call that is answered shows that the sound which Asterisk sends arrives at a telephone."),
+    ),
     "service": Topic(
         Message("The service"),
         Message("While it does not run, the hook falls back, and the evidence of its calls comes later."),

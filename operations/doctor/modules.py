@@ -18,6 +18,7 @@ CORE: Final = ""
 
 APPLICATIONS: Final[Mapping[str, str]] = {
     "AGI": "res_agi",
+    "Answer": CORE,
     "Dial": "app_dial",
     "ExecIf": "app_exec",
     "Gosub": "app_stack",
@@ -25,6 +26,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Goto": CORE,
     "GotoIf": CORE,
     "Hangup": CORE,
+    "MixMonitor": "app_mixmonitor",
     "MSet": CORE,
     "NoOp": CORE,
     "Originate": "app_originate",
@@ -35,6 +37,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Set": CORE,
     "StackPop": "app_stack",
     "Stasis": "app_stasis",
+    "StopMixMonitor": "app_mixmonitor",
     "StopPlaytones": "app_playtones",
     "TryExec": "app_exec",
     "Wait": CORE,

@@ -51,6 +51,9 @@ PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
 TIMER: Final = "idtone-registry.timer"
 """The units beside the service's: they bring new suspensions to Asterisk while the service is down."""
+CANARY_UNIT: Final = "idtone-canary.service"
+CANARY_TIMER: Final = "idtone-canary.timer"
+"""The units that place canary calls. The operator starts the timer, if the settings name a canary."""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -304,9 +307,9 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         raise ChangeError(Message("there is no program idtone in PATH"))
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
-    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER):
+    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER, CANARY_UNIT, CANARY_TIMER):
         text = (resources.files("idtone.config") / name).read_text("utf-8")
-        if name != TIMER:
+        if name not in (TIMER, CANARY_TIMER):
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)
         if _text(PACKAGED_UNIT_FILE.with_name(name)) != text:
             changes.append(FileChange(UNIT_FILE.with_name(name), None, text.encode(), 0o644))
@@ -319,7 +322,9 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
             "The settings cannot be used yet: {error}. Then: systemctl enable --now idtone", error=error
         )
         return changes
-    start, stop = ("systemctl", "enable", "--now", UNIT), ("systemctl", "disable", "--now", UNIT, TIMER)
+    start, stop = ("systemctl", "enable", "--now", UNIT), (
+        "systemctl", "disable", "--now", UNIT, TIMER, CANARY_TIMER,
+    )  # fmt: skip
     return [*changes, ProgramChange(start, stop)]
 
 

@@ -45,6 +45,10 @@ command_line.add_commands(
             "idtone.operations.setup.commands:setup",
             "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
         ),
+        "canary": (
+            "idtone.operations.canary.commands:canary",
+            "Call a number of your own through the trunk, and check the sound that arrives there.",
+        ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
             "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",

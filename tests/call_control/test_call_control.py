@@ -21,6 +21,7 @@ from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
+from idtone.numbers import parse
 from idtone.policy_settings import CallerHears
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
@@ -659,6 +660,19 @@ def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(con
     for number in range(1, 5):
         found = fold("pbx-1", [step for step in evidence.steps if step.call_id == id_of(number)]).anomalies
         assert list(found) == (["an emergency call of a suspended number"] if id_of(number) in suspended else [])
+
+
+def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence):
+    """Whether the hook or the service decided it."""
+    control = made(sounds, evidence, canary=(parse(LICENSED), parse(CALLED)))
+    decide(control, replace(REQUEST, call_id=id_of(1), number=LICENSED, called=CALLED))
+    decide(control, replace(REQUEST, call_id=id_of(2), number=LICENSED, called="0312349999"))
+    decide(control, replace(REQUEST, call_id=id_of(3), number="0312345679", called=CALLED))
+    enter(control, hook.decided(id_of(4), number=LICENSED, called=CALLED))
+    enter(control, hook.decided(id_of(5), number=LICENSED, called="0312349999"))
+    assert [step.call_id for step in evidence.steps if "canary" in step.details] == [id_of(1), id_of(4)]
+    decide(made(sounds, evidence), replace(REQUEST, call_id=id_of(6), number=LICENSED, called=CALLED))
+    assert "canary" not in evidence.steps[-1].details, "without a canary no call is marked"
 
 
 def test_which_calls_a_suspension_ends(sounds, evidence):

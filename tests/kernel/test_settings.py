@@ -15,6 +15,7 @@ import pytest
 import idtone.settings
 from idtone.brake_settings import HighestStep
 from idtone.calls import Direction, Party
+from idtone.canary_settings import Answered
 from idtone.command_line import ConfigOption
 from idtone.console_settings import SignInBy
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed, Unreadable
@@ -118,6 +119,17 @@ OTHER = {
     ("console", "openid", "acr"): ("urn:example:two-factors", "urn:example:two-factors"),
     ("console", "office"): ("/srv/office", Path("/srv/office")),
     ("console", "prometheus"): ("https://watch.example/prometheus/", "https://watch.example/prometheus"),
+    ("canary", "forwarding_number"): ("0312345678", "0312345678"),
+    ("canary", "called_number"): ("+81312345690", "+81312345690"),
+    ("canary", "trunk"): ("trunk-1", "trunk-1"),
+    ("canary", "direction"): ("incoming", Direction.INCOMING),
+    ("canary", "expect"): ("notice", "notice"),
+    ("canary", "answered"): ("elsewhere", Answered.ELSEWHERE),
+    ("canary", "answers"): ("true", True),
+    ("canary", "timeout"): ("PT20S", timedelta(seconds=20)),
+    ("canary", "every"): ("PT1H", timedelta(hours=1)),
+    ("canary", "result"): ("/srv/canary.json", Path("/srv/canary.json")),
+    ("canary", "spool"): ("/srv/outgoing", Path("/srv/outgoing")),
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "format"): ("journald", LogFormat.JOURNALD),
     ("log", "level"): ("debug", "debug"),
@@ -190,6 +202,18 @@ def test_a_fault_of_the_file_is_located(tmp_path):
         (f"ledger: {{origin: {'x' * 201}}}", "1:10: ledger.origin: has more than 200 characters. Write a shorter text"),
         ("policy: {unlicensed: x}", "1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'r"),
         ("policy: {notify: {incoming: everybody}}", "1:19: policy.notify.incoming: "),
+        (
+            "canary: {called_number: '110'}",
+            "1:10: canary.called_number: is an emergency number, which idtone never calls",
+        ),
+        (
+            "canary: {called_number: '1861１9'}",
+            "1:10: canary.called_number: is an emergency number, which idtone never",
+        ),
+        ("canary: {forwarding_number: '118'}", "1:10: canary.forwarding_number: is an emergency number"),
+        ("canary: {forwarding_number: '03'}", "1:10: canary.forwarding_number: is not a complete telephone number"),
+        ("canary: {called_number: '0312345678&x'}", "1:10: canary.called_number: is not a complete telephone number"),
+        ("canary: {trunk: 'trunk/110'}", "1:10: canary.trunk: is not the name of a PJSIP endpoint"),
         ("ari: {url: localhost:8088}", "1:7: ari.url: is not an HTTP address. Write it like http://"),
         ("ari: {pasword_file: x}", "1:7: ari.pasword_file: is not a known key. Did you mean 'password_file'"),
         ("ledgers: {}", "1:1: ledgers: is not a known key. Did you mean 'ledger'"),

@@ -51,6 +51,7 @@ MODULES = """
     res_format_attr_opus res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip
     res_pjsip_pubsub res_pjsip_t38 res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk
     res_sorcery_config res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
+    app_mixmonitor
 """.split()
 """Only the modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
 (`codec_opus_open_source`), or only from some version on: the lab loads those that are installed.

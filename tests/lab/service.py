@@ -62,6 +62,8 @@ class Service:
     """Its section `lines` (YAML)."""
     brake: str = ""
     """Its section `brake` (YAML)."""
+    canary: str = ""
+    """Its section `canary` (YAML)."""
     witnessing: str = ""
     """Further keys of its section `ledger` (YAML): its witnesses."""
     process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
@@ -144,6 +146,7 @@ class Service:
             f"fleet: {{{self.fleet}}}\n"
             f"lines: {{{self.lines}{', ' * bool(self.lines)}cache: {self.ledger.with_name('lines')}}}\n"
             f"brake: {{{self.brake}}}\n"
+            f"canary: {{{self.canary}}}\n"
         )
 
     def _association(self) -> str:

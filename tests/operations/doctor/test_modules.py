@@ -15,13 +15,19 @@ from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTION
 from ... import ROOT
 from ...lab.asterisk import MODULES
 
-HOOK = dialplan.hook(
-    Path("/sounds"),
-    Path("/journal"),
-    dialplan.Notice("400/100,0/100", 400),
-    dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
-    dialplan.Alone("notice", 21, "called", "called", answer_first=False),
-).text
+
+def exported(canary: dialplan.Canary | None) -> str:
+    return dialplan.hook(
+        Path("/sounds"),
+        Path("/journal"),
+        dialplan.Notice("400/100,0/100", 400),
+        dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
+        dialplan.Alone("notice", 21, "called", "called", answer_first=False),
+        canary,
+    ).text
+
+
+HOOK = exported(dialplan.Canary(Path("/sounds/canary"), 3))
 
 
 NAMED_BY_IF = {"CHANNEL", "CONNECTEDLINE", "PJSIP_HEADER", "REDIRECTING"}
@@ -53,6 +59,10 @@ def test_headers_are_needed_only_for_trunks_to_other_nodes():
     for name in ("IDTONE_TRUNKS", "IDTONE_IDENTITY_TRUNKS"):
         with_trunks = HOOK.replace(f"\n{name}={dialplan.NO_TRUNKS}", f"\n{name}=^PJSIP/(b)-[0-9a-f]+$")
         assert {*needed(with_trunks)} - {*needed(HOOK)} == {"res_pjsip_header_funcs"}
+
+
+def test_the_canary_alone_needs_the_module_that_records():
+    assert {*needed(HOOK)} - {*needed(exported(None))} == {"app_mixmonitor"}
 
 
 def test_a_name_that_is_in_no_table_raises_unless_it_is_in_a_comment():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import resource
 import shutil
 import stat
@@ -340,7 +341,8 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
     for folder in (unit.parent, packaged.parent):
         folder.mkdir()
-    units = (unit, unit.with_name("idtone-registry.service"), unit.with_name("idtone-registry.timer"))
+    names = ("idtone-registry.service", "idtone-canary.service", "idtone-registry.timer", "idtone-canary.timer")
+    units = (unit, *map(unit.with_name, names))
     places = {"SYSTEMD": tmp_path, "UNIT_FILE": unit, "PACKAGED_UNIT_FILE": packaged, "ENABLED": enabled}
     for name, place in places.items():
         monkeypatch.setattr(f"idtone.operations.setup.plan_setup.{name}", place)
@@ -361,15 +363,15 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     (change,) = pbx.setup("--yes")["changes"]
     assert change["ids"] == ["service"]
     assert asked.read_text().splitlines() == ["daemon-reload", "enable --now idtone"]
-    for path, command in zip(units[:2], ("serve", "registry update --quiet"), strict=True):
+    for path, command in zip(units[:3], ("serve", "registry update --quiet", "canary --due"), strict=True):
         text = path.read_text()
         assert f"User={USER}\n" in text
         assert f" {command} -c {pbx.config}\n" in text
-        assert f"ReadWritePaths=-{pbx.sounds}\n" in text
+        assert re.search(rf"^ReadWritePaths=-{pbx.sounds}( -/var/spool/asterisk/outgoing)?$", text, re.MULTILINE)
     written = {path: path.read_text() for path in units}
     pbx.undo()
     assert not any(each.exists() for each in units)
-    assert "disable --now idtone idtone-registry.timer" in asked.read_text()
+    assert "disable --now idtone idtone-registry.timer idtone-canary.timer" in asked.read_text()
 
     for path, text in written.items():
         (packaged.parent / path.name).write_text(text)
