@@ -12,6 +12,7 @@ ENDPOINTS: Final = {
     "lab": "allow = ulaw",
     "wide": "allow = ulaw,alaw,g722,opus",
     "video": "allow = ulaw,h264",
+    "nat": "allow = ulaw\nrtp_symmetric = yes",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
 called phone is `lab`, or the same endpoint as the caller.
