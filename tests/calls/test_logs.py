@@ -122,7 +122,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
     assert len(ends(service)) == len(lines)
     assert lines.keys() == records.keys()
     for call_id, record in records.items():
-        heard = " and ".join(record["heard_by"]) or "no party"
+        heard = " and ".join([*record["known_by"]]) or "no party"
         told = f"{call_id}: {record['outcome']} ({record['reason']}), {record['status']}, heard by {heard}, "
         assert lines[call_id]["message"].startswith(told)
         if service.form != "text":

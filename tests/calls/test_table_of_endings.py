@@ -45,11 +45,11 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
         complaints.append(f"IDTONE_REASON {told.reason}")
     if case.event in NOT_HEARD and list(record["times"]) != ["decided", "ended"]:
         complaints.append(f"without an answer, and the evidence has {list(record['times'])}")
-    if case.event in NOT_HEARD and record["heard_by"]:
+    if case.event in NOT_HEARD and [*record["known_by"]]:
         complaints.append("heard without an answer")
     if case.step is Step.SOUNDING and "sound-failed" not in record["times"]:
         complaints.append(f"hung up during the sound, and the evidence has {list(record['times'])}")
-    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in record["heard_by"]:
+    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in [*record["known_by"]]:
         complaints.append("heard by one who hung up during the sound")
     if placed.called and placed.called.ended_ns is None:
         complaints.append("the called phone still has the call")

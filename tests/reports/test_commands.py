@@ -109,7 +109,7 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     shown = terminal.told("authority", "report", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
     [hop] = shown["requests"]
-    assert (hop["pack"], hop["calls"], hop["call"], hop["heard"]) == (made["sha256"], 1, "c-1", True)
+    assert (hop["pack"], hop["calls"], hop["call"], hop["sent"]) == (made["sha256"], 1, "c-1", True)
     assert NAME not in json.dumps(shown, ensure_ascii=False)
     revealed = ("authority", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
     assert terminal.told(*revealed)["contact"] == CONTACT

@@ -52,7 +52,7 @@ def test_a_call_is_heard_if_all_parties_heard_their_sound(written: list[Step], c
     counts = CallCounts(MemoryEvidence())
     for step in written:
         counts.append(step)
-    assert (counts.connected, counts.heard) == (connected, all_heard)
+    assert (counts.connected, counts.sent) == (connected, all_heard)
     assert sum(counts.ended.values()) == 1
     assert not counts._calls
 

@@ -92,7 +92,7 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
         ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "no", "…", "!"],
     ]
     records = told("list")
-    assert [(record["heard"], record["complete"]) for record in records] == [
+    assert [(record["sent"], record["complete"]) for record in records] == [
         (True, True),
         (False, True),
         (False, False),
@@ -170,7 +170,7 @@ def test_show_tells_every_step_in_order():
         "kind": "sound-ended",
         "at": "2026-11-01T00:00:03.527+00:00",
         "after_ms": 3404.0,
-        "details": {"party": "called", "heard_ms": 400, "known_by": "packets", "packets": 20},
+        "details": {"party": "called", "played_ms": 400, "known_by": "packets", "packets": 20},
     }
     assert "anomaly: connected before the sound was heard\n" in run("show", "c-[odd]").stdout
     assert "heard by" not in run("show", "c-refused").stdout
@@ -388,10 +388,10 @@ COUNTED = {
 
 def test_calls_are_counted_by_day_member_and_licence():
     refused, licensed = told("stats", *ALL)
-    assert licensed == {"day": "2026-11-01", "member": "m-0001", "licence": "L-0001", **COUNTED, "heard_ratio": 0.5}
-    assert (refused["licence"], refused["refused"], refused["heard_ratio"]) == ("", 1, None)
+    assert licensed == {"day": "2026-11-01", "member": "m-0001", "licence": "L-0001", **COUNTED, "sent_ratio": 0.5}
+    assert (refused["licence"], refused["refused"], refused["sent_ratio"]) == ("", 1, None)
     nobody, member = told("stats", *ALL, "--by", "member")
-    assert member == {"member": "m-0001", **COUNTED, "heard_ratio": 0.5}
+    assert member == {"member": "m-0001", **COUNTED, "sent_ratio": 0.5}
     assert (nobody["member"], nobody["calls"]) == ("", 1)
     rows = list(csv.DictReader(run("stats", *ALL, "--csv").stdout.splitlines()))
     assert rows[1] == {name: str(value) for name, value in licensed.items()}

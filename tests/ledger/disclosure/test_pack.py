@@ -24,7 +24,7 @@ def test_a_pack_is_verified_by_itself_and_tells_its_records(files):
     assert (verdict.case, verdict.log_is_known, verdict.leaves) == ("R-7 <&>", True, 25)
     assert not verified(files, None).log_is_known
     assert [each.record.call_id for each in verdict.told] == NAMES
-    assert [each.record.heard for each in verdict.told] == [True, False, False, False]
+    assert [each.record.sent for each in verdict.told] == [True, False, False, False]
     assert [len(each.leaves) for each in verdict.told] == [1, 2, 1, 1]
     assert verdict.told[0].numbers[NumberRole.CALLED] == forwarded().called
     for key in (verified(files, LOG, [LOG]), verified(files, SIGNER.cosigner)):

@@ -118,7 +118,7 @@ def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce():
     (section,) = [each for each in content(1).sections if each.table]
     assert section.table
     details = {kind: told for _, kind, told in section.table.rows}
-    assert details["鳴動終了 / sound ended"] == "party=called, heard_ms=400, known_by=packets, packets=20"
+    assert details["鳴動終了 / sound ended"] == "party=called, played_ms=400, known_by=packets, packets=20"
     assert "nonce" not in details["判定 / decided"]
 
 

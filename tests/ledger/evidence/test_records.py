@@ -72,7 +72,7 @@ def dated(written: list[Step]) -> list[Step]:
 )
 def test_ordinary_calls_have_no_anomaly(written, heard, complete, status, cause):
     record = fold("pbx-1", dated(written))
-    assert (record.heard, record.complete, record.status, record.hangup_cause) == (heard, complete, status, cause)
+    assert (record.sent, record.complete, record.status, record.hangup_cause) == (heard, complete, status, cause)
     assert record.anomalies == ()
 
 
@@ -149,17 +149,17 @@ ANOTHER = heard(known_by="packets", profile="notice", instead="notice")
 )  # fmt: skip
 def test_by_what_it_is_known_who_heard_the_sound(decision, sounds, all_heard, known_by):
     record = fold("pbx-1", [decision, ANSWERED, *sounds])
-    assert (record.heard, record.heard_by, record.known_by) == (all_heard, tuple(known_by), known_by)
+    assert (record.sent, record.heard_by, record.known_by) == (all_heard, tuple(known_by), known_by)
     assert record.to_json()["known_by"] == known_by
 
 
 @pytest.mark.parametrize("known_by", [None, 7, True])
 def test_a_sound_counts_as_heard_if_its_step_does_not_say_by_what_that_is_known(known_by):
     """As steps were before, or of a type that is none of ours."""
-    details: dict[str, Scalar] = {"party": "called", "heard_ms": 400, "known_by": known_by}
+    details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
     told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
     record = fold("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
-    assert (record.heard, record.heard_by, record.known_by) == (True, ("called",), {})
+    assert (record.sent, record.heard_by, record.known_by) == (True, ("called",), {})
 
 
 def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json():
@@ -209,13 +209,13 @@ def test_what_the_hook_did_counts_if_the_service_decided_too_late(written, count
     assert list(record.anomalies) == anomalies
     assert record.licence == ("L-0001" if counts is BY_SERVICE else None)
     assert record.nonce == NONCE
-    assert record.heard == any(step.kind is StepKind.SOUND_ENDED for step in written)
+    assert record.sent == any(step.kind is StepKind.SOUND_ENDED for step in written)
     assert record.connected == any(step.kind is StepKind.CONNECTED for step in written)
 
 
-@pytest.mark.parametrize("heard_ms", [0, -1, None, "400", True, 400.0])
-def test_a_sound_that_ended_unheard_is_not_heard(heard_ms):
-    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"heard_ms": heard_ms})]).heard
+@pytest.mark.parametrize("played_ms", [0, -1, None, "400", True, 400.0])
+def test_a_sound_that_ended_unheard_is_not_heard(played_ms):
+    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"played_ms": played_ms})]).heard
 
 
 def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored():

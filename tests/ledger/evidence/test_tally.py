@@ -70,7 +70,7 @@ def test_nothing_is_no_row_and_no_ratio():
     assert tally([record(steps.forgotten("act-1", NOW, "2026-11-01", 3))], day_of) == []  # what keepers do is no call
     assert tally([], day_of) == []
     nothing = Tally(NOW.date(), "", "")
-    assert nothing.heard_ratio is None
+    assert nothing.sent_ratio is None
     assert tuple(nothing.to_json()) == columns(EACH)
 
 
