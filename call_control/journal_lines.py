@@ -7,7 +7,7 @@
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
 a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
-there if the number of packets was looked at closely, and empty if packets are missing. `reported` comes when the called
+there if the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. `reported` comes when the called
 party's channel ends, shortly before or after `ended`. The hook of
 a release before ends `decided` with HEARS.
 """
@@ -35,7 +35,7 @@ _FIELD: Final = re.compile(r"[!-+\--~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")
 _NONCE: Final = re.compile(r"[0-9]{12}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_.-]*")
-_PACKET_MS: Final = re.compile(r"[1-9][0-9]{1,2}")
+_PACKET_MS: Final = re.compile(r"0([1-9][0-9]{1,2})?")
 _TIME: Final = re.compile(r"([0-9]{10})\.([0-9]{6})")
 _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
@@ -199,7 +199,7 @@ def _decided(
 
 def _sounded(
     call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
-    packet_ms: str = "",
+    packet_ms: str = "0",
 ) -> Sounded:  # fmt: skip
     if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
         raise JournalError("its PLAYED field or a file name is invalid")
@@ -207,12 +207,14 @@ def _sounded(
     packets = int(sent) if sent.isdecimal() and len(sent) < 10 else None
     if not files or (sent and packets is None):
         raise JournalError("it names no sound, or its SENT field is not a number")
+    if not _PACKET_MS.fullmatch(packet_ms):
+        raise JournalError("its PACKET-MS field is invalid")
     if played != Played.DIAL and (caller or not since):
         raise JournalError("it is about a playback, but has fields that only Dial() can have")
     own = status.removesuffix(_THROUGH_LOCAL)
     return Sounded(
         call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status,
-        int(packet_ms) if _PACKET_MS.fullmatch(packet_ms) else PACKET_MS,
+        int(packet_ms) or PACKET_MS,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from idtone.call_control import journal_lines
-from idtone.call_control.hearing import KnownBy
+from idtone.call_control.delivery import KnownBy
 from idtone.cli import app
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
