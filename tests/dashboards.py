@@ -53,8 +53,8 @@ def quantile(share: float, name: str) -> str:
 
 
 EACH: Final = "{{instance}}"
-HEARD: Final = (
-    f"sum by (instance) (increase(idtone_calls_heard_total{{{CHOSEN}}}[1h]))"
+SENT: Final = (
+    f"sum by (instance) (increase(idtone_calls_sent_total{{{CHOSEN}}}[1h]))"
     f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
 )
 ROWS: Final = (
@@ -66,7 +66,7 @@ ROWS: Final = (
             {f"{gauge('idtone_registry_expires_timestamp_seconds')} - time()": EACH}, "s", "stat", red_below=86400,
         ),
         Panel(
-            "Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit", "stat",
+            "Sound sent, last hour", "音が送信された割合(1 時間)", {SENT: EACH}, "percentunit", "stat",
             red_below=0.95,
         ),
         Panel(
@@ -97,7 +97,7 @@ ROWS: Final = (
             {rate("idtone_emergency_calls_of_suspended_numbers_total", "instance"): EACH}, "cps",
         ),
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
-        Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
+        Panel("Sound sent, last hour", "音が送信された割合(1 時間)", {SENT: EACH}, "percentunit"),
     )),
     Row("Delays", "所要時間", (
         Panel(

@@ -13,6 +13,8 @@ ENDPOINTS: Final = {
     "wide": "allow = ulaw,alaw,g722,opus",
     "video": "allow = ulaw,h264",
     "nat": "allow = ulaw\nrtp_symmetric = yes",
+    "framed30": "allow = ulaw:30",
+    "framed40": "allow = ulaw:40",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
 called phone is `lab`, or the same endpoint as the caller.
