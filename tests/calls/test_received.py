@@ -13,30 +13,31 @@ from ..lab import voices
 from ..lab.called import IncomingCall
 from ..lab.codecs import G722, OPUS
 from ..lab.g711 import PCMA, PCMU
-from ..lab.heard import hear_whole
-from ..lab.lab import Forwarding, Lab, Placed, lab
+from ..lab.heard import Heard, hear_whole
+from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
 from ..lab.phone import Answer, EarlyMedia
-from .proving import POLICY, Told, side_by_side, told
+from ..lab.service import Service
+from .proving import POLICY
 
 STRANGE: Final = "127.0.0.9"
 """The address that a phone behind NAT announces: nothing listens there."""
 REPORTS_S: Final = 0.3
 TALKS_S: Final = 1.0
-SURELY_WHOLE: Final = 0.99
 
 
 @dataclass(frozen=True)
 class Situation:
     """What is peculiar about the called phone, and what the record is to say of its sound."""
 
-    says: str
+    says: str = ""
+    """Empty: whatever, if it does not claim more than the phone received."""
     whole: bool = True
     endpoint: str = "lab"
     announced: str = ""
     reports_s: float | None = None
     codec: int = PCMU
     way: str = "hook"
-    behaviour: Any = Answer(after_ms=20)
+    behaviour: Any = ANSWER
 
 
 async def holding(call: IncomingCall, for_ms: float, after_ms: float = 120) -> None:
@@ -68,46 +69,84 @@ SITUATIONS: Final = {
     "early media, and it reports": Situation(
         "confirmed", behaviour=EarlyMedia(voices.CALLED, 300), reports_s=REPORTS_S
     ),
-    "early media, then hold for 80 ms": Situation("sent", behaviour=early_and_hold(80)),
-    "early media, then hold for 240 ms": Situation("sent", behaviour=early_and_hold(240)),
+    "early media, then hold for 80 ms": Situation(behaviour=early_and_hold(80)),
+    "early media, then hold for 240 ms": Situation(behaviour=early_and_hold(240)),
     "PCMA": Situation("sent", endpoint="wide", codec=PCMA),
     "G.722": Situation("sent", endpoint="wide", codec=G722),
     "Opus": Situation("sent", endpoint="wide", codec=OPUS),
+    "it hangs up at the end of the sound": Situation(behaviour=Answer(after_ms=20, hangup_after_ms=437)),
+    "it hangs up in the middle of the sound": Situation(behaviour=Answer(after_ms=20, hangup_after_ms=200)),
     "packets of 30 ms": Situation("sent", endpoint="framed30"),
     "packets of 40 ms": Situation("sent", endpoint="framed40"),
 }
 
 
-async def one_call(phones: Lab, service: Any, situation: Situation) -> tuple[Placed, Told]:
+async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple[Placed, dict[str, Any]]:
     called = phones.called
-    called.announced, called.reports_s, called.codecs = (
-        situation.announced, situation.reports_s, (situation.codec,),
-    )  # fmt: skip
+    called.announced, called.reports_s, called.codecs = situation.announced, situation.reports_s, (situation.codec,)
+    before = service.records().keys()
     placed = await phones.place(
         Forwarding(endpoint=situation.endpoint, way=situation.way), behaviour=situation.behaviour
     )
     await phones.talk_and_hang_up(placed, TALKS_S)
-    return placed, await told(phones, service, placed)
+    new: dict[str, dict[str, Any]] = {}
+
+    async def there() -> bool:
+        found = await asyncio.to_thread(service.records)
+        new.update({call_id: found[call_id] for call_id in found.keys() - before if found[call_id]["complete"]})
+        return bool(new)
+
+    await until(there, f"the evidence of {placed.name}")
+    (record,) = new.values()
+    return placed, record
+
+
+def received(placed: Placed, reference: Any) -> Heard:
+    """What the called phone received of the sound; of several attempts, the last one."""
+    assert placed.called
+    answered_ns = placed.called.answered_ns
+    assert answered_ns
+    packets = placed.called.packets
+    heard = hear_whole(packets, answered_ns, reference=reference, voice=voices.CALLER)
+    while heard.times > 1 and not heard.complete and heard.end_ms is not None:
+        after_ns = answered_ns + round(heard.end_ms * 1e6)
+        packets = [packet for packet in packets if packet.arrival_ns > after_ns]
+        heard = hear_whole(packets, answered_ns, reference=reference, voice=voices.CALLER)
+    return heard
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-async def test_the_record_claims_what_the_phone_received(asterisk, serving, references, name):
+async def test_the_record_claims_what_the_phone_received(asterisk, serving, references, interface, name):
     situation = SITUATIONS[name]
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
-        for interface in ("ari", "agi"):
-            asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
-            placed, said = await one_call(phones, service, situation)
-            assert placed.called
-            assert placed.called.answered_ns
-            heard = hear_whole(
-                placed.called.packets, placed.called.answered_ns, reference=references["sample"], voice=voices.CALLER
-            )
-            record = said.record
-            assert record["delivery"] == {"called": situation.says}, f"{interface}: {record}, {heard}"
-            assert record["anomalies"] == [], interface
-            assert heard.complete is situation.whole or situation.codec == OPUS, f"{interface}: {heard}"
-            if situation.says == "confirmed":
-                assert heard.complete, f"{interface}: {heard}"
-        asterisk.command("dialplan set global IDTONE_INTERFACE ari")
+        placed, record = await one_call(phones, service, situation)
         await phones.nothing_is_left()
+    heard = received(placed, references["sample"])
+    # Opus looks ahead, so its first frame is not whole.
+    is_whole = heard.correlation >= 0.93 if situation.codec == OPUS else heard.complete
+    claims = record["delivery"]["called"]
+    if situation.says:
+        assert (claims, is_whole, record["anomalies"]) == (situation.says, situation.whole, []), f"{record}, {heard}"
+    elif not is_whole:
+        assert claims == "not-known", f"{record}, {heard}"
+
+
+@pytest.mark.parametrize("loss", [5, 30])
+async def test_lost_packets_are_not_confirmed(
+    asterisk, serving, references, monkeypatch, loss
+):
+    service = serving(policy=POLICY)
+    monkeypatch.setattr(asterisk, "site", replace(asterisk.site, loss=loss))
+    async with lab(asterisk) as phones:
+        calls = [
+            await one_call(phones, service, Situation(endpoint=endpoint, reports_s=REPORTS_S))
+            for endpoint in ("lab", "nat")
+            for _ in range(3)
+        ]
+        await phones.nothing_is_left()
+    for placed, record in calls:
+        assert record["delivery"]["called"] in ("sent", "confirmed")
+        heard = received(placed, references["sample"])
+        assert heard.complete or record["delivery"] == {"called": "sent"}, f"{record}, {heard}"
+    assert any(record["delivery"] == {"called": "sent"} for _, record in calls)
