@@ -69,7 +69,10 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         {"IdtoneEmergencyOfSuspendedNumber"},
     ),
     ({"idtone_calls_sound_failed_total": "0+10x90"}, {"IdtoneSoundFails"}),
-    ({"idtone_calls_sound_failed_total": "0+0.2x90", "idtone_calls_with_sound_total": "0+0.2x90"}, set()),  # only twelve calls
+    (
+        {"idtone_calls_sound_failed_total": "0+0.2x90", "idtone_calls_with_sound_total": "0+0.2x90"},
+        set(),
+    ),  # only twelve calls
     ({"idtone_calls_sound_failed_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),
     (
         {"idtone_registry_version": "0x90", "idtone_registry_expires_timestamp_seconds": "_x90"},

@@ -137,4 +137,6 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 def ends(service: Logging) -> list[dict[str, str]]:
     """The lines of the calls that are over."""
-    return [line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])]
+    return [
+        line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
+    ]

@@ -133,9 +133,7 @@ async def test_the_record_claims_what_the_phone_received(asterisk, serving, refe
 
 
 @pytest.mark.parametrize("loss", [5, 30])
-async def test_lost_packets_are_not_confirmed(
-    asterisk, serving, references, monkeypatch, loss
-):
+async def test_lost_packets_are_not_confirmed(asterisk, serving, references, monkeypatch, loss):
     service = serving(policy=POLICY)
     monkeypatch.setattr(asterisk, "site", replace(asterisk.site, loss=loss))
     async with lab(asterisk) as phones:

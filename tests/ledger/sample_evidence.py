@@ -76,7 +76,10 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
 
 def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
     """Steps of a call whose sound was played to these parties, and by what that is known."""
-    told = [decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id), steps.answered(call_id, at(10))]
+    told = [
+        decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id),
+        steps.answered(call_id, at(10)),
+    ]
     for party, code in known_by.items():
         told.append(steps.sound_started(call_id, at(20), "sample", SHA256, party))
         told.append(steps.sound_ended(call_id, at(420), 400, party, known_by=code))

@@ -183,7 +183,9 @@ def test_without_a_sound_nothing_is_known_of_one():
 
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_phone_may_report_when_the_call_has_ended(confirmed):
-    record = fold("pbx-1", [decided(PLAY), ANSWERED, *played(known_by="packets"), CONNECTED, ENDED, reported(confirmed)])
+    record = fold(
+        "pbx-1", [decided(PLAY), ANSWERED, *played(known_by="packets"), CONNECTED, ENDED, reported(confirmed)]
+    )
     assert (record.least, record.anomalies) == ("confirmed" if confirmed else "sent", ())
 
 
