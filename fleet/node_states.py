@@ -13,7 +13,16 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)  # fmt: skip
 
 from idtone.ledger.replication.node_reports import NodeReport, NodeReports
 from idtone.translation import template
@@ -71,8 +80,9 @@ class _Calls(_Reported):
     over: Count
     a_second: float | None = None
     with_sound: Count
-    sent: Count
-    confirmed: Count
+    sent: Annotated[Count, Field(validation_alias=AliasChoices("sent", "heard"))]
+    """A node of a release before reports it as `heard`."""
+    confirmed: Count = 0
 
 
 class _Registry(_Reported):

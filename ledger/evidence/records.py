@@ -31,6 +31,8 @@ from .steps import (
 
 SENT_BY: Final = "packets"
 """The only `known_by` of a sound that was sent: all its packets were counted."""
+_PLAYED_MS_BEFORE: Final = "heard_ms"
+"""The name of `played_ms` in steps that nodes wrote before."""
 _DELIVERIES: Final = tuple(Delivery)
 _PARTIES: Final[Sequence[str]] = tuple(Party)
 
@@ -284,7 +286,8 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
 def _played(step: Step) -> bool:
     """Whether the sound that was decided on was played to its end."""
     details = step.details
-    return step.kind is StepKind.SOUND_ENDED and (_whole(details, "played_ms") or 0) > 0 and "instead" not in details
+    played_ms = _whole(details, "played_ms") or _whole(details, _PLAYED_MS_BEFORE) or 0
+    return step.kind is StepKind.SOUND_ENDED and played_ms > 0 and "instead" not in details
 
 
 def _confirms(step: Step) -> bool:

@@ -120,7 +120,7 @@ async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped)
             }
     for case, (_, ending) in calls:
         record, (_, words, times) = records[ending.call_id], CASES[case[0]]
-        told = tuple(record[name] for name in ("outcome", "reason", "status", "heard", "direction", "hangup_cause"))
+        told = tuple(record[name] for name in ("outcome", "reason", "status", "sent", "direction", "hangup_cause"))
         assert told == words, case
         assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, []), case
         assert list(record["times"]) == times, case
