@@ -82,7 +82,7 @@ def test_a_good_call(walk):
         ),
         (
             replace(GOOD, heard={"called": replace(HEARD, whole=frozenset()), "caller": TALKED}),
-            "claims that the called party heard sample",
+            "that sample was played to the called party",
         ),
         (replace(GOOD, heard={"called": replace(NOTICE), "caller": TALKED}), "was played to the called party"),
         (replace(GOOD, path=EXPIRED, told=told("CONNECTED", "16", "licence-expired")), "without a verdict"),
