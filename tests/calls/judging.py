@@ -157,7 +157,7 @@ def _ended(walk: Walk) -> Iterator[str]:
 def _claims(walk: Walk) -> Iterator[str]:
     if walk.record is None:
         return
-    for party in [*walk.record["known_by"]]:
+    for party in walk.record["known_by"]:
         if party == "caller" and (party in walk.held or _keyed(walk)):
             continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/explanation)
         profile = walk.record["profiles"][party]

@@ -51,7 +51,7 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
     played = case.event is Event.CALLER_HANGS_UP and case.direction == "incoming"
     if case.step is Step.SOUNDING and ("sound-ended" if played else "sound-failed") not in record["times"]:
         complaints.append(f"hung up during the sound, and the evidence has {list(record['times'])}")
-    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in [*record["known_by"]]:
+    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in record["known_by"]:
         complaints.append("played to one who hung up during the sound")
     if placed.called and placed.called.ended_ns is None:
         complaints.append("the called phone still has the call")
