@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.decision import (
     NOTHING_REMEMBERED,
     Lines,
@@ -44,9 +44,9 @@ from . import journal_lines
 from .braking import Braking
 from .call import Call
 from .call_log import CallLog, OverCall
+from .delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .evidence import Evidence
 from .fleet_chain import FleetChain
-from .hearing import Hearing, hearing
 from .request import Request
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ decisions cannot be written."""
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 BACK_WITHIN: Final = timedelta(seconds=10)
 """How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
+LATE_REPORTS: Final = 1_000
+"""How many ended calls may wait for the report of the called party's phone, which comes within milliseconds."""
 CLOSED_KEPT: Final = 100_000
 """How many ids of ended calls stay in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -98,6 +100,8 @@ class CallControl:
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
     """The calls that ended most recently, and when this process saw it."""
+    _ended_lately: dict[str, Call] = field(default_factory=dict, init=False)
+    """Calls that ended most recently, and whose called party's phone has not reported."""
     _forgotten: datetime = field(init=False)
     """`_closed` may no longer hold calls that ended before this time."""
     since: datetime = field(init=False)
@@ -311,6 +315,10 @@ class CallControl:
         call = self.find(line.call_id)
         if call is None and isinstance(line, journal_lines.Decided):
             return [self._decided_by_hook(line)]
+        if call is None and isinstance(line, journal_lines.Reported):
+            call = self._ended_lately.pop(line.call_id, None)
+            if call is None:
+                return []  # nothing more can be known of that call
         if call is None:
             raise JournalError("no such call is in progress")
         if call.nonce != line.nonce:
@@ -320,6 +328,8 @@ class CallControl:
                 return self._decided_twice(call, line)
             case journal_lines.Sounded():
                 return self._sounded(call, line)
+            case journal_lines.Reported():
+                return self._reported(call, line)
             case journal_lines.Ended():
                 return self._ended(call, line)
 
@@ -353,24 +363,24 @@ class CallControl:
 
     def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
         called = self.made.get(line.files.get(Party.CALLED, ""))
-        found: dict[Party, tuple[Sound, Hearing]] = {}
+        found: dict[Party, tuple[Sound, PlayedSound]] = {}
         for party, name in line.files.items():
             sound = self.made.get(name)
             if sound is None:
                 raise JournalError("it names an unknown sound")
-            found[party] = sound, hearing(line, party, sound.duration_ms, called.duration_ms if called else None)
-        lasted_ms = max(heard.lasted_ms for _, heard in found.values())
+            found[party] = sound, played_sound(line, party, sound.duration_ms, called.duration_ms if called else None)
+        lasted_ms = max(played.lasted_ms for _, played in found.values())
         # Without the time of the answer, the sound's length gives it. Asterisk sends late packets faster than the sound
         # plays, so that this can lie before the decision, which no answer can.
         began = line.since or max(call.decided_at, line.at - timedelta(milliseconds=lasted_ms))
         written: list[Future[None]] = []
-        for party, (sound, heard) in found.items():
-            written += self._heard(call, line, began, party, sound, heard)
+        for party, (sound, played) in found.items():
+            written += self._played(call, line, began, party, sound, played)
         call.sounded_at = line.at
         return written
 
-    def _heard(
-        self, call: Call, line: journal_lines.Sounded, began: datetime, party: Party, sound: Sound, found: Hearing
+    def _played(
+        self, call: Call, line: journal_lines.Sounded, began: datetime, party: Party, sound: Sound, found: PlayedSound
     ) -> list[Future[None]]:
         profile = sound.stem.name
         instead = profile != call.decision.profiles.get(party)
@@ -380,8 +390,8 @@ class CallControl:
             entered.append(steps.answered(call.id, began))
         if found.lasted_ms:
             entered.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
-        if found.heard and found.known_by and (not instead or profile == self.policy.notice_profile):
-            call.heard.add(party)
+        if found.known_by and (not instead or profile == self.policy.notice_profile):
+            call.delivery[party] = Delivery.SENT if found.known_by is KnownBy.PACKETS else Delivery.NOT_KNOWN
             entered.append(
                 steps.sound_ended(
                     call.id,
@@ -396,11 +406,20 @@ class CallControl:
         else:
             why = found.why or "the sound that was played is not the decided one"
             log.error(
-                "%s: the %s party did not hear the sound: %s",
+                "%s: the sound was not played to the %s party: %s",
                 call.id, party, why, extra=about(call.id, call.decision.reason),
             )  # fmt: skip
             entered.append(steps.sound_failed(call.id, line.at, why, party))
         return self._write(call, *entered)
+
+    def _reported(self, call: Call, line: journal_lines.Reported) -> list[Future[None]]:
+        """Only reports about a sound that was sent matter; a phone that sends none says nothing."""
+        if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
+            return []
+        is_confirmed = confirmed(line)
+        if is_confirmed:
+            call.delivery[Party.CALLED] = Delivery.CONFIRMED
+        return self._write(call, steps.sound_reported(call.id, line.at, is_confirmed, line.lost, line.lost_back))
 
     def _ended(self, call: Call, line: journal_lines.Ended) -> list[Future[None]]:
         entered = []
@@ -431,9 +450,13 @@ class CallControl:
         if log.isEnabledFor(logging.INFO):
             seconds = (at - call.decided_at).total_seconds()
             self.call_log.add(
-                OverCall(call.id, None if call.undecided else call.decision, status, call.heard, seconds)
+                OverCall(call.id, None if call.undecided else call.decision, status, call.delivery, seconds)
             )  # fmt: skip
         del self._calls[call.id]
+        if call.delivery.get(Party.CALLED) is Delivery.SENT:
+            self._ended_lately[call.id] = call
+            if len(self._ended_lately) > LATE_REPORTS:
+                self._ended_lately.pop(next(iter(self._ended_lately)))
         self._closed[call.id] = self.now()
         if len(self._closed) > CLOSED_KEPT:
             self._forgotten = self._closed.pop(next(iter(self._closed)))

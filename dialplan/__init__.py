@@ -60,10 +60,12 @@ def packets(duration_ms: float) -> int:
 class Played(StrEnum):
     """How the hook played a sound, in a journal line."""
 
+    FIRST = "first"
+    """Playback() played it to the called party alone."""
     DIAL = "dial"
-    """Dial() played it, with its option A()."""
+    """Dial() played it, with its option A(), to the caller or to both parties."""
     AGAIN = "again"
-    """Playback() played it, because Dial() had not played it to its end."""
+    """Playback() played it, because packets of it were missing at first."""
     OWN = "own"
     """Playback() played it, under the operator's own Dial()."""
     NOTICE = "notice"

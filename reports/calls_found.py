@@ -17,7 +17,7 @@ def found(records: Sequence[Record], at: datetime) -> Found:
         return Found(calls=0)
     nearest = min(records, key=lambda record: abs(record.steps[0].at - at))
     return Found(
-        calls=len(records), call=nearest.call_id, outcome=nearest.outcome, reason=nearest.reason, heard=nearest.heard
+        calls=len(records), call=nearest.call_id, outcome=nearest.outcome, reason=nearest.reason, delivery=nearest.least
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from idtone.call_control.evidence import Evidence
 from idtone.calls import Reason
 from idtone.durations import Durations
+from idtone.ledger.evidence.records import SENT_BY
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -29,6 +30,7 @@ _DECIDED: Final = StepKind.DECIDED
 _FALLBACK: Final = StepKind.FALLBACK
 _ANSWERED: Final = StepKind.ANSWERED
 _SOUND_ENDED: Final = StepKind.SOUND_ENDED
+_SOUND_REPORTED: Final = StepKind.SOUND_REPORTED
 _CONNECTED: Final = StepKind.CONNECTED
 _ENDED: Final = StepKind.ENDED
 _INTERRUPTED: Final = StepKind.INTERRUPTED
@@ -40,7 +42,11 @@ class _Call:
 
     to_hear: frozenset[str]
     """The parties that are to hear a sound."""
-    heard: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    """Those to which it was sent."""
+    played: set[str] = field(default_factory=set)
+    """Those to which it was played to its end."""
+    confirmed: set[str] = field(default_factory=set)
     answered_at: datetime | None = None
     connected: bool = False
 
@@ -62,8 +68,12 @@ class CallCounts:
         """By status; `INTERRUPTED` if the end is not known."""
         self.connected = 0
         """Ended calls that were connected and on which a party was to hear a sound."""
-        self.heard = 0
-        """Those of them on which all these parties heard it to its end."""
+        self.sent = 0
+        """Those of them on which each of these sounds was sent."""
+        self.confirmed = 0
+        """Those of these on which the phone's reports confirm each, if they came before the end."""
+        self.failed = 0
+        """Ended calls that were connected although one of these sounds was not played to its end."""
         self.connecting = Durations(CONNECT_S)
         """From the answer to the connection of the parties, if a sound was played."""
 
@@ -95,13 +105,20 @@ class CallCounts:
                 del self._calls[step.call_id]
                 if call.connected and call.to_hear:
                     self.connected += 1
-                    self.heard += call.heard >= call.to_hear
+                    self.sent += call.sent >= call.to_hear
+                    self.confirmed += call.confirmed >= call.to_hear
+                    self.failed += not call.played >= call.to_hear
         elif call is None:
             return
         elif kind is _ANSWERED:
             call.answered_at = step.at
         elif kind is _SOUND_ENDED and "instead" not in details:
-            call.heard.add(str(details["party"]))
+            party = str(details["party"])
+            call.played.add(party)
+            if details.get("known_by") == SENT_BY:
+                call.sent.add(party)
+        elif kind is _SOUND_REPORTED and details["confirmed"]:
+            call.confirmed.add(str(details["party"]))
         elif kind is _CONNECTED:
             call.connected = True
             if call.answered_at:

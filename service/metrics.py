@@ -191,9 +191,19 @@ METRICS: Final = (
         lambda observed: observed.counts.connected,
     ),
     Metric(
-        "idtone_calls_heard_total", _COUNTER,
-        "Those of idtone_calls_with_sound_total on which all these parties heard the sound to its end.",
-        lambda observed: observed.counts.heard,
+        "idtone_calls_sent_total", _COUNTER,
+        "Those of idtone_calls_with_sound_total on which all packets of each of these sounds were sent.",
+        lambda observed: observed.counts.sent,
+    ),
+    Metric(
+        "idtone_calls_confirmed_total", _COUNTER,
+        "Those of idtone_calls_sent_total on which the phone's own reports confirm each of these sounds.",
+        lambda observed: observed.counts.confirmed,
+    ),
+    Metric(
+        "idtone_calls_sound_failed_total", _COUNTER,
+        "Those of idtone_calls_with_sound_total on which one of these sounds was not played to its end.",
+        lambda observed: observed.counts.failed,
     ),
     Metric(
         "idtone_decision_seconds", _HISTOGRAM,

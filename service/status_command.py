@@ -156,12 +156,13 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
         _listed(f"{each['outcome']} ({each['reason']}) {each['calls']}" for each in calls["decisions"]),
     )
     yield Message("ended"), _listed(f"{status} {count}" for status, count in calls["ended"].items())
-    if calls["heard_ratio"] is not None:
+    if calls["sent_ratio"] is not None:
         yield (
-            Message("heard"),
+            Message("sound sent"),
             Message(
-                "on {heard} of {calls} connected calls with a sound ({percent:.1f} %)",
-                heard=calls["heard"], calls=calls["with_sound"], percent=100 * calls["heard_ratio"],
+                "on {sent} of {calls} connected calls with a sound ({percent:.1f} %), confirmed on {confirmed}",
+                sent=calls["sent"], calls=calls["with_sound"], percent=100 * calls["sent_ratio"],
+                confirmed=calls["confirmed"],
             ),
         )  # fmt: skip
     if calls["decision_seconds"]:

@@ -120,9 +120,9 @@ def _suspensions(observed: Observed) -> str | None:
     return registry.signed.sha256 if registry and registry.signed else None
 
 
-def _heard_ratio(observed: Observed) -> float | None:
+def _sent_ratio(observed: Observed) -> float | None:
     calls = _metric("calls_with_sound_total")(observed)
-    return round(_metric("calls_heard_total")(observed) / calls, 4) if calls else None
+    return round(_metric("calls_sent_total")(observed) / calls, 4) if calls else None
 
 
 def _delays(observed: Observed) -> dict[str, dict[str, Any]]:
@@ -246,8 +246,13 @@ FEED: Final = (
         "Ended calls that were connected and on which a party was to hear a sound.",
         _metric("calls_with_sound_total"),
     ),
-    Field("calls.heard", "Those on which all these parties heard it to its end.", _metric("calls_heard_total")),
-    Field("calls.heard_ratio", "`heard` divided by `with_sound`; null without such calls.", _heard_ratio),
+    Field("calls.sent", "Those on which each of these sounds was sent.", _metric("calls_sent_total")),
+    Field(
+        "calls.confirmed",
+        "Those of `sent` on which the phone's own reports confirm each of these sounds.",
+        _metric("calls_confirmed_total"),
+    ),
+    Field("calls.sent_ratio", "`sent` divided by `with_sound`; null without such calls.", _sent_ratio),
     Field(
         "calls.decision_seconds",
         "From the hook's request to the decision, by interface: the number of calls, and the median and 99th "

@@ -53,10 +53,16 @@ def quantile(share: float, name: str) -> str:
 
 
 EACH: Final = "{{instance}}"
-HEARD: Final = (
-    f"sum by (instance) (increase(idtone_calls_heard_total{{{CHOSEN}}}[1h]))"
-    f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
-)
+
+
+def of_sounds(name: str) -> str:
+    """The share of the connected calls with a sound in the last hour."""
+    return (
+        f"sum by (instance) (increase({name}{{{CHOSEN}}}[1h]))"
+        f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
+    )
+
+
 ROWS: Final = (
     Row("State", "状態", (
         Panel("Service answers", "サービスの応答", {f'up{{job="idtone",{CHOSEN}}}': EACH}, kind="stat", red_below=1),
@@ -66,8 +72,8 @@ ROWS: Final = (
             {f"{gauge('idtone_registry_expires_timestamp_seconds')} - time()": EACH}, "s", "stat", red_below=86400,
         ),
         Panel(
-            "Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit", "stat",
-            red_below=0.95,
+            "Sound failed, last hour", "音を再生できなかった割合(1 時間)",
+            {of_sounds("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
         ),
         Panel(
             "Steps not written", "未記録の証跡ステップ", {gauge("idtone_ledger_unwritten_steps"): EACH}, kind="stat",
@@ -101,7 +107,14 @@ ROWS: Final = (
             {rate("idtone_foreign_number_calls_total", "instance"): EACH}, "cps",
         ),
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
-        Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
+        Panel(
+            "Sound sent and confirmed, last hour", "音が送信された割合と確認された割合(1 時間)",
+            {
+                of_sounds("idtone_calls_sent_total"): "sent {{instance}}",
+                of_sounds("idtone_calls_confirmed_total"): "confirmed {{instance}}",
+            },
+            "percentunit",
+        ),
     )),
     Row("Brake", "発信の抑止", (
         Panel(

@@ -44,7 +44,9 @@ JAPANESE: Final = {
     "idtone_calls_with_sound_total": (
         "接続され、音を聞かせるはずだった、終わった通話。前のインスタンスが判定した通話は除きます"
     ),
-    "idtone_calls_heard_total": "idtone_calls_with_sound_total のうち、聞かせる相手全員が音を最後まで聞いた通話",
+    "idtone_calls_sent_total": "idtone_calls_with_sound_total のうち、すべての音の全パケットを送信した通話",
+    "idtone_calls_confirmed_total": "idtone_calls_sent_total のうち、すべての音が電話機自身の報告で確認された通話",
+    "idtone_calls_sound_failed_total": "idtone_calls_with_sound_total のうち、音を最後まで再生できなかった通話",
     "idtone_decision_seconds": "フックの問い合わせから、判定が確定して返せるようになるまでの時間",
     "idtone_connect_seconds": "音を鳴らした通話の、応答から接続までの時間(音の長さを含みます)",
     "idtone_chain_tokens_total": (

@@ -68,8 +68,9 @@ JAPANESE: Final = {
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
     "calls.suspended": "番号が停止されたため、サービスが終了させた通話(停止の文書番号別)",
     "calls.with_sound": "接続され、音を聞かせるはずだった、終わった通話",
-    "calls.heard": "そのうち、聞かせる相手全員が音を最後まで聞いた通話",
-    "calls.heard_ratio": "`with_sound` のうち `heard` の割合。そのような通話がなければ null",
+    "calls.sent": "そのうち、すべての音が送信済みの通話",
+    "calls.confirmed": "`sent` のうち、すべての音が電話機自身の報告で確認された通話",
+    "calls.sent_ratio": "`with_sound` のうち `sent` の割合。そのような通話がなければ null",
     "calls.decision_seconds": (
         "フックの問い合わせから判定までの時間(インターフェース別)。"
         "件数と、度数分布から推定した中央値と 99 パーセンタイル"

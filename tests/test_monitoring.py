@@ -48,7 +48,7 @@ WELL = {
     "idtone_ledger_room_seconds": "34560000x90",
     "idtone_clock_timestamp_seconds": "0+60x90",
     "idtone_calls_with_sound_total": "0+100x90",
-    "idtone_calls_heard_total": "0+99x90",
+    "idtone_calls_sound_failed_total": "0+1x90",
     'idtone_decisions_total{reason="licence-valid"}': "0+100x90",
     'idtone_decisions_total{reason="service-unavailable"}': "7x90",
     'idtone_decisions_total{reason="overload"}': "7x90",
@@ -99,9 +99,12 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_foreign_number_calls_total": "3x80 4x10"}, {"IdtoneForeignNumber"}),
     ({"idtone_member_known": "1x70 0x20"}, {"IdtoneMemberUnknown"}),
     ({'idtone_decisions_total{reason="number-never-originates"}': "7x80 8x10"}, {"IdtoneNumberNeverOriginates"}),
-    ({"idtone_calls_heard_total": "0+90x90"}, {"IdtoneHeardRatioLow"}),
-    ({"idtone_calls_heard_total": "0x90", "idtone_calls_with_sound_total": "0+0.2x90"}, set()),  # only twelve calls
-    ({"idtone_calls_heard_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),
+    ({"idtone_calls_sound_failed_total": "0+10x90"}, {"IdtoneSoundFails"}),
+    (
+        {"idtone_calls_sound_failed_total": "0+0.2x90", "idtone_calls_with_sound_total": "0+0.2x90"},
+        set(),
+    ),  # only twelve calls
+    ({"idtone_calls_sound_failed_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),
     (
         {"idtone_registry_version": "0x90", "idtone_registry_expires_timestamp_seconds": "_x90"},
         {"IdtoneRegistryMissing"},

@@ -76,7 +76,7 @@ def test_every_command_of_the_tutorial_runs(commands, tmp_path):
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.count("passed every test") == 3
     records = json.loads((tmp_path / "records").read_text())
-    assert [(each["outcome"], each["reason"], each["status"], each["heard"], each["fallback"]) for each in records] == [
+    assert [(each["outcome"], each["reason"], each["status"], each["sent"], each["fallback"]) for each in records] == [
         ("PLAY", "licence-valid", "CONNECTED", True, False),
         ("NOTICE", "chain-unchecked", "CONNECTED", True, False),
         ("REFUSE", "number-of-another-member", "REFUSED", False, False),

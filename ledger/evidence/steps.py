@@ -34,9 +34,11 @@ class StepKind(StrEnum):
     """The called party has answered; the sound comes next."""
     SOUND_STARTED = "sound-started"
     SOUND_ENDED = "sound-ended"
-    """The sound was played to its end to a channel that was still up."""
+    """The sound was played to its end; what is known of its delivery stands in `known_by`."""
     SOUND_FAILED = "sound-failed"
     """The sound could not be played, or not to its end."""
+    SOUND_REPORTED = "sound-reported"
+    """The phone has reported how much of the call's sound it received."""
     CONNECTED = "connected"
     SUSPENDED = "suspended"
     """The forwarding number was suspended during the call, and the service ended the call."""
@@ -239,20 +241,20 @@ def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: 
 
 
 def sound_ended(
-    call_id: str, at: datetime, heard_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
+    call_id: str, at: datetime, played_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
     packets: int | None = None, instead: str | None = None,
 ) -> Step:  # fmt: skip
-    """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`.
+    """The sound was played to its end, for `played_ms`; one that was not is `sound_failed`.
 
     `known_by` says how that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile that
-    was heard, if it is not the one that was decided on.
+    was played, if it is not the one that was decided on.
     """
-    if heard_ms <= 0:
+    if played_ms <= 0:
         raise LedgerError(
-            Message("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
+            Message("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
         )
     details: dict[str, Scalar] = {
-        "party": party, "heard_ms": heard_ms, "known_by": known_by, "packets": packets, "instead": instead
+        "party": party, "played_ms": played_ms, "known_by": known_by, "packets": packets, "instead": instead
     }  # fmt: skip
     return Step(call_id, StepKind.SOUND_ENDED, at, {key: value for key, value in details.items() if value is not None})
 
@@ -260,6 +262,16 @@ def sound_ended(
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
     """`why` may quote another program: digits that could be a telephone number are removed."""
     return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
+
+
+def sound_reported(
+    call_id: str, at: datetime, confirmed: bool, lost: int, lost_back: int, party: Party = Party.CALLED
+) -> Step:
+    """`lost` are the packets that the phone missed by its last report, `lost_back` those of the phone that did not
+    arrive; `confirmed` says whether that confirms that the party received its sound.
+    """
+    details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
+    return Step(call_id, StepKind.SOUND_REPORTED, at, details)
 
 
 def _without_numbers(why: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from idtone.calls import Outcome, Party
+from idtone.calls import Delivery, Outcome, Party
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.service.canary_result import CanaryFault, CanaryResult
@@ -67,8 +67,9 @@ def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) 
     level_dbm0 = report.findings[0].level_dbm0
     if abs(level_dbm0 - arrived.level_dbm0) > LEVEL_DB:
         return _result(placed, CanaryFault.LEVEL, f"{level_dbm0:.1f}", report, profile)
-    if Party.CALLED not in record.heard_by:  # the calling leg is a Local channel, of which the evidence claims nothing
-        return _result(placed, CanaryFault.EVIDENCE, "; ".join(record.anomalies) or "heard_by", report, profile)
+    # The calling leg is a Local channel, of which the evidence claims nothing.
+    if record.delivery.get(Party.CALLED, Delivery.NOT_KNOWN) == Delivery.NOT_KNOWN:
+        return _result(placed, CanaryFault.EVIDENCE, "; ".join(record.anomalies) or "delivery", report, profile)
     if abs(placed.clock_moved_s) > CLOCK_S:
         return _result(placed, CanaryFault.CLOCK, f"{placed.clock_moved_s:.1f}", report, profile)
     return _result(placed, None, report.reason, report, profile)

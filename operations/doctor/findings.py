@@ -95,7 +95,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("Where the dialplan uses the hook"),
         Message(
             "Where Asterisk ignores the result of idtone-called, it connects suspended numbers, and calls without "
-            "their sound. The evidence cannot show that a caller behind a Local channel heard the sound."
+            "their sound. The evidence cannot show that the sound reached a caller behind a Local channel."
         ),
     ),
     "sound-codecs": Topic(
@@ -140,7 +140,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "journal": Topic(
         Message("The journal, in which Asterisk writes what it did"),
-        Message("If Asterisk cannot write there, calls have no evidence that the sound was heard, and no end."),
+        Message("If Asterisk cannot write there, calls have no evidence that the sound was sent, and no end."),
     ),
     "journal-writable": Topic(
         Message("The service's right to write in the journal's folder"),
@@ -214,7 +214,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("Endpoints without a line"),
         Message("Outgoing calls from an endpoint that the table of lines does not have are refused."),
     ),
-    "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) that sounds were heard.")),
+    "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) of the sounds that were sent.")),
     "ledger-room": Topic(
         Message("Free space for the ledger"), Message("On a full disk only the reserve has space for evidence.")
     ),

@@ -60,6 +60,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "IMPORT": "func_logic",
     "LEN": "func_strings",
     "LOCAL": "app_stack",
+    "PJSIP_ENDPOINT": "func_pjsip_endpoint",
     "PJSIP_HEADER": "res_pjsip_header_funcs",
     "RAND": "func_rand",
     "REDIRECTING": "func_callerid",

@@ -31,6 +31,17 @@ class Party(StrEnum):
     CALLER = "caller"
 
 
+class Delivery(StrEnum):
+    """What is known of a sound at a party; the most comes first."""
+
+    CONFIRMED = "confirmed"
+    """It was sent, and the phone's own reports say that it received all packets."""
+    SENT = "sent"
+    """Asterisk sent all its packets."""
+    NOT_KNOWN = "not-known"
+    """Neither of both."""
+
+
 class Trust(StrEnum):
     """Whether the registry is signed."""
 

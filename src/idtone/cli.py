@@ -22,7 +22,7 @@ from idtone.tones.commands import app as tone
 
 from . import __version__, command_line
 
-app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
+app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
 brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
 

@@ -351,7 +351,7 @@ def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
         steps.connected(CALL, ms(3440)),
         steps.ended(CALL, ms(9000), CallStatus.CONNECTED, 16, "licence-valid"),
     ]
-    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+    assert (record.sent, record.complete, record.anomalies) == (True, True, ())
     assert record.known_by == {"called": "packets"}
 
 
@@ -359,12 +359,12 @@ def test_an_answer_of_unknown_time_is_never_dated_before_the_decision(control):
     """A machine under load sends the packets of 440 ms within 100."""
     record = record_of(control, hook.sounded(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
     assert record.steps[1] == steps.answered(CALL, NOW)
-    assert (record.heard, record.anomalies) == (True, ())
+    assert (record.sent, record.anomalies) == (True, ())
 
 
 def test_both_parties_hear_it(sounds, evidence):
     record = record_of(made(sounds, evidence, BOTH), hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
-    assert (record.heard_by, record.heard, record.anomalies) == (("called", "caller"), True, ())
+    assert (record.delivery, record.anomalies) == ({"called": "sent", "caller": "not-known"}, ())
     assert record.known_by == {"called": "packets", "caller": "time"}
     assert evidence.kinds().count("answered") == 1
     packets = {step.details["party"]: step.details.get("packets") for step in of_kind(evidence, "sound-ended")}
@@ -382,16 +382,16 @@ AGAIN = (
 )
 
 
-def test_a_sound_that_was_not_heard_and_is_played_again(control, evidence, caplog):
+def test_a_sound_that_was_not_sent_and_is_played_again(control, evidence, caplog):
     record = record_of(control, *AGAIN)
     assert evidence.kinds() == [
         "decided", "answered", "sound-started", "sound-failed", "sound-started", "sound-ended", "connected", "ended",
     ]  # fmt: skip
     (failed,) = of_kind(evidence, "sound-failed")
     assert (failed.at, failed.details["why"]) == (ms(3100), "5 of 22 packets were sent")
-    assert (record.heard, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
+    assert (record.sent, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
     assert record.times[StepKind.CONNECTED] == ms(3560)
-    assert "the called party did not hear the sound: 5 of 22 packets were sent" in caplog.text
+    assert "the sound was not played to the called party: 5 of 22 packets were sent" in caplog.text
 
 
 def test_the_notice_after_two_attempts(control, evidence):
@@ -402,23 +402,23 @@ def test_the_notice_after_two_attempts(control, evidence):
         hook.sounded(at=ms(3571), played="notice", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
         hook.ended(at=ms(9000), talked_ms=5000),
     )
-    assert not record.heard
-    assert "the called party heard notice instead of the sound" in record.anomalies
+    assert not record.sent
+    assert "notice was played to the called party instead of the sound" in record.anomalies
     (ended,) = of_kind(evidence, "sound-ended")
-    assert (ended.details["instead"], ended.details["heard_ms"]) == ("notice", 560)
+    assert (ended.details["instead"], ended.details["played_ms"]) == ("notice", 560)
     assert len(of_kind(evidence, "sound-failed")) == 2
 
 
-def test_what_is_heard_instead_of_the_decided_sound(sounds, evidence):
-    """The notice that replaces it counts as heard instead; another sound does not count."""
+def test_what_is_played_instead_of_the_decided_sound(sounds, evidence):
+    """The notice that replaces it counts as played instead; another sound does not count."""
     control = made({}, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     record = record_of(control, hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000)))
     assert evidence.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
-    assert not record.heard
-    assert "the called party heard notice instead of the sound" in record.anomalies
+    assert not record.sent
+    assert "notice was played to the called party instead of the sound" in record.anomalies
     second = id_of(2)
     lines = hook.sounded(second, at=ms(3560), called="other", sent=22), hook.ended(second, at=ms(9000))
-    assert not record_of(control, *lines, request=replace(REQUEST, call_id=second)).heard
+    assert not record_of(control, *lines, request=replace(REQUEST, call_id=second)).sent
     (failed,) = of_kind(evidence, "sound-failed")
     assert failed.details["why"] == "the sound that was played is not the decided one"
 
@@ -472,7 +472,7 @@ def test_a_call_that_the_hook_decided(control, evidence):
     assert evidence.kinds() == ["fallback", "answered", "sound-started", "sound-ended", "connected", "ended"]
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
-    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+    assert (record.sent, record.complete, record.anomalies) == (True, True, ())
     assert {role: number.e164 for role, number in record.opened.items()} == NUMBERS
     assert not list(control)
 
@@ -509,7 +509,7 @@ def test_the_hooks_decision_counts_if_the_services_comes_too_late(control, evide
     enter(control, *FALLBACK[1:])
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
-    assert (record.heard, record.complete, record.known_by) == (True, True, {"called": "packets"})
+    assert (record.sent, record.complete, record.known_by) == (True, True, {"called": "packets"})
     assert record.anomalies == ("the service decided PLAY, licence-valid, and the hook acted without it",)
 
 
@@ -554,7 +554,7 @@ def test_a_call_continues_after_a_restart(control, evidence):
     assert (known.answered, known.sounded_at) == (True, ms(3440))
     enter(later, HEARD[1])
     record = evidence.record(CALL)
-    assert (record.heard, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
+    assert (record.sent, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
 
 
 # -- calls whose end is missing in the journal ------------------------------------------------------------------------

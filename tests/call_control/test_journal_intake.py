@@ -218,7 +218,7 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, cap
     assert "its nonce differs from that of the call's request" in caplog.text
     service.enter(*heard())
     record = service.evidence.record(CALL)
-    assert (record.outcome, record.heard, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
+    assert (record.outcome, record.sent, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
 
 
 async def test_the_nonce_of_one_call_is_not_valid_for_another(service):

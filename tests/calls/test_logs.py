@@ -123,8 +123,8 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
     assert len(ends(service)) == len(lines)
     assert lines.keys() == records.keys()
     for call_id, record in records.items():
-        heard = " and ".join(record["heard_by"]) or "no party"
-        told = f"{call_id}: {record['outcome']} ({record['reason']}), {record['status']}, heard by {heard}, "
+        sounds = ", ".join(f"sound for {party}: {record['delivery'][party]}" for party in record["known_by"])
+        told = f"{call_id}: {record['outcome']} ({record['reason']}), {record['status']}, {sounds or 'no sound'}, "
         assert lines[call_id]["message"].startswith(told)
         if service.form != "text":
             assert (lines[call_id]["call_id"], lines[call_id]["reason"]) == (call_id, record["reason"])
@@ -138,4 +138,6 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 def ends(service: Logging) -> list[dict[str, str]]:
     """The lines of the calls that are over."""
-    return [line for line in service.logged() if re.search(r", heard by .*, [0-9]+\.[0-9] s$", line["message"])]
+    return [
+        line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
+    ]

@@ -107,7 +107,7 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, beside):
         finally:
             await asyncio.to_thread(service.stop)
     records = service.records()
-    assert [records[name]["heard"] for name in records.keys() - before] == [True] * CALLS * (1 + len(WAYS))
+    assert [records[name]["sent"] for name in records.keys() - before] == [True] * CALLS * (1 + len(WAYS))
     print(f"\nin {CALLS} calls: {counts}")
     for way, count in counts.items():
         for name, limit in LIMITS[way.interface].items():

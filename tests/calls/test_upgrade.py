@@ -82,7 +82,7 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
         records = await asyncio.to_thread(own.records)
     for name, ending in endings.items():
         record = records[ending.call_id]
-        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["profiles"] == {"called": heard[name]}
         assert record["fallback"] == (ending.reason == "service-unavailable")
         assert record["anomalies"] == []
@@ -102,7 +102,7 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
     records = own.records()
     for ending in endings:
         record = records[ending.call_id]
-        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["anomalies"] == []
 
 

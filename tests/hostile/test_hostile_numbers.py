@@ -226,7 +226,7 @@ async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, referen
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     record = pbx.service.record(ending.call_id)
-    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert (record["sent"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
 SUSPENDED_CALLS: Final = {
@@ -283,7 +283,7 @@ async def test_careless_dialplans_connect_no_suspended_number_and_no_unclear_arg
     statuses = {name: one.status for name, one in zip(calls, refused, strict=False)}
     assert {name: status for name, status in statuses.items() if status not in (403, 603)} == {}
     record = batch.records[batch.endings[plain.name].call_id]
-    assert (plain.status, record["heard"], record["anomalies"]) == (200, True, [])
+    assert (plain.status, record["sent"], record["anomalies"]) == (200, True, [])
 
 
 async def test_no_caller_chooses_the_id_of_the_call(pbx):

@@ -48,6 +48,7 @@ class Call(abc.ABC):
         self.request = request
         self.tag = tag
         self.stream = stream
+        stream.reports_s = phone.reports_s
         self.video: Stream | None = None
         """The video stream, if the phone has one."""
         self.dialog: Dialog | None = None
@@ -239,7 +240,7 @@ class Call(abc.ABC):
 
     @property
     def _media_address(self) -> Address:
-        return self._phone.address[0], self.stream.port
+        return self._phone.announced or self._phone.address[0], self.stream.port
 
     def _conclude(self, status: int) -> None:
         self.final_status = status

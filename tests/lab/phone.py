@@ -121,6 +121,10 @@ class Phone:
         """The codecs that it offers, in this order, and accepts; may be changed between calls."""
         self.video = video
         """Whether it offers and accepts video."""
+        self.announced = ""
+        """The address in its session descriptions, if it is not the one where its media are: behind NAT."""
+        self.reports_s: float | None = None
+        """How often it reports by RTCP what it received; None: never. Both may be changed between calls."""
         self.calls: list[IncomingCall] = []
         """All incoming calls, in order."""
         self.placed: list[OutgoingCall] = []

@@ -15,6 +15,9 @@ ENDPOINTS: Final = {
     "compressed": "allow = g729",
     "fax": "allow = ulaw\nt38_udptl = yes",
     "trusting": "allow = ulaw\ntrust_id_inbound = yes\nsend_pai = yes\nsend_rpid = yes\nsend_history_info = yes",
+    "nat": "allow = ulaw\nrtp_symmetric = yes",
+    "framed30": "allow = ulaw:30",
+    "framed40": "allow = ulaw:40",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
 called phone is `lab`, or the same endpoint as the caller.

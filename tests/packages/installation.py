@@ -151,7 +151,7 @@ async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
             await asyncio.sleep(2)
         endings = [await phones.ending(each) for each in placed]
     assert {profile_heard(each, references) for each in placed} == {"sample"}
-    assert all(record["heard"] for record in await evidence(machine, endings))
+    assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/var/lib/idtone") == "700 idtone asterisk"
 
 
@@ -184,7 +184,7 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
     print(f"\n{len(placed)} calls during the upgrade")
     assert {profile_heard(each, references) for each in placed} == {"sample"}, said
     for record in await evidence(machine, endings):
-        assert (record["heard"], record["status"]) == (True, "CONNECTED"), record
+        assert (record["sent"], record["status"]) == (True, "CONNECTED"), record
         assert (record["fallback"], record["anomalies"]) == (False, []), record
     assert machine.run("idtone", "--version").strip().endswith(NEXT)
     assert (show(machine, "ActiveState"), show(machine, "NRestarts")) == ("active", "0")

@@ -104,7 +104,7 @@ def test_the_values_are_those_of_the_service(text: str, observed: Observed) -> N
     found = values(text)
     assert found["idtone_decisions_total", "incoming", "ari", "PLAY", "licence-valid"] == 1
     assert found["idtone_decisions_total", "incoming", "none", "PLAY", "licence-valid"] == 1  # of the sample evidence
-    assert (found["idtone_calls_with_sound_total",], found["idtone_calls_heard_total",]) == (1, 1)
+    assert (found["idtone_calls_with_sound_total",], found["idtone_calls_sent_total",]) == (1, 1)
     assert found["idtone_calls_in_progress",] == len(observed.calls) == 1
     assert found["idtone_decision_seconds_count", "ari"] == 0  # this request does not say when the hook asked
     assert found["idtone_connect_seconds_count",] == 1

@@ -45,7 +45,7 @@ def test_the_state_is_what_the_feed_says_and_other_nodes_can_read_it(observed: O
     found, feed = json.loads(text), snapshot(observed)
     assert NodeState.model_validate(found).calls.decided == 2
     assert found["calls"] == {
-        "in_progress": 1, "decided": 2, "a_second": None, "over": 1, "with_sound": 1, "heard": 1,
+        "in_progress": 1, "decided": 2, "a_second": None, "over": 1, "with_sound": 1, "sent": 1, "confirmed": 0,
     }  # fmt: skip
     for part in ("registry", "fallback", "hook"):
         assert found[part] == feed[part]

@@ -65,7 +65,7 @@ STEPS: Final = (
     ),
     Step(
         "report", ("Somebody reports a call", "通話の申告"), report,
-        {"outcome": "PLAY", "answers": "upstream, customer-held", "heard": True, "visitor": True},
+        {"outcome": "PLAY", "answers": "upstream, customer-held", "delivery": "sent", "visitor": True},
         ("the members answered: {answers}; the sound was heard, as the ledger shows",
          "会員の回答: {answers}。台帳によれば識別音は聞こえていた"), "svg",
     ),
