@@ -27,6 +27,8 @@ _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
 """With long ramps, ramps and level converge slowly; otherwise at once."""
+_NOISY: Final = 0.01
+"""Where the waves leave this share of the power, as in speech, the ramps are not known well enough to converge."""
 _UNSURE: Final = 2
 """This number of samples on each side of a cut may belong to the neighbour."""
 _GLIDE: Final = 0.02
@@ -226,9 +228,10 @@ def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, 
                 decay = _decay(gains[max(round(rise.half), 0) : max(round(fall.half), 0)], rate)
                 waves *= _faded(decay, fading)
         if not span.joined_before:
-            rise = sharpen(part, waves, rise, rate)
+            rise = sharpen(part, waves, rise, rate, again=turn >= _SEARCHES)
         if not span.joined_after:
-            fall = mirror(sharpen(part[::-1], waves[::-1], mirror(fall, len(part)), rate), len(part))
+            back = sharpen(part[::-1], waves[::-1], mirror(fall, len(part)), rate, again=turn >= _SEARCHES)
+            fall = mirror(back, len(part))
         first = min(max(int(np.ceil(rise.half - rise.ramp / 2)), 0), len(part)) + _UNSURE * span.joined_before
         end = min(max(int(np.ceil(fall.half + fall.ramp / 2)), 0), len(part)) - _UNSURE * span.joined_after
         if end - first < 0.004 * rate:
@@ -241,7 +244,8 @@ def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, 
             lines = found
         else:
             lines = refine(part[first:end], low + first, lines, glide=bool(lines.slopes.any()), shape=form)
-            if max(abs(rise.ramp - before[0]), abs(fall.ramp - before[1])) < 0.01:
+            converged = max(abs(rise.ramp - before[0]), abs(fall.ramp - before[1])) < 0.01
+            if converged or lines.residual > _NOISY * lines.powers.sum():
                 break
     if lines.residual > lines.powers.sum():
         return None

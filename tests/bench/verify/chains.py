@@ -21,7 +21,11 @@ from .conditions import PACKET, Condition, Trial, leg_of, sound_of, sounding_rms
 from .material import RATE_HZ, Part, Signal
 
 LOSSES: Final = (0.0, 0.01, 0.03, 0.05, 0.10)
-ROOMS: Final[dict[str, tuple[float, float] | None]] = {"line": None, "room 30 dB": (30.0, 0.3), "room 20 dB": (20.0, 0.6)}
+ROOMS: Final[dict[str, tuple[float, float] | None]] = {
+    "line": None,
+    "room 30 dB": (30.0, 0.3),
+    "room 20 dB": (20.0, 0.6),
+}
 """Name → the signal-to-noise ratio in it and its reverberation time; None where nothing is between line and file."""
 
 Handling = Callable[[Signal, np.random.Generator], Signal]

@@ -97,7 +97,11 @@ def opus(samples: Pcm, lost: Lost, *, bit_rate: int = 16000, dtx: bool = False) 
     library.opus_decode.argtypes = [
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int, ctypes.c_int,
     ]  # fmt: skip
-    frames, coded, error = _frames(_resampled(samples, RATE_HZ, 16000), _WIDE), (ctypes.c_ubyte * 1500)(), ctypes.c_int()
+    frames, coded, error = (
+        _frames(_resampled(samples, RATE_HZ, 16000), _WIDE),
+        (ctypes.c_ubyte * 1500)(),
+        ctypes.c_int(),
+    )
     decoded = np.zeros_like(frames)
     voip, set_bit_rate, set_dtx = 2048, 4002, 4016
     making = functools.partial(library.opus_encoder_create, 16000, 1, voip, ctypes.byref(error))
