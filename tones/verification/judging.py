@@ -25,7 +25,7 @@ _ENOUGH: Final = 0.7
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
 """The edges of a burst can be measured above the share `_WHOLE` and this coherence."""
-_EVEN: Final = 0.5
+_EVEN: Final = 0.55
 """A burst is there from its start to its end if its weakest slice has this share of the amplitude of the louder ones;
 in white noise 5 dB above the sound, and after the codecs, a whole burst has more."""
 _MISSING_DB: Final = -12.0
@@ -46,6 +46,7 @@ _PAUSE_DB: Final = -6.0
 _EDGE_BEYOND_S: Final = 0.01
 """An edge is looked for this far beyond the limit."""
 _REPLAY_S: Final = 0.02
+_REPLAY: Final = 0.3
 _ROW: Final = 0.15
 _SHORTEST_GAP_S: Final = 0.15
 _LONGEST_LOOK_S: Final = 1.5
@@ -244,6 +245,10 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
     """Whether all further bursts are parts of one earlier play of the sound, and not of a longer row of bursts."""
     tempo = 1 + fitted.tempo
 
+    def near(each: Fitted, place_s: float) -> bool:
+        # A burst of which a part is missing is found somewhat off its place.
+        return abs(each.start_s - place_s) < max(_REPLAY_S, _REPLAY * each.components[0].component.length_s)
+
     def same(each: Fitted) -> list[Component]:
         wanted = each.components[0].component
         return [own for own in plan.components if (own.from_hz, own.to_hz) == (wanted.from_hz, wanted.to_hz)]
@@ -252,9 +257,7 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
         return False
     earlier = (further[0].start_s - tempo * own.start_s for own in same(further[0]))
     if not any(
-        all(
-            any(abs(each.start_s - start_s - tempo * own.start_s) < _REPLAY_S for own in same(each)) for each in further
-        )
+        all(any(near(each, start_s + tempo * own.start_s) for own in same(each)) for each in further)
         for start_s in earlier
         if start_s < fitted.start_s - _REPLAY_S
     ):

@@ -39,6 +39,7 @@ _HIDDEN: Final = 0.5
 """Where more than this share of the sound's length is lost, the sound could be there undetected."""
 _DAMAGED_SCORE: Final = 10.0
 """A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
+_SHADOW_S: Final = 0.3
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
@@ -150,13 +151,9 @@ class Verifier:
         if heard is None and not any(each.verdict in _THERE for each in found):
             # A decoder or a buffer can have lost whole bursts; then nobody can tell.
             damaged = self._judged(samples, heard, self.fits(samples, damaged=True))
-            found += [
-                each
-                for each in damaged
-                if each.verdict is ToneVerdict.CANNOT_TELL
-                and all(abs(each.start_ms - other.start_ms) > 1000 * self._overlap_s for other in found)
-            ]
-        return tuple(sorted(found, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
+            found += [each for each in damaged if each.verdict is ToneVerdict.CANNOT_TELL]
+        kept = without_shadows(found, 1000 * (self._plan.length_s + _SHADOW_S))
+        return tuple(sorted(kept, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
     def _judged(self, samples: Reals, heard: Reals | None, fits: Iterator[tuple[Fitted, Baseband]]) -> Iterator[Match]:
         for fitted, base in fits:
@@ -197,12 +194,26 @@ class Verifier:
         return None
 
 
+def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
+    """The findings without the doubtful ones next to a likelier place: they are parts of the same sound."""
+    return [
+        each
+        for each in found
+        if each.verdict is not ToneVerdict.CANNOT_TELL
+        or not any(abs(each.start_ms - other.start_ms) < reach_ms and other.score > each.score for other in found)
+    ]
+
+
 def verdict_of(tests: Sequence[Test], *, sure: bool) -> ToneVerdict:
     """The verdict on one place; `sure` where its score reaches the threshold."""
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
-        # What the line can have done to the sound does not show that it is another one.
-        doubtful = sure and not any(test.certain for test in failed)
+        # What the line can have done to the sound does not show that it is another one. But where a tone fills the
+        # pauses and the bursts are not the sound's either, it is a tone of the network, or of an instrument.
+        another = any(test.name == "pauses" for test in failed) and any(
+            test.name != "pauses" and test.outcome is not CheckOutcome.PASSED for test in tests
+        )
+        doubtful = sure and not another and not any(test.certain for test in failed)
         return ToneVerdict.CANNOT_TELL if doubtful else ToneVerdict.ABSENT
     if not sure:
         return ToneVerdict.CANNOT_TELL

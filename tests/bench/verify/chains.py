@@ -14,7 +14,7 @@ import numpy as np
 
 from idtone.tones.profile import Profile
 
-from . import concealment, handling
+from . import concealment, rooms_and_phones
 from .codings import Pcm
 from .concealment import Line, Lost
 from .conditions import PACKET, Condition, Trial, leg_of, sound_of, sounding_rms
@@ -40,11 +40,11 @@ class Chain:
 
 
 def _speex(samples: Signal, chance: np.random.Generator) -> Signal:
-    return _signal(handling.suppressed_by_speex(_pcm(samples)))
+    return _signal(rooms_and_phones.suppressed_by_speex(_pcm(samples)))
 
 
 def _webrtc(samples: Signal, chance: np.random.Generator) -> Signal:
-    return _signal(handling.suppressed_by_webrtc(_pcm(samples)))
+    return _signal(rooms_and_phones.suppressed_by_webrtc(_pcm(samples)))
 
 
 CHAINS: Final = {
@@ -62,28 +62,31 @@ CHAINS: Final = {
     "G.729, AMR": Chain((concealment.g729, concealment.amr)),
     "GSM, G.729": Chain((concealment.gsm, concealment.g729)),
     "Opus, AMR": Chain((concealment.opus, concealment.amr)),
-    "G.711, playout": Chain((concealment.g711,), (handling.played_out,)),
-    "Opus, playout": Chain((concealment.opus,), (handling.played_out,)),
+    "G.711, playout": Chain((concealment.g711,), (rooms_and_phones.played_out,)),
+    "Opus, playout": Chain((concealment.opus,), (rooms_and_phones.played_out,)),
     "G.711, WebRTC's suppression": Chain((concealment.g711,), (_webrtc,)),
     "AMR, WebRTC's suppression": Chain((concealment.amr,), (_webrtc,)),
     "G.711, Speex's suppression": Chain((concealment.g711,), (_speex,)),
-    "Speex, its suppression, playout": Chain((concealment.speex,), (_speex, handling.played_out)),
+    "Speex, its suppression, playout": Chain((concealment.speex,), (_speex, rooms_and_phones.played_out)),
 }
 
 
-def chain_trial(profile: Profile, chain: str, loss: float, room: str, damage: str, part: Part, number: int) -> Trial:
-    """The leg with this number. What was lost is not known to the verifier, as in a recording."""
-    seed = zlib.crc32(f"{part.value} {profile.id} {chain} {loss} {room} {damage}".encode())
-    chance = np.random.default_rng([seed, number])
+def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: int) -> Trial:
+    """The leg with this number, which also chooses its loss and its room: fifteen in a row have all.
+
+    What was lost is not known to the verifier, as in a recording.
+    """
+    loss = LOSSES[number % len(LOSSES)]
+    room = list(ROOMS.values())[number // len(LOSSES) % len(ROOMS)]
+    chance = np.random.default_rng([zlib.crc32(f"{part.value} {profile.id} {chain} {damage}".encode()), number])
     sent = leg_of(DAMAGES[damage](profile, chance), sounding_rms(profile), Condition("any", None), chance, part)
     heard = sent.samples
     for line in CHAINS[chain].lines:
-        # Each line drops a packet of its own.
         heard = _signal(line(_pcm(heard), lost_packets(len(heard) // PACKET, loss, chance)))
     for handle in CHAINS[chain].handlings:
         heard = handle(heard, chance)
-    if place := ROOMS[room]:
-        heard = handling.in_a_room(heard, chance, *place)
+    if room:
+        heard = rooms_and_phones.in_a_room(heard, chance, *room)
     return replace(sent, samples=_signal(_pcm(heard)))
 
 
@@ -126,8 +129,9 @@ def _ending(profile: Profile, chance: np.random.Generator) -> Signal:
     return _silenced(profile, [(length - RATE_HZ * 80 // 1000, length)])
 
 
+WHOLE: Final = "whole"
 DAMAGES: Final[dict[str, Damage]] = {
-    "whole": _whole,
+    WHOLE: _whole,
     "70 % of a burst missing": _one_burst,
     "half of every burst missing": _every_burst,
     "first 80 ms missing": _beginning,

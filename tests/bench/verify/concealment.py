@@ -191,7 +191,7 @@ def _repeated(samples: Pcm, lost: Lost) -> Pcm:
         count = last - first
         guess = np.resize(period, count)
         age_ms = np.arange(count) * 1000 / RATE_HZ
-        guess *= np.clip(1 - (age_ms - 10) / 50, 0, 1) * (age_ms < 60) + (age_ms < 10) * 0.0
+        guess *= np.clip(1 - (age_ms - 10) / 50, 0, 1)
         blend = np.zeros(count)
         tail = count - (end * FRAME - first)
         blend[count - tail :] = np.linspace(0, 1, tail) if tail > 0 else 0

@@ -1,4 +1,8 @@
-"""What a phone or a room does to a leg: adaptive playout, noise suppression, reverberation."""
+"""What a phone or a room does to a leg: adaptive playout, noise suppression, reverberation.
+
+The responses of the rooms are synthetic, and so is the adaptive buffer: it repeats or leaves out periods like that of
+WebRTC (NetEq). The suppressors are the libraries themselves.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import functools
 from typing import Final
 
 import numpy as np
+import soxr
+from webrtc_noise_gain import AudioProcessor
 
 from tests.lab import packages
 
@@ -16,14 +22,17 @@ from .material import Signal
 _SHORTEST: Final = RATE_HZ // 400
 _LONGEST: Final = RATE_HZ * 15 // 1000
 """The periods that an adaptive buffer repeats or leaves out: 2.5 to 15 ms."""
+_BUSY: Final = 0.6
+"""The share of the places that it uses while it drains or fills."""
 
 
-def played_out(samples: Signal, chance: np.random.Generator, busiest: float = 0.6) -> Signal:
+def played_out(samples: Signal, chance: np.random.Generator) -> Signal:
     """As by an adaptive buffer: now and then it repeats a period or leaves one out, once in 60 ms at most.
 
-    It drains or fills for some hundred milliseconds, then rests; `busiest` is the share of the places that it uses.
+    It drains or fills for some hundred milliseconds, then rests.
     """
-    pieces, place = [], 0
+    pieces: list[Signal] = []
+    place = 0
     while place < len(samples) - 4 * _LONGEST:
         rest = int(chance.uniform(0.1, 0.8) * RATE_HZ)
         pieces.append(samples[place : place + rest])
@@ -33,7 +42,7 @@ def played_out(samples: Signal, chance: np.random.Generator, busiest: float = 0.
             step = int(0.06 * RATE_HZ)
             if place + step + 3 * _LONGEST > len(samples):
                 break
-            if chance.random() > busiest:
+            if chance.random() > _BUSY:
                 pieces.append(samples[place : place + step])
                 place += step
                 continue
@@ -107,9 +116,6 @@ def suppressed_by_speex(samples: Pcm) -> Pcm:
 
 def suppressed_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
     """The noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
-    import soxr
-    from webrtc_noise_gain import AudioProcessor
-
     wide = np.clip(soxr.resample(samples.astype(np.float64), RATE_HZ, 16000, "HQ"), -32768, 32767).astype("<i2")
     processor = AudioProcessor(0, level)
     heard = b"".join(
