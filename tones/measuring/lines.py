@@ -32,6 +32,9 @@ _ROUNDS: Final = 15
 _EXACT: Final = 1e-8
 _CONVERGED: Final = 1e-3
 """Turns by which a frequency may still move: absolute, and as a share of what the residual leaves open."""
+_NOISY_ROUNDS: Final = 5
+_NOISY: Final = 0.2
+"""Where so much of the amplitude remains, as in speech, more rounds than these only follow the noise."""
 _SEARCH_ROUNDS: Final = 4
 
 
@@ -177,7 +180,7 @@ def refine(
     count = len(frequencies)
     amplitudes = np.zeros(count, np.complex128)
     remainder, total = samples, float(np.mean(samples**2)) if len(samples) else 0.0
-    for last in (*[False] * rounds, True):
+    for done, last in enumerate((*[False] * rounds, True), 1):
         columns = _columns(time, frequencies, slopes, shape)
         if not last and amplitudes.any():
             moved = list(_moves(columns, amplitudes, time / span, glide))
@@ -197,7 +200,8 @@ def refine(
             bent = np.clip(weights[3 * count :], -1.0, 1.0)
             slopes = slopes + 2 * bent / span**2
         unsure = float(np.sqrt(np.mean(remainder**2) / max(total, 1e-30)))
-        if max(np.abs(turns).max(), np.abs(bent).max()) < max(_EXACT, _CONVERGED * unsure):
+        moved_most = max(np.abs(turns).max(), np.abs(bent).max())
+        if moved_most < max(_EXACT, _CONVERGED * unsure) or (done >= _NOISY_ROUNDS and unsure > _NOISY):
             break
     power = 1.0 if shape is None else max(float(np.mean(shape**2)), 1e-12)
     residual = float(np.mean(remainder**2)) / power if len(remainder) else 0.0

@@ -209,9 +209,9 @@ def verdict_of(tests: Sequence[Test], *, sure: bool) -> ToneVerdict:
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
         # What the line can have done to the sound does not show that it is another one. But where a tone fills the
-        # pauses and the bursts are not the sound's either, it is a tone of the network, or of an instrument.
+        # pauses and the bursts are not whole either, it is a tone of the network, or of an instrument.
         another = any(test.name == "pauses" for test in failed) and any(
-            test.name != "pauses" and test.outcome is not CheckOutcome.PASSED for test in tests
+            test.name == "bursts" and test.outcome is not CheckOutcome.PASSED for test in tests
         )
         doubtful = sure and not another and not any(test.certain for test in failed)
         return ToneVerdict.CANNOT_TELL if doubtful else ToneVerdict.ABSENT
