@@ -10,6 +10,7 @@ further burst, and the pauses are quiet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -37,9 +38,10 @@ _RIVAL: Final = 0.7
 score too."""
 _HIDDEN: Final = 0.5
 """Where more than this share of the sound's length is lost, the sound could be there undetected."""
-_DAMAGED_SCORE: Final = 10.0
+_DAMAGED_SCORE: Final = 8.0
 """A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
 _SHADOW_S: Final = 0.3
+_MUCH_SCORE: Final = 15.0
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
@@ -149,9 +151,11 @@ class Verifier:
     def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Match, ...]:
         found = list(self._judged(samples, heard, self.fits(samples, heard)))
         if heard is None and not any(each.verdict in _THERE for each in found):
-            # A decoder or a buffer can have lost whole bursts; then nobody can tell.
+            # A decoder or a buffer can have lost whole bursts. The rate of false alarms is that of the strict screen:
+            # what only this one finds can leave it open at most.
             damaged = self._judged(samples, heard, self.fits(samples, damaged=True))
-            found += [each for each in damaged if each.verdict is ToneVerdict.CANNOT_TELL]
+            open_ = (each for each in damaged if each.verdict is not ToneVerdict.ABSENT)
+            found += [replace(each, verdict=ToneVerdict.CANNOT_TELL) for each in open_]
         kept = without_shadows(found, 1000 * (self._plan.length_s + _SHADOW_S))
         return tuple(sorted(kept, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
@@ -167,7 +171,7 @@ class Verifier:
         case = Case(self.profile, self._plan, fitted, base, bursts, beside)
         tests = tuple(test(case) for test in TESTS)
         return Match(
-            verdict_of(tests, sure=score >= log_odds.calibration().threshold),
+            verdict_of(tests, score, log_odds.calibration().threshold),
             1000 * fitted.start_s - 500 * self._plan.components[0].ramp_s,
             1000 * fitted.end_s + 500 * self._plan.components[-1].ramp_s,
             level_dbm0(self.profile, fitted.components),
@@ -204,20 +208,23 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
     ]
 
 
-def verdict_of(tests: Sequence[Test], *, sure: bool) -> ToneVerdict:
-    """The verdict on one place; `sure` where its score reaches the threshold."""
+def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
+    """The verdict on one place: what the line can have done to the sound does not show that it is another one."""
+    outcomes = {test.name: test.outcome for test in tests}
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
-        # What the line can have done to the sound does not show that it is another one. But where a tone fills the
-        # pauses and the bursts are not whole either, it is a tone of the network, or of an instrument.
-        another = any(test.name == "pauses" for test in failed) and any(
-            test.name == "bursts" and test.outcome is not CheckOutcome.PASSED for test in tests
-        )
-        doubtful = sure and not another and not any(test.certain for test in failed)
+        # A tone that fills the pauses, with bursts or a cadence that are not the sound's, is one of the network or of
+        # an instrument, unless much of the sound is there.
+        if outcomes.get("pauses") is CheckOutcome.FAILED:
+            if outcomes.get("cadence") is CheckOutcome.FAILED:
+                return ToneVerdict.ABSENT
+            if outcomes.get("bursts", CheckOutcome.PASSED) is not CheckOutcome.PASSED:
+                threshold = max(threshold, _MUCH_SCORE)
+        doubtful = score >= threshold and not any(test.certain for test in failed)
         return ToneVerdict.CANNOT_TELL if doubtful else ToneVerdict.ABSENT
-    if not sure:
+    if score < threshold:
         return ToneVerdict.CANNOT_TELL
-    unknown = any(test.outcome is CheckOutcome.UNKNOWN for test in tests)
+    unknown = CheckOutcome.UNKNOWN in outcomes.values()
     return ToneVerdict.PRESENT if unknown else ToneVerdict.CONFORMS
 
 

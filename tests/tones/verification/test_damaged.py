@@ -137,19 +137,21 @@ def outcome(name, outcome, certain=True):
 
 
 @pytest.mark.parametrize(
-    ("tests", "sure", "verdict"),
+    ("tests", "score", "verdict"),
     [
-        ([outcome("edges", "passed")], True, "conforms"),
-        ([outcome("edges", "passed")], False, "cannot-tell"),
-        ([outcome("edges", "unknown")], True, "present"),
-        ([outcome("edges", "unknown")], False, "cannot-tell"),
-        ([outcome("edges", "failed", certain=False)], True, "cannot-tell"),
-        ([outcome("edges", "failed", certain=False)], False, "absent"),
-        ([outcome("frequency", "failed")], True, "absent"),
-        ([outcome("edges", "failed", certain=False), outcome("further", "failed")], True, "absent"),
-        ([outcome("pauses", "failed", certain=False)], True, "cannot-tell"),
-        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], True, "absent"),
+        ([outcome("edges", "passed")], 4, "conforms"),
+        ([outcome("edges", "passed")], 2, "cannot-tell"),
+        ([outcome("edges", "unknown")], 4, "present"),
+        ([outcome("edges", "unknown")], 2, "cannot-tell"),
+        ([outcome("edges", "failed", certain=False)], 4, "cannot-tell"),
+        ([outcome("edges", "failed", certain=False)], 2, "absent"),
+        ([outcome("frequency", "failed")], 50, "absent"),
+        ([outcome("edges", "failed", certain=False), outcome("further", "failed")], 50, "absent"),
+        ([outcome("pauses", "failed", certain=False)], 4, "cannot-tell"),
+        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], 14, "absent"),
+        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], 16, "cannot-tell"),
+        ([outcome("cadence", "failed", certain=False), outcome("pauses", "failed", certain=False)], 50, "absent"),
     ],
 )
-def test_the_verdict_on_a_place(tests, sure, verdict):
-    assert verdict_of(tests, sure=sure) == verdict
+def test_the_verdict_on_a_place(tests, score, verdict):
+    assert verdict_of(tests, score, threshold=3) == verdict
