@@ -35,6 +35,8 @@ _CLEAN: Final = 0.9
 """With this coherence in every burst, the line has changed little."""
 _PRECISE_MS: Final = 8.0
 """A sound whose edges all lie this near to an even cadence was made with that cadence; a buffer stretches in steps."""
+_STRETCH: Final = 1.5
+"""Adaptive buffers stretch a whole sound by less than so many tolerances."""
 _CONTINUOUS_DB: Final = -2.0
 """No echo or concealment is as loud in a pause."""
 _FURTHER_DB: Final = -6.0
@@ -165,7 +167,7 @@ def _cadence(case: Case) -> Test:
     error = 100 * case.fitted.tempo
     outcome = CheckOutcome.PASSED if abs(error) <= limit else CheckOutcome.FAILED
     says = f"the cadence is {_off(error, 'slower', 'faster')}; {limit:g} % are allowed"
-    return Test("cadence", outcome, says, certain=_precise(case.bursts))
+    return Test("cadence", outcome, says, certain=abs(error) > _STRETCH * limit and _precise(case.bursts))
 
 
 def _precise(bursts: Sequence[Burst]) -> bool:

@@ -41,6 +41,7 @@ _HIDDEN: Final = 0.5
 _DAMAGED_SCORE: Final = 8.0
 """A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
 _SHADOW_S: Final = 0.3
+_EVEN_ODDS: Final = 0.0
 _MUCH_SCORE: Final = 15.0
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
@@ -209,7 +210,10 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 
 
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
-    """The verdict on one place: what the line can have done to the sound does not show that it is another one."""
+    """The verdict on one place: what the line can have done to the sound does not show that it is another one.
+
+    Scores from `threshold` up are the sound; from even odds up, a sound that only the line may have changed is open.
+    """
     outcomes = {test.name: test.outcome for test in tests}
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
@@ -218,9 +222,9 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
         if outcomes.get("pauses") is CheckOutcome.FAILED:
             if outcomes.get("cadence") is CheckOutcome.FAILED:
                 return ToneVerdict.ABSENT
-            if outcomes.get("bursts", CheckOutcome.PASSED) is not CheckOutcome.PASSED:
-                threshold = max(threshold, _MUCH_SCORE)
-        doubtful = score >= threshold and not any(test.certain for test in failed)
+            if score < _MUCH_SCORE and outcomes.get("bursts", CheckOutcome.PASSED) is not CheckOutcome.PASSED:
+                return ToneVerdict.ABSENT
+        doubtful = score >= _EVEN_ODDS and not any(test.certain for test in failed)
         return ToneVerdict.CANNOT_TELL if doubtful else ToneVerdict.ABSENT
     if score < threshold:
         return ToneVerdict.CANNOT_TELL

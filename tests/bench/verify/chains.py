@@ -81,8 +81,11 @@ def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: i
     chance = np.random.default_rng([zlib.crc32(f"{part.value} {profile.id} {chain} {damage}".encode()), number])
     sent = leg_of(DAMAGES[damage](profile, chance), sounding_rms(profile), Condition("any", None), chance, part)
     heard = sent.samples
-    for line in CHAINS[chain].lines:
-        heard = _signal(line(_pcm(heard), lost_packets(len(heard) // PACKET, loss, chance)))
+    lines = CHAINS[chain].lines
+    for line in lines:
+        # The lines together lose as much as one would.
+        share = 1 - (1 - loss) ** (1 / len(lines))
+        heard = _signal(line(_pcm(heard), lost_packets(len(heard) // PACKET, share, chance)))
     for handle in CHAINS[chain].handlings:
         heard = handle(heard, chance)
     if room:
