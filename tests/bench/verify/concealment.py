@@ -229,4 +229,5 @@ def _end(frames: Pcm, length: int) -> Pcm:
 
 
 def _resampled(samples: Pcm, from_hz: int, to_hz: int) -> Pcm:
-    return np.clip(soxr.resample(samples.astype(np.float64), from_hz, to_hz, "HQ"), -32768, 32767).astype(np.int16)
+    resampled = soxr.resample(samples.astype(np.float64), from_hz, to_hz, "HQ")
+    return np.asarray(np.clip(resampled, -32768, 32767), np.int16)

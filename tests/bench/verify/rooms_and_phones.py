@@ -122,4 +122,4 @@ def suppressed_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
         processor.Process10ms(wide[place : place + 160].tobytes()).audio for place in range(0, len(wide) - 159, 160)
     )
     decoded = soxr.resample(np.frombuffer(heard, "<i2").astype(np.float64), 16000, RATE_HZ, "HQ")
-    return np.clip(decoded, -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(decoded, -32768, 32767), np.int16)

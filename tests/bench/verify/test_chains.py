@@ -45,10 +45,12 @@ def test_losses_are_as_frequent_as_asked_and_come_in_short_bursts():
 @pytest.mark.parametrize(
     ("damage", "least_ms", "most_ms"),
     [
-        ("70 % of a burst missing", 84, 112), ("half of every burst missing", 200, 200), ("first 80 ms missing", 80, 80),
+        ("70 % of a burst missing", 84, 112),
+        ("half of every burst missing", 200, 200),
+        ("first 80 ms missing", 80, 80),
         ("last 80 ms missing", 80, 80),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_sound_lacks_what_its_name_says(damage, least_ms, most_ms):
     whole = chains.sound_of(SAMPLE)
     damaged = DAMAGES[damage](SAMPLE, np.random.default_rng(1))
