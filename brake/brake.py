@@ -108,6 +108,8 @@ class Brake:
         """By token: when it was released last."""
         self._kept: dict[str, dict[str, Any]] = {}
         """By token: what the disk has of subjects that have not called since the start."""
+        self._braked: frozenset[str] = frozenset()
+        """The names of what is slowed or stopped."""
         self.changes = 0
         """It grows when a step or a release changes."""
         self.steps = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
@@ -147,22 +149,32 @@ class Brake:
         table.add(name, subject)
         return subject
 
-    def refusal(self, call: ForwardedCall, found: Found, now_s: float) -> Reason | None:
-        """Why the brake refuses the call now; None if it does not. It changes nothing."""
+    def refusal(self, call: ForwardedCall, now_s: float) -> Reason | None:
+        """Why the brake refuses the call now; None if it does not. It counts nothing."""
+        if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
+            return None
+        if not self._awaited:
+            number, endpoint, customer, trunks = names_of(call)
+            braked = self._braked
+            if not (number in braked or endpoint in braked or customer in braked or not braked.isdisjoint(trunks)):
+                return None
         slowed = None
-        for subject in found:
-            step = subject.step
-            if step >= _SLOW and call.direction is _OUTGOING:
-                if step is _STOP:
-                    return Reason.BRAKE_STOP
-                if now_s < subject.pass_at_s <= now_s + 60:
-                    slowed = Reason.BRAKE_SLOW
+        for subject in self.find(call, now_s):
+            if subject.step is _STOP:
+                return Reason.BRAKE_STOP
+            if subject.step is _SLOW and now_s < subject.pass_at_s <= now_s + 60:
+                slowed = Reason.BRAKE_SLOW
         return slowed
 
-    def count(self, call: ForwardedCall, found: Found, reason: Reason, passed: bool, now_s: float) -> Sequence[Hold]:
-        """Count a decided call that is no emergency call. Returns the subjects that have come to a higher step."""
+    def count(
+        self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float
+    ) -> tuple[Found, Sequence[Hold]]:  # fmt: skip
+        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and those that
+        have come to a higher step.
+        """
         if not passed and reason is not Reason.BRAKE_SLOW:
-            return _NONE
+            return (), _NONE
+        found = self.find(call, now_s)
         presented, called = call.forwarding_number.e164, call.called.e164 or call.dialled
         risen: list[Hold] | None = None
         for place, subject in enumerate(found):
@@ -179,7 +191,7 @@ class Brake:
                     for wider in found[place + 1 :]:
                         wider.begin_anew(now_s)
                     break
-        return risen or _NONE
+        return found, risen or _NONE
 
     def _highest_by(self, call: ForwardedCall) -> BrakeStep:
         return self._highest if call.direction is _OUTGOING else min(self._highest, BrakeStep.MARK)
@@ -219,9 +231,14 @@ class Brake:
 
     def _risen(self, subject: Subject) -> Hold:
         self.steps[subject.step] += 1
-        self.changes += 1
         self._raised[self._token(subject)] = subject
+        self._changed()
         return self._hold(subject)
+
+    def _changed(self) -> None:
+        """A step or a release has changed."""
+        self.changes += 1
+        self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 
     def _token(self, subject: Subject) -> str:
         if not subject.token:
@@ -238,7 +255,7 @@ class Brake:
         """Another node, or this one before its restart, has raised the subject."""
         subject.set_step(hold.step, hold.signal, hold.since_s, hold.node, hold.call_id, now_s)
         self._raised[hold.token] = subject
-        self.changes += 1
+        self._changed()
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -247,11 +264,11 @@ class Brake:
         for token, subject in list(self._raised.items()):
             if subject.calmed(now_s):
                 del self._raised[token]
-                self.changes += 1
+                self._changed()
         for token, hold in list(self._awaited.items()):
             if hold.step is not _STOP and now_s - hold.since_s >= CALM_S:
                 del self._awaited[token]
-                self.changes += 1
+                self._changed()
 
     def release(self, token: str, now_s: float) -> bool:
         """An operator releases a subject, on all nodes; whether it had a step here."""
@@ -265,9 +282,9 @@ class Brake:
     def _note_release(self, token: str, at_s: float) -> None:
         self._released.pop(token, None)
         self._released[token] = at_s
-        self.changes += 1
         while len(self._released) > MOST_STOPS:
             del self._released[next(iter(self._released))]
+        self._changed()
 
     def adopt(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
         """Take over what other nodes have stopped and released."""
@@ -280,6 +297,7 @@ class Brake:
                     del self._raised[token]
                 if hold and hold.since_s <= at_s:
                     del self._awaited[token]
+                self._changed()
         if self._highest is not _STOP:
             return
         new = {
@@ -299,7 +317,7 @@ class Brake:
         for token, hold in new.items():
             if len(self._awaited) < MOST_STOPS:
                 self._awaited[token] = hold
-                self.changes += 1
+                self._changed()
 
     def holds(self) -> list[Hold]:
         """The subjects with a step."""

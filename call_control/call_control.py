@@ -141,16 +141,15 @@ class CallControl:
             return None
         forwarded, now = self._forwarded(request), self.now()
         registry, braking = self.registry(), self.braking
-        subjects = braking.find(forwarded, now) if braking else ()
         decision = decide(
             forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full,
-            braking.refusal(forwarded, subjects, now) if braking else None,
+            braking.refusal(forwarded, now) if braking else None,
         )  # fmt: skip
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
-            forwarded.caller, request, forwarded.chained_from, subjects=subjects,
+            forwarded.caller, request, forwarded.chained_from,
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
@@ -161,7 +160,8 @@ class CallControl:
             extra=about(call.id, decision.reason),
         )  # fmt: skip
         if braking:
-            self._record_acts(braking.count(forwarded, subjects, decision, now))
+            call.subjects, acts = braking.count(forwarded, decision, now)
+            self._record_acts(acts)
         return call
 
     def _record_acts(self, acts: Iterable[Step]) -> None:
