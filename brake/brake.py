@@ -108,6 +108,8 @@ class Brake:
         """By token: when it was released last."""
         self._kept: dict[str, dict[str, Any]] = {}
         """By token: what the disk has of subjects that have not called since the start."""
+        self._braked: frozenset[str] = frozenset()
+        """The names of what is slowed or stopped."""
         self.changes = 0
         """It grows when a step or a release changes."""
         self.steps = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
@@ -117,14 +119,14 @@ class Brake:
 
     def find(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Found:
         """The subjects of a call, the narrowest first. `customer` is whose line it is, by the table of lines."""
-        number, endpoint, customer, trunks = names_of(call, customer)
+        number, endpoint, whose, trunks = names_of(call, customer)
         found = []
         if number:
             found.append(self._numbers.young.get(number) or self._found(SubjectKind.NUMBER, number, now_s))
         if endpoint:
             found.append(self._endpoints.young.get(endpoint) or self._found(SubjectKind.ENDPOINT, endpoint, now_s))
-        if customer:
-            found.append(self._customers.young.get(customer) or self._found(SubjectKind.CUSTOMER, customer, now_s))
+        if whose:
+            found.append(self._customers.young.get(whose) or self._found(SubjectKind.CUSTOMER, whose, now_s))
         for trunk in trunks:
             found.append(self._trunks.young.get(trunk) or self._found(SubjectKind.TRUNK, trunk, now_s))
         return tuple(found)
@@ -147,22 +149,35 @@ class Brake:
         table.add(name, subject)
         return subject
 
-    def refusal(self, call: ForwardedCall, found: Found, now_s: float) -> Reason | None:
-        """Why the brake refuses the call now; None if it does not. It changes nothing."""
+    def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
+        """Why the brake refuses the call now; None if it does not. It counts nothing.
+
+        `customer` is whose line it is, by the table of lines.
+        """
+        if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
+            return None
+        if not self._awaited:
+            number, endpoint, whose, trunks = names_of(call, customer)
+            braked = self._braked
+            if not (number in braked or endpoint in braked or whose in braked or not braked.isdisjoint(trunks)):
+                return None
         slowed = None
-        for subject in found:
-            step = subject.step
-            if step >= _SLOW and call.direction is _OUTGOING:
-                if step is _STOP:
-                    return Reason.BRAKE_STOP
-                if now_s < subject.pass_at_s <= now_s + 60:
-                    slowed = Reason.BRAKE_SLOW
+        for subject in self.find(call, now_s, customer):
+            if subject.step is _STOP:
+                return Reason.BRAKE_STOP
+            if subject.step is _SLOW and now_s < subject.pass_at_s <= now_s + 60:
+                slowed = Reason.BRAKE_SLOW
         return slowed
 
-    def count(self, call: ForwardedCall, found: Found, reason: Reason, passed: bool, now_s: float) -> Sequence[Hold]:
-        """Count a decided call that is no emergency call. Returns the subjects that have come to a higher step."""
+    def count(
+        self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
+    ) -> tuple[Found, Sequence[Hold]]:  # fmt: skip
+        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and those that
+        have come to a higher step.
+        """
         if not passed and reason is not Reason.BRAKE_SLOW:
-            return _NONE
+            return (), _NONE
+        found = self.find(call, now_s, customer)
         presented, called = call.forwarding_number.e164, call.called.e164 or call.dialled
         risen: list[Hold] | None = None
         for place, subject in enumerate(found):
@@ -179,7 +194,7 @@ class Brake:
                     for wider in found[place + 1 :]:
                         wider.begin_anew(now_s)
                     break
-        return risen or _NONE
+        return found, risen or _NONE
 
     def _highest_by(self, call: ForwardedCall) -> BrakeStep:
         return self._highest if call.direction is _OUTGOING else min(self._highest, BrakeStep.MARK)
@@ -221,9 +236,14 @@ class Brake:
 
     def _risen(self, subject: Subject) -> Hold:
         self.steps[subject.step] += 1
-        self.changes += 1
         self._raised[self._token(subject)] = subject
+        self._changed()
         return self._hold(subject)
+
+    def _changed(self) -> None:
+        """A step or a release has changed."""
+        self.changes += 1
+        self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 
     def _token(self, subject: Subject) -> str:
         if not subject.token:
@@ -240,7 +260,7 @@ class Brake:
         """Another node, or this one before its restart, has raised the subject."""
         subject.set_step(hold.step, hold.signal, hold.since_s, hold.node, hold.call_id, now_s)
         self._raised[hold.token] = subject
-        self.changes += 1
+        self._changed()
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -249,11 +269,11 @@ class Brake:
         for token, subject in list(self._raised.items()):
             if subject.calmed(now_s):
                 del self._raised[token]
-                self.changes += 1
+                self._changed()
         for token, hold in list(self._awaited.items()):
             if hold.step is not _STOP and now_s - hold.since_s >= CALM_S:
                 del self._awaited[token]
-                self.changes += 1
+                self._changed()
 
     def release(self, token: str, now_s: float) -> bool:
         """An operator releases a subject, on all nodes; whether it had a step here."""
@@ -267,9 +287,9 @@ class Brake:
     def _note_release(self, token: str, at_s: float) -> None:
         self._released.pop(token, None)
         self._released[token] = at_s
-        self.changes += 1
         while len(self._released) > MOST_STOPS:
             del self._released[next(iter(self._released))]
+        self._changed()
 
     def adopt(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
         """Take over what other nodes have stopped and released."""
@@ -282,6 +302,7 @@ class Brake:
                     del self._raised[token]
                 if hold and hold.since_s <= at_s:
                     del self._awaited[token]
+                self._changed()
         if self._highest is not _STOP:
             return
         new = {
@@ -301,7 +322,7 @@ class Brake:
         for token, hold in new.items():
             if len(self._awaited) < MOST_STOPS:
                 self._awaited[token] = hold
-                self.changes += 1
+                self._changed()
 
     def holds(self) -> list[Hold]:
         """The subjects with a step."""

@@ -37,27 +37,24 @@ class Braking:
     brake: Brake
     by: Person
 
-    def find(self, call: ForwardedCall, customer: str | None, now: datetime) -> Found:
-        """The subjects of a call; none of an emergency call. Without a customer, the account code stands for one."""
-        return () if call.emergency else self.brake.find(call, now.timestamp(), customer)
-
-    def refusal(self, call: ForwardedCall, found: Found, now: datetime) -> Reason | None:
+    def refusal(self, call: ForwardedCall, customer: str | None, now: datetime) -> Reason | None:
         """Why the brake refuses the call; None if it does not."""
-        return self.brake.refusal(call, found, now.timestamp())
+        return None if call.emergency else self.brake.refusal(call, now.timestamp(), customer)
 
-    def count(self, call: ForwardedCall, found: Found, decision: Decision, now: datetime) -> Iterator[Step]:
-        """Count a decided call. Yields what is to be recorded."""
-        if not found:
-            return iter(())
+    def count(self, call: ForwardedCall, decision: Decision, now: datetime) -> tuple[Found, Iterator[Step]]:
+        """Count a decided call. Returns its subjects, and what is to be recorded."""
+        if call.emergency:
+            return (), iter(())
         passed = decision.outcome is not Outcome.REFUSE
-        return self._acts(self.brake.count(call, found, decision.reason, passed, now.timestamp()), now)
+        found, risen = self.brake.count(call, decision.reason, passed, now.timestamp(), decision.customer)
+        return found, self._acts(risen)
 
     def count_fallback(self, line: journal_lines.Decided, customer: str | None, now: datetime) -> Iterator[Step]:
         """Count a call that the hook decided alone, when its line is read."""
         if line.outcome in (None, Outcome.BYPASS):
             return iter(())
         passed = line.outcome is Outcome.NOTICE
-        return self._acts(self.brake.count_late(line.call, passed, line.at.timestamp(), now.timestamp(), customer), now)
+        return self._acts(self.brake.count_late(line.call, passed, line.at.timestamp(), now.timestamp(), customer))
 
     def ended(self, call: Call, line: journal_lines.Ended, now: datetime) -> Iterator[Step]:
         """Count the end of a call."""
@@ -67,11 +64,9 @@ class Braking:
         elif line.status in _UNANSWERED and not line.answered:
             rang_s = max(0.0, (line.at - call.decided_at).total_seconds())
         cancelled = line.status is CallStatus.CANCEL
-        return self._acts(
-            self.brake.ended(call.subjects, call.id, talked_s, rang_s, cancelled, now.timestamp()), now
-        )  # fmt: skip
+        return self._acts(self.brake.ended(call.subjects, call.id, talked_s, rang_s, cancelled, now.timestamp()))
 
-    def _acts(self, holds: Iterable[Hold], now: datetime) -> Iterator[Step]:
+    def _acts(self, holds: Iterable[Hold]) -> Iterator[Step]:
         for hold in holds:
             log.log(
                 logging.ERROR if hold.step is BrakeStep.STOP else logging.WARNING,

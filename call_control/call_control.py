@@ -160,14 +160,14 @@ class CallControl:
         decision = decide(
             forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, lines
         )
-        subjects = braking.find(forwarded, decision.customer, now) if braking else ()
-        if braking and decision.outcome in _CONNECTS and (reason := braking.refusal(forwarded, subjects, now)):
-            decision = refused_by_brake(decision, reason, self.policy)
+        if braking and decision.outcome in _CONNECTS:
+            braked = braking.refusal(forwarded, decision.customer, now)
+            decision = refused_by_brake(decision, braked, self.policy) if braked else decision
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
-            forwarded.caller, request, forwarded.chained_from, subjects=subjects,
+            forwarded.caller, request, forwarded.chained_from,
         )  # fmt: skip
         self._calls[call.id] = call
         call.kept = self.record(decided)
@@ -178,7 +178,8 @@ class CallControl:
             extra=about(call.id, decision.reason),
         )  # fmt: skip
         if braking:
-            self._record_acts(braking.count(forwarded, subjects, decision, now))
+            call.subjects, acts = braking.count(forwarded, decision, now)
+            self._record_acts(acts)
         return call
 
     def _record_acts(self, acts: Iterable[Step]) -> None:

@@ -43,9 +43,8 @@ def offer(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S,
     """Offer calls, one every so many seconds: why each was refused, and what came to a higher step."""
     for place, each in enumerate(calls):
         at_s = first_s + place * every_s
-        found = brake.find(each, at_s)
-        reason = brake.refusal(each, found, at_s)
-        yield reason, list(brake.count(each, found, reason or Reason.LICENCE_VALID, reason is None, at_s))
+        reason = brake.refusal(each, at_s)
+        yield reason, list(brake.count(each, reason or Reason.LICENCE_VALID, reason is None, at_s)[1])
 
 
 def passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1) -> int:

@@ -205,9 +205,7 @@ def test_a_local_channel_is_one_line_whatever_it_dials():
 def test_a_refused_call_counts_for_nothing_but_a_slowed_one_that_tries_again():
     brake = new_brake()
     for n in range(1000):
-        each = call(n, n)
-        found = brake.find(each, NOON_S + n / 10)
-        assert not brake.count(each, found, Reason.NUMBER_UNKNOWN, False, NOON_S + n / 10)
+        assert brake.count(call(n, n), Reason.NUMBER_UNKNOWN, False, NOON_S + n / 10) == ((), ())
     assert not brake.holds()
 
 
@@ -258,8 +256,7 @@ def test_shares_mark_and_slow_a_known_line_and_never_stop_it():
         for n in range(calls):
             at_s = NOON_S + n * every_s
             each = call(0, n)
-            found = brake.find(each, at_s)
-            brake.count(each, found, Reason.LICENCE_VALID, True, at_s)
+            found, _ = brake.count(each, Reason.LICENCE_VALID, True, at_s)
             brake.ended(found, each.id, 5.0 if short else 90.0, None, False, at_s)
         return max(steps(brake).values(), default=BrakeStep.NOTHING)
 
