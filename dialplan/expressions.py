@@ -97,7 +97,7 @@ PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_N
 IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
     r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(${${IF($["
     '"${ARG3}" != "outgoing" & "${CHANNEL(channeltype)}" = "PJSIP"'
-    f"]?PJSIP_HEADER(read,Identity,{number}):IDTONE_NONE)}}}}}})}}"
+    f"]?PJSIP_HEADER(read,Identity,{number}):IDTONE_NONE)}}:0:3000}})}})}}"
     for number in (1, 2, 3)
 )
 """The pair of MSet() with the signed identities (RFC 8224) of the incoming call, after a comma: the network's own, and
