@@ -260,7 +260,7 @@ def test_the_record_of_a_heard_call_and_its_json():
         },
         "heard_by": ["called"], "heard": True, "known_by": {"called": "packets"}, "status": "CONNECTED",
         "hangup_cause": 16, "complete": True, "fallback": False, "anomalies": [],
-        "chain_node": None, "chain_call": None, "sip_call_id_token": None,
+        "chain_node": None, "chain_call": None, "sip_call_id_token": None, "customer": None,
     }  # fmt: skip
     assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}
 
