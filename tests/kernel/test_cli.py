@@ -18,8 +18,8 @@ from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = set(
-    "agi authority console customer desk dialplan doctor evaluation fleet form ledger lines misuse registry reports serve"
-    " setup status tone".split()
+    "agi authority console customer desk dialplan doctor evaluation fleet form ledger lines misuse registry reports"
+    " serve setup status tone".split()
 )
 
 
