@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from idtone.errors import DocumentError
+from idtone.service.commands import check_settings
+from idtone.settings import load_settings
 
 from ..terminal import Terminal
 from .tables import GOOD
@@ -73,6 +78,30 @@ def test_decide(config, words, number, reason, customer):
         "allowed": reason is None, "reason": reason, "customer": customer, "number": f"…{number[-4:]}"
     }  # fmt: skip
     assert_no_number(terminal.shown("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code))
+
+
+def test_the_settings_are_checked_with_the_table_but_without_a_database(config, monkeypatch):
+    monkeypatch.setattr("idtone.service.commands.load_library", lambda _: Mock())
+    monkeypatch.setattr("idtone.service.commands.load_registry", lambda _: None)
+    table = config.with_name("numbers.yaml")
+
+    def checked(lines: str) -> None:
+        pairs = (each.partition("=") for each in lines.split())
+        named = {f"IDTONE_LINES_{key.upper()}": value for key, _, value in pairs}
+        check_settings(load_settings(config, {"IDTONE_ARI_PASSWORD": "x", **named}))
+
+    checked("")
+    checked("source=mysql://nowhere/x query=freepbx")
+    for lines, fault in (
+        ("source=mysql://nowhere/x", "lines.query: is not set"),
+        (f"source=mysql://nowhere/x query=freepbx password_file={table}.missing", "cannot be read"),
+        (f"source={table}.missing", "cannot be read"),
+    ):
+        with pytest.raises(DocumentError, match=fault):
+            checked(lines)
+    table.write_text("lines: [{}]")
+    with pytest.raises(DocumentError, match=r"lines\[0\]\.endpoints: is missing"):
+        checked("")
 
 
 def test_wrong_use(config):
