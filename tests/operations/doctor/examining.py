@@ -22,8 +22,8 @@ from ...lab.lab import SUSPENDED
 from ...lab.service import Service
 
 Findings = dict[str, dict[str, Any]]
-OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks"}
-"""The lab cannot control these, except that its registry is unsigned and that it names no trunk."""
+OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "lines"}
+"""The lab cannot control these, except that its registry is unsigned, and that it names no trunk and no table of lines."""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
