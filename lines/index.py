@@ -29,7 +29,7 @@ _DIGEST: Final = hashlib.sha256().digest_size
 _NAMES_AT_ONCE: Final = 1000
 """Names in one line of JSON: no single step of reading holds up the event loop."""
 
-_BLOCKS: Final = (1_000, 10_000, 100_000, 1_000_000)
+_BLOCKS: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Sizes of blocks of numbers: few numbers to search in each, and few blocks."""
 _MOST_BLOCKS: Final = 50_000
 

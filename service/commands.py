@@ -19,6 +19,7 @@ from idtone.command_line import UNUSABLE, ConfigOption
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.lines.reading import read_as_set
+from idtone.lines_settings import LinesSettings
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import known
 from idtone.registry.node_member import REMEDY, member_trouble
@@ -107,8 +108,7 @@ def check_settings(settings: Settings) -> None:
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     settings.fleet.key()
-    if settings.lines.source is not None:
-        read_as_set(settings.lines).entries()
+    _check_lines(settings.lines)
     root = settings.registry.root()
     if root is None:
         load_registry(settings.registry.file())
@@ -127,6 +127,15 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
         return known(settings.registry).index()
     except IdtoneError:
         return None
+
+
+def _check_lines(lines: LinesSettings) -> None:
+    """A database is not read: it may be away, and then the last good table stays in use."""
+    lines.check()
+    if lines.is_database():
+        lines.secret()
+    elif lines.source is not None:
+        read_as_set(lines).entries()
 
 
 def loop_first() -> None:

@@ -71,6 +71,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
     "ledger/writing/reserve.py": ("….reserve",),
+    "lines/databases.py": (),  # a database, which it only reads
+    "lines/source.py": ("lines.cache",),
     "misuse/drawing.py": ("idtone misuse plot",),
     "operations/canary/commands.py": ("canary.result",),  # its lock
     "operations/canary/place_call.py": ("canary.spool",),

@@ -14,7 +14,7 @@ command_line.add_commands(
         ),
         "show": (
             "idtone.lines.commands.consulting:show",
-            "Show the table of lines: how much it holds, one customer's entries, or who has a number.",
+            "Show the table of lines: its entries, one customer's, or those of a number (last four digits only).",
         ),
         "decide": (
             "idtone.lines.commands.consulting:decide",

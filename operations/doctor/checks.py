@@ -351,6 +351,15 @@ def _lines(exam: Exam) -> Iterator[Finding]:
     if exam.seen is None:
         yield unknown("lines-endpoints", *_NO_ASTERISK)
         return
+    if exam.seen.endpoints is None:
+        yield unknown(
+            "lines-endpoints",
+            Message("Asterisk does not tell its endpoints"),
+            Message(
+                "In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"
+            ),
+        )
+        return
     policy, trunks = settings.policy, settings.fleet.trunks
     yield lines.endpoints(
         exam.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}

@@ -59,7 +59,7 @@ def look(ari: AriSettings, secret: str, with_endpoints: bool = False) -> Seen:
             application=request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
             ahead_s=ahead_s,
             variables={name: variable(ari, secret, name) for name in VARIABLES},
-            endpoints=_endpoints(ari, secret) if with_endpoints else frozenset(),
+            endpoints=_endpoints(ari, secret) if with_endpoints else None,
         )
     except (ValueError, LookupError, TypeError) as error:
         raise AriUnavailable(Message("the answers at {address} are not Asterisk's", address=shown(ari))) from error
@@ -84,14 +84,12 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _endpoints(ari: AriSettings, secret: str) -> frozenset[str]:
-    """The names of the PJSIP endpoints; empty without any, for which Asterisk has an error."""
+def _endpoints(ari: AriSettings, secret: str) -> frozenset[str] | None:
+    """The names of the PJSIP endpoints; None without the module that tells them."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
-    return (
-        frozenset(each["resource"] for each in json.loads(answer.body))
-        if answer.status == http.HTTPStatus.OK
-        else frozenset()
-    )
+    if answer.status != http.HTTPStatus.OK:
+        return None
+    return frozenset(each["resource"] for each in json.loads(answer.body))
 
 
 def _asked(ari: AriSettings, secret: str, path: str) -> Answer:

@@ -296,7 +296,7 @@ def test_the_record_of_a_heard_call_and_its_json():
         },
         "delivery": {"called": "sent"}, "sent": True, "known_by": {"called": "packets"}, "status": "CONNECTED",
         "hangup_cause": 16, "complete": True, "fallback": False, "anomalies": [],
-        "chain_node": None, "chain_call": None, "sip_call_id_token": None, "canary": False,
+        "chain_node": None, "chain_call": None, "sip_call_id_token": None, "customer": None, "canary": False,
     }  # fmt: skip
     assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}
 
