@@ -77,7 +77,8 @@ command_line.add_commands(
     {
         "update": (
             "idtone.operations.registry_update:update",
-            "Fetch what the association has published, and write the suspended numbers for Asterisk (fallback.conf).",
+            "Fetch what the association has published, and write the suspended and own numbers for Asterisk "
+            "(fallback.conf).",
         ),
     },
 )

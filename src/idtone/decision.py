@@ -236,8 +236,8 @@ def decide(
     standing: _Standing | None = None
     licensed: dict[Party, str] = {}
     for party in parties:
-        tone = policy.tones.get((call.direction, party))
-        judged = _standing(call, registry, holding, policy, now, tone, remembered)
+        tone = policy.tones.get((call.direction, party)) if policy.tones else None
+        judged = _standing(call, registry, holding, policy, now, tone, remembered, unreadable)
         if standing is None or _distance(judged) > _distance(standing):
             standing = judged
         if judged[1]:
@@ -347,12 +347,11 @@ _Standing = tuple[Reason, Licence | None]
 
 def _standing(
     call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
-    tone: str | None, remembered: Remembered,
+    tone: str | None, remembered: Remembered, no_number: Reason | None,
 ) -> _Standing:  # fmt: skip
     """The reason by whose number it is, and by the member's licences (only those for `tone`, if it is named); and the
     licence that gave it.
     """
-    no_number = _NO_NUMBER.get(call.forwarding_number.kind)
     if registry is None:
         if remembered.own is None or remembered.may_use(call.forwarding_numbers, now):
             return Reason.REGISTRY_MISSING, None
