@@ -31,6 +31,14 @@ NEVER_LIMIT: Final = 200_000
 """The most entries for the numbers that never originate. They are in sections, so a look-up visits a thousandth."""
 
 
+class NeverOriginatingNumbers(Protocol):
+    """The numbers that never originate, of one edition of their list."""
+
+    def placed(self) -> Iterable[tuple[NumberSpan, NeverOriginates]]:
+        """All of them, ascending by first number."""
+        ...
+
+
 class SuspendingRegistry(Protocol):
     """What the file needs from a registry."""
 
@@ -45,8 +53,9 @@ class SuspendingRegistry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
-    def never_originating_spans(self) -> Iterable[tuple[NumberSpan, NeverOriginates]]:
-        """What never originates, ascending by first number."""
+    @property
+    def never_originating(self) -> NeverOriginatingNumbers | None:
+        """The numbers that never originate; None if there is no list."""
         ...
 
 
@@ -68,12 +77,18 @@ def render(
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
     """
+    return _rendered(suspended, version, origin, _sections(islice(_entries(never), NEVER_LIMIT)))
+
+
+def _rendered(
+    suspended: Iterable[tuple[NumberSpan, Suspension]], version: int, origin: str, sections: Iterable[str]
+) -> str:
     entries = "\n".join(
         (
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
             *(f"{pattern} = {times}" for pattern, times in _entries(suspended)),
-            *_sections(islice(_entries(never), NEVER_LIMIT)),
+            *sections,
             "",
         )
     )
@@ -130,9 +145,25 @@ def text_for(registry: SuspendingRegistry) -> tuple[str, LeftOut]:
     one, so the stocks are left out if they need more than `ENTRIES_LIMIT`.
     """
     fits = sum(1 for _ in islice(_entries(registry.suspended_spans()), ENTRIES_LIMIT + 1)) <= ENTRIES_LIMIT
-    never = sum(1 for _ in islice(_entries(registry.never_originating_spans()), NEVER_LIMIT + 1)) > NEVER_LIMIT
-    spans = registry.suspended_spans(stocks=fits), registry.never_originating_spans()
-    return render(spans[0], registry.version, registry.origin, spans[1]), LeftOut(not fits, never)
+    sections, all_of_them = _never_originating(registry.never_originating)
+    suspended = registry.suspended_spans(stocks=fits)
+    text = _rendered(suspended, registry.version, registry.origin, sections)
+    return text, LeftOut(not fits, not all_of_them)
+
+
+_last: tuple[NeverOriginatingNumbers, list[str], bool] | None = None
+"""The sections of the last list. A long one takes a second, and each suspension renders the file again."""
+
+
+def _never_originating(numbers: NeverOriginatingNumbers | None) -> tuple[list[str], bool]:
+    """The lines of the numbers that never originate, and whether they are all."""
+    global _last
+    if numbers is None:
+        return [], True
+    if _last is None or _last[0] is not numbers:
+        entries = list(islice(_entries(numbers.placed()), NEVER_LIMIT + 1))
+        _last = numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT
+    return _last[1], _last[2]
 
 
 def _entries(suspended: Iterable[tuple[NumberSpan, Suspension | NeverOriginates]]) -> Iterator[tuple[str, str]]:
