@@ -120,6 +120,8 @@ def _sections(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
     for pattern, times in entries:
         digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
         sections.setdefault(digits, []).append(f"{pattern} = {times}")
+    if sections:
+        yield from (f"[{dialplan.FALLBACK_LIST}]", f"entries = {sum(map(len, sections.values()))}")
     for digits, lines in sorted(sections.items()):
         yield f"[{dialplan.FALLBACK_NEVER}{digits}]"
         yield from lines

@@ -272,6 +272,7 @@ def test_the_fallback_file(code):
     assert read_by_hook == [complete, (dialplan.FALLBACK_SUSPENDED, "${pattern}", ""), complete]
     digits = dialplan.FALLBACK_NEVER_DIGITS
     assert f"{dialplan.FALLBACK_FILE},{dialplan.FALLBACK_NEVER}${{fixed:-{digits}}},${{pattern}})" in code
+    assert f"{dialplan.FALLBACK_FILE},{dialplan.FALLBACK_LIST},entries)" in code
     text = render([])
     assert re.findall(r"^\[(\w+)\]$", text, re.M) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_END]
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
