@@ -36,6 +36,14 @@ _Entry = tuple[str, str]
 """A pattern of numbers, and its times."""
 
 
+class NeverOriginatingNumbers(Protocol):
+    """The numbers that never originate, of one edition of their list."""
+
+    def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
+        """All of them, ascending by first number."""
+        ...
+
+
 class FallbackRegistry(Protocol):
     """What the file needs from a registry."""
 
@@ -50,8 +58,9 @@ class FallbackRegistry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
-    def never_originating_spans(self) -> Iterable[tuple[NumberSpan, Period]]:
-        """What never originates, ascending by first number."""
+    @property
+    def never_originating(self) -> NeverOriginatingNumbers | None:
+        """The numbers that never originate; None if there is no list."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
@@ -113,19 +122,20 @@ def render(
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
     """
-    return _text(_entries(suspended), _entries(never), _ANY if own is None else _entries(own), end)
+    sections = _sections(islice(_entries(never), NEVER_LIMIT))
+    return _text(_entries(suspended), sections, _ANY if own is None else _entries(own), end)
 
 
 _ANY: Final = ((dialplan.FALLBACK_ALL, "yes"),)
 
 
-def _text(suspended: Iterable[_Entry], never: Iterable[_Entry], own: Iterable[_Entry], end: End) -> str:
+def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entry], end: End) -> str:
     entries = "\n".join(
         (
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
             *(f"{pattern} = {times}" for pattern, times in suspended),
-            *_sections(never),
+            *never,
             f"[{dialplan.FALLBACK_OWN}]",
             *(f"{pattern} = {times}" for pattern, times in own),
             "",
@@ -159,6 +169,8 @@ def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
     for pattern, times in entries:
         digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
         sections.setdefault(digits, []).append(f"{pattern} = {times}")
+    if sections:
+        yield from (f"[{dialplan.FALLBACK_LIST}]", f"entries = {sum(map(len, sections.values()))}")
     for digits, lines in sorted(sections.items()):
         yield f"[{dialplan.FALLBACK_NEVER}{digits}]"
         yield from lines
@@ -172,11 +184,25 @@ def text_for(registry: FallbackRegistry, usable: Usable) -> FileText:
     """
     stocks = _few(_entries(registry.suspended_spans()))
     suspended = _entries(registry.suspended_spans(stocks=False)) if stocks is None else stocks
-    never = list(islice(_entries(registry.never_originating_spans()), NEVER_LIMIT + 1))
+    never, has_never = _never_originating(registry.never_originating)
     own = _ANY if usable.all else _few(_entries(registry.own_spans(usable.member)))
     end = End(registry.version, registry.origin, usable.digest)
-    text = _text(suspended, never[:NEVER_LIMIT], own or (), end)
-    return FileText(text, stocks is not None, len(never) <= NEVER_LIMIT, own is not None)
+    return FileText(_text(suspended, never, own or (), end), stocks is not None, has_never, own is not None)
+
+
+_last: tuple[NeverOriginatingNumbers, list[str], bool] | None = None
+"""The sections of the last list. A long one takes a second, and each suspension renders the file again."""
+
+
+def _never_originating(numbers: NeverOriginatingNumbers | None) -> tuple[list[str], bool]:
+    """The lines of the numbers that never originate, and whether they are all."""
+    global _last
+    if numbers is None:
+        return [], True
+    if _last is None or _last[0] is not numbers:
+        entries = list(islice(_entries(numbers.placed()), NEVER_LIMIT + 1))
+        _last = numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT
+    return _last[1], _last[2]
 
 
 def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:

@@ -38,7 +38,9 @@ FALLBACK_SUSPENDED: Final = "suspended"
 FALLBACK_OWN: Final = "own"
 """The section with the numbers that this node may use, in the same form; if it may use any: `FALLBACK_ALL` = yes."""
 FALLBACK_ALL: Final = "all"
-FALLBACK_NEVER: Final = "never-originates-"
+FALLBACK_LIST: Final = "never-originates"
+"""The section that says that numbers that never originate follow, by `entries` = their number."""
+FALLBACK_NEVER: Final = f"{FALLBACK_LIST}-"
 """The sections with the numbers that never originate, as the suspended numbers are written. Asterisk searches a section
 entry by entry, so there is one for each `FALLBACK_NEVER_DIGITS` last digits before the x of a pattern: 81312345xxx is
 in `never-originates-345`."""
@@ -323,6 +325,7 @@ def hook(
         "@EMERGENCY_TRUNKS@": _one_of(asking.emergency_trunks) if asking.emergency_trunks else "[^&/@,]+",
         "@UNREADABLE@": asking.unreadable,
         "@FALLBACK_FILE@": FALLBACK_FILE,
+        "@FALLBACK_LIST@": FALLBACK_LIST,
         "@FALLBACK_NEVER@": FALLBACK_NEVER,
         "@FALLBACK_NEVER_DIGITS@": str(FALLBACK_NEVER_DIGITS),
         "@SOUNDS@": str(sounds),

@@ -14,7 +14,7 @@ from idtone.numbers import Number
 
 from .compiled import Compiled, compiled, periods, utc
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
-from .never_originating import NeverOriginating, compiled_never_originating
+from .never_originating import BLOCK_DIGITS, NO_BLOCKS, NeverOriginating, compiled_never_originating
 from .suspended_numbers import SuspendedNumbers
 
 
@@ -37,7 +37,8 @@ class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
 
     __slots__ = (
-        "_compiled", "_expires", "_issued", "_never", "_origin", "_signed", "_suspended", "_tones", "_trust",
+        "_compiled", "_expires", "_issued", "_never", "_never_blocks",
+        "_origin", "_signed", "_suspended", "_tones", "_trust",
     )  # fmt: skip
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
@@ -76,6 +77,7 @@ class RegistryIndex:
         if signed:
             self._origin = signed.origin
         self._never = signed.never_originating if signed else never
+        self._never_blocks = self._never.blocks if self._never is not None else NO_BLOCKS
         if self._never is not None and self._never.issued:
             self._issued = max(self._issued, self._never.issued)
         self._suspended = SuspendedNumbers(signed.suspensions.suspensions if signed else suspensions)
@@ -126,12 +128,11 @@ class RegistryIndex:
 
     def never_originates(self, number: Number) -> Sequence[Period]:
         """When the number never originates, past, current and future."""
-        numbers = self._never
-        return numbers.of(int(number.e164)) if numbers is not None and number.e164 else ()
-
-    def never_originating_spans(self) -> Iterable[tuple[NumberSpan, Period]]:
-        """What never originates, ascending by first number."""
-        return () if self._never is None else self._never.placed()
+        # Two numbers of each call come here: a number whose thousand has no entry must cost next to nothing.
+        if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
+            return ()
+        assert self._never is not None, "it has blocks"
+        return self._never.of(int(number.e164))
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""

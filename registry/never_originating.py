@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +24,9 @@ from .number_notation import read_single, read_span
 
 _MAGIC: Final = b"idtone numbers that never originate 1\n"
 """Raise the number when the format changes, or the size of a block in `compiled`."""
+BLOCK_DIGITS: Final = -3
+"""A number without its last three digits: a block of `compiled`, as text."""
+NO_BLOCKS: Final = frozenset[str]()
 
 
 def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
@@ -46,6 +49,11 @@ class NeverOriginating:
     """How many the file has."""
     issued: datetime | None = None
     """When the file was issued; None in an unsigned registry, which has no such file."""
+    blocks: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Those that have an entry: E.164 numbers without their last three digits."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.blocks))
 
     def of(self, number: int) -> Sequence[Period]:
         """When the number never originates, past, current and future."""

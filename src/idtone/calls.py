@@ -185,7 +185,10 @@ class ForwardedCall:
     @property
     def originating_numbers(self) -> tuple[Number, ...]:
         """The numbers from which the call claims to come: none of them may be one that never originates."""
-        return (*self.forwarding_numbers, self.caller, *((self.caller_perhaps,) if self.caller_perhaps else ()))
+        if self.perhaps is None and self.caller_perhaps is None:  # almost always; each call comes here
+            return (self.forwarding_number, self.caller)
+        found = self.forwarding_number, self.perhaps, self.caller, self.caller_perhaps
+        return tuple(number for number in found if number is not None)
 
     def __repr__(self) -> str:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"

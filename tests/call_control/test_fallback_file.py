@@ -134,6 +134,7 @@ def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
     text = render([(SPAN, Suspension(SINCE))], [], End(7, "abc"), never)
     assert text.partition("[suspended]\n")[2].partition("[end]\n")[0].splitlines() == [
         f"81312345677 = {START}",
+        "[never-originates]", "entries = 4",
         "[never-originates-110]", f"81335810110 = {START}:{START + 86_400}",
         "[never-originates-677]", f"81312345677 = {START}", f"81451230677 = {START}", f"81612677xxx = {START}",
         "[own]",

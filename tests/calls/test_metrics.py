@@ -20,9 +20,11 @@ from .proving import by_both
 
 RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
 WITHOUT_DATA = {
-    expression for expression in expressions() if "unreplicated" in expression or "chain_tokens" in expression
+    expression
+    for expression in expressions()
+    if any(each in expression for each in ("unreplicated", "chain_tokens", "certification_lapses", "never_originates"))
 }
-"""This service has no replica in PostgreSQL, and no other nodes."""
+"""This service has no replica in PostgreSQL and no other nodes; its registry has no certifications and no list."""
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:

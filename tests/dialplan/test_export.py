@@ -272,6 +272,7 @@ def test_the_fallback_file(code):
     complete = (dialplan.FALLBACK_END, dialplan.FALLBACK_COMPLETE, '" != "yes')
     never = f"{dialplan.FALLBACK_NEVER}${{fixed:-{dialplan.FALLBACK_NEVER_DIGITS}}}"
     assert f'{dialplan.FALLBACK_FILE},${{IF($["${{section}}" = "never"]?{never}:${{section}})}},${{pattern}})' in code
+    assert f"{dialplan.FALLBACK_FILE},{dialplan.FALLBACK_LIST},entries)" in code
     assert read_by_hook == [complete, (dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete, complete]
     sections = [dialplan.FALLBACK_SUSPENDED, "never", dialplan.FALLBACK_OWN]
     assert re.findall(r"LOCAL\(section\)=(?:\$\{IF\(.*\?never:)?(\w+)", code) == sections
