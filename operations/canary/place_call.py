@@ -130,10 +130,10 @@ class _Search:
     """
 
     def __init__(self, url: str) -> None:
+        """Raises LedgerError if the ledger cannot be read: then an earlier call could be taken for the next one."""
         self._url = url
-        self._place = 0
         self._call_id = ""
-        with suppress(LedgerError), LedgerReader.open(url) as reader:
+        with LedgerReader.open(url) as reader:
             self._place = reader.newest_place()
 
     def look(self) -> Record | None:
