@@ -7,9 +7,9 @@
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
 a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
-there if the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. `reported` comes when the called
-party's channel ends, shortly before or after `ended`. The hook of
-a release before ends `decided` with HEARS.
+there if the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. `reported`
+comes when the called party's channel ends, shortly before or after `ended`. The hook of a release before ends `decided`
+with HEARS.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ from ..sample_evidence import (
     at,
     days_of,
     decided,
-    played_to,
     heard_call,
+    played_to,
     put,
     url_of,
 )

@@ -26,7 +26,7 @@ from idtone.paper.content import Paper, Section, Table
 from idtone.paper.html import as_html
 from idtone.paper.pdf import as_pdf
 
-from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, played_to, heard_call
+from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
 from .packs import BASIS
 
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
