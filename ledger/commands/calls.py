@@ -335,7 +335,7 @@ def _line(record: Record) -> tuple[str, ...]:
         str(record.numbers.get(NumberRole.FORWARDING, "")),
         record.outcome or "",
         record.reason or "",
-        record.least,
+        record.least or "-",
         # `show` says what is odd about a call.
         f"{status} !" if record.anomalies else status,
     )

@@ -117,7 +117,7 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
     rows = [
         (
             local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in NumberRole),
-            record.outcome or "", record.least,
+            record.outcome or "", record.least or "-",
         )
         for record in records
     ]  # fmt: skip

@@ -15,8 +15,8 @@ from .paths import Leg, Move, Path
 PATH = Path("1/0/0", 0.0, "licensed", "ari", "incoming", (Leg(20, Move.ANSWER), Leg(700, Event.CALLER_HANGS_UP)))
 TIMES = dict.fromkeys(("decided", "answered", "sound-started", "sound-ended", "connected", "ended"), "")
 RECORD: dict[str, Any] = {
-    "known_by": {"called": "packets"}, "profiles": {"called": "sample"}, "times": TIMES, "complete": True, "status": "CONNECTED",
-    "hangup_cause": 16, "anomalies": [],
+    "known_by": {"called": "packets"}, "profiles": {"called": "sample"}, "times": TIMES, "complete": True,
+    "status": "CONNECTED", "hangup_cause": 16, "anomalies": [],
 }  # fmt: skip
 HEARD = Listening({"sample": 450.0}, frozenset({"sample"}), 460.0)
 TALKED = Listening({}, voice_ms=460.0)

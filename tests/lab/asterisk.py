@@ -44,7 +44,8 @@ MODULES = """
     codec_speex format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm
     format_sln format_wav func_callerid func_cdr func_channel func_config func_cut func_db func_dialplan func_env
     func_global func_groupcount func_hangupcause func_logic func_math func_pjsip_endpoint func_rand func_strings
-    func_timeout func_uri pbx_config res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events
+    func_timeout func_uri
+    pbx_config res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events
     res_ari_model res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
     res_ari_endpoints
     res_stasis_recording res_stasis_snoop res_websocket_client res_pjproject res_pjsip res_pjsip_authenticator_digest

@@ -88,8 +88,8 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
     assert heading == ["time", "call", "direction", "number", "outcome", "reason", "sound", "status"]
     assert [call[2:] for call in listed] == [
         ["c-heard", "incoming", "…5678", "PLAY", "licence-valid", "sent", "CONNECTED"],
-        ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "no", "REFUSED"],
-        ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "no", "…", "!"],
+        ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "-", "REFUSED"],
+        ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "not-known", "…", "!"],
     ]
     records = told("list")
     assert [(record["sent"], record["complete"]) for record in records] == [

@@ -176,14 +176,14 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
             code, output = pbx.run(*CALL, text=f"{LICENSED}\n")
             assert code == 0, output
             assert "Nothing is missing that setup can add." in output
-            assert "the called extension heard sample (conforms); the hook returned CONNECTED, licence-valid" in output
+            assert "the called extension received sample (conforms); the hook returned CONNECTED" in output
             assert LICENSED not in output
         assert "idtone-trial" not in pbx.asterisk.command("dialplan show")
         assert not list((tmp_path / "spool").glob("idtone-trial*"))
         assert "app_record.so" not in pbx.asterisk.command("module show like app_record")
 
         code, output = pbx.run(*CALL, text=f"{LICENSED}\n")
-        assert "heard notice (conforms); the hook returned CONNECTED, service-unavailable" in output
+        assert "received notice (conforms); the hook returned CONNECTED, service-unavailable" in output
         assert code == 1, "the service does not run"
 
         for wrong in ("0312345678,110", "110", ""):
@@ -233,7 +233,7 @@ def test_the_ten_usual_mistakes(installation, tmp_path):
             assert code == 0, output
             assert len(json.loads(output)["changes"]) == 2
             _, output = pbx.run(*CALL, text=f"{LICENSED}\n")
-        assert "heard sample (conforms); the hook returned CONNECTED, licence-valid" in output
+        assert "received sample (conforms); the hook returned CONNECTED, licence-valid" in output
 
 
 FREEPBX = ALL_MODULES | {
