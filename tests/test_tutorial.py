@@ -45,7 +45,7 @@ idtone() {
 }
 """
 RECORDS = """
-until [ "$(idtone ledger list --json | tee ~/records | grep -c '"complete": true')" = 4 ]; do command sleep 0.1; done
+until [ "$(idtone ledger list --json | tee ~/records | grep -c '"complete": true')" = 5 ]; do command sleep 0.1; done
 """
 
 

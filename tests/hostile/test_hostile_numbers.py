@@ -221,8 +221,10 @@ async def test_no_spelling_of_a_suspended_number_is_connected_under_an_own_dial(
 
 async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, references):
     async with lab(pbx.asterisk) as phones:
-        placed, _ = await phones.call(Forwarding(LICENSED, way="hook"))
-        assert_heard_then_connected(placed, "notice", references)  # of the caller's number, which nobody licensed
+        placed, _ = await phones.call(
+            Forwarding(way="hook", caller=LICENSED)
+        )  # the caller's number is the presented one
+        assert_heard_then_connected(placed, "sample", references)
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     record = pbx.service.record(ending.call_id)
