@@ -26,7 +26,8 @@ from .subjects import UNNAMED, names_of
 from .windows import Positions
 
 MOST_LINES: Final = 131_072
-"""Endpoints, and customers, and trunks."""
+"""Endpoints, and customers. Callers cannot invent them."""
+MOST_TRUNKS: Final = 4096
 MOST_NUMBERS: Final = 16_384
 _OUTGOING: Final = Direction.OUTGOING
 _TRUNK: Final = SubjectKind.TRUNK
@@ -95,6 +96,7 @@ class Brake:
         self._positions = Positions(key[16:] + key[:16])
         self._tables = {kind: _Table(most_lines) for kind in SubjectKind}
         self._tables[SubjectKind.NUMBER] = _Table(most_numbers)
+        self._tables[SubjectKind.TRUNK] = _Table(min(MOST_TRUNKS, most_lines))
         self._most_lines = most_lines
         self._numbers, self._endpoints, self._customers, self._trunks = (
             self._tables[kind]
