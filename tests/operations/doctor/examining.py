@@ -23,7 +23,7 @@ from ...lab.service import Service
 
 Findings = dict[str, dict[str, Any]]
 OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "lines"}
-"""The lab cannot control these, except that its registry is unsigned, and that it names no trunk and no table of lines."""
+"""The lab cannot control these, except that its registry is unsigned, and it names no trunk and no table of lines."""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
