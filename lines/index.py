@@ -208,7 +208,7 @@ class LinesIndex:
         if bytes(view[: len(_MAGIC)]) != _MAGIC or hashlib.sha256(body).digest() != digest:
             raise ValueError("this is no compiled table of lines")
         end = 8 + int.from_bytes(body[:8], "big")
-        lines = iter(bytes(body[8:end]).splitlines())
+        lines = _lines_in(octets, len(_MAGIC) + _DIGEST + 8, len(_MAGIC) + _DIGEST + end)
         head = json.loads(next(lines))
         if head["order"] != sys.byteorder:
             raise ValueError("this table of lines was compiled on another kind of machine")
@@ -235,6 +235,14 @@ def _lines_of(runs: Iterable[tuple[str, int]], texts: Sequence[str]) -> dict[str
 
 def _run(text: str) -> int:
     return int(text.split(";", 2)[1])
+
+
+def _lines_in(octets: bytes, at: int, end: int) -> Iterator[bytes]:
+    """One after the other: to split them all at once would hold up the event loop."""
+    while at < end:
+        stop = octets.index(b"\n", at, end)
+        yield octets[at:stop]
+        at = stop + 1
 
 
 def _arrays(body: memoryview, kinds: Iterable[Sequence[Any]]) -> Iterator[array[int]]:

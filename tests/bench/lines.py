@@ -134,7 +134,10 @@ def measure(numbers: int, customers: int) -> dict[str, dict[str, float]]:
         "table": {"numbers": numbers, "customers": customers, "octets_mb": len(octets) / 1e6, "memory_mb": memory_mb,
                   "compile_cpu_s": compile_s, "read_cpu_s": read_s},
         **found,
-        **{name: {"p99_ms": statistics.quantiles(each, n=100)[98], "longest_ms": max(each)} for name, each in late.items()},
+        **{
+            name: {"p99_ms": statistics.quantiles(each, n=100)[98], "longest_ms": max(each)}
+            for name, each in late.items()
+        },
     }  # fmt: skip
 
 
