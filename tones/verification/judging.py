@@ -28,6 +28,9 @@ _PURE: Final = 0.7
 _EVEN: Final = 0.55
 """A burst is there from its start to its end if its weakest slice has this share of the amplitude of the louder ones;
 in white noise 5 dB above the sound, and after the codecs, a whole burst has more."""
+_EVEN_ALONE: Final = 0.65
+_ALONE: Final = 0.9
+"""Where its tones have this share of all power, no noise makes a burst uneven, but echo may fill what is missing."""
 _MISSING_DB: Final = -12.0
 _SILENT_DB: Final = -40.0
 """Codecs and buffers leave more of a burst that they damage."""
@@ -145,12 +148,17 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A place where the sound may be. `beside` holds the bursts around it and their levels relative to its own (dB)."""
+    """A place where the sound may be.
+
+    `share` is that of its tones in all the power while they sound. `beside` holds the bursts around it and their levels
+    relative to its own (dB).
+    """
 
     profile: Profile
     plan: Plan
     fitted: Fitted
     base: Baseband
+    share: float
     bursts: tuple[Burst, ...]
     beside: tuple[tuple[Fitted, float], ...]
 
@@ -196,7 +204,8 @@ def _complete(case: Case) -> Test:
         return Test("bursts", CheckOutcome.FAILED, says, certain=certain)
     if unheard:
         return Test("bursts", CheckOutcome.UNKNOWN, f"{_numbered(unheard)} partly or completely lost in the recording")
-    uneven = [index for index, burst in enumerate(case.bursts, 1) if burst.weakest < _EVEN]
+    even = _EVEN_ALONE if case.share > _ALONE else _EVEN
+    uneven = [index for index, burst in enumerate(case.bursts, 1) if burst.weakest < even]
     if uneven:
         return Test("bursts", CheckOutcome.UNKNOWN, f"{_numbered(uneven)} partly missing, or other sounds cover it")
     return Test("bursts", CheckOutcome.PASSED, f"all {len(case.bursts)} bursts are there")

@@ -169,7 +169,8 @@ class Verifier:
     def _judge(self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float) -> Match:
         bursts = tuple(heard_burst(self.profile, self._plan, index, fitted, base) for index in range(self._plan.bursts))
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
-        case = Case(self.profile, self._plan, fitted, base, bursts, beside)
+        share = log_odds.tone_share(samples, fitted)
+        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside)
         tests = tuple(test(case) for test in TESTS)
         return Match(
             verdict_of(tests, score, log_odds.calibration().threshold),
