@@ -202,10 +202,9 @@ async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
     assert_heard_by(placed, {"called": "sample"}, references, latest_ms=LATEST_MS)
     assert (other.answered_ns is not None, other.ended_by) == (True, "them")
     sound = hear(other.packets, other.answered_ns or 0, reference=references["sample"], voice=voices.CALLER)
-    assert not sound.complete, sound
-    assert sound.voice_ms is None, sound
+    assert sound.voice_ms is None, sound  # it may hear its sound to the end
     assert [(record["status"], [*record["known_by"]]) for record in of(records, first)] == [("CONNECTED", ["called"])]
-    assert [(record["status"], [*record["known_by"]]) for record in of(records, second)] == [("FAILED", [])]
+    assert [record["status"] for record in of(records, second)] == ["FAILED"]
 
 
 async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
