@@ -46,7 +46,7 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
     outer, inner = sorted(
         (records[new] for new in records.keys() - before.keys()), key=lambda one: one["times"]["decided"]
     )
-    assert (outer["skip"], outer["sent"], outer["status"]) == (None, True, "CONNECTED")
+    assert (outer["skip"], [*outer["known_by"]], outer["status"]) == (None, ["called"], "CONNECTED")
     assert (inner["skip"], [*inner["known_by"]], inner["status"]) == ("announced", [], "CONNECTED")
     for record in (outer, inner):
         assert (record["outcome"], record["complete"], record["anomalies"]) == ("PLAY", True, [])
@@ -67,7 +67,7 @@ async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving
         placed, ending = await phones.call(chain(phones, "inside Asterisk"), RECOGNISED_S)
         assert placed.called
         await phones.nothing_is_left()
-    assert service.record(ending.call_id)["sent"]
+    assert service.record(ending.call_id)["known_by"]
     heard = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
     assert heard.times == 2
 

@@ -80,7 +80,7 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
         'idtone_calls_ended_total{status="CONNECTED"}': 2,
         'idtone_calls_ended_total{status="REFUSED"}': 2,
         "idtone_calls_with_sound_total": 2,
-        "idtone_calls_heard_total": 2,
+        "idtone_calls_sent_total": 2,
         "idtone_connect_seconds_count": 2,
         "idtone_calls_in_progress": 0,
         "idtone_ari_connected": 1,

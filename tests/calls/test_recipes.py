@@ -96,7 +96,7 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
         (record,) = of(records, case.number)
         assert (record["direction"], record["outcome"], record["status"]) == ("outgoing", "PLAY", "CONNECTED"), case
         assert record["known_by"] == {"called": "packets"}, case
-        assert record["anomalies"] == ["connected before the sound was heard"], case
+        assert record["anomalies"] == ["connected before the sound was played"], case
 
 
 async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(
@@ -202,10 +202,9 @@ async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
     assert_heard_by(placed, {"called": "sample"}, references, latest_ms=LATEST_MS)
     assert (other.answered_ns is not None, other.ended_by) == (True, "them")
     sound = hear(other.packets, other.answered_ns or 0, reference=references["sample"], voice=voices.CALLER)
-    assert not sound.complete, sound
-    assert sound.voice_ms is None, sound
+    assert sound.voice_ms is None, sound  # it may hear its sound to the end
     assert [(record["status"], [*record["known_by"]]) for record in of(records, first)] == [("CONNECTED", ["called"])]
-    assert [(record["status"], [*record["known_by"]]) for record in of(records, second)] == [("FAILED", [])]
+    assert [record["status"] for record in of(records, second)] == ["FAILED"]
 
 
 async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
