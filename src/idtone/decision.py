@@ -220,24 +220,30 @@ def decide(
     holding = _holding(call, registry, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
-    if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain, customer)
-    if never_originates(call.originating_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_NEVER_ORIGINATES, None, version, trust, policy, member, chain, customer)
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
-    if unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and call.direction is Direction.OUTGOING)):
-        return _refusal(unreadable, None, version, trust, policy, member, chain, customer)
-    if not_own:
-        return _refusal(not_own, None, version, trust, policy, member, chain, customer)
-    if call.presents_other:
-        return _refusal(Reason.PRESENTED_NUMBER_DIFFERS, None, version, trust, policy, member, chain, customer)
+    not_ours = _not_ours(call, registry, holding, policy, now, remembered, unreadable)
+    refused: Reason | None = None
+    if suspended(call.forwarding_numbers, registry, now, remembered):
+        refused = Reason.NUMBER_SUSPENDED
+    elif never_originates(call.originating_numbers, registry, now, remembered):
+        refused = Reason.NUMBER_NEVER_ORIGINATES
+    elif unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and call.direction is _OUTGOING)):
+        refused = unreadable
+    elif not_ours and _refuses(call, registry, policy, remembered, not_ours):
+        refused = not_ours
+    elif not_own:
+        refused = not_own
+    elif call.presents_other:
+        refused = Reason.PRESENTED_NUMBER_DIFFERS
+    if refused:
+        return _refusal(refused, None, version, trust, policy, member, chain, customer)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
     licensed: dict[Party, str] = {}
     for party in parties:
         tone = policy.tones.get((call.direction, party)) if policy.tones else None
-        judged = _standing(call, registry, holding, policy, now, tone, remembered, unreadable)
+        judged = (not_ours, None) if not_ours else _standing(call, registry, holding, policy, now, tone, unreadable)
         if standing is None or _distance(judged) > _distance(standing):
             standing = judged
         if judged[1]:
@@ -342,25 +348,29 @@ _NO_NUMBER = {
 """Kinds of numbers that cannot be forwarded."""
 
 
+def _not_ours(
+    call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
+    remembered: Remembered, no_number: Reason | None,
+) -> Reason | None:  # fmt: skip
+    """Why this node may not use the number; None if it may, or if that is not known."""
+    if registry is None:
+        foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
+        return (no_number or _UNKNOWN) if foreign else None
+    if holding is None:
+        return _UNKNOWN if call.direction is _OUTGOING and (no_number is None or call.perhaps) else None
+    return _FOREIGN if policy.member is not None and policy.member not in holding.members else None
+
+
 _Standing = tuple[Reason, Licence | None]
 
 
 def _standing(
     call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
-    tone: str | None, remembered: Remembered, no_number: Reason | None,
+    tone: str | None, no_number: Reason | None,
 ) -> _Standing:  # fmt: skip
-    """The reason by whose number it is, and by the member's licences (only those for `tone`, if it is named); and the
-    licence that gave it.
-    """
+    """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
     if registry is None:
-        if remembered.own is None or remembered.may_use(call.forwarding_numbers, now):
-            return Reason.REGISTRY_MISSING, None
-        return no_number or _UNKNOWN, None
-    if holding is None:
-        if call.direction is _OUTGOING and (no_number is None or call.perhaps):
-            return _UNKNOWN, None
-    elif policy.member is not None and policy.member not in holding.members:
-        return _FOREIGN, None
+        return Reason.REGISTRY_MISSING, None
     if no_number:
         return no_number, None
     if now - registry.expires >= policy.registry_stale:  # a sum would overflow if it expires in 9999

@@ -8,15 +8,18 @@ from datetime import datetime
 import pytest
 
 from idtone.calls import Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import LedgerFull, Policy, Unlicensed, Unreadable, decide
+from idtone.decision import NOTHING_REMEMBERED, LedgerFull, Unlicensed, Unreadable, decide
 from idtone.numbers import MALFORMED, WITHHELD, parse
 
-from ..kernel.deciding import BARE, HELD, NOW, FakeRegistry, call, stopped
+from ..kernel.deciding import FOREIGN, HELD, NOW, FakeRegistry, call, own_policy, stopped, unoriginated
 
 OUTGOING = Direction.OUTGOING
 POLICE = parse("110")
 REASONS = [Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN, Reason.LINES_MISSING]
-LENIENT = Policy(unreadable=Unreadable.NOTICE, ledger_full=LedgerFull.NOTICE_AND_CONNECT, refuse_cause=34)
+LENIENT = own_policy(
+    unreadable=Unreadable.NOTICE, foreign_numbers=Unlicensed.NOTICE, unknown_numbers=Unlicensed.NOTICE,
+    ledger_full=LedgerFull.NOTICE_AND_CONNECT, refuse_cause=34,
+)  # fmt: skip
 
 
 class FakeLines:
@@ -30,11 +33,11 @@ class FakeLines:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-@pytest.mark.parametrize("number", [HELD, BARE, parse("0399999999"), parse("+12125551234")], ids=repr)
+@pytest.mark.parametrize("number", [HELD, FOREIGN, parse("0399999999"), parse("+12125551234")], ids=repr)
 @pytest.mark.parametrize("registry", [FakeRegistry(), None], ids=["registry", "none"])
 def test_a_number_that_is_not_the_lines_own_is_refused_whatever_its_licence(reason, number, registry):
     for full in (False, True):
-        decision = decide(call(number, OUTGOING), registry, LENIENT, NOW, {}, full, FakeLines(reason))
+        decision = decide(call(number, OUTGOING), registry, LENIENT, NOW, NOTHING_REMEMBERED, full, FakeLines(reason))
         assert (decision.outcome, decision.reason, decision.customer) == (Outcome.REFUSE, reason, "c-7")
         assert (decision.hangup_cause, decision.profiles, decision.licence) == (34, {}, None)
 
@@ -45,6 +48,7 @@ def test_a_number_that_is_not_the_lines_own_is_refused_whatever_its_licence(reas
     [
         (call(HELD, OUTGOING, POLICE), stopped(NOW), Outcome.BYPASS, Reason.EMERGENCY),
         (call(HELD, OUTGOING), stopped(NOW), Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
+        (call(HELD, OUTGOING), unoriginated(HELD), Outcome.REFUSE, Reason.NUMBER_NEVER_ORIGINATES),
         (call(HELD), FakeRegistry(), Outcome.PLAY, Reason.LICENCE_VALID),
         (call(WITHHELD, OUTGOING), FakeRegistry(), Outcome.REFUSE, Reason.NUMBER_WITHHELD),
         (call(MALFORMED, OUTGOING), FakeRegistry(), Outcome.REFUSE, Reason.NUMBER_MALFORMED),
@@ -62,7 +66,16 @@ def test_what_comes_before_the_table_and_what_it_does_not_concern(asked, registr
 
 @pytest.mark.parametrize("unlicensed", Unlicensed)
 def test_a_lines_own_number_goes_on_to_its_licence(unlicensed):
-    for number in (HELD, BARE):
-        asked, policy = call(number, OUTGOING), Policy(unlicensed=unlicensed)
+    for number in (HELD, FOREIGN):
+        asked, policy = call(number, OUTGOING), own_policy(unlicensed=unlicensed)
         alone = decide(asked, FakeRegistry(), policy, NOW)
         assert decide(asked, FakeRegistry(), policy, NOW, lines=FakeLines(None)) == alone._replace(customer="c-7")
+
+
+@pytest.mark.parametrize("number", [FOREIGN, parse("0399999999")], ids=["foreign", "unknown"])
+def test_a_number_that_is_not_this_nodes_is_refused_as_such(number):
+    asked = call(number, OUTGOING)
+    alone = decide(asked, FakeRegistry(), own_policy(), NOW)
+    assert alone.reason in {Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.NUMBER_UNKNOWN}
+    for reason in REASONS:
+        assert decide(asked, FakeRegistry(), own_policy(), NOW, lines=FakeLines(reason)).reason is alone.reason
