@@ -13,6 +13,7 @@ _OLDER: Final = (11, 13)
 """How many arguments the hooks of the first releases send."""
 _CHANNEL: Final = 9
 """The place of the caller's channel."""
+_NONCE: Final = re.compile(r"[0-9]{12}")
 _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 
@@ -62,6 +63,8 @@ class Request:
             given[_CHANNEL:_CHANNEL] = "", ""
             given += [""] * (_ARGUMENTS - len(given))
         kind, call_id, nonce, time, *rest = given
+        if not _NONCE.fullmatch(nonce):
+            return None
         number, direction, called, dial_string, caller, channel, account, chain, *more = rest
         diverting, sip_call_id, chain_token = map(unquote, more)
         return cls(

@@ -20,7 +20,7 @@ command_line.add_commands(
         "stats": (
             "idtone.ledger.commands.calls:stats",
             "Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, "
-            "turned away, sound sent.",
+            "turned away, sound sent, sound confirmed.",
         ),
         "replicas": (
             "idtone.ledger.commands.replicas:replicas",

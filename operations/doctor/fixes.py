@@ -140,6 +140,8 @@ FIXES: Final[Mapping[str, Fix]] = {
     "hook-file": Fix(_hook, _ELSEWHERE),
     "hook-include": Fix(_hook, _ELSEWHERE),
     "hook-use": Fix(_nothing, _LINE),
+    "sound-codecs": Fix(_nothing, _LINE),
+    "presented-number": Fix(_nothing, _LINE),
     "emergency-trunks": Fix(_nothing, Message("Only you know which trunks reach the emergency services.")),
     "sounds": Fix(_nothing, _SERVICE),
     "sounds-readable": Fix(_own, _RIGHTS),

@@ -440,7 +440,7 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
         again = await broken(application, asterisk)
     after = MemoryEvidence()
     next_calls = call_control(sounds, after)
-    next_calls.recall([fold("lab", evidence.steps)])
+    next_calls.recall(evidence.calls_in_progress())
     next_calls.registry = suspending
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)

@@ -138,7 +138,7 @@ def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIO
 
 
 def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | None:
-    holding = registry.holding(call.forwarding_number)
+    holding = registry.holding(call.forwarding_number, FIRST_ISSUED)
     return holding.chain if holding else None
 
 

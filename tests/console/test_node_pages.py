@@ -165,18 +165,18 @@ async def test_nobody_finds_suspended_numbers_by_trying(site, registry, monkeypa
 
 
 CASES = [
-    ("0312345678", Direction.INCOMING, Reason.LICENCE_VALID, 6),
+    ("0312345678", Direction.INCOMING, Reason.LICENCE_VALID, 7),
     ("0312345677", Direction.INCOMING, Reason.NUMBER_SUSPENDED, 1),
-    ("0352345678", Direction.INCOMING, Reason.LICENCE_EXPIRED, 7),
-    ("0362345678", Direction.INCOMING, Reason.LICENCE_REVOKED, 7),
-    ("0452345678", Direction.INCOMING, Reason.LICENCE_NOT_YET_VALID, 7),
-    ("0523456789", Direction.OUTGOING, Reason.DIRECTION_NOT_COVERED, 7),
-    ("0782345678", Direction.OUTGOING, Reason.PLEDGE_MISSING, 7),
-    ("0612345905", Direction.INCOMING, Reason.LICENCE_VALID, 7),
-    ("0612345915", Direction.INCOMING, Reason.CHAIN_UNCHECKED, 6),
-    ("0899999999", Direction.INCOMING, Reason.NUMBER_UNKNOWN, 3),
-    ("0899999999", Direction.OUTGOING, Reason.NUMBER_UNKNOWN, 3),
-    ("0112345678", Direction.INCOMING, Reason.NUMBER_OF_ANOTHER_MEMBER, 3),
+    ("0352345678", Direction.INCOMING, Reason.LICENCE_EXPIRED, 8),
+    ("0362345678", Direction.INCOMING, Reason.LICENCE_REVOKED, 8),
+    ("0452345678", Direction.INCOMING, Reason.LICENCE_NOT_YET_VALID, 8),
+    ("0523456789", Direction.OUTGOING, Reason.DIRECTION_NOT_COVERED, 8),
+    ("0782345678", Direction.OUTGOING, Reason.PLEDGE_MISSING, 8),
+    ("0612345905", Direction.INCOMING, Reason.LICENCE_VALID, 8),
+    ("0612345915", Direction.INCOMING, Reason.CHAIN_UNCHECKED, 7),
+    ("0899999999", Direction.INCOMING, Reason.NUMBER_UNKNOWN, 4),
+    ("0899999999", Direction.OUTGOING, Reason.NUMBER_UNKNOWN, 4),
+    ("0112345678", Direction.INCOMING, Reason.NUMBER_OF_ANOTHER_MEMBER, 4),
 ]
 NODE = Settings(association=AssociationSettings(member=MEMBER))
 

@@ -80,7 +80,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Asterisk]:
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
         stopped = [(read_span(STOPPED), Suspension(SINCE))]
         never = [(read_span(text), Period(since, until)) for text, since, until in LISTED]
-        leave(asterisk.sounds, render(stopped, never=sorted(never, key=lambda each: each[0].first)))
+        leave(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
         yield asterisk
 
 

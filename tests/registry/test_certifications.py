@@ -64,11 +64,14 @@ def test_a_lapse_gives_chain_unchecked(number, lapses, form):
     index = RegistryIndex(DOCUMENT)
     index._compiled = form(DOCUMENT)
     call = ForwardedCall("c-1", Direction.INCOMING, number, WITHHELD, parse("09012345678"))
-    before = decide(call, index, Policy(), day(lapses) - timedelta(seconds=1))
+    holding = index.holding(number, day(lapses))
+    assert holding
+    policy = Policy(member=holding.member)
+    before = decide(call, index, policy, day(lapses) - timedelta(seconds=1))
     assert (before.outcome, before.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
-    after = decide(call, index, Policy(), day(lapses))
+    after = decide(call, index, policy, day(lapses))
     assert (after.outcome, after.reason) == (Outcome.NOTICE, Reason.CHAIN_UNCHECKED)
-    assert decide(call, RegistryIndex(without()), Policy(), day("2090-01-01")).outcome is Outcome.PLAY, "none recorded"
+    assert decide(call, RegistryIndex(without()), policy, day("2090-01-01")).outcome is Outcome.PLAY, "none recorded"
 
 
 def without():

@@ -48,7 +48,7 @@ def test_the_state_is_what_the_feed_says_and_other_nodes_can_read_it(observed: O
         "in_progress": 1, "decided": 2, "a_second": None, "over": 1, "with_sound": 1, "sent": 1, "confirmed": 0,
     }  # fmt: skip
     for part in ("registry", "fallback", "hook"):
-        assert found[part] == feed[part]
+        assert found[part].items() <= feed[part].items()
     assert found["registry"]["taken"]
     assert (found["clock"], found["rivals"], found["running"]) == (None, 0, True)
     assert len(text) < TOAST_BYTES

@@ -55,7 +55,7 @@ CASES: list[tuple[Record | None, float, Arrived | None, str, CanaryFault | None]
     (RECORD, 0.0, ABSENT, "absent", CanaryFault.SOUND),
     (RECORD, 0.0, UNSURE, "cannot-tell", CanaryFault.SOUND),
     (RECORD, 0.0, arrived(ToneVerdict.CONFORMS, -26.1), "conforms", CanaryFault.LEVEL),
-    (replace(RECORD, heard_by=("caller",)), 0.0, GOOD, "conforms", CanaryFault.EVIDENCE),
+    (replace(RECORD, delivery={"called": "not-known"}), 0.0, GOOD, "conforms", CanaryFault.EVIDENCE),
     (RECORD, 3600.0, GOOD, "conforms", CanaryFault.CLOCK),
 ]
 

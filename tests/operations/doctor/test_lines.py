@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from idtone.documents import parse
@@ -48,7 +50,7 @@ def test_entries_that_nobody_checked_are_a_warning():
 def test_numbers_that_the_member_does_not_hold(member, number, state):
     registry = RegistryIndex(parse_document(REGISTRY, "registry.yaml"))
     text = f"lines: [{{endpoints: [a], numbers: ['{number}']}}]"
-    finding = lines.held(entries_of(parse(text, "numbers.yaml", LinesDocument)), registry, member)
+    finding = lines.held(entries_of(parse(text, "numbers.yaml", LinesDocument)), registry, member, datetime.now(UTC))
     assert finding.state is state
     assert number not in finding.found
 
