@@ -77,8 +77,8 @@ def test_every_command_of_the_tutorial_runs(commands, tmp_path):
     assert done.stdout.count("passed every test") == 3
     records = json.loads((tmp_path / "records").read_text())
     assert [(each["outcome"], each["reason"], each["status"], each["sent"], each["fallback"]) for each in records] == [
-        ("PLAY", "licence-valid", "CONNECTED", True, False),
-        ("NOTICE", "chain-unchecked", "CONNECTED", True, False),
+        ("PLAY", "licence-valid", "CONNECTED", False, False),
+        ("NOTICE", "chain-unchecked", "CONNECTED", False, False),
         ("REFUSE", "number-of-another-member", "REFUSED", False, False),
         ("REFUSE", "number-suspended", "REFUSED", False, False),
         ("NOTICE", "service-unavailable", "CONNECTED", True, True),

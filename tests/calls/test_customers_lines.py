@@ -57,8 +57,8 @@ REFUSED = {
     outgoing(OTHERS): ("number-of-another-customer", "c-1"),
     outgoing("+81 3-1234-5700"): ("number-of-another-customer", "c-1"),
     outgoing(LICENSED, "wide"): ("number-of-another-customer", "c-2"),
-    outgoing(NOBODYS): ("number-of-another-customer", "c-1"),
-    outgoing("0335810110"): ("number-of-another-customer", "c-1"),
+    outgoing(NOBODYS): ("number-unknown", "c-1"),
+    outgoing("0335810110"): ("number-unknown", "c-1"),
     outgoing(LICENSED, "anonymous"): ("line-unknown", None),
     outgoing(SUSPENDED): ("number-suspended", "c-1"),
     outgoing("03-1234-567x"): ("number-malformed", "c-1"),
@@ -99,7 +99,10 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
 
 
 async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, references):
-    cases = {outgoing(OTHERS, "video", way="own-dial"): True, outgoing(LICENSED, "video", way="own-dial"): False}
+    cases = {
+        outgoing(number, "video", way="own-dial", caller=number): may
+        for number, may in ((OTHERS, True), (LICENSED, False))
+    }
     async with lab(asterisk) as phones:
         for forwarding, may in cases.items():
             for asked in by_both(forwarding):

@@ -63,7 +63,7 @@ async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(aster
     assert len(records) == len(calls)
     for record in records:
         assert (record["status"], record["reason"]) == ("CONNECTED", "licence-valid")
-        assert record["heard_by"] == []
+        assert set(record["delivery"].values()) == {"not-known"}
         assert "sound_ended" not in record["times"]
         assert record["anomalies"]
 

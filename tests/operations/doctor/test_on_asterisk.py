@@ -532,11 +532,13 @@ def test_the_service_is_stopped(pbx, intact):
 
 def test_endpoints_of_the_pbx_that_the_table_of_lines_does_not_have(pbx, tmp_path):
     table = tmp_path / "numbers.yaml"
-    table.write_text("lines: [{customer: c-1, endpoints: [lab, wide], numbers: ['0312345678', '0399999999']}]")
+    table.write_text(
+        "lines: [{customer: c-1, endpoints: [lab, wide, compressed, fax, framed30, framed40, nat, trusting], numbers: ['0312345678', '0399999999']}]"
+    )
     findings = examine(pbx, LINES_SOURCE=table, ASSOCIATION_MEMBER="m-0001", POLICY_EMERGENCY_TRUNKS="video")
     assert {
         topic: findings[topic]["state"] for topic in ("lines", "lines-members", "lines-endpoints")
     } == dict.fromkeys(("lines", "lines-members", "lines-endpoints"), "warning")
-    assert "1 customers, 2 lines, 2 numbers" in findings["lines"]["found"]
+    assert "1 customers, 8 lines, 2 numbers" in findings["lines"]["found"]
     assert "1 of their numbers" in findings["lines-members"]["found"]
     assert findings["lines-endpoints"]["found"] == "anonymous"
