@@ -363,6 +363,9 @@ class CallControl:
         return self._write(call, self._fallback(line, notices))
 
     def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
+        if line.since and line.since == call.sounded_since:
+            return []  # a phone that was replaced by another one has told of this playback before, when it hung up
+        call.sounded_since = line.since
         called = self.made.get(line.files.get(Party.CALLED, ""))
         found: dict[Party, tuple[Sound, PlayedSound]] = {}
         for party, name in line.files.items():

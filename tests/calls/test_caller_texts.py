@@ -74,7 +74,7 @@ async def test_no_octet_avoids_the_verdict(asterisk, serving):
         (place, control, forwarding)
         for place, control in product(PLACES, CONTROLS)
         if not ("name" in place and control in "\r\n")  # a line break would begin another header
-        for forwarding in by_both(replace(PLACES[place](control), number=UNKNOWN, endpoint="trusting"))
+        for forwarding in by_both(replace(PLACES[place](control), number=UNKNOWN, endpoint="asserting"))
     ]
     since = datetime.now(UTC)
     async with lab(asterisk) as phones:

@@ -55,7 +55,7 @@ class Logging(Service):
         self.log_file.unlink(missing_ok=True)
         self.journald = Journald(self.asterisk.scratch / "journald")
         self.journald.path.chmod(0o666)  # as systemd's
-        self.lines: list[dict[str, str]] = []
+        self.entries: list[dict[str, str]] = []
         """What journald has read."""
 
     def _launch(self, *options: str) -> None:
@@ -67,7 +67,7 @@ class Logging(Service):
 
     def log(self) -> str:
         """All that it has logged, as it came."""
-        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.lines)
+        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.entries)
 
     def logged(self) -> list[dict[str, str]]:
         """Its records: level, message, and for JSON and journald the call and its reason."""
@@ -76,14 +76,14 @@ class Logging(Service):
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
         if self.form == "json":
             return list(map(json.loads, lines))
-        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self.lines]
+        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self.entries]
 
 
 @pytest.fixture(params=["text", "json", "journald"])
 def logging_service(request: pytest.FixtureRequest, asterisk, beside) -> Iterator[Logging]:
     beside.settled()
     service = Logging(asterisk, LAB_REGISTRY, form=request.param)
-    with service.journald.reading() as service.lines, service:
+    with service.journald.reading() as service.entries, service:
         yield service
     service.journald.path.unlink()
 

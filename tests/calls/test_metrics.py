@@ -22,7 +22,17 @@ RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
 WITHOUT_DATA = {
     expression
     for expression in expressions()
-    if any(each in expression for each in ("unreplicated", "chain_tokens", "certification_lapses", "never_originates"))
+    if any(
+        each in expression
+        for each in (
+            "unreplicated",
+            "chain_tokens",
+            "certification_lapses",
+            "never_originates",
+            "brake_shared",
+            "canary",
+        )
+    )
 }
 """This service has no replica in PostgreSQL and no other nodes; its registry has no certifications and no list."""
 

@@ -50,7 +50,7 @@ class Leaving:
     def forwarding(self, **others: Any) -> Forwarding:
         return Forwarding(
             self.number, self.direction, caller=self.caller, display=self.display, headers=self.headers,
-            endpoint="trusting", **others,
+            endpoint="asserting", **others,
         )  # fmt: skip
 
 

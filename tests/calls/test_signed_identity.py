@@ -20,7 +20,7 @@ IDENTITIES = [
     "c;info=<https://cert.example.jp/c.pem>;alg=ES256;ppt=div",
 ]
 SIGNED = tuple(("Identity", each) for each in IDENTITIES)
-ASKED, NOT_ASKED = "trusting", "lab"
+ASKED, NOT_ASKED = "asserting", "lab"
 
 
 @pytest.fixture(scope="module")

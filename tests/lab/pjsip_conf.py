@@ -14,7 +14,7 @@ ENDPOINTS: Final = {
     "video": "allow = ulaw,h264\naccountcode = acme",
     "compressed": "allow = g729",
     "fax": "allow = ulaw\nt38_udptl = yes",
-    "trusting": "allow = ulaw\ntrust_id_inbound = yes\nsend_pai = yes\nsend_rpid = yes\nsend_history_info = yes",
+    "asserting": "allow = ulaw\ntrust_id_inbound = yes\nsend_pai = yes\nsend_rpid = yes\nsend_history_info = yes",
     "nat": "allow = ulaw\nrtp_symmetric = yes",
     "framed30": "allow = ulaw:30",
     "framed40": "allow = ulaw:40",

@@ -533,7 +533,8 @@ def test_the_service_is_stopped(pbx, intact):
 def test_endpoints_of_the_pbx_that_the_table_of_lines_does_not_have(pbx, tmp_path):
     table = tmp_path / "numbers.yaml"
     table.write_text(
-        "lines: [{customer: c-1, endpoints: [lab, wide, compressed, fax, framed30, framed40, nat, trusting], numbers: ['0312345678', '0399999999']}]"
+        "lines: [{customer: c-1, endpoints: [lab, wide, compressed, fax, framed30, framed40, nat, asserting], "
+        "numbers: ['0312345678', '0399999999']}]"
     )
     findings = examine(pbx, LINES_SOURCE=table, ASSOCIATION_MEMBER="m-0001", POLICY_EMERGENCY_TRUNKS="video")
     assert {
