@@ -6,10 +6,11 @@ before every licence. Exactly one place returns the association's sound: a licen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from .calls import (
@@ -292,34 +293,32 @@ def suspended(
     numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
 ) -> Suspension | None:
     """The first suspension that is in force for one of the numbers; None if there is none."""
-    for number in numbers:
-        if registry is not None:
-            found = registry.suspensions_of(number)
-        elif remembered.suspended:
-            found = _by_pattern(remembered.suspended, number)
-        else:
-            return None
-        for suspension in found:
-            if suspension.in_force(now):
-                return suspension
-    return None
+    if registry is not None:
+        return _first_in_force(numbers, registry.suspensions_of, now)
+    return _first_in_force(numbers, partial(_by_pattern, remembered.suspended), now) if remembered.suspended else None
 
 
 def never_originates(
     numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
 ) -> bool:
     """Whether one of the numbers never originates now."""
+    if registry is not None:
+        return _first_in_force(numbers, registry.never_originates, now) is not None
+    known = remembered.never_originating
+    return bool(known) and _first_in_force(numbers, partial(_by_pattern, known), now) is not None
+
+
+_Timed = TypeVar("_Timed", Suspension, Period)
+
+
+def _first_in_force(
+    numbers: Iterable[Number], known: Callable[[Number], Sequence[_Timed]], now: datetime
+) -> _Timed | None:  # fmt: skip
     for number in numbers:
-        if registry is not None:
-            found = registry.never_originates(number)
-        elif remembered.never_originating:
-            found = _by_pattern(remembered.never_originating, number)
-        else:
-            return False
-        for period in found:
-            if period.in_force(now):
-                return True
-    return False
+        for each in known(number):
+            if each.in_force(now):
+                return each
+    return None
 
 
 def _refusal(
