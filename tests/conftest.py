@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from idtone.ledger.store.postgresql import Server
@@ -29,6 +30,10 @@ from .lab.publication import LAB_REGISTRY, MEMBER
 from .lab.service import Service
 from .lab.site import chosen, reach
 from .made_once import shared
+
+# How long an example takes is a fact of the machine and of what runs beside it.
+hypothesis.settings.register_profile("idtone", deadline=None)
+hypothesis.settings.load_profile("idtone")
 
 # Here and not beside them: tests of other folders import them too, and are read first.
 pytest.register_assert_rewrite(

@@ -81,7 +81,7 @@ def test_every_command_of_the_tutorial_runs(commands, tmp_path):
         ("NOTICE", "chain-unchecked", "CONNECTED", False, False),
         ("REFUSE", "number-of-another-member", "REFUSED", False, False),
         ("REFUSE", "number-suspended", "REFUSED", False, False),
-        ("NOTICE", "service-unavailable", "CONNECTED", True, True),
+        ("NOTICE", "service-unavailable", "CONNECTED", False, True),
     ]
     assert not (tmp_path / "idtone-tutorial").exists()
 

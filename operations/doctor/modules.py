@@ -80,6 +80,9 @@ FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
 """What the hook uses only if trunks lead to other nodes (`fleet.trunks`) or take an Identity
 (`policy.identity_trunks`)."""
 
+WITH: Final[Mapping[str, str]] = {"func_pjsip_endpoint": "res_pjsip"}
+"""Module of the hook → the module without which the hook does not use it: Asterisk may have no PJSIP at all."""
+
 SERVICE: Final = (
     "res_ari",
     "res_ari_applications",
@@ -134,9 +137,14 @@ def needed(hook: str) -> tuple[str, ...]:
     return tuple(sorted(used.union(SERVICE, FORMATS) - {CORE}))
 
 
+def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
+    """Those of the wanted modules that the hook uses beside the running ones."""
+    return {name for name in wanted if name not in WITH or WITH[name] in running}
+
+
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
     """`running` are the running modules, without `.so`."""
-    needed_ones = set(wanted) - {CDR}
+    needed_ones = used(wanted, running) - {CDR}
     missing = sorted(needed_ones - set(running))
     if not missing:
         return good("asterisk-modules", Message("all {count} needed modules are running", count=len(needed_ones)))

@@ -91,7 +91,7 @@ def test_missing_modules_are_named_with_their_remedy_but_for_cdr_which_has_its_o
     assert "asterisk -rx 'module load func_cut'" in finding.remedy
     assert "`load = app_stasis.so`" in finding.remedy
     assert modules.CDR in wanted
-    finding = judge(set(wanted) - {modules.CDR}, wanted)
+    finding = judge({*wanted, "res_pjsip"} - {modules.CDR}, wanted)
     assert (finding.state, f"all {len(wanted) - 1} " in finding.found) == (State.GOOD, True)
 
 
@@ -107,3 +107,11 @@ def test_each_module_comes_after_those_that_it_needs(running):
     assert {"res_ari_model", "res_speech", "res_stasis_recording"} <= set(order), (
         "they are needed although the hook does not name them"
     )
+
+
+def test_without_pjsip_the_hook_does_not_use_its_module():
+    wanted = needed(HOOK)
+    assert "func_pjsip_endpoint" in wanted
+    without = {*MODULES} - {"res_pjsip", "func_pjsip_endpoint"}
+    assert judge(without, wanted).state is State.GOOD
+    assert judge({*without, "res_pjsip"}, wanted).state is State.BAD
