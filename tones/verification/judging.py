@@ -25,7 +25,7 @@ _ENOUGH: Final = 0.7
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
 """The edges of a burst can be measured above the share `_WHOLE` and this coherence."""
-_PURE_BLASTED: Final = 0.5
+_PURE_BLASTED: Final = 0.53
 """As `_PURE`, for a limited burst: a codec that distorts its first third turns the phase there."""
 _EVEN: Final = 0.55
 """A burst is there from its start to its end if its weakest slice has this share of the amplitude of the louder ones;

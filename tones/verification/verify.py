@@ -170,15 +170,14 @@ class Verifier:
 
     def _judge(self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float) -> Match:
         share = log_odds.tone_share(samples, fitted)
-        blasted: frozenset[int] = frozenset()
-        if share > ALONE and (found := blast(base, self._plan, fitted)):
+        gain = blast(base, self._plan, fitted) if share > ALONE else None
+        if gain is not None:
             # What is too loud is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
-            gain, blasted = found
             limited = np.clip(samples, -gain * self._peak, gain * self._peak)
             base = self._fitter.baseband(limited, heard, fitted.first)
             fitted = self._fitter.fine(base, fitted)
         bursts = tuple(
-            heard_burst(self.profile, self._plan, index, fitted, base, blasted=index in blasted)
+            heard_burst(self.profile, self._plan, index, fitted, base, blasted=gain is not None and index == 0)
             for index in range(self._plan.bursts)
         )
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
