@@ -25,11 +25,13 @@ _ENOUGH: Final = 0.7
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
 """The edges of a burst can be measured above the share `_WHOLE` and this coherence."""
+_PURE_BLASTED: Final = 0.53
+"""As `_PURE`, for a limited burst: a codec that distorts its first third turns the phase there."""
 _EVEN: Final = 0.55
 """A burst is there from its start to its end if its weakest slice has this share of the amplitude of the louder ones;
 in white noise 5 dB above the sound, and after the codecs, a whole burst has more."""
 _EVEN_ALONE: Final = 0.65
-_ALONE: Final = 0.9
+ALONE: Final = 0.9
 """Where its tones have this share of all power, no noise makes a burst uneven, but echo may fill what is missing."""
 _MISSING_DB: Final = -12.0
 _SILENT_DB: Final = -40.0
@@ -113,6 +115,8 @@ class Burst:
     heard: float
     weakest: float
     """Of the burst's slices, relative to its louder ones."""
+    blasted: bool = False
+    """Whether it was limited because a part of it was much too loud."""
 
     @property
     def level_db(self) -> float:
@@ -126,9 +130,13 @@ class Burst:
         return min(each.coherence for each in self.components)
 
     @property
+    def covered(self) -> bool:
+        return self.coherence <= (_PURE_BLASTED if self.blasted else _PURE)
+
+    @property
     def edges_ms(self) -> tuple[float, float] | None:
         """The errors of its start and end; None where they cannot be measured."""
-        if self.heard <= _WHOLE or self.coherence <= _PURE:
+        if self.heard <= _WHOLE or self.covered:
             return None
         return 1000 * self.start_error_s, 1000 * self.end_error_s
 
@@ -204,7 +212,7 @@ def _complete(case: Case) -> Test:
         return Test("bursts", CheckOutcome.FAILED, says, certain=certain)
     if unheard:
         return Test("bursts", CheckOutcome.UNKNOWN, f"{_numbered(unheard)} partly or completely lost in the recording")
-    even = _EVEN_ALONE if case.share > _ALONE else _EVEN
+    even = _EVEN_ALONE if case.share > ALONE else _EVEN
     uneven = [index for index, burst in enumerate(case.bursts, 1) if burst.weakest < even]
     if uneven:
         return Test("bursts", CheckOutcome.UNKNOWN, f"{_numbered(uneven)} partly missing, or other sounds cover it")
@@ -217,7 +225,7 @@ def _edges(case: Case) -> Test:
     measured = [
         (max(map(abs, edges)), index) for index, burst in enumerate(case.bursts, 1) if (edges := burst.edges_ms)
     ]
-    covered = [index for index, burst in enumerate(case.bursts, 1) if burst.coherence <= _PURE]
+    covered = [index for index, burst in enumerate(case.bursts, 1) if burst.covered]
     if not measured:
         outcome = CheckOutcome.UNKNOWN if covered else CheckOutcome.PASSED
         return Test("edges", outcome, "single edges cannot be measured here; the test of the cadence covers them")
@@ -317,7 +325,7 @@ def _level(case: Case) -> Test:
 TESTS: Final[tuple[Callable[[Case], Test], ...]] = (_frequency, _cadence, _complete, _edges, _further, _pauses, _level)
 
 
-def heard_burst(profile: Profile, plan: Plan, number: int, fitted: Fitted, base: Baseband) -> Burst:
+def heard_burst(profile: Profile, plan: Plan, number: int, fitted: Fitted, base: Baseband, *, blasted: bool) -> Burst:
     indices = [index for index, each in enumerate(plan.components) if each.burst == number]
     components = tuple(fitted.components[index] for index in indices)
 
@@ -329,7 +337,7 @@ def heard_burst(profile: Profile, plan: Plan, number: int, fitted: Fitted, base:
     start_error_s, _ = edge_errors(base, first, plan.components[first], fitted, reach_s)
     _, end_error_s = edge_errors(base, last, plan.components[last], fitted, reach_s)
     weakest = min(weakest_slice(base, index, plan.components[index], fitted) for index in indices)
-    return Burst(components, start_error_s, end_error_s, min(each.heard for each in components), weakest)
+    return Burst(components, start_error_s, end_error_s, min(each.heard for each in components), weakest, blasted)
 
 
 def level_dbm0(profile: Profile, components: Sequence[FittedComponent]) -> float:

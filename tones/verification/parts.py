@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fit import Baseband, Fitted, softness
-from .plan import Component
+from .plan import Component, Plan
 from .running_sums import FRAMES_PER_S
 from .screening import RATE_HZ
 
@@ -25,6 +25,8 @@ _ASIDE_S: Final = 0.006
 """The edges of a burst, where the filter mixes it with what is around it, belong to no slice."""
 _SLICE_HEARD: Final = 0.5
 """A slice counts only if this share of it is not lost."""
+_BLAST: Final = 5.0
+"""A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
 
 
 def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, reach_s: float) -> tuple[float, float]:
@@ -77,3 +79,21 @@ def between(
         return None
     energy = base.explained_spans(index, each, fitted, start, end)[0]
     return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
+
+
+def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
+    """The sound's level as a factor of the profile's, if its first burst is much louder than that for a time.
+
+    None where it is not. A codec with a memory, such as G.722, begins a sound so if its two ends do not agree on what
+    came before. That lasts for less than half of a burst: the middle of its amplitudes is right.
+    """
+    times = base.times + base.first / RATE_HZ
+    middle = peak = 0.0
+    for index, each in enumerate(plan.components):
+        component = fitted.components[index]
+        amplitudes = np.abs(base.bands[base.track_of[index]])[(times >= component.start_s) & (times <= component.end_s)]
+        if len(amplitudes):
+            middle = max(middle, float(np.median(amplitudes)) / each.amplitude)
+            if each.burst == 0:
+                peak = max(peak, float(amplitudes.max()) / each.amplitude)
+    return middle if peak > _BLAST * middle > 0 else None

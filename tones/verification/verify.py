@@ -26,7 +26,8 @@ from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
-from .judging import TESTS, Case, Surroundings, heard_burst, level_dbm0
+from .judging import ALONE, TESTS, Case, Surroundings, heard_burst, level_dbm0
+from .parts import blast
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
@@ -54,6 +55,7 @@ class Verifier:
         """Raises ToneError where the profile cannot be looked for."""
         self.profile = profile
         own = waveform(profile, RATE_HZ).astype(np.float32)
+        self._peak = float(np.abs(own).max())
         self._plan = plan_of(profile)
         self._screen = Screen(self._plan, own)
         self._fitter = Fitter(self._plan)
@@ -167,9 +169,18 @@ class Verifier:
                 yield self._judge(samples, heard, fitted, base, score)
 
     def _judge(self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float) -> Match:
-        bursts = tuple(heard_burst(self.profile, self._plan, index, fitted, base) for index in range(self._plan.bursts))
-        beside = tuple(self._surroundings.bursts(samples, heard, fitted))
         share = log_odds.tone_share(samples, fitted)
+        gain = blast(base, self._plan, fitted) if share > ALONE else None
+        if gain is not None:
+            # What is too loud is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
+            limited = np.clip(samples, -gain * self._peak, gain * self._peak)
+            base = self._fitter.baseband(limited, heard, fitted.first)
+            fitted = self._fitter.fine(base, fitted)
+        bursts = tuple(
+            heard_burst(self.profile, self._plan, index, fitted, base, blasted=gain is not None and index == 0)
+            for index in range(self._plan.bursts)
+        )
+        beside = tuple(self._surroundings.bursts(samples, heard, fitted))
         case = Case(self.profile, self._plan, fitted, base, share, bursts, beside)
         tests = tuple(test(case) for test in TESTS)
         return Match(

@@ -2,13 +2,18 @@
 
 import functools
 
+import G722 as g722
 import numpy as np
 import pytest
+import soxr
 
 from idtone.tones.verification import report as reports
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.verify import Verifier, verdict_of
 
+from ...lab import voices
+from ...lab.codecs import CODECS, G722
+from ...lab.g711 import PCMA, PCMU, encode
 from ..profiles import make, tone
 from .legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise
 
@@ -56,6 +61,64 @@ def test_a_sound_that_lacks_a_part_never_conforms(profile, missing):
     report = verify(profile, samples)
     assert report.verdict != "conforms"
     assert all(finding.failed for finding in report.findings)
+
+
+def through(payload_type, *pieces):
+    """What a telephone hears; the sender's encoder begins anew with each piece, the telephone's decoder does not."""
+    frames = []
+    for piece in pieces:
+        if payload_type == G722:
+            frames.append(bytes(g722.G722(16000, 64000).encode(soxr.resample(piece, RATE_HZ, 16000))))
+        else:
+            frames.append(encode(piece, payload_type))
+    return np.asarray(CODECS[payload_type].decode(frames), np.float32) / 32768
+
+
+def as_sent(profile):
+    """16 bit, without silence around it, filled up to whole packets."""
+    samples = leg(profile, at_ms=0, after_ms=0, apart_ms=0, noise_dbov=-90)
+    return np.round(np.pad(samples, (0, -len(samples) % 160)) * 32768).astype(np.int16)
+
+
+@pytest.mark.parametrize("spoken_ms", [0, 500])
+@pytest.mark.parametrize("payload_type", [PCMU, PCMA, G722])
+@pytest.mark.parametrize("profile", [SAMPLE, NOTICE], ids=["sample", "notice"])
+def test_a_whole_sound_at_the_very_beginning_conforms_also_if_a_voice_follows_at_once(profile, payload_type, spoken_ms):
+    report = verify(profile, through(payload_type, np.append(as_sent(profile), voices.CALLER[: at(spoken_ms)])))
+    assert report.verdict == "conforms", report.reason
+    assert report.findings[0].start_ms == pytest.approx(2 if payload_type == G722 else 0, abs=3)
+
+
+RING_BACK = np.round(8000 * np.sin(2 * np.pi * 400 * np.arange(320) / RATE_HZ)).astype(np.int16)
+"""Two packets."""
+
+
+def test_a_sound_that_a_codec_began_much_too_loud_conforms():
+    """After ring-back, Asterisk encodes the sound in G.722 with a new encoder, which the decoder cannot know."""
+    samples = through(G722, RING_BACK, as_sent(SAMPLE))
+    assert np.abs(samples[at(45) : at(60)]).max() > 5 * np.abs(samples[at(120) : at(140)]).max()
+    report = verify(SAMPLE, samples)
+    assert report.verdict == "conforms", report.reason
+    assert report.findings[0].start_ms == pytest.approx(40, abs=5)
+    assert report.findings[0].level_dbm0 == pytest.approx(-16, abs=1)
+
+
+COVERS = {
+    "noise": lambda times: np.random.default_rng(3).standard_normal(len(times)),
+    "a lower tone": lambda times: np.sin(2 * np.pi * 470 * times),
+    "a tone much higher": lambda times: np.sin(2 * np.pi * 1300 * times),
+    "a voice": lambda times: voices.CALLER[: len(times)] / 8000,
+}
+
+
+@pytest.mark.parametrize("cover", COVERS)
+@pytest.mark.parametrize("length_ms", [40, 80])
+def test_another_loud_sound_in_place_of_the_start_of_a_burst_never_conforms(cover, length_ms):
+    samples = leg(SAMPLE)
+    first_ms, _ = bursts_of(SAMPLE)[0]
+    place, times = at(START_MS + first_ms), np.arange(at(length_ms)) / RATE_HZ
+    samples[place : place + len(times)] = 0.7 * COVERS[cover](times)
+    assert verify(SAMPLE, samples).verdict != "conforms"
 
 
 def test_edges_that_cannot_be_measured_are_unknown():
@@ -131,6 +194,14 @@ def test_a_burst_that_comes_too_late_leaves_it_open(by_ms):
     report = verify(SAMPLE, moved(2, by_ms))
     assert report.verdict == "cannot-tell"
     assert report.reason.endswith("losses, echo or an adaptive buffer can cause that")
+
+
+def test_a_gap_in_the_first_burst_leaves_it_open():
+    """As where Asterisk sends five packets and then none for 130 ms, because the machine is busy."""
+    samples = as_sent(SAMPLE) / np.float32(32768)
+    report = verify(SAMPLE, np.concatenate([samples[: at(100)], np.zeros(at(130), np.float32), samples[at(100) :]]))
+    assert report.verdict == "cannot-tell"
+    assert "something at 0.13 s is like the sound, but burst 1 is missing" in report.reason
 
 
 def test_a_burst_that_a_decoder_muted_leaves_it_open():
