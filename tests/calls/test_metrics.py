@@ -31,6 +31,7 @@ WITHOUT_DATA = {
             "never_originates",
             "brake_shared",
             "canary",
+            "lines_",
         )
     )
 }

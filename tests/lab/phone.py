@@ -24,6 +24,8 @@ from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
 """How long a closing phone waits until the others have accepted its BYEs."""
+RTP_VERSION: Final = 2
+"""The first two bits of an RTP or RTCP packet; a SIP message begins with a letter."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
 _WITHIN_CALLS: Final = frozenset({"INVITE", "UPDATE", "INFO", "NOTIFY"})
 
@@ -266,6 +268,8 @@ class Phone:
 
     def _readable(self) -> None:
         while received := receive_stamped(self._socket):
+            if received[0][:1] and received[0][0] >> 6 == RTP_VERSION:
+                continue  # for a phone that had this port before: Asterisk still sends (RFC 7983 tells them apart)
             try:
                 self._take(*received)
             except SipError as error:
