@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-verify bench-tones bench-timers bench-overload bench-registry bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -46,9 +46,11 @@ help:
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers, and runs each command of the office on it; JSON=1 as above'
+	@echo 'make bench-lines  decides by a table of a million numbers of customers, and reads it; NUMBERS=10000 CUSTOMERS=1000 JSON=1'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
 	@echo 'make bench-ledger  writes, proves, verifies, searches and publishes evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
+	@echo 'make bench-brake  replays fraud and an ordinary year of 200 customers at the brake; DAYS=30 SEED=1000 JSON=1'
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
 	@echo 'make bench-console-pages  times each page of the console, and calls beside 200 open pages; CALLS=100000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
@@ -153,6 +155,10 @@ bench-overload: $(DEV) lab
 bench-registry: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.registry $(if $(JSON),--json)
 
+bench-lines: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
+		$(if $(JSON),--json)
+
 bench-reports: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)
 
@@ -161,6 +167,9 @@ bench-ledger: $(DEV)
 
 bench-misuse: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.misuse $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+
+bench-brake: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.brake $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-console: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.console_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
@@ -219,7 +228,7 @@ audit: $(AUDIT)
 	@$(VENV)/bin/python -m pip_audit --requirement requirements.lock --disable-pip --strict --progress-spinner off
 
 lock: $(RELEASE)
-	@$(VENV)/bin/uv pip compile setup.cfg --extra openid --extra postgresql --extra token --universal --python-version 3.11 \
+	@$(VENV)/bin/uv pip compile setup.cfg --extra mariadb --extra openid --extra postgresql --extra token --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet \
 		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
 

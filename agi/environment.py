@@ -1,16 +1,17 @@
-"""The AGI environment: the lines with which Asterisk presents a call. They are read strictly.
+"""The AGI environment: the lines with which Asterisk presents a call.
 
 Each line has one field (`agi_request: agi://127.0.0.1/decide`), and a blank line ends the environment. Asterisk does
-not escape values, and a caller's name or number can contain line breaks (PJSIP decodes `%0d%0a`). But Asterisk 20 to 22
-send the fields in one fixed order (`launch_netscript` and `setup_env` in res_agi.c). This module accepts that order
-only, so an injected line is in the place of another field. It cannot detect two injections; other modules do:
+not escape values, and what a caller wrote can contain line breaks (PJSIP decodes `%0d%0a`), also in the name of a
+Local channel. But Asterisk 20 to 22 send the fields in one fixed order (`launch_netscript` and `setup_env` in
+res_agi.c). This module accepts that order only, so an injected field is in the place of another one. A line that is
+no field continues the value of the unused field before it. This module cannot detect two injections; others do:
 
 - A name can contain a whole environment with its blank line. Asterisk's own remaining lines then come where a response
   is expected, so `server` waits for the response to a first command.
 - A line break in the last argument can add further arguments. An entry point takes a fixed number of them.
 
-Values that are used must be UTF-8. Unused values, such as the caller's name, may have any encoding. In the caller's
-number U+FFFD replaces what is not UTF-8.
+Only the values that are used are checked: they must be UTF-8 without control characters. A caller who could make
+another value invalid would get no verdict.
 """
 
 from __future__ import annotations
@@ -27,39 +28,40 @@ LONGEST: Final = 16384
 """Octets of a line and of the whole environment, with line ends."""
 MOST_ARGUMENTS: Final = 32
 
-_ANY: Final = rb".*"
-_INTEGER: Final = rb"-?[0-9]{1,20}"
+_NETWORK: Final = ("agi_network", "agi_network_script")
+"""The fields that Asterisk sends first over a network."""
 
-_NETWORK: Final = {
-    "agi_network": rb"yes",
-    "agi_network_script": rb"[A-Za-z0-9_.-]{1,64}",
-}
-"""The fields that Asterisk sends first over a network → the pattern of the value."""
-
-_CALL: Final = {
-    "agi_request": rb".+",
-    "agi_channel": rb".+",
-    "agi_language": _ANY,
-    "agi_type": rb".+",
-    "agi_uniqueid": rb".{1,149}",
-    "agi_version": rb".+",
-    "agi_callerid": _ANY,
-    "agi_calleridname": _ANY,
-    "agi_callingpres": _INTEGER,
-    "agi_callingani2": _INTEGER,
-    "agi_callington": _INTEGER,
-    "agi_callingtns": _INTEGER,
-    "agi_dnid": _ANY,
-    "agi_rdnis": _ANY,
-    "agi_context": _ANY,
-    "agi_extension": _ANY,
-    "agi_priority": _INTEGER,
-    "agi_enhanced": rb"[01]\.0",
-    "agi_accountcode": _ANY,
-    "agi_threadid": _INTEGER,
-}
+_CALL: Final = (
+    "agi_request",
+    "agi_channel",
+    "agi_language",
+    "agi_type",
+    "agi_uniqueid",
+    "agi_version",
+    "agi_callerid",
+    "agi_calleridname",
+    "agi_callingpres",
+    "agi_callingani2",
+    "agi_callington",
+    "agi_callingtns",
+    "agi_dnid",
+    "agi_rdnis",
+    "agi_context",
+    "agi_extension",
+    "agi_priority",
+    "agi_enhanced",
+    "agi_accountcode",
+    "agi_threadid",
+)
 """The fields that it always sends next; `agi_arg_1` and so on follow."""
 
+_USED: Final = {
+    "agi_network": rb"yes",
+    "agi_network_script": rb"[A-Za-z0-9_.-]{1,64}",
+    "agi_uniqueid": rb".{1,149}",
+}
+"""The fields that are used, beside the arguments → the pattern of the value."""
+_FIELD: Final = b"agi_"
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 
@@ -69,13 +71,11 @@ class AgiRequest:
     """A request of the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr does not show numbers.
 
     `channel` is the uniqueid of the channel that asks; an ARI application can have chosen it, with any characters.
-    `caller_number` is empty if Asterisk does not know it.
     """
 
     entry: str
     arguments: tuple[str, ...] = field(repr=False)
     channel: str
-    caller_number: str = field(repr=False)
 
 
 def read_request(block: bytes) -> AgiRequest:
@@ -84,12 +84,10 @@ def read_request(block: bytes) -> AgiRequest:
     Raises AgiError, which names the field and does not quote its value.
     """
     fields = read_fields(block, network=True)
-    number = fields["agi_callerid"].decode("utf-8", "replace")
     return AgiRequest(
         fields["agi_network_script"].decode("ascii"),
         tuple(_text(name, value) for name, value in fields.items() if name.startswith("agi_arg_")),
         _text("agi_uniqueid", fields["agi_uniqueid"]),
-        "" if number == "unknown" else number,
     )
 
 
@@ -99,8 +97,8 @@ def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
         raise AgiError(f"the environment is longer than {LONGEST} octets")
     if not block.endswith(b"\n\n"):
         raise AgiError("the environment does not end with a blank line")
-    lines = block[:-2].split(b"\n")
-    known = _NETWORK | _CALL if network else _CALL
+    known = (*_NETWORK, *_CALL) if network else _CALL
+    lines = _lines(block[:-2], len(known))
     if len(lines) > len(known) + MOST_ARGUMENTS:
         raise AgiError(f"there are more than {MOST_ARGUMENTS} arguments")
     names = [*known, *(f"agi_arg_{number}" for number in range(1, len(lines) - len(known) + 1))]
@@ -111,13 +109,26 @@ def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
         if not line.startswith(start):
             raise AgiError(f"line {number} of the environment is not {name}")
         fields[name] = value = line[len(start) :]
+        if name in known and name not in _USED:
+            continue
         if len(line) >= LONGEST_LINE:
             raise AgiError(f"{name} is longer than {LONGEST_LINE} octets")
         if _CONTROL.search(value):
             raise AgiError(f"{name} contains a control character")
-        if not re.fullmatch(known.get(name, _ANY), value):
+        if name in _USED and not re.fullmatch(_USED[name], value):
             raise AgiError(f"{name} has a value that Asterisk never sends")
     return fields
+
+
+def _lines(block: bytes, known: int) -> list[bytes]:
+    """The lines of fields. Each of the `known` first ones has the lines behind it that are no fields."""
+    found: list[bytes] = []
+    for line in block.split(b"\n"):
+        if found and len(found) <= known and not line.startswith(_FIELD):
+            found[-1] += b"\n" + line
+        else:
+            found.append(line)
+    return found
 
 
 def write_fields(fields: Mapping[str, bytes]) -> bytes:

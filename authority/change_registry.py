@@ -15,13 +15,14 @@ from idtone.files import replace_durably, rewrite_durably
 from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
-from idtone.registry.model import JAPAN, RegistryDocument, SuspensionsDocument
-from idtone.registry.parsers import parse_registry, parse_suspensions
+from idtone.registry.model import JAPAN, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
+from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 from . import registry_edits
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
+from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
 from .workspace import APPLICATIONS, Workspace
 from .yaml_text import YamlText, value_at
@@ -80,6 +81,22 @@ def change_suspensions(
     return _change(workspace, tuf_roles.SUSPENSIONS, edit, entry)
 
 
+def change_never_originates(
+    workspace: Workspace,
+    action: Action,
+    subject: str,
+    attribution: Attribution,
+    edit: Callable[[YamlText, NeverOriginatesDocument], None],
+    **more: Any,
+) -> HistoryEntry:
+    """Change never-originates.yaml, which begins with its first entry; as `change_registry`."""
+
+    def entry(what: tuple[str, ...]) -> HistoryEntry:
+        return attribution.entry(action, subject, what=what, **more)
+
+    return _change(workspace, tuf_roles.NEVER_ORIGINATES, edit, entry)
+
+
 def _change(
     workspace: Workspace,
     role: str,
@@ -111,6 +128,8 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
     name, kind = str(workspace.folder / file), KINDS[role]
     new = kind.parse(_text(octets, name), name)
     old = None if left is None else kind.parse(_text(left, file), file)
+    if old is None and file in tuf_roles.OPTIONAL:
+        old = kind.emptied(new)
     what = () if old is None else tuple(kind.differences(old, new))
     if role == tuf_roles.REGISTRY:
         version = _published_version(workspace)
@@ -122,7 +141,7 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
                     version=version,
                 )
             )
-    elif old is not None and new.issued <= old.issued:
+    elif left is not None and old is not None and new.issued <= old.issued:
         raise TrustError(Message("{name}: issued is not later than before the edit; set it to now", name=name))
     return attribution.entry(Action.EDIT, file, what=what, before=_sha256(left), after=_sha256(octets))
 
@@ -239,6 +258,14 @@ def registry_of(workspace: Workspace) -> RegistryDocument:
     return parse_registry(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
+def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
+    """The numbers that never originate, as they are in the folder; None if there is no list. Raises IdtoneError."""
+    if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
+        return None
+    file = tuf_roles.NEVER_ORIGINATES_FILE
+    return parse_never_originates(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+
+
 _NOT_GRANTED: Final = {
     ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone authority review` first"),
     ApplicationStatus.REFUSED: Message("was refused; if the reason for that is gone, review it again"),
@@ -277,6 +304,8 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
                 path=workspace.folder / file,
             )
         )
+    if workspace.is_absent(role):
+        return b"", FIRST
     octets = workspace.octets(file)
     return octets, _text(octets, workspace.folder / file)
 
@@ -286,13 +315,19 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     if not entry.what:
         raise UsageError(Message("that would change nothing"))
     path = workspace.folder / tuf_roles.DELEGATED[role]
-    entry = entry.model_copy(update={"before": _sha256(before), "after": _sha256(octets)})
+    entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     try:
-        rewrite_durably(path, octets)
+        if before:
+            rewrite_durably(path, octets)
+        else:
+            replace_durably(path, octets)
         try:
             workspace.record(role, entry)
         except TrustError:
-            rewrite_durably(path, before)
+            if before:
+                rewrite_durably(path, before)
+            else:
+                path.unlink()
             raise
     except OSError as error:
         raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

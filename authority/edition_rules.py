@@ -64,6 +64,8 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
             raise _unfit(Message("the published {name}", name=name), Message("is not signed by its keys")) from error
     for name, file in tuf_roles.DELEGATED.items():
         target = before[name].signed.targets.get(file)
+        if target is None and file in tuf_roles.OPTIONAL:
+            continue
         if target is None:
             raise _unfit(Message("the published {name}", name=name), Message("does not name {file}", file=file))
         _fits(target, edition.files.get(file), f"the published {file}")
@@ -153,11 +155,14 @@ def _content_id(key: Key) -> str:
 def _examine_targets(edition: Edition, name: str) -> None:
     """A role names its own files alone, and each of them is in the package or is published already."""
     file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
+    before = edition.before[name].signed.targets if name in edition.before else {}
+    if file in tuf_roles.OPTIONAL and not named and file not in before:
+        return
     if edition.metadata[name].signed.delegations is not None:
         raise _unfit(name, Message("delegates its files to other roles"))
     for path, target in named.items():
         octets = edition.targets.get(path)
-        published = edition.before[name].signed.targets.get(path) if name in edition.before else None
+        published = before.get(path)
         if octets is None and (published is None or published.hashes != target.hashes):
             raise _unfit(path, Message("is missing from the package"))
         if octets is not None:
@@ -165,14 +170,15 @@ def _examine_targets(edition: Edition, name: str) -> None:
         custom = {"custom": {"history": (target.custom or {}).get("history")}} if path == file else {}
         if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
             raise _unfit(path, Message("has unknown fields"))
-    if file not in named or (name == tuf_roles.SUSPENSIONS and set(named) - {file, tuf_roles.REFUSALS_FILE}):
+    others = {tuf_roles.SUSPENSIONS: {tuf_roles.REFUSALS_FILE}, tuf_roles.NEVER_ORIGINATES: set[str]()}
+    if file not in named or (name in others and set(named) - {file} - others[name]):
         raise _unfit(name, Message("does not name its own files alone"))
     document = KINDS[name].parse(_text(edition, file), file)
-    if name == tuf_roles.SUSPENSIONS:
-        if tuf_roles.REFUSALS_FILE in named:
-            if tuf_roles.REFUSALS_FILE not in edition.targets:
-                raise _unfit(tuf_roles.REFUSALS_FILE, Message("is missing from the package"))
-            RefusalList(edition.targets[tuf_roles.REFUSALS_FILE]).check_order()
+    if name == tuf_roles.SUSPENSIONS and tuf_roles.REFUSALS_FILE in named:
+        if tuf_roles.REFUSALS_FILE not in edition.targets:
+            raise _unfit(tuf_roles.REFUSALS_FILE, Message("is missing from the package"))
+        RefusalList(edition.targets[tuf_roles.REFUSALS_FILE]).check_order()
+    if name != tuf_roles.REGISTRY:
         return
     listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
     if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(document):
@@ -225,7 +231,12 @@ def describe(edition: Edition) -> Iterator[str]:
 
 
 def _changed_files(edition: Edition) -> list[str]:
-    return [name for name in tuf_roles.DELEGATED if name in edition.metadata]
+    """The roles that change, without those whose list was never begun."""
+    return [
+        name
+        for name, file in tuf_roles.DELEGATED.items()
+        if name in edition.metadata and file in edition.metadata[name].signed.targets
+    ]
 
 
 def _file_words(edition: Edition, name: str) -> Iterator[str]:
@@ -233,7 +244,7 @@ def _file_words(edition: Edition, name: str) -> Iterator[str]:
     new, octets = kind.parse(_text(edition, file), file), edition.files.get(file)
     if octets is None:
         yield f"{file}: the first edition, {', '.join(f'{field} {_stamp(kind, new, field)}' for field in kind.stamp)}"
-        old = new.model_copy(update=dict.fromkeys(kind.lists, ()))
+        old = kind.emptied(new)
     else:
         old = kind.parse(octets.decode("utf-8-sig"), file)
         if octets != edition.targets[file]:

@@ -39,9 +39,13 @@ class Action(StrEnum):
     ASSIGN_NUMBER = "assign-number"
     RELEASE_NUMBER = "release-number"
     PLEDGE = "pledge"
+    CERTIFY = "certify"
     ADD_LINK = "add-link"
     CHECK_LINK = "check-link"
+    CERTIFY_LINK = "certify-link"
     REMOVE_LINK = "remove-link"
+    PORT_NUMBER = "port-number"
+    REMOVE_PORTING = "remove-porting"
     ADD_NODE_KEY = "add-node-key"
     REMOVE_NODE_KEY = "remove-node-key"
     PROLONG = "prolong"
@@ -52,6 +56,8 @@ class Action(StrEnum):
     LIFT = "lift"
     NO_NEW_NUMBERS = "no-new-numbers"
     ALLOW_NEW_NUMBERS = "allow-new-numbers"
+    ADD_NEVER_ORIGINATING = "add-never-originating"
+    REMOVE_NEVER_ORIGINATING = "remove-never-originating"
     ROTATE = "rotate"
     EDIT = "edit"
     """A change of the file by hand, without a command."""
@@ -83,7 +89,7 @@ class HistoryEntry(Model):
     subject: Text
     why: Text
     requested: Moment | None = None
-    """When the police asked for it."""
+    """When the police, or the holder of numbers that never originate, asked for it."""
     entered_by: Text | None = None
     """Who entered it first, if `by` is the person who approved that."""
     result: ReviewResult | None = None

@@ -56,7 +56,8 @@ class PreparedPackage:
         present = None
         if by_duty_keys_alone:
             present = draft_metadata.role_of(tuf_roles.SUSPENSIONS, self._workspace.repository.roles()).keyids
-        roles = [tuf_roles.SUSPENSIONS] if by_duty_keys_alone else tuf_roles.DELEGATED
+        duty = [tuf_roles.SUSPENSIONS, tuf_roles.NEVER_ORIGINATES]
+        roles = duty if by_duty_keys_alone else tuf_roles.DELEGATED
         record_edits_by_hand(self._workspace, None, roles)
         Refusals(self._workspace.folder).drop_ended(now)
         edition, _ = self._workspace.next(now, present)

@@ -18,6 +18,7 @@ from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import (
+    Certification,
     EvaluationEntry,
     LicenceEntry,
     Member,
@@ -121,6 +122,35 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
+def certified(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]) -> None:
+    """Record the certification of a member, in place of an older one."""
+    at, known = _member(document, member)
+    _with_certification(text, ("members", at), known.certification, fields)
+
+
+def link_certified(
+    text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
+) -> None:
+    """The same for the reseller of a link."""
+    at, n = _link(document, entry, reseller)
+    link = document.chains[at].links[n]
+    _with_certification(text, ("chains", at, "links", n), link.certification, fields)
+
+
+def _with_certification(
+    text: YamlText, here: Location, known: Certification | None, fields: Mapping[str, str | date]
+) -> None:
+    """A mark that is recorded stays if the new fields have none."""
+    if known is None:
+        text.add(here, "certification", fields)
+        return
+    for key, value in fields.items():
+        if getattr(known, key) is None:
+            text.add((*here, "certification"), key, value)
+        else:
+            text.replace((*here, "certification", key), value)
+
+
 def link_added(
     text: YamlText, document: RegistryDocument, entry: str, wholesaler: str, reseller: str,
     checked: Mapping[str, str | date] | None,
@@ -162,6 +192,30 @@ def link_removed(text: YamlText, document: RegistryDocument, entry: str, reselle
             Message("{reseller} has handed these numbers on; remove the links after it first", reseller=reseller)
         )
     text.remove(("chains", at, "links", n) if n else ("chains", at))
+
+
+def ported(text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime) -> None:
+    """Hand the numbers of an entry over to another member at a moment."""
+    read_span(entry)
+    for member in (giver, taker):
+        known_member(document, member)
+    porting: Tree = {"numbers": entry, "from": giver, "to": taker, "at": at}
+    text.append(("portings",), [porting])
+
+
+def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
+    """Remove the porting of exactly these numbers. The member that holds them now has them in its ranges then."""
+    wanted = read_span(entry)
+    at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
+    if at is None:
+        raise UsageError(Message("these numbers have no porting; enter them as the porting does"))
+    porting = document.portings[at]
+    holder, other = (porting.giver, porting.taker) if now < porting.at else (porting.taker, porting.giver)
+    _, held = _member(document, holder)
+    if not _covers(map(read_span, held.numbers), wanted):
+        released(text, document, other, [entry])
+        assigned(text, document, holder, [written(wanted)])
+    text.remove(("portings", at))
 
 
 def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:

@@ -1,7 +1,7 @@
-"""Requests for suspensions that two persons enter, each at a machine of their own.
+"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
 
-The first enters what the police want suspended; the second enters it again, and approves. Only then does it go into
-suspensions.yaml. What the first has entered is kept as a keyed digest: nobody can read it off for the second.
+The first enters what is asked for; the second enters it again, and approves. Only then does it go into the file. What
+the first has entered is kept as a keyed digest: nobody can read it off for the second.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .history import PRIVATE, Action, HistoryEntry
 from .moments import in_japan
 from .registry_edits import known_member
 from .suspension_edits import lifted
-from .suspension_terms import SuspensionTerms, suspend
+from .suspension_terms import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -43,10 +43,10 @@ APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
-    Action.ALLOW_NEW_NUMBERS,
+    Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """What can be requested."""
-ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS)
+ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Those without terms."""
 
 
@@ -86,6 +86,8 @@ class SuspensionRequests:
     def request(self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution) -> str:
         """Enter a request, the first of the two times; returns its id. Raises IdtoneError."""
         scope = self._scope(action, entered)
+        if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
+            raise UsageError(Message("name the holder of the numbers"))
         made = SuspensionRequest(
             f"S-{secrets.token_hex(8)}", action, terms, attribution.why, acting(), attribution.at,
             self._digest(action, scope),
@@ -125,6 +127,10 @@ class SuspensionRequests:
         def record() -> None:
             self._record(APPROVED, request)
 
+        if isinstance(scope, NumberSpan) and request.action is Action.REMOVE_NEVER_ORIGINATING:
+            return remove_never_originating(self._workspace, scope, attribution, entered_by, record)
+        if isinstance(scope, NumberSpan) and request.terms and request.action is Action.ADD_NEVER_ORIGINATING:
+            return enter_never_originating(self._workspace, scope, request.terms, attribution, entered_by, record)
         is_of_new_numbers = request.action is Action.ALLOW_NEW_NUMBERS
         kind = SuspensionKind.NO_NEW_NUMBERS if is_of_new_numbers else SuspensionKind.STOP
 

@@ -1,4 +1,6 @@
-"""What the police ask for when they want a number, a range or a member suspended, as a person has entered it."""
+"""What the police ask for when they want a number, a range or a member suspended, as a person has entered it; and what
+the holder of numbers that never originate asks for.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,14 @@ from datetime import datetime
 from idtone.asking import line
 from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
-from idtone.registry.model import SuspensionKind, SuspensionsDocument
+from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
+from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from .change_registry import Attribution, change_suspensions
+from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
 from .moments import in_japan, moment
+from .never_originates_edits import NeverOriginatesRequest, entered, removed
 from .suspension_edits import Request, suspended
 from .workspace import Workspace
 from .yaml_text import YamlText
@@ -22,7 +26,9 @@ from .yaml_text import YamlText
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """Everything but what is suspended. `since` is the start; `until` None: until it is lifted."""
+    """Everything but what is suspended. `since` is the start; `until` None: until it is lifted. `authority` is who
+    asked for it; for numbers that never originate, their holder.
+    """
 
     reference: str
     requested: datetime
@@ -70,4 +76,39 @@ def suspend(
     return change_suspensions(
         workspace, action, terms.reference, attribution, edit,
         requested=terms.requested, entered_by=entered_by,
+    )  # fmt: skip
+
+
+def enter_never_originating(
+    workspace: Workspace, span: NumberSpan, terms: SuspensionTerms, attribution: Attribution,
+    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:  # fmt: skip
+    """Enter numbers that never originate, of the holder `terms.authority`; as `suspend`."""
+    if terms.authority is None:
+        raise UsageError(Message("name the holder of the numbers"))
+    request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
+
+    def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
+        entered(text, document, request, in_japan(attribution.at))
+        record()
+
+    return change_never_originates(
+        workspace, Action.ADD_NEVER_ORIGINATING, terms.reference, attribution, edit,
+        requested=terms.requested, entered_by=entered_by,
+    )  # fmt: skip
+
+
+def remove_never_originating(
+    workspace: Workspace, span: NumberSpan, attribution: Attribution,
+    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:  # fmt: skip
+    """Remove an entry of numbers that never originate; as `suspend`."""
+
+    def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
+        removed(text, document, span, in_japan(attribution.at))
+        record()
+
+    return change_never_originates(
+        workspace, Action.REMOVE_NEVER_ORIGINATING, tuf_roles.NEVER_ORIGINATES_FILE, attribution, edit,
+        entered_by=entered_by,
     )  # fmt: skip

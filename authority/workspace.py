@@ -1,6 +1,7 @@
-"""The authority's folder: the two files that it edits, their histories, and the repository that it publishes.
+"""The authority's folder: the files that it edits, their histories, and the repository that it publishes.
 
-    registry.yaml, suspensions.yaml    the two files
+    registry.yaml, suspensions.yaml    the files
+    never-originates.yaml              the numbers that never originate, if there is such a list
     refusals.list                      the tokens of refused contractors, if there are any
     authority.yaml                     terms and thresholds that differ from the defaults
     applications/                      members' applications
@@ -84,8 +85,21 @@ class Workspace:
 
     # -- the files ----------------------------------------------------------------------------------------------
 
+    def files(self) -> dict[str, str]:
+        """Role → its file, without a list that was never begun."""
+        return {role: file for role, file in tuf_roles.DELEGATED.items() if not self.is_absent(role)}
+
+    def is_absent(self, role: str) -> bool:
+        """Whether the role's file may be missing, and is. Once it was recorded or published, it may not."""
+        file = tuf_roles.DELEGATED[role]
+        return (
+            file in tuf_roles.OPTIONAL
+            and not (self.folder / file).exists()
+            and (self.history(role).left or self.repository.sha256(role)) is None
+        )
+
     def octets(self, file: str) -> bytes:
-        """The content of one of the two files. Raises TrustError."""
+        """The content of one of the files. Raises TrustError."""
         try:
             return (self.folder / file).read_bytes()
         except OSError as error:
@@ -127,30 +141,33 @@ class Workspace:
 
     def check(self) -> None:
         """Raises DocumentError for a file with faults, TrustError for an unreadable file."""
-        for role, file in tuf_roles.DELEGATED.items():
+        for role, file in self.files().items():
             self._check(role, self.octets(file))
 
     def unrecorded(self, roles: Iterable[str] = tuple(tuf_roles.DELEGATED)) -> list[str]:
         """The roles whose files were edited by hand: the history does not have the edit yet."""
         found = []
         for role in roles:
+            if self.is_absent(role):
+                continue
             sha256 = hashlib.sha256(self.octets(tuf_roles.DELEGATED[role])).hexdigest()
             if sha256 != (self.history(role).left or self.repository.sha256(role)):
                 found.append(role)
         return found
 
     def differences(self) -> Iterator[str]:
-        """What the two files change in what is published. A file with faults is left out: `next` reports its faults."""
-        for role, file in tuf_roles.DELEGATED.items():
+        """What the files change in what is published. A file with faults is left out: `next` reports its faults."""
+        for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.octets(role)
             try:
                 octets = self.octets(file)
-                if published is None or octets == published:
+                if octets == published or (published is None and file not in tuf_roles.OPTIONAL):
                     continue
                 new = self._check(role, octets)
             except (DocumentError, TrustError):
                 continue
-            for words in kind.differences(self._check(role, published), new):
+            old = kind.emptied(new) if published is None else self._check(role, published)
+            for words in kind.differences(old, new):
                 yield f"{file}: {words}"
         listed, coming = self.repository.refusals(), self.refusals()
         for words in differences(_listed(listed), _listed(coming)) if coming != listed else ():
@@ -161,7 +178,7 @@ class Workspace:
         return self.octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def present(self, signers: Iterable[Signer]) -> list[str]:
-        """The roles of the two files that some of these keys may sign."""
+        """The roles of the files that some of these keys may sign."""
         ids = {signer.public_key.keyid for signer in signers}
         current = self.repository.roles()
         return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.role_of(name, current).keyids)]
@@ -169,7 +186,7 @@ class Workspace:
     # -- the next edition ---------------------------------------------------------------------------------------
 
     def first(self, keys: KeySets, now: datetime) -> Edition:
-        """The first edition of a new repository: roles, their keys, and the two files. Raises TrustError."""
+        """The first edition of a new repository: roles, their keys, and the files. Raises TrustError."""
         self.repository.check_new()
         drafts = draft_metadata.first(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
@@ -202,6 +219,8 @@ class Workspace:
 
     def _differs(self, role: str, must: bool) -> bool:
         """Whether a role's file differs from the published one. If it need not be signed, it may be unreadable."""
+        if self.is_absent(role):
+            return False
         try:
             octets = self.octets(tuf_roles.DELEGATED[role])
         except TrustError:
@@ -287,7 +306,7 @@ class Workspace:
         """Reads each file once, so that the content that is hashed is the content that is published."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():
-            if name not in names:
+            if name not in names or self.is_absent(name):
                 continue
             octets = self.octets(file)
             content = {file: octets}
@@ -297,7 +316,7 @@ class Workspace:
                 content[tuf_roles.OPERATORS_FILE] = operator_list.octets(checked)
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
-            elif (refusals := self.refusals()) is not None:
+            elif name == tuf_roles.SUSPENSIONS and (refusals := self.refusals()) is not None:
                 content[tuf_roles.REFUSALS_FILE] = refusals
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
             made[file].unrecognized_fields["custom"] = {"history": self.history(name).anchor()}

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Decision, Outcome, Party, Reason, RemoteCall, Skip, Trust
+from idtone.brake.brake import Found
+from idtone.calls import Decision, Delivery, Outcome, Party, Reason, RemoteCall, Skip, Trust
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
 from idtone.numbers import Number
@@ -45,14 +46,18 @@ class Call:
     undecided: bool = False
     """It ended before it was decided. `decision` is what the hook would have decided."""
     answered: bool = False
-    heard: set[Party] = field(default_factory=set)
-    """The parties that heard the decided sound, or the notice instead, to its end."""
+    delivery: dict[Party, Delivery] = field(default_factory=dict)
+    """What is known of the decided sound, or the notice instead, at the parties to which it was played to its end."""
+    sounded_since: datetime | None = None
+    """When the last playback began, of which the journal told."""
     sounded_at: datetime | None = None
     """When the last sound before the connection ended."""
     suspended: bool = False
     """Its number was suspended during the call, and the evidence says so."""
     end_requested: bool = False
     """The service has asked Asterisk to end the call."""
+    subjects: Found = ()
+    """What the brake counts it for; empty if it was decided by the hook or an earlier service."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written. This service may read the same journal lines again."""
 
@@ -65,7 +70,7 @@ class Call:
     def announces(self) -> bool:
         """Whether a leg of this call needs no sound, because this call, or the one that it is chained from, plays it.
 
-        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard nothing.
+        If the sound of this call has ended, only a transfer can have made the leg, and the new party has received none.
         When the sound of another node ends is not known here; the hook names this call only for a leg that is not
         answered yet.
         """
@@ -81,7 +86,7 @@ class Call:
             record.licence, {Party(party): profile for party, profile in record.profiles.items()},
             registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
             registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
-            wholesale_chain=record.wholesale_chain,
+            wholesale_chain=record.wholesale_chain, customer=record.customer,
         )  # fmt: skip
         numbers = record.opened
         return cls(
@@ -93,7 +98,7 @@ class Call:
             if record.chain_node and record.chain_call else None,
             undecided=record.outcome is None,
             answered=StepKind.ANSWERED in record.times,
-            heard={Party(party) for party in record.heard_by},
+            delivery={Party(party): Delivery(record.delivery[party]) for party in record.known_by},
             sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
             written=frozenset(map(_written, record.steps)),
         )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,18 @@ from functools import partial
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.decision import NOTHING_REMEMBERED, Policy, Registry, Remembered, decide, suspended, time_by
+from idtone.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.decision import (
+    NOTHING_REMEMBERED,
+    Lines,
+    Policy,
+    Registry,
+    Remembered,
+    decide,
+    refused_by_brake,
+    suspended,
+    time_by,
+)
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
@@ -31,11 +41,12 @@ from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
+from .braking import Braking
 from .call import Call
 from .call_log import CallLog, OverCall
+from .delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .evidence import Evidence
 from .fleet_chain import FleetChain
-from .hearing import Hearing, hearing
 from .request import Request
 
 log = logging.getLogger(__name__)
@@ -43,8 +54,11 @@ log = logging.getLogger(__name__)
 KEPT_WITHIN_S: Final = 1.0
 """How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
 decisions cannot be written."""
+_CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 BACK_WITHIN: Final = timedelta(seconds=10)
 """How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
+LATE_REPORTS: Final = 1_000
+"""How many ended calls may wait for the report of the called party's phone, which comes within milliseconds."""
 CLOSED_KEPT: Final = 100_000
 """How many ids of ended calls stay in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -65,12 +79,18 @@ class CallControl:
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
+    lines: Callable[[], Lines | None] = lambda: None
+    """The table of the customers' lines; None if their numbers are not checked."""
     ended_suspended: Counter[str] = field(default_factory=Counter)
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
     emergency_trunks: tuple[str, ...] = ()
     """The trunks, resources and contexts of emergency calls; empty: all."""
+    canary: tuple[Number, Number] | None = None
+    """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
+    braking: Braking | None = None
+    """None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -80,6 +100,8 @@ class CallControl:
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
     """The calls that ended most recently, and when this process saw it."""
+    _ended_lately: dict[str, Call] = field(default_factory=dict, init=False)
+    """Calls that ended most recently, and whose called party's phone has not reported."""
     _forgotten: datetime = field(init=False)
     """`_closed` may no longer hold calls that ended before this time."""
     since: datetime = field(init=False)
@@ -133,10 +155,16 @@ class CallControl:
             )  # fmt: skip
             return None
         forwarded, now = self._forwarded(request), self.now()
-        registry = self.registry()
-        decision = decide(forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full)
+        registry, canary = self.registry(), self._is_canary(forwarded)
+        lines, braking = (None, None) if canary else (self.lines(), self.braking)  # it comes from no customer's line
+        decision = decide(
+            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, lines
+        )
+        if braking and decision.outcome in _CONNECTS:
+            braked = braking.refusal(forwarded, decision.customer, now)
+            decision = refused_by_brake(decision, braked, self.policy) if braked else decision
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
-        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended)
+        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
             forwarded.caller, request, forwarded.chained_from,
@@ -149,7 +177,17 @@ class CallControl:
             "%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip,
             extra=about(call.id, decision.reason),
         )  # fmt: skip
+        if braking:
+            call.subjects, acts = braking.count(forwarded, decision, now)
+            self._record_acts(acts)
         return call
+
+    def _record_acts(self, acts: Iterable[Step]) -> None:
+        for act in acts:
+            self.record(act)
+
+    def _is_canary(self, call: ForwardedCall) -> bool:
+        return (call.forwarding_number, call.called) == self.canary
 
     def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
         registry = self.registry()
@@ -157,6 +195,11 @@ class CallControl:
 
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
         self.deciding[interface].add(self.now().timestamp() - asked_s)
+
+    def _customer(self, call: ForwardedCall) -> str | None:
+        """Whose line it is, by the table of lines."""
+        lines = self.lines()
+        return lines.presenting(call, self.now())[1] if lines else None
 
     def _is_over(self, call_id: str) -> bool:
         return call_id in self._closed or (_is_older(call_id, self._forgotten) and self.recorded(call_id))
@@ -169,25 +212,30 @@ class CallControl:
             )  # fmt: skip
         dialled = request.called or dialplan.dialled_user(request.dial_string)
         number, called, caller = parse(request.number), parse(dialled), parse(request.caller)
+        outgoing = request.direction == Direction.OUTGOING
+        numbers = (number, perhaps(request.number))
         chained_from = self.fleet.chained_from(request, (number, called), self.now(), self.find) if self.fleet else None
         return ForwardedCall(
             id=request.call_id,
-            direction=Direction.OUTGOING if request.direction == Direction.OUTGOING else Direction.INCOMING,
+            direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
             forwarding_number=number,
             caller=caller,
             called=called,
             dialled=dialled,
-            perhaps=perhaps(request.number),
+            perhaps=numbers[1],
+            caller_perhaps=perhaps(request.caller),
             parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
             announced=chained_from is not None or self._announced(request, number, caller),
             chained_from=chained_from,
             endpoint=dialplan.endpoint_of(request.channel),
             account=request.account,
+            trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
             sip_call_id=kept_sip_call_id(request.sip_call_id),
             emergency=is_emergency_call(
                 ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
                 request.own_dial,
             ),
+            presents_other=request.own_dial and outgoing and _is_other(caller, numbers),
         )  # fmt: skip
 
     def _announced(self, request: Request, number: Number, caller: Number) -> bool:
@@ -268,6 +316,10 @@ class CallControl:
         call = self.find(line.call_id)
         if call is None and isinstance(line, journal_lines.Decided):
             return [self._decided_by_hook(line)]
+        if call is None and isinstance(line, journal_lines.Reported):
+            call = self._ended_lately.pop(line.call_id, None)
+            if call is None:
+                return []  # nothing more can be known of that call
         if call is None:
             raise JournalError("no such call is in progress")
         if call.nonce != line.nonce:
@@ -277,6 +329,8 @@ class CallControl:
                 return self._decided_twice(call, line)
             case journal_lines.Sounded():
                 return self._sounded(call, line)
+            case journal_lines.Reported():
+                return self._reported(call, line)
             case journal_lines.Ended():
                 return self._ended(call, line)
 
@@ -288,11 +342,15 @@ class CallControl:
             line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
             line.call.caller, undecided=line.outcome is None,
         )  # fmt: skip
+        if self.braking:
+            self._record_acts(self.braking.count_fallback(line, self._customer(line.call), self.now()))
         return self.record(self._fallback(line, notices))
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
         of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
-        return steps.fallback(line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended)
+        return steps.fallback(
+            line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended, self._is_canary(line.call)
+        )
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
@@ -305,25 +363,28 @@ class CallControl:
         return self._write(call, self._fallback(line, notices))
 
     def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
+        if line.since and line.since == call.sounded_since:
+            return []  # a phone that was replaced by another one has told of this playback before, when it hung up
+        call.sounded_since = line.since
         called = self.made.get(line.files.get(Party.CALLED, ""))
-        found: dict[Party, tuple[Sound, Hearing]] = {}
+        found: dict[Party, tuple[Sound, PlayedSound]] = {}
         for party, name in line.files.items():
             sound = self.made.get(name)
             if sound is None:
                 raise JournalError("it names an unknown sound")
-            found[party] = sound, hearing(line, party, sound.duration_ms, called.duration_ms if called else None)
-        lasted_ms = max(heard.lasted_ms for _, heard in found.values())
+            found[party] = sound, played_sound(line, party, sound.duration_ms, called.duration_ms if called else None)
+        lasted_ms = max(played.lasted_ms for _, played in found.values())
         # Without the time of the answer, the sound's length gives it. Asterisk sends late packets faster than the sound
         # plays, so that this can lie before the decision, which no answer can.
         began = line.since or max(call.decided_at, line.at - timedelta(milliseconds=lasted_ms))
         written: list[Future[None]] = []
-        for party, (sound, heard) in found.items():
-            written += self._heard(call, line, began, party, sound, heard)
+        for party, (sound, played) in found.items():
+            written += self._played(call, line, began, party, sound, played)
         call.sounded_at = line.at
         return written
 
-    def _heard(
-        self, call: Call, line: journal_lines.Sounded, began: datetime, party: Party, sound: Sound, found: Hearing
+    def _played(
+        self, call: Call, line: journal_lines.Sounded, began: datetime, party: Party, sound: Sound, found: PlayedSound
     ) -> list[Future[None]]:
         profile = sound.stem.name
         instead = profile != call.decision.profiles.get(party)
@@ -333,8 +394,8 @@ class CallControl:
             entered.append(steps.answered(call.id, began))
         if found.lasted_ms:
             entered.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
-        if found.heard and found.known_by and (not instead or profile == self.policy.notice_profile):
-            call.heard.add(party)
+        if found.known_by and (not instead or profile == self.policy.notice_profile):
+            call.delivery[party] = Delivery.SENT if found.known_by is KnownBy.PACKETS else Delivery.NOT_KNOWN
             entered.append(
                 steps.sound_ended(
                     call.id,
@@ -349,11 +410,20 @@ class CallControl:
         else:
             why = found.why or "the sound that was played is not the decided one"
             log.error(
-                "%s: the %s party did not hear the sound: %s",
+                "%s: the sound was not played to the %s party: %s",
                 call.id, party, why, extra=about(call.id, call.decision.reason),
             )  # fmt: skip
             entered.append(steps.sound_failed(call.id, line.at, why, party))
         return self._write(call, *entered)
+
+    def _reported(self, call: Call, line: journal_lines.Reported) -> list[Future[None]]:
+        """Only reports about a sound that was sent matter; a phone that sends none says nothing."""
+        if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
+            return []
+        is_confirmed = confirmed(line)
+        if is_confirmed:
+            call.delivery[Party.CALLED] = Delivery.CONFIRMED
+        return self._write(call, steps.sound_reported(call.id, line.at, is_confirmed, line.lost, line.lost_back))
 
     def _ended(self, call: Call, line: journal_lines.Ended) -> list[Future[None]]:
         entered = []
@@ -367,6 +437,8 @@ class CallControl:
         written = self._write(call, *entered)
         if self.fleet and call.chained_from and line.status is CallStatus.CONNECTED:
             self.fleet.connected(call.chained_from, self.now())
+        if self.braking and call.subjects:
+            self._record_acts(self.braking.ended(call, line, self.now()))
         self._close(call, line.status, line.at)
         return written
 
@@ -382,9 +454,13 @@ class CallControl:
         if log.isEnabledFor(logging.INFO):
             seconds = (at - call.decided_at).total_seconds()
             self.call_log.add(
-                OverCall(call.id, None if call.undecided else call.decision, status, call.heard, seconds)
+                OverCall(call.id, None if call.undecided else call.decision, status, call.delivery, seconds)
             )  # fmt: skip
         del self._calls[call.id]
+        if call.delivery.get(Party.CALLED) is Delivery.SENT:
+            self._ended_lately[call.id] = call
+            if len(self._ended_lately) > LATE_REPORTS:
+                self._ended_lately.pop(next(iter(self._ended_lately)))
         self._closed[call.id] = self.now()
         if len(self._closed) > CLOSED_KEPT:
             self._forgotten = self._closed.pop(next(iter(self._closed)))
@@ -451,6 +527,11 @@ def _came_back(call: Call, diverting: Number, number: Number, caller: Number, no
         and diverting.known
         and diverting in call.forwarding_numbers
     )
+
+
+def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
+    """Whether a presented number is none of the numbers; a withheld one is not presented."""
+    return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
 
 
 def _is_emergency(text: str) -> bool:

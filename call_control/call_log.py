@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.calls import Decision
+from idtone.calls import Decision, Delivery, Party
 from idtone.logs import about
 
 EVERY_S: Final = 1.0
@@ -29,8 +29,13 @@ class OverCall:
     call_id: str
     decision: Decision | None
     status: str
-    heard: Iterable[str]
+    delivery: Mapping[Party, Delivery]
     seconds: float
+
+
+def _in_words(delivery: Mapping[Party, Delivery]) -> str:
+    """`sound for called: sent`."""
+    return ", ".join(f"sound for {party}: {word}" for party, word in sorted(delivery.items())) or "no sound"
 
 
 class CallLog:
@@ -48,9 +53,9 @@ class CallLog:
         for call in over:
             decision = call.decision
             _log.info(
-                "%s: %s, %s, heard by %s, %.1f s",
+                "%s: %s, %s, %s, %.1f s",
                 call.call_id, f"{decision.outcome} ({decision.reason})" if decision else "no decision", call.status,
-                " and ".join(sorted(call.heard)) or "no party", call.seconds,
+                _in_words(call.delivery), call.seconds,
                 extra=about(call.call_id, decision.reason if decision else None),
             )  # fmt: skip
 

@@ -18,7 +18,7 @@ from idtone.files import replace_durably
 from idtone.translation import Message
 
 from . import fallback_file
-from .fallback_file import SuspendingRegistry, end_of, text_for
+from .fallback_file import FallbackRegistry, Usable, end_of, text_for
 
 log = logging.getLogger(__name__)
 
@@ -45,28 +45,31 @@ class Fallback:
     Without a registry the file stays as it is: only a newer registry lifts a suspension.
     """
 
-    def __init__(self, directory: Path, is_latest: Callable[[], bool] = lambda: True) -> None:
-        """`is_latest` is asked before a whole file is replaced: whether no other program has read a newer registry."""
+    def __init__(self, directory: Path, usable: Usable, is_latest: Callable[[], bool] = lambda: True) -> None:
+        """`usable` says which numbers this node may use. `is_latest` is asked before a whole file is replaced: whether
+        no other program has read a newer registry.
+        """
         self._directory = directory
         self._path = directory / dialplan.FALLBACK_FILE
+        self._usable = usable
         self._is_latest = is_latest
-        self._registry: SuspendingRegistry | None = None
+        self._registry: FallbackRegistry | None = None
         self._left: tuple[int, ...] = ()
         """The file as it was left for this registry."""
         self._failure = ""
         self._left_out = ""
 
-    def update(self, registry: SuspendingRegistry | None) -> bool:
+    def update(self, registry: FallbackRegistry | None) -> bool:
         """Bring the file up to date; True where it was written. Without a change this costs one `lstat`.
 
         Raises FallbackError; the next call tries again.
         """
         if registry is None or (registry is self._registry and self._left == self._identity()):
             return False
-        text, is_all = text_for(registry)
+        made = text_for(registry, self._usable)
         try:
             with self._locked():
-                written = self._write(text)
+                written = self._write(made.text)
         except FallbackError as error:
             self._failure = str(error)
             raise
@@ -74,17 +77,24 @@ class Fallback:
         if written and registry is self._registry and not self._failure:
             log.error("%s was removed or changed by another program, and is written again", self._path)
         self._registry, self._failure = registry, ""
-        self._left_out = "" if is_all else str(_left_out())
+        left_out = [
+            *([] if made.has_stocks else [_stocks_left_out()]),
+            *([] if made.has_never else [_never_left_out()]),
+            *([] if made.has_own else [_own_left_out()]),
+        ]
+        self._left_out = "; ".join(map(str, left_out))
         if self._left_out:
             log.critical("%s", self._left_out)
         return written
 
     def is_of(self, origin: str) -> bool:
-        """Whether the file is whole, can be read by Asterisk's group, and was made of the registry with this origin."""
+        """Whether the file is whole, can be read by Asterisk's group, and was made of the registry with this origin for
+        these settings.
+        """
         end = end_of(self._read() or b"")
-        return end is not None and end.origin == origin
+        return end is not None and end.origin == origin and end.usable == self._usable.digest
 
-    def has(self, registry: SuspendingRegistry | None) -> bool:
+    def has(self, registry: FallbackRegistry | None) -> bool:
         """Whether the file has all suspensions of this registry; of None, whether nothing is wrong with it."""
         return not self.trouble and (registry is None or registry is self._registry)
 
@@ -151,7 +161,26 @@ class Fallback:
             os.close(descriptor)
 
 
-def _left_out() -> Message:
+def _own_left_out() -> Message:
+    return Message(
+        "this node's own numbers need more than {most:,} entries in {file}. While this service is down, Asterisk "
+        "refuses every call; set association.member if it is not set, or join the numbers to ranges in the registry",
+        most=fallback_file.ENTRIES_LIMIT,
+        file=dialplan.FALLBACK_FILE,
+    )
+
+
+def _never_left_out() -> Message:
+    return Message(
+        "the numbers that never originate need more than {most:,} entries in {file}. While this service is down, "
+        "Asterisk connects calls from those that are left out; keep it running, and ask the association to join "
+        "these numbers to ranges",
+        most=fallback_file.NEVER_LIMIT,
+        file=dialplan.FALLBACK_FILE,
+    )
+
+
+def _stocks_left_out() -> Message:
     return Message(
         "the numbers of the suspended members need more than {most:,} entries in {file}. While this service is down, "
         "Asterisk connects their calls; keep it running, or join these numbers to ranges in the registry",

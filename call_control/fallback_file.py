@@ -1,4 +1,5 @@
-"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down.
+"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down, because
+they are suspended or never originate, and those that this node may use.
 
 It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
 no reload; the registry can change while Asterisk is down. docs/adr/0002 says why it is not AstDB or a generated
@@ -10,25 +11,40 @@ from __future__ import annotations
 import configparser
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from math import ceil, floor, inf
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from idtone import dialplan
-from idtone.calls import Suspension
+from idtone.calls import Period, Suspension
+from idtone.decision import Policy, Remembered, Unlicensed
 from idtone.errors import FallbackError
 from idtone.number_spans import NumberSpan, disjoint, patterns
 from idtone.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
-"""The most entries for the suspended numbers, if members' stocks are among them."""
+"""The most entries for the suspended numbers, if members' stocks are among them; and for the node's own numbers."""
+NEVER_LIMIT: Final = 200_000
+"""The most entries for the numbers that never originate. They are in sections, so a look-up visits a thousandth."""
 
 
-class SuspendingRegistry(Protocol):
+_Entry = tuple[str, str]
+"""A pattern of numbers, and its times."""
+
+
+class NeverOriginatingNumbers(Protocol):
+    """The numbers that never originate, of one edition of their list."""
+
+    def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
+        """All of them, ascending by first number."""
+        ...
+
+
+class FallbackRegistry(Protocol):
     """What the file needs from a registry."""
 
     @property
@@ -42,38 +58,98 @@ class SuspendingRegistry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
+    @property
+    def never_originating(self) -> NeverOriginatingNumbers | None:
+        """The numbers that never originate; None if there is no list."""
+        ...
+
+    def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
+        """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """Which numbers a node may use, by its policy."""
+
+    all: bool
+    """Any number: the policy connects numbers of other members, and unknown ones."""
+    member: str | None
+    """Those of this member; None: those of all members."""
+
+    @classmethod
+    def by(cls, policy: Policy) -> Usable:
+        foreign = policy.foreign_numbers is Unlicensed.NOTICE
+        return cls(foreign and policy.unknown_numbers is Unlicensed.NOTICE, None if foreign else policy.member)
+
+    @property
+    def digest(self) -> str:
+        """Differs where the own numbers of the same registry differ."""
+        return hashlib.sha256(f"{self.all} {self.member}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """`has_stocks`: all suspensions are in it. `has_never`: so are all numbers that never originate. `has_own`: so are
+    the node's own numbers; without them, the hook refuses every call.
+    """
+
+    text: str
+    has_stocks: bool
+    has_never: bool
+    has_own: bool
+
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a whole file: the version of its registry, and the digest of that registry's files."""
+    """The end of a whole file: the version of its registry, the digest of that registry's files, and of `Usable`."""
 
     version: int
     origin: str
+    usable: str = ""
 
 
-def render(suspended: Iterable[tuple[NumberSpan, Suspension]], version: int = 0, origin: str = "") -> str:
-    """The file's text: what is suspended, ascending by first number, as patterns with their times; then its end.
+NO_END: Final = End(0, "")
+
+
+def render(
+    suspended: Iterable[tuple[NumberSpan, Suspension]], own: Iterable[tuple[NumberSpan, Period]] | None,
+    end: End = NO_END, never: Iterable[tuple[NumberSpan, Period]] = (),
+) -> str:  # fmt: skip
+    """The file's text: what is suspended, what never originates, and the node's own numbers, ascending by first number,
+    as patterns with their times; then its end. If `own` is None, the node may use any number.
 
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
     """
+    sections = _sections(islice(_entries(never), NEVER_LIMIT))
+    return _text(_entries(suspended), sections, _ANY if own is None else _entries(own), end)
+
+
+_ANY: Final = ((dialplan.FALLBACK_ALL, "yes"),)
+
+
+def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entry], end: End) -> str:
     entries = "\n".join(
         (
             "; Written by idtone; the hook reads it while the service is down.",
             f"[{dialplan.FALLBACK_SUSPENDED}]",
-            *(f"{pattern} = {times}" for pattern, times in _entries(suspended)),
+            *(f"{pattern} = {times}" for pattern, times in suspended),
+            *never,
+            f"[{dialplan.FALLBACK_OWN}]",
+            *(f"{pattern} = {times}" for pattern, times in own),
             "",
         )
     )
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
-        f"{entries}[{dialplan.FALLBACK_END}]\nregistry = {version}\norigin = {origin}\nsha256 = {digest}\n"
-        f"{dialplan.FALLBACK_COMPLETE} = yes\n"
+        f"{entries}[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
+        f"sha256 = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
     )
 
 
 _END: Final = re.compile(
-    rf"\[{dialplan.FALLBACK_END}\]\nregistry = (\d+)\norigin = (\w*)\nsha256 = (\w+)\n"
+    rf"\[{dialplan.FALLBACK_END}\]\nregistry = (\d+)\norigin = (\w*)\nusable = (\w*)\nsha256 = (\w+)\n"
     rf"{dialplan.FALLBACK_COMPLETE} = yes\n".encode()
 )
 
@@ -82,24 +158,69 @@ def end_of(octets: bytes) -> End | None:
     """None if the file is cut or was changed."""
     at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
     found = _END.fullmatch(octets, max(0, at))
-    if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[3]:
+    if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[4]:
         return None
-    return End(int(found[1]), found[2].decode())
+    return End(int(found[1]), found[2].decode(), found[3].decode())
 
 
-def text_for(registry: SuspendingRegistry) -> tuple[str, bool]:
-    """The file's text for a registry, and whether it has all suspensions.
+def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
+    """The lines of the numbers that never originate, by section."""
+    sections: dict[str, list[str]] = {}
+    for pattern, times in entries:
+        digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
+        sections.setdefault(digits, []).append(f"{pattern} = {times}")
+    if sections:
+        yield from (f"[{dialplan.FALLBACK_LIST}]", f"entries = {sum(map(len, sections.values()))}")
+    for digits, lines in sorted(sections.items()):
+        yield f"[{dialplan.FALLBACK_NEVER}{digits}]"
+        yield from lines
 
-    The stocks of suspended members may have a million separate numbers. Asterisk searches the file's entries one by
-    one, so the stocks are left out if they need more than `ENTRIES_LIMIT`.
+
+def text_for(registry: FallbackRegistry, usable: Usable) -> FileText:
+    """The file's text for a registry.
+
+    The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
+    the file's entries one by one, so each of the two is left out if it needs more than `ENTRIES_LIMIT`.
     """
-    fits = sum(1 for _ in islice(_entries(registry.suspended_spans()), ENTRIES_LIMIT + 1)) <= ENTRIES_LIMIT
-    return render(registry.suspended_spans(stocks=fits), registry.version, registry.origin), fits
+    stocks = _few(_entries(registry.suspended_spans()))
+    suspended = _entries(registry.suspended_spans(stocks=False)) if stocks is None else stocks
+    never, has_never = _never_originating(registry.never_originating)
+    own = _ANY if usable.all else _few(_entries(registry.own_spans(usable.member)))
+    end = End(registry.version, registry.origin, usable.digest)
+    return FileText(_text(suspended, never, own or (), end), stocks is not None, has_never, own is not None)
 
 
-def _entries(suspended: Iterable[tuple[NumberSpan, Suspension]]) -> Iterator[tuple[str, str]]:
+_last: tuple[NeverOriginatingNumbers, list[str], bool] | None = None
+"""The sections of the last list. A long one takes a second, and each suspension renders the file again."""
+
+
+def _never_originating(numbers: NeverOriginatingNumbers | None) -> tuple[list[str], bool]:
+    """The lines of the numbers that never originate, and whether they are all."""
+    global _last
+    if numbers is None:
+        return [], True
+    if _last is None or _last[0] is not numbers:
+        entries = list(islice(_entries(numbers.placed()), NEVER_LIMIT + 1))
+        _last = numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT
+    return _last[1], _last[2]
+
+
+def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
+    """None if they are more than `ENTRIES_LIMIT`."""
+    few = list(islice(entries, ENTRIES_LIMIT + 1))
+    return few if len(few) <= ENTRIES_LIMIT else None
+
+
+class _Timed(Protocol):
+    @property
+    def since(self) -> datetime | None: ...
+    @property
+    def until(self) -> datetime | None: ...
+
+
+def _entries(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
     """Pattern and times; neighbours with the same times share patterns."""
-    timed = ((span, "/".join(_times(suspensions))) for span, suspensions in disjoint(suspended))
+    timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
     first, last, times = 0, -1, ""
     for span, these in timed:
         if these != times or span.first != last + 1:
@@ -109,11 +230,14 @@ def _entries(suspended: Iterable[tuple[NumberSpan, Suspension]]) -> Iterator[tup
     yield from ((pattern, times) for pattern in patterns(NumberSpan(first, last)))
 
 
-def _times(suspensions: Iterable[Suspension]) -> Iterator[str]:
-    """When one of the suspensions is in force, in Unix seconds. A fraction of a second suspends rather than not."""
+def _times(over: Iterable[_Timed]) -> Iterator[str]:
+    """When one of them is in force, in Unix seconds. A fraction of a second suspends rather than not."""
     periods = sorted(
-        (max(0, floor(each.since.timestamp())), inf if each.until is None else ceil(each.until.timestamp()))
-        for each in suspensions
+        (
+            max(0, floor(each.since.timestamp())) if each.since else 0,
+            inf if each.until is None else ceil(each.until.timestamp()),
+        )
+        for each in over
     )
     start, end = periods[0]
     for since, until in periods[1:]:
@@ -124,21 +248,30 @@ def _times(suspensions: Iterable[Suspension]) -> Iterator[str]:
     yield f"{start}" if end == inf else f"{start}:{max(0, int(end))}"
 
 
-def remembered(directory: Path) -> dict[str, tuple[Suspension, ...]]:
-    """Read the suspensions from the existing file, by pattern. Empty if the file does not exist.
+def remembered(directory: Path) -> Remembered:
+    """Read the existing file. Nothing is remembered if the file does not exist.
 
-    A service that starts without a registry uses them, so a suspended number stays suspended. Raises FallbackError if
-    the file cannot be read, or is not whole.
+    A service that starts without a registry uses it: a suspended number stays suspended, and a number that is not this
+    node's own is refused. Raises FallbackError if the file cannot be read, or is not whole.
     """
     path = directory / dialplan.FALLBACK_FILE
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))
     try:
         octets = path.read_bytes()
         parser.read_string(octets.decode("ascii") if end_of(octets) else "", str(path))
-        entries = parser[dialplan.FALLBACK_SUSPENDED]
-        return {pattern: tuple(map(_suspension, times.split("/"))) for pattern, times in entries.items()}
+        suspended, own = parser[dialplan.FALLBACK_SUSPENDED], parser[dialplan.FALLBACK_OWN]
+        return Remembered(
+            _read(suspended, lambda since, until: Suspension(since, until)),
+            None if dialplan.FALLBACK_ALL in own else _read(own, Period),
+            {
+                pattern: periods
+                for section in parser.sections()
+                if section.startswith(dialplan.FALLBACK_NEVER)
+                for pattern, periods in _read(parser[section], Period).items()
+            },
+        )
     except FileNotFoundError:
-        return {}
+        return Remembered()
     except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
         raise FallbackError(
             Message(
@@ -149,8 +282,14 @@ def remembered(directory: Path) -> dict[str, tuple[Suspension, ...]]:
         ) from error
 
 
-def _suspension(times: str) -> Suspension:
-    since, _, until = times.partition(":")
-    return Suspension(
-        datetime.fromtimestamp(int(since), UTC), datetime.fromtimestamp(int(until), UTC) if until else None
-    )
+_Item = TypeVar("_Item")
+
+
+def _read(
+    entries: Mapping[str, str], made: Callable[[datetime, datetime | None], _Item]
+) -> dict[str, tuple[_Item, ...]]:
+    def read(times: str) -> _Item:
+        since, _, until = times.partition(":")
+        return made(datetime.fromtimestamp(int(since), UTC), datetime.fromtimestamp(int(until), UTC) if until else None)
+
+    return {pattern: tuple(map(read, times.split("/"))) for pattern, times in entries.items()}

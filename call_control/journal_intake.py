@@ -13,7 +13,7 @@ from idtone.errors import JournalError, LedgerError
 from idtone.log_throttle import LogThrottle
 
 from .call_control import CallControl
-from .journal_lines import LONGEST_LINE, Decided, Ended, Line, blotted, fits_call_id, read, split
+from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, blotted, fits_call_id, read, split
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class JournalIntake:
             find(octets.decode("ascii", "replace"))
         written: list[Future[None]] = []
         known = self._known_before(line for _, line in found)
-        for text, line in found:
+        for text, line in _reports_first(found):
             try:
                 written += self._accepted(line, line.call_id in known)
             except JournalError as error:
@@ -125,3 +125,15 @@ class JournalIntake:
             self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
         except OSError as error:
             self._throttle.warning(f"it cannot be saved: {error.strerror}")
+
+
+def _reports_first(found: Sequence[tuple[str, Line]]) -> list[tuple[str, Line]]:
+    """The lines, each report before the end of its call: the channels of a call end at the same time, each in a thread
+    of its own.
+    """
+    ends = {line.call_id: place for place, (_, line) in enumerate(found) if isinstance(line, Ended)}
+    places = [
+        (min(place, ends.get(line.call_id, place)), 0) if isinstance(line, Reported) else (place, 1)
+        for place, (_, line) in enumerate(found)
+    ]
+    return [found[place] for place in sorted(range(len(found)), key=places.__getitem__)]

@@ -1,12 +1,15 @@
 """The journal's lines: what the hook writes about its calls. Pure.
 
     decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,CHANNEL,ACCOUNT,OUTCOME,REASON,HEARS,SIP-CALL-ID
-    sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS
+    sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS[,PACKET-MS]
+    reported,CALL,NONCE,AT,RTCP,ROUTE
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
-a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. Older hooks
-write neither CHANNEL and ACCOUNT nor, before that, SIP-CALL-ID.
+a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
+there if the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. `reported`
+comes when the called party's channel ends, shortly before or after `ended`. Older hooks write neither CHANNEL and
+ACCOUNT nor, before that, SIP-CALL-ID.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from urllib.parse import unquote
 
 from idtone import dialplan
 from idtone.calls import Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.dialplan import Played
+from idtone.dialplan import PACKET_MS, Played
 from idtone.errors import JournalError
 from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 from idtone.numbers import parse, perhaps
@@ -32,9 +35,18 @@ _FIELD: Final = re.compile(r"[!-+\--~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")
 _NONCE: Final = re.compile(r"[0-9]{12}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_.-]*")
+_PACKET_MS: Final = re.compile(r"0([1-9][0-9]{1,2})?")
 _TIME: Final = re.compile(r"([0-9]{10})\.([0-9]{6})")
 _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
+_RTCP: Final = re.compile(r"([a-z]+)=([0-9]+(?:\.[0-9]+)?)")
+_HEARD_FROM: Final = ("rxmes", "rxjitter", "rtt", "rlp")
+"""The figures of CHANNEL(rtcp,all) that only a report of the phone can change: the quality, the jitter, the round-trip
+time and the loss. Its `rx…` are what the phone receives."""
+_LOST: Final = "rlp"
+_LOST_BACK: Final = "lp"
+_RECEIVED: Final = "rxcount"
+_ROUTES: Final = {"same": False, "moved": True}
 _UNIQUE_ID: Final = re.compile(r"(?:^|-)([0-9]{10})\.[0-9]{1,9}-[0-9]{1,9}$")
 _DOES: Final[Mapping[str, Set[str]]] = {
     "": {""},
@@ -44,7 +56,10 @@ _DOES: Final[Mapping[str, Set[str]]] = {
         Reason.CALL_ID_UNREADABLE,
         Reason.SUSPENSIONS_UNKNOWN,
         Reason.NUMBER_SUSPENDED,
+        Reason.NUMBER_UNKNOWN,
+        Reason.NUMBER_NEVER_ORIGINATES,
         Reason.NUMBER_MALFORMED,
+        Reason.PRESENTED_NUMBER_DIFFERS,
     },
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},
@@ -88,7 +103,8 @@ class Sounded:
     party: for Dial() the total, otherwise during the playback; None if its channel does not count RTP packets. `since`
     is the start of the playback, or for Dial() the time of the answer; None if unknown. `status` is PLAYBACKSTATUS, or
     for Dial() `1` if the called party held the call, `moved` if another phone took the call, `left` if the caller left
-    it. `through_local`: the caller was to hear a sound through a Local channel.
+    it, `late` if a phone that may be behind NAT began to send late. `through_local`: the caller was to hear a sound
+    through a Local channel. `packet_ms` is how long a packet of the called party is.
     """
 
     call_id: str
@@ -100,11 +116,30 @@ class Sounded:
     since: datetime | None
     status: str
     through_local: bool = False
+    packet_ms: int = PACKET_MS
 
     @property
     def elapsed_ms(self) -> float | None:
         """Milliseconds from `since` to `at`; None if `since` is unknown."""
         return None if self.since is None else (self.at - self.since) / timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the called party's phone reported by RTCP until the end of the call.
+
+    `heard_from`: a report came, and packets too. `lost` are the packets that the phone missed by its last report,
+    `lost_back` those that Asterisk missed of the phone's. `moved`: at the end Asterisk sent to another address than the
+    sound.
+    """
+
+    call_id: str
+    nonce: str
+    at: datetime
+    heard_from: bool
+    lost: int
+    lost_back: int
+    moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +156,7 @@ class Ended:
     talked_ms: int | None
 
 
-Line = Decided | Sounded | Ended
+Line = Decided | Sounded | Reported | Ended
 
 
 def read(line: str) -> Line:
@@ -148,17 +183,23 @@ def _decided(
 ) -> Decided:  # fmt: skip
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
         raise JournalError("the hook cannot make this decision")
-    number, dialled = unquote(number), unquote(called) or dialplan.dialled_user(unquote(dial_string))
+    number, caller, dialled = (
+        unquote(number),
+        unquote(caller),
+        unquote(called) or dialplan.dialled_user(unquote(dial_string)),
+    )
     call = ForwardedCall(
         id=call_id,
         direction=Direction.OUTGOING if unquote(direction) == Direction.OUTGOING else Direction.INCOMING,
         forwarding_number=parse(number),
-        caller=parse(unquote(caller)),
+        caller=parse(caller),
         called=parse(dialled),
         dialled=dialled,
         perhaps=perhaps(number),
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
+        caller_perhaps=perhaps(caller),
+        trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
     )
@@ -176,20 +217,37 @@ def _decided_by_older_hook(
 
 
 def _sounded(
-    call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str
-) -> Sounded:
+    call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
+    packet_ms: str = "0",
+) -> Sounded:  # fmt: skip
     if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
         raise JournalError("its PLAYED field or a file name is invalid")
     files = {party: name for party, name in ((Party.CALLED, called), (Party.CALLER, caller)) if name}
     packets = int(sent) if sent.isdecimal() and len(sent) < 10 else None
     if not files or (sent and packets is None):
         raise JournalError("it names no sound, or its SENT field is not a number")
+    if not _PACKET_MS.fullmatch(packet_ms):
+        raise JournalError("its PACKET-MS field is invalid")
     if played != Played.DIAL and (caller or not since):
         raise JournalError("it is about a playback, but has fields that only Dial() can have")
     own = status.removesuffix(_THROUGH_LOCAL)
     return Sounded(
-        call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status
-    )
+        call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status,
+        int(packet_ms) or PACKET_MS,
+    )  # fmt: skip
+
+
+def _reported(call_id: str, nonce: str, at: datetime, rtcp: str, route: str) -> Reported:
+    if route not in _ROUTES:
+        raise JournalError("its ROUTE field is invalid")
+    figures = {name: float(value) for name, value in _RTCP.findall(rtcp)}
+    return Reported(
+        call_id, nonce, at,
+        heard_from=figures.get(_RECEIVED, 0) > 0 and any(figures.get(name, 0) > 0 for name in _HEARD_FROM),
+        lost=round(figures.get(_LOST, 0)),
+        lost_back=round(figures.get(_LOST_BACK, 0)),
+        moved=_ROUTES[route],
+    )  # fmt: skip
 
 
 def _ended(
@@ -210,6 +268,8 @@ _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
     ("decided", 13): _decided_by_older_hook,
     ("decided", 15): _decided,
     ("sounded", 10): _sounded,
+    ("sounded", 11): _sounded,
+    ("reported", 6): _reported,
     ("ended", 9): _ended,
 }
 """By the first field and the number of fields."""

@@ -13,6 +13,7 @@ _OLDER: Final = (11, 13)
 """How many arguments the hooks of the first releases send."""
 _CHANNEL: Final = 9
 """The place of the caller's channel."""
+_NONCE: Final = re.compile(r"[0-9]{12}")
 _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 
@@ -20,7 +21,8 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 class Request:
     """The hook's request for a verdict; each field is unchecked text.
 
-    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, `called` is CALLED_NUMBER,
+    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, under the operator's own
+    Dial() as the called party sees it; `called` is CALLED_NUMBER,
     `channel` is the name of the caller's channel (empty under the operator's own Dial()), `account` its account code,
     `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
     this PBX, according to its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is what
@@ -61,6 +63,8 @@ class Request:
             given[_CHANNEL:_CHANNEL] = "", ""
             given += [""] * (_ARGUMENTS - len(given))
         kind, call_id, nonce, time, *rest = given
+        if not _NONCE.fullmatch(nonce):
+            return None
         number, direction, called, dial_string, caller, channel, account, chain, *more = rest
         diverting, sip_call_id, chain_token = map(unquote, more)
         return cls(

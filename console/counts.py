@@ -33,7 +33,7 @@ class Counts:
     def add(self, record: Record, times: int = 1) -> None:
         """Count a call; -1 times takes it back."""
         first = record.steps[0]
-        if first.kind in ACTS:
+        if record.canary or first.kind in ACTS:
             return
         at = first.at.astimezone()
         day, outcome = at.date(), record.outcome or ""

@@ -33,15 +33,17 @@ class JudgedLicence:
 
 
 _SUSPENSION: Final = frozenset({Reason.NUMBER_SUSPENDED})
+_NEVER: Final = frozenset({Reason.NUMBER_NEVER_ORIGINATES})
 _NUMBER: Final = frozenset({Reason.NUMBER_WITHHELD, Reason.NUMBER_MALFORMED})
 _REGISTRY: Final = frozenset({Reason.REGISTRY_STALE})
-_HOLDER: Final = frozenset({Reason.NUMBER_UNKNOWN})
+_HOLDER: Final = frozenset({Reason.NUMBER_UNKNOWN, Reason.NUMBER_OF_ANOTHER_MEMBER})
+_NODE: Final = frozenset({Reason.MEMBER_NOT_SET})
 _CHAIN: Final = frozenset({Reason.CHAIN_UNCHECKED})
 
 
 def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decision: Decision) -> list[AppliedRule]:
     """Up to the rule that gave the decision's reason."""
-    holding = registry.holding(call.forwarding_number)
+    holding = registry.holding(call.forwarding_number, now)
     words = Message(REASONS[decision.reason])
     applied = []
     for looked_at, reasons, otherwise in _rules(holding, registry, now):
@@ -58,14 +60,18 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
     """What a rule looks at, the reasons that it gives, and what it finds if it gives none."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
+    yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")
+    no_holder = Message("no member holds the forwarding number")
+    yield Message("Who is in charge of the number"), _HOLDER, holding.member if holding else no_holder
     left = (registry.expires - now).days
     expiry = (
         Message("it expires in {days} days", days=left) if left >= 0 else Message("it has expired, but still counts")
     )
     yield Message("The registry's expiry"), _REGISTRY, expiry
-    yield Message("Who is in charge of the number"), _HOLDER, holding.member if holding else ""
-    if holding is not None and holding.chain:
+    if holding is not None:
+        yield Message("This node's member"), _NODE, Message("it may use the number")
+    if holding is not None and (holding.chain or holding.certified_until):
         yield Message("The wholesale chain"), _CHAIN, Message("all resellers are checked")
 
 

@@ -31,10 +31,20 @@ CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
 
 FALLBACK_FILE: Final = "fallback.conf"
-"""The file beside the sounds with the suspended numbers, which the hook refuses while the service is down. The service
-and `idtone registry update` write it."""
+"""The file beside the sounds with the suspended numbers, which the hook refuses while the service is down, and with the
+node's own numbers, without which it refuses too. The service and `idtone registry update` write it."""
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
+FALLBACK_OWN: Final = "own"
+"""The section with the numbers that this node may use, in the same form; if it may use any: `FALLBACK_ALL` = yes."""
+FALLBACK_ALL: Final = "all"
+FALLBACK_LIST: Final = "never-originates"
+"""The section that says that numbers that never originate follow, by `entries` = their number."""
+FALLBACK_NEVER: Final = f"{FALLBACK_LIST}-"
+"""The sections with the numbers that never originate, as the suspended numbers are written. Asterisk searches a section
+entry by entry, so there is one for each `FALLBACK_NEVER_DIGITS` last digits before the x of a pattern: 81312345xxx is
+in `never-originates-345`."""
+FALLBACK_NEVER_DIGITS: Final = 3
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
 FALLBACK_COMPLETE: Final = "complete"
@@ -52,10 +62,12 @@ def packets(duration_ms: float) -> int:
 class Played(StrEnum):
     """How the hook played a sound, in a journal line."""
 
+    FIRST = "first"
+    """Playback() played it to the called party alone."""
     DIAL = "dial"
-    """Dial() played it, with its option A()."""
+    """Dial() played it, with its option A(), to the caller or to both parties."""
     AGAIN = "again"
-    """Playback() played it, because Dial() had not played it to its end."""
+    """Playback() played it, because packets of it were missing at first."""
     OWN = "own"
     """Playback() played it, under the operator's own Dial()."""
     NOTICE = "notice"
@@ -186,9 +198,9 @@ class Asking:
     `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
     a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
     endpoints that lead to other nodes of the fleet, and `node` is this node's name there. `diversion_trunks` are those
-    whose Diversion or History-Info is believed. `emergency_trunks` are the trunks, resources and contexts of emergency
-    calls; without names, all. `unreadable` is what the hook does with a forwarding number that it cannot read: `refuse`
-    or `notice`.
+    whose Diversion or History-Info is believed; `identity_trunks` those to which a forwarded call takes its Identity.
+    `emergency_trunks` are the trunks, resources and contexts of emergency calls; without names, all. `unreadable` is
+    what the hook does with a forwarding number that it cannot read: `refuse` or `notice`.
     """
 
     interface: str
@@ -199,6 +211,7 @@ class Asking:
     trunks: tuple[str, ...] = ()
     node: str = ""
     diversion_trunks: tuple[str, ...] = ()
+    identity_trunks: tuple[str, ...] = ()
     emergency_trunks: tuple[str, ...] = ()
     unreadable: str = "refuse"
 
@@ -227,6 +240,42 @@ class Alone:
             "IDTONE_OUTGOING": self.outgoing,
             "IDTONE_ANSWER_FIRST": "yes" if self.answer_first else "no",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The canary's contexts: the folder of its recordings, as Asterisk sees it; how long the answering leg records."""
+
+    directory: Path
+    listens_s: int
+
+
+CANARY_CONTEXT: Final = "idtone-canary"
+"""The calling leg: `s` at the Local channel that calls, `listen` at its other end."""
+CANARY_LISTEN: Final = "listen"
+CANARY_ARRIVED, CANARY_RETURNED = "arrived", "returned"
+"""The recordings, `.sln`, in the canary's folder: at the answering leg; of what it plays back, at the calling leg."""
+CANARY_VARIABLES: Final = ("DIAL", "NUMBER", "DIRECTION", "TIMEOUT", "CALLED")
+"""What the calling leg needs, each with `CANARY_PREFIX`."""
+CANARY_PREFIX: Final = "IDTONE_CANARY_"
+_CANARY_FILE: Final = "canary.conf"
+
+
+def _canary(canary: Canary | None) -> str:
+    """The canary's contexts; empty without a canary."""
+    if canary is None:
+        return ""
+    text = (resources.files(__name__) / _CANARY_FILE).read_text("utf-8")
+    for name, value in {
+        "@CANARY@": str(canary.directory),
+        "@ARRIVED@": CANARY_ARRIVED,
+        "@RETURNED@": CANARY_RETURNED,
+        "@ARRIVED_SECONDS@": str(canary.listens_s),
+        # It begins some seconds after the answering leg's, and goes on while that plays back.
+        "@RETURNED_SECONDS@": str(2 * canary.listens_s + 1),
+    }.items():
+        text = text.replace(name, value)
+    return text
 
 
 NO_TRUNKS: Final = "^$"
@@ -260,19 +309,25 @@ class Hook:
     digest: str
 
 
-def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone) -> Hook:
-    """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them.
+def hook(
+    sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone, canary: Canary | None = None
+) -> Hook:
+    """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
+    canary's contexts too.
 
     A program that Asterisk runs for AGI() gets the name of a variable on its command line, instead of the telephone
     numbers that the variable holds.
     """
-    text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8")
+    text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8") + _canary(canary)
     for name, value in {
         **numbers_in_hook.patterns(asking.emergency_trunks),
         "@NARROWING@": numbers_in_hook.NARROWING,
         "@EMERGENCY_TRUNKS@": _one_of(asking.emergency_trunks) if asking.emergency_trunks else "[^&/@,]+",
         "@UNREADABLE@": asking.unreadable,
         "@FALLBACK_FILE@": FALLBACK_FILE,
+        "@FALLBACK_LIST@": FALLBACK_LIST,
+        "@FALLBACK_NEVER@": FALLBACK_NEVER,
+        "@FALLBACK_NEVER_DIGITS@": str(FALLBACK_NEVER_DIGITS),
         "@SOUNDS@": str(sounds),
         "@JOURNAL@": str(journal / JOURNAL_FILE),
         "@NOTICE_TONES@": notice.tones,
@@ -288,11 +343,19 @@ def hook(sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alo
         "@NOW@": expressions.NOW,
         "@TENTHS@": expressions.TENTHS,
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
+        "@IDENTITY_TRUNKS@": _trunks(asking.identity_trunks),
+        "@IDENTITY@": expressions.IDENTITY if asking.identity_trunks else "",
+        "@LEG@": expressions.LEG if asking.identity_trunks else "",
         "@CALLER_TEXTS@": expressions.CALLER_TEXTS,
         "@CALLER_TEXTS_LIMIT@": str(expressions.CALLER_TEXTS_LIMIT),
         "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),
         "@NOT_PRINTABLE@": expressions.NOT_PRINTABLE,
         "@UTF_8@": expressions.utf_8(),
+        "@SHOWN_NAME@": expressions.SHOWN_NAME,
+        "@DIGITS@": expressions.other_digits(),
+        "@PRESENTED@": expressions.PRESENTED,
+        "@ANONYMOUS@": expressions.ANONYMOUS,
+        "@DIVERSION@": expressions.DIVERSION,
         "@NODE@": node_word(asking.node) if asking.trunks else "",
         "@ASKED@": "${IDTONE_ASKED}" if asking.agi.startswith("agi://") else "variable:IDTONE_ASKED",
     }.items():

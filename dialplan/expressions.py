@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 # -- the time ---------------------------------------------------------------------------------------------------------
@@ -30,9 +31,11 @@ CALLER_TEXTS: Final = "".join(
         "CONNECTEDLINE(name)",
         "CONNECTEDLINE(num)",
         "REDIRECTING(from-num)",
+        "CALLERID(dnid)",
     )
 )
-"""All texts of a caller in Asterisk's description of a channel, except the Call-ID. They are cut: Asterisk loses the
+"""All texts of a caller in Asterisk's description of a channel, except the Call-ID; the last one, which is the dialled
+user, only in that for AGI. They are cut: Asterisk loses the
 bracket behind an argument of more than 4,095 octets."""
 NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
 """A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
@@ -59,3 +62,60 @@ def utf_8() -> str:
         octets("F4", f"8{hexadecimal}", tail, tail),
     )
     return f"^({'|'.join(forms)})*$"
+
+
+# -- what leaves on the trunk -----------------------------------------------------------------------------------------
+
+ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|P)$"
+"""What a caller's telephone writes in place of a number that is to be withheld."""
+
+
+def other_digits() -> str:
+    """A pattern for the digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
+    starts = sorted({_encoded(chr(code))[:-1] for code in range(0x80, sys.maxunicode) if chr(code).isdigit()})
+    kanji = "|".join(map(_encoded, "〇零一二三四五六七八九壱弐参"))
+    return f"({'|'.join(starts)}|({kanji}){{3}})"
+
+
+def _encoded(character: str) -> str:
+    return "".join(f"%{octet:02X}" for octet in character.encode())
+
+
+_NAME: Final = "${CALLERID(name):0:81}"
+_IS_ASCII: Final = rf"${{LEN({_NAME})}} = ${{LEN(${{FILTER(\x20-\x7e,{_NAME})}})}}"
+SHOWN_NAME: Final = (
+    f"${{IF($[${{LEN(${{FILTER(0-9,{_NAME})}})}} | ${{LEN({_NAME})}} > 80"
+    f' | ${{REGEX("${{IF($[{_IS_ASCII}]?^$:${{IDTONE_DIGITS}})}}" ${{URIENCODE({_NAME})}})}}]'
+    rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
+)
+"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option. The
+long pattern is compiled only for a name that is not ASCII."""
+
+PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
+"""The name of what holds the number that the called party sees, on its channel; of nothing if that is withheld."""
+
+IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
+    r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(${${IF($["
+    '"${ARG3}" != "outgoing" & "${CHANNEL(channeltype)}" = "PJSIP"'
+    f"]?PJSIP_HEADER(read,Identity,{number}):IDTONE_NONE)}}:0:3000}})}})}}"
+    for number in (1, 2, 3)
+)
+"""The pair of MSet() with the signed identities (RFC 8224) of the incoming call, after a comma: the network's own, and
+those of two diversions before (RFC 8946)."""
+LEG: Final = "b(idtone-leg^s^1())"
+"""The option of Dial() that lets a leg get them."""
+
+_FROM: Final = "${FILTER(0-9+,${REDIRECTING(from-num):0:40})}"
+DIVERSION: Final = (
+    '${IF($["${ARG3}" = "outgoing"]?'
+    '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'
+    ",REDIRECTING(from-all,i)=,REDIRECTING(to-all,i)=,REDIRECTING(count,i)=0)}:"
+    ",REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
+    f',REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
+    f'${{IF($["${{IDTONE_DIVERTING}}" != "" & "{_FROM}" != "${{ARG2}}" & ${{LEN(${{REDIRECTING(orig-num):0:9}})}} = 0]'
+    f"?,REDIRECTING(orig-all,i)={_FROM}:)}}"
+    f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
+    "$[0${REDIRECTING(count)} + 1]:1)})}"
+)
+"""The pairs of MSet() for the diversion, after a comma; nothing if there is nothing to change. `from-all` replaces the
+name too, which can show a number. The first diverting number stays where a believed trunk named it."""

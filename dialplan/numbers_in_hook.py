@@ -19,9 +19,11 @@ _EMERGENCY: Final = f"{_BEGIN}(([+]|0{_S}0|0{_S}1{_S}0){_S}8{_S}1{_S})?(1{_S}8{_
 _REST: Final = rf"(;([^-+().[:space:]0-9&/<,][^&/<,]*)?|@[^&/<,]*|>{_S}(;[^&/<,]*)?)?"
 """Host or parameters."""
 _PARAMETERS: Final = "(;([^-+().[:space:]0-9&/<,@][^&/<,@]*)?)?"
-JAPANESE: Final = "^((18[46])?([+]|010|00)?810?|(18[46])?0|)([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})$"
+SUBSCRIBER: Final = "([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})"
+JAPANESE: Final = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
+PLAIN: Final = f"^([+]?81|0){SUBSCRIBER}$"
 ABROAD: Final = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""Both as in `idtone.numbers`, on digits and +."""
+"""All as in `idtone.numbers`, on digits and +; PLAIN is a Japanese number in a form that a trunk takes."""
 
 
 _OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"
@@ -34,6 +36,15 @@ def _destination(trunks: str, local: str) -> str:
     other = rf"{_OTHER}{trunks}/{_EMERGENCY}{_REST}"
     through = rf"[Ll][Oo][Cc][Aa][Ll]/{_EMERGENCY}{_PARAMETERS}(@{trunks}){local}(/[A-Za-z]*)?"
     return f"({pjsip}|{other}|{through})"
+
+
+WITHHELD: Final = ("anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s")
+"""As in `idtone.numbers`."""
+
+
+def _withheld() -> str:
+    either = ("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in WITHHELD)
+    return f"^{_BEGIN}({'|'.join(either)}|){_S}{_REST}$"
 
 
 _TRUNK: Final = "${IDTONE_EMERGENCY_TRUNKS}"
@@ -52,8 +63,10 @@ def patterns(emergency_trunks: tuple[str, ...]) -> dict[str, str]:
         "@ONE_TRUNK@": single,
         "@NUMBER@": rf"^{_BEGIN}[-+().[:space:]0-9]*{_REST}$",
         "@JAPANESE@": JAPANESE,
+        "@PLAIN@": PLAIN,
         "@ABROAD@": ABROAD,
         "@COMPLETE@": COMPLETE,
+        "@WITHHELD@": _withheld(),
     }
     return {name: pattern.replace(";", "\\;") for name, pattern in found.items()}
 

@@ -38,7 +38,7 @@ class Month(Model):
     calls: Count
     fallback: Count
     connected: Count
-    heard: Count
+    sent: Count
 
 
 class Figures(Model):
@@ -100,7 +100,7 @@ def counted(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
     rows = []
     for month in period.months:
         found = tallies.get(month)
-        names = ("calls", "fallback", "connected", "heard")
+        names = ("calls", "fallback", "connected", "sent")
         rows.append(Month(month=month, **{name: getattr(found, name) if found else 0 for name in names}))
     return tuple(rows)
 
@@ -162,7 +162,7 @@ def _objections(
     if [month.month for month in figures.months] != span.months:
         yield Message("the figures do not have each month of the period once")
     for month in figures.months:
-        if max(month.connected, month.fallback) > month.calls or month.heard > month.connected:
+        if max(month.connected, month.fallback) > month.calls or month.sent > month.connected:
             yield Message("the counts of {month} contradict each other", month=month.month)
     if any(at >= now for at in (figures.began,) if at):
         yield Message("the ledger begins in the future")

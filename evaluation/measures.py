@@ -13,8 +13,9 @@ from typing import Final
 class Measure(StrEnum):
     """The names are public: criteria and results have them."""
 
-    HEARD_RATIO = "heard-ratio"
-    """Of the connected calls on which a party was to hear a sound: those on which all these parties heard it."""
+    SENT_RATIO = "sent-ratio"
+    """Of the connected calls on which a party was to hear a sound: those on which each of these sounds was
+    sent."""
     FALLBACK_SHARE = "fallback-share"
     """Of all calls: those that the hook decided without the service."""
     STOP_HOURS = "stop-hours"
@@ -58,7 +59,7 @@ class Facts:
     """
 
     fallback: Share | None = None
-    heard: Share | None = None
+    sent: Share | None = None
     no_calls: NoValue = NoValue.NO_FIGURES
     stops_hours: Sequence[Fraction] = ()
     forms: Share = Share(0, 0)
@@ -96,7 +97,7 @@ def _mean(values: Sequence[Fraction]) -> Fraction | NoValue:
 
 
 FORMULAS: Final[Mapping[Measure, Formula]] = {
-    Measure.HEARD_RATIO: Formula(lambda facts, enough: _of_calls(facts.heard, facts, enough), True, 4),
+    Measure.SENT_RATIO: Formula(lambda facts, enough: _of_calls(facts.sent, facts, enough), True, 4),
     Measure.FALLBACK_SHARE: Formula(lambda facts, enough: _of_calls(facts.fallback, facts, enough), False, 4),
     Measure.STOP_HOURS: Formula(lambda facts, _: max(facts.stops_hours, default=NoValue.NONE), False, 1),
     Measure.FORMS_COMPLETE: Formula(lambda facts, _: _of(facts.forms), True, 4),

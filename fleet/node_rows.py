@@ -24,7 +24,7 @@ COLUMNS: Final = (
     Column(template("state")),
     Column(template("calls"), True),
     Column(template("calls/s"), True),
-    Column(template("heard"), True),
+    Column(template("sent"), True),
     Column(template("registry"), True),
     Column(template("suspensions"), True),
     Column(template("version")),
@@ -43,7 +43,7 @@ def row_of(node: Node) -> tuple[str, ...]:
     is_now = node.present is not None
     live: tuple[str, ...] = (NONE,) * 3
     if is_now:
-        live = (f"{calls.in_progress:,}", _rate(calls.a_second), ratio(calls.heard, calls.with_sound))
+        live = (f"{calls.in_progress:,}", _rate(calls.a_second), ratio(calls.sent, calls.with_sound))
     return (
         node.name,
         node.condition.value,
@@ -61,7 +61,7 @@ def total_row(total: Totals) -> tuple[str, ...]:
     """By `COLUMNS`."""
     return (
         Message("{reporting} of {nodes} nodes report", reporting=total.reporting, nodes=total.nodes),
-        "", f"{total.in_progress:,}", _rate(total.calls_a_second), ratio(total.heard, total.with_sound),
+        "", f"{total.in_progress:,}", _rate(total.calls_a_second), ratio(total.sent, total.with_sound),
         "", "", "", "", "", f"{total.unreplicated_steps:,}",
     )  # fmt: skip
 

@@ -13,7 +13,16 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)  # fmt: skip
 
 from idtone.ledger.replication.node_reports import NodeReport, NodeReports
 from idtone.translation import template
@@ -71,7 +80,9 @@ class _Calls(_Reported):
     over: Count
     a_second: float | None = None
     with_sound: Count
-    heard: Count
+    sent: Annotated[Count, Field(validation_alias=AliasChoices("sent", "heard"))]
+    """A node of a release before reports it as `heard`."""
+    confirmed: Count = 0
 
 
 class _Registry(_Reported):
@@ -221,7 +232,7 @@ def _format(state: Any) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Over the nodes that report now. `heard_ratio` is None without calls with a sound; `calls_a_second` at first."""
+    """Over the nodes that report now. `sent_ratio` is None without calls with a sound; `calls_a_second` at first."""
 
     nodes: int
     reporting: int
@@ -230,12 +241,13 @@ class Totals:
     decided: int
     over: int
     with_sound: int
-    heard: int
+    sent: int
+    confirmed: int
     unreplicated_steps: int
 
     @property
-    def heard_ratio(self) -> float | None:
-        return self.heard / self.with_sound if self.with_sound else None
+    def sent_ratio(self) -> float | None:
+        return self.sent / self.with_sound if self.with_sound else None
 
 
 def totals(fleet: Fleet) -> Totals:
@@ -245,5 +257,5 @@ def totals(fleet: Fleet) -> Totals:
     return Totals(
         len(fleet.nodes), len(calls), sum(each.in_progress for each in calls), sum(rates) if rates else None,
         sum(each.decided for each in calls), sum(each.over for each in calls), sum(each.with_sound for each in calls),
-        sum(each.heard for each in calls), sum(behind),
+        sum(each.sent for each in calls), sum(each.confirmed for each in calls), sum(behind),
     )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Evidence: what was decided for each call, and what was heard (再生証跡)."""
+"""Evidence: what was decided for each call, and which sounds were sent (再生証跡)."""

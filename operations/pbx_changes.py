@@ -66,7 +66,7 @@ def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
     if trouble:
         raise ChangeError(Message("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble))
     options = _module_options(lines or "")
-    order = modules.in_order(sorted(set(wanted) - running), running)
+    order = modules.in_order(sorted(modules.used(wanted, running) - running), running)
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
     changes: list[Change] = [module_load(name) for name in chosen]
     missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +10,9 @@ import typer
 
 from idtone import command_line
 from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_file import Usable
 from idtone.errors import DocumentError, TrustError
+from idtone.operations.service_user import become_owner
 from idtone.registry.commands.checking import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import Known, from_published
@@ -31,7 +31,7 @@ def update(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Fetch what the association has published, and write the suspended numbers for Asterisk (fallback.conf).
+    """Fetch what the association has published, and write the suspended and own numbers for Asterisk (fallback.conf).
 
     A running service does this itself. While it is down, this command brings a suspension to Asterisk; idtone's timer
     runs it once a minute. An unsigned registry is read where it is. Run it as the user of `idtone serve`; as root it
@@ -56,30 +56,8 @@ def update(
 
 
 def _act_as_the_service(settings: Settings) -> None:
-    """Root's files in registry.cache would lock out the service. So root becomes the owner of that folder, in the group
-    of the sounds' folder.
-    """
-    if os.geteuid() != 0:
-        return
-    folder = _existing(settings.registry.cache)
-    owner = folder.stat().st_uid
-    if owner == 0:
-        return
-    group = _existing(settings.sounds.directory).stat().st_gid
-    try:
-        account = pwd.getpwuid(owner)
-        groups = os.getgrouplist(account.pw_name, account.pw_gid)
-    except KeyError:
-        groups = []
-    os.setgroups([*groups, group])
-    os.setgid(group)
-    os.setuid(owner)
-    os.umask(0o027)
-
-
-def _existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above that exists."""
-    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    """Root's files in registry.cache would lock out the service."""
+    become_owner(settings.registry.cache, settings.sounds.directory)
 
 
 _Read = tuple[Known | None, RegistryIndex | None, str]
@@ -149,7 +127,8 @@ class _Suspended:
 
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
         folder = settings.sounds.directory
-        self._fallback = Fallback(folder, is_latest) if folder.exists() else None
+        usable = Usable.by(settings.policy.policy(settings.association.member))
+        self._fallback = Fallback(folder, usable, is_latest) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
         return self._fallback is None or self._fallback.is_of(origin)

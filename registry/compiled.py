@@ -19,17 +19,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-from idtone.calls import Direction, Holding, Licence, LicenceStatus, WholesaleChain
+from idtone.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
 from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
 
-from .model import ChainEntry, Member, RegistryDocument, day_begins
+from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
-_MAGIC: Final = b"idtone registry 5\n"
+_MAGIC: Final = b"idtone registry 6\n"
 """Raise the number when the format changes, or the size of a block."""
 _DIGEST: Final = hashlib.sha256().digest_size
 _Interval = tuple[int, int, int]
@@ -54,41 +54,73 @@ class Spans:
         at = bisect_right(self.firsts, number, *touching) - 1
         return self.holders[at] if at >= touching[0] and number <= self.lasts[at] else None
 
-    def held(self, holders: Collection[int]) -> Iterator[NumberSpan]:
-        """The intervals of these holders, ascending."""
+    def held(self, periods: Mapping[int, Collection[Period]]) -> Iterator[tuple[NumberSpan, Period]]:
+        """The intervals of these holders, with each of the holder's periods; ascending."""
         for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
-            if each in holders:
-                yield NumberSpan(first, last)
+            for period in periods.get(each, ()):
+                yield NumberSpan(first, last), period
+
+
+@dataclass(frozen=True, slots=True)
+class Porting:
+    """Who is in charge of numbers before `at`, and from `at` on."""
+
+    before: Holding
+    after: Holding
+    at: datetime
+
+    def holding(self, now: datetime) -> Holding:
+        return self.before if now < self.at else self.after
+
+
+def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
+    """Who is in charge, and when."""
+    if isinstance(holder, Porting):
+        return ((holder.before, Period(until=holder.at)), (holder.after, Period(since=holder.at)))
+    return ((holder, Period()),)
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`holdings` are indexed by holder: first the members, then the wholesale chains."""
+    """`holdings` are indexed by holder: first the members, then the wholesale chains, then the portings."""
 
     version: int
     issued: datetime
     expires: datetime
     tones: Mapping[str, str | None]
-    holdings: tuple[Holding, ...]
+    holdings: tuple[Holding | Porting, ...]
     spans: Spans
 
 
 def compiled(document: RegistryDocument) -> Compiled:
     """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here."""
     header = document.registry
+    holdings = _holdings(
+        [Holding(member.id, licences(member), None, _lapses(member)) for member in document.members],
+        map(wholesale_chain, document.chains),
+    )
+    spans, ported = _spans(document)
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
-        _holdings([Holding(member.id, licences(member)) for member in document.members],
-                  map(wholesale_chain, document.chains)),
-        _spans(document),
+        (*holdings, *(Porting(holdings[before], holdings[after], at) for before, after, at in ported)), spans,
     )  # fmt: skip
 
 
 def _holdings(members: list[Holding], chains: Iterable[WholesaleChain]) -> tuple[Holding, ...]:
-    """A chain's holding has the licences of the member in charge."""
-    held = {one.member: one.licences for one in members}
-    return (*members, *(Holding(chain.members[-1], held[chain.members[-1]], chain) for chain in chains))
+    """A chain's holding has the licences of the member in charge, and the first lapse of all its members and links."""
+    held = {one.member: one for one in members}
+
+    def holding(chain: WholesaleChain) -> Holding:
+        lapses = (chain.certified_until, *(held[each].certified_until for each in chain.members))
+        first = min(filter(None, lapses), default=None)
+        return Holding(chain.members[-1], held[chain.members[-1]].licences, chain, first)
+
+    return (*members, *map(holding, chains))
+
+
+def _lapses(entry: Member | ChainLink) -> datetime | None:
+    return entry.certification.lapses if entry.certification else None
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
@@ -96,11 +128,16 @@ def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
+        min(filter(None, map(_lapses, entry.links)), default=None),
     )
 
 
-def _spans(document: RegistryDocument) -> Spans:
-    """Join the intervals of one holder that touch or overlap."""
+_Ported = tuple[int, int, datetime]
+"""The holder before, the holder from then on, and when."""
+
+
+def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
+    """Join the intervals of one holder that touch or overlap; and the portings, which are holders too."""
     read = sorted(
         (span.first, span.last, holder)
         for holder, member in enumerate(document.members)
@@ -118,6 +155,15 @@ def _spans(document: RegistryDocument) -> Spans:
         joined = zip(firsts, lasts, holders, strict=True)
         chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*_parted(joined, chained), strict=True))
+    ported: list[_Ported] = []
+    if document.portings:
+        intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, ported))
+        firsts, lasts, holders = (array("q", numbers) for numbers in zip(*intervals, strict=True))
+    return spans_of(firsts, lasts, holders), ported
+
+
+def spans_of(firsts: array[int], lasts: array[int], holders: array[int]) -> Spans:
+    """The look-up of disjoint intervals, ascending, with the holder of each."""
     blocks: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // _BLOCK, last // _BLOCK + 1):
@@ -143,6 +189,46 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
                 yield first, chain[0] - 1, holder
             yield chain
             first, chain = chain[1] + 1, next(chains, None)
+        if first <= last:
+            yield first, last, holder
+
+
+def _with_portings(
+    intervals: Iterable[_Interval], document: RegistryDocument, ported: list[_Ported]
+) -> Iterator[_Interval]:
+    """The intervals, with the numbers of each porting as intervals of their own; it enters their holders in `ported`.
+    A wholesale chain counts while the member with which it begins holds the numbers.
+    """
+    places = {member.id: place for place, member in enumerate(document.members)}
+    begins = [member.id for member in document.members]
+    begins += [chain.links[0].wholesaler for chain in document.chains]
+    known: dict[_Ported, int] = {}
+
+    def holder_of(entry: PortingEntry, holder: int) -> int:
+        before, after = (
+            holder if begins[holder] == member else places[member] for member in (entry.giver, entry.taker)
+        )
+        porting = before, after, utc(entry.at)
+        if porting not in known:
+            known[porting] = len(begins) + len(ported)
+            ported.append(porting)
+        return known[porting]
+
+    entries = sorted(((read_span(entry.numbers), entry) for entry in document.portings), key=lambda one: one[0].first)
+    left = iter(entries)
+    current = next(left, None)
+    for start, last, holder in intervals:
+        first = start
+        while current and current[0].first <= last:
+            span, entry = current
+            if span.first > first:
+                yield first, span.first - 1, holder
+            if span.last >= first:
+                yield max(first, span.first), min(last, span.last), holder_of(entry, holder)
+                first = min(last, span.last) + 1
+            if span.last > last:
+                break
+            current = next(left, None)
         if first <= last:
             yield first, last, holder
 
@@ -178,51 +264,80 @@ def utc(moment: datetime) -> datetime:
 
 def pack(index: Compiled) -> bytes:
     """The octets for `unpack` on a machine with the same byte order."""
-    spans = index.spans
-    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
-    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
     head = {
-        "order": sys.byteorder,
-        "lengths": [len(each) for each in arrays],
         "version": index.version,
         "issued": index.issued.isoformat(),
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
     }
-    members = [[one.member, *map(_packed, one.licences)] for one in index.holdings if not one.chain]
-    chains = [[one.chain.members, [*map(_text, one.chain.checked)]] for one in index.holdings if one.chain]
-    head["members"] = len(members)
-    lines = [head, *members, *chains]
-    text = "".join(f"{json.dumps(line)}\n" for line in lines).encode("ascii")
+    places = {id(one): place for place, one in enumerate(index.holdings)}
+    holdings = [one for one in index.holdings if isinstance(one, Holding)]
+    members = [
+        [one.member, _text(one.certified_until), *map(_packed, one.licences)] for one in holdings if not one.chain
+    ]
+    chains = [
+        [one.chain.members, [*map(_text, one.chain.checked)], _text(one.chain.certified_until)]
+        for one in holdings
+        if one.chain
+    ]
+    ported = [
+        [places[id(one.before)], places[id(one.after)], _text(one.at)]
+        for one in index.holdings
+        if isinstance(one, Porting)
+    ]
+    head["members"], head["chains"] = len(members), len(chains)
+    return sealed(_MAGIC, head, [*members, *chains, *ported], index.spans)
+
+
+def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
+    """The octets for `opened`: `head`, lines of JSON, and the spans, with a checksum."""
+    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
+    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
+    head = {"order": sys.byteorder, "lengths": [len(each) for each in arrays], **head}
+    text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
     body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return magic + hashlib.sha256(body).digest() + body
+
+
+def opened(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+    """What `sealed` got. Raises TrustError or ValueError, LookupError, TypeError, StopIteration where `octets` are not
+    from it. The lines are read by the caller, one by one, so that other threads run meanwhile.
+    """
+    view = memoryview(octets)
+    digest, body = view[len(magic) : len(magic) + _DIGEST], view[len(magic) + _DIGEST :]
+    if bytes(view[: len(magic)]) != magic or hashlib.sha256(body).digest() != digest:
+        raise TrustError(Message("this is no compiled registry"))
+    end = 8 + int.from_bytes(body[:8], "big")
+    lines = iter(bytes(body[8:end]).splitlines())
+    head = json.loads(next(lines))
+    if head["order"] != sys.byteorder:
+        raise TrustError(Message("this registry was compiled on another kind of machine"))
+    firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
+    places = iter(blocks)
+    triples = zip(places, places, places, strict=True)
+    return head, lines, Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
 
 
 def unpack(octets: bytes) -> Compiled:
     """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
     try:
-        view = memoryview(octets)
-        digest, body = view[len(_MAGIC) : len(_MAGIC) + _DIGEST], view[len(_MAGIC) + _DIGEST :]
-        if bytes(view[: len(_MAGIC)]) != _MAGIC or hashlib.sha256(body).digest() != digest:
-            raise TrustError(Message("this is no compiled registry"))
-        end = 8 + int.from_bytes(body[:8], "big")
-        lines = iter(bytes(body[8:end]).splitlines())
-        head = json.loads(next(lines))
-        if head["order"] != sys.byteorder:
-            raise TrustError(Message("this registry was compiled on another kind of machine"))
+        head, lines, spans = opened(_MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
-            member, *packed = json.loads(line)
-            members.append(Holding(member, tuple(_unpacked(member, fields) for fields in packed)))
+            member, lapses, *packed = json.loads(line)
+            held = tuple(_unpacked(member, fields) for fields in packed)
+            members.append(Holding(member, held, None, _moment(lapses)))
         chains = (
-            WholesaleChain(tuple(names), tuple(map(_moment, checked))) for names, checked in map(json.loads, lines)
+            WholesaleChain(tuple(names), tuple(map(_moment, checked)), _moment(lapses))
+            for names, checked, lapses in map(json.loads, islice(lines, head["chains"]))
         )
-        firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
-        places = iter(blocks)
-        triples = zip(places, places, places, strict=True)
-        spans = Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
+        holdings = _holdings(members, chains)
+        ported = tuple(
+            Porting(holdings[before], holdings[after], utc(datetime.fromisoformat(at)))
+            for before, after, at in map(json.loads, lines)
+        )
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
-        return Compiled(head["version"], issued, expires, head["tones"], _holdings(members, chains), spans)
+        return Compiled(head["version"], issued, expires, head["tones"], (*holdings, *ported), spans)
     except (ValueError, LookupError, TypeError, StopIteration) as error:
         raise TrustError(Message("this is no compiled registry")) from error
 

@@ -1,8 +1,8 @@
-"""Compiles a registry in a separate process:
+"""Compiles a registry, or a list of numbers that never originate, in a separate process:
 
-    python -m idtone.registry.compiling REGISTRY COMPILED
+    python -m idtone.registry.compiling ROLE FILE COMPILED
 
-Exit 0: COMPILED was written. 1: the registry has faults; they are on standard output as JSON.
+Exit 0: COMPILED was written. 1: the file has faults; they are on standard output as JSON.
 """
 
 from __future__ import annotations
@@ -11,17 +11,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from idtone.documents import read_text
 from idtone.errors import DocumentError, Fault, TrustError
 from idtone.files import replace_durably
 from idtone.translation import Message
 
-from .compiled import Compiled, compiled, pack, unpack
-from .parsers import parse_registry
+from . import compiled as registry_form
+from . import never_originating as never_originating_form
+from .compiled import Compiled, compiled
+from .never_originating import NeverOriginating, compiled_never_originating
+from .parsers import parse_never_originates, parse_registry
+from .trust import tuf_roles
+
+Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
 """Octets. Reading a smaller registry takes less time than starting a process."""
@@ -34,12 +41,21 @@ def compile_in_process(registry: Path, name: str) -> Compiled:
 
     Raises DocumentError with every fault, TrustError where it cannot be compiled.
     """
+    return _in_process(tuf_roles.REGISTRY, registry, name, registry_form.unpack)
+
+
+def never_originating_in_process(path: Path, name: str) -> NeverOriginating:
+    """The numbers that never originate; as `compile_in_process`."""
+    return _in_process(tuf_roles.NEVER_ORIGINATES, path, name, never_originating_form.unpack)
+
+
+def _in_process(role: str, registry: Path, name: str, unpack: Callable[[bytes], Ready]) -> Ready:
     beside = registry.with_suffix(".compiled")
     try:
         return unpack(beside.read_bytes())
     except (FileNotFoundError, TrustError):
         pass  # not yet, or by another version
-    command = [sys.executable, "-m", __name__, str(registry), str(beside)]
+    command = [sys.executable, "-m", __name__, role, str(registry), str(beside)]
     try:
         done = subprocess.run(  # noqa: S603 — our own module and our own file
             command, capture_output=True, text=True, timeout=WITHIN_S, check=False, stdin=subprocess.DEVNULL
@@ -56,15 +72,27 @@ def compile_in_process(registry: Path, name: str) -> Compiled:
 
 
 def main(arguments: list[str]) -> int:
-    registry, beside = map(Path, arguments)
+    role, path, beside = arguments
     os.nice(10)  # calls come first
     try:
-        document = parse_registry(read_text(registry), str(registry))
+        octets = _COMPILERS[role](read_text(Path(path)), path)
     except DocumentError as error:
         json.dump([asdict(fault) for fault in error.faults], sys.stdout)
         return FAULTS
-    replace_durably(beside, pack(compiled(document)))
+    replace_durably(Path(beside), octets)
     return 0
+
+
+def _registry(text: str, name: str) -> bytes:
+    return registry_form.pack(compiled(parse_registry(text, name)))
+
+
+def _never_originating(text: str, name: str) -> bytes:
+    document = parse_never_originates(text, name)
+    return never_originating_form.pack(compiled_never_originating(document.never_originates, document.issued))
+
+
+_COMPILERS: Final = {tuf_roles.REGISTRY: _registry, tuf_roles.NEVER_ORIGINATES: _never_originating}
 
 
 if __name__ == "__main__":

@@ -17,13 +17,17 @@ from .model import (
     EvaluationEntry,
     LicenceEntry,
     Member,
+    NeverOriginatesDocument,
+    NeverOriginatesEntry,
     Pledge,
+    PortingEntry,
     RegistryDocument,
     SuspensionEntry,
     SuspensionKind,
     SuspensionsDocument,
     ToneEntry,
 )
+from .never_originating import span_of
 from .number_notation import counted, masked, read_span
 from .suspended_numbers import scope_of
 
@@ -41,6 +45,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
     yield from _items("member", old.members, new.members, _of_member, _member)
     yield from _evaluations(old.evaluations, new.evaluations)
     yield from _chains(old.chains, new.chains)
+    yield from _portings(old.portings, new.portings)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -57,6 +62,30 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -
         asked = f", {entry.authority}" if entry.authority else ""
         since = f"{_SUSPENDED[entry.kind]} since {_moment(entry.since)}{until}"
         yield f"{_suspended(entry)}: {since} (reference {entry.reference}{asked})"
+
+
+def never_originates_differences(old: NeverOriginatesDocument, new: NeverOriginatesDocument) -> Iterator[str]:
+    """Numbers that never originate: those that were removed, added or changed."""
+    before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
+    for span, entry in before.items():
+        if span not in after:
+            yield f"{masked(span)} of {entry.holder} may originate calls again (reference {entry.reference})"
+    for span, entry in after.items():
+        if span in before:
+            yield from _never_originates(masked(span), before[span], entry)
+            continue
+        until = f" until {_moment(entry.until)}" if entry.until else ""
+        why = f", {entry.why}" if entry.why else ""
+        since = f"never originates since {_moment(entry.since)}{until}"
+        yield f"{masked(span)} of {entry.holder} {since} (reference {entry.reference}{why})"
+
+
+def _never_originates(what: str, old: NeverOriginatesEntry, new: NeverOriginatesEntry) -> Iterator[str]:
+    yield from _changed(f"{what}: its holder", old.holder, new.holder)
+    yield from _changed(f"{what}: the start of its entry", old.since, new.since)
+    yield from _changed(f"{what}: the end of its entry", old.until, new.until)
+    yield from _changed(f"{what}: the reference of its entry", old.reference, new.reference)
+    yield from _changed(f"{what}: the reason of its entry", old.why, new.why)
 
 
 _SUSPENDED: Final = {SuspensionKind.STOP: "is suspended", SuspensionKind.NO_NEW_NUMBERS: "gets no new numbers"}
@@ -86,13 +115,32 @@ def _chains(old: Iterable[ChainEntry], new: Iterable[ChainEntry]) -> Iterator[st
             yield from _changed(f"the wholesale chain of {masked(span)}", _chain(before[span]), _chain(chain))
 
 
+def _portings(old: Iterable[PortingEntry], new: Iterable[PortingEntry]) -> Iterator[str]:
+    """Portings; one is the same as before if it has the same numbers."""
+    before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
+    for span, entry in before.items():
+        if span not in after:
+            yield f"the porting of {masked(span)} is removed: {_porting(entry)}"
+    for span, entry in after.items():
+        if span not in before:
+            yield f"the porting of {masked(span)} is new: {_porting(entry)}"
+        else:
+            yield from _changed(f"the porting of {masked(span)}", _porting(before[span]), _porting(entry))
+
+
+def _porting(entry: PortingEntry) -> str:
+    return f"{entry.giver} > {entry.taker} at {_moment(entry.at)}"
+
+
 def _chain(chain: ChainEntry) -> str:
     return " > ".join((chain.links[0].wholesaler, *map(_reseller, chain.links)))
 
 
 def _reseller(link: ChainLink) -> str:
     check = link.checked
-    return f"{link.reseller} ({f'checked {check.day} by {check.by}: {check.document}' if check else 'not checked'})"
+    words = f"checked {check.day} by {check.by}: {check.document}" if check else "not checked"
+    certified = f"; certification {_certification(link)}" if link.certification else ""
+    return f"{link.reseller} ({words}{certified})"
 
 
 def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
@@ -153,7 +201,16 @@ def _of_member(member: Member) -> str:
     licences = "; ".join(f"licence {licence.id}, {_of_licence(licence)}" for licence in member.licences)
     numbers = sum(len(read_span(entry)) for entry in member.numbers)
     pledge = f"pledge {_pledge(member.pledge)}" if member.pledge else "no pledge"
-    return f"{member.name.ja} / {member.name.en}, {pledge}, {licences or 'no licence'}, {counted(numbers)}"
+    certified = f", certification {_certification(member)}" if member.certification else ""
+    return f"{member.name.ja} / {member.name.en}{certified}, {pledge}, {licences or 'no licence'}, {counted(numbers)}"
+
+
+def _certification(entry: Member | ChainLink) -> str | None:
+    it = entry.certification
+    if it is None:
+        return None
+    words = f"{it.number} until {it.until}, by {it.document}, next check {it.next_check}"
+    return f"{words}, mark {it.mark} until {it.mark_until}" if it.mark else words
 
 
 def _pledge(pledge: Pledge | None) -> str | None:
@@ -170,6 +227,7 @@ def _pledge(pledge: Pledge | None) -> str | None:
 def _member(old: Member, new: Member) -> Iterator[str]:
     yield from _changed("the Japanese name", old.name.ja, new.name.ja)
     yield from _changed("the English name", old.name.en, new.name.en)
+    yield from _changed("the certification", _certification(old), _certification(new))
     yield from _changed("the pledge", _pledge(old.pledge), _pledge(new.pledge))
     yield from (f"key {key} is removed" for key in old.keys if key not in new.keys)
     yield from (f"key {key} is new" for key in new.keys if key not in old.keys)

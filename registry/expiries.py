@@ -1,4 +1,4 @@
-"""What of a registry ends, and when: the registry itself, licences, pledges, checks of resellers. Pure."""
+"""What of a registry ends, and when: itself, licences, pledges, checks of resellers, certifications. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from idtone.calls import Licence, LicenceStatus
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
-from .model import Member, RegistryDocument
+from .model import Certification, Member, RegistryDocument, day_begins
 
 
 class ExpiryKind(StrEnum):
@@ -19,6 +20,12 @@ class ExpiryKind(StrEnum):
     LICENCE = "licence"
     PLEDGE = "pledge"
     CHAIN_CHECK = "chain-check"
+    CERTIFICATION = "certification"
+    """The certification (認定) itself."""
+    MARK = "mark"
+    """ETOC's mark."""
+    CERTIFICATION_CHECK = "certification-check"
+    """The next look at the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ def expiries(document: RegistryDocument, index: RegistryIndex, chain_check: time
         found += _of_member(member)
     if chain_check is not None:
         found += _of_chains(document, chain_check)
+    found += certification_ends(document)
     return sorted(found, key=lambda each: (each.at, each.kind, each.member or "", each.subject))
 
 
@@ -53,6 +61,42 @@ def _of_member(member: Member) -> Iterator[Expiry]:
             yield Expiry(licence.valid_until, ExpiryKind.LICENCE, member.id, licence.id)
     if standing and standing[0].pledged_until:
         yield Expiry(standing[0].pledged_until, ExpiryKind.PLEDGE, member.id)
+
+
+_ENDS: Final = {
+    "until": ExpiryKind.CERTIFICATION,
+    "mark_until": ExpiryKind.MARK,
+    "next_check": ExpiryKind.CERTIFICATION_CHECK,
+}
+"""Field of a certification → what ends then."""
+CERTIFICATION_SOON: Final = timedelta(days=30)
+"""Enough time to renew a certification, or to look at it again."""
+
+
+def certification_ends(document: RegistryDocument, member: str | None = None) -> Iterator[Expiry]:
+    """The ends of the certifications of members and of links; with `member`, of those that its numbers depend on."""
+    chains = [
+        chain
+        for chain in document.chains
+        if member is None or member in (chain.links[0].wholesaler, *(link.reseller for link in chain.links))
+    ]
+    concerned = {name for chain in chains for link in chain.links for name in (link.wholesaler, link.reseller)}
+    for entry in document.members:
+        if member is None or entry.id == member or entry.id in concerned:
+            yield from _of_certification(entry.certification, entry.id, "")
+    seen = set[Expiry]()
+    for chain in chains:
+        for link in chain.links:
+            subject = f"{link.wholesaler} > {link.reseller}"
+            for end in _of_certification(link.certification, link.reseller, subject):
+                if end not in seen:  # once, however many ranges it is for
+                    seen.add(end)
+                    yield end
+
+
+def _of_certification(certification: Certification | None, member: str, subject: str) -> Iterator[Expiry]:
+    for name, day in certification.ends if certification else ():
+        yield Expiry(day_begins(day), _ENDS[name], member, subject)
 
 
 def _replaces(later: Licence, licence: Licence) -> bool:

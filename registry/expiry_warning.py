@@ -1,4 +1,4 @@
-"""Logs that the registry will expire soon, or has expired: before the expiry, calls do not show it."""
+"""Logs that the registry, or a certification, will expire soon, or has expired: before, calls do not show it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex
 from .model import JAPAN
 
@@ -15,23 +16,56 @@ SOON: Final = timedelta(days=1)
 """The association signs well before the expiry; with so little time left, a newer version is missing."""
 AGAIN: Final = timedelta(hours=1)
 """The interval at which an unchanged message is repeated."""
+DAILY: Final = timedelta(days=1)
+_NAMED: Final = 5
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 class Expiry:
-    """Logs the expiry of the current registry. `stale` is how long its licences stay valid after the expiry."""
+    """Logs the expiry of the current registry, and of the certifications that the numbers of `member` depend on (None:
+    all). `stale` is how long the registry's licences stay valid after the expiry.
+    """
 
-    def __init__(self, stale: timedelta) -> None:
+    def __init__(self, stale: timedelta, member: str | None = None) -> None:
         self._stale = stale
-        self._logged: tuple[str, datetime] | None = None
+        self._member = member
+        self._logged: dict[str, tuple[str, datetime]] = {}
+        self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log the expiry once an hour, and at once when the message changes."""
-        text = self._text(registry, now) if registry else ""
+        """Log the expiry once an hour, a certification once a day, and each at once when its message changes."""
+        self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
+        self._say("certification", self._certification(registry, now) if registry else "", now, DAILY)
+
+    def _say(self, what: str, text: str, now: datetime, again: timedelta) -> None:
+        logged = self._logged.get(what)
         if not text:
-            self._logged = None
-        elif self._logged is None or self._logged[0] != text or now - self._logged[1] >= AGAIN:
-            self._logged = text, now
+            self._logged.pop(what, None)
+        elif logged is None or logged[0] != text or now - logged[1] >= again:
+            self._logged[what] = text, now
             _log.error("%s", text)
+
+    def _certification(self, registry: RegistryIndex, now: datetime) -> str:
+        if self._lapses is None or self._lapses[0] is not registry:
+            self._lapses = registry, sorted(registry.certification_lapses(self._member))
+        lapses = self._lapses[1]
+        over = [whose for at, whose in lapses if at <= now]
+        if over:
+            return (
+                f"a certification in the registry HAS LAPSED, or its check is overdue ({_some(over)}): calls of the "
+                "numbers that depend on it get chain-unchecked; send the association the notice of the renewed one"
+            )
+        soon = [(at, whose) for at, whose in lapses if at <= now + CERTIFICATION_SOON]
+        if not soon:
+            return ""
+        return (
+            f"a certification in the registry lapses, or its check is due, on {soon[0][0].astimezone(JAPAN).date()} "
+            f"({_some([whose for _, whose in soon])}): send the association the notice of the renewed one"
+        )
 
     def _text(self, registry: RegistryIndex, now: datetime) -> str:
         left, what = registry.expires - now, f"registry version {registry.version}"

@@ -1,4 +1,4 @@
-"""The registry's two files by role: how each is parsed, and how two editions of it are compared. Pure."""
+"""The registry's files by role: how each is parsed, and how two editions of it are compared. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Final
 from idtone.documents import Model, ValidationFault, parse, validate
 from idtone.errors import DocumentError
 
-from .differences import registry_differences, suspension_differences
-from .model import RegistryDocument, SuspensionsDocument
-from .rules import signed_faults, suspension_faults
+from .differences import never_originates_differences, registry_differences, suspension_differences
+from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
+from .rules import never_originates_faults, signed_faults, suspension_faults
 from .trust import tuf_roles
 
 
@@ -38,6 +38,10 @@ class Kind:
         except DocumentError as error:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
+    def emptied(self, document: Any) -> Any:
+        """The document without the items of its lists: what was there before its first edition."""
+        return document.model_copy(update=dict.fromkeys(self.lists, ()))
+
     def checked(self, tree: Any, text: str, name: str) -> Any:
         """As `parse`, from the tree that `documents.read_tree` has read in the text."""
         return validate(tree, text, name, self.model, self.rules)
@@ -55,10 +59,14 @@ def _parsed(kind: Kind, text: str) -> Any:
 KINDS: Final = {
     tuf_roles.REGISTRY: Kind(
         RegistryDocument, signed_faults, registry_differences, lambda document: document.registry,
-        ("version", "issued"), ("tones", "members", "chains", "evaluations"),
+        ("version", "issued"), ("tones", "members", "chains", "portings", "evaluations"),
     ),
     tuf_roles.SUSPENSIONS: Kind(
         SuspensionsDocument, suspension_faults, suspension_differences, lambda document: document, ("issued",),
         ("suspensions",),
+    ),
+    tuf_roles.NEVER_ORIGINATES: Kind(
+        NeverOriginatesDocument, never_originates_faults, never_originates_differences, lambda document: document,
+        ("issued",), ("never_originates",),
     ),
 }  # fmt: skip

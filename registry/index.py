@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.calls import Holding, Suspension, Trust
+from idtone.calls import Holding, Period, Suspension, Trust
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number
 
-from .compiled import Compiled, compiled, utc
+from .compiled import Compiled, compiled, periods, utc
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
+from .never_originating import BLOCK_DIGITS, NO_BLOCKS, NeverOriginating, compiled_never_originating
 from .suspended_numbers import SuspendedNumbers
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the association signs separately from the members: the suspensions, and the expiry of the whole.
+    """What the association signs separately from the members: the suspensions, the numbers that never originate (None:
+    there is no such list), and the expiry of the whole.
 
     `sha256` is that of the suspensions' file, `origin` a digest of all files.
     """
@@ -28,12 +30,16 @@ class Signed:
     expires: datetime
     sha256: str = ""
     origin: str = ""
+    never_originating: NeverOriginating | None = None
 
 
 class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
 
-    __slots__ = ("_compiled", "_expires", "_issued", "_origin", "_signed", "_suspended", "_tones", "_trust")
+    __slots__ = (
+        "_compiled", "_expires", "_issued", "_never", "_never_blocks",
+        "_origin", "_signed", "_suspended", "_tones", "_trust",
+    )  # fmt: skip
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
         """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
@@ -41,7 +47,9 @@ class RegistryIndex:
         With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
         """
         self._origin = origin
-        self._hold(compiled(document), document.suspensions, signed)
+        listed = document.never_originates if signed is None else None
+        never = None if listed is None else compiled_never_originating(listed)
+        self._hold(compiled(document), document.suspensions, signed, never)
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
@@ -56,7 +64,10 @@ class RegistryIndex:
         other._hold(self._compiled, (), signed)
         return other
 
-    def _hold(self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None) -> None:
+    def _hold(
+        self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None,
+        never: NeverOriginating | None = None,
+    ) -> None:  # fmt: skip
         self._compiled = ready
         self._tones = MappingProxyType(ready.tones)
         self._trust = Trust.SIGNED if signed else Trust.UNSIGNED
@@ -65,6 +76,10 @@ class RegistryIndex:
         self._signed = signed
         if signed:
             self._origin = signed.origin
+        self._never = signed.never_originating if signed else never
+        self._never_blocks = self._never.blocks if self._never is not None else NO_BLOCKS
+        if self._never is not None and self._never.issued:
+            self._issued = max(self._issued, self._never.issued)
         self._suspended = SuspendedNumbers(signed.suspensions.suspensions if signed else suspensions)
 
     def __repr__(self) -> str:
@@ -106,31 +121,80 @@ class RegistryIndex:
         """All suspensions that stop calls, in the order of the file."""
         return self._suspended.all
 
+    @property
+    def never_originating(self) -> NeverOriginating | None:
+        """The numbers that never originate; None if there is no list."""
+        return self._never
+
+    def never_originates(self, number: Number) -> Sequence[Period]:
+        """When the number never originates, past, current and future."""
+        # Two numbers of each call come here: a number whose thousand has no entry must cost next to nothing.
+        if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
+            return ()
+        assert self._never is not None, "it has blocks"
+        return self._never.of(int(number.e164))
+
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
-        return self._suspended.of(int(number.e164), lambda: self._members(number)) if number.e164 else ()
+        return self._suspended.of(int(number.e164), lambda: self._tenures(number)) if number.e164 else ()
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         return self._suspended.spans(self._held if stocks else lambda _: ())
 
-    def _held(self, member: str) -> Iterator[NumberSpan]:
+    @property
+    def members(self) -> frozenset[str]:
+        """The ids of all members."""
+        return frozenset(each.member for each in self._compiled.holdings if isinstance(each, Holding))
+
+    def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
+        """The numbers that the member holds, or that went through it, and when, ascending by first number; of None,
+        those of all members.
+        """
+        return self._held(member)
+
+    def _held(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
         ready = self._compiled
-        holders = {holder for holder, holding in enumerate(ready.holdings) if member in holding.members}
-        return ready.spans.held(holders)
+        if member is None:
+            return ready.spans.held(dict.fromkeys(range(len(ready.holdings)), (Period(),)))
+        held = {
+            holder: [period for one, period in periods(holding) if member in one.members]
+            for holder, holding in enumerate(ready.holdings)
+        }
+        return ready.spans.held(held)
 
-    def _members(self, number: Number) -> Sequence[str]:
-        holding = self.holding(number)
-        return holding.members if holding else ()
+    def _tenures(self, number: Number) -> Iterator[tuple[str, Period]]:
+        """The members through which the number went, and when."""
+        holder = self._compiled.spans.holder(int(number.e164))
+        if holder is not None:
+            for holding, period in periods(self._compiled.holdings[holder]):
+                yield from ((member, period) for member in holding.members)
 
-    def member(self, number: Number) -> str | None:
-        """The id of the member in charge of `number`; None if no member holds it."""
-        holding = self.holding(number)
+    def member(self, number: Number, now: datetime) -> str | None:
+        """The id of the member in charge of `number` then; None if no member holds it."""
+        holding = self.holding(number, now)
         return holding.member if holding else None
 
-    def holding(self, number: Number) -> Holding | None:
-        """Who is in charge of `number`; None if no member holds it."""
+    def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
+        """When the certifications lapse that were recorded, each with its member or its wholesale chain; with `member`,
+        those that its numbers depend on.
+        """
+        holdings = [one for one in self._compiled.holdings if isinstance(one, Holding)]
+        chains = [one.chain for one in holdings if one.chain and (member is None or member in one.members)]
+        concerned = {member, *(name for chain in chains for name in chain.members)}
+        for one in holdings:
+            if one.chain is None and one.certified_until and (member is None or one.member in concerned):
+                yield one.certified_until, one.member
+        for at, words in {(chain.certified_until, str(chain)) for chain in chains}:
+            if at is not None:
+                yield at, words
+
+    def holding(self, number: Number, now: datetime) -> Holding | None:
+        """Who is in charge of `number` then; None if no member holds it."""
         if not number.e164:
             return None
         holder = self._compiled.spans.holder(int(number.e164))  # int() takes the '+'; emergency numbers are the lowest
-        return None if holder is None else self._compiled.holdings[holder]
+        if holder is None:
+            return None
+        held = self._compiled.holdings[holder]
+        return held if isinstance(held, Holding) else held.holding(now)

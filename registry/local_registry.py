@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ from idtone.translation import Message
 
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
-from .parsers import parse_registry, parse_suspensions
-from .sources import origin_of, parse_document, signed_by, unsigned_text
+from .parsers import parse_never_originates, parse_registry, parse_suspensions
+from .sources import never_originating_of, origin_of, parse_document, signed_by, unsigned_text
 from .trust import tuf_roles
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Known:
     """`document` has the suspensions of either file. For an unsigned registry `signed` is None, and `origin` the digest
-    of its file.
+    of its file. Of a published list of numbers that never originate, only `signed` has the numbers: it may be long.
     """
 
     source: str
@@ -60,13 +60,18 @@ def from_file(path: Path) -> Known:
 
 
 def from_folder(folder: Path) -> Known:
-    """The two files in the authority's folder, as they are now, published or not. Raises DocumentError."""
+    """The files in the authority's folder, as they are now, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
-    return _together(
+    known = _together(
         str(folder),
         parse_registry(read_text(registry), str(registry)),
         parse_suspensions(read_text(suspensions), str(suspensions)),
     )
+    listed = folder / tuf_roles.NEVER_ORIGINATES_FILE
+    if not listed.exists():
+        return known
+    numbers = parse_never_originates(read_text(listed), str(listed)).never_originates
+    return replace(known, document=known.document.model_copy(update={"never_originates": numbers}))
 
 
 def from_published(source: str, published: Published) -> Known:
@@ -77,7 +82,7 @@ def from_published(source: str, published: Published) -> Known:
         source,
         document,
         suspensions,
-        signed_by(published, suspensions),
+        signed_by(published, suspensions, never_originating_of(published)),
     )
 
 

@@ -137,6 +137,33 @@ class Pledge(Model):
         return day_begins(self.signed) <= now and (self.until is None or now < day_begins(self.until))
 
 
+class Certification(Model):
+    """The certification (認定) of a member, or of the reseller of a link, and ETOC's mark, if there is one.
+
+    `document` proved it: the notice of the certification (認定通知書). Each of the three ends counts: the certification
+    is in force up to, but not on, the day `until` (in Japan), the mark before `mark_until`; and someone looks at both
+    again before the day `next_check`.
+    """
+
+    number: Text
+    until: Day
+    document: Text
+    next_check: Day
+    mark: Text | None = None
+    mark_until: Day | None = None
+
+    @property
+    def ends(self) -> tuple[tuple[str, date], ...]:
+        """Each field that is an end, with its day."""
+        found = ("until", self.until), ("mark_until", self.mark_until), ("next_check", self.next_check)
+        return tuple((name, day) for name, day in found if day is not None)
+
+    @property
+    def lapses(self) -> datetime:
+        """When the first of its ends has come."""
+        return day_begins(min(day for _, day in self.ends))
+
+
 class Validity(Model):
     """Valid from `start` (`from` in the file) up to, but not at, `until`."""
 
@@ -159,6 +186,7 @@ class Member(Model):
 
     id: Id
     name: Name
+    certification: Certification | None = None
     pledge: Pledge | None = None
     licences: tuple[LicenceEntry, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
@@ -208,6 +236,8 @@ class ChainLink(Model):
     wholesaler: Id = Field(alias="from")
     reseller: Id = Field(alias="to")
     checked: ResellerCheck | None = None
+    certification: Certification | None = None
+    """That of the reseller, as the wholesaler has seen it."""
 
 
 class ChainEntry(Model):
@@ -217,6 +247,17 @@ class ChainEntry(Model):
 
     numbers: Annotated[str, Field(repr=False)]
     links: Annotated[tuple[ChainLink, ...], Field(min_length=1, max_length=CHAIN_LIMIT)]
+
+
+class PortingEntry(Model):
+    """Numbers that one member hands over to another (番号ポータビリティ); `from` and `to` in the file. Before `at` the
+    first holds them, from `at` on the second. `numbers` is one entry of `number_notation`.
+    """
+
+    numbers: Annotated[str, Field(repr=False)]
+    giver: Id = Field(alias="from")
+    taker: Id = Field(alias="to")
+    at: Moment
 
 
 class SuspensionKind(StrEnum):
@@ -253,6 +294,32 @@ class SuspensionsDocument(Model):
     suspensions: tuple[SuspensionEntry, ...] = ()
 
 
+class NeverOriginatesEntry(Model):
+    """Numbers that make no calls, so that a call which presents one is spoofed: police stations, banks' inbound lines.
+
+    Exactly one of `number` and `numbers` (an entry in one of the three ways of `number_notation`), with its holder and
+    the document by which the holder asked for the entry. It is in force from `since` up to, but not at, `until`.
+    """
+
+    number: Annotated[str | None, Field(repr=False)] = None
+    numbers: Annotated[str | None, Field(repr=False)] = None
+    holder: Text
+    reference: Text
+    why: Text | None = None
+    since: Moment
+    until: Moment | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+class NeverOriginatesDocument(Model):
+    """The file of numbers that never originate. It may be missing: then there is no such list."""
+
+    issued: Moment
+    never_originates: tuple[NeverOriginatesEntry, ...] = ()
+
+
 class RegistryDocument(Model):
     """The whole file."""
 
@@ -261,4 +328,7 @@ class RegistryDocument(Model):
     members: tuple[Member, ...]
     evaluations: tuple[EvaluationEntry, ...] = ()
     chains: tuple[ChainEntry, ...] = ()
+    portings: tuple[PortingEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()
+    never_originates: tuple[NeverOriginatesEntry, ...] | None = None
+    """None: there is no list, which is not the same as an empty one."""

@@ -1,11 +1,11 @@
-"""Parsers of the two files that the association signs."""
+"""Parsers of the files that the association signs."""
 
 from __future__ import annotations
 
 from idtone.documents import parse
 
-from .model import RegistryDocument, SuspensionsDocument
-from .rules import signed_faults, suspension_faults
+from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
+from .rules import never_originates_faults, signed_faults, suspension_faults
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:
@@ -16,3 +16,8 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 def parse_suspensions(text: str, name: str) -> SuspensionsDocument:
     """As `parse_registry`."""
     return parse(text, name, SuspensionsDocument, suspension_faults)
+
+
+def parse_never_originates(text: str, name: str) -> NeverOriginatesDocument:
+    """As `parse_registry`."""
+    return parse(text, name, NeverOriginatesDocument, never_originates_faults)

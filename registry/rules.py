@@ -17,7 +17,16 @@ from idtone.errors import NumberError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message, capitalised, template
 
-from .model import ChainEntry, Pledge, RegistryDocument, SuspensionKind, SuspensionsDocument
+from .model import (
+    Certification,
+    ChainEntry,
+    NeverOriginatesDocument,
+    Pledge,
+    RegistryDocument,
+    SuspensionKind,
+    SuspensionsDocument,
+)
+from .never_originating import span_of
 from .number_notation import read_span
 from .suspended_numbers import scope_of
 
@@ -33,8 +42,9 @@ def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
         yield from rule(document)
     held = _Held(document)
     yield from _numbers(document, held)
+    yield from _portings(document, held)
     yield from _chains(document, held)
-    for rule in (_evaluations, _suspensions, _suspended_members):
+    for rule in (_evaluations, _suspensions, _suspended_members, _never_originates):
         yield from rule(document)
 
 
@@ -46,6 +56,7 @@ class _Held:
         self.members, self.entries = array("l"), array("l")
         self.unreadable: list[ValidationFault] = []
         self._begins: dict[str, tuple[int, int]] = {}
+        self._ported: dict[str, list[NumberSpan]] = {}
         self._joined: dict[str, tuple[list[int], list[int]]] = {}
         for m, member in enumerate(document.members):
             begin = len(self.firsts)
@@ -61,19 +72,28 @@ class _Held:
                 self.entries.append(e)
             self._begins[member.id] = begin, len(self.firsts)
 
+    def porting(self, members: Iterable[str], span: NumberSpan) -> None:
+        """Both members of a porting hold its numbers, one after the other."""
+        for member in members:
+            self._ported.setdefault(member, []).append(span)
+            self._joined.pop(member, None)
+
     def by(self, member: str, span: NumberSpan) -> bool:
-        """Whether the member holds all numbers of the span."""
+        """Whether the member holds all numbers of the span, at some time."""
         if member not in self._joined:
-            self._joined[member] = self._joined_of(*self._begins[member])
+            self._joined[member] = self._joined_of(member)
         firsts, lasts = self._joined[member]
         at = bisect_right(firsts, span.first) - 1
         return at >= 0 and span.last <= lasts[at]
 
-    def _joined_of(self, begin: int, end: int) -> tuple[list[int], list[int]]:
-        """The intervals of these entries, ascending; entries that touch or overlap are one."""
+    def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
+        """The intervals of a member, ascending; entries that touch or overlap are one."""
+        begin, end = self._begins[member]
+        entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]
+        entries += ((span.first, span.last) for span in self._ported.get(member, ()))
         firsts: list[int] = []
         lasts: list[int] = []
-        for first, last in sorted(zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)):
+        for first, last in sorted(entries):
             if firsts and first <= lasts[-1] + 1:
                 lasts[-1] = max(lasts[-1], last)
             else:
@@ -90,6 +110,7 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
         )
     for m, member in enumerate(document.members):
         yield from pledge_faults(("members", m, "pledge"), member.pledge)
+        yield from certification_faults(("members", m, "certification"), member.certification)
         for n, licence in enumerate(member.licences):
             if licence.valid.until <= licence.valid.start:
                 yield ValidationFault(
@@ -104,6 +125,27 @@ def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[Validat
     if pledge and pledge.until and pledge.until <= pledge.signed:
         yield ValidationFault(
             (*location, "until"), Message("is not after `signed`"), Message("Correct one of the two dates")
+        )
+
+
+_NO_PROOF: Final = ("登記", "履歴事項", "現在事項", "register")
+"""What names an extract of the commercial register: it proves that a company exists, and no certification."""
+
+
+def certification_faults(location: Location, certification: Certification | None) -> Iterator[ValidationFault]:
+    """The faults of a certification at `location`."""
+    if certification is None:
+        return
+    if (certification.mark is None) != (certification.mark_until is None):
+        missing = "mark" if certification.mark is None else "mark_until"
+        yield ValidationFault(
+            (*location, missing), Message("is missing"), Message("Write `mark` and `mark_until`, or neither of them")
+        )
+    if any(words in certification.document.casefold() for words in _NO_PROOF):
+        yield ValidationFault(
+            (*location, "document"),
+            Message("is an extract of the commercial register, which proves no certification"),
+            Message("Name the notice of the certification (認定通知書), with its date or number"),
         )
 
 
@@ -168,8 +210,21 @@ def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault
     yield from _suspensions(document)
 
 
+def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[ValidationFault]:
+    """All faults of a file of numbers that never originate."""
+    yield from _never_originates(document)
+
+
 def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """All faults of a registry for signing; its suspensions must be in the other file."""
+    """All faults of a registry for signing; its suspensions, and the numbers that never originate, must be in the other
+    files.
+    """
+    if document.never_originates is not None:
+        yield ValidationFault(
+            ("never_originates",),
+            Message("belong in never-originates.yaml, which is signed separately"),
+            Message("Move them there"),
+        )
     if document.suspensions:
         yield ValidationFault(
             ("suspensions",),
@@ -217,6 +272,30 @@ _SAME: Final = {
     "member": template("is the same member as {field}"),
 }
 """What an entry may name → the fault if another one names the same."""
+
+
+def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> Iterator[ValidationFault]:
+    read: list[tuple[Location, Hashable]] = []
+    for n, entry in enumerate(document.never_originates or ()):
+        here: Location = ("never_originates", n)
+        if (entry.number is None) == (entry.numbers is None):
+            yield ValidationFault(
+                here, Message("does not name one of `number` and `numbers`"), Message("Write exactly one of the two")
+            )
+            continue
+        if entry.until is not None and entry.until <= entry.since:
+            yield ValidationFault(
+                (*here, "until"), Message("is not after `since`"), Message("Correct one of the two dates")
+            )
+        location: Location = (*here, "number" if entry.numbers is None else "numbers")
+        try:
+            read.append((location, span_of(entry)))
+        except NumberError as error:
+            yield _number_fault(location, error)
+    for place, first in _twice(read):
+        yield ValidationFault(
+            place, Message(_SAME[str(place[-1])], field=field_name(first)), Message("Keep one of the two")
+        )
 
 
 def _suspended_members(document: RegistryDocument) -> Iterator[ValidationFault]:
@@ -303,16 +382,55 @@ def _chains(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault
                 ),
                 Message("Begin the chain with the member that holds the numbers, or correct them"),
             )
+    yield from _overlapping(spans, Message("Enter each number in one chain only"))
+
+
+def _portings(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
+    """Portings between two members. One of the two has the numbers in its ranges, and each number is in one porting
+    only.
+    """
+    known = {member.id for member in document.members}
+    spans: list[tuple[NumberSpan, Location]] = []
+    ported: list[tuple[tuple[str, str], NumberSpan]] = []
+    for h, entry in enumerate(document.portings):
+        here: Location = ("portings", h)
+        members = entry.giver, entry.taker
+        unknown = [(key, name) for key, name in zip(("from", "to"), members, strict=True) if name not in known]
+        yield from (_unknown_member((*here, key), name, known) for key, name in unknown)
+        if entry.giver == entry.taker:
+            yield ValidationFault(
+                (*here, "to"), Message("is the member that hands them over"), Message("Name the member that gets them")
+            )
+        try:
+            span = read_span(entry.numbers)
+        except NumberError as error:
+            yield _number_fault((*here, "numbers"), error)
+            continue
+        spans.append((span, (*here, "numbers")))
+        if not unknown and not any(held.by(member, span) for member in members):
+            yield ValidationFault(
+                (*here, "numbers"),
+                Message(
+                    "has numbers that are neither all in the ranges of {giver} nor all in those of {taker}",
+                    giver=entry.giver,
+                    taker=entry.taker,
+                ),
+                Message("Enter them with the member that holds them now, or correct them"),
+            )
+        ported.append((members, span))
+    yield from _overlapping(spans, Message("Enter each number in one porting only"))
+    for members, span in ported:
+        held.porting(members, span)
+
+
+def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Iterator[ValidationFault]:
+    """Spans that share numbers with another one."""
     spans.sort(key=lambda placed: placed[0].first)
     reached, other = 0, None
     for span, place in spans:
         if other and span.first <= reached:
             later, earlier = sorted((place, other), reverse=True)
-            yield ValidationFault(
-                later,
-                Message("overlaps {field}", field=field_name(earlier)),
-                Message("Enter each number in one chain only"),
-            )
+            yield ValidationFault(later, Message("overlaps {field}", field=field_name(earlier)), remedy)
         if span.last > reached:
             reached, other = span.last, place
 
@@ -325,6 +443,7 @@ def _links(place: Location, chain: ChainEntry, known: Collection[str]) -> Iterat
     before: str | None = None
     for n, link in enumerate(chain.links):
         here: Location = (*place, n)
+        yield from certification_faults((*here, "certification"), link.certification)
         named: list[tuple[Location, str]] = [(("from",), link.wholesaler), (("to",), link.reseller)]
         named += [(("checked", "by"), link.checked.by)] if link.checked else []
         yield from (_unknown_member((*here, *key), name, known) for key, name in named if name not in known)

@@ -15,10 +15,11 @@ from idtone.documents import parse, read_text
 from idtone.errors import DocumentError, Fault, TrustError
 from idtone.translation import Message
 
-from .compiling import LARGE, compile_in_process
+from .compiling import LARGE, compile_in_process, never_originating_in_process
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
-from .parsers import parse_registry, parse_suspensions
+from .never_originating import NeverOriginating, compiled_never_originating
+from .parsers import parse_never_originates, parse_registry, parse_suspensions
 from .rules import registry_faults
 from .trust import tuf_roles
 
@@ -183,7 +184,7 @@ class SignedSource:
     def _take(self, published: Published, how: str) -> None:
         before, current = self._published, self.current
         suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
-        signed = signed_by(published, suspensions)
+        signed = signed_by(published, suspensions, self._never_originating(published))
         same = (
             before and current and published.sha256[tuf_roles.REGISTRY_FILE] == before.sha256[tuf_roles.REGISTRY_FILE]
         )
@@ -192,20 +193,51 @@ class SignedSource:
             self.taken = datetime.now(UTC)
         self._published, self.current = published, taken
         log.info(
-            "registry %s: version %d, %d suspensions, good until %s, %s",
-            self._repository.source, taken.version, len(suspensions.suspensions), taken.expires.isoformat(), how,
+            "registry %s: version %d, %d suspensions, %s, good until %s, %s",
+            self._repository.source, taken.version, len(suspensions.suspensions), _listed(signed.never_originating),
+            taken.expires.isoformat(), how,
         )  # fmt: skip
 
+    def _never_originating(self, published: Published) -> NeverOriginating | None:
+        """The list that is in use, if it is unchanged: a large one takes time."""
+        file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._published, self.current
+        if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):
+            return current.signed.never_originating
+        return never_originating_of(published)
 
-def signed_by(published: Published, suspensions: SuspensionsDocument) -> Signed:
+
+def _listed(numbers: NeverOriginating | None) -> str:
+    if numbers is None:
+        return "no list of numbers that never originate"
+    return f"{numbers.entries} entries of numbers that never originate"
+
+
+def signed_by(
+    published: Published, suspensions: SuspensionsDocument, never_originating: NeverOriginating | None
+) -> Signed:
     """What a generation says beside its members; `suspensions` is its file of them."""
-    return Signed(suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE], published.origin)
+    return Signed(
+        suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE], published.origin,
+        never_originating,
+    )  # fmt: skip
+
+
+def never_originating_of(published: Published) -> NeverOriginating | None:
+    """The numbers that never originate; None if the association publishes no list. Raises DocumentError, TrustError."""
+    file = tuf_roles.NEVER_ORIGINATES_FILE
+    if file not in published.sha256:
+        return None
+    octets = published.octets(file)
+    if len(octets) > LARGE:
+        return never_originating_in_process(published.path(file), file)
+    document = parse_never_originates(published.text(file, octets), file)
+    return compiled_never_originating(document.never_originates, document.issued)
 
 
 def index_of(published: Published) -> RegistryIndex:
     """A published generation, ready for look-ups; a large one is compiled once. Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
-    return _indexed(published, signed_by(published, suspensions))
+    return _indexed(published, signed_by(published, suspensions, never_originating_of(published)))
 
 
 def _indexed(published: Published, signed: Signed) -> RegistryIndex:

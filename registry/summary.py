@@ -15,7 +15,16 @@ from idtone.numbers import Number, parse_japanese
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
-from .model import JAPAN, ChainEntry, Member, RegistryDocument, SuspensionEntry, SuspensionKind
+from .model import (
+    JAPAN,
+    Certification,
+    ChainEntry,
+    Member,
+    PortingEntry,
+    RegistryDocument,
+    SuspensionEntry,
+    SuspensionKind,
+)
 from .number_notation import masked, read_span
 
 
@@ -24,7 +33,20 @@ class Counts(TypedDict):
     licences: int
     numbers: int
     chains: int
+    portings: int
     suspensions: int
+
+
+class CertificationReport(TypedDict):
+    """`counts`: none of its ends has come."""
+
+    number: str
+    until: str
+    document: str
+    next_check: str
+    mark: str | None
+    mark_until: str | None
+    counts: bool
 
 
 class LicenceReport(TypedDict):
@@ -44,6 +66,7 @@ class MemberReport(TypedDict):
     id: str
     name_ja: str
     name_en: str
+    certification: CertificationReport | None
     pledge_signed: str | None
     pledge_until: str | None
     pledge_document: str | None
@@ -64,6 +87,7 @@ class LinkReport(TypedDict):
     checked_on: str | None
     document: str | None
     counts: bool
+    certification: CertificationReport | None
 
 
 class ChainReport(TypedDict):
@@ -75,14 +99,27 @@ class ChainReport(TypedDict):
     links: list[LinkReport]
 
 
+class PortingReport(TypedDict):
+    """`giver` holds the numbers before `at`, `taker` from `at` on; `done`: it is past."""
+
+    numbers: str
+    giver: str
+    taker: str
+    at: str
+    done: bool
+
+
 class NumberReport(TypedDict):
-    """`member` is in charge of the number, by `links`. `numbers` are those of the chain; without one they are None."""
+    """`member` is in charge of the number, by `links`. `numbers` are those of the chain; without one they are None.
+    `porting` is that of the number, past or to come.
+    """
 
     number: str
     numbers: str | None
     holder: str | None
     member: str | None
     links: list[LinkReport]
+    porting: PortingReport | None
 
 
 class SuspensionReport(TypedDict):
@@ -110,6 +147,7 @@ class RegistryReport(TypedDict):
     tones: list[str]
     members: list[MemberReport]
     chains: list[ChainReport]
+    portings: list[PortingReport]
     suspensions: list[SuspensionReport]
 
 
@@ -124,6 +162,7 @@ def counts(document: RegistryDocument) -> Counts:
         licences=sum(len(member.licences) for member in document.members),
         numbers=sum(map(covered, document.members)),
         chains=len(document.chains),
+        portings=len(document.portings),
         suspensions=len(document.suspensions),
     )
 
@@ -141,6 +180,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
         tones=[tone.id for tone in document.tones],
         members=[member_report(member, now) for member in document.members],
         chains=[chain_report(chain, now) for chain in document.chains],
+        portings=[porting_report(entry, now) for entry in document.portings],
         suspensions=suspension_reports(document.suspensions, now),
     )
 
@@ -159,6 +199,7 @@ def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = Non
                 checked_on=link.checked.day.isoformat() if link.checked else None,
                 document=link.checked.document if link.checked else None,
                 counts=link_is_checked(at, now, lasts),
+                certification=_certification_report(link.certification, now),
             )
             for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True)
         ],
@@ -168,13 +209,34 @@ def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = Non
 def number_report(document: RegistryDocument, number: Number, now: datetime, lasts: timedelta | None) -> NumberReport:
     """Who is in charge of one number; `lasts` as in `chain_report`."""
     wanted = int(number.e164)
+    ported = next((entry for entry in document.portings if wanted in read_span(entry.numbers)), None)
+    if ported:
+        holder: str | None = ported.giver if now < ported.at else ported.taker
+    else:
+        holder = next((member.id for member in document.members if _holds(member, wanted)), None)
+    porting = porting_report(ported, now) if ported else None
     for chain in document.chains:
-        if wanted in read_span(chain.numbers):
+        if chain.links[0].wholesaler == holder and wanted in read_span(chain.numbers):
             told = chain_report(chain, now, lasts)
-            return NumberReport(number=str(number), **told)
-    held = (member.id for member in document.members if any(wanted in span for span in map(read_span, member.numbers)))
-    holder = next(held, None)
-    return NumberReport(number=str(number), numbers=None, holder=holder, member=holder, links=[])
+            return NumberReport(number=str(number), **told, porting=porting)
+    return NumberReport(number=str(number), numbers=None, holder=holder, member=holder, links=[], porting=porting)
+
+
+def _holds(member: Member, number: int) -> bool:
+    return any(number in span for span in map(read_span, member.numbers))
+
+
+def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
+    return PortingReport(
+        numbers=masked(read_span(entry.numbers)), giver=entry.giver, taker=entry.taker, at=_iso(entry.at),
+        done=now >= entry.at,
+    )  # fmt: skip
+
+
+def porting_words(report: PortingReport) -> str:
+    """`m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
+    done = " (done)" if report["done"] else ""
+    return f"{report['giver']} > {report['taker']}  at {report['at']}{done}"
 
 
 def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> list[SuspensionReport]:
@@ -200,6 +262,7 @@ def member_report(member: Member, now: datetime) -> MemberReport:
         id=member.id,
         name_ja=member.name.ja,
         name_en=member.name.en,
+        certification=_certification_report(member.certification, now),
         pledge_signed=pledge.signed.isoformat() if pledge else None,
         pledge_until=pledge.until.isoformat() if pledge and pledge.until else None,
         pledge_document=pledge.document if pledge else None,
@@ -222,6 +285,27 @@ def member_report(member: Member, now: datetime) -> MemberReport:
     )
 
 
+def _certification_report(it: Certification | None, now: datetime) -> CertificationReport | None:
+    if it is None:
+        return None
+    return CertificationReport(
+        number=it.number,
+        until=it.until.isoformat(),
+        document=it.document,
+        next_check=it.next_check.isoformat(),
+        mark=it.mark,
+        mark_until=it.mark_until.isoformat() if it.mark_until else None,
+        counts=now < it.lapses,
+    )
+
+
+def certification_words(report: CertificationReport) -> str:
+    mark = f", mark {report['mark']} until {report['mark_until']}" if report["mark"] else ""
+    state = "" if report["counts"] else " (does not count now)"
+    words = f"{report['number']} until {report['until']}{mark}, by {report['document']}"
+    return f"{words}, next check {report['next_check']}{state}"
+
+
 def registry_lines(report: RegistryReport) -> Iterator[str]:
     expired = " (has expired)" if report["expired"] else ""
     yield f"{report['association']}, version {report['version']}"
@@ -237,6 +321,11 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
         yield "wholesale chains"
         for chain in report["chains"]:
             yield f"  {chain['numbers']}  {' > '.join((chain['holder'], *map(_reseller, chain['links'])))}"
+    if report["portings"]:
+        yield ""
+        yield "portings"
+        for entry in report["portings"]:
+            yield f"  {entry['numbers']}  {porting_words(entry)}"
     if report["suspensions"]:
         yield ""
         yield from suspension_lines(report["suspensions"])
@@ -248,10 +337,11 @@ def _reseller(link: LinkReport) -> str:
 
 def link_words(link: LinkReport) -> str:
     """How the reseller of a link was checked."""
-    if link["checked_on"] is None:
-        return "not checked"
-    words = f"checked {link['checked_on']} by {link['checked_by']}: {link['document']}"
-    return words if link["counts"] else f"{words} (does not count now)"
+    words = "not checked"
+    if link["checked_on"] is not None:
+        words = f"checked {link['checked_on']} by {link['checked_by']}: {link['document']}"
+        words = words if link["counts"] else f"{words} (does not count now)"
+    return f"{words}; certification {certification_words(link['certification'])}" if link["certification"] else words
 
 
 def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
@@ -272,6 +362,8 @@ _OF_MEMBER: Final = {
 
 def member_lines(report: MemberReport) -> Iterator[str]:
     yield f"{report['id']}  {report['name_ja']} / {report['name_en']}"
+    if report["certification"]:
+        yield f"  certification {certification_words(report['certification'])}"
     yield f"  pledge  {_pledge(report)}"
     yield f"  numbers {report['numbers']:,}; entries {report['entries']:,}"
     for licence in report["licences"]:

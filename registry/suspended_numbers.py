@@ -5,10 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import repeat
 from typing import Final
 
-from idtone.calls import Suspension
+from idtone.calls import Period, Suspension
 from idtone.number_spans import NumberSpan, disjoint
 
 from .compiled import utc
@@ -69,9 +68,9 @@ class SuspendedNumbers:
                 start, _ = self._blocks.get(block, (at, at))
                 self._blocks[block] = (start, at + 1)
 
-    def of(self, number: int, members: Callable[[], Iterable[str]]) -> Sequence[Suspension]:
-        """The suspensions of a number; `members` gives the member that holds it and those of its wholesale chain, and
-        is asked only if necessary.
+    def of(self, number: int, members: Callable[[], Iterable[tuple[str, Period]]]) -> Sequence[Suspension]:
+        """The suspensions of a number; `members` gives the member that holds it and those of its wholesale chain, each
+        with the time in which it does, and is asked only if necessary.
         """
         found: Sequence[Suspension] = ()
         touching = self._blocks.get(number // _BLOCK)
@@ -80,17 +79,28 @@ class SuspendedNumbers:
             if at >= touching[0] and number <= self._lasts[at]:
                 found = self._covering[at]
         if self.stocks:
-            return (*found, *(each for member in members() for each in self.stocks.get(member, ())))
+            return (*found, *(each for member, period in members() for each in self._of_stock(member, period)))
         return found
 
-    def spans(self, held: Callable[[str], Iterable[NumberSpan]]) -> Iterator[tuple[NumberSpan, Suspension]]:
+    def _of_stock(self, member: str, period: Period) -> Iterator[Suspension]:
+        """The suspensions of a member's whole stock, for a number that it holds in the period."""
+        for suspension in self.stocks.get(member, ()):
+            part = suspension if period == _ALWAYS else suspension.during(period)
+            if part:
+                yield part
+
+    def spans(
+        self, held: Callable[[str], Iterable[tuple[NumberSpan, Period]]]
+    ) -> Iterator[tuple[NumberSpan, Suspension]]:
         """All suspended spans, ascending by first number; `held` gives the spans of a member, ascending."""
-        stocks = [
-            zip(held(member), repeat(suspension))
-            for member, suspensions in self.stocks.items()
-            for suspension in suspensions
-        ]
-        return merge(self._placed, *stocks, key=_first)
+        return merge(self._placed, *(self._stock(member, held(member)) for member in self.stocks), key=_first)
+
+    def _stock(self, member: str, held: Iterable[tuple[NumberSpan, Period]]) -> Iterator[tuple[NumberSpan, Suspension]]:
+        for span, period in held:
+            yield from ((span, each) for each in self._of_stock(member, period))
+
+
+_ALWAYS: Final = Period()
 
 
 def _first(placed: tuple[NumberSpan, Suspension]) -> int:

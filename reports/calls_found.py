@@ -11,12 +11,13 @@ from .report_documents import AnswerResult, Found
 
 
 def found(records: Sequence[Record], at: datetime) -> Found:
-    """How many calls fit, and the one nearest to `at`."""
+    """How many calls fit, and the one nearest to `at`. Canary calls are nobody's."""
+    records = [record for record in records if not record.canary]
     if not records:
         return Found(calls=0)
     nearest = min(records, key=lambda record: abs(record.steps[0].at - at))
     return Found(
-        calls=len(records), call=nearest.call_id, outcome=nearest.outcome, reason=nearest.reason, heard=nearest.heard
+        calls=len(records), call=nearest.call_id, outcome=nearest.outcome, reason=nearest.reason, delivery=nearest.least
     )
 
 

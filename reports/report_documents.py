@@ -98,7 +98,8 @@ class Found(Model):
     call: Annotated[str | None, Field(max_length=255)] = None
     outcome: Annotated[str | None, Field(max_length=64)] = None
     reason: Annotated[str | None, Field(max_length=64)] = None
-    heard: bool | None = None
+    delivery: Annotated[str | None, Field(max_length=64)] = None
+    """The least that is known of one of its sounds: `confirmed`, `sent` or `not-known`; empty without a sound."""
 
 
 class Answer(Model):

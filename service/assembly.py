@@ -9,34 +9,43 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from idtone.call_control.braking import Braking
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import remembered
+from idtone.call_control.fallback_file import Usable, remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
-from idtone.decision import time_by
+from idtone.decision import NOTHING_REMEMBERED, time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.lines.source import LinesSource
+from idtone.lines_settings import LinesSettings
+from idtone.persons import acting
 from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
+from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import RegistrySettings, Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 
+from . import canary_result
+from .brake_keeper import brake_of
 from .own_hook import hook_for
 
 log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S: Final = 30.0
 """How long the start waits for the registry's source."""
+LINES_WITHIN_S: Final = 30.0
+"""How long the start waits for the table of lines."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Loaded:
     disclosure_rules: DisclosureRules
     source: Source
     fleet: FleetChain | None
+    lines: LinesSource | None = None
+    """The table of the customers' lines; None if their numbers are not checked."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
@@ -64,10 +75,13 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
                 log.info("made %s", file.path)
     source = source_of(settings.registry)
     _read_first(source)
+    lines = lines_of(settings.lines)
     journal_of(settings).make()
+    if settings.canary.exported:
+        canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
-    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), hook)
+    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook)
 
 
 def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
@@ -96,6 +110,26 @@ def _read_first(source: Source) -> None:
         )  # fmt: skip
 
 
+def lines_of(settings: LinesSettings) -> LinesSource | None:
+    """The table of lines, read for the first time. Until it can be read, outgoing calls are refused.
+
+    Raises DocumentError for settings that do not fit each other.
+    """
+    if settings.source is None:
+        log.warning("customers' numbers are not checked (lines.source): any line may present any number")
+        return None
+    lines = LinesSource(settings)
+    reading = in_daemon(lines.refresh, "the first reading of the table of lines")
+    try:
+        reading.result(LINES_WITHIN_S)
+    except TimeoutError:
+        log.error(
+            "the table of lines was not read within %g s; the service starts without it, and uses it when it is read: "
+            "check lines.source", LINES_WITHIN_S,
+        )  # fmt: skip
+    return lines
+
+
 def journal_of(settings: Settings) -> JournalFolder:
     return JournalFolder(settings.journal_directory(), settings.sounds.directory)
 
@@ -117,9 +151,11 @@ def assemble(
 
     `earlier` are the calls in progress that were restored before a hand-over.
     """
-    source, policy = loaded.source, settings.policy.policy()
+    source, lines = loaded.source, loaded.lines
+    policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    fallback = Fallback(settings.sounds.directory, source.is_latest)
+    fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
+    brake = brake_of(settings)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
@@ -128,19 +164,24 @@ def assemble(
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
-        remembered={} if source.current else remembered(settings.sounds.directory),
+        remembered=NOTHING_REMEMBERED if source.current else remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
+        canary=settings.canary.numbers(),
         emergency_trunks=settings.policy.emergency_trunks,
+        lines=lambda: lines.current if lines else None,
+        braking=Braking(brake, acting()) if brake else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.
     calls.recall(RestoredCalls.of(ledger, earlier).calls)
 
-    expiry = Expiry(policy.registry_stale)
+    expiry = Expiry(policy.registry_stale, settings.association.member)
+    member = MemberWarning(settings.association.member)
 
     def review() -> None:
         playable.review()
         expiry.review(source.current, time_by(source.current, datetime.now(UTC)))
+        member.review(source.current)
         fallback.update(source.current)
 
     def refresh() -> None:

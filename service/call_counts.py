@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import Final
 
 from idtone.call_control.evidence import Evidence
+from idtone.calls import Reason
 from idtone.durations import Durations
+from idtone.ledger.evidence.records import SENT_BY
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -23,10 +25,12 @@ LABELS: Final = ("outcome", "reason", "interface", "direction")
 """The labels of `CallCounts.decisions`: names of details of a step."""
 
 # In Python 3.11 the look-up of an enumeration's member takes longer than everything else here.
+_FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
 _DECIDED: Final = StepKind.DECIDED
 _FALLBACK: Final = StepKind.FALLBACK
 _ANSWERED: Final = StepKind.ANSWERED
 _SOUND_ENDED: Final = StepKind.SOUND_ENDED
+_SOUND_REPORTED: Final = StepKind.SOUND_REPORTED
 _CONNECTED: Final = StepKind.CONNECTED
 _ENDED: Final = StepKind.ENDED
 _INTERRUPTED: Final = StepKind.INTERRUPTED
@@ -38,7 +42,11 @@ class _Call:
 
     to_hear: frozenset[str]
     """The parties that are to hear a sound."""
-    heard: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    """Those to which it was sent."""
+    played: set[str] = field(default_factory=set)
+    """Those to which it was played to its end."""
+    confirmed: set[str] = field(default_factory=set)
     answered_at: datetime | None = None
     connected: bool = False
 
@@ -54,12 +62,18 @@ class CallCounts:
         """By `LABELS`; the interface of the hook's own decisions is `none`."""
         self.emergencies_of_suspended = 0
         """Emergency calls whose forwarding number was suspended."""
+        self.foreign_numbers = 0
+        """Calls whose forwarding number another member holds."""
         self.ended: Counter[tuple[str, ...]] = Counter()
         """By status; `INTERRUPTED` if the end is not known."""
         self.connected = 0
         """Ended calls that were connected and on which a party was to hear a sound."""
-        self.heard = 0
-        """Those of them on which all these parties heard it to its end."""
+        self.sent = 0
+        """Those of them on which each of these sounds was sent."""
+        self.confirmed = 0
+        """Those of these on which the phone's reports confirm each, if they came before the end."""
+        self.failed = 0
+        """Ended calls that were connected although one of these sounds was not played to its end."""
         self.connecting = Durations(CONNECT_S)
         """From the answer to the connection of the parties, if a sound was played."""
 
@@ -80,6 +94,7 @@ class CallCounts:
         if kind is _DECIDED or kind is _FALLBACK:
             self.decisions[tuple([str(details.get(label, NONE)) for label in LABELS])] += 1
             self.emergencies_of_suspended += NUMBER_SUSPENDED in details
+            self.foreign_numbers += details.get("reason") == _FOREIGN
             parties = str(details.get("parties", ""))
             self._calls[step.call_id] = _Call(frozenset(parties.split(",") if parties else ()))
             return
@@ -90,13 +105,20 @@ class CallCounts:
                 del self._calls[step.call_id]
                 if call.connected and call.to_hear:
                     self.connected += 1
-                    self.heard += call.heard >= call.to_hear
+                    self.sent += call.sent >= call.to_hear
+                    self.confirmed += call.confirmed >= call.to_hear
+                    self.failed += not call.played >= call.to_hear
         elif call is None:
             return
         elif kind is _ANSWERED:
             call.answered_at = step.at
         elif kind is _SOUND_ENDED and "instead" not in details:
-            call.heard.add(str(details["party"]))
+            party = str(details["party"])
+            call.played.add(party)
+            if details.get("known_by") == SENT_BY:
+                call.sent.add(party)
+        elif kind is _SOUND_REPORTED and details["confirmed"]:
+            call.confirmed.add(str(details["party"]))
         elif kind is _CONNECTED:
             call.connected = True
             if call.answered_at:

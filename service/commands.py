@@ -18,10 +18,15 @@ from idtone import logs
 from idtone.command_line import UNUSABLE, ConfigOption
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
+from idtone.lines.reading import read_as_set
+from idtone.lines_settings import LinesSettings
+from idtone.registry.index import RegistryIndex
+from idtone.registry.local_registry import known
+from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.registry.sources import load_registry
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message, translated
+from idtone.translation import Message, joined, translated
 
 from . import used_settings
 from .assembly import load
@@ -57,6 +62,8 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         print(f"idtone: {translated(str(error))}", file=sys.stderr)
         raise typer.Exit(UNUSABLE_SETTINGS) from None
     if check:
+        if trouble := member_trouble(settings.association.member, _registry_here(settings)):
+            print(f"idtone: {translated(joined('. ', (trouble, REMEDY)))}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
     logs.begin(settings.log.format, settings.log.level)
@@ -101,6 +108,7 @@ def check_settings(settings: Settings) -> None:
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     settings.fleet.key()
+    _check_lines(settings.lines)
     root = settings.registry.root()
     if root is None:
         load_registry(settings.registry.file())
@@ -111,6 +119,23 @@ def check_settings(settings: Settings) -> None:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
+
+
+def _registry_here(settings: Settings) -> RegistryIndex | None:
+    """The registry on this machine; None if it was not fetched yet."""
+    try:
+        return known(settings.registry).index()
+    except IdtoneError:
+        return None
+
+
+def _check_lines(lines: LinesSettings) -> None:
+    """A database is not read: it may be away, and then the last good table stays in use."""
+    lines.check()
+    if lines.is_database():
+        lines.secret()
+    elif lines.source is not None:
+        read_as_set(lines).entries()
 
 
 def loop_first() -> None:

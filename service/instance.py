@@ -39,12 +39,13 @@ from idtone.translation import Message
 
 from . import hand_over, status_feed, used_settings
 from .assembly import Loaded, assemble, journal_of
+from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
 from .metrics import Observed
 from .node_state import NodeStateReport
-from .registry_watch import RegistryWatch
+from .source_watch import SourceWatch
 from .systemd import ServiceManager
 
 if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only metrics need
@@ -166,20 +167,21 @@ class Instance:
                     await asyncio.Event().wait()  # keep the connection open until this instance ends
 
             serving = asyncio.create_task(runner.run(over))
-            watching = asyncio.create_task(RegistryWatch(lambda: self._refresh(refresh)).run())
+            watching = self._watch_sources(refresh)
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
             confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended)
             hook = LoadedHook(self._loaded.hook)
-            background = self._start_background(evidence, journal, cosigning, confirming, hook.watch(runner))
+            keeper = self._brake_keeper(calls)
+            background = self._start_background(evidence, journal, cosigning, confirming, hook.watch(runner), keeper)
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             assert self._fallback
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook,
+                hook, self._loaded.lines, keeper,
             )  # fmt: skip
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
@@ -188,23 +190,33 @@ class Instance:
                 async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
-                        awaited: set[asyncio.Future[Any]] = {serving, watching, stopped, successor}
+                        awaited: set[asyncio.Future[Any]] = {serving, *watching, stopped, successor}
                         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-                        if watching.done():
-                            watching.result()  # it ends only by a fault in this program
+                        for each in watching:
+                            if each.done():
+                                each.result()  # it ends only by a fault in this program
                         if not successor.done():
                             self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
                             calls.retiring = True
                             over.set()
                             await serving
                     if successor.done():
-                        await self._release(successor.result(), application, evidence, background)
+                        await self._release(successor.result(), application, evidence, background, keeper)
+                    elif keeper:
+                        await asyncio.to_thread(keeper.write)
             finally:
-                ours = {serving, watching, logging_calls, reporting, *background, stopped}
+                ours = {serving, *watching, logging_calls, reporting, *background, stopped}
                 for task in ours:
                     task.cancel()
                 await asyncio.wait(ours)
                 calls.call_log.write()
+
+    def _watch_sources(self, refresh: Callable[[], None]) -> list[asyncio.Task[None]]:
+        """The registry and the table of lines, apart: a database may hang, and no suspension waits for it."""
+        watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
+        if lines := self._loaded.lines:
+            watches.append(SourceWatch(lines.refresh, "the table of lines", "lines.source"))
+        return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
         """Put a changed registry to use, and tell other nodes at once. Blocks, and raises what `refresh` raises."""
@@ -258,6 +270,7 @@ class Instance:
         cosigning: Cosigning,
         confirming: Coroutine[Any, Any, None],
         asking: Coroutine[Any, Any, None],
+        keeper: BrakeKeeper | None,
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
@@ -272,13 +285,25 @@ class Instance:
                 for each in self._forgetting_forms(evidence)
             ),
             asyncio.create_task(
-                record_acts(ledger.own(), evidence, self._loaded.disclosure_rules),
+                record_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules),
                 name="recording what commands do",
             ),
+            *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),
         ]
         for task in tasks:
             task.add_done_callback(_log_failure)
         return tasks
+
+    def _obeying(self, evidence: LedgerWriter) -> ReleasingEvidence:
+        """Evidence for the acts of commands, of which the brake obeys some."""
+        braking = None if self._calls is None else self._calls.braking
+        return ReleasingEvidence(evidence, braking.brake if braking else None, asyncio.get_running_loop())
+
+    def _brake_keeper(self, calls: CallControl) -> BrakeKeeper | None:
+        if calls.braking is None:
+            return None
+        report_soon = self._replicator.report_soon if self._replicator else lambda: None
+        return BrakeKeeper(self._settings, calls.braking.brake, report_soon)
 
     def _watch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -417,6 +442,7 @@ class Instance:
         application: AriApplication,
         evidence: LedgerWriter,
         background: Sequence[asyncio.Task[None]],
+        keeper: BrakeKeeper | None,
     ) -> None:
         if self._replicator:  # the next instance reports from now on
             self._replicator.report(None)
@@ -424,6 +450,8 @@ class Instance:
         for task in background:  # the next instance reads the journal from now on
             task.cancel()
         await asyncio.wait(background)
+        if keeper:
+            await asyncio.to_thread(keeper.write)
         await asyncio.to_thread(evidence.close)
         if self._metrics:  # the next instance listens at the same address
             await asyncio.to_thread(self._metrics.close)

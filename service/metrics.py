@@ -17,6 +17,7 @@ from typing import Final
 from idtone import __version__
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
+from idtone.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
@@ -25,11 +26,16 @@ from idtone.durations import Durations
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
+from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 from idtone.settings import Settings
 
+from . import canary_result
+from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, CallCounts
+from .canary_result import CanaryResult
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
 
@@ -61,13 +67,26 @@ class Observed:
     cosigning: Cosigning
     settings: Settings
     hook: LoadedHook | None = None
+    lines: LinesSource | None = None
+    keeper: BrakeKeeper | None = None
+    """None if the brake is off."""
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
+    _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
+
+    def certification_lapses_s(self) -> float | None:
+        registry = self.source.current
+        if registry is None:
+            return None
+        if self._lapses is None or self._lapses[0] is not registry:
+            first = min(registry.certification_lapses(self.settings.association.member), default=None)
+            self._lapses = registry, first[0].timestamp() if first else None
+        return self._lapses[1]
 
     def suspensions_in_force(self, now_s: float) -> int:
         registry = self.source.current
         if registry is None:
             now = datetime.fromtimestamp(now_s, UTC)
-            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.values())
+            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.suspended.values())
         if self._suspended is None or self._suspended[0] is not registry:
             begin = sorted(each.since.timestamp() for each in registry.suspensions)
             end = sorted(each.until.timestamp() for each in registry.suspensions if each.until)
@@ -91,17 +110,44 @@ class Metric:
     labels: tuple[str, ...] = ()
 
 
-def _registry(read: Callable[[RegistryIndex], float]) -> Callable[[Observed], Values]:
+def _registry(read: Callable[[RegistryIndex], float | None]) -> Callable[[Observed], Values]:
     return lambda observed: read(observed.source.current) if observed.source.current else None
+
+
+def _lines(read: Callable[[LinesSource], float | None]) -> Callable[[Observed], Values]:
+    return lambda observed: read(observed.lines) if observed.lines else None
 
 
 def _replica(read: Callable[[Replicator], float | None]) -> Callable[[Observed], Values]:
     return lambda observed: read(observed.replicator) if observed.replicator else None
 
 
+def _brake(read: Callable[[Brake], Values]) -> Callable[[Observed], Values]:
+    return lambda observed: read(observed.calls.braking.brake) if observed.calls.braking else None
+
+
 def _unwritten(observed: Observed) -> float:
     owed = observed.evidence.unwritten
     return owed.steps if owed else 0
+
+
+def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed], Values]:
+    """None if this node places no canary calls, or has no result yet."""
+
+    def value(observed: Observed) -> Values:
+        canary = observed.settings.canary
+        result = canary_result.read(canary.result) if canary.wanted else None
+        return read(result) if result else None
+
+    return value
+
+
+def _canary_made(observed: Observed) -> Values:
+    canary = observed.settings.canary
+    if not canary.wanted:
+        return None
+    result = canary_result.read(canary.result)
+    return result.at.timestamp() if result else 0
 
 
 _COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
@@ -125,6 +171,11 @@ METRICS: Final = (
         lambda observed: observed.counts.emergencies_of_suspended,
     ),
     Metric(
+        "idtone_foreign_number_calls_total", _COUNTER,
+        "Calls whose forwarding number another member holds.",
+        lambda observed: observed.counts.foreign_numbers,
+    ),
+    Metric(
         "idtone_calls_ended_total", _COUNTER,
         "Calls that ended, by IDTONE_STATUS; INTERRUPTED if their end is not known.",
         lambda observed: dict(observed.counts.ended), ("status",),
@@ -140,9 +191,19 @@ METRICS: Final = (
         lambda observed: observed.counts.connected,
     ),
     Metric(
-        "idtone_calls_heard_total", _COUNTER,
-        "Those of idtone_calls_with_sound_total on which all these parties heard the sound to its end.",
-        lambda observed: observed.counts.heard,
+        "idtone_calls_sent_total", _COUNTER,
+        "Those of idtone_calls_with_sound_total on which all packets of each of these sounds were sent.",
+        lambda observed: observed.counts.sent,
+    ),
+    Metric(
+        "idtone_calls_confirmed_total", _COUNTER,
+        "Those of idtone_calls_sent_total on which the phone's own reports confirm each of these sounds.",
+        lambda observed: observed.counts.confirmed,
+    ),
+    Metric(
+        "idtone_calls_sound_failed_total", _COUNTER,
+        "Those of idtone_calls_with_sound_total on which one of these sounds was not played to its end.",
+        lambda observed: observed.counts.failed,
     ),
     Metric(
         "idtone_decision_seconds", _HISTOGRAM,
@@ -164,6 +225,22 @@ METRICS: Final = (
             (result.value,): observed.calls.fleet.results[result] for result in TokenResult
         } if observed.calls.fleet else None,
         ("result",),
+    ),
+    # The brake
+    Metric(
+        "idtone_brake_subjects", _GAUGE,
+        "Endpoints, customers, trunks and numbers that the brake has marked, slowed or stopped, by the step: mark, "
+        "slow, stop.",
+        _brake(lambda brake: {(step.word,): n for step, n in brake.subjects().items()}), ("step",),
+    ),
+    Metric(
+        "idtone_brake_steps_total", _COUNTER, "How often one of them came to a step on this node.",
+        _brake(lambda brake: {(step.word,): n for step, n in brake.steps.items()}), ("step",),
+    ),
+    Metric(
+        "idtone_brake_shared", _GAUGE,
+        "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
+        lambda observed: not observed.keeper.trouble if observed.keeper and observed.keeper.shares else None,
     ),
     # Asterisk
     Metric(
@@ -195,6 +272,11 @@ METRICS: Final = (
         lambda observed: observed.source.current.version if observed.source.current else 0,
     ),
     Metric(
+        "idtone_member_known", _GAUGE,
+        "1 if association.member is set, and the registry in use knows it; else 0, and no licence counts.",
+        lambda observed: member_trouble(observed.settings.association.member, observed.source.current) is None,
+    ),
+    Metric(
         "idtone_registry_issued_timestamp_seconds", _GAUGE, "When the registry in use was issued.",
         _registry(lambda registry: registry.issued.timestamp()),
     ),
@@ -206,6 +288,29 @@ METRICS: Final = (
         "idtone_suspensions_in_force", _GAUGE,
         "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
+    ),
+    Metric(
+        "idtone_certification_lapses_timestamp_seconds", _GAUGE,
+        "When the first certification lapses, or its check is due, on which the numbers of `association.member` depend "
+        "(without this setting, any number); absent if none is recorded.",
+        lambda observed: observed.certification_lapses_s(),
+    ),
+    Metric(
+        "idtone_never_originates_entries", _GAUGE,
+        "Entries of the list of numbers that never originate; absent if the association publishes no list.",
+        _registry(lambda registry: registry.never_originating.entries if registry.never_originating else None),
+    ),
+    # The customers' lines
+    Metric(
+        "idtone_lines_current", _GAUGE,
+        "1 if the newest table of lines is in use, 0 if it has faults or its source is away; no value if customers' "
+        "numbers are not checked.",
+        _lines(lambda lines: not lines.trouble and lines.index is not None),
+    ),
+    Metric(
+        "idtone_lines_numbers", _GAUGE,
+        "Numbers of the table of lines in use; 0 if it could never be read, and then outgoing calls are refused.",
+        _lines(lambda lines: lines.index.totals.numbers if lines.index else 0),
     ),
     # Evidence
     Metric(
@@ -236,6 +341,26 @@ METRICS: Final = (
         "idtone_ledger_room_seconds", _GAUGE,
         "For how long the free disk space is enough, at the rate of the last week.",
         lambda observed: None if (days := observed.room.look().days) is None else days * _DAY_S,
+    ),
+    # The canary
+    Metric(
+        "idtone_canary_good", _GAUGE,
+        "1 if the sound of the last canary call arrived as it should, else 0; missing without a canary call.",
+        _canary(lambda result: result.good),
+    ),
+    Metric(
+        "idtone_canary_timestamp_seconds", _GAUGE,
+        "When the last canary call was placed; 0 if none was yet, missing if the settings name no canary.",
+        _canary_made,
+    ),
+    Metric(
+        "idtone_canary_every_seconds", _GAUGE, "How often a canary call is to be placed (canary.every).",
+        lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.wanted else None,
+    ),
+    Metric(
+        "idtone_canary_level_decibels", _GAUGE,
+        "The level at which the sound of the last canary call arrived, in dBm0.",
+        _canary(lambda result: result.level_dbm0),
     ),
     # The service
     Metric(

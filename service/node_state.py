@@ -87,7 +87,8 @@ STATE: Final = (
     ),
     StateField("calls.over", "Ended calls.", lambda it: sum(dict(it.observed.counts.ended).values())),
     *_from_feed(
-        "calls.with_sound", "calls.heard", "registry.version", "registry.trust", "registry.issued", "registry.expires",
+        "calls.with_sound", "calls.sent", "calls.confirmed",
+        "registry.version", "registry.trust", "registry.issued", "registry.expires",
         "registry.suspensions_in_force", "registry.suspensions_sha256", "registry.taken", "fallback.current",
         "fallback.trouble", "ledger.unwritten_steps", "ledger.room_days", "ledger.trouble",
     ),
@@ -99,6 +100,12 @@ STATE: Final = (
             for each in it.observed.cosigning.witnesses
             if each.complaint
         ],
+    ),
+    StateField(
+        "brake",
+        "What the brake has stopped and what was released, for the other nodes: `told`, a JSON text of tokens, and "
+        "`mac`, by the fleet's key; null without one.",
+        lambda it: it.observed.keeper.told() if it.observed.keeper else None,
     ),
     *_from_feed("replication", "settings"),
 )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 from idtone import dialplan
 from idtone.calls import Direction, Party
@@ -28,16 +30,34 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     policy = settings.policy
     asking = dialplan.Asking(
         settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload,
-        settings.fleet.trunks, settings.node, policy.diversion_trunks, policy.emergency_trunks, policy.unreadable,
+        settings.fleet.trunks, settings.node, policy.diversion_trunks, policy.identity_trunks, policy.emergency_trunks,
+        policy.unreadable,
     )  # fmt: skip
     return dialplan.hook(
-        settings.sounds.directory, settings.journal_directory(), tones, asking, hook_policy(settings.policy)
-    )
+        settings.sounds.directory, settings.journal_directory(), tones, asking, hook_policy(settings.policy),
+        _canary(settings, library),
+    )  # fmt: skip
+
+
+CANARY_AFTERWARDS_S: Final = 2
+"""How long the canary's answering leg records after the longest sound."""
+
+
+def canary_listens_s(library: Library) -> int:
+    """How long the canary's answering leg records: longer than every sound that a call can have."""
+    longest_ms = max(profile.duration_ms for profile in library.for_calls())
+    return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
+
+
+def _canary(settings: Settings, library: Library) -> dialplan.Canary | None:
+    if not settings.canary.exported:
+        return None
+    return dialplan.Canary(settings.canary_directory(), canary_listens_s(library))
 
 
 def hook_policy(settings: PolicySettings) -> dialplan.Alone:
     """What these settings have the hook do while the service is down."""
-    policy = settings.policy()
+    policy = settings.policy(None)
     incoming, outgoing = (
         dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
         for direction in (Direction.INCOMING, Direction.OUTGOING)

@@ -156,12 +156,13 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
         _listed(f"{each['outcome']} ({each['reason']}) {each['calls']}" for each in calls["decisions"]),
     )
     yield Message("ended"), _listed(f"{status} {count}" for status, count in calls["ended"].items())
-    if calls["heard_ratio"] is not None:
+    if calls["sent_ratio"] is not None:
         yield (
-            Message("heard"),
+            Message("sound sent"),
             Message(
-                "on {heard} of {calls} connected calls with a sound ({percent:.1f} %)",
-                heard=calls["heard"], calls=calls["with_sound"], percent=100 * calls["heard_ratio"],
+                "on {sent} of {calls} connected calls with a sound ({percent:.1f} %), confirmed on {confirmed}",
+                sent=calls["sent"], calls=calls["with_sound"], percent=100 * calls["sent_ratio"],
+                confirmed=calls["confirmed"],
             ),
         )  # fmt: skip
     if calls["decision_seconds"]:
@@ -170,6 +171,14 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
             _listed(
                 f"{interface}: p50 {1000 * delay['p50']:.1f} ms, p99 {1000 * delay['p99']:.1f} ms"
                 for interface, delay in calls["decision_seconds"].items()
+            ),
+        )
+    if found["brake"]["subjects"]:
+        yield (
+            Message("brake"),
+            _listed(
+                f"{each['step']}: {each['kind']} {each['label'] or each['token'][:8]} ({each['signal']})"
+                for each in found["brake"]["subjects"]
             ),
         )
     yield from _registry_rows(found)
@@ -182,6 +191,8 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
                 version=settings["version"], signed=_local(settings["signed"]), count=len(settings["overrides"]),
             ),
         )  # fmt: skip
+    if canary := found.get("canary"):
+        yield Message("canary"), _canary(canary)
     yield Message("metrics"), found["metrics"]["listen"] or Message("off")
 
 
@@ -198,9 +209,30 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         )  # fmt: skip
     else:
         yield Message("registry"), Message("NO registry; the log says why")
+    if trouble := found.get("association", {}).get("trouble"):
+        yield Message("member"), trouble
+    yield Message("lines"), _lines(found.get("lines"))
     yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
+    if registry.get("certification_lapses"):
+        until = Message("the first lapses, or is to be checked, on {at}", at=_local(registry["certification_lapses"]))
+        yield Message("certifications"), until
+    never = registry.get("never_originates")
+    entries = Message("no list is published") if never is None else Message("{count:,} entries", count=never)
+    yield Message("never originate"), entries
     if fallback["trouble"]:
         yield Message("fallback"), fallback["trouble"]
+
+
+def _lines(lines: Mapping[str, Any] | None) -> str:
+    if lines is None:
+        return Message("customers' numbers are not checked (lines.source)")
+    known = Message(
+        "{numbers:,} numbers of {customers:,} customers, {lines:,} lines, taken {taken}",
+        numbers=lines["numbers"], customers=lines["customers"], lines=lines["lines"], taken=_local(lines["taken"]),
+    )  # fmt: skip
+    if lines["taken"] is None:
+        known = Message("NO table of lines: outgoing calls are refused")
+    return Message("{known}; {trouble}", known=known, trouble=lines["trouble"]) if lines["trouble"] else known
 
 
 def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
@@ -234,6 +266,12 @@ def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         )
         yield Message("replication"), replication["trouble"] or waiting
     yield Message("journal"), Message("read {seconds:.1f} s ago", seconds=found["journal"]["lag_seconds"])
+
+
+def _canary(found: Mapping[str, Any]) -> str:
+    if found["at"] is None:
+        return Message("no call was placed yet; run idtone canary")
+    return Message("{verdict}, {age} ago: {says}", verdict=found["verdict"], age=_age(found["at"]), says=found["says"])
 
 
 def _room(ledger: Mapping[str, Any]) -> str:

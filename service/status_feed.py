@@ -27,10 +27,12 @@ from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
+from idtone.registry.node_member import member_trouble
 from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
 
+from . import canary_result
 from .call_counts import LABELS
 from .local_sockets import connected, is_ours, listening
 from .metrics import METRICS, Observed
@@ -46,6 +48,9 @@ READ_WITHIN_S: Final = 1.0
 
 OLDEST: Final = 100
 """Calls in progress that the feed names."""
+
+BRAKED: Final = 100
+"""Subjects with a step that the feed names."""
 
 _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 
@@ -115,9 +120,9 @@ def _suspensions(observed: Observed) -> str | None:
     return registry.signed.sha256 if registry and registry.signed else None
 
 
-def _heard_ratio(observed: Observed) -> float | None:
+def _sent_ratio(observed: Observed) -> float | None:
     calls = _metric("calls_with_sound_total")(observed)
-    return round(_metric("calls_heard_total")(observed) / calls, 4) if calls else None
+    return round(_metric("calls_sent_total")(observed) / calls, 4) if calls else None
 
 
 def _delays(observed: Observed) -> dict[str, dict[str, Any]]:
@@ -139,11 +144,42 @@ def _checkpoint_written(observed: Observed) -> str | None:
     return None
 
 
+def _canary(observed: Observed) -> dict[str, Any] | None:
+    canary = observed.settings.canary
+    if not canary.wanted:
+        return None
+    result = canary_result.read(canary.result)
+    if result is None:
+        return {"every_seconds": canary.every.total_seconds(), "at": None}
+    return {"every_seconds": canary.every.total_seconds(), **result.to_json()}
+
+
 def _replication(observed: Observed) -> dict[str, Any] | None:
     if observed.replicator is None:
         return None
     status = observed.replicator.status
     return {"unreplicated_steps": status.behind, "trouble": str(status.trouble)}
+
+
+def _lines(observed: Observed) -> dict[str, Any] | None:
+    source = observed.lines
+    if source is None:
+        return None
+    totals = source.index.totals if source.index else None
+    return {
+        "customers": totals.customers if totals else 0,
+        "lines": totals.lines if totals else 0,
+        "numbers": totals.numbers if totals else 0,
+        "taken": source.taken and source.taken.isoformat(timespec="seconds"),
+        "trouble": source.trouble,
+    }
+
+
+def _braked(observed: Observed) -> list[dict[str, Any]] | None:
+    if observed.calls.braking is None:
+        return None
+    newest = heapq.nlargest(BRAKED, observed.calls.braking.brake.holds(), key=lambda hold: hold.since_s)
+    return [hold.to_json() for hold in newest]
 
 
 FEED: Final = (
@@ -210,8 +246,13 @@ FEED: Final = (
         "Ended calls that were connected and on which a party was to hear a sound.",
         _metric("calls_with_sound_total"),
     ),
-    Field("calls.heard", "Those on which all these parties heard it to its end.", _metric("calls_heard_total")),
-    Field("calls.heard_ratio", "`heard` divided by `with_sound`; null without such calls.", _heard_ratio),
+    Field("calls.sent", "Those on which each of these sounds was sent.", _metric("calls_sent_total")),
+    Field(
+        "calls.confirmed",
+        "Those of `sent` on which the phone's own reports confirm each of these sounds.",
+        _metric("calls_confirmed_total"),
+    ),
+    Field("calls.sent_ratio", "`sent` divided by `with_sound`; null without such calls.", _sent_ratio),
     Field(
         "calls.decision_seconds",
         "From the hook's request to the decision, by interface: the number of calls, and the median and 99th "
@@ -223,6 +264,11 @@ FEED: Final = (
         "registry.trust",
         "`signed` or `unsigned`; null without a registry.",
         lambda observed: observed.source.current and observed.source.current.trust,
+    ),
+    Field(
+        "association.trouble",
+        "What is wrong with `association.member`: not set, or not in the registry; empty if nothing is.",
+        lambda observed: str(member_trouble(observed.settings.association.member, observed.source.current) or ""),
     ),
     Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),
     Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),
@@ -237,9 +283,25 @@ FEED: Final = (
         _suspensions,
     ),
     Field(
+        "registry.certification_lapses",
+        "When the first certification lapses, or its check is due; null if none is recorded.",
+        _time_of("certification_lapses_timestamp_seconds"),
+    ),
+    Field(
+        "registry.never_originates",
+        "Entries of the list of numbers that never originate; null if the association publishes no list.",
+        _metric("never_originates_entries"),
+    ),
+    Field(
         "registry.taken",
         "When this registry was taken into use.",
         lambda observed: observed.source.taken and observed.source.taken.isoformat(timespec="milliseconds"),
+    ),
+    Field(
+        "lines",
+        "The table of the customers' lines: `customers`, `lines`, `numbers`, `taken` (when it was taken into use), "
+        "`trouble` (why the newest one is not in use; empty if it is); null if customers' numbers are not checked.",
+        _lines,
     ),
     Field(
         "fallback.current",
@@ -290,11 +352,29 @@ FEED: Final = (
         _replication,
     ),
     Field(
+        "brake.subjects",
+        "What the brake has marked, slowed or stopped: a list of token, kind, line, label (empty for a number), step, "
+        "signal, since_s, node and call_id. The newest 100.",
+        _braked,
+    ),
+    Field(
+        "brake.trouble",
+        "Why the stops of other nodes are not known; empty if they are, or without other nodes.",
+        lambda observed: observed.keeper.trouble if observed.keeper else "",
+    ),
+    Field(
         "settings",
         "The settings of the fleet that this instance uses: `version`, `sha256`, `signed`, and in `overrides` the keys "
         "that this node sets otherwise, such as `policy.waiting: 100` (`(not shown)` where they hold numbers or a "
         "member); null without `fleet.settings`.",
         lambda observed: fleet_settings_report(observed.settings),
+    ),
+    Field(
+        "canary",
+        "The last canary call (`idtone canary`): `at` (null before the first), `good`, `verdict`, `says`, `fault`, "
+        "`detail`, `expected`, `call_id`, `outcome`, `reason`, `status`, `level_dbm0`, `lasted_s`; and "
+        "`every_seconds`, how often one is to be placed. Null if the settings name no canary.",
+        _canary,
     ),
     Field(
         "metrics.listen",

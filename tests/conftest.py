@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from idtone.ledger.store.postgresql import Server
@@ -25,10 +26,14 @@ from .lab.asterisk import Asterisk
 from .lab.bootstrap import AsteriskInstallation
 from .lab.packages import find_or_get_ffmpeg, sodium
 from .lab.postgresql import PostgreSQL, programs
-from .lab.publication import LAB_REGISTRY
+from .lab.publication import LAB_REGISTRY, MEMBER
 from .lab.service import Service
 from .lab.site import chosen, reach
 from .made_once import shared
+
+# How long an example takes is a fact of the machine and of what runs beside it.
+hypothesis.settings.register_profile("idtone", deadline=None)
+hypothesis.settings.load_profile("idtone")
 
 # Here and not beside them: tests of other folders import them too, and are read first.
 pytest.register_assert_rewrite(
@@ -160,8 +165,11 @@ class Beside:
         self._running: Service | None = None
         self._latest: Service | None = None
 
-    def serving(self, registry: Path = LAB_REGISTRY, policy: str = "", transport: str = "auto") -> Service:
-        wanted = Service(self.asterisk, registry, policy, transport)
+    def serving(
+        self, registry: Path = LAB_REGISTRY, policy: str = "", transport: str = "auto", member: str | None = MEMBER
+    ) -> Service:
+        association = f"member: {member}" if member else ""
+        wanted = Service(self.asterisk, registry, policy, transport, association=association)
         if self._running != wanted:
             self.away()
             wanted.start()

@@ -53,10 +53,16 @@ def quantile(share: float, name: str) -> str:
 
 
 EACH: Final = "{{instance}}"
-HEARD: Final = (
-    f"sum by (instance) (increase(idtone_calls_heard_total{{{CHOSEN}}}[1h]))"
-    f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
-)
+
+
+def of_sounds(name: str) -> str:
+    """The share of the connected calls with a sound in the last hour."""
+    return (
+        f"sum by (instance) (increase({name}{{{CHOSEN}}}[1h]))"
+        f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
+    )
+
+
 ROWS: Final = (
     Row("State", "状態", (
         Panel("Service answers", "サービスの応答", {f'up{{job="idtone",{CHOSEN}}}': EACH}, kind="stat", red_below=1),
@@ -66,8 +72,8 @@ ROWS: Final = (
             {f"{gauge('idtone_registry_expires_timestamp_seconds')} - time()": EACH}, "s", "stat", red_below=86400,
         ),
         Panel(
-            "Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit", "stat",
-            red_below=0.95,
+            "Sound failed, last hour", "音を再生できなかった割合(1 時間)",
+            {of_sounds("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
         ),
         Panel(
             "Steps not written", "未記録の証跡ステップ", {gauge("idtone_ledger_unwritten_steps"): EACH}, kind="stat",
@@ -96,8 +102,37 @@ ROWS: Final = (
             "Emergency calls of suspended numbers", "停止中の番号からの緊急通報",
             {rate("idtone_emergency_calls_of_suspended_numbers_total", "instance"): EACH}, "cps",
         ),
+        Panel(
+            "Calls with another member's number", "他の会員の番号を使った通話",
+            {rate("idtone_foreign_number_calls_total", "instance"): EACH}, "cps",
+        ),
         Panel("Ends of calls", "通話の終わり方", {rate("idtone_calls_ended_total", "status"): "{{status}}"}, "cps"),
-        Panel("Heard, last hour", "音が最後まで聞こえた割合(1 時間)", {HEARD: EACH}, "percentunit"),
+        Panel(
+            "Sound sent and confirmed, last hour", "音が送信された割合と確認された割合(1 時間)",
+            {
+                of_sounds("idtone_calls_sent_total"): "sent {{instance}}",
+                of_sounds("idtone_calls_confirmed_total"): "confirmed {{instance}}",
+            },
+            "percentunit",
+        ),
+    )),
+    Row("Brake", "発信の抑止", (
+        Panel(
+            "Marked, slowed, stopped", "記録・抑制・停止中", {gauge("idtone_brake_subjects"): "{{step}} {{instance}}"},
+        ),
+        Panel(
+            "Steps, and whether nodes share stops", "段階の変化、停止の共有",
+            {rate("idtone_brake_steps_total", "step"): "{{step}}", gauge("idtone_brake_shared"): "shared {{instance}}"},
+        ),
+    )),
+    Row("Canary calls", "カナリア通話", (
+        Panel("The sound arrives", "音の到達", {gauge("idtone_canary_good"): EACH}, kind="stat", red_below=1),
+        Panel(
+            "Since the last call", "最後の発信からの時間",
+            {f"time() - {gauge('idtone_canary_timestamp_seconds')}": "since the last {{instance}}",
+             gauge("idtone_canary_every_seconds"): "period {{instance}}"}, "s",
+        ),
+        Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_decibels"): EACH}, "dBm"),
     )),
     Row("Delays", "所要時間", (
         Panel(
@@ -118,8 +153,22 @@ ROWS: Final = (
     )),
     Row("Registry", "登録簿", (
         Panel("Version", "版", {gauge("idtone_registry_version"): EACH}),
+        Panel("The node's member is known", "ノードの会員", {gauge("idtone_member_known"): EACH}),
         Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
         Panel("Suspensions in force", "有効な番号停止の数", {gauge("idtone_suspensions_in_force"): EACH}),
+        Panel(
+            "First certification lapses in", "最初の認定の失効まで",
+            {f"{gauge('idtone_certification_lapses_timestamp_seconds')} - time()": EACH}, "s",
+        ),
+        Panel(
+            "Entries of numbers that never originate", "発信に使われない番号の項目数",
+            {gauge("idtone_never_originates_entries"): EACH},
+        ),
+        Panel(
+            "Numbers of the customers' lines", "利用者の回線の番号",
+            {gauge("idtone_lines_numbers"): "numbers {{instance}}",
+             gauge("idtone_lines_current"): "newest in use {{instance}}"},
+        ),
     )),
     Row("Evidence", "証跡", (
         Panel(

@@ -84,7 +84,7 @@ class Ending:
 
     `status` are the possible values of IDTONE_STATUS, none where the call goes on or nothing is left to set it;
     `cause` is IDTONE_CAUSE, `sip` what ends the caller's INVITE (200: then a BYE). Where a sound was under way,
-    what counts as heard is what was heard.
+    what counts as sent is what was sent.
     """
 
     event: Event
@@ -147,11 +147,11 @@ TABLE: Final = (
     ),
     Ending(
         Event.CALLER_HANGS_UP, _UNANSWERED, "the call ends", "the phone stops ringing",
-        "ended as CANCEL, nothing heard", ("CANCEL",), (16,), (487,), _PHONES,
+        "ended as CANCEL, nothing sent", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
         Event.CALLER_HANGS_UP, _SOUND, "the call ends", "BYE",
-        "not heard to its end; ended as CANCEL, never connected", ("CANCEL",), (16,), (487,), _PHONES,
+        "ended as CANCEL, never connected", ("CANCEL",), (16,), (487,), _PHONES,
     ),
     Ending(
         Event.CALLER_HANGS_UP, (Step.CONNECTING,), "the call ends", "BYE", "as before or after the connection",
@@ -174,37 +174,37 @@ TABLE: Final = (
         ("CONNECTED",), (16,), (200,), _PHONES,
     ),
     Ending(
-        Event.BUSY, _UNANSWERED, "busy", "–", "ended as BUSY, nothing heard", ("BUSY",), (17,), (486,), _PHONES,
+        Event.BUSY, _UNANSWERED, "busy", "–", "ended as BUSY, nothing sent", ("BUSY",), (17,), (486,), _PHONES,
     ),
     Ending(
-        Event.DECLINED, _UNANSWERED, "rejected", "–", "ended as BUSY, nothing heard", ("BUSY",), (21,), (403,), _PHONES,
+        Event.DECLINED, _UNANSWERED, "rejected", "–", "ended as BUSY, nothing sent", ("BUSY",), (21,), (403,), _PHONES,
     ),
     Ending(
-        Event.NO_ANSWER, _UNANSWERED, "nobody answers", "the phone stops ringing", "ended as NOANSWER, nothing heard",
+        Event.NO_ANSWER, _UNANSWERED, "nobody answers", "the phone stops ringing", "ended as NOANSWER, nothing sent",
         ("NOANSWER",), (19,), (480,), _PHONES,
     ),
     Ending(
-        Event.CONGESTION, _UNANSWERED, "congestion", "–", "ended as FAILED, nothing heard",
+        Event.CONGESTION, _UNANSWERED, "congestion", "–", "ended as FAILED, nothing sent",
         ("FAILED",), (34,), (503,), _PHONES,
     ),
     Ending(
         Event.UNREACHABLE, (Step.DIALLING,), "no such destination, or out of order", "–",
-        "ended as UNAVAILABLE, nothing heard", ("UNAVAILABLE",), (3, 20), (404, 480), _PHONES,
+        "ended as UNAVAILABLE, nothing sent", ("UNAVAILABLE",), (3, 20), (404, 480), _PHONES,
     ),
     # -- what fails in the sound --------------------------------------------------------------------------------
     *(
         row
         for event in (Event.SOUND_MISSING, Event.PLAYBACK_FAILED)
         for row in (
-            _goes_on(event, _BEFORE, _FILE, evidence="not heard, and why", hears=(Hears.NOTICE,)),
+            _goes_on(event, _BEFORE, _FILE, evidence="not sent, and why", hears=(Hears.NOTICE,)),
             _goes_on(
-                event, (Step.ANSWERED,), _FILE, evidence="heard, or not and why", hears=(Hears.SOUND, Hears.NOTICE)
+                event, (Step.ANSWERED,), _FILE, evidence="sent, or not and why", hears=(Hears.SOUND, Hears.NOTICE)
             ),
             _goes_on(event, _OPENED, _FILE),
         )
     ),
     _goes_on(
-        Event.PLAYBACK_LONG, (Step.DECIDING,), _FILE, evidence="not heard, and why", hears=(Hears.NOTICE,)
+        Event.PLAYBACK_LONG, (Step.DECIDING,), _FILE, evidence="not sent, and why", hears=(Hears.NOTICE,)
     ),
     _goes_on(
         Event.PLAYBACK_LONG, (*_UNANSWERED, Step.ANSWERED), _FILE, "waits until the file has ended",

@@ -35,17 +35,30 @@ JAPANESE: Final = {
         "判定前に終わった通話の outcome は none です。判定が間に合わなかった通話は、フックも判断したので 2 回数えます"
     ),
     "idtone_emergency_calls_of_suspended_numbers_total": "転送元番号が停止中でも接続した緊急通報",
+    "idtone_foreign_number_calls_total": "転送元番号を他の会員が保有する通話",
+    "idtone_member_known": (
+        "association.member が設定され、使用中の登録簿にあれば 1。なければ 0(どの利用許諾も有効になりません)"
+    ),
     "idtone_calls_ended_total": "終わった通話(IDTONE_STATUS 別)。終わり方が分からないものは INTERRUPTED",
     "idtone_calls_in_progress": "判定から終わりまでの間にある通話",
     "idtone_calls_with_sound_total": (
         "接続され、音を聞かせるはずだった、終わった通話。前のインスタンスが判定した通話は除きます"
     ),
-    "idtone_calls_heard_total": "idtone_calls_with_sound_total のうち、聞かせる相手全員が音を最後まで聞いた通話",
+    "idtone_calls_sent_total": "idtone_calls_with_sound_total のうち、すべての音の全パケットを送信した通話",
+    "idtone_calls_confirmed_total": "idtone_calls_sent_total のうち、すべての音が電話機自身の報告で確認された通話",
+    "idtone_calls_sound_failed_total": "idtone_calls_with_sound_total のうち、音を最後まで再生できなかった通話",
     "idtone_decision_seconds": "フックの問い合わせから、判定が確定して返せるようになるまでの時間",
     "idtone_connect_seconds": "音を鳴らした通話の、応答から接続までの時間(音の長さを含みます)",
     "idtone_chain_tokens_total": (
         "フリートの他のノードから(fleet.trunks で)来た通話のチェーントークンの、結果(result)別の数。"
         "有効なのは accepted だけで、それ以外では音を鳴らします"
+    ),
+    "idtone_brake_subjects": (
+        "発信の抑止により記録・抑制・停止している回線、利用者、トランク、番号の数。段階(step)別: mark、slow、stop"
+    ),
+    "idtone_brake_steps_total": "このノードで、それらが各段階になった回数",
+    "idtone_brake_shared": (
+        "ほかのノードの停止を取得できていれば 1、いなければ 0。PostgreSQL または fleet.key_file がなければ出力しません"
     ),
     "idtone_ari_connected": "Asterisk の ARI に接続していれば 1、いなければ 0",
     "idtone_ari_reconnects_total": "ARI への 2 回目以降の接続",
@@ -60,6 +73,16 @@ JAPANESE: Final = {
     "idtone_registry_issued_timestamp_seconds": "使用中の登録簿の発行時刻",
     "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
     "idtone_suspensions_in_force": "有効な停止(番号、番号帯、会員)の数。登録簿がなければ fallback.conf の項目数",
+    "idtone_certification_lapses_timestamp_seconds": (
+        "`association.member`(設定がなければすべての会員)の番号に関係する認定のうち、最初に失効または確認期日を迎える時刻。"
+        "認定の記録がなければ出力しません"
+    ),
+    "idtone_never_originates_entries": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ出力しません",
+    "idtone_lines_current": (
+        "最新の回線の表を使っていれば 1、表に誤りがあるか読み込み元に届かなければ 0。"
+        "利用者の番号を確認しない設定では値なし"
+    ),
+    "idtone_lines_numbers": "使用中の回線の表の番号の数。一度も読めていなければ 0(発信はすべて拒否)",
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",
     "idtone_ledger_replicated": "直近の試みで PostgreSQL に証跡を送れていれば 1、いなければ 0",
@@ -67,6 +90,14 @@ JAPANESE: Final = {
     "idtone_ledger_reserve_size_bytes": "予備領域の大きさ(ledger.reserve)",
     "idtone_ledger_free_bytes": "証跡に使えるディスクの空き(予備領域を除く)",
     "idtone_ledger_room_seconds": "直近 1 週間の増え方で、ディスクの空きが足りる時間",
+    "idtone_canary_good": (
+        "最後のカナリア通話で、音が正しく届いていれば 1、いなければ 0(まだ発信していなければありません)"
+    ),
+    "idtone_canary_timestamp_seconds": (
+        "最後にカナリア通話を発信した時刻。まだなければ 0、設定にカナリアがなければありません"
+    ),
+    "idtone_canary_every_seconds": "カナリア通話を発信する間隔(canary.every)",
+    "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のインスタンスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }

@@ -48,6 +48,11 @@ JAPANESE: Final = {
     "ari.asterisk": "Asterisk の版。接続していなければ null",
     "ari.transport": "要求の送り方。接続していなければ null",
     "ari.reconnects": "2 回目以降の接続",
+    "brake.subjects": (
+        "発信の抑止により記録・抑制・停止しているもの(新しい 100 件)。token、kind、line、label(番号なら空)、"
+        "step、signal、since_s、node、call_id のリスト"
+    ),
+    "brake.trouble": "ほかのノードの停止を取得できない理由。取得できていれば、またはほかのノードがなければ空",
     "hook.loaded": "Asterisk が読み込んだフックのダイジェスト。読み込まれていなければ空、不明なら null",
     "hook.current": "それが、この版と設定のフックか。不明なら null",
     "agi.listen": "AGI を待ち受ける場所。待ち受けていなければ null",
@@ -63,8 +68,9 @@ JAPANESE: Final = {
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
     "calls.suspended": "番号が停止されたため、サービスが終了させた通話(停止の文書番号別)",
     "calls.with_sound": "接続され、音を聞かせるはずだった、終わった通話",
-    "calls.heard": "そのうち、聞かせる相手全員が音を最後まで聞いた通話",
-    "calls.heard_ratio": "`with_sound` のうち `heard` の割合。そのような通話がなければ null",
+    "calls.sent": "そのうち、すべての音が送信済みの通話",
+    "calls.confirmed": "`sent` のうち、すべての音が電話機自身の報告で確認された通話",
+    "calls.sent_ratio": "`with_sound` のうち `sent` の割合。そのような通話がなければ null",
     "calls.decision_seconds": (
         "フックの問い合わせから判定までの時間(インターフェース別)。"
         "件数と、度数分布から推定した中央値と 99 パーセンタイル"
@@ -75,8 +81,15 @@ JAPANESE: Final = {
     "registry.expires": "期限",
     "registry.suspensions_in_force": "現在有効な停止(番号、番号帯、会員)の数",
     "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
+    "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
+    "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",
+    "lines": (
+        "利用者の回線の表。`customers`(利用者数)、`lines`(回線数)、`numbers`(番号数)、`taken`(使い始めた時刻)、`trouble`(最新の表を"
+        "使えない理由。なければ空)。利用者の番号を確認しない設定では null"
+    ),
     "fallback.current": "この登録簿の停止番号が Asterisk に渡っているか",
+    "association.trouble": "`association.member` の問題(未設定、または登録簿にない)。なければ空",
     "fallback.trouble": "渡っていない理由。渡っていれば空",
     "journal.lag_seconds": "ジャーナルを最後まで読んでからの時間",
     "ledger.unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
@@ -88,6 +101,11 @@ JAPANESE: Final = {
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
+    "canary": (
+        "最後のカナリア通話(`idtone canary`)の `at`(発信前は null)、`good`、`verdict`、`says`、`fault`、`detail`、"
+        "`expected`、`call_id`、`outcome`、`reason`、`status`、`level_dbm0`、`lasted_s` と、"
+        "発信間隔の `every_seconds`。設定にカナリアがなければ null"
+    ),
     "replication": "PostgreSQL にまだないステップの数と、問題。PostgreSQL を使わなければ null",
     "settings": (
         "使用中の全ノード共通の設定。`version`(版)、`sha256`、`signed`(署名の日時)と、`overrides`(このノードが"
@@ -122,6 +140,10 @@ STATE_HEAD_JA: Final = """
 |---|---|
 """
 STATE_JAPANESE: Final = {
+    "brake": (
+        "発信の抑止による停止と解除を、ほかのノードに伝えるもの。`told` はトークンの JSON テキスト、"
+        "`mac` はフリートの鍵による認証です。鍵がなければ null"
+    ),
     "format": "この形式の版。項目が変わるかなくなると変わります",
     "at": "作成した時刻(ノードの時計)",
     "running": "サービスが動いているか。停止の指示を受けると false",

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from idtone.call_control import journal_lines
-from idtone.call_control.hearing import KnownBy
+from idtone.call_control.delivery import KnownBy
 from idtone.cli import app
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
@@ -110,7 +110,7 @@ def test_every_word_of_the_evidence_is_explained_to_its_readers():
 
 def test_readers_see_the_lines_of_the_journal_as_the_service_reads_them():
     lines = indented(inspect.getdoc(journal_lines) or "")
-    assert {line.split(",")[0] for line in lines} == {"decided", "sounded", "ended"}
+    assert {line.split(",")[0] for line in lines} == {"decided", "sounded", "reported", "ended"}
     assert all(line in JOURNAL.splitlines() for line in lines)
 
 

@@ -15,9 +15,9 @@ import pytest
 from . import ROOT, files, modules
 
 FOLDERS = {
-    ".ci", ".github", "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence",
-    "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "misuse", "operations", "registry",
-    "reports", "service", "src", "tests", "tones",
+    ".ci", ".github", "agi", "ari_app", "authority", "brake", "call_control", "config", "console",
+    "correspondence", "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "lines", "misuse",
+    "operations", "registry", "reports", "service", "src", "tests", "tones",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
@@ -35,9 +35,11 @@ AGAINST_THE_ARROWS = {
     "ledger/__init__.py": "registry dialplan call_control",
     "authority/__init__.py": "call_control",
     "misuse/__init__.py": "authority call_control",
+    "brake/__init__.py": "authority call_control service",
     "call_control/__init__.py": "authority ari_app agi",
     "customers/__init__.py": "authority call_control",
     "reports/__init__.py": "authority customers",
+    "lines/__init__.py": "customers call_control",
     "ari_app/__init__.py": "authority agi cli",
     "agi/__init__.py": "authority ari_app config",
     "service/instance.py": "authority",

@@ -45,7 +45,7 @@ idtone() {
 }
 """
 RECORDS = """
-until [ "$(idtone ledger list --json | tee ~/records | grep -c '"complete": true')" = 4 ]; do command sleep 0.1; done
+until [ "$(idtone ledger list --json | tee ~/records | grep -c '"complete": true')" = 5 ]; do command sleep 0.1; done
 """
 
 
@@ -76,11 +76,12 @@ def test_every_command_of_the_tutorial_runs(commands, tmp_path):
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.count("passed every test") == 3
     records = json.loads((tmp_path / "records").read_text())
-    assert [(each["outcome"], each["reason"], each["status"], each["heard"], each["fallback"]) for each in records] == [
-        ("PLAY", "licence-valid", "CONNECTED", True, False),
-        ("NOTICE", "licence-expired", "CONNECTED", True, False),
+    assert [(each["outcome"], each["reason"], each["status"], each["sent"], each["fallback"]) for each in records] == [
+        ("PLAY", "licence-valid", "CONNECTED", False, False),
+        ("NOTICE", "chain-unchecked", "CONNECTED", False, False),
+        ("REFUSE", "number-of-another-member", "REFUSED", False, False),
         ("REFUSE", "number-suspended", "REFUSED", False, False),
-        ("NOTICE", "service-unavailable", "CONNECTED", True, True),
+        ("NOTICE", "service-unavailable", "CONNECTED", False, True),
     ]
     assert not (tmp_path / "idtone-tutorial").exists()
 

@@ -46,6 +46,10 @@ command_line.add_commands(
             "idtone.authority.commands.registry:pledge",
             "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
         ),
+        "certify": (
+            "idtone.authority.commands.certifications:certify",
+            "Record the certification (認定) of a member, in place of an older one.",
+        ),
         "assign-number": (
             "idtone.authority.commands.registry:assign_number",
             "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
@@ -62,9 +66,21 @@ command_line.add_commands(
             "idtone.authority.commands.chains:check_link",
             "Record who checked the reseller of a link, when, and by which document.",
         ),
+        "certify-link": (
+            "idtone.authority.commands.certifications:certify_link",
+            "Record the certification (認定) of the reseller of a link, as its wholesaler has seen it.",
+        ),
         "remove-link": (
             "idtone.authority.commands.chains:remove_link",
             "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
+        ),
+        "port-number": (
+            "idtone.authority.commands.portings:port_number",
+            "Record that a member hands numbers over to another at a moment (番号ポータビリティ).",
+        ),
+        "remove-porting": (
+            "idtone.authority.commands.portings:remove_porting",
+            "Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.",
         ),
         "add-node-key": (
             "idtone.authority.commands.registry:add_node_key",
@@ -118,6 +134,24 @@ command_line.add_commands(
         ),
     },
     panel="Suspensions",
+)
+command_line.add_commands(
+    app,
+    {
+        "add-never-originating": (
+            "idtone.authority.commands.never_originating:add_never_originating",
+            "Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it.",
+        ),
+        "remove-never-originating": (
+            "idtone.authority.commands.never_originating:remove_never_originating",
+            "Remove an entry of numbers that never originate. Two people enter which, and both sign it.",
+        ),
+        "never-originating": (
+            "idtone.authority.commands.never_originating:never_originating",
+            "List the numbers that never originate, with their holders (last four digits only).",
+        ),
+    },
+    panel="Numbers that never originate",
 )
 command_line.add_commands(
     app,

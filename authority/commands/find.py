@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,10 +12,12 @@ from idtone import command_line
 from idtone.number_spans import NumberSpan
 from idtone.registry.commands.checking import checking
 from idtone.registry.local_registry import from_folder
-from idtone.registry.model import Member, SuspensionEntry
+from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
+from idtone.registry.never_originating import span_of
 from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
+from .never_originating import never_originating_line, never_originating_report
 from .options import FolderArgument, number_asked
 
 
@@ -34,28 +36,37 @@ def find(
     with checking():
         seen, now = from_folder(folder), datetime.now(UTC)
     stopped: list[SuspensionEntry] = []
+    never: list[NeverOriginatesEntry] = []
     if text is not None:
         members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
         found = {entry.id for entry in members}
         stopped = [entry for entry in seen.document.suspensions if entry.member in found]
+        never = [entry for entry in seen.document.never_originates or () if text.casefold() in entry.holder.casefold()]
     else:
         number = number_asked()
         with checking():
-            holding = seen.index().holding(number)
+            holding = seen.index().holding(number, now)
         ids = holding.members if holding else ()
         members = [entry for entry in seen.document.members if entry.id in ids]
         stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), ids)]
+        never = [entry for entry in seen.document.never_originates or () if int(number.e164) in span_of(entry)]
     reports = [member_report(entry, now) for entry in members]
     suspensions = suspension_reports(stopped, now)
     if as_json:
-        command_line.print_json({"members": reports, "suspensions": suspensions})
+        command_line.print_json({"members": reports, "suspensions": suspensions, **_listed(never, now)})
     else:
         lines = [line for report in reports for line in member_lines(report)]
         if suspensions:
             lines += suspension_lines(suspensions)
+        if never:
+            lines += ["never originates", *(f"  {never_originating_line(entry)}" for entry in never)]
         print(*(lines or ["nothing was found"]), sep="\n")
-    if not members and not stopped:
+    if not members and not stopped and not never:
         command_line.negative()
+
+
+def _listed(never: list[NeverOriginatesEntry], now: datetime) -> dict[str, Any]:
+    return {"never_originates": [never_originating_report(entry, now) for entry in never]}
 
 
 def _concerns(entry: SuspensionEntry, number: int, members: Collection[str]) -> bool:

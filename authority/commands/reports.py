@@ -93,7 +93,7 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_l
         "result",
         "upstream",
         "calls",
-        "heard",
+        "delivery",
     )
     command_line.Rows(columns, whole=("id",)).print(
         [[_request_facts(each)[name] for name in columns] for each in requests]
@@ -235,8 +235,7 @@ def _request_facts(request: KeptRequest) -> dict[str, Any]:
         "id": request.id, "report": request.report, "member": request.member, "asked": _time(request.asked),
         "due": _time(request.due), "fetched": _time(request.fetched), "reminders": request.reminders,
         "answered": _time(request.answered), "result": request.result, "upstream": request.upstream,
-        "pack": request.pack, **({"calls": found["calls"], "call": found["call"], "heard": found["heard"]} if found
-        else dict.fromkeys(("calls", "call", "heard"))),
+        "pack": request.pack, **{name: found[name] if found else None for name in ("calls", "call", "delivery")},
     }  # fmt: skip
 
 

@@ -60,10 +60,10 @@ def evaluate(
         for each in used:
             asked += doubts(each, own, criteria.terms.doubtful_factor)
     is_known = bool(keys) and not missing and all(each.figures.is_whole for each in counted)
-    fallback, heard = _calls(counted) if is_known else (None, None)
+    fallback, sent = _calls(counted) if is_known else (None, None)
     facts = Facts(
         fallback,
-        heard,
+        sent,
         no_calls=NoValue.NO_FIGURES if missing or not keys else NoValue.NOT_WHOLE,
         stops_hours=[*confirmed_stops.values(), *known.stops_hours(confirmed_stops)],
         forms=known.share("forms"),
@@ -97,11 +97,11 @@ def _is_cosigned(each: NodeFigures, criteria: Criteria) -> bool:
 
 
 def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
-    """Fallback calls of all calls, and heard calls of the connected ones, of all nodes together."""
+    """Fallback calls of all calls, and calls with a sent sound of the connected ones, of all nodes together."""
     months = [month for each in figures for month in each.figures.months]
     return (
         Share(sum(month.fallback for month in months), sum(month.calls for month in months)),
-        Share(sum(month.heard for month in months), sum(month.connected for month in months)),
+        Share(sum(month.sent for month in months), sum(month.connected for month in months)),
     )
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from idtone.authority.desk.reports.traceback import Stage
 from idtone.authority.history import ApplicationStatus
 from idtone.calls import LicenceStatus
+from idtone.registry.expiries import CERTIFICATION_SOON
 from idtone.registry.model import day_begins
 from idtone.translation import Message, template
 
@@ -86,12 +87,25 @@ def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         if licence.status is not LicenceStatus.REVOKED
     ]
     pledges = [day_begins(each.pledge.until) for each in members if each.pledge and each.pledge.until]
+    yield from _certifications(files, now)
     for ends, over, soon in (
         (licences, Message("Licences that have expired"), Message("Licences that expire within 60 days")),
         (pledges, Message("Pledges that have expired"), Message("Pledges that expire within 60 days")),
     ):
         yield from _some(sum(end <= now for end in ends), over, "/office/members?ending=1", is_late=True)
         yield from _some(sum(now < end <= now + SOON for end in ends), soon, "/office/members?ending=1")
+
+
+def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+    """Of members and of links: one entry of the registry counts once, by the first of its ends."""
+    document, path = files.registered().document, "/office/members?ending=1"
+    links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}
+    recorded = [each.certification for each in document.members] + [certification for _, certification in links]
+    ends = [certification.lapses for certification in recorded if certification]
+    over = sum(end <= now for end in ends)
+    yield from _some(over, Message("Certifications that have lapsed, or are to be checked"), path, is_late=True)
+    soon = sum(now < end <= now + CERTIFICATION_SOON for end in ends)
+    yield from _some(soon, Message("Certifications that lapse, or are to be checked, within 30 days"), path)
 
 
 def _some(count: int, what: Message, path: str, is_late: bool = False) -> Iterator[Waiting]:

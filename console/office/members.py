@@ -11,6 +11,7 @@ from aiohttp import web
 
 from idtone.asking import entries_of, number_of
 from idtone.authority import registry_edits
+from idtone.authority.certifications import certification, certify_member
 from idtone.authority.change_registry import Attribution, assign, change_registry
 from idtone.authority.history import Action
 from idtone.authority.moments import moment
@@ -72,6 +73,8 @@ def _ends(member: Member, now: datetime) -> bool:
     ends = [each.valid.until for each in member.licences if each.status is not LicenceStatus.REVOKED]
     if member.pledge and member.pledge.until:
         ends.append(day_begins(member.pledge.until))
+    if member.certification:
+        ends.append(member.certification.lapses)
     return any(end <= now + SOON for end in ends)
 
 
@@ -191,7 +194,24 @@ def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: At
     )  # fmt: skip
 
 
+_CERTIFICATION_LABELS: Final = {
+    "number": template("Number of the certification"),
+    "document": template("Notice of the certification"),
+    "until": template("Valid until"),
+    "next_check": template("Next check"),
+    "mark": template("Mark of ETOC"),
+    "mark_until": template("End of the mark"),
+}
+
+
+def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    given = {name: fields.get(name, "").strip() for name in _CERTIFICATION_LABELS}
+    name_of = dict(_CERTIFICATION_LABELS)
+    certify_member(workspace, member.id, certification(given, lambda name: Message(name_of[name])), attribution)
+
+
 CHANGES: Final[Mapping[str, Change]] = {
+    "certify": _certify,
     "assign": _assign,
     "release": _release,
     "renew": _renew,

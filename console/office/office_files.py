@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from idtone.authority import operator_list
-from idtone.authority.change_registry import applications, registry_of, suspensions_of
+from idtone.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
 from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_store import FILE as DOCUMENTS
 from idtone.authority.desk.office_ledger import FOLDER as LEDGER
@@ -32,7 +32,7 @@ from idtone.evaluation.published_evaluation import FOLDER as EVALUATION
 from idtone.evaluation.result import Result
 from idtone.number_spans import NumberSpan
 from idtone.registry.member_application import MemberApplication
-from idtone.registry.model import Member, RegistryDocument, SuspensionsDocument
+from idtone.registry.model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.number_notation import read_span
 from idtone.registry.summary import MemberReport, covered, member_report
 from idtone.registry.trust import tuf_roles
@@ -79,14 +79,13 @@ class OfficeFiles:
         self.workspace = desk.workspace
         self.requests = SuspensionRequests(desk.workspace)
         self.package = PreparedPackage(desk.workspace)
-        registry, suspensions, refusals = (
-            self.folder / name
-            for name in (tuf_roles.REGISTRY_FILE, tuf_roles.SUSPENSIONS_FILE, tuf_roles.REFUSALS_FILE)
-        )
+        registry, suspensions, never = (self.folder / name for name in tuf_roles.DELEGATED.values())
+        refusals = self.folder / tuf_roles.REFUSALS_FILE
         timestamp = self.workspace.repository.folder / tuf_roles.METADATA / "timestamp.json"
         history = self.folder / HISTORY
         self._registry = Stamped(lambda: [registry], self._read_registry)
         self._suspensions = Stamped(lambda: [suspensions], lambda: suspensions_of(self.workspace))
+        self._never_originates = Stamped(lambda: [never, history], lambda: never_originates_of(self.workspace))
         self._applications = Stamped(
             lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
         )
@@ -97,7 +96,7 @@ class OfficeFiles:
             lambda: [self.folder / EVALUATION], lambda: [(each, list(of)) for each, of in kept_results(self.workspace)]
         )
         self._differences = Stamped(
-            lambda: [registry, suspensions, refusals, timestamp], lambda: list(self.workspace.differences())
+            lambda: [registry, suspensions, never, refusals, timestamp], lambda: list(self.workspace.differences())
         )
         self._lists = Stamped(lambda: [registry, timestamp], self._read_lists)
         self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
@@ -111,6 +110,10 @@ class OfficeFiles:
 
     def suspensions(self) -> SuspensionsDocument:
         return self._suspensions.get()
+
+    def never_originates(self) -> NeverOriginatesDocument | None:
+        """None if there is no list."""
+        return self._never_originates.get()
 
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
         """By the day on which they were received."""

@@ -18,6 +18,7 @@ from idtone.errors import IdtoneError, UsageError
 from idtone.number_spans import NumberSpan
 from idtone.persons import acting
 from idtone.registry.model import SuspensionEntry
+from idtone.registry.never_originating import span_of
 from idtone.registry.suspended_numbers import scope_of
 from idtone.translation import Message, template
 
@@ -33,6 +34,8 @@ WORDS: Final = {
     Action.NO_NEW_NUMBERS: template("Give a member no new numbers"),
     Action.LIFT: template("End a suspension"),
     Action.ALLOW_NEW_NUMBERS: template("Allow a member new numbers again"),
+    Action.ADD_NEVER_ORIGINATING: template("Enter a number, range or prefix that never originates calls"),
+    Action.REMOVE_NEVER_ORIGINATING: template("Remove a number that never originates"),
 }
 _LABELS: Final = {
     "reference": template("Reference of the request"),
@@ -41,6 +44,8 @@ _LABELS: Final = {
     "until": template("End"),
     "authority": template("Requested by"),
 }
+SHOWN: Final = 200
+"""The most numbers that never originate on the page; `idtone authority never-originating` lists all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,13 @@ async def suspensions(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     document = await visit.in_thread(files.suspensions)
+    listed = await visit.in_thread(files.never_originates)
+    never = listed.never_originates if listed else ()
     me = acting()
     return visit.render(
         "office_suspensions.html", status, problem=problem, words=WORDS, me=me,
-        entries=[(each, _span(each), each.in_force(now)) for each in document.suspensions],
+        never=[(each, span_text(span_of(each)), each.in_force(now)) for each in never[-SHOWN:]],
+        never_count=len(never), entries=[(each, _span(each), each.in_force(now)) for each in document.suspensions],
         requests=[(each, me.is_another_than(each.by)) for each in await visit.in_thread(files.requests.waiting)],
         confirmed=by_reference(await visit.in_thread(files.confirmations)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One call: what happened, what was heard, why it was decided so, and the proof; and, with a purpose, its numbers."""
+"""One call: its steps, what is known of its sounds, why it was decided so, the proof; with a purpose, its numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.calls import Party, Reason
+from idtone.calls import Delivery, Party, Reason
 from idtone.decision_words import RULES
 from idtone.errors import LedgerError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -67,15 +67,15 @@ class _StepLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hearing:
-    """What one party was to hear, and did."""
+class _SoundFor:
+    """The sound that one party was to hear, and what is known of it."""
 
     party: str
     profile: str
-    heard: bool
+    delivery: str
     known_by: str
     failed: str
-    """Why it was not heard to its end."""
+    """Why it was not played to its end."""
     sha256: str
     sound: PlayedSound | None
     wave: Wave | None
@@ -101,7 +101,7 @@ class _Proofs:
 class _Call:
     record: Record
     state: CallState
-    hearings: tuple[_Hearing, ...]
+    sounds: tuple[_SoundFor, ...]
     timeline: Timeline
     proofs: _Proofs
     node: str
@@ -136,7 +136,7 @@ def _page(
         rules=[(rule.words, record.reason in set(map(str, rule.reasons))) for rule in RULES],
         knows_reason=record.reason in set(Reason),
         steps=[_step_line(number, step, record, language) for number, step in enumerate(record.steps, 1)],
-        hearings=[(party_words(each.party, language), each) for each in found.hearings],
+        played_sounds=[(party_words(each.party, language), each) for each in found.sounds],
         party_words=lambda party: party_words(party, language),
         masked={ROLES[role]: str(number) for role, number in record.numbers.items()},
         numbers=numbers,
@@ -167,9 +167,9 @@ def _look(visit: Visit, call_id: str) -> _Call | None:
     record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
     if record is None:
         return None
-    hearings = _hearings(visit.console, record, visit.language, ledger.node)
+    sounds = _sounds_for(visit.console, record, visit.language, ledger.node)
     state = state_of(record)
-    return _Call(record, state, hearings, timeline(record), _proofs(ledger, call_id), ledger.node)
+    return _Call(record, state, sounds, timeline(record), _proofs(ledger, call_id), ledger.node)
 
 
 def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:
@@ -187,7 +187,7 @@ def _leaves(ledger: ShownLedger, call_id: str) -> Sequence[ProvenLeaf]:
     return ledger.reader.proofs(call_id, ledger.cosigned())
 
 
-def _hearings(console: Console, record: Record, language: str, node: str = "") -> tuple[_Hearing, ...]:
+def _sounds_for(console: Console, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
     """Of each party that was to hear a sound, or to which one was played."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
@@ -199,10 +199,10 @@ def _hearings(console: Console, record: Record, language: str, node: str = "") -
         profile, sha256 = (str(step.details.get(name, "")) for name in ("profile", "sha256")) if step else ("", "")
         sound = played_sound(console.settings.sounds.directory, profile, sha256) if step else None
         found.append(
-            _Hearing(
+            _SoundFor(
                 party=party,
                 profile=profile or record.profiles.get(party, ""),
-                heard=party in record.heard_by,
+                delivery=record.delivery.get(party, Delivery.NOT_KNOWN),
                 known_by=known_by_words(record.known_by.get(party, ""), language),
                 failed=str(failed[party].details.get("why", "")) if party in failed else "",
                 sha256=sha256,
@@ -246,8 +246,8 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
     def look() -> PlayedSound | None:
         record = None if call_id.startswith(ACT_ID) else ledger_for(visit).reader.record(call_id)
-        hearings = _hearings(visit.console, record, visit.language) if record else ()
-        return next((each.sound for each in hearings if each.party == party), None)
+        sounds = _sounds_for(visit.console, record, visit.language) if record else ()
+        return next((each.sound for each in sounds if each.party == party), None)
 
     found = await visit.in_thread(look)
     if found is None or found.content is None:

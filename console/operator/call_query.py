@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from idtone.calls import Delivery
 from idtone.errors import UsageError
 from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.store.call_search import Place
@@ -22,7 +23,7 @@ CSV_PATH: Final = "/calls.csv"
 _PLACE: Final = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 _YES_OR_NO: Final = {"yes": True, "no": False, "": None}
 FIELDS: Final = (
-    "from", "until", "outcome", "reason", "direction", "member", "licence", "heard", "fallback", "odd", "call",
+    "from", "until", "outcome", "reason", "direction", "member", "licence", "delivery", "fallback", "odd", "call",
     "node",
 )  # fmt: skip
 """The fields of the form, in the order of the address."""
@@ -56,7 +57,7 @@ class CallQuery:
 
         wanted = CallFilter(
             text_of("direction"), text_of("outcome"), text_of("reason"), text_of("member"), text_of("licence"),
-            _choice("heard", values), _choice("fallback", values), _choice("odd", values) is True,
+            _delivery(values), _choice("fallback", values), _choice("odd", values) is True,
         )  # fmt: skip
         return cls(
             values, wanted,
@@ -95,7 +96,7 @@ def local_moment(name: str, text: str) -> datetime | None:
 
 
 _NAMES: Final = {
-    "from": Message("From"), "until": Message("Until"), "heard": Message("Sound"), "fallback": Message("Decided by"),
+    "from": Message("From"), "until": Message("Until"), "delivery": Message("Sound"), "fallback": Message("Decided by"),
     "odd": Message("Steps"), "before": Message("The place in the list"), "after": Message("The place in the list"),
 }  # fmt: skip
 
@@ -105,6 +106,13 @@ def _choice(name: str, values: Mapping[str, str]) -> bool | None:
     if text not in _YES_OR_NO:
         raise UsageError(Message("{field} is neither yes nor no", field=_NAMES[name]))
     return _YES_OR_NO[text]
+
+
+def _delivery(values: Mapping[str, str]) -> str | None:
+    text = values.get("delivery", "")
+    if text and text not in set(Delivery):
+        raise UsageError(Message("{field} is none of the words of the scale", field=_NAMES["delivery"]))
+    return text or None
 
 
 def _place(name: str, query: Mapping[str, str]) -> Place | None:

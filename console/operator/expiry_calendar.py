@@ -29,7 +29,12 @@ KINDS: Final = {
     ExpiryKind.LICENCE: template("licence"),
     ExpiryKind.PLEDGE: template("pledge"),
     ExpiryKind.CHAIN_CHECK: template("check of a reseller"),
+    ExpiryKind.CERTIFICATION: template("certification"),
+    ExpiryKind.MARK: template("mark of ETOC"),
+    ExpiryKind.CERTIFICATION_CHECK: template("next check of a certification"),
 }
+_TOGETHER: Final = dict.fromkeys((ExpiryKind.MARK, ExpiryKind.CERTIFICATION_CHECK), ExpiryKind.CERTIFICATION)
+"""Kinds that the drawing shows as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,9 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
     for _ in range(MONTHS):
         months.append(day.strftime("%Y-%m"))
         day = (day + timedelta(days=32)).replace(day=1)
-    counted = Counter((_month(each.at), each.kind) for each in found if each.at > now)
-    return month_bars(months, {str(kind): [counted[month, kind] for month in months] for kind in ExpiryKind})
+    counted = Counter((_month(each.at), _TOGETHER.get(each.kind, each.kind)) for each in found if each.at > now)
+    shown = [kind for kind in ExpiryKind if kind not in _TOGETHER]
+    return month_bars(months, {str(kind): [counted[month, kind] for month in months] for kind in shown})
 
 
 def _month(at: datetime) -> str:

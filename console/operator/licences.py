@@ -21,6 +21,7 @@ from idtone.policy_settings import PolicySettings
 from idtone.registry.compiled import licences
 from idtone.registry.model import day_begins
 from idtone.registry.summary import ChainReport, NumberReport, chain_report, number_report
+from idtone.settings import Settings
 from idtone.translation import Message, template
 
 from ..access.rights import Right
@@ -82,8 +83,8 @@ class NumberQuestions:
             many = Message("You have asked for many numbers. Try again in 15 minutes.")
             return await _page(visit, HTTPStatus.TOO_MANY_REQUESTS, problem=many)
         read = await visit.console.registry.look()
-        policy = visit.console.settings.policy
-        answer = await visit.in_thread(answer_for, number, direction, read, policy, datetime.now(UTC))
+        settings = visit.console.settings
+        answer = await visit.in_thread(answer_for, number, direction, read, settings, datetime.now(UTC))
         return await _page(visit, answer=answer)
 
     def _may_ask(self, name: str) -> bool:
@@ -101,18 +102,16 @@ async def show(visit: Visit) -> web.StreamResponse:
     return await _page(visit)
 
 
-def answer_for(
-    number: Number, direction: Direction, read: ReadRegistry, settings: PolicySettings, clock: datetime
-) -> Answer:
+def answer_for(number: Number, direction: Direction, read: ReadRegistry, settings: Settings, clock: datetime) -> Answer:
     """By the decision's own rules."""
-    policy, now = settings.policy(), time_by(read.index, clock)
+    policy, now = settings.policy.policy(settings.association.member), time_by(read.index, clock)
     call = ForwardedCall("question", direction, number, parse(""), parse(""))
     decision = decide(call, read.index, policy, now)
-    holding = read.index.holding(number)
+    holding = read.index.holding(number, now)
     return Answer(
         str(number), direction, decision, OUTCOMES[decision.outcome],
         applied_rules(call, read.index, now, decision), judged_licences(call, holding, now),
-        number_report(read.document, number, now, settings.chain_check) if holding else None,
+        number_report(read.document, number, now, settings.policy.chain_check) if holding else None,
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
 
 def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
     """The licensed sounds first, then the notice. Raises DocumentError for faulty profiles."""
-    library, notice = load_library(settings.sounds.profiles), settings.policy.policy().notice_profile
+    library, notice = load_library(settings.sounds.profiles), settings.policy.policy(None).notice_profile
     order = [*SoundKind]
     found = (profile for profile in library.values() if profile.duration_ms <= CALL_LIMIT_MS)
     return sorted(found, key=lambda profile: (order.index(kind_of(profile, notice, tones)), profile.id))
@@ -83,7 +83,7 @@ def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
 
 def _shown(settings: Settings, profile: Profile, tones: Tones | None) -> Shown:
     source = load_library(settings.sounds.profiles).source(profile.id)
-    kind = kind_of(profile, settings.policy.policy().notice_profile, tones)
+    kind = kind_of(profile, settings.policy.policy(None).notice_profile, tones)
     return _drawn(sound_state(settings.sounds.directory, profile, source, kind, tones))
 
 

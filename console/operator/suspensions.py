@@ -51,6 +51,8 @@ class Effect:
     ended: Mapping[str, int]
     """Calls in progress, by the reference of the suspension."""
     refused: int
+    spoofed: int
+    """Refused, because they came from a number that never originates."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -65,7 +67,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     return visit.render(
         "suspensions.html", read=read, told=told, in_force=rows(in_force, told), coming=rows(coming, told), over=over,
         total=len(in_force), more_coming=len(coming), effect=effect_of(feed) if feed else None,
-        is_signed=read.index.signed is not None, at=datetime.now(UTC),
+        is_signed=read.index.signed is not None, at=datetime.now(UTC), never=read.index.never_originating,
     )  # fmt: skip
 
 
@@ -93,8 +95,13 @@ def _scope(entry: SuspensionEntry) -> str:
 
 
 def effect_of(feed: Mapping[str, Any]) -> Effect:
-    refused = sum(each["calls"] for each in feed["calls"]["decisions"] if each["reason"] == Reason.NUMBER_SUSPENDED)
-    return Effect(datetime.fromisoformat(feed["instance"]["since"]), feed["calls"].get("suspended", {}), refused)
+    refused, spoofed = (
+        sum(each["calls"] for each in feed["calls"]["decisions"] if each["reason"] == reason)
+        for reason in (Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES)
+    )
+    return Effect(
+        datetime.fromisoformat(feed["instance"]["since"]), feed["calls"].get("suspended", {}), refused, spoofed
+    )  # fmt: skip
 
 
 PAGES = (Page("/suspensions", show, Right.LOOK, title=template("Suspensions")),)

@@ -47,7 +47,7 @@ def figures(
     """Compute the figures of a period from this node's ledger, and sign them for the association.
 
     They are counts of each month: calls, fallback calls, connected calls on which a sound was to be heard, and those on
-    which it was heard. They hold no telephone number and no single call. A witness must have cosigned the ledger's head
+    which it was sent. They hold no telephone number and no single call. A witness must have cosigned the ledger's head
     since the end of the period; the figures name that head. The ledger records that the figures were made. Run the
     command on each node.
     """
@@ -74,7 +74,7 @@ def figures(
     if as_json:
         command_line.print_json({"file": str(output), "sha256": sha256, **made.content()})
         return
-    rows = command_line.Rows(("month", "calls", "fallback", "connected", "heard"), command_line.Form.TABLE)
+    rows = command_line.Rows(("month", "calls", "fallback", "connected", "sent"), command_line.Form.TABLE)
     rows.print([str(value) for value in month.model_dump().values()] for month in made.months)
     print(f"{output}: SHA-256 {sha256}")
 

@@ -78,7 +78,7 @@ def as_object(seen: Look) -> dict[str, Any]:
             }
             for node in fleet.nodes
         ],
-        "totals": asdict(total) | {"heard_ratio": total.heard_ratio and round(total.heard_ratio, 4)},
+        "totals": asdict(total) | {"sent_ratio": total.sent_ratio and round(total.sent_ratio, 4)},
         "findings": [asdict(each) for each in findings(fleet)],
         "unreadable": list(fleet.unreadable),
     }

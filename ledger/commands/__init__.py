@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idtone import command_line
 
-app = command_line.group("The evidence of what was decided and heard (再生証跡).")
+app = command_line.group("The evidence of decisions and of the sounds sent (再生証跡).")
 command_line.add_commands(
     app,
     {
@@ -20,7 +20,7 @@ command_line.add_commands(
         "stats": (
             "idtone.ledger.commands.calls:stats",
             "Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, "
-            "turned away, heard.",
+            "turned away, sound sent, sound confirmed.",
         ),
         "replicas": (
             "idtone.ledger.commands.replicas:replicas",

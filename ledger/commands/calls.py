@@ -13,12 +13,12 @@ from typing import Annotated, Final
 import typer
 
 from idtone import command_line
-from idtone.calls import Outcome
+from idtone.calls import Delivery, Outcome
 from idtone.errors import UsageError
 from idtone.numbers import Number, NumberKind, parse
 from idtone.translation import Message
 
-from ..disclosure.report_words import heard_in_english
+from ..disclosure.report_words import delivery_in_english
 from ..evidence.call_filter import CallFilter
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
@@ -39,7 +39,7 @@ from .shared import (
     whole_id,
 )
 
-_COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "heard", "status")
+_COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "sound", "status")
 _FOLLOW_S: Final = 0.5
 """How often --follow looks for calls that have ended."""
 _NEW_NODES_S: Final = 5.0
@@ -63,9 +63,9 @@ def list_calls(
     reason: Annotated[str | None, typer.Option("--reason", help="Only calls decided for this reason.")] = None,
     member: Annotated[str | None, typer.Option("--member", metavar="ID", help="Only calls of this member.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", metavar="ID", help="Only calls of this licence.")] = None,
-    heard: Annotated[
-        bool | None,
-        typer.Option("--heard/--unheard", help="Only calls on which every party heard its sound, or only the others."),
+    delivery: Annotated[
+        Delivery | None,
+        typer.Option("--delivery", help="Only calls of whose sounds this is known; of several sounds, the least."),
     ] = None,
     fallback: Annotated[
         bool | None,
@@ -94,7 +94,7 @@ def list_calls(
         raise UsageError(Message("--follow has no end, and --until names one; leave out one of them"))
     start, end = _range(since, until, "--since", "--until")
 
-    wanted = CallFilter(None, outcome, reason, member, licence, heard, fallback, odd).accepts
+    wanted = CallFilter(None, outcome, reason, member, licence, delivery, fallback, odd).accepts
     ledgers = ledgers_of(config, ledger, node, keys or ())
     if not follow:
         _print(ledgers.records(call_id, start, limit, end, wanted), form, ledgers.is_shared)
@@ -216,10 +216,10 @@ def stats(
     as_tsv: command_line.TsvOption = False,
 ) -> None:
     """Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, turned
-    away, heard.
+    away, sound sent, sound confirmed.
 
     The member is the holder of the number in the registry by which the call was decided; it is empty if no member
-    held the number. The heard ratio counts connected calls on which a party was to hear a sound.
+    held the number. The sent ratio counts connected calls on which a party was to hear a sound.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     start, end = _range(since, until, "--since", "--until")
@@ -314,9 +314,8 @@ def show(
         )
         for step in record.steps
     )
-    heard = heard_in_english(record)
-    if heard:
-        print(f"heard by {heard}")
+    if record.delivery:
+        print(f"sound: {delivery_in_english(record)}")
     for anomaly in record.anomalies:
         print(f"anomaly: {anomaly}")
 
@@ -336,7 +335,7 @@ def _line(record: Record) -> tuple[str, ...]:
         str(record.numbers.get(NumberRole.FORWARDING, "")),
         record.outcome or "",
         record.reason or "",
-        "yes" if record.heard else "no",
+        record.least or "-",
         # `show` says what is odd about a call.
         f"{status} !" if record.anomalies else status,
     )

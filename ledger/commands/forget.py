@@ -28,7 +28,7 @@ def forget(
 ) -> None:
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
-    The decisions, what was heard, and the proofs stay. The destruction itself is recorded. Exit 1: you
+    The decisions, what is known of the sounds, and the proofs stay. The destruction itself is recorded. Exit 1: you
     answered no.
     """
     first = parse_day(before, datetime.now(UTC))

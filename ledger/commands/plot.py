@@ -1,4 +1,4 @@
-"""Statistics as a PNG: calls by day (or member, or licence), and the ratio of those that were heard."""
+"""Statistics as a PNG: calls by day (or member, or licence), and the ratio of those whose sounds were sent."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def plot(path: Path, tallies: Sequence[Tally]) -> None:
     counts.legend(**BESIDE)
     lines = _lines(tallies)
     for name, colour, theirs in lines:
-        heard = [_ratio(each for each in theirs if _place(each) == place) for place in places]
+        sent = [_ratio(each for each in theirs if _place(each) == place) for place in places]
         # A line joins days only: members and licences have no order.
         style = "-" if any(each.day for each in theirs) else ""
-        ratio.plot(across, heard, color=colour, marker="o", linestyle=style, label=name)
+        ratio.plot(across, sent, color=colour, marker="o", linestyle=style, label=name)
     if len(lines) > 1:
         ratio.legend(**BESIDE)
     ratio.set_ylim(0, 1.05)
-    ratio.set_ylabel("heard ratio")
+    ratio.set_ylabel("sent ratio")
     ratio.set_xticks(list(across), places, rotation=60, ha="right")
     for axes in (counts, ratio):
         axes.grid(axis="y", alpha=0.25)
@@ -61,7 +61,7 @@ def _place(counted: Tally) -> str:
 
 
 def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
-    """For each line of the heard ratio: its name, its colour, and the tallies that it shows."""
+    """For each line of the sent ratio: its name, its colour, and the tallies that it shows."""
     calls: Counter[str] = Counter()
     for each in tallies:
         if each.day and each.member is not None:
@@ -79,7 +79,7 @@ def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
 
 def _ratio(tallies: Iterable[Tally]) -> float:
     """NaN, which is not drawn, if no party was to hear a sound."""
-    heard, connected = 0, 0
+    sent, connected = 0, 0
     for each in tallies:
-        heard, connected = heard + each.heard, connected + each.connected
-    return heard / connected if connected else float("nan")
+        sent, connected = sent + each.sent, connected + each.connected
+    return sent / connected if connected else float("nan")

@@ -117,11 +117,11 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
     rows = [
         (
             local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in NumberRole),
-            record.outcome or "", "yes" if record.heard else "no",
+            record.outcome or "", record.least or "-",
         )
         for record in records
     ]  # fmt: skip
-    command_line.Rows(("time", "call", *NumberRole, "outcome", "heard"), whole=("call",)).print(rows)
+    command_line.Rows(("time", "call", *NumberRole, "outcome", "sound"), whole=("call",)).print(rows)
 
 
 def _line(request: DisclosureRequest, now: datetime) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ..disclosure.legal_basis import basis_lines
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
-from ..disclosure.report_words import heard_in_english
+from ..disclosure.report_words import delivery_in_english
 from .shared import WitnessKeysOption, parse_key
 
 
@@ -109,6 +109,5 @@ def _tell(verdict: PackVerdict) -> None:
         _print("  approved by  nobody: it was made by one person alone")
     for each in verdict.told:
         record = each.record
-        by = heard_in_english(record)
-        heard = f"heard by {by}" if record.heard else f"not heard by all, but by {by}" if by else "not heard"
-        _print(f"  {record.call_id}: {record.outcome}, {record.reason}, {heard}, {record.status or 'interrupted'}")
+        sound = f"sound for {delivery_in_english(record)}" if record.delivery else "no sound"
+        _print(f"  {record.call_id}: {record.outcome}, {record.reason}, {sound}, {record.status or 'interrupted'}")

@@ -15,7 +15,7 @@ from ..evidence.steps import NumberRole, Step
 from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
 from .pack import PackRecord
-from .report_words import STEPS, heard_in_both, shown_details
+from .report_words import STEPS, delivery_in_both, shown_details
 
 _ROLES: Final = {
     NumberRole.FORWARDING: "転送元番号 / forwarding number",
@@ -29,13 +29,21 @@ _PROVES: Final = (
     "端末の先で人が実際に聞いたことは証明しません。",
     "A record says what the PBX saw at the time. Which sound was played is told by its SHA-256. That a person heard it "
     "at the other end of the telephone is not proven.",
-    "「聞いた人」の括弧内は、音が最後まで再生されたことを何によって確認したかを示します。"
+    "音の到達は、三つの語で示します。"
+    "送信済み: 交換機が音の RTP パケットをすべて送信しました。届いたかどうかは示しません。"
+    "相手側の報告で確認: 送信済みで、さらに電話機自身の報告 (RTCP) が、その通話で受信の欠落がないことを示しています。"
+    "不明: そのどちらも確認できません。",
+    "What is known of a sound is said in three words. Sent: the PBX sent all RTP packets of the sound; whether they "
+    "arrived is not shown. Confirmed by the phone's reports: sent, and the telephone's own reports (RTCP) say that it "
+    "missed no packet of the call. Not known: neither can be shown.",
+    "括弧内は、音が最後まで再生されたことを何によって確認したかを示します。"
     "送信パケット数: 交換機が音の RTP パケットをすべて送信しました。"
     "再生時間: 交換機の時計で、音の長さ以上の時間が経過しました。"
     "再生の完了: 交換機が再生の完了を報告し、音の長さ以上の時間が経過しました。"
     "Dial() の続行のみ: 交換機が音の後の処理に進みました。再生時間は測定していません。",
-    "Behind each party that heard its sound stands by what that is known. By packets: the PBX sent all RTP packets of "
-    "the sound. By time: the sound lasted as long as it had to, by the clock of the PBX. By playback: the PBX reported "
+    "In brackets stands by what it is known that the sound was played to its end. By packets: the PBX sent all RTP "
+    "packets of the sound. By time: the sound lasted as long as it had to, by the clock of the PBX. By playback: the "
+    "PBX reported "
     "the playback as complete, and it lasted as long as it had to. By Dial() alone: the PBX went on after the sound, "
     "and how long it lasted was not measured.",
     "署名鍵の保持者が真実を記録したことは証明しません。"
@@ -70,7 +78,7 @@ def report(
         f"再生証跡 / Evidence {case}",
         at.astimezone(JAPAN),
         (
-            Section("再生証跡 / Evidence of what was decided and heard", known(about)),
+            Section("再生証跡 / Evidence of decisions and of the sounds sent", known(about)),
             Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
             *(_call(number, each) for number, each in enumerate(told, 1)),
             *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
@@ -108,10 +116,10 @@ def _call(number: int, told: PackRecord) -> Section:
         "フックが自分で決定 / decided by the hook itself": "はい / yes" if record.fallback else None,
         "会員 / member": record.member,
         "卸の経路 / wholesale chain": record.wholesale_chain,
+        "利用者 / customer": record.customer,
         "利用許諾 / licence": record.licence,
         "登録簿の版 / registry version": _registry(record),
-        "全員が最後まで聞いた / heard to the end by all": "はい / yes" if record.heard else "いいえ / no",
-        "聞いた人 / heard by": heard_in_both(record),
+        "音の到達 / sounds": delivery_in_both(record) or "音なし / no sound",
         "結果 / status": record.status,
         "葉 / leaves": ", ".join(map(str, told.leaves)),
         "矛盾 / anomalies": "; ".join(record.anomalies),

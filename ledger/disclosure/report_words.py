@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from idtone.calls import Party
+from idtone.calls import Delivery, Party
 
 from ..evidence.records import Record
 from ..evidence.steps import Scalar, Step, StepKind
@@ -29,7 +29,13 @@ KNOWN_BY: Final[Mapping[str, Words]] = {
     "playback": Words("再生の完了による", "by playback"),
     "dial": Words("Dial() の続行のみによる", "by Dial() alone"),
 }
-"""By what it is known that a party heard its sound."""
+"""By what it is known that a sound was played to its end."""
+DELIVERY: Final[Mapping[str, Words]] = {
+    Delivery.CONFIRMED: Words("相手側の報告で確認", "confirmed by the phone's reports"),
+    Delivery.SENT: Words("送信済み", "sent"),
+    Delivery.NOT_KNOWN: Words("不明", "not known"),
+}
+"""What is known of a sound at a party."""
 
 
 STEPS: Final[Mapping[str, Words]] = {
@@ -39,6 +45,7 @@ STEPS: Final[Mapping[str, Words]] = {
     StepKind.SOUND_STARTED: Words("鳴動開始", "sound started"),
     StepKind.SOUND_ENDED: Words("鳴動終了", "sound ended"),
     StepKind.SOUND_FAILED: Words("鳴動失敗", "sound failed"),
+    StepKind.SOUND_REPORTED: Words("電話機の受信報告", "sound reported"),
     StepKind.CONNECTED: Words("通話開始", "connected"),
     StepKind.SUSPENDED: Words("番号停止", "suspended"),
     StepKind.ENDED: Words("終了", "ended"),
@@ -52,22 +59,30 @@ def shown_details(step: Step) -> dict[str, Scalar]:
     return {name: value for name, value in step.details.items() if not name.endswith(_HIDDEN)}
 
 
-def heard_in_english(record: Record) -> str:
-    """`the called party (by packets) and the caller (by time)`; empty if no party heard its sound."""
-    return " and ".join(
-        f"the {PARTIES[party].english}{_behind(by.english if by else code)}" for party, code, by in _heard(record)
+def delivery_in_english(record: Record) -> str:
+    """`called party: sent (by packets), caller: not known (by time)`; empty if no party was to hear a sound."""
+    return ", ".join(
+        f"{PARTIES[party].english}: {_english(DELIVERY.get(word), word)}{_behind(_english(KNOWN_BY.get(code), code))}"
+        for party, word, code in _deliveries(record)
     )
 
 
-def heard_in_both(record: Record) -> str:
-    """Each party that heard its sound, and by what that is known, in Japanese and English."""
-    return ", ".join(f"{PARTIES[party]}{_behind(str(by) if by else code)}" for party, code, by in _heard(record))
+def delivery_in_both(record: Record) -> str:
+    """What is known of the sound of each party, and by what, in Japanese and English."""
+    return ", ".join(
+        f"{PARTIES[party]}: {DELIVERY.get(word, word)}{_behind(str(KNOWN_BY.get(code, code)))}"
+        for party, word, code in _deliveries(record)
+    )
 
 
-def _heard(record: Record) -> list[tuple[str, str, Words | None]]:
-    """Each party that heard its sound, the code of `known_by`, and its words if this version knows it."""
-    codes = {party: record.known_by.get(party, "") for party in record.heard_by}
-    return [(party, code, KNOWN_BY.get(code)) for party, code in codes.items()]
+def _deliveries(record: Record) -> list[tuple[str, str, str]]:
+    """Each party that was to hear a sound, its code of `delivery`, and that of `known_by`."""
+    return [(party, word, record.known_by.get(party, "")) for party, word in record.delivery.items()]
+
+
+def _english(words: Words | None, code: str) -> str:
+    """The code itself if this version does not know it."""
+    return words.english if words else code
 
 
 def _behind(words: str) -> str:

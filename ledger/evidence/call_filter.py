@@ -12,21 +12,23 @@ _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence"
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """A call has to meet each condition that is not None. `odd`: its steps contradict each other."""
+    """A call has to meet each condition that is not None. `delivery` is the least that is known of one of its
+    sounds (`Delivery`). `odd`: its steps contradict each other.
+    """
 
     direction: str | None = None
     outcome: str | None = None
     reason: str | None = None
     member: str | None = None
     licence: str | None = None
-    heard: bool | None = None
+    delivery: str | None = None
     fallback: bool | None = None
     odd: bool = False
 
     def accepts(self, record: Record) -> bool:
         return (
             all(getattr(record, name) == value for name, value in self.decided.items())
-            and (self.heard is None or record.heard is self.heard)
+            and (self.delivery is None or record.least == self.delivery)
             and (self.fallback is None or record.fallback is self.fallback)
             and (not self.odd or bool(record.anomalies))
         )

@@ -1,4 +1,4 @@
-"""What statistics need of a call, from its steps in the order of writing. Pure.
+"""What the search for misuse needs of a call, from its steps in the order of writing. Pure. Canary calls are left out.
 
 It costs a tenth of a record (`records.fold`), and its fields say the same as those of the record.
 """
@@ -15,7 +15,7 @@ from idtone.errors import LedgerError
 from idtone.translation import Message
 
 from .leaves import StoredStep
-from .steps import StepKind
+from .steps import CANARY, StepKind
 
 OUTLINED: Final = frozenset(
     {StepKind.DECIDED, StepKind.FALLBACK, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
@@ -101,6 +101,8 @@ class Outlines:
             self.left_out += 1
             return
         details = _details(step)
+        if details.get(CANARY):
+            return
         known = self._in_progress.get(step.call_id)
         if known and step.kind == StepKind.FALLBACK and "outcome" not in details:
             return  # the hook acted on the service's decision

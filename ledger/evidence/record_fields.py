@@ -9,7 +9,7 @@ from .records import Record, iso_ms
 from .steps import NumberRole
 
 FIELDS: Final = (
-    "node", "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "heard",
+    "node", "time", "call_id", "direction", "number", "outcome", "reason", "member", "licence", "profile", "delivery",
     "status", "hangup_cause", "complete", "fallback", "anomalies",
 )  # fmt: skip
 
@@ -27,7 +27,7 @@ def fields_of(record: Record) -> tuple[object, ...]:
         record.member,
         record.licence,
         record.profile,
-        record.heard,
+        record.least,
         record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
         record.hangup_cause,
         record.complete,

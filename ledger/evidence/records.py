@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from idtone.calls import Outcome, Party
+from idtone.calls import Delivery, Outcome, Party, Reason
 from idtone.numbers import Number, NumberKind
 from idtone.translation import Message
 
 from .masked_number import MaskedNumber, masked
 from .steps import (
+    CANARY,
     FIRST,
     NUMBER_SUSPENDED,
     SEALED,
@@ -29,6 +30,13 @@ from .steps import (
     StepKind,
 )
 
+SENT_BY: Final = "packets"
+"""The only `known_by` of a sound that was sent: all its packets were counted."""
+_PLAYED_MS_BEFORE: Final = "heard_ms"
+"""The name of `played_ms` in steps that nodes wrote before."""
+_DELIVERIES: Final = tuple(Delivery)
+_PARTIES: Final[Sequence[str]] = tuple(Party)
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -36,11 +44,13 @@ class Record:
 
     Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
-    that was decided on, and `profiles` says for each party which; `skip` why there is none. `heard_by` are the
-    parties that heard theirs to its end, and `heard` that all of them did; `known_by` says for each by what that is
-    known. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
+    that was decided on, and `profiles` says for each party which; `skip` why there is none. `delivery` is
+    what is known of each of these sounds (`Delivery`), and `known_by` by what it is known of those that were played to
+    their end. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
     service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
-    announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID.
+    announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the operator's
+    customer whose call it is, by the id of the table of lines.
+    `canary`: it is a canary call (`idtone canary`), and no customer's.
     """
 
     call_id: str
@@ -58,8 +68,7 @@ class Record:
     registry_version: int | None
     registry_trust: str | None
     numbers: Mapping[NumberRole, MaskedNumber]
-    heard_by: tuple[str, ...]
-    heard: bool
+    delivery: Mapping[str, str]
     known_by: Mapping[str, str]
     status: str | None
     hangup_cause: int | None
@@ -71,6 +80,8 @@ class Record:
     chain_node: str | None = None
     chain_call: str | None = None
     sip_call_id_token: str | None = None
+    customer: str | None = None
+    canary: bool = False
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
@@ -84,6 +95,16 @@ class Record:
         for step in self.steps:
             first.setdefault(step.kind, step.at)
         return first
+
+    @property
+    def least(self) -> str:
+        """The least that is known of one of its sounds (`Delivery`); empty if no party was to hear one."""
+        return max(self.delivery.values(), key=_DELIVERIES.index, default="")
+
+    @property
+    def sent(self) -> bool:
+        """Whether a party was to hear a sound, and each such sound was sent or is confirmed."""
+        return self.least in (Delivery.SENT, Delivery.CONFIRMED)
 
     @property
     def connected(self) -> bool:
@@ -100,6 +121,7 @@ class Record:
             "reason": self.reason,
             "member": self.member,
             "wholesale_chain": self.wholesale_chain,
+            "customer": self.customer,
             "licence": self.licence,
             "profile": self.profile,
             "profiles": dict(self.profiles),
@@ -114,9 +136,10 @@ class Record:
                 for role, number in self.numbers.items()
             },
             "sip_call_id_token": self.sip_call_id_token,
+            "canary": self.canary,
             "times": {kind.value: iso_ms(at) for kind, at in self.times.items()},
-            "heard_by": list(self.heard_by),
-            "heard": self.heard,
+            "delivery": dict(self.delivery),
+            "sent": self.sent,
             "known_by": dict(self.known_by),
             "status": self.status,
             "hangup_cause": self.hangup_cause,
@@ -137,8 +160,8 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
     profiles = _profiles(decision)
-    known_by = {_party(step): _text(step.details, "known_by") for step in steps if _heard(step)}
-    heard_by = known_by.keys()
+    known_by = {_party(step): _text(step.details, "known_by") for step in steps if _played(step)}
+    confirmed = {_party(step) for step in steps if _confirms(step)}
     return Record(
         call_id=steps[0].call_id,
         node=node,
@@ -155,9 +178,10 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         registry_version=_whole(decision, "registry_version"),
         registry_trust=_text(decision, "registry_trust"),
         numbers={role: number for role in NumberRole if (number := _number(decision, opened, role))},
-        heard_by=tuple(party for party in Party if party in heard_by),
-        heard=bool(heard_by) and heard_by >= profiles.keys(),
-        known_by={party: by for party, by in known_by.items() if by},
+        delivery={
+            party: _delivery(known_by.get(party), party in confirmed) for party in sorted(profiles, key=_PARTIES.index)
+        },
+        known_by={party: by for party in Party if (by := known_by.get(party))},
         status=_text(end, "status"),
         # A refusal carries its cause in the decision.
         hangup_cause=_whole(end, "hangup_cause") or _whole(decision, "hangup_cause"),
@@ -169,19 +193,22 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         chain_node=_text(decision, "chain_node"),
         chain_call=_text(decision, "chain_call"),
         sip_call_id_token=_text(decision, SIP_CALL_ID_TOKEN),
+        customer=_text(decision, "customer"),
+        canary=decision.get(CANARY) is True,
     )
 
 
 _ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 
-_AFTER_THE_END: Final = frozenset({StepKind.ENDED})
-"""`ended` twice is named as such."""
+_AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_REPORTED})
+"""`ended` twice is named as such. The called party's channel may report a moment later than the caller's ends."""
 
 _BEFORE: Final = {
     StepKind.ANSWERED: StepKind.DECIDED,
     StepKind.SOUND_STARTED: StepKind.ANSWERED,
     StepKind.SOUND_ENDED: StepKind.SOUND_STARTED,
     StepKind.SOUND_FAILED: StepKind.DECIDED,
+    StepKind.SOUND_REPORTED: StepKind.SOUND_STARTED,
     StepKind.CONNECTED: StepKind.ANSWERED,
     StepKind.SUSPENDED: StepKind.DECIDED,
     StepKind.ENDED: StepKind.DECIDED,
@@ -189,7 +216,9 @@ _BEFORE: Final = {
 }
 """Step → the step that must come somewhere before it."""
 
-_SOUNDS: Final = frozenset({StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
+_SOUNDS: Final = frozenset(
+    {StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED, StepKind.SOUND_REPORTED}
+)
 _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
     Outcome.REFUSE: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
     Outcome.SHED: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
@@ -197,6 +226,8 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 }
 """Outcome → the steps that it rules out."""
 
+_NOT_ITS_OWN: Final = frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN})
+"""Reasons of calls that present a number without a right to it, as far as the table of lines knows."""
 _APART: Final = timedelta(milliseconds=100)
 """Two channels of a call report their events independently, so the order may differ."""
 
@@ -205,7 +236,7 @@ _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NO
 
 def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str, str]) -> Iterator[str]:
     seen: set[StepKind] = set()
-    unheard = set(profiles)
+    unplayed = set(profiles)
     latest: dict[str | None, datetime] = {}
     reason, decided = _text(_decision(steps), "reason"), _details(steps, StepKind.DECIDED)
     alone = _acted_alone(steps)
@@ -220,6 +251,12 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         )
     if outcome == Outcome.BYPASS and _decision(steps).get(NUMBER_SUSPENDED):
         yield Message("an emergency call of a suspended number")
+    if reason == Reason.NUMBER_OF_ANOTHER_MEMBER:
+        yield Message("another member holds the forwarding number")
+    if reason == Reason.NUMBER_NEVER_ORIGINATES:
+        yield Message("the call came from a number that never originates")
+    if reason in _NOT_ITS_OWN:
+        yield Message("the caller's line presented a number that is not its own: {reason}", reason=reason)
     if UNSEALED in sealed:
         yield Message("the numbers could not be sealed, and are not kept")
     for step in steps:
@@ -234,11 +271,11 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
             yield Message("{kind} without {before} before it", kind=kind, before=before)
         if kind in _NEVER.get(outcome, ()):
             yield Message("{kind} although the outcome is {outcome}", kind=kind, outcome=outcome)
-        if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unheard:
-            yield Message("connected before the sound was heard")
+        if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unplayed:
+            yield Message("connected before the sound was played")
         if kind is StepKind.SOUND_ENDED and "instead" in step.details:
             yield Message(
-                "the {party} party heard {instead} instead of the sound",
+                "{instead} was played to the {party} party instead of the sound",
                 party=_party(step),
                 instead=step.details["instead"],
             )
@@ -258,15 +295,28 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         if before_it and step.at < max(before_it) - _APART and not late:
             yield Message("{kind} is dated before the step that precedes it", kind=kind)
         seen.add(kind)
-        if _heard(step):
-            unheard.discard(_party(step))
+        if _played(step):
+            unplayed.discard(_party(step))
         latest[party] = step.at
 
 
-def _heard(step: Step) -> bool:
-    """Whether the party heard the sound that was decided on."""
+def _played(step: Step) -> bool:
+    """Whether the sound that was decided on was played to its end."""
     details = step.details
-    return step.kind is StepKind.SOUND_ENDED and (_whole(details, "heard_ms") or 0) > 0 and "instead" not in details
+    played_ms = _whole(details, "played_ms") or _whole(details, _PLAYED_MS_BEFORE) or 0
+    return step.kind is StepKind.SOUND_ENDED and played_ms > 0 and "instead" not in details
+
+
+def _confirms(step: Step) -> bool:
+    """Whether the phone's reports confirm the sound."""
+    return step.kind is StepKind.SOUND_REPORTED and step.details.get("confirmed") is True
+
+
+def _delivery(known_by: str | None, confirmed: bool) -> Delivery:
+    """What is known of a sound, from by what it is known that it was played."""
+    if known_by != SENT_BY:
+        return Delivery.NOT_KNOWN
+    return Delivery.CONFIRMED if confirmed else Delivery.SENT
 
 
 def _party(step: Step) -> str:

@@ -34,9 +34,11 @@ class StepKind(StrEnum):
     """The called party has answered; the sound comes next."""
     SOUND_STARTED = "sound-started"
     SOUND_ENDED = "sound-ended"
-    """The sound was played to its end to a channel that was still up."""
+    """The sound was played to its end; what is known of its delivery stands in `known_by`."""
     SOUND_FAILED = "sound-failed"
     """The sound could not be played, or not to its end."""
+    SOUND_REPORTED = "sound-reported"
+    """The phone has reported how much of the call's sound it received."""
     CONNECTED = "connected"
     SUSPENDED = "suspended"
     """The forwarding number was suspended during the call, and the service ended the call."""
@@ -93,6 +95,8 @@ NUMBER_SUSPENDED: Final = "number_suspended"
 """The detail of that step that an emergency call has if its forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
 """The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
+CANARY: Final = "canary"
+"""The detail of that step that a canary call has (`idtone canary`): statistics and `idtone misuse` leave it out."""
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
 UNSEALED: Final = "could not be sealed"
@@ -146,11 +150,12 @@ class Step:
 
 def decided(
     call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None,
-    number_suspended: bool = False,
+    number_suspended: bool = False, canary: bool = False,
 ) -> Step:  # fmt: skip
     """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's.
 
-    `number_suspended`: an emergency call is connected although its forwarding number is suspended.
+    `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: it is a
+    canary call.
     """
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
@@ -159,6 +164,7 @@ def decided(
         "reason": decision.reason,
         "member": decision.member,
         "wholesale_chain": decision.wholesale_chain,
+        "customer": decision.customer,
         "licence": decision.licence,
         "profile": decision.profile,
         "parties": ",".join(sorted(decision.parties)) or None,
@@ -173,6 +179,7 @@ def decided(
         "hangup_cause": decision.hangup_cause,
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
+        CANARY: canary or None,
         "chain_node": call.chained_from.node if call.chained_from else None,
         "chain_call": call.chained_from.call_id if call.chained_from else None,
     }
@@ -181,7 +188,7 @@ def decided(
 
 def fallback(
     call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
-    nonce: str | None = None, number_suspended: bool = False,
+    nonce: str | None = None, number_suspended: bool = False, canary: bool = False,
 ) -> Step:  # fmt: skip
     """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
     details: dict[str, Scalar] = {
@@ -192,6 +199,7 @@ def fallback(
         "parties": ",".join(sorted(profiles)) or None,
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
+        CANARY: canary or None,
     }
     return _first(StepKind.FALLBACK, call, at, details)
 
@@ -233,20 +241,20 @@ def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: 
 
 
 def sound_ended(
-    call_id: str, at: datetime, heard_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
+    call_id: str, at: datetime, played_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
     packets: int | None = None, instead: str | None = None,
 ) -> Step:  # fmt: skip
-    """The party heard the sound for `heard_ms`; one that was not heard is `sound_failed`.
+    """The sound was played to its end, for `played_ms`; one that was not is `sound_failed`.
 
     `known_by` says how that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile that
-    was heard, if it is not the one that was decided on.
+    was played, if it is not the one that was decided on.
     """
-    if heard_ms <= 0:
+    if played_ms <= 0:
         raise LedgerError(
-            Message("a sound that was heard lasted longer than 0 ms; record what was not heard as sound_failed")
+            Message("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
         )
     details: dict[str, Scalar] = {
-        "party": party, "heard_ms": heard_ms, "known_by": known_by, "packets": packets, "instead": instead
+        "party": party, "played_ms": played_ms, "known_by": known_by, "packets": packets, "instead": instead
     }  # fmt: skip
     return Step(call_id, StepKind.SOUND_ENDED, at, {key: value for key, value in details.items() if value is not None})
 
@@ -254,6 +262,16 @@ def sound_ended(
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
     """`why` may quote another program: digits that could be a telephone number are removed."""
     return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
+
+
+def sound_reported(
+    call_id: str, at: datetime, confirmed: bool, lost: int, lost_back: int, party: Party = Party.CALLED
+) -> Step:
+    """`lost` are the packets that the phone missed by its last report, `lost_back` those of the phone that did not
+    arrive; `confirmed` says whether that confirms that the party received its sound.
+    """
+    details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
+    return Step(call_id, StepKind.SOUND_REPORTED, at, details)
 
 
 def _without_numbers(why: str) -> str:

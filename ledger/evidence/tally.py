@@ -1,4 +1,4 @@
-"""Counts of calls and of heard sounds, by day, member and licence. Pure."""
+"""Counts of calls and of sounds that were sent, by day, member and licence. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from idtone.calls import Outcome
+from idtone.calls import Delivery, Outcome
 
 from .leaves import ACTS
 from .records import Record
@@ -33,8 +33,8 @@ class Tally:
     `fallback` are the calls that the hook decided without the service; each is counted in another column too,
     except one that ended before anything was decided.
 
-    `connected` are the connected calls on which a party was to hear a sound; `heard` are those of them on which all
-    these parties heard it to its end.
+    `connected` are the connected calls on which a party was to hear a sound; `sent` are those of them on which
+    each sound was sent, and `confirmed` those of these on which the phone's reports confirm each (`Delivery`).
     """
 
     day: date | None
@@ -48,7 +48,8 @@ class Tally:
     shed: int = 0
     fallback: int = 0
     connected: int = 0
-    heard: int = 0
+    sent: int = 0
+    confirmed: int = 0
 
     def add(self, record: Record, times: int = 1) -> None:
         """Count a call; -1 times takes it back."""
@@ -61,7 +62,8 @@ class Tally:
         self.fallback += times * record.fallback
         if record.profiles and record.connected:
             self.connected += times
-            self.heard += times * record.heard
+            self.sent += times * record.sent
+            self.confirmed += times * (record.least == Delivery.CONFIRMED)
 
     def include(self, other: Tally) -> None:
         """Add what another one counts."""
@@ -69,13 +71,13 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
-    def heard_ratio(self) -> float | None:
+    def sent_ratio(self) -> float | None:
         """None if no party was to hear a sound."""
-        return self.heard / self.connected if self.connected else None
+        return self.sent / self.connected if self.connected else None
 
     def to_json(self) -> dict[str, Any]:
         counted = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in counted.items() if value is not None} | {"heard_ratio": self.heard_ratio}
+        return {name: value for name, value in counted.items() if value is not None} | {"sent_ratio": self.sent_ratio}
 
 
 COUNTED: Final = tuple(each.name for each in fields(Tally) if each.name not in EACH)
@@ -84,14 +86,17 @@ COUNTED: Final = tuple(each.name for each in fields(Tally) if each.name not in E
 
 def columns(by: Collection[Part]) -> tuple[str, ...]:
     """The names in `Tally.to_json`."""
-    return (*(each.name for each in fields(Tally) if each.name not in EACH or each.name in by), "heard_ratio")
+    return (*(each.name for each in fields(Tally) if each.name not in EACH or each.name in by), "sent_ratio")
 
 
 def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
-    """The calls counted `by` these, in order. `day_of` gives the day of a moment."""
+    """The calls counted `by` these, in order. `day_of` gives the day of a moment.
+
+    Canary calls are left out.
+    """
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for record in records:
-        if record.steps[0].kind in ACTS:
+        if record.canary or record.steps[0].kind in ACTS:
             continue
         key = (
             day_of(record.steps[0].at) if Part.DAY in by else None,

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from idtone.calls import Delivery
+
 from ..evidence.call_filter import CallFilter
 from ..evidence.leaves import ACTS
-from ..evidence.records import Record
+from ..evidence.records import SENT_BY, Record
 from ..evidence.steps import FIRST, Step, StepKind
 from .database import Connection, literals
 from .ledger_reader import LedgerReader
@@ -168,8 +170,8 @@ def _conditions(wanted: CallFilter) -> tuple[str, list[Any]]:
     conditions = [f"kind IN ({_FIRST})", *[r"details LIKE ? ESCAPE '\'"] * len(texts)] if texts else [_BEGINNING]
     if wanted.fallback:
         conditions.append(_has(StepKind.FALLBACK))
-    if wanted.heard is False:
-        conditions.append(f"NOT ({_HEARD})")
+    if wanted.delivery == Delivery.NOT_KNOWN:
+        conditions.append(f"NOT ({_SENT})")
     return " AND ".join(conditions), [f"%{_escaped(text)}%" for text in texts]
 
 
@@ -190,8 +192,12 @@ _BEGINNING: Final = (
     f"WHERE opening.call_id = steps.call_id AND opening.kind IN ({_FIRST}))))"
 )
 """The first step of a call; or any step of one whose beginning is missing."""
-_SOUND: Final = ('other.details LIKE \'%"party":"called"%\'', "other.details NOT LIKE '%\"instead\"%'")
-_HEARD: Final = (
+_SOUND: Final = (
+    'other.details LIKE \'%"party":"called"%\'',
+    f'other.details LIKE \'%"known_by":"{SENT_BY}"%\'',
+    "other.details NOT LIKE '%\"instead\"%'",
+)
+_SENT: Final = (
     f'details LIKE \'%"parties":"called"%\' AND {_has(StepKind.SOUND_ENDED, *_SOUND)} AND NOT {_has(StepKind.FALLBACK)}'
 )
-"""Most of the calls that were heard: only the called party was to hear a sound, and did."""
+"""Most of the calls whose sounds were sent: only the called party was to hear one."""

@@ -23,8 +23,10 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing import missing_steps_file, reserve
+from idtone.lines.index import compiled
+from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
-from idtone.service import used_settings
+from idtone.service import canary_result, used_settings
 from idtone.settings import Interface, variable_name
 from idtone.translation import Message
 
@@ -33,9 +35,11 @@ from . import (
     asterisk,
     asterisk_files,
     asterisk_version,
+    canary_finding,
     hook,
     ignored_results,
     ledger,
+    lines,
     machine_findings,
     modules,
     observe_machine,
@@ -44,6 +48,7 @@ from . import (
     settings_findings,
     shared_file_findings,
     shared_files,
+    trunk_findings,
 )
 from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
 from .findings import Finding, bad, good, unknown
@@ -246,9 +251,29 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
     found = None if trouble else ignored_results.uses(dialplan, queues, followme)
-    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy().notify.values())
+    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy(None).notify.values())
     callers = ignored_results.behind_local(dialplan, queues, followme) if callers_hear else []
     yield ignored_results.judge(found, callers, trouble, folder)
+
+
+def _trunks(exam: Exam) -> Iterator[Finding]:
+    folder = exam.folder
+    if folder is None:
+        for topic in TRUNKS:
+            yield unknown(topic, *_ELSEWHERE)
+        return
+    path = folder / "pjsip.conf"
+    lines, trouble = asterisk_files.lines_of(path)
+    endpoints = None if lines is None else trunk_findings.endpoints(lines)
+    if exam.seen is None:
+        yield unknown("sound-codecs", *_NO_ASTERISK)
+    else:
+        yield trunk_findings.codecs(endpoints, exam.seen.modules, trouble, path)
+    dialplan, _ = asterisk_files.files_like(folder, "extensions*.conf")
+    yield trunk_findings.presented(endpoints, dialplan or (), trouble, path)
+
+
+TRUNKS: Final = ("sound-codecs", "presented-number")
 
 
 def _emergency_trunks(exam: Exam) -> Iterator[Finding]:
@@ -270,12 +295,16 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.readable(document, source, now)
     yield registry.trusted(index.trust, source)
     yield registry.fresh(index, now, settings.policy.registry_stale)
+    yield registry.node_member(settings.association.member, index)
+    yield registry.never_originating(index.never_originating)
+    yield registry.certifications(document, settings.association.member, now)
     yield registry.standing(document, now)
     try:
         yield registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    text, _ = fallback_file.text_for(index)
+    policy = settings.policy.policy(settings.association.member)
+    text = fallback_file.text_for(index, fallback_file.Usable.by(policy)).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
@@ -299,7 +328,49 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
     yield registry.kept(folder, above, held, os.geteuid())
 
 
-REGISTRY: Final = ("registry", "registry-trust", "registry-fresh", "registry-licences", "registry-sounds", "fallback")
+def _lines(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings
+    if settings.lines.source is None:
+        yield lines.not_set()
+        for topic in LINES[1:]:
+            yield good(topic, Message("not used: lines.source is not set"))
+        return
+    try:
+        entries = read_as_set(settings.lines).entries()
+    except DocumentError as error:
+        yield lines.faulty(error)
+        for topic in LINES[1:]:
+            yield unknown(topic, Message("the table of lines cannot be used"), lines.CHECK)
+        return
+    index = compiled(entries)
+    yield lines.readable(index.totals)
+    try:
+        yield lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
+    except (DocumentError, TrustError):
+        yield registry.not_read("lines-members", settings.registry.source)
+    if exam.seen is None:
+        yield unknown("lines-endpoints", *_NO_ASTERISK)
+        return
+    if exam.seen.endpoints is None:
+        yield unknown(
+            "lines-endpoints",
+            Message("Asterisk does not tell its endpoints"),
+            Message(
+                "In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"
+            ),
+        )
+        return
+    policy, trunks = settings.policy, settings.fleet.trunks
+    yield lines.endpoints(
+        exam.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}
+    )
+
+
+LINES: Final = ("lines", "lines-members", "lines-endpoints")
+REGISTRY: Final = (
+    "registry", "registry-trust", "registry-fresh", "registry-member", "registry-never-originates",
+    "registry-certifications", "registry-licences", "registry-sounds", "fallback",
+)  # fmt: skip
 
 
 def _own_name(exam: Exam) -> Iterator[Finding]:
@@ -442,6 +513,11 @@ def _watchdog(exam: Exam) -> Iterator[Finding]:
     yield machine_findings.watchdog(observe_machine.watchdog(UNIT, SYSTEMD_S))
 
 
+def _canary(exam: Exam) -> Iterator[Finding]:
+    canary = exam.settings.canary
+    yield canary_finding.judge(canary, canary_result.read(canary.result), exam.now())
+
+
 CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
@@ -449,18 +525,21 @@ CHECKS: Final = (
     Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),
+    Check(TRUNKS, _trunks),
     Check(("emergency-trunks",), _emergency_trunks),
     Check(shared_files.SOUNDS, shared_files.sounds_check),
     Check(REGISTRY, _registry),
     Check(("journal",), shared_files.journal_check),
     Check(shared_files.WRITABLE, shared_files.writable_check),
     Check(("registry-cache",), _registry_cache),
+    Check(LINES, _lines),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),
     Check(("clock-synchronised", "clock-date"), _clock),
     Check(LEDGER, _ledger),
     Check(("ledger-postgresql",), _shared),
     Check(("fleet-settings",), _fleet_settings),
+    Check((canary_finding.TOPIC,), _canary),
     Check(("service",), _service),
     Check(("agi",), _agi),
     Check(("watchdog",), _watchdog),

@@ -95,8 +95,16 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("Where the dialplan uses the hook"),
         Message(
             "Where Asterisk ignores the result of idtone-called, it connects suspended numbers, and calls without "
-            "their sound. The evidence cannot show that a caller behind a Local channel heard the sound."
+            "their sound. The evidence cannot show that the sound reached a caller behind a Local channel."
         ),
+    ),
+    "sound-codecs": Topic(
+        Message("The codecs of the endpoints"),
+        Message("Without a transcoder to a call's codec Asterisk connects the call, and nobody hears its sound."),
+    ),
+    "presented-number": Topic(
+        Message("The number that called parties see"),
+        Message("The sound says that a checked member answers for the number. It must be the number that is shown."),
     ),
     "emergency-trunks": Topic(
         Message("The trunks of emergency calls"),
@@ -132,7 +140,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "journal": Topic(
         Message("The journal, in which Asterisk writes what it did"),
-        Message("If Asterisk cannot write there, calls have no evidence that the sound was heard, and no end."),
+        Message("If Asterisk cannot write there, calls have no evidence that the sound was sent, and no end."),
     ),
     "journal-writable": Topic(
         Message("The service's right to write in the journal's folder"),
@@ -173,6 +181,17 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "registry-fresh": Topic(
         Message("The registry's expiry"), Message("After it no licence counts until there is a newer registry.")
     ),
+    "registry-member": Topic(
+        Message("This node's member"),
+        Message("A call may only use a number of this member, or one that went through it to a reseller (卸)."),
+    ),
+    "registry-never-originates": Topic(
+        Message("Numbers that never originate"), Message("A call that presents one of them is spoofed, and is refused.")
+    ),
+    "registry-certifications": Topic(
+        Message("The certifications"),
+        Message("When a certification has lapsed, calls of the numbers that depend on it get chain-unchecked."),
+    ),
     "registry-licences": Topic(
         Message("The licences"), Message("A number without a valid licence gets the notice, or is refused.")
     ),
@@ -180,7 +199,22 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("The licensed sounds"),
         Message("If a licensed sound is missing, or is not the registered one, parties hear the notice."),
     ),
-    "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) that sounds were heard.")),
+    "lines": Topic(
+        Message("The table of the customers' lines"),
+        Message(
+            "It says which line may present which numbers. Without it each customer's line can present any number that "
+            "the member holds."
+        ),
+    ),
+    "lines-members": Topic(
+        Message("The numbers of the customers' lines"),
+        Message("A number that this member does not hold is refused, although the table of lines has it."),
+    ),
+    "lines-endpoints": Topic(
+        Message("Endpoints without a line"),
+        Message("Outgoing calls from an endpoint that the table of lines does not have are refused."),
+    ),
+    "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) of the sounds that were sent.")),
     "ledger-room": Topic(
         Message("Free space for the ledger"), Message("On a full disk only the reserve has space for evidence.")
     ),
@@ -217,6 +251,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message(
             "A node with other settings than its fleet decides, sounds or keeps evidence otherwise than the others."
         ),
+    ),
+    "canary": Topic(
+        Message("The last canary call"),
+        Message("Only a call that is answered shows that the sound which Asterisk sends arrives at a telephone."),
     ),
     "service": Topic(
         Message("The service"),

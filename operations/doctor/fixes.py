@@ -114,6 +114,7 @@ _EVIDENCE: Final = Message("It concerns the evidence, which --fix does not touch
 _MACHINE: Final = Message("It concerns all programs of this machine.")
 _UNIT: Final = Message("It changes the unit of Asterisk. `idtone setup` does that.")
 _OLD: Final = Message("Asterisk is too old; see the finding on its version.")
+_LINES: Final = Message("Only you know which line may present which numbers.")
 _ASSOCIATION: Final = Message("It needs a document of the association.")
 _ELSEWHERE: Final = Message(
     "The file is not idtone's or cannot be read, or the folder is not that of the Asterisk on this machine."
@@ -139,6 +140,8 @@ FIXES: Final[Mapping[str, Fix]] = {
     "hook-file": Fix(_hook, _ELSEWHERE),
     "hook-include": Fix(_hook, _ELSEWHERE),
     "hook-use": Fix(_nothing, _LINE),
+    "sound-codecs": Fix(_nothing, _LINE),
+    "presented-number": Fix(_nothing, _LINE),
     "emergency-trunks": Fix(_nothing, Message("Only you know which trunks reach the emergency services.")),
     "sounds": Fix(_nothing, _SERVICE),
     "sounds-readable": Fix(_own, _RIGHTS),
@@ -157,8 +160,14 @@ FIXES: Final[Mapping[str, Fix]] = {
         _nothing, Message("If another user could write there, look at the copy before you trust it again.")
     ),
     "registry-fresh": Fix(_nothing, _ASSOCIATION),
+    "registry-member": Fix(_nothing, Message("Only you know which member of the association this PBX is of.")),
+    "registry-never-originates": Fix(_nothing, _ASSOCIATION),
+    "registry-certifications": Fix(_nothing, _ASSOCIATION),
     "registry-licences": Fix(_nothing, _ASSOCIATION),
     "registry-sounds": Fix(_nothing, _ASSOCIATION),
+    "lines": Fix(_nothing, _LINES),
+    "lines-members": Fix(_nothing, _LINES),
+    "lines-endpoints": Fix(_nothing, _LINES),
     "ledger": Fix(_nothing, _EVIDENCE),
     "ledger-room": Fix(_nothing, _EVIDENCE),
     "ledger-reserve": Fix(_nothing, _EVIDENCE),
@@ -170,6 +179,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "fleet-settings": Fix(
         _nothing, Message("It needs another file, or a reload, which puts all its settings in force.")
     ),
+    "canary": Fix(_nothing, Message("It needs a person who sees where the sound gets lost, or who starts the timer.")),
     "service": Fix(_nothing, _SERVICE),
     "service-application": Fix(_nothing, _SERVICE),
     "agi": Fix(_nothing, _SERVICE),

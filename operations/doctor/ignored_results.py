@@ -113,7 +113,7 @@ def _named(found: Collection[Use]) -> str:
 
 _CALLED_ONLY: Final = Message(
     "Set policy.notify to `called` for that direction; or call {forward} on the caller's own channel, without a Local "
-    "channel before it. Otherwise the evidence of these calls does not say that the caller heard the sound.",
+    "channel before it. Otherwise the evidence of these calls does not say that the sound was played to the caller.",
     forward=FORWARD_CONTEXT,
 )
 

@@ -18,6 +18,7 @@ CORE: Final = ""
 
 APPLICATIONS: Final[Mapping[str, str]] = {
     "AGI": "res_agi",
+    "Answer": CORE,
     "Dial": "app_dial",
     "ExecIf": "app_exec",
     "Gosub": "app_stack",
@@ -25,6 +26,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Goto": CORE,
     "GotoIf": CORE,
     "Hangup": CORE,
+    "MixMonitor": "app_mixmonitor",
     "MSet": CORE,
     "NoOp": CORE,
     "Originate": "app_originate",
@@ -35,6 +37,7 @@ APPLICATIONS: Final[Mapping[str, str]] = {
     "Set": CORE,
     "StackPop": "app_stack",
     "Stasis": "app_stasis",
+    "StopMixMonitor": "app_mixmonitor",
     "StopPlaytones": "app_playtones",
     "TryExec": "app_exec",
     "Wait": CORE,
@@ -57,6 +60,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "IMPORT": "func_logic",
     "LEN": "func_strings",
     "LOCAL": "app_stack",
+    "PJSIP_ENDPOINT": "func_pjsip_endpoint",
     "PJSIP_HEADER": "res_pjsip_header_funcs",
     "RAND": "func_rand",
     "REDIRECTING": "func_callerid",
@@ -73,7 +77,11 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 }
 """Application or function of the dialplan → its module, by Asterisk's documentation."""
 FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
-"""What the hook uses only if trunks lead to other nodes (`fleet.trunks`)."""
+"""What the hook uses only if trunks lead to other nodes (`fleet.trunks`) or take an Identity
+(`policy.identity_trunks`)."""
+
+WITH: Final[Mapping[str, str]] = {"func_pjsip_endpoint": "res_pjsip"}
+"""Module of the hook → the module without which the hook does not use it: Asterisk may have no PJSIP at all."""
 
 SERVICE: Final = (
     "res_ari",
@@ -123,15 +131,20 @@ def needed(hook: str) -> tuple[str, ...]:
     nested = set(_NESTED.findall(code))
     applications = nested - FUNCTIONS.keys() | set(_ACTION.findall(code))
     functions = nested & FUNCTIONS.keys() | set(_FUNCTION.findall(code))
-    if f"\nIDTONE_TRUNKS={NO_TRUNKS}\n" in code:
+    if all(f"\n{name}={NO_TRUNKS}\n" in code for name in ("IDTONE_TRUNKS", "IDTONE_IDENTITY_TRUNKS")):
         functions -= FOR_TRUNKS
     used = {APPLICATIONS[name] for name in applications} | {FUNCTIONS[name] for name in functions}
     return tuple(sorted(used.union(SERVICE, FORMATS) - {CORE}))
 
 
+def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
+    """Those of the wanted modules that the hook uses beside the running ones."""
+    return {name for name in wanted if name not in WITH or WITH[name] in running}
+
+
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
     """`running` are the running modules, without `.so`."""
-    needed_ones = set(wanted) - {CDR}
+    needed_ones = used(wanted, running) - {CDR}
     missing = sorted(needed_ones - set(running))
     if not missing:
         return good("asterisk-modules", Message("all {count} needed modules are running", count=len(needed_ones)))

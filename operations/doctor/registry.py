@@ -14,8 +14,11 @@ from idtone.calls import Reason, Trust
 from idtone.decision import judge
 from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
+from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
-from idtone.registry.model import RegistryDocument
+from idtone.registry.model import JAPAN, RegistryDocument
+from idtone.registry.never_originating import NeverOriginating
+from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
@@ -198,6 +201,49 @@ def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     return good(topic, Message("until {expires}", expires=expires.isoformat()))
 
 
+def never_originating(numbers: NeverOriginating | None) -> Finding:
+    topic = "registry-never-originates"
+    if numbers is None:
+        return good(topic, Message("the registry has no list of them, so no call is refused for this reason"))
+    return good(topic, Message("a list with {count:,} entries", count=numbers.entries))
+
+
+_CERTIFICATION_WORDS: Final = {
+    ExpiryKind.CERTIFICATION: Message("the certification"),
+    ExpiryKind.MARK: Message("the mark of ETOC"),
+    ExpiryKind.CERTIFICATION_CHECK: Message("the next check of the certification"),
+}
+
+
+def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
+    """Those that the numbers of `member` depend on; None: all."""
+    topic = "registry-certifications"
+    ends = sorted(certification_ends(document, member), key=lambda each: each.at)
+    over, soon = ([each for each in ends if each.at <= at] for at in (now, now + CERTIFICATION_SOON))
+    if not ends:
+        return good(topic, Message("none is recorded"))
+    if not soon:
+        return good(topic, Message("in force until {day}", day=_day(ends[0])))
+    named = joined(
+        "; ",
+        (
+            Message(
+                "{what} of {member}: {day}", what=_CERTIFICATION_WORDS[each.kind], day=_day(each),
+                member=f"{each.member} ({each.subject})" if each.subject else each.member,
+            )
+            for each in over or soon
+        ),
+    )  # fmt: skip
+    remedy = Message("Send the association the notice of the renewed certification (認定通知書)")
+    if over:
+        return bad(topic, Message("lapsed, or to be checked: {named}", named=named), remedy)
+    return warning(topic, Message("ending within 30 days: {named}", named=named), remedy)
+
+
+def _day(expiry: Expiry) -> str:
+    return expiry.at.astimezone(JAPAN).date().isoformat()
+
+
 _STANDINGS: Final[Mapping[Reason, str]] = {
     Reason.LICENCE_VALID: Message("valid"),
     Reason.LICENCE_EXPIRED: Message("expired"),
@@ -206,6 +252,14 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
     Reason.LICENCE_NOT_YET_VALID: Message("not yet valid"),
     Reason.PLEDGE_MISSING: Message("without a pledge in force"),
 }
+
+
+def node_member(member: str | None, index: RegistryIndex) -> Finding:
+    """`member` is `association.member`."""
+    topic, trouble = "registry-member", member_trouble(member, index)
+    if trouble:
+        return bad(topic, trouble, REMEDY)
+    return good(topic, Message("this node is of {member}", member=member))
 
 
 def standing(document: RegistryDocument, now: datetime) -> Finding:

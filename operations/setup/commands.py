@@ -30,13 +30,14 @@ from idtone.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, joined, translated
 
-from .plan_setup import Plan, Wishes, plan
+from .plan_setup import Plan, Wishes, is_new, plan
 from .trial_call import TrialCall, place
 
 COMMAND: Final = "setup"
 _NOTHING: Final = Message("Nothing is missing that setup can add.")
 _QUESTION: Final = Message("Make these changes?")
-_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "user", "call")
+_MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
+_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
 """Options, by the names of their parameters."""
 
 
@@ -52,11 +53,17 @@ def setup(
         str | None,
         typer.Option(metavar="FILE", help="For new settings: the association's root, or unsigned (registry.trust)."),
     ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="For new settings: your member's id in the registry (association.member); else it asks."
+        ),
+    ] = None,
     user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "idtone",
     call: Annotated[
         bool,
         typer.Option(
-            "--call", help="At the end, place a call through the hook, and say what was heard. Asks for the number."
+            "--call", help="At the end, place a call through the hook, and say what was received. Asks for the number."
         ),
     ] = False,
     undo_all: Annotated[bool, typer.Option("--undo", help="Undo what setup has changed.")] = False,
@@ -88,7 +95,10 @@ def setup(
             )
         _undo(asterisk_etc, copies, yes, as_json, out)
         return
-    wishes = Wishes(config or DEFAULT_FILE, asterisk_etc, user, registry, trust)
+    path = config or DEFAULT_FILE
+    if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
+        member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None
+    wishes = Wishes(path, asterisk_etc, user, registry, trust, member)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:
@@ -96,7 +106,7 @@ def setup(
         show_plan(found.groups, out, _NOTHING)
     agreed = yes or (not as_json and (not attempts or typer.confirm(translated(_QUESTION), err=True)))
     findings: list[Finding] = []
-    heard = None
+    trial = None
     if agreed:
         changer = Changer(AsteriskConsole(asterisk_etc), copies, datetime.now(UTC), COMMAND)
         for attempt in attempts:
@@ -107,20 +117,20 @@ def setup(
             settings = load_settings(wishes.config)
             findings = _examined(settings, wishes)
             if call and any(finding.topic == "ari" and finding.state is State.GOOD for finding in findings):
-                heard = _called(settings, asterisk_etc)
+                trial = _called(settings, asterisk_etc)
             elif call:
                 found.left["call"] = Message(
                     "The call needs Asterisk's REST interface: correct the finding on it first."
                 )
     if as_json:
-        command_line.print_json(_report(found, attempts, findings, heard))
+        command_line.print_json(_report(found, attempts, findings, trial))
     else:
         _show_left(found.left, out)
         if findings:
             show(findings, out, ())
-        if heard:
-            out.print(Text(translated(_in_words(heard))), soft_wrap=True)
-    failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (heard and heard.heard))
+        if trial:
+            out.print(Text(translated(_in_words(trial))), soft_wrap=True)
+    failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (trial and trial.received))
     if failed or any(finding.state is State.BAD for finding in findings):
         command_line.negative()
 
@@ -182,14 +192,14 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
         command_line.negative()
 
 
-def _report(found: Plan, attempts: list[Attempt], findings: list[Finding], heard: TrialCall | None) -> dict[str, Any]:
+def _report(found: Plan, attempts: list[Attempt], findings: list[Finding], trial: TrialCall | None) -> dict[str, Any]:
     return {
         "asterisk": found.version,
         "distribution": found.distribution or None,
         "changes": [attempt.report() for attempt in attempts],
         "left": found.left,
         "findings": [finding.report() for finding in findings if finding.state is not State.GOOD],
-        "call": heard and {"status": heard.status, "reason": heard.reason, "heard": heard.heard or None},
+        "call": trial and {"status": trial.status, "reason": trial.reason, "received": trial.received or None},
     }
 
 
@@ -206,13 +216,13 @@ def _show_left(left: Mapping[str, str], out: Console) -> None:
         out.print(Text(translated(Message("left to you: {why}", why=why))), soft_wrap=True)
 
 
-def _in_words(heard: TrialCall) -> Message:
-    if heard.heard:
+def _in_words(trial: TrialCall) -> Message:
+    if trial.received:
         return Message(
-            "the called extension heard {profile} ({verdict}); the hook returned {status}, {reason}",
-            profile=heard.heard, verdict=heard.verdict, status=heard.status, reason=heard.reason,
+            "the called extension received {profile} ({verdict}); the hook returned {status}, {reason}",
+            profile=trial.received, verdict=trial.verdict, status=trial.status, reason=trial.reason,
         )  # fmt: skip
     return Message(
-        "the called extension heard no known sound; the hook returned {status}, {reason}",
-        status=heard.status, reason=heard.reason,
+        "the called extension received no known sound; the hook returned {status}, {reason}",
+        status=trial.status, reason=trial.reason,
     )  # fmt: skip

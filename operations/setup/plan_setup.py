@@ -35,11 +35,12 @@ from idtone.operations.pbx_changes import (
     options,
 )  # fmt: skip
 from idtone.operations.pbx_places import ARI_USERS, DIALPLAN, place_for
+from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.service.commands import check_settings
 from idtone.service.own_hook import hook_for
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message
+from idtone.translation import Message, joined
 
 from .unit_file import unit_file
 
@@ -50,6 +51,9 @@ PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
 TIMER: Final = "idtone-registry.timer"
 """The units beside the service's: they bring new suspensions to Asterisk while the service is down."""
+CANARY_UNIT: Final = "idtone-canary.service"
+CANARY_TIMER: Final = "idtone-canary.timer"
+"""The units that place canary calls. The operator starts the timer, if the settings name a canary."""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -58,13 +62,14 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the operator chose. `registry` and `trust` are for new settings; None leaves their defaults."""
+    """What the operator chose. `registry`, `trust` and `member` are for new settings; None leaves their defaults."""
 
     config: Path
     folder: Path
     user: str
     registry: str | None = None
     trust: str | None = None
+    member: str | None = None
 
 
 @dataclass
@@ -120,6 +125,8 @@ def plan(wishes: Wishes) -> Plan:
         filter(None, (place_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
     )
     found = Plan(distribution, said.get("Version", "?"), settings)
+    if missing := member_trouble(settings.association.member, None):
+        found.left["member"] = joined(". ", (missing, REMEDY))
 
     secret, trouble = _secret(folder, settings)
     found.add("settings", Message("Settings and password"), lambda: _own_files(wishes, text, settings, secret))
@@ -150,12 +157,13 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
 
     A package's settings that are not filled in yet do not count.
     """
-    text = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
-    if wishes.config.exists() and _text(wishes.config) != text:
+    text = _shipped()
+    if not is_new(wishes.config):
         settings = load_settings(wishes.config)
         for key, wish, value in (
             ("registry.source", wishes.registry, settings.registry.source),
             ("registry.trust", wishes.trust, settings.registry.trust),
+            ("association.member", wishes.member, settings.association.member),
         ):
             if wish not in (None, str(value)):
                 raise UsageError(Message("{config} has another {key}; change it there", config=wishes.config, key=key))
@@ -165,6 +173,7 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
         "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
         "source": wishes.registry,
         "trust": wishes.trust,
+        "member": wishes.member,
     }.items():
         if value is not None:
             text = with_key(text, name, value)
@@ -172,6 +181,15 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
         draft = Path(place, wishes.config.name)
         draft.write_text(text, "utf-8")
         return text, load_settings(draft)
+
+
+def is_new(config: Path) -> bool:
+    """Whether there are no settings yet, or only a package's that are not filled in."""
+    return not config.exists() or _text(config) == _shipped()
+
+
+def _shipped() -> str:
+    return (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
 
 
 def with_key(text: str, name: str, value: str) -> str:
@@ -289,9 +307,9 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         raise ChangeError(Message("there is no program idtone in PATH"))
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
-    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER):
+    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER, CANARY_UNIT, CANARY_TIMER):
         text = (resources.files("idtone.config") / name).read_text("utf-8")
-        if name != TIMER:
+        if name not in (TIMER, CANARY_TIMER):
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)
         if _text(PACKAGED_UNIT_FILE.with_name(name)) != text:
             changes.append(FileChange(UNIT_FILE.with_name(name), None, text.encode(), 0o644))
@@ -304,7 +322,9 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
             "The settings cannot be used yet: {error}. Then: systemctl enable --now idtone", error=error
         )
         return changes
-    start, stop = ("systemctl", "enable", "--now", UNIT), ("systemctl", "disable", "--now", UNIT, TIMER)
+    start, stop = ("systemctl", "enable", "--now", UNIT), (
+        "systemctl", "disable", "--now", UNIT, TIMER, CANARY_TIMER,
+    )  # fmt: skip
     return [*changes, ProgramChange(start, stop)]
 
 

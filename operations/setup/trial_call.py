@@ -35,11 +35,11 @@ _RECORD: Final = "app_record"
 
 @dataclass(frozen=True, slots=True)
 class TrialCall:
-    """What the hook returned, and the profile that the called extension heard; empty if it heard none."""
+    """What the hook returned, and the profile that the called extension received; empty if it received none."""
 
     status: str
     reason: str
-    heard: str
+    received: str
     verdict: str
 
 
@@ -56,7 +56,7 @@ def place(
     try:
         with _recorder(console), _extensions(console, name, recording, _listen_s(profiles.values())):
             ending = _ending(ari, secret, name, number, waiting)
-        return _heard(recording, ending, profiles)
+        return _received(recording, ending, profiles)
     finally:
         recording.unlink(missing_ok=True)
 
@@ -89,14 +89,14 @@ def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: 
     ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
     contexts = {
         name: (
-            f"call,1,Gosub(idtone-forward,s,1(Local/heard@{name}-end/n,${{{NUMBER}}},incoming,30))",
+            f"call,1,Gosub(idtone-forward,s,1(Local/received@{name}-end/n,${{{NUMBER}}},incoming,30))",
             "call,2,Hangup()",
             f"h,1,Set(GLOBAL({ENDING})={name}:{ending})",
         ),
         f"{name}-end": (
-            "heard,1,Answer()",
-            f"heard,2,Record({recording},0,{listen_s},q)",
-            "heard,3,Hangup()",
+            "received,1,Answer()",
+            f"received,2,Record({recording},0,{listen_s},q)",
+            "received,3,Hangup()",
             f"caller,1,Wait({PATIENCE_S:g})",
         ),
     }
@@ -138,7 +138,7 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
     raise UsageError(Message("the call did not end within {seconds:g} s; see Asterisk's log", seconds=PATIENCE_S))
 
 
-def _heard(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
+def _received(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
     status, reason = ending
     if recording.exists():
         for name, profile in profiles.items():

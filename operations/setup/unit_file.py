@@ -13,7 +13,7 @@ def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, 
         (r"^(Exec\w+)=\S+/idtone (.*)$", rf"\1={_literal(program)} \2{_literal(option)}", None),
         (r"^User=.*$", f"User={_literal(user)}", 1),
         (r"^Group=.*$", f"Group={_literal(group)}", 1),
-        (r"^ReadWritePaths=.*$", f"ReadWritePaths=-{_literal(writable)}", 1),
+        (r"^ReadWritePaths=\S+", f"ReadWritePaths=-{_literal(writable)}", 1),
     ):
         shipped, count = re.subn(name, value, shipped, flags=re.MULTILINE)
         assert count == times or (times is None and count), name

@@ -27,7 +27,7 @@ from ..local_registry import Known, from_folder, known
 from ..member_application import parse_application
 from ..model import RegistryDocument
 from ..number_notation import read_span
-from ..parsers import parse_suspensions
+from ..parsers import parse_never_originates, parse_suspensions
 from ..sources import parse_document, read_document
 from ..summary import (
     NumberReport,
@@ -36,6 +36,7 @@ from ..summary import (
     member_lines,
     member_report,
     number_report,
+    porting_words,
     registry_lines,
     registry_report,
     suspension_lines,
@@ -57,7 +58,7 @@ def check(
 ) -> None:
     """Find all faults of a registry, a suspensions.yaml or an application, each with its place and remedy.
 
-    For the authority's folder, both files of the registry are checked. Exit 0: good. 1: there are faults. 2: a file
+    For the authority's folder, all files of the registry are checked. Exit 0: good. 1: there are faults. 2: a file
     cannot be checked (missing, too large, not UTF-8 text).
     """
     path = file or load_settings(config).registry.file()
@@ -81,13 +82,17 @@ def check(
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself; the registry's two files if it is the authority's folder."""
-    return [path / file for file in tuf_roles.DELEGATED.values()] if path.is_dir() else [path]
+    """The file itself; the registry's files if it is the authority's folder."""
+    if not path.is_dir():
+        return [path]
+    files = tuf_roles.DELEGATED.values()
+    return [path / file for file in files if file not in tuf_roles.OPTIONAL or (path / file).exists()]
 
 
 class _Kind(Enum):
     REGISTRY = auto()
     SUSPENSIONS = auto()
+    NEVER_ORIGINATES = auto()
     APPLICATION = auto()
 
 
@@ -101,8 +106,9 @@ _KEYS: Final = {
     _Kind.REGISTRY: {"registry", "members", "tones"},
     _Kind.APPLICATION: {"application"},
     _Kind.SUSPENSIONS: {"suspensions"},
+    _Kind.NEVER_ORIGINATES: {"never_originates"},
 }
-_TOP: Final = re.compile(r"^([a-z]+) *:", re.MULTILINE)
+_TOP: Final = re.compile(r"^([a-z_]+) *:", re.MULTILINE)
 
 
 def _totals(path: Path, text: str) -> Mapping[str, object]:
@@ -110,6 +116,8 @@ def _totals(path: Path, text: str) -> Mapping[str, object]:
     match _kind(text):
         case _Kind.SUSPENSIONS:
             return {"suspensions": len(parse_suspensions(text, str(path)).suspensions)}
+        case _Kind.NEVER_ORIGINATES:
+            return {"entries": len(parse_never_originates(text, str(path)).never_originates)}
         case _Kind.APPLICATION:
             asked = parse_application(text, str(path))
             return {"licences": len(asked.licences), "numbers": sum(len(read_span(entry)) for entry in asked.numbers)}
@@ -160,6 +168,8 @@ def show(
             print("no member holds the number")
         else:
             command_line.screen().print(_tree(found, document))
+            if found["porting"]:
+                print(f"porting: {porting_words(found['porting'])}")
         if found["holder"] is None:
             command_line.negative()
         return
@@ -207,24 +217,36 @@ def decide(
         str | None,
         typer.Option(metavar="ISO-8601", help="The time of the call, with its time zone (default: now)."),
     ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The node's member (default: association.member; without it, with --registry, that of the number).",
+        ),
+    ] = None,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Show the decision for a call, and its reason. Nothing is dialled or recorded.
 
-    The policy comes from the settings. Exit 0: PLAY or BYPASS. 1: NOTICE or REFUSE. 2: the registry or an option
-    cannot be used. A withheld or malformed number gets a decision, not an error.
+    The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). Of a
+    FILE without a member, it is the decision on a node of the member in charge of the number. Exit 0: PLAY or BYPASS.
+    1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a decision,
+    not an error.
     """
     settings = load_settings(config)
     now = _moment(at)
     to = parse(called)
     call = ForwardedCall(
         "question", direction, parse(number), parse(caller), to, perhaps=perhaps(number),
-        emergency=to.kind is NumberKind.EMERGENCY,
+        caller_perhaps=perhaps(caller), emergency=to.kind is NumberKind.EMERGENCY,
     )  # fmt: skip
     with checking():
         index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
-    decision = decide_call(call, index, settings.policy.policy(), now)
+    member = member or settings.association.member
+    if member is None and registry is not None:
+        member = index.member(call.forwarding_number, now)
+    decision = decide_call(call, index, settings.policy.policy(member), now)
     answer = _answer(call, decision, now)
     _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):

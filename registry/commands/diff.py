@@ -24,14 +24,14 @@ def diff(
 ) -> None:
     """List the differences between two registries, or two files of suspensions. Exit 1: there are some."""
     before, after = read_text(old), read_text(new)
-    kinds = [path.name.endswith(tuf_roles.SUSPENSIONS_FILE) for path in (old, new)]
-    if kinds[0] != kinds[1]:
+    roles = [_role(path) for path in (old, new)]
+    if roles[0] != roles[1]:
         raise UsageError(
             Message(
                 "{old} and {new} are of two kinds; name two registries, or two files of suspensions", old=old, new=new
             )
         )
-    kind = KINDS[tuf_roles.SUSPENSIONS if kinds[0] else tuf_roles.REGISTRY]
+    kind = KINDS[roles[0]]
     with checking():
         differences = list(kind.differences(kind.parse(before, str(old)), kind.parse(after, str(new))))
     if as_json:
@@ -40,3 +40,9 @@ def diff(
         print(*(differences or ["no differences"]), sep="\n")
     if differences:
         command_line.negative()
+
+
+def _role(path: Path) -> str:
+    """By its name; a registry may have any."""
+    named = (role for role, file in tuf_roles.DELEGATED.items() if path.name.endswith(file))
+    return next(named, tuf_roles.REGISTRY)

@@ -35,6 +35,7 @@ _CONFIG: Final = UpdaterConfig(
     snapshot_max_length=65_536, targets_max_length=262_144,
 )  # fmt: skip
 _TIMESTAMP: Final = "timestamp.json"
+_TOP: Final = tuple(name for name in tuf_roles.ROLES if name not in tuf_roles.DELEGATED)
 _LOCK: Final = ".lock"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -139,7 +140,9 @@ class Repository:
         """
         try:
             kept = json.loads((self._cache / tuf_roles.KEPT).read_text("ascii"))
-            sha256 = {file: str(kept["sha256"][file]) for file in tuf_roles.DELEGATED.values()}
+            digests = kept["sha256"]
+            files = [each for each in tuf_roles.DELEGATED.values() if each in digests or each not in tuf_roles.OPTIONAL]
+            sha256 = {file: str(digests[file]) for file in files}
             return Published(self._targets, sha256, datetime.fromisoformat(kept["expires"]))
         except FileNotFoundError:
             return None
@@ -156,7 +159,7 @@ class Repository:
         self._timestamp = None
         with self._explained():
             updater = self._refreshed()
-            targets = {file: self._signed(updater, file) for file in tuf_roles.DELEGATED.values()}
+            targets = self._files(updater)
             sha256 = {file: target.hashes["sha256"] for file, target in targets.items()}
             roles = self._verified()
             self._check_keys(roles)
@@ -168,6 +171,18 @@ class Repository:
                     updater.download_target(target, path)
             self._timestamp = (self._metadata / _TIMESTAMP).read_bytes()
             return published
+
+    def _files(self, updater: Updater) -> dict[str, TargetFile]:
+        """The files that are published; of the optional ones, those that exist. What was published before stays: a list
+        that is suddenly missing would let calls through that it stops.
+        """
+        kept = self.kept()
+        needed = set(kept.sha256 if kept else ())
+        return {
+            file: self._signed(updater, file)
+            for file in tuf_roles.DELEGATED.values()
+            if file not in tuf_roles.OPTIONAL or file in needed or updater.get_targetinfo(file)
+        }
 
     def unchanged(self) -> bool:
         """Whether the source still has exactly the timestamp that the last `update` verified. Then all else is
@@ -218,7 +233,7 @@ class Repository:
             if tuf_roles.REFUSALS_FILE not in role.targets:
                 return None
             target = self._signed(updater, tuf_roles.REFUSALS_FILE)
-            self._check_keys(self._contents(name for name in tuf_roles.ROLES if name != tuf_roles.REGISTRY))
+            self._check_keys(self._contents((*_TOP, tuf_roles.SUSPENSIONS)))
             path = self._targets / f"{target.hashes['sha256']}.{tuf_roles.REFUSALS_FILE}"
             octets = path.read_bytes() if path.exists() else b""
             if not self._is(target, octets):
@@ -266,7 +281,10 @@ class Repository:
 
     def _verified(self) -> dict[str, Any]:
         """The content of each role's metadata, which was just verified."""
-        return self._contents(tuf_roles.ROLES)
+        roles = self._contents(_TOP)
+        return roles | self._contents(
+            name for name in tuf_roles.DELEGATED if name in roles["targets"].delegations.roles
+        )
 
     def _contents(self, roles: Iterable[str]) -> dict[str, Any]:
         files = {role: self._metadata / f"{role}.json" for role in roles}

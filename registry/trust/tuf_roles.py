@@ -1,13 +1,14 @@
 """The roles, their keys and their files. The association's side and the members' side both use this module.
 
-    root         (offline)  names the keys of targets, snapshot and timestamp
-    targets      (offline)  delegates registry.yaml and suspensions.yaml to two roles
-    registry     (offline)  registry.yaml: members, licences, numbers, tones; and the masters of the tones
-    suspensions  (duty)     suspensions.yaml: numbers suspended at the request of the police; and refusals.list
-    snapshot     (duty)     which versions belong together
-    timestamp    (duty)     which snapshot is the latest
+    root              (offline)  names the keys of targets, snapshot and timestamp
+    targets           (offline)  delegates each of the three files to a role
+    registry          (offline)  registry.yaml: members, licences, numbers, tones; and the masters of the tones
+    suspensions       (duty)     suspensions.yaml: numbers suspended at the request of the police; and refusals.list
+    never-originates  (duty)     never-originates.yaml: numbers that make no calls; without the file there is no list
+    snapshot          (duty)     which versions belong together
+    timestamp         (duty)     which snapshot is the latest
 
-There are three sets of keys: the duty staff can suspend a number at night, but cannot grant a licence.
+There are three sets of keys: the duty staff can stop the calls of a number at night, but cannot grant a licence.
 """
 
 from __future__ import annotations
@@ -36,16 +37,26 @@ class Role:
 
 REGISTRY: Final = "registry"
 SUSPENSIONS: Final = "suspensions"
+NEVER_ORIGINATES: Final = "never-originates"
 REGISTRY_FILE: Final = "registry.yaml"
 SUSPENSIONS_FILE: Final = "suspensions.yaml"
-DELEGATED: Final = {REGISTRY: REGISTRY_FILE, SUSPENSIONS: SUSPENSIONS_FILE}
+NEVER_ORIGINATES_FILE: Final = "never-originates.yaml"
+DELEGATED: Final = {
+    REGISTRY: REGISTRY_FILE, SUSPENSIONS: SUSPENSIONS_FILE, NEVER_ORIGINATES: NEVER_ORIGINATES_FILE,
+}  # fmt: skip
 """Role → its file."""
+OPTIONAL: Final = frozenset({NEVER_ORIGINATES_FILE})
+"""The files that a repository may not have yet. Once published, a file stays."""
 OPERATORS_FILE: Final = "operators.json"
 REFUSALS_FILE: Final = "refusals.list"
 TONES: Final = "tones"
-PATHS: Final = {REGISTRY: [REGISTRY_FILE, OPERATORS_FILE, f"{TONES}/*"], SUSPENSIONS: [SUSPENSIONS_FILE, REFUSALS_FILE]}
+PATHS: Final = {
+    REGISTRY: [REGISTRY_FILE, OPERATORS_FILE, f"{TONES}/*"],
+    SUSPENSIONS: [SUSPENSIONS_FILE, REFUSALS_FILE],
+    NEVER_ORIGINATES: [NEVER_ORIGINATES_FILE],
+}  # fmt: skip
 """Role → all that it may sign: the registry, the public list made from it, and the masters that it names; the
-suspensions, and the list of refused contractors.
+suspensions, and the list of refused contractors; the numbers that never originate.
 """
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 2}
@@ -57,6 +68,7 @@ ROLES: Final = {
     "targets": Role(Keys.ROOT, timedelta(days=365)),
     REGISTRY: Role(Keys.REGISTRY, timedelta(days=90)),
     SUSPENSIONS: Role(Keys.DUTY, timedelta(days=30)),
+    NEVER_ORIGINATES: Role(Keys.DUTY, timedelta(days=30)),
     "snapshot": Role(Keys.DUTY, timedelta(days=30)),
     "timestamp": Role(Keys.DUTY, timedelta(days=7)),
 }

@@ -152,7 +152,7 @@ def _show(request: Request, content: Answer) -> None:
         "call": facts.call,
         "outcome": facts.outcome,
         "reason": facts.reason,
-        "heard": None if facts.heard is None else ("no", "yes")[facts.heard],
+        "sound": facts.delivery or None,
         "result": content.result,
         "upstream": content.upstream,
         "pack": content.pack,

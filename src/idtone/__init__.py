@@ -1,3 +1,3 @@
-"""idtone: the identification sound on forwarded calls, licensed, heard and recorded."""
+"""idtone: the identification sound on forwarded calls, licensed, played and recorded."""
 
 __version__ = "0.1.0"

@@ -31,6 +31,17 @@ class Party(StrEnum):
     CALLER = "caller"
 
 
+class Delivery(StrEnum):
+    """What is known of a sound at a party; the most comes first."""
+
+    CONFIRMED = "confirmed"
+    """It was sent, and the phone's own reports say that it received all packets."""
+    SENT = "sent"
+    """Asterisk sent all its packets."""
+    NOT_KNOWN = "not-known"
+    """Neither of both."""
+
+
 class Trust(StrEnum):
     """Whether the registry is signed."""
 
@@ -60,6 +71,8 @@ class Reason(StrEnum):
 
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
+    NUMBER_NEVER_ORIGINATES = "number-never-originates"
+    """The forwarding number, or the one that the caller presents, makes no calls: its holder said so."""
     LICENCE_VALID = "licence-valid"
     LICENCE_EXPIRED = "licence-expired"
     LICENCE_REVOKED = "licence-revoked"
@@ -70,13 +83,31 @@ class Reason(StrEnum):
     LICENCE_NONE = "licence-none"
     """The member in charge of the number has no licence."""
     CHAIN_UNCHECKED = "chain-unchecked"
-    """A link of the number's wholesale chain (卸) was not checked, or too long ago."""
+    """A link of the number's wholesale chain (卸) was not checked, or too long ago; or the certification (認定) of a
+    member of the chain has lapsed."""
     DIRECTION_NOT_COVERED = "direction-not-covered"
+    NUMBER_OF_ANOTHER_MEMBER = "number-of-another-member"
+    """Neither this node's member nor a wholesale chain through it holds the number."""
+    MEMBER_NOT_SET = "member-not-set"
+    """The node does not know its member (`association.member`), so no licence counts."""
     NUMBER_UNKNOWN = "number-unknown"
+    """No member holds the number; without the registry or the service: it is not known as a number of this node."""
     NUMBER_WITHHELD = "number-withheld"
     NUMBER_MALFORMED = "number-malformed"
+    PRESENTED_NUMBER_DIFFERS = "presented-number-differs"
+    """Under the operator's own Dial(), an outgoing call shows another number than the forwarding number."""
     REGISTRY_STALE = "registry-stale"
     REGISTRY_MISSING = "registry-missing"
+    NUMBER_OF_ANOTHER_CUSTOMER = "number-of-another-customer"
+    """The table of lines (`lines`) does not give the forwarding number to the caller's line."""
+    LINE_UNKNOWN = "line-unknown"
+    """The table of lines has neither the caller's endpoint nor its account code."""
+    LINES_MISSING = "lines-missing"
+    """The table of lines could never be read."""
+    BRAKE_STOP = "brake-stop"
+    """The brake has stopped the line, customer, trunk or number, until an operator releases it."""
+    BRAKE_SLOW = "brake-slow"
+    """The brake has slowed the line, customer, trunk or number, and this call is above its pace."""
     LEDGER_FULL = "ledger-full"
     """The ledger has no room for evidence of the call, whatever its licence."""
     SERVICE_UNAVAILABLE = "service-unavailable"
@@ -128,6 +159,8 @@ class ForwardedCall:
     """If the forwarding number is malformed: the number that its digits make. So a suspended number is refused although
     a letter follows it, also with `policy.unreadable: notice`.
     """
+    caller_perhaps: Number | None = None
+    """The same of the number that the caller presents."""
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
     chained_from: RemoteCall | None = None
@@ -135,14 +168,27 @@ class ForwardedCall:
     """The resource of the caller's channel, `6001` of `PJSIP/6001-0000002a`; empty if it is unknown."""
     account: str = ""
     """The account code of the caller's channel."""
+    trunks: tuple[str, ...] = ()
+    """The PJSIP endpoints of the destinations."""
     sip_call_id: str = ""
     emergency: bool = False
     """Every destination is on a trunk and dials an emergency number (`dialplan.numbers_in_hook.is_emergency_call`)."""
+    presents_other: bool = False
+    """The called party already sees another number than the forwarding number: an outgoing call by the operator's own
+    Dial(). The hook's own Dial() shows the forwarding number."""
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:
         """The numbers that are checked for a suspension."""
         return (self.forwarding_number, *((self.perhaps,) if self.perhaps else ()))
+
+    @property
+    def originating_numbers(self) -> tuple[Number, ...]:
+        """The numbers from which the call claims to come: none of them may be one that never originates."""
+        if self.perhaps is None and self.caller_perhaps is None:  # almost always; each call comes here
+            return (self.forwarding_number, self.caller)
+        found = self.forwarding_number, self.perhaps, self.caller, self.caller_perhaps
+        return tuple(number for number in found if number is not None)
 
     def __repr__(self) -> str:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"
@@ -188,6 +234,8 @@ class WholesaleChain:
 
     members: tuple[str, ...]
     checked: tuple[datetime | None, ...]
+    certified_until: datetime | None = None
+    """Before when the first certification lapses that was recorded for a reseller; None: none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
         """Whether each reseller has been checked; with `lasts`, less than that ago."""
@@ -209,11 +257,27 @@ class Holding:
     member: str
     licences: tuple[Licence, ...]
     chain: WholesaleChain | None = None
+    certified_until: datetime | None = None
+    """Before when the first certification lapses that was recorded for a member or a link; None: none was recorded."""
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Whether a recorded certification has lapsed, or its check is overdue."""
+        return self.certified_until is not None and now >= self.certified_until
 
     @property
     def members(self) -> tuple[str, ...]:
         """All members through which the number has gone, beginning with the one that holds it."""
         return self.chain.members if self.chain else (self.member,)
+
+
+class Period(NamedTuple):
+    """From `since` up to, but not at, `until`; None: it has no such end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return (self.since is None or self.since <= now) and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +295,14 @@ class Suspension:
     def in_force(self, now: datetime) -> bool:
         return self.since <= now and (self.until is None or now < self.until)
 
+    def during(self, period: Period) -> Suspension | None:
+        """The part of the suspension that is in the period; None if there is none."""
+        since = self.since if period.since is None else max(self.since, period.since)
+        ends = [end for end in (self.until, period.until) if end is not None]
+        if ends and min(ends) <= since:
+            return None
+        return Suspension(since, min(ends, default=None), self.reference)
+
 
 class Decision(NamedTuple):
     """What happens to one call, and why.
@@ -238,6 +310,7 @@ class Decision(NamedTuple):
     `profiles` names the sound of each party that hears one. `licence` is set if a licence was judged, valid or not;
     `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` is in charge of the
     forwarding number in that version of the registry, by `wholesale_chain` (`m-0001>m-0005`) if others handed it down.
+    `customer` is the operator's customer whose call it is, if the table of lines has one.
     """
 
     # A tuple: a frozen dataclass takes twice as long to make, which was a sixth of a decision's time.
@@ -252,6 +325,7 @@ class Decision(NamedTuple):
     registry_trust: Trust | None = None
     member: str | None = None
     wholesale_chain: str | None = None
+    customer: str | None = None
 
     @property
     def profile(self) -> str | None:

@@ -14,6 +14,7 @@ from idtone.customers.commands import customer
 from idtone.evaluation.commands import app as evaluation
 from idtone.fleet.commands import app as fleet
 from idtone.ledger.commands import app as ledger
+from idtone.lines.commands import app as lines
 from idtone.misuse.commands import app as misuse
 from idtone.registry.commands import app as registry
 from idtone.reports.commands import app as reports
@@ -21,8 +22,9 @@ from idtone.tones.commands import app as tone
 
 from . import __version__, command_line
 
-app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, heard and recorded.")
+app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
+brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
 
 command_line.add_commands(
     app,
@@ -43,6 +45,10 @@ command_line.add_commands(
             "idtone.operations.setup.commands:setup",
             "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
         ),
+        "canary": (
+            "idtone.operations.canary.commands:canary",
+            "Call a number of your own through the trunk, and check the sound that arrives there.",
+        ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
             "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",
@@ -58,7 +64,9 @@ app.add_typer(fleet, name="fleet")
 app.add_typer(desk, name="desk")
 app.add_typer(form, name="form")
 app.add_typer(reports, name="reports")
+app.add_typer(lines, name="lines")
 app.add_typer(misuse, name="misuse")
+app.add_typer(brake, name="brake")
 app.add_typer(customer, name="customer")
 app.add_typer(evaluation, name="evaluation")
 app.add_typer(hook, name="dialplan")
@@ -69,7 +77,8 @@ command_line.add_commands(
     {
         "update": (
             "idtone.operations.registry_update:update",
-            "Fetch what the association has published, and write the suspended numbers for Asterisk (fallback.conf).",
+            "Fetch what the association has published, and write the suspended and own numbers for Asterisk "
+            "(fallback.conf).",
         ),
     },
 )
@@ -88,6 +97,20 @@ command_line.add_commands(
         "export": (
             "idtone.operations.evidence_export:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
+        ),
+    },
+)
+command_line.add_commands(
+    brake,
+    {
+        "list": (
+            "idtone.operations.brake_commands:list_braked",
+            "List what the brake has marked, slowed or stopped, the newest first, also while the service does not run.",
+        ),
+        "release": (
+            "idtone.operations.brake_commands:release",
+            "Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the "
+            "ledger.",
         ),
     },
 )

@@ -6,12 +6,12 @@ before every licence. Exactly one place returns the association's sound: a licen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from .calls import (
     Decision,
@@ -22,6 +22,7 @@ from .calls import (
     LicenceStatus,
     Outcome,
     Party,
+    Period,
     Reason,
     Skip,
     Suspension,
@@ -53,8 +54,24 @@ class Registry(Protocol):
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
         ...
 
-    def holding(self, number: Number) -> Holding | None:
-        """Who is in charge of the number; None if no member holds it."""
+    def never_originates(self, number: Number) -> Sequence[Period]:
+        """When the number never originates, past, current and future."""
+        ...
+
+    def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
+        """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
+        ...
+
+    def holding(self, number: Number, now: datetime) -> Holding | None:
+        """Who is in charge of the number then; None if no member holds it."""
+        ...
+
+
+class Lines(Protocol):
+    """What the decision needs from the table of the customers' lines."""
+
+    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+        """Why the call may not present its forwarding number, None if it may; and whose call it is, None if unknown."""
         ...
 
 
@@ -91,6 +108,8 @@ class Chain(StrEnum):
 
 CALL_REJECTED: Final = 21
 """Q.850 cause 21."""
+CONGESTION: Final = 42
+"""Q.850 cause 42: the network may try again later."""
 
 _CALLED: Final = frozenset({Party.CALLED})
 _PARTIES: Final = tuple(Party)
@@ -101,6 +120,8 @@ _PLAY: Final = Outcome.PLAY
 _VALID: Final = Reason.LICENCE_VALID
 _NONE: Final = Reason.LICENCE_NONE
 _UNKNOWN: Final = Reason.NUMBER_UNKNOWN
+_FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
+_OUTGOING: Final = Direction.OUTGOING
 _REVOKED: Final = LicenceStatus.REVOKED
 _SUSPENDED: Final = LicenceStatus.SUSPENDED
 
@@ -109,6 +130,12 @@ _SUSPENDED: Final = LicenceStatus.SUSPENDED
 class Policy:
     """The member's choices (`policy` in idtone.yaml)."""
 
+    member: str | None = None
+    """This node's member (`association.member`)."""
+    foreign_numbers: Unlicensed = Unlicensed.REFUSE
+    """What a call gets whose number another member holds."""
+    unknown_numbers: Unlicensed = Unlicensed.REFUSE
+    """What an outgoing call gets whose number no member holds."""
     unlicensed: Unlicensed = Unlicensed.NOTICE
     unreadable: Unreadable = Unreadable.REFUSE
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
@@ -149,9 +176,28 @@ def time_by(registry: Registry | None, clock: datetime) -> datetime:
     return max(clock, registry.issued) if registry else clock
 
 
-Remembered = Mapping[str, Sequence[Suspension]]
-"""The suspensions of an earlier registry, by the patterns of `number_spans`."""
-NOTHING_REMEMBERED: Final[Remembered] = MappingProxyType({})
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is known of an earlier registry, by the patterns of `number_spans`."""
+
+    suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
+    own: Mapping[str, Sequence[Period]] | None = None
+    """The numbers that this node may use; None if that is not known."""
+    never_originating: Mapping[str, Sequence[Period]] = field(default_factory=dict)
+
+    def may_use(self, numbers: Iterable[Number], now: datetime) -> bool:
+        """Whether one of the numbers is among those that this node may use."""
+        own = self.own or {}
+        periods = (each for number in numbers for each in _by_pattern(own, number))
+        return any(period.in_force(now) for period in periods)
+
+
+NOTHING_REMEMBERED: Final = Remembered()
+_Item = TypeVar("_Item")
+
+
+def _by_pattern(found: Mapping[str, Sequence[_Item]], number: Number) -> list[_Item]:
+    return [each for pattern in patterns_of(number.e164[1:]) for each in found.get(pattern, ())]
 
 
 def decide(
@@ -161,50 +207,83 @@ def decide(
     now: datetime,
     remembered: Remembered = NOTHING_REMEMBERED,
     ledger_full: bool = False,
+    lines: Lines | None = None,
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
     `remembered` counts only if `registry` is None.
-    `ledger_full` means that the ledger has no room for evidence of the call.
+    `ledger_full` means that the ledger has no room for evidence of the call. `lines` is None if customers' numbers are
+    not checked.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust = (registry.version, registry.trust) if registry else (None, None)
-    holding = _holding(call, registry)
+    holding = _holding(call, registry, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
-    if suspended(call.forwarding_numbers, registry, now, remembered):
-        return _refusal(Reason.NUMBER_SUSPENDED, None, version, trust, policy, member, chain)
+    not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
-    if unreadable and policy.unreadable is Unreadable.REFUSE:
-        return _refusal(unreadable, None, version, trust, policy, member, chain)
+    not_ours = _not_ours(call, registry, holding, policy, now, remembered, unreadable)
+    refused: Reason | None = None
+    if suspended(call.forwarding_numbers, registry, now, remembered):
+        refused = Reason.NUMBER_SUSPENDED
+    elif never_originates(call.originating_numbers, registry, now, remembered):
+        refused = Reason.NUMBER_NEVER_ORIGINATES
+    elif unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and call.direction is _OUTGOING)):
+        refused = unreadable
+    elif not_ours and _refuses(call, registry, policy, remembered, not_ours):
+        refused = not_ours
+    elif not_own:
+        refused = not_own
+    elif call.presents_other:
+        refused = Reason.PRESENTED_NUMBER_DIFFERS
+    if refused:
+        return _refusal(refused, None, version, trust, policy, member, chain, customer)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
     licensed: dict[Party, str] = {}
     for party in parties:
-        judged = _standing(call, registry, holding, policy, now, policy.tones.get((call.direction, party)))
+        tone = policy.tones.get((call.direction, party)) if policy.tones else None
+        judged = (not_ours, None) if not_ours else _standing(call, registry, holding, policy, now, tone, unreadable)
         if standing is None or _distance(judged) > _distance(standing):
             standing = judged
         if judged[1]:
             licensed[party] = judged[1].tone
     assert standing is not None, "`hearing` names at least one party"
     reason, licence = standing
-    if ledger_full and (reason is _VALID or not _refuses(policy, reason)):
+    if ledger_full and (reason is _VALID or not _refuses(call, registry, policy, remembered, reason)):
         reason = Reason.LEDGER_FULL
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
-        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain)
+        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain, customer)
     licence_id = licence.id if licence else None
-    if _refuses(policy, reason):
-        return _refusal(reason, licence_id, version, trust, policy, member, chain)
+    if _refuses(call, registry, policy, remembered, reason):
+        return _refusal(reason, licence_id, version, trust, policy, member, chain, customer)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain)
+    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain, customer)
 
 
-def _refuses(policy: Policy, reason: Reason) -> bool:
+def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
+    """The decision of a call that would be connected, if the brake refuses it for this reason."""
+    cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
+    return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
+
+
+def _refuses(
+    call: ForwardedCall, registry: Registry | None, policy: Policy, remembered: Remembered, reason: Reason
+) -> bool:
     """Whether a call without the association's sound is refused."""
     if reason is Reason.LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
+    foreign, unknown = (each is Unlicensed.REFUSE for each in (policy.foreign_numbers, policy.unknown_numbers))
+    if reason is _FOREIGN and foreign:
+        return True
+    if reason is _UNKNOWN and (
+        (unknown or foreign) if registry is None else (unknown and call.direction is _OUTGOING)
+    ):  # without a registry, a number of another member is unknown too
+        return True
+    if reason is Reason.REGISTRY_MISSING and unknown and call.direction is _OUTGOING and remembered.own is None:
+        return True
     if reason is Reason.CHAIN_UNCHECKED and policy.unchecked_chain is Unlicensed.REFUSE:
         return True
     return policy.unlicensed is Unlicensed.REFUSE
@@ -214,34 +293,52 @@ def suspended(
     numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
 ) -> Suspension | None:
     """The first suspension that is in force for one of the numbers; None if there is none."""
+    if registry is not None:
+        return _first_in_force(numbers, registry.suspensions_of, now)
+    return _first_in_force(numbers, partial(_by_pattern, remembered.suspended), now) if remembered.suspended else None
+
+
+def never_originates(
+    numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
+) -> bool:
+    """Whether one of the numbers never originates now."""
+    if registry is not None:
+        return _first_in_force(numbers, registry.never_originates, now) is not None
+    known = remembered.never_originating
+    return bool(known) and _first_in_force(numbers, partial(_by_pattern, known), now) is not None
+
+
+_Timed = TypeVar("_Timed", Suspension, Period)
+
+
+def _first_in_force(
+    numbers: Iterable[Number], known: Callable[[Number], Sequence[_Timed]], now: datetime
+) -> _Timed | None:  # fmt: skip
     for number in numbers:
-        if registry is not None:
-            found = registry.suspensions_of(number)
-        elif remembered:
-            found = [each for pattern in patterns_of(number.e164[1:]) for each in remembered.get(pattern, ())]
-        else:
-            return None
-        for suspension in found:
-            if suspension.in_force(now):
-                return suspension
+        for each in known(number):
+            if each.in_force(now):
+                return each
     return None
 
 
 def _refusal(
     reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None,
-    chain: str | None,
+    chain: str | None, customer: str | None,
 ) -> Decision:  # fmt: skip
-    return Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain)
+    return Decision(
+        Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain, customer
+    )
 
 
-def _holding(call: ForwardedCall, registry: Registry | None) -> Holding | None:
+def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> Holding | None:
     """Who is in charge of the forwarding number."""
     if registry is None:
         return None
-    found = registry.holding(call.forwarding_number)
-    return found or (registry.holding(call.perhaps) if call.perhaps else None)
+    found = registry.holding(call.forwarding_number, now)
+    return found or (registry.holding(call.perhaps, now) if call.perhaps else None)
 
 
+_UNCHECKED: Final = (None, None)
 _NO_NUMBER = {
     NumberKind.WITHHELD: Reason.NUMBER_WITHHELD,
     NumberKind.MALFORMED: Reason.NUMBER_MALFORMED,
@@ -250,23 +347,40 @@ _NO_NUMBER = {
 """Kinds of numbers that cannot be forwarded."""
 
 
+def _not_ours(
+    call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
+    remembered: Remembered, no_number: Reason | None,
+) -> Reason | None:  # fmt: skip
+    """Why this node may not use the number; None if it may, or if that is not known."""
+    if registry is None:
+        foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
+        return (no_number or _UNKNOWN) if foreign else None
+    if holding is None:
+        return _UNKNOWN if call.direction is _OUTGOING and (no_number is None or call.perhaps) else None
+    return _FOREIGN if policy.member is not None and policy.member not in holding.members else None
+
+
 _Standing = tuple[Reason, Licence | None]
 
 
 def _standing(
     call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
-    tone: str | None,
+    tone: str | None, no_number: Reason | None,
 ) -> _Standing:  # fmt: skip
     """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
     if registry is None:
         return Reason.REGISTRY_MISSING, None
-    if call.forwarding_number.kind in _NO_NUMBER:
-        return _NO_NUMBER[call.forwarding_number.kind], None
+    if no_number:
+        return no_number, None
     if now - registry.expires >= policy.registry_stale:  # a sum would overflow if it expires in 9999
         return Reason.REGISTRY_STALE, None
     if holding is None:
         return _UNKNOWN, None
+    if policy.member is None:
+        return Reason.MEMBER_NOT_SET, None
     if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
+        return Reason.CHAIN_UNCHECKED, None
+    if holding.has_lapsed(now):
         return Reason.CHAIN_UNCHECKED, None
     nearest: _Standing = _NONE, None
     for licence in holding.licences:

@@ -78,6 +78,10 @@ class PolicySettings(Model):
     unreadable: Unreadable = Unreadable.REFUSE
     emergency_trunks: Annotated[tuple[TrunkName, ...], COMMA_LIST] = ()
     """PJSIP endpoints, resources of other technologies and contexts of Local channels; empty: all."""
+    foreign_numbers: Unlicensed = Unlicensed.REFUSE
+    """What a call gets whose number another member holds."""
+    unknown_numbers: Unlicensed = Unlicensed.REFUSE
+    """What an outgoing call gets whose number no member holds."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many calls may wait for a verdict at once."""
@@ -91,11 +95,14 @@ class PolicySettings(Model):
     chain: Chain = Chain.ONCE
     diversion_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
     """The PJSIP endpoints whose Diversion or History-Info is believed."""
+    identity_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
+    """The PJSIP endpoints to which a forwarded call takes the signed Identity with which it came."""
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
     chain_check: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)
 
-    def policy(self) -> Policy:
+    def policy(self, member: str | None) -> Policy:
+        """The rules for the decision. `member` is this node's (`association.member`)."""
         hearing = {direction: HeardBy(getattr(self.notify, direction)) for direction in Direction}
         tones = {
             (direction, party): getattr(getattr(self.tones, direction), party)
@@ -103,6 +110,9 @@ class PolicySettings(Model):
             for party in Party
         }
         return Policy(
+            member=member,
+            foreign_numbers=self.foreign_numbers,
+            unknown_numbers=self.unknown_numbers,
             unlicensed=self.unlicensed,
             unreadable=self.unreadable,
             ledger_full=self.ledger_full,

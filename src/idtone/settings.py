@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
+from .brake_settings import BrakeSettings
+from .canary_settings import CanarySettings
 from .console_settings import ConsoleSettings
 from .documents import Model, read_text, read_tree, validate
 from .errors import DocumentError, Fault
 from .fleet_settings import FleetSettings
+from .lines_settings import LinesSettings
 from .logs import LogFormat
 from .policy_settings import PolicySettings
 from .setting_values import (
@@ -264,9 +267,12 @@ class Settings(Model):
     registry: RegistrySettings = RegistrySettings()
     ledger: LedgerSettings = LedgerSettings()
     policy: PolicySettings = PolicySettings()
+    brake: BrakeSettings = BrakeSettings()
     association: AssociationSettings = AssociationSettings()
     fleet: FleetSettings = FleetSettings()
     customers: CustomersSettings = CustomersSettings()
+    lines: LinesSettings = LinesSettings()
+    canary: CanarySettings = CanarySettings()
     metrics: MetricsSettings = MetricsSettings()
     console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
@@ -286,6 +292,10 @@ class Settings(Model):
     def journal_directory(self) -> Path:
         """The folder of the journal; Asterisk and the service use the same path."""
         return self.journal.directory or self.sounds.directory / "journal"
+
+    def canary_directory(self) -> Path:
+        """The folder of the canary's recordings; Asterisk and the service use the same path."""
+        return self.sounds.directory / "canary"
 
     def agi_secret(self) -> str:
         """The secret in each of the hook's requests over AGI on TCP. Empty for ARI, and for a Unix socket: there the

@@ -18,6 +18,7 @@ from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
 from ..ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
+from ..call_control.evidence import MEMBER
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
 DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "", "", "")
@@ -36,7 +37,7 @@ def application(calls) -> AgiApplication:
 
 
 async def ask(application: AgiApplication, entry: str, *arguments: str) -> Mapping[str, str]:
-    return await application.answer(AgiRequest(entry, arguments, "1795.1", ""))
+    return await application.answer(AgiRequest(entry, arguments, "1795.1"))
 
 
 async def test_a_request_is_decided_once_and_answered_with_one_variable(application, evidence):
@@ -49,7 +50,7 @@ async def test_a_request_is_decided_once_and_answered_with_one_variable(applicat
 
 @pytest.mark.parametrize(("arguments", "parties"), [(DECIDE, set(Party)), (OWN, {Party.CALLED})], ids=["hook", "own"])
 async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, evidence, arguments, parties):
-    calls.policy = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+    calls.policy = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
     await ask(AgiApplication(calls, SECRET), "decide", *arguments)
     assert fold("lab", evidence.steps).profiles.keys() == parties
 

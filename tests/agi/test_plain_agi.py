@@ -20,7 +20,7 @@ from idtone.agi.plain_agi_command import agi
 from idtone.agi.server import FastAgiServer
 from idtone.errors import AgiError, UsageError
 
-from .fake_asterisk import CALL, NUMBER, FakeAsterisk, RecordingAnswer, running
+from .fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
 
 CALLED = "0312345678"
 
@@ -89,7 +89,7 @@ async def test_request_and_answer(path):
             path, "c-1", "variable:CALLED", "日本", "variable:ASKED", environment=environment, instead=instead
         )
     arguments = ("c-1", f"{CALLED} 日本\\", "日本", "n-1", CALLED, "", "a%2Cb", "")
-    assert asked.requests == [AgiRequest("decide", arguments, CALL["agi_uniqueid"].decode(), NUMBER)]
+    assert asked.requests == [AgiRequest("decide", arguments, CALL["agi_uniqueid"].decode())]
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
     assert not logged
 

@@ -19,7 +19,7 @@ from idtone.agi.server import Answer, FastAgiServer, Limits, Listener, bound_to
 from idtone.errors import AgiError, LedgerError
 
 from .ask_as_other_user import STRANGER, ask_as
-from .fake_asterisk import NUMBER, FakeAsterisk, RecordingAnswer, calling, presented
+from .fake_asterisk import FakeAsterisk, RecordingAnswer, calling, presented
 
 QUICK = Limits(presented_s=0.3, response_s=0.2, whole_s=0.6, drain_s=0.3, waiting=4, answering=3)
 ANYWHERE = ("127.0.0.1", 0)
@@ -66,7 +66,7 @@ async def test_an_answer_becomes_variables_in_order(asked, logged):
     asterisk = await served(asked, presented("decide", ["0312345678"]))
     assert asterisk.commands[0] == "NOOP"
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
-    assert asked.requests == [AgiRequest("decide", ("0312345678",), "1795597718.1", NUMBER)]
+    assert asked.requests == [AgiRequest("decide", ("0312345678",), "1795597718.1")]
     assert not closed_for(logged)
 
 
@@ -74,7 +74,7 @@ FORGED = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
 LATE = "it had not presented a call within 0.3 s"
 NOT_ASTERISK = [
     ("line 16 of the environment is not agi_rdnis", presented().replace(b"agi_rdnis: unknown\n", b"")),
-    ("agi_callerid contains a control character", presented(agi_callerid=b"0312345678\r")),
+    ("agi_uniqueid contains a control character", presented(agi_uniqueid=b"1795597718.1\r")),
     ("the environment is longer than 16384 octets", 20000 * b"x"),
     ("Asterisk's response is malformed", presented() + b"agi_calleridname: x\n"),
     # The name contains a complete, valid environment. But then the rest of the true one follows.

@@ -9,7 +9,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.decision import Policy
 from idtone.tones.making.sounds import Sound
 
-from ..call_control.evidence import NOW, MemoryEvidence, registry
+from ..call_control.evidence import MEMBER, NOW, MemoryEvidence, registry
 
 CALL, NONCE = "1795.1-1", "123456789987"
 REQUESTED = (
@@ -21,7 +21,7 @@ REQUESTED = (
 
 def call_control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
     """As the service makes it, with the default policy."""
-    return CallControl(registry, Policy(), sounds, evidence, sounds, now=lambda: NOW)
+    return CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: NOW)
 
 
 async def no_journal() -> None:

@@ -18,7 +18,7 @@ from idtone.errors import AriUnavailable, JournalError
 from idtone.ledger.evidence.records import fold
 from idtone.settings import Interface
 
-from ..call_control.evidence import MemoryEvidence, suspending
+from ..call_control.evidence import MEMBER, MemoryEvidence, suspending
 from ..lab.lab import until
 from .fake_asterisk import FakeAsterisk
 from .fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
@@ -111,7 +111,7 @@ async def test_a_request_is_decided_once_and_answered_by_one_request(calls, aste
 async def test_under_the_operators_own_dial_the_called_party_alone_hears_and_continues_inside_its_gosub(
     calls, asterisk
 ):
-    calls.policy = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+    calls.policy = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
     async with attended(calls, asterisk):
         assert (await ask(asterisk))["extension"] == f"v:{NONCE}:PLAY:licence-valid:::sample:sample:22"
         sent_to = await ask(asterisk, OWN, CALLED)
@@ -440,7 +440,7 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
         again = await broken(application, asterisk)
     after = MemoryEvidence()
     next_calls = call_control(sounds, after)
-    next_calls.recall([fold("lab", evidence.steps)])
+    next_calls.recall(evidence.calls_in_progress())
     next_calls.registry = suspending
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)

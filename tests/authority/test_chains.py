@@ -7,7 +7,7 @@ from idtone.registry.parsers import parse_registry
 from .office import WHY
 
 HELD = "03-1234-5600-03-1234-5619"
-CHECK = ("--checked", "2026-04-01", "--document", "登記事項証明書")
+CHECK = ("--checked", "2026-04-01", "--document", "認定通知書")
 
 
 def test_from_the_first_link_to_none(office):
@@ -17,7 +17,7 @@ def test_from_the_first_link_to_none(office):
     )
     office.told("note", *WHY)
     told = office.told("add-link", "m-0001", "m-0002", *CHECK, *WHY, typed=HELD)
-    words = "m-0001 > m-0002 (checked 2026-04-01 by m-0001: 登記事項証明書)"
+    words = "m-0001 > m-0002 (checked 2026-04-01 by m-0001: 認定通知書)"
     assert (told["action"], told["subject"]) == ("add-link", "m-0002")
     assert told["what"] == [f"the wholesale chain of …5600 to …5619 (20 numbers) is new: {words}"]
     office.told("add-link", "m-0002", "m-0003", *WHY, typed="0312345600-0312345619")

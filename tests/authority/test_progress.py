@@ -23,7 +23,7 @@ from idtone.settings import PASSPHRASE
 from ..bench.office import Office, commands, prepare
 
 WITHOUT_REGISTRY = {
-    "key", "new", "note",
+    "key", "new", "note", "never-originating",
     "desk", "reports", "report", "close-report", "overdue-reports", "report-stats", "forget-reports",
     "reveal-reporter", "report-key",
     "refuse-customer", "lift-refusal", "refusals", "refusal-key",

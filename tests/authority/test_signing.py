@@ -70,7 +70,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     assert "needs the signatures" in office.refused("publish", "--package", package)
     assert office.run("assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
     told = office.told("publish", "--package", package)
-    assert told["signed"] == ["root", "targets", "registry", "suspensions", "snapshot", "timestamp"]
+    assert told["signed"] == ["root", "targets", "registry", "suspensions", "never-originates", "snapshot", "timestamp"]
     assert all(entry["signed"]["version"] == 1 for entry in office.told("history"))
     assert "there is a repository already" in office.refused("publish", "--package", package)
 
@@ -94,10 +94,12 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
     revoked = "member m-0001: licence L-0001: the status is revoked, was active"
     assert revoked in shown.splitlines(), "the duty officers see it before their passphrases"
     versions = {name: role["version"] for name, role in told["roles"].items()}
-    assert versions == {"root": 1, "targets": 1, "registry": 2, "suspensions": 2, "snapshot": 3, "timestamp": 3}
+    assert versions == {
+        "root": 1, "targets": 1, "registry": 2, "suspensions": 2, "never-originates": 1, "snapshot": 3, "timestamp": 3,
+    }  # fmt: skip
     snapshot = json.loads((office.folder / "repository" / "metadata" / "3.snapshot.json").read_text())
     assert {name: meta["version"] for name, meta in snapshot["signed"]["meta"].items()} == {
-        "targets.json": 1, "registry.json": 2, "suspensions.json": 2
+        "targets.json": 1, "registry.json": 2, "suspensions.json": 2, "never-originates.json": 1,
     }  # fmt: skip
     again = office.told("publish", "--package", package, *office.duty())
     assert again["roles"]["registry"]["version"] == 2, "it was published already"
@@ -117,7 +119,7 @@ def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     for name in ("root-1", "root-2", "duty-3", "duty-4"):
         sign(office, package, name)
     told = office.told("publish", "--package", package)
-    assert set(told["signed"]) == {"root", "targets", "suspensions", "snapshot", "timestamp"}
+    assert set(told["signed"]) == {"root", "targets", "suspensions", "never-originates", "snapshot", "timestamp"}
     assert "of its 2 duty keys, and has 0" in office.refused("publish", *office.duty())
     office.told("publish", *office.keys("duty-3", "duty-4"))
 

@@ -59,7 +59,7 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
         office.run("sign", package, *office.keys(name), *trust, "--json")
     assert "needs the signatures of 2 of its 2 duty keys" in office.refused("publish", "--package", package)
     code, signed, error = with_token(office, "sign", package, "--key", key, *trust)
-    assert (code, signed["signed"]) == (0, {key: ["suspensions", "snapshot", "timestamp"]}), error
+    assert (code, signed["signed"]) == (0, {key: ["suspensions", "never-originates", "snapshot", "timestamp"]}), error
     office.told("publish", "--package", package)
     office.told("prolong", "--until", "2028-01-01", *WHY)
     office.told("prepare", "--package", tmp_path / "next")

@@ -48,10 +48,10 @@ SEARCHES: Final = {
     "reason": {"reason": "licence-valid"},
     "direction": {"direction": "incoming"},
     "member": {"member": "m-0001"},
-    "heard": {"heard": "yes"},
+    "sent": {"delivery": "sent"},
     "rare outcome": {"outcome": "REFUSE"},
     "rare licence": {"licence": "L-0777"},
-    "unheard": {"heard": "no"},
+    "not known": {"delivery": "not-known"},
     "fallback": {"fallback": "yes"},
     "time": {"from": "2026-11-10T00:00", "until": "2026-11-11T00:00"},
 }
@@ -73,6 +73,7 @@ def settings_in(folder: Path) -> Settings:
         {
             "node": NODE,
             "registry": {"source": str(folder / "registry.yaml"), "trust": "unsigned"},
+            "association": {"member": "m-0001"},
             "ledger": {
                 "url": f"sqlite:///{folder}/ledger.sqlite3",
                 "key_file": str(folder / "ledger.key"),

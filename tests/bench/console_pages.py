@@ -85,6 +85,7 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
         {
             "node": NODE,
             "registry": {"source": str(LAB_REGISTRY), "trust": "unsigned", "cache": str(folder / "registry")},
+            "association": {"member": "m-0001"},
             "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "key"), "reserve": 0},
         },
     )

@@ -121,7 +121,7 @@ class Bench:
         return row, _normal_after_s(afterwards, later) if later else None
 
     def _heard(self) -> int:
-        return sum(bool(record["heard"]) for record in self.service.records().values())
+        return sum(bool(record["sent"]) for record in self.service.records().values())
 
     def _settle(self) -> None:
         ended_s = time.monotonic()

@@ -21,7 +21,7 @@ HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")
 def test_each_member_holds_numbers_that_do_not_become_one_range_and_is_asked_about():
     assert len(compiled(HELD).spans.firsts) == 4 * (1 + EACH - 60)
     index, dice = RegistryIndex(HELD), random.Random(1)
-    found = [index.holding(parse(some_number(dice, 4 * EACH, 4))) for _ in range(1_000)]
+    found = [index.holding(parse(some_number(dice, 4 * EACH, 4)), FIRST_ISSUED) for _ in range(1_000)]
     assert {held and held.member for held in found} == {f"m-{member:05}" for member in range(4)}
 
 

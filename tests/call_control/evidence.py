@@ -22,7 +22,8 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NONCE = "123456789012"
 OTHER_NONCE = "210987654321"
 
-LICENSED, SUSPENDED, UNKNOWN = "0312345678", "0312345677", "0399999999"
+LICENSED, SUSPENDED, UNKNOWN, FOREIGN = "0312345678", "0312345677", "0399999998", "0399999999"
+MEMBER = "m-0001"
 CALLER, CALLED = "09012345679", "05012345670"
 
 
@@ -107,8 +108,8 @@ SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:
 
 
 @functools.cache
-def registry(suspensions: str = SUSPENSION, version: int = 42) -> RegistryIndex:
-    """A registry in which the numbers 0312345600 to 0312345699 are licensed."""
+def registry(suspensions: str = SUSPENSION, version: int = 42, more: str = "") -> RegistryIndex:
+    """A registry in which the numbers 0312345600 to 0312345699 are licensed, and another member has a number."""
     text = f"""
 registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
 tones:
@@ -124,8 +125,11 @@ members:
         valid: {{from: 2026-01-10T00:00:00Z, until: 2127-01-10T00:00:00Z}}
         directions: [incoming, outgoing]
     numbers: ["+81312345600-+81312345699"]
+  - id: m-0002
+    name: {{ja: 他社電話株式会社, en: Other Telephone}}
+    numbers: ["{FOREIGN}"]
 suspensions: [{suspensions}]
-"""
+{more}"""
     return RegistryIndex(parse_document(text, "registry.yaml"))
 
 

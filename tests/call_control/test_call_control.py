@@ -16,11 +16,12 @@ from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
 from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
-from idtone.decision import Policy, Unreadable
+from idtone.decision import Policy, Remembered, Unreadable
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
+from idtone.numbers import parse
 from idtone.policy_settings import CallerHears
 from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
@@ -28,7 +29,9 @@ from idtone.tones.making.sounds import Sound
 from . import hook
 from .evidence import (
     CALLED,
+    FOREIGN,
     LICENSED,
+    MEMBER,
     NONCE,
     NOW,
     OTHER_NONCE,
@@ -41,7 +44,7 @@ from .evidence import (
     suspending,
 )  # fmt: skip
 
-BOTH = Policy(notify=dict.fromkeys(Direction, frozenset(Party)))
+BOTH = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
 CALL = REQUEST.call_id
 EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
@@ -57,7 +60,12 @@ def control(sounds, evidence) -> CallControl:
 
 
 def made(sounds: dict[str, Sound], evidence: Evidence, policy: Policy | None = None, **more: object) -> CallControl:
-    fields = {"registry": registry, "policy": policy or Policy(), "made": sounds, "now": lambda: NOW} | more
+    fields = {
+        "registry": registry,
+        "policy": policy or Policy(member=MEMBER),
+        "made": sounds,
+        "now": lambda: NOW,
+    } | more
     return CallControl(sounds=sounds, evidence=evidence, **fields)
 
 
@@ -187,7 +195,9 @@ def test_without_room_for_evidence_the_licensed_sound_is_not_played(control, evi
 
 
 def test_without_a_registry_the_remembered_suspensions_count(sounds, evidence):
-    control = made(sounds, evidence, registry=lambda: None, remembered={"81312345677": [Suspension(ms(-1))]})
+    control = made(
+        sounds, evidence, registry=lambda: None, remembered=Remembered({"81312345677": [Suspension(ms(-1))]})
+    )
     suspended = decide(control, replace(REQUEST, number=SUSPENDED)).decision
     other = decide(control, replace(REQUEST, call_id=id_of(2))).decision
     assert (suspended.reason, other.reason) == (Reason.NUMBER_SUSPENDED, Reason.REGISTRY_MISSING)
@@ -200,14 +210,14 @@ def verdict(control: CallControl, request: Request = REQUEST) -> dialplan.Verdic
     return control.verdict(decide(control, request))
 
 
-CALLER_ALONE = Policy(notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
+CALLER_ALONE = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset({Party.CALLER})))
 
 
 @pytest.mark.parametrize("hears", CallerHears)
 def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
     """Under the operator's own Dial() the called party alone hears a sound."""
     first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
-    refusing, reading = Policy(refuse_cause=38), Policy(unreadable=Unreadable.NOTICE)
+    refusing, reading = Policy(member=MEMBER, refuse_cause=38), Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     for number, (policy, request, text) in enumerate(
         (
             (BOTH, REQUEST, f"PLAY:licence-valid::{first}:sample:sample:22"),
@@ -215,6 +225,8 @@ def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, eviden
             (CALLER_ALONE, REQUEST, f"PLAY:licence-valid::{first}::sample:"),
             (refusing, REQUEST, "PLAY:licence-valid:::sample::22"),
             (refusing, replace(REQUEST, number=UNKNOWN), "NOTICE:number-unknown:::notice::28"),
+            (refusing, replace(REQUEST, number=UNKNOWN, direction="outgoing"), "REFUSE:number-unknown:38::::"),
+            (refusing, replace(REQUEST, number=FOREIGN), "REFUSE:number-of-another-member:38::::"),
             (refusing, replace(REQUEST, number=SUSPENDED), "REFUSE:number-suspended:38::::"),
             (refusing, replace(REQUEST, number=f"{SUSPENDED}x"), "REFUSE:number-suspended:38::::"),
             (refusing, replace(REQUEST, number="x"), "REFUSE:number-malformed:38::::"),
@@ -238,7 +250,7 @@ def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
     return {"notice": sounds["notice"], "sample": replace(sample, stem=sample.stem.with_name(name))}
 
 
-@pytest.mark.parametrize("policy", [Policy(), BOTH])
+@pytest.mark.parametrize("policy", [Policy(member=MEMBER), BOTH])
 def test_an_extension_has_79_characters_at_most(sounds, evidence, caplog, policy):
     """Asterisk would cut a longer one off. If it is too long, the hook plays the notice, and the log says why."""
     parties = 2 if policy is BOTH else 1
@@ -339,7 +351,7 @@ def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
         steps.connected(CALL, ms(3440)),
         steps.ended(CALL, ms(9000), CallStatus.CONNECTED, 16, "licence-valid"),
     ]
-    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+    assert (record.sent, record.complete, record.anomalies) == (True, True, ())
     assert record.known_by == {"called": "packets"}
 
 
@@ -347,12 +359,12 @@ def test_an_answer_of_unknown_time_is_never_dated_before_the_decision(control):
     """A machine under load sends the packets of 440 ms within 100."""
     record = record_of(control, hook.sounded(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
     assert record.steps[1] == steps.answered(CALL, NOW)
-    assert (record.heard, record.anomalies) == (True, ())
+    assert (record.sent, record.anomalies) == (True, ())
 
 
 def test_both_parties_hear_it(sounds, evidence):
     record = record_of(made(sounds, evidence, BOTH), hook.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1])
-    assert (record.heard_by, record.heard, record.anomalies) == (("called", "caller"), True, ())
+    assert (record.delivery, record.anomalies) == ({"called": "sent", "caller": "not-known"}, ())
     assert record.known_by == {"called": "packets", "caller": "time"}
     assert evidence.kinds().count("answered") == 1
     packets = {step.details["party"]: step.details.get("packets") for step in of_kind(evidence, "sound-ended")}
@@ -370,16 +382,16 @@ AGAIN = (
 )
 
 
-def test_a_sound_that_was_not_heard_and_is_played_again(control, evidence, caplog):
+def test_a_sound_that_was_not_sent_and_is_played_again(control, evidence, caplog):
     record = record_of(control, *AGAIN)
     assert evidence.kinds() == [
         "decided", "answered", "sound-started", "sound-failed", "sound-started", "sound-ended", "connected", "ended",
     ]  # fmt: skip
     (failed,) = of_kind(evidence, "sound-failed")
     assert (failed.at, failed.details["why"]) == (ms(3100), "5 of 22 packets were sent")
-    assert (record.heard, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
+    assert (record.sent, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
     assert record.times[StepKind.CONNECTED] == ms(3560)
-    assert "the called party did not hear the sound: 5 of 22 packets were sent" in caplog.text
+    assert "the sound was not played to the called party: 5 of 22 packets were sent" in caplog.text
 
 
 def test_the_notice_after_two_attempts(control, evidence):
@@ -390,23 +402,23 @@ def test_the_notice_after_two_attempts(control, evidence):
         hook.sounded(at=ms(3571), played="notice", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
         hook.ended(at=ms(9000), talked_ms=5000),
     )
-    assert not record.heard
-    assert "the called party heard notice instead of the sound" in record.anomalies
+    assert not record.sent
+    assert "notice was played to the called party instead of the sound" in record.anomalies
     (ended,) = of_kind(evidence, "sound-ended")
-    assert (ended.details["instead"], ended.details["heard_ms"]) == ("notice", 560)
+    assert (ended.details["instead"], ended.details["played_ms"]) == ("notice", 560)
     assert len(of_kind(evidence, "sound-failed")) == 2
 
 
-def test_what_is_heard_instead_of_the_decided_sound(sounds, evidence):
-    """The notice that replaces it counts as heard instead; another sound does not count."""
+def test_what_is_played_instead_of_the_decided_sound(sounds, evidence):
+    """The notice that replaces it counts as played instead; another sound does not count."""
     control = made({}, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     record = record_of(control, hook.sounded(at=ms(3560), called="notice", sent=28), hook.ended(at=ms(9000)))
     assert evidence.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
-    assert not record.heard
-    assert "the called party heard notice instead of the sound" in record.anomalies
+    assert not record.sent
+    assert "notice was played to the called party instead of the sound" in record.anomalies
     second = id_of(2)
     lines = hook.sounded(second, at=ms(3560), called="other", sent=22), hook.ended(second, at=ms(9000))
-    assert not record_of(control, *lines, request=replace(REQUEST, call_id=second)).heard
+    assert not record_of(control, *lines, request=replace(REQUEST, call_id=second)).sent
     (failed,) = of_kind(evidence, "sound-failed")
     assert failed.details["why"] == "the sound that was played is not the decided one"
 
@@ -460,7 +472,7 @@ def test_a_call_that_the_hook_decided(control, evidence):
     assert evidence.kinds() == ["fallback", "answered", "sound-started", "sound-ended", "connected", "ended"]
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
-    assert (record.heard, record.complete, record.anomalies) == (True, True, ())
+    assert (record.sent, record.complete, record.anomalies) == (True, True, ())
     assert {role: number.e164 for role, number in record.opened.items()} == NUMBERS
     assert not list(control)
 
@@ -497,7 +509,7 @@ def test_the_hooks_decision_counts_if_the_services_comes_too_late(control, evide
     enter(control, *FALLBACK[1:])
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
-    assert (record.heard, record.complete, record.known_by) == (True, True, {"called": "packets"})
+    assert (record.sent, record.complete, record.known_by) == (True, True, {"called": "packets"})
     assert record.anomalies == ("the service decided PLAY, licence-valid, and the hook acted without it",)
 
 
@@ -542,7 +554,7 @@ def test_a_call_continues_after_a_restart(control, evidence):
     assert (known.answered, known.sounded_at) == (True, ms(3440))
     enter(later, HEARD[1])
     record = evidence.record(CALL)
-    assert (record.heard, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
+    assert (record.sent, record.times[StepKind.CONNECTED], record.anomalies) == (True, ms(3440), ())
 
 
 # -- calls whose end is missing in the journal ------------------------------------------------------------------------
@@ -569,7 +581,7 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
     """The settings can let it continue. After a restart, the next service ends it."""
-    control.policy = Policy(unreadable=Unreadable.NOTICE)
+    control.policy = Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     other = decide(control, replace(REQUEST, call_id=id_of(7), number="0312345600"))
     emergency = decide(control, EMERGENCY)
     refused = decide(control, replace(REQUEST, call_id=id_of(8), number=SUSPENDED))
@@ -650,6 +662,19 @@ def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(con
         assert list(found) == (["an emergency call of a suspended number"] if id_of(number) in suspended else [])
 
 
+def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence):
+    """Whether the hook or the service decided it."""
+    control = made(sounds, evidence, canary=(parse(LICENSED), parse(CALLED)))
+    decide(control, replace(REQUEST, call_id=id_of(1), number=LICENSED, called=CALLED))
+    decide(control, replace(REQUEST, call_id=id_of(2), number=LICENSED, called="0312349999"))
+    decide(control, replace(REQUEST, call_id=id_of(3), number="0312345679", called=CALLED))
+    enter(control, hook.decided(id_of(4), number=LICENSED, called=CALLED))
+    enter(control, hook.decided(id_of(5), number=LICENSED, called="0312349999"))
+    assert [step.call_id for step in evidence.steps if "canary" in step.details] == [id_of(1), id_of(4)]
+    decide(made(sounds, evidence), replace(REQUEST, call_id=id_of(6), number=LICENSED, called=CALLED))
+    assert "canary" not in evidence.steps[-1].details, "without a canary no call is marked"
+
+
 def test_which_calls_a_suspension_ends(sounds, evidence):
     """From the time when it begins, and without a registry too; a call that the hook decided, but no emergency call."""
     now = [ms(-2000)]
@@ -661,5 +686,5 @@ def test_which_calls_a_suspension_ends(sounds, evidence):
     now[0] = NOW
     assert control.calls_to_end() == [call, control.find(id_of(8))]
     assert decide(control, replace(REQUEST, call_id=id_of(2))).decision.reason is Reason.NUMBER_SUSPENDED
-    control.registry, control.remembered = lambda: None, {"8131234567x": [Suspension(ms(-1))]}
+    control.registry, control.remembered = lambda: None, Remembered({"8131234567x": [Suspension(ms(-1))]})
     assert control.calls_to_end() == [call, control.find(id_of(8))]

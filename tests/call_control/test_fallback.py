@@ -14,11 +14,15 @@ from idtone import dialplan
 from idtone.call_control import fallback as module
 from idtone.call_control import fallback_file
 from idtone.call_control.fallback import Fallback, leave
-from idtone.call_control.fallback_file import remembered, text_for
+from idtone.call_control.fallback_file import Usable, remembered, text_for
+from idtone.decision import Policy, Unlicensed
 from idtone.errors import FallbackError
 
 from .evidence import registry
 from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+
+OWN = Usable(all=False, member="m-0001")
+OWN_PATTERNS = {"813123456xx"}
 
 
 def test_the_file_is_for_asterisks_group_only_and_is_replaced_atomically(tmp_path):
@@ -75,7 +79,7 @@ def test_a_service_outside_asterisks_group_needs_a_folder_that_hands_its_group_o
 
 @pytest.fixture
 def fallback(tmp_path) -> Fallback:
-    return Fallback(tmp_path)
+    return Fallback(tmp_path, OWN)
 
 
 @pytest.fixture
@@ -92,17 +96,17 @@ def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, p
     """Without a registry the suspensions of the last one stay."""
     assert fallback.trouble, "there is no file"
     assert fallback.update(registry())
-    assert path.read_text() == text_for(registry())[0]
+    assert path.read_text() == text_for(registry(), OWN).text
     before = written(path)
     assert not fallback.update(registry())
     assert not fallback.update(None)
     assert written(path) == before
-    assert remembered(path.parent).keys() == {"81312345677"}
+    assert remembered(path.parent).suspended.keys() == {"81312345677"}
     latest = registry("")
     assert not fallback.has(latest)
     assert fallback.update(latest)
     assert fallback.has(latest)
-    assert remembered(path.parent) == {}
+    assert remembered(path.parent).suspended == {}
 
 
 DAMAGES = {
@@ -128,7 +132,7 @@ def test_the_file_on_the_disk_is_looked_at_and_mended(fallback, path, caplog, da
     assert "Asterisk refuses every call" in fallback.trouble
     assert fallback.update(now)
     assert (fallback.has(now), fallback.trouble) == (True, "")
-    assert path.read_text() == text_for(now)[0]
+    assert path.read_text() == text_for(now, OWN).text
     assert f"{path} was removed or changed by another program, and is written again" in caplog.messages
 
 
@@ -146,7 +150,7 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
     now = registry()
     fallback.update(now)
     path.unlink()
-    Fallback(tmp_path).update(now)
+    Fallback(tmp_path, OWN).update(now)
     before = written(path)
     assert not fallback.update(now)
     assert fallback.has(now)
@@ -157,20 +161,20 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
 def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
     """The file of the newer one is whole: the older one is put back in place of a damaged file alone."""
     older, newer = registry("", 7), registry(version=8)
-    slow = Fallback(tmp_path, lambda: False)
-    Fallback(tmp_path).update(newer)
+    slow = Fallback(tmp_path, OWN, lambda: False)
+    Fallback(tmp_path, OWN).update(newer)
     assert not slow.update(older)
-    assert path.read_text() == text_for(newer)[0]
+    assert path.read_text() == text_for(newer, OWN).text
     assert slow.trouble == ""
     path.unlink()
     assert slow.update(older)
-    assert path.read_text() == text_for(older)[0]
+    assert path.read_text() == text_for(older, OWN).text
 
 
 def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
     """A process that holds the lock for longer delays the file, not for ever: any of Asterisk's group can hold it."""
     older, newer = registry("", 7), registry(version=8)
-    written = threading.Thread(target=Fallback(tmp_path).update, args=(newer,))
+    written = threading.Thread(target=Fallback(tmp_path, OWN).update, args=(newer,))
     looked = threading.Event()
 
     def is_latest() -> bool:
@@ -179,20 +183,20 @@ def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, mon
         written.join(0.2)
         return True
 
-    Fallback(tmp_path).update(registry("", 6))
-    Fallback(tmp_path, is_latest).update(older)
+    Fallback(tmp_path, OWN).update(registry("", 6))
+    Fallback(tmp_path, OWN, is_latest).update(older)
     written.join()
     assert looked.is_set()
-    assert path.read_text() == text_for(newer)[0], "the one that came later"
+    assert path.read_text() == text_for(newer, OWN).text, "the one that came later"
     monkeypatch.setattr(module, "LOCK_WITHIN_S", 0.05)
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert Fallback(tmp_path).update(older)
+    assert Fallback(tmp_path, OWN).update(older)
     os.close(descriptor)
 
 
 def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
-    fallback, now = Fallback(tmp_path / "sounds"), registry()
+    fallback, now = Fallback(tmp_path / "sounds", OWN), registry()
     for _ in range(2):
         with pytest.raises(FallbackError) as error:
             fallback.update(now)
@@ -201,16 +205,71 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
     (tmp_path / "sounds").mkdir()
     fallback.update(now)
     assert fallback.trouble == ""
-    assert remembered(tmp_path / "sounds").keys() == {"81312345677"}
+    assert remembered(tmp_path / "sounds").suspended.keys() == {"81312345677"}
+
+
+def test_what_does_not_fit_of_the_numbers_that_never_originate_is_named(fallback, tmp_path, monkeypatch, caplog):
+    text = """\
+never_originates:
+  - {numbers: 031234568*, holder: 見本銀行, since: 2026-03-01T00:00:00Z, reference: R}
+  - {number: "0335810110", holder: 見本警察署, since: 2026-03-01T00:00:00Z, reference: R}
+"""
+    fallback.update(registry("", 7, text))
+    never = remembered(tmp_path).never_originating
+    assert (set(never), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
+    monkeypatch.setattr(fallback_file, "NEVER_LIMIT", 1)
+    fallback.update(registry("", 8, text))
+    assert list(remembered(tmp_path).never_originating) == ["8131234568x"]
+    assert "Asterisk connects calls from those that are left out" in fallback.trouble
+    assert fallback.trouble in caplog.text
 
 
 def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp_path, monkeypatch, caplog):
     text = """{member: m-0001, since: 2026-03-01T00:00:00Z, reference: R},
               {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
     fallback.update(registry(text, 7))
-    assert (list(remembered(tmp_path)), fallback.trouble) == (["813123456xx"], "")
+    assert (list(remembered(tmp_path).suspended), fallback.trouble) == (["813123456xx"], "")
     monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
     fallback.update(registry(text, 8))
-    assert list(remembered(tmp_path)) == ["8131234569x"]
+    assert list(remembered(tmp_path).suspended) == ["8131234569x"]
     assert "Asterisk connects their calls" in fallback.trouble
     assert fallback.trouble in caplog.text
+    monkeypatch.undo()
+    fallback.update(registry(text, 9))
+    assert fallback.trouble == ""
+
+
+def test_own_numbers_that_need_too_many_entries_are_left_out_so_that_every_call_is_refused(
+    fallback, tmp_path, monkeypatch, caplog
+):
+    fallback.update(registry(version=7))
+    assert (remembered(tmp_path).own.keys(), fallback.trouble) == (OWN_PATTERNS, "")
+    monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
+    fallback.update(registry("", 8))
+    assert remembered(tmp_path).own == {}
+    assert "refuses every call" in fallback.trouble
+    assert fallback.trouble in caplog.text
+
+
+NOTICE, REFUSE = Unlicensed.NOTICE, Unlicensed.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("policy", "own"),
+    [
+        (Policy(member="m-0001"), OWN_PATTERNS),
+        (Policy(member="m-9"), set()),
+        (Policy(), OWN_PATTERNS | {"81399999999"}),
+        (Policy(member="m-0001", foreign_numbers=NOTICE), OWN_PATTERNS | {"81399999999"}),
+        (Policy(member="m-0001", unknown_numbers=NOTICE), OWN_PATTERNS),
+        (Policy(member="m-0001", foreign_numbers=NOTICE, unknown_numbers=NOTICE), None),
+    ],
+)
+def test_the_own_numbers_by_the_policy(tmp_path, policy, own):
+    now = registry()
+    fallback = Fallback(tmp_path, Usable.by(policy))
+    fallback.update(now)
+    found = remembered(tmp_path).own
+    assert (found if found is None else found.keys()) == own
+    assert fallback.is_of(now.origin)
+    assert not Fallback(tmp_path, Usable(all=False, member="m-8")).is_of(now.origin), "the settings were changed"

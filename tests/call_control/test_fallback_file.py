@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from idtone import dialplan
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import End, end_of, remembered, render
-from idtone.calls import Suspension
+from idtone.calls import Period, Suspension
+from idtone.decision import never_originates
 from idtone.decision import suspended as stopped_at
 from idtone.errors import FallbackError
 from idtone.number_spans import NumberSpan
@@ -30,19 +31,30 @@ instants = st.integers(1, 2**37).map(lambda seconds: datetime.fromtimestamp(seco
 def test_the_text():
     """Without the police's references."""
     suspended = [(SPAN, Suspension(SINCE, reference="R-1")), (read_span("0612345*"), Suspension(SINCE, SINCE + DAY))]
-    entries = [f"81312345677 = {START}", f"81612345xxx = {START}:{START + 86_400}"]
-    text = render(suspended, 7, "abc")
+    entries = [
+        f"81312345677 = {START}", f"81612345xxx = {START}:{START + 86_400}", "[own]", "813123456xx = 0",
+    ]  # fmt: skip
+    own = [
+        (read_span("0312345600-0312345699"), Period()),
+        (SPAN, Period(SINCE)),
+        (read_span("0312345678"), Period(until=SINCE)),
+    ]
+    text = render(suspended, own[:1], End(7, "abc", "def"))
     first, *lines = text.splitlines()
     digest = hashlib.sha256("\n".join((first, "[suspended]", *entries, "")).encode()).hexdigest()
     assert lines == [
-        "[suspended]", *entries, "[end]", "registry = 7", "origin = abc", f"sha256 = {digest}", "complete = yes",
+        "[suspended]", *entries, "[end]", "registry = 7", "origin = abc", "usable = def",
+        f"sha256 = {digest}", "complete = yes",
     ]  # fmt: skip
-    assert end_of(text.encode()) == End(7, "abc")
-    assert end_of(render([]).encode()) == End(0, "")
+    assert end_of(text.encode()) == End(7, "abc", "def")
+    assert end_of(render([], None).encode()) == End(0, "")
+    assert f"[own]\n81312345677 = {START}\n81312345678 = 0:{START}\n[end]" in render([], own[1:])
+    assert "[own]\nall = yes\n[end]" in render([], None)
+    assert "[own]\n[end]" in render([], [])
 
 
 def test_no_file_that_was_cut_or_changed_is_whole():
-    octets = render([(SPAN, Suspension(SINCE))], 7, "abc").encode()
+    octets = render([(SPAN, Suspension(SINCE))], None, End(7, "abc")).encode()
     for length in range(len(octets)):
         assert end_of(octets[:length]) is None, octets[:length]
     begin = octets.index(b"sha256 = ")
@@ -75,7 +87,7 @@ def test_the_fewest_entries_with_their_times(entries, written):
 
     placed = [(read_span(text), Suspension(at(since) or SINCE, at(until))) for text, since, until in entries]
     placed.sort(key=lambda each: each[0].first)
-    lines = render(placed).partition("[suspended]\n")[2].partition("[end]\n")[0].splitlines()
+    lines = render(placed, []).partition("[suspended]\n")[2].partition("[own]\n")[0].splitlines()
     assert dict(line.split(" = ") for line in lines) == written
 
 
@@ -89,19 +101,56 @@ spans = st.tuples(st.integers(81312345000, 81312345999), st.integers(0, 120)).ma
 @given(st.lists(st.tuples(spans, periods), max_size=8), st.integers(81312344990, 81312346130), instants)
 def test_what_is_written_and_read_again_suspends_the_same_numbers_at_the_same_times(tmp_path, suspended, number, other):
     placed = [(span, Suspension(since, None if lasts is None else since + lasts)) for span, (since, lasts) in suspended]
-    text = render(sorted(placed, key=lambda each: each[0].first))
+    placed.sort(key=lambda each: each[0].first)
+    text = render(placed, [(span, Period(each.since, each.until)) for span, each in placed])
     assert text.isascii()
     leave(tmp_path, text)
     moments = [other, *(at for _, each in placed for at in (each.since, each.until) if at)]
     for now in moments:
         found = stopped_at([Number(NumberKind.FIXED, f"+{number}")], None, now, remembered(tmp_path))
-        assert bool(found) == any(number in span and each.in_force(now) for span, each in placed)
+        expected = any(number in span and each.in_force(now) for span, each in placed)
+        assert bool(found) == expected
+        assert remembered(tmp_path).may_use([Number(NumberKind.FIXED, f"+{number}")], now) == expected
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[suspended]\n8131 = 1\n", "no section", render([(SPAN, Suspension(SINCE))])[:-9], render([])[:-1]]
+    "text",
+    ["", "[suspended]\n8131 = 1\n", "no section", render([(SPAN, Suspension(SINCE))], [])[:-9], render([], [])[:-1]],
 )
 def test_a_file_that_is_not_whole_is_an_error_with_its_remedy(tmp_path, text):
     (tmp_path / dialplan.FALLBACK_FILE).write_text(text)
     with pytest.raises(FallbackError, match="make the registry available"):
         remembered(tmp_path)
+
+
+def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
+    """Asterisk searches a section entry by entry."""
+    never = [
+        (read_span("0312345677"), Period(SINCE)),
+        (read_span("0335810110"), Period(SINCE, SINCE + DAY)),
+        (read_span("0451230677"), Period(SINCE)),
+        (read_span("0612677*"), Period(SINCE)),
+    ]
+    text = render([(SPAN, Suspension(SINCE))], [], End(7, "abc"), never)
+    assert text.partition("[suspended]\n")[2].partition("[end]\n")[0].splitlines() == [
+        f"81312345677 = {START}",
+        "[never-originates]", "entries = 4",
+        "[never-originates-110]", f"81335810110 = {START}:{START + 86_400}",
+        "[never-originates-677]", f"81312345677 = {START}", f"81451230677 = {START}", f"81612677xxx = {START}",
+        "[own]",
+    ]  # fmt: skip
+    assert end_of(text.encode()) == End(7, "abc")
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(spans, periods), max_size=8), st.integers(81312344990, 81312346130), instants)
+def test_what_never_originates_is_remembered_apart_from_suspensions(tmp_path, listed, number, other):
+    placed = [(span, Period(since, None if lasts is None else since + lasts)) for span, (since, lasts) in listed]
+    leave(tmp_path, render([(SPAN, Suspension(SINCE))], [], never=sorted(placed, key=lambda each: each[0].first)))
+    asked = [Number(NumberKind.FIXED, f"+{number}")]
+    for now in [other, *(at for _, each in placed for at in (each.since, each.until) if at)]:
+        known = remembered(tmp_path)
+        assert never_originates(asked, None, now, known) == any(
+            number in span and each.in_force(now) for span, each in placed
+        )
+        assert bool(stopped_at(asked, None, now, known)) == (number in SPAN and now >= SINCE)

@@ -18,7 +18,7 @@ from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import hook
-from .evidence import LICENSED, NONCE, NOW, OTHER_NONCE, REQUEST, SUSPENDED, MemoryEvidence, id_of, registry
+from .evidence import LICENSED, MEMBER, NONCE, NOW, OTHER_NONCE, REQUEST, SUSPENDED, MemoryEvidence, id_of, registry
 
 CALL = REQUEST.call_id
 SECOND = timedelta(seconds=1)
@@ -44,7 +44,7 @@ class Service:
 
     def start(self) -> None:
         self.control = CallControl(
-            registry, Policy(), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
+            registry, Policy(member=MEMBER), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
             recorded=self.evidence.knows,
         )  # fmt: skip
         self.control.recall(self.evidence.calls_in_progress())
@@ -218,7 +218,7 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, cap
     assert "its nonce differs from that of the call's request" in caplog.text
     service.enter(*heard())
     record = service.evidence.record(CALL)
-    assert (record.outcome, record.heard, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
+    assert (record.outcome, record.sent, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
 
 
 async def test_the_nonce_of_one_call_is_not_valid_for_another(service):

@@ -27,7 +27,7 @@ from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import hook
-from .evidence import REQUEST, MemoryEvidence, id_of, registry
+from .evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
 from .reading import is_cleared, journal_in, until, write
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
@@ -85,7 +85,7 @@ class Kill:
 async def live(folder: JournalFolder, written: asyncio.Task[None], evidence: MemoryEvidence, sounds: dict[str, Sound],
                dice: random.Random) -> None:  # fmt: skip
     """A service that follows the journal until all lines are entered, or until it is killed."""
-    control = CallControl(registry, Policy(), sounds, evidence, sounds, recorded=evidence.knows)
+    control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.calls_in_progress())
     entry = JournalIntake(control, evidence.times, folder.refuse)
     reader = JournalReader(folder, entry.enter, lambda: True, entry.set_gap_s)
@@ -113,7 +113,7 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
     played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
     at = datetime.now(UTC) - timedelta(seconds=3)
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
-    control = CallControl(registry, Policy(), sounds, evidence, sounds, now=lambda: at)
+    control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: at)
     for call_id in (licensed, late):
         control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
     lines = [hook.undecided(early, at=at), hook.ended(early, at=at, status="CANCEL", reason="", talked_ms="")]

@@ -120,7 +120,7 @@ class Walk:
         steps = self.record and ", ".join(self.record["times"])
         return (
             f"{self.path}; {'disturbed' if self.disturbed else 'undisturbed'}; {told}; SIP {self.sip};"
-            f" evidence: {steps or 'none'}, heard by {self.record and self.record['heard_by']}; RTP: {dict(self.heard)}"
+            f" evidence: {steps or 'none'}, known by {self.record and self.record['known_by']}; RTP: {dict(self.heard)}"
         )
 
 
@@ -131,7 +131,7 @@ def judge(walk: Walk) -> list[str]:
 
 
 def false_claims(walk: Walk) -> list[str]:
-    """Sounds that the evidence says were heard, and the RTP does not."""
+    """Sounds that the evidence says were played, and the RTP does not."""
     return list(_claims(walk))
 
 
@@ -157,12 +157,12 @@ def _ended(walk: Walk) -> Iterator[str]:
 def _claims(walk: Walk) -> Iterator[str]:
     if walk.record is None:
         return
-    for party in walk.record["heard_by"]:
+    for party in walk.record["known_by"]:
         if party == "caller" and (party in walk.held or _keyed(walk)):
             continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/explanation)
         profile = walk.record["profiles"][party]
         if profile not in walk.heard[party].whole:
-            yield f"the evidence claims that the {party} party heard {profile}, and the RTP does not"
+            yield f"the evidence claims that {profile} was played to the {party} party, and the RTP does not"
 
 
 def _keyed(walk: Walk) -> bool:

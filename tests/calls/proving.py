@@ -113,6 +113,10 @@ def assert_connected(way: Way, told: Told) -> None:
     """The evidence of a call that was sounded and connected."""
     assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
     record = told.record
-    assert (record["interface"], record["status"], record["heard_by"]) == (way.interface, "CONNECTED", way.parties), way
+    assert (record["interface"], record["status"], [*record["known_by"]]) == (
+        way.interface,
+        "CONNECTED",
+        way.parties,
+    ), way
     assert (record["complete"], record["anomalies"]) == (True, []), way
     assert "connected" in record["times"]

@@ -70,9 +70,14 @@ exten = suspended,1,Queue(suspended,r,,,1)
  same = n,Hangup(19)
 exten = followme,1,FollowMe(me,l)
 """
+RECIPES = ("wazo", "members", "confirm", "together", "hunt", "office", "rooms", "parked-back")
+"""Those in extensions.conf."""
 ALL_MODULES = """
-    app_channelredirect app_followme app_queue app_read app_while pbx_ael pbx_lua res_ael_share
+    res_parking app_channelredirect app_followme app_queue app_read app_while pbx_ael pbx_lua res_ael_share
 """.split()
+PARKING = """
+parkingtime = 3
+"""
 PROMPTS = "pls_hold_prompt call_from_prompt norecording_prompt options_prompt".split()
 """FollowMe() ends the call if one of these files is missing."""
 QUEUES = """
@@ -144,8 +149,8 @@ def line(name: str, port: int, context: str) -> str:
     )
 
 
-LINES = {"trunk": "from-trunk", "trunk2": "from-trunk", "103": "from-internal"}
-"""Two trunks and an extension, each with its context."""
+LINES = {"trunk": "from-trunk", "trunk2": "from-trunk", "103": "from-internal", "201": "office"}
+"""Two trunks and two extensions, each with its context."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool =
         **freepbx(texts.pop("freepbx"), macros=macros),
         "wazo.conf": (SYSTEMS / "wazo.conf").read_text("utf-8"),
         "suspended.conf": of_a_suspended_number(texts["members"] + texts["confirm"]),
-        "recipes.conf": "".join(texts.pop(name) for name in ("wazo", "members", "confirm", "together", "hunt")),
+        "recipes.conf": "".join(texts.pop(name) for name in RECIPES),
         "lab.conf": LAB + WARNINGS,
     }
     files = {
@@ -181,6 +186,8 @@ def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool =
         "extensions.ael": texts.pop("ael"),
         "extensions.lua": texts.pop("lua"),
         "queues.conf": texts.pop("queue") + QUEUES,
+        "features.conf": texts.pop("keys") + f"[general]\ntransferannouncesound = {scratch}/sounds/{QUESTION}\n",
+        "res_parking.conf": texts.pop("parking") + PARKING,
         "followme.conf": texts.pop("followme")
         + "".join(f"{each} => {scratch}/sounds/{QUESTION}\n" for each in PROMPTS),
     }

@@ -20,7 +20,7 @@ async def connected(phones: Lab, service: Service) -> tuple[Placed, str]:
 
     async def written() -> bool:
         now = await asyncio.to_thread(service.records)
-        fresh[:] = [call_id for call_id in now if call_id not in before and now[call_id]["heard"]]
+        fresh[:] = [call_id for call_id in now if call_id not in before and now[call_id]["sent"]]
         return bool(fresh)
 
     await until(written, "the sound of the connected call in the ledger")

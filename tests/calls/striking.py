@@ -193,7 +193,7 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
         if record:
             wrong |= {
                 f"the evidence says that the {party} party heard it": record["profile"] not in fate.whole[party]
-                for party in record["heard_by"]
+                for party in record["known_by"]
                 if not (party == "caller" and event in FILE_GOES and at.step is Step.ANSWERED)
             }
             wrong[f"the evidence says {record['status']}, and the hook {told.status}"] = record["status"] not in (

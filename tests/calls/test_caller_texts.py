@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
 from typing import Final
 
 import pytest
@@ -11,11 +14,13 @@ import pytest
 from ..lab.heard import identify
 from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected
-from .proving import LATEST_MS, RECOGNISED_S, side_by_side
+from .proving import LATEST_MS, RECOGNISED_S, by_both, side_by_side
 
 NO_UTF_8: Final = "\udcff"
 """The octet FF."""
 LONG: Final = 20_000
+UNKNOWN: Final = "0422123456"
+"""Nobody holds it."""
 WAITED_MS: Final = 1500
 """The hook waits three seconds for a verdict that does not come."""
 
@@ -45,6 +50,39 @@ async def test_what_a_caller_writes_does_not_avoid_the_licensed_sound(asterisk, 
         assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS), name
     assert asterisk.process.poll() is None
     assert asterisk.process.pid == before
+
+
+CONTROLS: Final = [chr(code) for code in (*range(1, 32), 127)]
+PLACES: Final[dict[str, Callable[[str], Forwarding]]] = {
+    "the name": lambda control: Forwarding(display=f"Ta{control}ro"),
+    "the number": lambda control: Forwarding(caller=f"0501234{control}5678"),
+    "the asserted name": lambda control: asserted(f'"Ta{control}ro" <sip:05012345678@127.0.0.1>'),
+    "the asserted number": lambda control: asserted(f"<sip:0501234%{ord(control):02x}5678@127.0.0.1>"),
+    "the dialled user": lambda control: Forwarding(dialled=f"0312340000{control}"),
+    "the dialled user, twice": lambda control: Forwarding(dialled=f"0312340000{control}{control}"),
+}
+
+
+def asserted(identity: str) -> Forwarding:
+    return Forwarding(headers=(("P-Asserted-Identity", identity),))
+
+
+async def test_no_octet_avoids_the_verdict(asterisk, serving):
+    """Of a number that nobody holds, where such calls are refused: without a verdict the call would be connected."""
+    service = serving(policy="unlicensed: refuse")
+    cases = [
+        (place, control, forwarding)
+        for place, control in product(PLACES, CONTROLS)
+        if not ("name" in place and control in "\r\n")  # a line break would begin another header
+        for forwarding in by_both(replace(PLACES[place](control), number=UNKNOWN, endpoint="asserting"))
+    ]
+    since = datetime.now(UTC)
+    async with lab(asterisk) as phones:
+        calls = await side_by_side(cases, lambda case: phones.call(case[2]))
+    for (place, control, forwarding), (placed, ending) in calls:
+        assert (ending.status, ending.reason) == ("REFUSED", "number-unknown"), (place, control, forwarding.interface)
+        assert not placed.rung
+    assert len(service.records(since)) == len(cases)
 
 
 async def test_a_name_in_japanese_reaches_the_called_party(asterisk, service, interface):

@@ -46,8 +46,8 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
     outer, inner = sorted(
         (records[new] for new in records.keys() - before.keys()), key=lambda one: one["times"]["decided"]
     )
-    assert (outer["skip"], outer["heard"], outer["status"]) == (None, True, "CONNECTED")
-    assert (inner["skip"], inner["heard_by"], inner["status"]) == ("announced", [], "CONNECTED")
+    assert (outer["skip"], [*outer["known_by"]], outer["status"]) == (None, ["called"], "CONNECTED")
+    assert (inner["skip"], [*inner["known_by"]], inner["status"]) == ("announced", [], "CONNECTED")
     for record in (outer, inner):
         assert (record["outcome"], record["complete"], record["anomalies"]) == ("PLAY", True, [])
 
@@ -67,7 +67,7 @@ async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving
         placed, ending = await phones.call(chain(phones, "inside Asterisk"), RECOGNISED_S)
         assert placed.called
         await phones.nothing_is_left()
-    assert service.record(ending.call_id)["heard"]
+    assert service.record(ending.call_id)["known_by"]
     heard = hear(placed.called.packets, placed.called.answered_ns, reference=references["sample"])
     assert heard.times == 2
 
@@ -96,7 +96,7 @@ async def test_a_forged_diversion_silences_nothing(asterisk, service, references
         assert_heard_then_connected(forged, "sample", references)
         await phones.talk_and_hang_up(first)
     record = service.record(ending.call_id)
-    assert (record["skip"], record["heard"], record["anomalies"]) == (None, True, [])
+    assert (record["skip"], record["sent"], record["anomalies"]) == (None, True, [])
 
 
 async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(asterisk, service, references, believed):
@@ -122,5 +122,5 @@ async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references):
             continue
         assert_nothing_before_voice(placed, references)
         record = service.record(ending.call_id)
-        assert (record["outcome"], record["skip"], record["heard_by"]) == ("PLAY", "silent-number", []), forwarding
+        assert (record["outcome"], record["skip"], [*record["known_by"]]) == ("PLAY", "silent-number", []), forwarding
         assert (record["complete"], record["anomalies"]) == (True, [])

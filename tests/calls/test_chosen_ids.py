@@ -75,6 +75,6 @@ async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
     assert ids - records.keys() == set()
     for channel in ids:
         record = records[channel]
-        assert (record["status"], record["complete"], record["heard"]) == ("CONNECTED", True, True), record
+        assert (record["status"], record["complete"], record["sent"]) == ("CONNECTED", True, True), record
         assert record["anomalies"] == [], record
         assert record["outcome"] == ("NOTICE" if interface == "none" else "PLAY"), record

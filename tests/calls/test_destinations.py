@@ -126,6 +126,6 @@ async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, 
         assert beginning.voice_ms < SOUND_S * 1000 / 2, f"{case}: {beginning}"
         record = said.record
         assert (said.ending.status, said.ending.reason) == ("CONNECTED", "licence-valid"), case
-        assert (record["outcome"], record["skip"], record["heard_by"]) == ("PLAY", "silent-number", []), case
+        assert (record["outcome"], record["skip"], [*record["known_by"]]) == ("PLAY", "silent-number", []), case
         assert (record["status"], record["complete"], record["anomalies"]) == ("CONNECTED", True, []), case
         assert "connected" in record["times"], case

@@ -96,4 +96,4 @@ async def test_a_node_is_upgraded_while_a_call_is_in_progress(
     assert "lab: wait until no new calls come — 1 calls in progress (" in shown.decode()
     assert_heard_then_connected(placed, "sample", references)
     record = supervised.records()[ending.call_id]
-    assert (record["status"], record["complete"], record["heard"]) == ("CONNECTED", True, True)
+    assert (record["status"], record["complete"], record["sent"]) == ("CONNECTED", True, True)

@@ -61,7 +61,7 @@ async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised,
             reason = (await phones.ending(placed)).reason
             assert_heard_then_connected(placed, "sample" if reason == "licence-valid" else "notice", references)
     record = supervised.record(talking_id)
-    assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+    assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
     assert supervised.lives[1].ended_s is None
 
 

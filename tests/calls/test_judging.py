@@ -15,8 +15,8 @@ from .paths import Leg, Move, Path
 PATH = Path("1/0/0", 0.0, "licensed", "ari", "incoming", (Leg(20, Move.ANSWER), Leg(700, Event.CALLER_HANGS_UP)))
 TIMES = dict.fromkeys(("decided", "answered", "sound-started", "sound-ended", "connected", "ended"), "")
 RECORD: dict[str, Any] = {
-    "heard_by": ["called"], "profiles": {"called": "sample"}, "times": TIMES, "complete": True, "status": "CONNECTED",
-    "hangup_cause": 16, "anomalies": [],
+    "known_by": {"called": "packets"}, "profiles": {"called": "sample"}, "times": TIMES, "complete": True,
+    "status": "CONNECTED", "hangup_cause": 16, "anomalies": [],
 }  # fmt: skip
 HEARD = Listening({"sample": 450.0}, frozenset({"sample"}), 460.0)
 TALKED = Listening({}, voice_ms=460.0)
@@ -36,7 +36,7 @@ EXPIRED = replace(PATH, standing="expired")
 SUSPENDED = replace(PATH, standing="suspended")
 REFUSED = replace(
     GOOD, path=SUSPENDED, told=Told("REFUSED", "number-suspended", "1.1-1", "21", ""), sip=403, rang=False,
-    record=RECORD | {"heard_by": [], "times": {"decided": "", "ended": ""}, "status": "REFUSED", "hangup_cause": 21},
+    record=RECORD | {"known_by": {}, "times": {"decided": "", "ended": ""}, "status": "REFUSED", "hangup_cause": 21},
     heard={"called": SILENCE, "caller": SILENCE}, step=None, event=None,
 )  # fmt: skip
 INTERRUPTED = RECORD | {"complete": False, "status": None, "times": {**TIMES, "interrupted": ""}}
@@ -53,7 +53,7 @@ def told(status: str, cause: str, reason: str = "licence-valid") -> Told:
         ALONE,
         REFUSED,
         replace(GOOD, disturbed=True, record=INTERRUPTED),
-        replace(GOOD, disturbed=True, record=INTERRUPTED | {"heard_by": []}),
+        replace(GOOD, disturbed=True, record=INTERRUPTED | {"known_by": {}}),
     ],
 )
 def test_a_good_call(walk):
@@ -82,9 +82,9 @@ def test_a_good_call(walk):
         ),
         (
             replace(GOOD, heard={"called": replace(HEARD, whole=frozenset()), "caller": TALKED}),
-            "claims that the called party heard sample",
+            "that sample was played to the called party",
         ),
-        (replace(GOOD, heard={"called": replace(NOTICE), "caller": TALKED}), "claims that the called party"),
+        (replace(GOOD, heard={"called": replace(NOTICE), "caller": TALKED}), "was played to the called party"),
         (replace(GOOD, path=EXPIRED, told=told("CONNECTED", "16", "licence-expired")), "without a verdict"),
         (replace(ALONE, heard={"called": HEARD, "caller": TALKED}), "without a verdict"),
         (replace(REFUSED, rang=True), "a suspended number reached"),

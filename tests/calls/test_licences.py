@@ -37,7 +37,7 @@ async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, 
         assert ending.call_id == call_id
         assert record["numbers"]["called"]["last4"] == "0000"
     assert (record["outcome"], record["licence"], record["status"]) == ("PLAY", "L-0001", "CONNECTED")
-    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert (record["sent"], record["complete"], record["anomalies"]) == (True, True, [])
     assert list(record["times"]) == TIMES
 
 
@@ -50,7 +50,7 @@ async def test_a_licensed_call_is_recorded_whichever_way_the_requests_go(asteris
         placed, ending = await phones.call(Forwarding(interface="ari"))
         assert_heard_then_connected(placed, "sample", references)
     record = service.record(ending.call_id)
-    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert (record["sent"], record["complete"], record["anomalies"]) == (True, True, [])
     assert list(record["times"]) == TIMES
 
 
@@ -64,7 +64,7 @@ async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, re
         assert (ending.status, ending.reason) == ("CONNECTED", expected), forwarding
         record = records[ending.call_id]
         assert (record["outcome"], record["reason"], record["profile"]) == ("NOTICE", expected, "notice"), forwarding
-        assert (record["heard"], record["interface"]) == (True, forwarding.interface), forwarding
+        assert (record["sent"], record["interface"]) == (True, forwarding.interface), forwarding
 
 
 async def test_a_resold_number_is_announced_by_the_licence_of_the_member_in_charge(asterisk, service, references):

@@ -87,7 +87,7 @@ async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asteris
         assert playing.caller.final_status == 200
         record = service.record((await phones.ending(playing)).call_id)
     assert_heard_then_connected(playing, "sample", references)
-    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert (record["sent"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
 @contextmanager
@@ -141,7 +141,7 @@ async def test_asterisk_is_killed_and_started_again(installation, tmp_path, refe
         await until(told, "the call that Asterisk took with it")
         assert records[ending.call_id]["complete"]
         (interrupted,) = (one for name, one in records.items() if name != ending.call_id)
-        assert (interrupted["heard"], interrupted["status"], interrupted["complete"]) == (True, None, False)
+        assert (interrupted["sent"], interrupted["status"], interrupted["complete"]) == (True, None, False)
 
 
 async def test_asterisk_stands_still_for_three_seconds(asterisk, service, references):
@@ -163,7 +163,7 @@ async def test_asterisk_stands_still_for_three_seconds(asterisk, service, refere
         call_ids = [(await phones.ending(placed)).call_id for placed in (talking, asking)]
     records = service.records()
     for call_id in call_ids:
-        assert (records[call_id]["heard"], records[call_id]["status"]) == (True, "CONNECTED")
+        assert (records[call_id]["sent"], records[call_id]["status"]) == (True, "CONNECTED")
 
 
 async def test_ari_reloads_in_the_middle_of_a_sound(asterisk, service, references):
@@ -177,7 +177,7 @@ async def test_ari_reloads_in_the_middle_of_a_sound(asterisk, service, reference
             ending = await phones.ending(placed)
             assert ending.status == "CONNECTED"
             record = service.record(ending.call_id)
-            assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+            assert (record["sent"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
 async def test_somebody_else_takes_the_application_for_a_moment(asterisk, service, references):

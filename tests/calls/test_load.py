@@ -43,7 +43,7 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
     assert len(new) == CALLS
     for call_id in new:
         record = records[call_id]
-        assert (record["heard"], record["complete"], record["status"]) == (True, True, "CONNECTED")
+        assert (record["sent"], record["complete"], record["status"]) == (True, True, "CONNECTED")
         assert not record["anomalies"]
     onsets = sorted(one.onset_ms for one in heard if one.onset_ms is not None)
     print(

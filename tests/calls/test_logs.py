@@ -24,8 +24,9 @@ from ..lab.service import Service
 from .proving import side_by_side
 
 NUMBERS = [
-    *(member["numbers"][0] for member in yaml.safe_load(LAB_REGISTRY.read_text())["members"][1:]),
-    LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345", "anonymous", "",
+    *(chain["numbers"].partition("-")[0] for chain in yaml.safe_load(LAB_REGISTRY.read_text())["chains"]),
+    "0112345678", LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345",
+    "anonymous", "",
 ]  # fmt: skip
 """A number for each state of a licence, and all that is not a member's number."""
 SECRETS = sorted({re.sub("[^0-9]", "", each)[-9:] for each in (*NUMBERS, CALLED_NUMBER, CALLER_NUMBER)} - {"", "110"})
@@ -54,7 +55,7 @@ class Logging(Service):
         self.log_file.unlink(missing_ok=True)
         self.journald = Journald(self.asterisk.scratch / "journald")
         self.journald.path.chmod(0o666)  # as systemd's
-        self.lines: list[dict[str, str]] = []
+        self.entries: list[dict[str, str]] = []
         """What journald has read."""
 
     def _launch(self, *options: str) -> None:
@@ -66,7 +67,7 @@ class Logging(Service):
 
     def log(self) -> str:
         """All that it has logged, as it came."""
-        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.lines)
+        return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.entries)
 
     def logged(self) -> list[dict[str, str]]:
         """Its records: level, message, and for JSON and journald the call and its reason."""
@@ -75,14 +76,14 @@ class Logging(Service):
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
         if self.form == "json":
             return list(map(json.loads, lines))
-        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self.lines]
+        return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self.entries]
 
 
 @pytest.fixture(params=["text", "json", "journald"])
 def logging_service(request: pytest.FixtureRequest, asterisk, beside) -> Iterator[Logging]:
     beside.settled()
     service = Logging(asterisk, LAB_REGISTRY, form=request.param)
-    with service.journald.reading() as service.lines, service:
+    with service.journald.reading() as service.entries, service:
         yield service
     service.journald.path.unlink()
 
@@ -122,8 +123,8 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
     assert len(ends(service)) == len(lines)
     assert lines.keys() == records.keys()
     for call_id, record in records.items():
-        heard = " and ".join(record["heard_by"]) or "no party"
-        told = f"{call_id}: {record['outcome']} ({record['reason']}), {record['status']}, heard by {heard}, "
+        sounds = ", ".join(f"sound for {party}: {record['delivery'][party]}" for party in record["known_by"])
+        told = f"{call_id}: {record['outcome']} ({record['reason']}), {record['status']}, {sounds or 'no sound'}, "
         assert lines[call_id]["message"].startswith(told)
         if service.form != "text":
             assert (lines[call_id]["call_id"], lines[call_id]["reason"]) == (call_id, record["reason"])
@@ -137,4 +138,6 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 def ends(service: Logging) -> list[dict[str, str]]:
     """The lines of the calls that are over."""
-    return [line for line in service.logged() if re.search(r", heard by .*, [0-9]+\.[0-9] s$", line["message"])]
+    return [
+        line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
+    ]

@@ -113,8 +113,13 @@ async def test_a_call_that_passes_two_nodes_is_sounded_once(nodes, references):
     async with lab(a.asterisk) as phones:
         placed, (outer, inner) = await passing_both(nodes, phones)
     assert_heard_then_connected(placed, "sample", references)
-    assert (outer["node"], outer["skip"], outer["heard"], outer["status"]) == (a.name, None, True, "CONNECTED")
-    assert (inner["node"], inner["skip"], inner["heard_by"], inner["status"]) == (b.name, "announced", [], "CONNECTED")
+    assert (outer["node"], outer["skip"], outer["sent"], outer["status"]) == (a.name, None, True, "CONNECTED")
+    assert (inner["node"], inner["skip"], [*inner["known_by"]], inner["status"]) == (
+        b.name,
+        "announced",
+        [],
+        "CONNECTED",
+    )
     assert (inner["chain_node"], inner["chain_call"]) == (a.name, outer["call_id"])
     assert (outer["chain_node"], outer["chain_call"]) == (None, None)
     for record in (outer, inner):

@@ -116,7 +116,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     new = [records[call_id] for call_id in records.keys() - before.keys()]
     assert len(new) == len(outcomes) + len(probes) + 1
     connected = sum(1 for forwarding, placed in probes if forwarding == Forwarding() and placed.called) + 1
-    assert sum(record["heard"] for record in new) == len(served) + connected
+    assert sum(record["sent"] for record in new) == len(served) + connected
     assert not [record for record in new if not record["complete"]]
     assert max(each.verdict_s or 0.0 for each in served) <= VERDICT_S
 

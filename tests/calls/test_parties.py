@@ -33,8 +33,10 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
         assert (183 in [status for status, _ in placed.caller.provisional]) == early_media
         assert (ending.status, ending.reason, ending.cause) == ("CONNECTED", "licence-valid", "16")
         record = service.record(ending.call_id)
-        assert (record["interface"], record["heard_by"]) == (forwarding.interface, list(HEARING[hearing]))
-        assert (record["heard"], record["complete"], record["status"]) == (True, True, "CONNECTED")
+        assert (record["interface"], [*record["known_by"]]) == (forwarding.interface, list(HEARING[hearing]))
+        known = {"called": "sent", "caller": "not-known"}  # the caller's packets are not counted
+        assert record["delivery"] == {party: known[party] for party in HEARING[hearing]}
+        assert (record["complete"], record["status"]) == (True, "CONNECTED")
         assert record["anomalies"] == []
 
 

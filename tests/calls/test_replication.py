@@ -32,7 +32,7 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
         try:
             _, second = await phones.call()
             assert second.status == "CONNECTED"
-            assert replicating.record(second.call_id)["heard"]
+            assert replicating.record(second.call_id)["sent"]
             doctor = {each["id"]: each for each in printed(replicating, "doctor", code=None)}
             assert doctor["ledger-postgresql"]["state"] == "warning"
             assert "Connection refused" in doctor["ledger-postgresql"]["found"]
@@ -51,7 +51,7 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
     (node,) = printed(replicating, "fleet", "status", code=None)["nodes"]
     state = node["state"]
     assert (node["node"], node["condition"], state["hook"]["current"]) == ("lab", "serving", True)
-    assert (state["calls"]["decided"], state["calls"]["over"], state["calls"]["heard"]) == (2, 2, 2)
+    assert (state["calls"]["decided"], state["calls"]["over"], state["calls"]["sent"]) == (2, 2, 2)
     assert (state["replication"], state["rivals"]) == ({"unreplicated_steps": 0, "trouble": ""}, 0)
     log = replicating.log()
     assert "evidence is not replicated, and kept here: postgresql://idtone@127.0.0.1" in log

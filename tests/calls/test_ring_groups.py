@@ -70,4 +70,4 @@ async def test_a_winner_who_hangs_up_during_the_sound_ends_the_call(asterisk, se
         record = said.record
         assert (record["status"], record["complete"], record["anomalies"]) == ("FAILED", True, []), way
         assert "connected" not in record["times"], way
-        assert "called" not in record["heard_by"], way
+        assert "called" not in record["known_by"], way

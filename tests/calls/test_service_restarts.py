@@ -51,10 +51,10 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
     own.stop()
     for call_id in (staying_id, going_id, served_id):
         record = records[call_id]
-        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["anomalies"] == []
     alone = records[(await phones.ending(unserved)).call_id]
-    assert (alone["fallback"], alone["heard"], alone["status"], alone["complete"]) == (True, True, "CONNECTED", True)
+    assert (alone["fallback"], alone["sent"], alone["status"], alone["complete"]) == (True, True, "CONNECTED", True)
 
 
 @pytest.mark.parametrize("transport", transports())
@@ -74,7 +74,7 @@ async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk,
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
     with own:
         record = await asyncio.to_thread(own.record, ending.call_id)
-    assert (record["heard"], record["complete"]) == (True, True)
+    assert (record["sent"], record["complete"]) == (True, True)
 
 
 async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own, references):
@@ -95,7 +95,7 @@ async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own,
     assert_heard_then_connected(placed, "sample", references)
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
     record = own.record(ending.call_id)
-    assert (record["outcome"], record["heard"], record["complete"]) == ("PLAY", True, True)
+    assert (record["outcome"], record["sent"], record["complete"]) == ("PLAY", True, True)
     assert record["numbers"]["caller"]["last4"] == CALLER_NUMBER[-4:]
 
 
@@ -120,7 +120,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
     record = await asyncio.to_thread(own.record, ending.call_id)
     assert (record["outcome"], record["reason"]) == ("NOTICE", "service-unavailable")
     assert record["fallback"]
-    assert record["heard_by"] == ["called"]
+    assert [*record["known_by"]] == ["called"]
 
 
 async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own, references):
@@ -145,5 +145,5 @@ async def test_asterisk_restarts_under_the_service(installation, tmp_path, refer
             placed, _ = await phones.call()
             assert_heard_then_connected(placed, "sample", references)
             ending = await phones.ending(placed)
-        assert service.record(ending.call_id)["heard"]
+        assert service.record(ending.call_id)["sent"]
         assert service.stop() == 0

@@ -175,7 +175,7 @@ def assert_recorded(call: PlacedCall, record: dict[str, Any]) -> None:
     anomalies = ["an emergency call of a suspended number"] * of_suspended
     assert (record["complete"], record["anomalies"]) == (True, anomalies), call
     heard = call.expected[0] in SOUNDS and call.promise.status == "CONNECTED"
-    assert record["heard_by"] == (["called"] if heard else []), call
+    assert [*record["known_by"]] == (["called"] if heard else []), call
     assert record["fallback"] is (not call.up or call.expected == BYPASS), call
 
 

@@ -75,7 +75,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
         ("PLAY", "licence-valid", 2), ("REFUSE", "number-suspended", 2),
     ]  # fmt: skip
     assert calls["ended"] == {"CONNECTED": 2, "REFUSED": 2}
-    assert (calls["with_sound"], calls["heard"], calls["heard_ratio"]) == (2, 2, 1)
+    assert (calls["with_sound"], calls["sent"], calls["sent_ratio"]) == (2, 2, 1)
     assert set(calls["decision_seconds"]) == {"ari", "agi"}
     for seconds in calls["decision_seconds"].values():
         assert 0 < seconds["p50"] <= seconds["p99"] < 3

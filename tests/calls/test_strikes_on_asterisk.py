@@ -75,7 +75,7 @@ async def test_asterisk_is_killed(installation, tmp_path, references):
     ended = Counter(map(kept, records))
     assert ended.keys() <= {Evidence.INTERRUPTED, Evidence.COMPLETE}
     assert ended[Evidence.INTERRUPTED] >= sum(at.step is not Step.DECIDING for at in placed)
-    claimed = sum("called" in record["heard_by"] for record in records)
+    claimed = sum("called" in record["known_by"] for record in records)
     assert 0 < claimed <= heard.count("sample")
 
 

@@ -111,16 +111,20 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
     assert "suspended" not in records[other.call_id]["times"]
 
 
+RESOLD = ("0612345900", "0523456789")
+"""Of m-0005, through m-0001."""
+
+
 async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):
     async with lab(asterisk) as phones:
-        talking = [await phones.place(Forwarding(number)) for number in (LICENSED, OTHER)]
-        suspend(own, "\nsuspensions:\n  - {member: m-0001, since: 2026-01-01T00:00:00+09:00, reference: R-1}\n")
+        talking = [await phones.place(Forwarding(number)) for number in RESOLD]
+        suspend(own, "\nsuspensions:\n  - {member: m-0005, since: 2026-01-01T00:00:00+09:00, reference: R-1}\n")
         for placed in talking:
             await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
-        refused = [await phones.ending(await phones.place(Forwarding(number))) for number in ("0612345999", OTHER)]
+        refused = [await phones.ending(await phones.place(Forwarding(number))) for number in RESOLD]
         await asyncio.to_thread(own.stop)
-        refused += [await phones.ending(await phones.place(Forwarding(number))) for number in ("0612345999", OTHER)]
-        kept, _ = await phones.call(Forwarding("0352345678"))
+        refused += [await phones.ending(await phones.place(Forwarding(number))) for number in RESOLD]
+        kept, _ = await phones.call(Forwarding(LICENSED))
         assert (await phones.ending(kept)).reason == "service-unavailable", "the number of another member"
     assert [(ending.status, ending.reason) for ending in refused] == [("REFUSED", "number-suspended")] * 4
 

@@ -19,7 +19,7 @@ PARTIES = (
     Event.CALLER_HANGS_UP, Event.CALLED_HANGS_UP, Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION,
     Event.UNREACHABLE,
 )  # fmt: skip
-NOT_HEARD = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Event.UNREACHABLE}
+UNANSWERED = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Event.UNREACHABLE}
 
 
 def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> list[str]:
@@ -43,14 +43,16 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
         complaints.append(f"anomalies: {record['anomalies']}")
     if told.reason != "licence-valid":
         complaints.append(f"IDTONE_REASON {told.reason}")
-    if case.event in NOT_HEARD and list(record["times"]) != ["decided", "ended"]:
+    if case.event in UNANSWERED and list(record["times"]) != ["decided", "ended"]:
         complaints.append(f"without an answer, and the evidence has {list(record['times'])}")
-    if case.event in NOT_HEARD and record["heard_by"]:
-        complaints.append("heard without an answer")
-    if case.step is Step.SOUNDING and "sound-failed" not in record["times"]:
+    if case.event in UNANSWERED and [*record["known_by"]]:
+        complaints.append("played without an answer")
+    # The called party hears the end of its sound although the caller hung up.
+    played = case.event is Event.CALLER_HANGS_UP and case.direction == "incoming"
+    if case.step is Step.SOUNDING and ("sound-ended" if played else "sound-failed") not in record["times"]:
         complaints.append(f"hung up during the sound, and the evidence has {list(record['times'])}")
-    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in record["heard_by"]:
-        complaints.append("heard by one who hung up during the sound")
+    if case.event is Event.CALLED_HANGS_UP and case.step is Step.SOUNDING and "called" in record["known_by"]:
+        complaints.append("played to one who hung up during the sound")
     if placed.called and placed.called.ended_ns is None:
         complaints.append("the called phone still has the call")
     return [f"{case}: {complaint}" for complaint in complaints]

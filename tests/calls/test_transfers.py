@@ -172,7 +172,7 @@ async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> 
     # One record of each call, and one of each that a number was forwarded for after it.
     expected = Counter((case.way.direction, tuple(case.way.parties)) for case in CASES)
     expected["incoming", ("called",)] += sum(case.target == "number" for case in CASES)
-    assert Counter((record["direction"], tuple(record["heard_by"])) for record in new) == expected
+    assert Counter((record["direction"], tuple(record["known_by"])) for record in new) == expected
 
 
 async def test_a_blind_transfer_of_a_connected_call(asterisk, serving, references):

@@ -82,7 +82,7 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
         records = await asyncio.to_thread(own.records)
     for name, ending in endings.items():
         record = records[ending.call_id]
-        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["profiles"] == {"called": heard[name]}
         assert record["fallback"] == (ending.reason == "service-unavailable")
         assert record["anomalies"] == []
@@ -102,7 +102,7 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
     records = own.records()
     for ending in endings:
         record = records[ending.call_id]
-        assert (record["heard"], record["status"], record["complete"]) == (True, "CONNECTED", True)
+        assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
         assert record["anomalies"] == []
 
 
@@ -118,10 +118,17 @@ async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
 
 
 async def test_the_hook_of_the_release_before_is_answered(asterisk, service, references):
-    """It sends neither SIP Call-ID nor chain token; the service is upgraded first."""
+    """It sends neither channel, account code, SIP Call-ID nor chain token; the service is upgraded first."""
     path = asterisk.etc / "idtone.conf"
     now = path.read_text()
-    before = now.replace(",${IDTONE_SIP_CALL_ID},${IDTONE_TOKEN})", ")").replace(",${IDTONE_SIP_CALL_ID})", ")")
+    before = now
+    for later in (
+        ",${IDTONE_SIP_CALL_ID},${IDTONE_TOKEN}", ",${IDTONE_SIP_CALL_ID}",
+        ",${URIENCODE(${CHANNEL:0:100})},${URIENCODE(${CHANNEL(accountcode):0:80})}",
+        ",,${URIENCODE(${CHANNEL(peeraccount):0:80})}",
+    ):  # fmt: skip
+        assert later in before
+        before = before.replace(f"{later})", ")")
     # Where the hook only looks at the Call-ID, it still does.
     assert (before.count("${IDTONE_SIP_CALL_ID}"), now.count("${IDTONE_SIP_CALL_ID}")) == (2, 13)
     path.write_text(before)

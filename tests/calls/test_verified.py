@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ..lab.heard import in_order
 from ..lab.lab import Forwarding, lab
 from ..tones.commands.running import run
 from ..tones.recordings import wire
@@ -18,6 +19,8 @@ async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, numb
     async with lab(asterisk) as phones:
         placed, _ = await phones.call(Forwarding(number))
         packets = placed.called.packets
+    # A busy machine's Asterisk leaves gaps where it sends late; the verifier would rightly doubt a sound with a gap.
+    packets = [one._replace(ssrc=packet.ssrc) for one, packet in zip(in_order(packets), packets, strict=True)]
     capture = tmp_path / "call.pcap"
     rows = [
         (packet.arrival_ns, wire.rtp(packet.sequence, packet.timestamp, packet.payload,

@@ -73,7 +73,7 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
     assert all(walk.connected and walk.complete for walk in done.walks)
-    assert any(walk.record and not walk.alone and walk.record["heard_by"] == ["caller"] for walk in done.walks)
+    assert any(walk.record and not walk.alone and [*walk.record["known_by"]] == ["caller"] for walk in done.walks)
 
 
 @pytest.mark.parametrize("moves", [(Move.CALLED_HOLDS,), (Move.CALLED_HOLDS, Move.CALLED_RESUMES)])
@@ -91,7 +91,7 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
     heard = Move.CALLED_RESUMES in moves
-    assert all(("called" in walk.record["heard_by"]) == heard for walk in done.walks if walk.record)
+    assert all(("called" in walk.record["known_by"]) == heard for walk in done.walks if walk.record)
     assert all(walk.told and walk.told.status == "CONNECTED" for walk in done.walks)
 
 

@@ -20,6 +20,7 @@ def settings(tmp_path: Path) -> Settings:
         {
             "node": "pbx-1",
             "registry": {"source": str(tmp_path / "registry.yaml"), "trust": "unsigned"},
+            "association": {"member": "m-0001"},
             "ledger": {"url": f"sqlite:///{tmp_path}/ledger.sqlite3", "key_file": str(tmp_path / "ledger.key")},
             "console": {"users": str(tmp_path / "users.yaml")},
         }

@@ -141,8 +141,8 @@ ALL = ["c-progress", "c-orphan", f"c/{HOSTILE}", "c-interrupted", "c-refused", "
         ({"direction": "incoming"}, [each for each in ALL if each != "c-orphan"]),
         ({"direction": "outgoing"}, []),
         ({"member": HOSTILE}, [f"c/{HOSTILE}"]),
-        ({"licence": "L-0001", "heard": "yes"}, ["c-heard"]),
-        ({"licence": "L-0001", "heard": "no"}, ["c-progress", "c-interrupted", "c-cancelled", "c-earlier"]),
+        ({"licence": "L-0001", "delivery": "sent"}, ["c-heard"]),
+        ({"licence": "L-0001", "delivery": "not-known"}, ["c-progress", "c-interrupted", "c-cancelled", "c-earlier"]),
         ({"fallback": "yes"}, []),
         ({"odd": "yes"}, ["c-orphan", f"c/{HOSTILE}", "c-cancelled"]),
         ({"call": "c-"}, sorted((each for each in ALL if each.startswith("c-")), reverse=True)),
@@ -162,7 +162,7 @@ async def test_a_search_finds_what_its_address_says(viewer, asked, found):
 
 
 @pytest.mark.parametrize(
-    "given", [{"from": "yesterday"}, {"heard": "perhaps"}, {"before": "1"}, {"until": "9999-99-99"}]
+    "given", [{"from": "yesterday"}, {"delivery": "perhaps"}, {"before": "1"}, {"until": "9999-99-99"}]
 )
 async def test_a_search_that_cannot_be_read_says_so(viewer, given):
     for path in ("/calls", "/calls.csv"):
@@ -351,7 +351,7 @@ async def test_what_comes_from_outside_is_shown_and_never_markup(site):
             await visitor.get(
                 f"/calls?{urlencode(dict.fromkeys(('member', 'licence', 'reason', 'outcome'), HOSTILE))}"
             ),
-            await visitor.get(f"/calls?{urlencode({'from': HOSTILE, 'heard': HOSTILE})}"),
+            await visitor.get(f"/calls?{urlencode({'from': HOSTILE, 'delivery': HOSTILE})}"),
             await visitor.get(f"/calls/{quote(HOSTILE, safe='')}"),
         ):
             assert "&lt;script&gt;" in answer.text or HOSTILE not in unescape(answer.text)

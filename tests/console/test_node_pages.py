@@ -31,11 +31,12 @@ from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.service.suspension_confirmations import confirmed
-from idtone.settings import RegistrySettings
+from idtone.settings import AssociationSettings, RegistrySettings, Settings
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 
 from ..lab.demo import REGISTRY as LAB_REGISTRY
+from ..lab.publication import MEMBER
 from ..registry.trust.association import Association, Machine
 from ..registry.trust.conftest import association, begun, machine
 from .site import Site, Visitor
@@ -49,7 +50,7 @@ LAB = LAB_REGISTRY.read_text("utf-8")
 CHANGED = (
     LAB.replace("version: 42", "version: 43")
     .replace("en: Good Telecom", f"en: '{HOSTILE}'")
-    .replace("document: 登記事項証明書", f"document: '{HOSTILE}'")
+    .replace("document: 認定通知書", f"document: '{HOSTILE}'")
     .replace("reference: R-1}", f"reference: '{HOSTILE}', authority: '{HOSTILE}'}}")
     + "  - {numbers: '0612345*', since: 2026-10-01T00:00:00+09:00, reference: R-2}\n"
     + "  - {member: m-0003, kind: no-new-numbers, since: 2026-10-01T00:00:00+09:00, reference: R-3}\n"
@@ -120,7 +121,7 @@ async def test_each_page_shows_what_is_there_in_both_languages_and_keeps_its_sec
     [
         ("", "No such file"),
         ("registry: {}", "faults, the first in line"),
-        (LAB.replace("0352345678", "035234567"), "has 1 fault, the first in line"),
+        (LAB.replace("0112345600-0112345699", "035234567"), "has 1 fault, the first in line"),
     ],
 )
 async def test_a_registry_that_cannot_be_used_is_told_without_its_numbers(site, settings, text, words, caplog):
@@ -164,22 +165,25 @@ async def test_nobody_finds_suspended_numbers_by_trying(site, registry, monkeypa
 
 
 CASES = [
-    ("0312345678", Direction.INCOMING, Reason.LICENCE_VALID, 5),
+    ("0312345678", Direction.INCOMING, Reason.LICENCE_VALID, 7),
     ("0312345677", Direction.INCOMING, Reason.NUMBER_SUSPENDED, 1),
-    ("0352345678", Direction.INCOMING, Reason.LICENCE_EXPIRED, 5),
-    ("0362345678", Direction.INCOMING, Reason.LICENCE_REVOKED, 5),
-    ("0452345678", Direction.INCOMING, Reason.LICENCE_NOT_YET_VALID, 5),
-    ("0523456789", Direction.OUTGOING, Reason.DIRECTION_NOT_COVERED, 5),
-    ("0782345678", Direction.OUTGOING, Reason.PLEDGE_MISSING, 5),
-    ("0612345905", Direction.INCOMING, Reason.LICENCE_VALID, 6),
-    ("0612345915", Direction.INCOMING, Reason.CHAIN_UNCHECKED, 5),
+    ("0352345678", Direction.INCOMING, Reason.LICENCE_EXPIRED, 8),
+    ("0362345678", Direction.INCOMING, Reason.LICENCE_REVOKED, 8),
+    ("0452345678", Direction.INCOMING, Reason.LICENCE_NOT_YET_VALID, 8),
+    ("0523456789", Direction.OUTGOING, Reason.DIRECTION_NOT_COVERED, 8),
+    ("0782345678", Direction.OUTGOING, Reason.PLEDGE_MISSING, 8),
+    ("0612345905", Direction.INCOMING, Reason.LICENCE_VALID, 8),
+    ("0612345915", Direction.INCOMING, Reason.CHAIN_UNCHECKED, 7),
     ("0899999999", Direction.INCOMING, Reason.NUMBER_UNKNOWN, 4),
+    ("0899999999", Direction.OUTGOING, Reason.NUMBER_UNKNOWN, 4),
+    ("0112345678", Direction.INCOMING, Reason.NUMBER_OF_ANOTHER_MEMBER, 4),
 ]
+NODE = Settings(association=AssociationSettings(member=MEMBER))
 
 
 @pytest.mark.parametrize(("number", "direction", "reason", "rules"), CASES)
 def test_the_last_rule_decides_and_no_other(number, direction, reason, rules):
-    answer = licences.answer_for(parse_japanese(number), direction, read_of(LAB), PolicySettings(), NOW)
+    answer = licences.answer_for(parse_japanese(number), direction, read_of(LAB), NODE, NOW)
     assert answer.decision.reason is reason
     applied = [rule.decides for rule in answer.rules]
     assert applied == [False] * (len(applied) - 1) + [True]
@@ -190,11 +194,9 @@ def test_the_last_rule_decides_and_no_other(number, direction, reason, rules):
 
 def test_an_expired_registry_decides_before_its_licences():
     expired = LAB.replace("expires: 2036", "expires: 2026").replace("issued: 2026-11-01", "issued: 2025-11-01")
-    answer = licences.answer_for(
-        parse_japanese("0312345678"), Direction.INCOMING, read_of(expired), PolicySettings(), NOW
-    )
+    answer = licences.answer_for(parse_japanese("0312345678"), Direction.INCOMING, read_of(expired), NODE, NOW)
     assert (answer.decision.outcome, answer.rules[-1].found) == (Outcome.NOTICE, REASONS[Reason.REGISTRY_STALE])
-    kept = PolicySettings(registry_stale=timedelta(days=60))
+    kept = NODE.model_copy(update={"policy": PolicySettings(registry_stale=timedelta(days=60))})
     answer = licences.answer_for(parse_japanese("0312345678"), Direction.INCOMING, read_of(expired), kept, NOW)
     assert answer.decision.outcome is Outcome.PLAY
     assert "it has expired, but still counts" in [rule.found for rule in answer.rules]
@@ -262,10 +264,12 @@ async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_p
 
 
 def test_what_ends_when():
-    more = LAB.replace("    numbers: [\"0352345678\"]", """\
+    more = LAB.replace("""
+  - id: m-0003""", """\
       - {id: L-22, tone: sample, status: active, directions: [incoming, outgoing],
          valid: {from: 2026-04-01T00:00:00+09:00, until: 2026-12-20T00:00:00+09:00}}
-    numbers: ["0352345678"]""")  # fmt: skip
+
+  - id: m-0003""")  # fmt: skip
     read = read_of(more)
     found = expiries(read.document, read.index, timedelta(days=365))
     assert found == sorted(found, key=lambda each: each.at)
@@ -275,13 +279,13 @@ def test_what_ends_when():
     assert (ExpiryKind.CHAIN_CHECK, "m-0005", "m-0001 > m-0005") in told
     assert (ExpiryKind.REGISTRY, None, "") in told
     assert not {"L-0002", "L-0003"} & {each.subject for each in found}  # replaced, revoked
-    assert len(expiries(read.document, read.index, None)) == len(found) - 1
+    assert len(expiries(read.document, read.index, None)) == len(found) - 5
     rows = expiry_calendar.entries(found, NOW)
     assert [row.expiry.member for row in rows if row.is_over] == ["m-0006"]
     assert [row.expiry.subject for row in rows if row.is_soon] == ["L-22"]
     assert expiry_calendar.by_month(rows)[0][0] == "2026-12"
     bars = expiry_calendar.bars_of(found, NOW)
-    assert [series.total for series in bars.series] == [0, 1, 0, 1]
+    assert [series.total for series in bars.series] == [0, 1, 0, 5, 0]
     assert [tick.text for tick in bars.months][:4] == ["11", "12", "01", "02"]
     assert {bars.months[place].at: year for place, year in ((0, "2026"), (2, "2027"))} == {
         tick.at: tick.text for tick in bars.years if tick.at <= bars.months[3].at

@@ -260,6 +260,28 @@ async def test_a_suspension_ends_by_two_persons_too(at_office, office):
     assert not at_office.console.office_files.requests.waiting()
 
 
+async def test_a_number_that_never_originates_needs_two_persons_too(at_office, office):
+    page, number = "/office/suspensions", "0335810110"
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    added = {**SUSPENSION, "action": "add-never-originating", "entered": number}
+    refused = await first.send(page, f"{page}/request", added)
+    assert (refused.status, "name the holder of the numbers" in refused.text) == (400, True)
+    for fields in (
+        {**added, "authority": "見本警察署"},
+        {"action": "remove-never-originating", "entered": number, "why": "they have a new number"},
+    ):
+        assert (await first.send(page, f"{page}/request", fields)).status == 303
+        again = {"request": request_id((await second.get(page)).text), "entered": number, "why": "yes"}
+        own = await first.send(page, f"{page}/approve", again)
+        assert (own.status, "another person has to approve it" in own.text) == (400, True)
+        other = await second.send(page, f"{page}/approve", {**again, "entered": OTHER})
+        assert (other.status, "the two entries differ" in other.text) == (400, True)
+        assert (await second.send(page, f"{page}/approve", again)).status == 303
+        assert entry(office)["action"] == fields["action"]
+        seen = (await second.get(page)).text
+        assert ("見本警察署" in seen, number in seen) == (fields["action"].startswith("add"), False)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

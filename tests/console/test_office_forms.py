@@ -32,7 +32,7 @@ __all__ = ["folder", "site_of"]
 HELD = "03-1234-5600-03-1234-5619"
 CHAINS = "/office/chains"
 LINK = {"wholesaler": "m-0001", "reseller": "m-0002", "numbers": HELD, "why": "as asked"}
-CHECK = {"checked": "2026-04-01", "document": "登記事項証明書"}
+CHECK = {"checked": "2026-04-01", "document": "認定通知書"}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_a_link_is_added_checked_and_removed(at_office, office):
     assert "m-0002" in (await japanese.get("/office/members/m-0001")).text
     check = {"reseller": "m-0002", "numbers": HELD, "by": "m-0001", "why": "looked at it", **CHECK}
     assert (await visitor.send(CHAINS, f"{CHAINS}/check", check)).status == 303
-    assert "checked 2026-04-01 by m-0001: 登記事項証明書" in (await visitor.get(CHAINS)).text
+    assert "checked 2026-04-01 by m-0001: 認定通知書" in (await visitor.get(CHAINS)).text
     assert "…5600" not in (await visitor.get(f"{CHAINS}?unchecked=1")).text
     [chain] = registry_of(Workspace(office.folder)).chains
     assert (chain.links[0].checked.by, str(chain.links[0].checked.day)) == ("m-0001", "2026-04-01")

@@ -7,7 +7,7 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +19,8 @@ from idtone.call_control.fallback_file import render
 from idtone.calls import Reason
 from idtone.cli import app
 from idtone.decision import CALL_REJECTED, Policy, Unlicensed
-from idtone.dialplan import Played
-from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, is_emergency_call
+from idtone.dialplan import Played, expressions
+from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, WITHHELD, is_emergency_call
 from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.number_spans import OPEN_DIGITS
@@ -35,14 +35,16 @@ APPLICATIONS_OF_20 = {
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
     "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CONNECTEDLINE", "CUT", "DIALPLAN_EXISTS", "ENV", "FILE", "FILTER",
-    "GLOBAL", "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX",
-    "SHARED", "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
+    "GLOBAL", "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_ENDPOINT", "PJSIP_HEADER", "RAND",
+    "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT",
+    "URIDECODE", "URIENCODE",
 }  # fmt: skip
 """What the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
     "ANSWEREDTIME_MS", "ARGC", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH", "EXTEN",
     "GOSUB_RESULT",
-    "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "UNIQUEID",
+    "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "TRYSTATUS",
+    "UNIQUEID",
 }  # fmt: skip
 
 LINE = re.compile(
@@ -266,16 +268,23 @@ def test_the_settings_are_in_the_text_and_its_digest_is_that_of_the_text(tmp_pat
 
 def test_the_fallback_file(code):
     read_by_hook = re.findall(
-        rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},(\w+),([^)\n]*)\)\}}(\" != \"\w+)?", code
+        rf"AST_CONFIG\(\$\{{IDTONE_SOUNDS\}}/{dialplan.FALLBACK_FILE},([\w${{}}]+),([^)\n]*)\)\}}(\" != \"\w+)?", code
     )
     complete = (dialplan.FALLBACK_END, dialplan.FALLBACK_COMPLETE, '" != "yes')
-    assert read_by_hook == [complete, (dialplan.FALLBACK_SUSPENDED, "${pattern}", ""), complete]
-    text = render([])
-    assert re.findall(r"^\[(\w+)\]$", text, re.M) == [dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_END]
+    never = f"{dialplan.FALLBACK_NEVER}${{fixed:-{dialplan.FALLBACK_NEVER_DIGITS}}}"
+    assert f'{dialplan.FALLBACK_FILE},${{IF($["${{section}}" = "never"]?{never}:${{section}})}},${{pattern}})' in code
+    assert f"{dialplan.FALLBACK_FILE},{dialplan.FALLBACK_LIST},entries)" in code
+    assert read_by_hook == [complete, (dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete, complete]
+    sections = [dialplan.FALLBACK_SUSPENDED, "never", dialplan.FALLBACK_OWN]
+    assert re.findall(r"LOCAL\(section\)=(?:\$\{IF\(.*\?never:)?(\w+)", code) == sections
+    text = render([], None)
+    assert re.findall(r"^\[(\w+)\]$", text, re.M) == [
+        dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN, dialplan.FALLBACK_END,
+    ]  # fmt: skip
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
     assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
-    assert f"LOCAL(digits)={'x' * OPEN_DIGITS})" in code
-    assert f"$[${{open}} <= {OPEN_DIGITS}]?look" in code
+    assert f"LOCAL(digits)={'x' * OPEN_DIGITS}," in code
+    assert f"$[${{open}} <= {OPEN_DIGITS}]?look)" in code
 
 
 def test_every_status_is_known_to_the_ledger(text, code):
@@ -290,8 +299,8 @@ def test_every_status_is_known_to_the_ledger(text, code):
 def test_every_reason_is_a_reason_code(code):
     named = re.findall(r"IDTONE_REASON=([a-z-]+)", code) + re.findall(r"Return\(([a-z-]+):", code)
     assert set(named) == {
-        "call-id-unreadable", "emergency", "number-malformed", "number-suspended", "overload", "service-unavailable",
-        "suspensions-unknown",
+        "call-id-unreadable", "emergency", "number-malformed", "number-never-originates", "number-suspended",
+        "number-unknown", "overload", "presented-number-differs", "service-unavailable", "suspensions-unknown",
     }  # fmt: skip
     assert set(named) <= set(Reason)
 
@@ -450,3 +459,18 @@ def test_which_calls_are_emergency_calls():
 def test_the_grammar_is_that_of_the_numbers():
     assert (JAPANESE, ABROAD) == (numbers.JAPANESE, numbers.ABROAD)
     assert {ANY.narrow(mark) for mark in numbers.MARKS} == {""}
+
+
+def test_the_words_for_a_withheld_number_and_the_digits_of_other_scripts_are_those_of_the_numbers():
+    for word in ("", *WITHHELD, "Anonymous", "P", "sip:anonymous@anonymous.invalid", "<sip:unavailable>"):
+        assert parse(word).kind is NumberKind.WITHHELD, word
+        assert ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), word), word
+    for number in ("0312345678", "110", "x", "anonymous1", "pp"):
+        assert not ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), number), number
+    digits = re.compile(expressions.other_digits())
+    for character in map(chr, range(0x80, 0x30000)):
+        if character.isdecimal() and not 0xD800 <= ord(character) < 0xE000:
+            assert digits.search(quote(character)), character
+    for name in ("佐藤 太郎", "三浦 五郎", "Zürich", "ＮＴＴ", "ー・々〆"):
+        assert not digits.search(quote(name)), name
+    assert digits.search(quote("一一〇"))

@@ -16,7 +16,7 @@ from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.journal_lines import Decided, Ended, read
-from idtone.calls import Outcome, Reason, Suspension
+from idtone.calls import Outcome, Period, Reason, Suspension
 from idtone.dialplan import (
     CALLED,
     CALLED_CONTEXT,
@@ -43,6 +43,8 @@ from ..spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SU
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 LICENSED = "0312345678"
+FILE = render([(read_span(SUSPENDED), Suspension(SINCE))], [(read_span(LICENSED), Period())])
+"""Only these two numbers are the node's own; one of them is suspended."""
 
 DIAL_STRINGS = [
     ("PJSIP/0312345678@trunk", "0312345678"),
@@ -117,6 +119,7 @@ CALLER_PLACES = (
     ("CONNECTEDLINE(name)", "CONNECTEDLINE(name,i)"),
     ("CONNECTEDLINE(num)", "CONNECTEDLINE(num,i)"),
     ("REDIRECTING(from-num)", "REDIRECTING(from-num,i)"),
+    ("CALLERID(dnid)", "CALLERID(dnid)"),
 )
 """How Asterisk's dialplan reads and writes them."""
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
@@ -211,7 +214,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
-        leave(asterisk.sounds, render([(read_span(SUSPENDED), Suspension(SINCE))]))
+        leave(asterisk.sounds, FILE)
         yield Hooked(asterisk, complaints)
 
 
@@ -226,6 +229,7 @@ def test_the_hook_loads_without_warnings(hooked):
 
 REFUSED = "REFUSED number-suspended fallback"
 UNREAD = "REFUSED number-malformed fallback"
+NOT_OWN = "REFUSED number-unknown fallback"
 NOT_REFUSED = "UNAVAILABLE service-unavailable fallback"
 PASSED = "UNAVAILABLE emergency emergency"
 
@@ -235,7 +239,7 @@ def test_every_spelling_of_a_suspended_number_is_refused_without_the_service(hoo
     expected = (
         dict.fromkeys(OF_SUSPENDED, REFUSED)
         | dict.fromkeys((*UNREADABLE, *NO_NUMBERS), UNREAD)
-        | dict.fromkeys(OF_OTHERS, NOT_REFUSED)
+        | {number: NOT_REFUSED if parse(number) == parse(LICENSED) else NOT_OWN for number in OF_OTHERS}
     )
     found = dict(zip(NUMBERS, hooked.results("numbers", interface), strict=True))
     assert {number: result for number, result in found.items() if result != expected[number]} == {}
@@ -248,9 +252,60 @@ def test_with_unreadable_notice_the_digits_alone_are_still_refused_if_they_are_s
     finally:
         hooked.asterisk.command("dialplan set global IDTONE_UNREADABLE refuse")
     suspended = parse(SUSPENDED)
-    expected = {number: REFUSED if suspended in (parse(number), perhaps(number)) else NOT_REFUSED for number in NUMBERS}
+    expected = {}
+    for number in NUMBERS:
+        read = {parse(number), perhaps(number)}
+        readable = any(each and each.known and each.kind is not NumberKind.EMERGENCY for each in read)
+        own = parse(LICENSED) in read or not readable
+        expected[number] = REFUSED if suspended in read else NOT_REFUSED if own else NOT_OWN
     assert {number: result for number, result in found.items() if result != expected[number]} == {}
-    assert {expected[number] for number in UNREADABLE} == {REFUSED, NOT_REFUSED}
+    assert {expected[number] for number in UNREADABLE} >= {REFUSED, NOT_REFUSED}
+
+
+OWN_SPAN = (read_span(SUSPENDED), Period())
+THEN = datetime(2026, 10, 31, tzinfo=UTC)
+LATER = datetime(2120, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("own", "of_own", "of_others"),
+    [
+        ([OWN_SPAN], NOT_REFUSED, NOT_OWN),
+        ([(read_span("031234567*"), Period())], NOT_REFUSED, NOT_OWN),
+        ([(read_span("0312345600-0312345677"), Period(THEN, LATER))], NOT_REFUSED, NOT_OWN),
+        ([(read_span("0312345677"), Period(LATER))], NOT_OWN, NOT_OWN),
+        ([(read_span("0312345677"), Period(until=THEN))], NOT_OWN, NOT_OWN),
+        ([(read_span("0312345676"), Period())], NOT_OWN, NOT_OWN),
+        ([], NOT_OWN, NOT_OWN),
+        (None, NOT_REFUSED, NOT_REFUSED),
+    ],
+    ids=["own", "by a pattern", "ported to it", "ported to it later", "ported away", "a neighbour", "none", "any"],
+)
+def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked, own, of_own, of_others):
+    """Both directions: the hook does not look at it."""
+    leave(hooked.asterisk.sounds, render([], own))
+    try:
+        found = dict(zip(NUMBERS, results(hooked.asterisk, "numbers"), strict=True))
+    finally:
+        leave(hooked.asterisk.sounds, FILE)
+    others = [number for number in OF_OTHERS if parse(number) != parse(LICENSED)]
+    expected = dict.fromkeys(OF_SUSPENDED, of_own) | dict.fromkeys(others, of_others)
+    assert {number: found[number] for number in expected if found[number] != expected[number]} == {}
+
+
+def test_a_fallback_file_without_the_own_numbers_refuses_every_call(hooked):
+    """As one that an older version wrote; and a file that is not whole says nothing of them."""
+    whole = render([], [OWN_SPAN])
+    for text, expected in (
+        (whole.partition("[own]")[0] + whole[whole.index("[end]") :], "REFUSED number-unknown fallback"),
+        (whole.replace("complete = yes\n", ""), "REFUSED suspensions-unknown fallback"),
+    ):
+        leave(hooked.asterisk.sounds, text)
+        try:
+            found = dict(zip(NUMBERS, results(hooked.asterisk, "numbers"), strict=True))
+        finally:
+            leave(hooked.asterisk.sounds, FILE)
+        assert {found[number] for number in OF_SUSPENDED} == {expected}
 
 
 def test_every_spelling_of_an_emergency_number_passes_at_once(hooked):

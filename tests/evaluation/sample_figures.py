@@ -42,8 +42,8 @@ def head_of(
 
 
 def content_of(period: Period, calls: int = 1000, head: str | None = None, **other: Any) -> dict[str, Any]:
-    """So many calls in each month, of which all that were connected were heard."""
-    month = {"calls": calls, "fallback": 0, "connected": calls // 2, "heard": calls // 2}
+    """So many calls in each month, of which all that were connected were sent a sound."""
+    month = {"calls": calls, "fallback": 0, "connected": calls // 2, "sent": calls // 2}
     return {
         "version": 1,
         "period": {"from": period.start.isoformat(), "until": period.until.isoformat()},

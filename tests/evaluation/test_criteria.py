@@ -10,7 +10,7 @@ from .sample_figures import CRITERIA, NODE, ROOT, SAMPLE, criteria
 
 FAULTS = [
     # what is replaced, by what, the field, the problem
-    ("measure: heard-ratio", "measure: eval(1)", "criteria[0].measure", "is not one of the possible values"),
+    ("measure: sent-ratio", "measure: eval(1)", "criteria[0].measure", "is not one of the possible values"),
     ("{at_least: 0.98, points: 7}", "{at_least: 0.999, points: 7}", "criteria[0].points[1]", "is not easier"),
     ("{at_least: 0.98, points: 7}", "{at_least: 0.98, points: 11}", "criteria[0].points[1]", "for fewer points"),
     ("{at_most: 24, points: 6}", "{at_least: 24, points: 6}", "criteria[2].points[1]", "`at_most` alone"),

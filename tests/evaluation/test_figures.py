@@ -61,7 +61,7 @@ OBJECTIONS = {
     ),
     "a month is missing": (content_of(YEAR, months=months()[1:]), "each month of the period once"),
     "a month twice": (content_of(YEAR, months=[*months(), months()[0]]), "each month of the period once"),
-    "more heard than connected": (content_of(YEAR, months=months(heard=501)), "2025-04 contradict"),
+    "more sent than connected": (content_of(YEAR, months=months(sent=501)), "2025-04 contradict"),
     "more fallback than calls": (content_of(YEAR, months=months(fallback=1001)), "2025-04 contradict"),
     "more calls than leaves": (content_of(YEAR, head=head_of(YEAR, 23_999)), "more calls than the tree has leaves"),
     "a shorter tree": (content_of(YEAR, head=head_of(YEAR, 12_999)), "not of the tree of the earlier figures"),
@@ -113,7 +113,7 @@ DOUBTS = {
         content_of(YEAR, 200, head=head_of(YEAR, 16_000)), ["6.6 calls a day, and 32.8 in 2024-01-01/2025-01-01"],
     ),
     "a month of silence, and missing steps": (
-        content_of(YEAR, months=months(calls=0, connected=0, heard=0), missing_steps=7),
+        content_of(YEAR, months=months(calls=0, connected=0, sent=0), missing_steps=7),
         ["7 steps could not be written", "no calls in 2025-04"],
     ),
     "many leaves for few calls": (
@@ -167,8 +167,8 @@ def test_a_member_computes_its_figures(settings):
     cosign(settings, datetime(2026, 11, 3, tzinfo=UTC))
     told = json.loads(run(settings, "--json").stdout)
     october, november = told["months"]
-    assert october == {"month": "2026-10", "calls": 0, "fallback": 0, "connected": 0, "heard": 0}
-    assert november == {"month": "2026-11", "calls": 20, "fallback": 0, "connected": 5, "heard": 5}
+    assert october == {"month": "2026-10", "calls": 0, "fallback": 0, "connected": 0, "sent": 0}
+    assert november == {"month": "2026-11", "calls": 20, "fallback": 0, "connected": 5, "sent": 5}
     octets = settings.with_name("figures").read_bytes()
     found = figures_of(verified(octets, lambda _: [Signer("m-0001/pbx-1", LEDGER_SEED).key]))
     assert objection(found, [WITNESS.cosigner], 1, [], datetime.now(UTC)) is None

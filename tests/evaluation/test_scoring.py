@@ -16,11 +16,11 @@ from .sample_figures import YEAR, criteria
 
 VALUES = [
     # measure, facts, value
-    (Measure.HEARD_RATIO, Facts(heard=Share(99, 100)), "0.9900"),
-    (Measure.HEARD_RATIO, Facts(heard=Share(99, 99)), NoValue.NOT_ENOUGH_CALLS),
-    (Measure.HEARD_RATIO, Facts(heard=Share(199_999, 200_000)), "0.9999"),  # never rounded up to all
-    (Measure.HEARD_RATIO, Facts(), NoValue.NO_FIGURES),
-    (Measure.HEARD_RATIO, Facts(no_calls=NoValue.NOT_WHOLE), NoValue.NOT_WHOLE),
+    (Measure.SENT_RATIO, Facts(sent=Share(99, 100)), "0.9900"),
+    (Measure.SENT_RATIO, Facts(sent=Share(99, 99)), NoValue.NOT_ENOUGH_CALLS),
+    (Measure.SENT_RATIO, Facts(sent=Share(199_999, 200_000)), "0.9999"),  # never rounded up to all
+    (Measure.SENT_RATIO, Facts(), NoValue.NO_FIGURES),
+    (Measure.SENT_RATIO, Facts(no_calls=NoValue.NOT_WHOLE), NoValue.NOT_WHOLE),
     (Measure.FALLBACK_SHARE, Facts(fallback=Share(1, 200_000)), "0.0001"),  # never rounded down to none
     (Measure.FALLBACK_SHARE, Facts(fallback=Share(0, 100)), "0.0000"),
     (Measure.STOP_HOURS, Facts(stops_hours=[Fraction(1, 3), Fraction(5, 2)]), "2.5"),
@@ -40,7 +40,7 @@ def test_a_measure(measure, facts, value):
 
 
 BEST = {
-    Measure.HEARD_RATIO: "1.0000", Measure.FALLBACK_SHARE: "0.0000", Measure.STOP_HOURS: "0.5",
+    Measure.SENT_RATIO: "1.0000", Measure.FALLBACK_SHARE: "0.0000", Measure.STOP_HOURS: "0.5",
     Measure.FORMS_COMPLETE: "1.0000", Measure.REPORTS_IN_TIME: "1.0000", Measure.REACHABILITY: "1.0000",
     Measure.ASSESSMENT: "9.50",
 }  # fmt: skip
@@ -53,14 +53,14 @@ SCORES = [
     ({Measure.REPORTS_IN_TIME: "0.8999", Measure.FALLBACK_SHARE: "0.0500"}, "77.3", "good", 100, {}),
     # 90 % are reached, and a minimum is not
     ({Measure.REPORTS_IN_TIME: NoValue.NONE, Measure.STOP_HOURS: "24.0"}, "90.7", "excellent", 86, {}),
-    ({Measure.HEARD_RATIO: "0.9500"}, "88.0", "good", 100, {}),
-    ({Measure.HEARD_RATIO: "0.9499"}, "80.0", None, 100, {"good": ("sound",)}),
+    ({Measure.SENT_RATIO: "0.9500"}, "88.0", "good", 100, {}),
+    ({Measure.SENT_RATIO: "0.9499"}, "80.0", None, 100, {"good": ("sound",)}),
     # without a value: the sound and the fallback are left out, forms and contact have no points
-    ({Measure.HEARD_RATIO: NoValue.NOT_ENOUGH_CALLS, Measure.FALLBACK_SHARE: NoValue.NOT_ENOUGH_CALLS}, "100.0",
+    ({Measure.SENT_RATIO: NoValue.NOT_ENOUGH_CALLS, Measure.FALLBACK_SHARE: NoValue.NOT_ENOUGH_CALLS}, "100.0",
      "excellent", 66, {}),
     ({Measure.FORMS_COMPLETE: NoValue.NONE, Measure.REACHABILITY: NoValue.NONE}, "80.0", "good", 100, {}),
     # not enough of the weight has a value
-    ({Measure.HEARD_RATIO: NoValue.NO_FIGURES, Measure.FALLBACK_SHARE: NoValue.NO_FIGURES,
+    ({Measure.SENT_RATIO: NoValue.NO_FIGURES, Measure.FALLBACK_SHARE: NoValue.NO_FIGURES,
       Measure.ASSESSMENT: NoValue.NONE}, None, None, 53, {}),
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
     "instance": {"version": "0.1.0", "since": "2026-11-01T00:00:00+00:00", "hand_overs": 1},
     "ari": {"connected": True, "asterisk": "22.5.0+deb"},
     "hook": {"loaded": "ab12", "current": True},
-    "calls": {"in_progress": 2, "decided": 10, "a_second": 1.5, "over": 8, "with_sound": 8, "heard": 6},
+    "calls": {"in_progress": 2, "decided": 10, "a_second": 1.5, "over": 8, "with_sound": 8, "sent": 6, "confirmed": 0},
     "registry": {
         "version": 42, "trust": "signed", "issued": ISSUED, "expires": "2026-12-01T00:00:00+09:00",
         "suspensions_in_force": 3, "suspensions_sha256": "5e" * 32, "taken": "2026-11-01T08:00:00+00:00",

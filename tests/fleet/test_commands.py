@@ -71,7 +71,7 @@ def test_the_state_of_all_nodes(says):
         ("sendai", "asterisk"),
         ("sendai", "version"),
     ]
-    assert (told["totals"]["in_progress"], told["totals"]["heard_ratio"], told["unreadable"]) == (6, 0.75, [])
+    assert (told["totals"]["in_progress"], told["totals"]["sent_ratio"], told["unreadable"]) == (6, 0.75, [])
 
 
 def test_what_cannot_be_read_is_told(nodes, says, postgresql, server, monkeypatch):

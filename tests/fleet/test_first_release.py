@@ -82,7 +82,7 @@ def test_its_ledger(tmp_path):
         check_version(database, str(path))
     with LedgerReader.open(f"sqlite:///{path}") as reader:
         (record,) = reader.records()
-    assert (record.call_id, record.to_json()["heard"]) == ("1795.9-1", True)
+    assert (record.call_id, record.delivery, record.anomalies) == ("1795.9-1", {"called": "sent"}, ())
 
 
 def test_its_state_in_postgresql():

@@ -165,7 +165,7 @@ async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service)
         assert (await phones.ending(placed)).status == "CONNECTED"
     record = await complete(service, call_id)
     assert (record["outcome"], record["status"]) == ("PLAY", "CONNECTED")
-    assert (record["heard"], record["anomalies"]) == (True, [])
+    assert (record["sent"], record["anomalies"]) == (True, [])
     for forged in FORGED:
         await refused(service, forged, call_id)
     assert service.record(call_id) == record
@@ -211,4 +211,4 @@ async def test_a_port_is_listened_to_with_agi_only(pbx, service):
         async with lab(pbx) as phones:
             _, ending = await phones.call(Forwarding(interface="ari"))
         record = await complete(by_ari, ending.call_id)
-    assert (record["interface"], record["heard"], record["anomalies"]) == ("ari", True, [])
+    assert (record["interface"], record["sent"], record["anomalies"]) == ("ari", True, [])

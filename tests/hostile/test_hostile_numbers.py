@@ -26,6 +26,7 @@ from ..calls.hearing import assert_heard_then_connected
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
 from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from ..lab.publication import MEMBER
 from ..lab.service import Service
 from .attack import Parts
 from .attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
@@ -77,7 +78,7 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
         "x", direction, parse(number), parse(""), called, "", perhaps=perhaps(number),
         emergency=called.kind is NumberKind.EMERGENCY,
     )  # fmt: skip
-    decision = decide(call, REGISTRY, Policy(), datetime.now(UTC))
+    decision = decide(call, REGISTRY, Policy(member=MEMBER), datetime.now(UTC))
     return decision.outcome, decision.reason
 
 
@@ -220,12 +221,14 @@ async def test_no_spelling_of_a_suspended_number_is_connected_under_an_own_dial(
 
 async def test_the_next_honest_call_is_heard_and_recorded(pbx, unharmed, references):
     async with lab(pbx.asterisk) as phones:
-        placed, _ = await phones.call(Forwarding(LICENSED, way="hook"))
-        assert_heard_then_connected(placed, "notice", references)  # of the caller's number, which nobody licensed
+        placed, _ = await phones.call(
+            Forwarding(way="hook", caller=LICENSED)
+        )  # the caller's number is the presented one
+        assert_heard_then_connected(placed, "sample", references)
         ending = await phones.ending(placed)
         await phones.nothing_is_left()
     record = pbx.service.record(ending.call_id)
-    assert (record["heard"], record["complete"], record["anomalies"]) == (True, True, [])
+    assert (record["sent"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
 SUSPENDED_CALLS: Final = {
@@ -282,7 +285,7 @@ async def test_careless_dialplans_connect_no_suspended_number_and_no_unclear_arg
     statuses = {name: one.status for name, one in zip(calls, refused, strict=False)}
     assert {name: status for name, status in statuses.items() if status not in (403, 603)} == {}
     record = batch.records[batch.endings[plain.name].call_id]
-    assert (plain.status, record["heard"], record["anomalies"]) == (200, True, [])
+    assert (plain.status, record["sent"], record["anomalies"]) == (200, True, [])
 
 
 async def test_no_caller_chooses_the_id_of_the_call(pbx):

@@ -18,8 +18,8 @@ from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = set(
-    "agi authority console customer desk dialplan doctor evaluation fleet form ledger misuse registry reports serve"
-    " setup status tone".split()
+    "agi authority brake canary console customer desk dialplan doctor evaluation fleet form ledger lines misuse"
+    " registry reports serve setup status tone".split()
 )
 
 
@@ -64,7 +64,7 @@ def test_every_command_has_help(path):
 
 def test_a_room_names_no_module_of_another_room():
     """The import linter does not see these imports, because they are texts."""
-    rooms = "authority console correspondence customers evaluation fleet ledger misuse registry reports tones"
+    rooms = "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones"
     for room in rooms.split():
         texts = [path.read_text("utf-8") for path in (ROOT / room).rglob("*.py")]
         assert {other for text in texts for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', text)} == {room}

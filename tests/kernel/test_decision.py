@@ -17,15 +17,41 @@ from idtone.calls import (
     LicenceStatus,
     Outcome,
     Party,
+    Period,
     Reason,
     Suspension,
     Trust,
     WholesaleChain,
 )
-from idtone.decision import LedgerFull, Policy, Unlicensed, Unreadable, decide, judge, time_by
+from idtone.decision import (
+    LedgerFull,
+    Policy,
+    Remembered,
+    Unlicensed,
+    Unreadable,
+    decide,
+    judge,
+    refused_by_brake,
+    time_by,
+)
 from idtone.numbers import MALFORMED, WITHHELD, parse
 
-from .deciding import BARE, DAY, EXPIRED, HELD, JST, LICENCE, NOW, SECOND, FakeRegistry, call, stopped
+from .deciding import (
+    DAY,
+    EXPIRED,
+    FOREIGN,
+    HELD,
+    JST,
+    LICENCE,
+    MEMBER,
+    NOW,
+    SECOND,
+    FakeRegistry,
+    call,
+    own_policy,
+    stopped,
+    unoriginated,
+)
 
 UNKNOWN = parse("0399999999")
 ABROAD = parse("+12125551234")
@@ -41,11 +67,20 @@ CHECKED = WholesaleChain(("m-9", "m-1"), (NOW,))
 UNCHECKED = WholesaleChain(("m-9", "m-8", "m-1"), (NOW - DAY, None))
 EARLY_CHECK = WholesaleChain(("m-9", "m-1"), (NOW + SECOND,))
 
-NOTICE_POLICY = Policy()
-REFUSE_POLICY = Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
+NOTICE_POLICY = own_policy()
+REFUSE_POLICY = own_policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
 STALE = FakeRegistry(expires=NOW)
 
-ALWAYS_REFUSED = {Reason.NUMBER_SUSPENDED, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD}
+BANK = parse("0335810110")
+OF_THE_BANK = replace(call(), caller=BANK)
+"""It presents a number that never originates."""
+PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
+
+ALWAYS_REFUSED = {
+    Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD,
+    Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.PRESENTED_NUMBER_DIFFERS,
+}  # fmt: skip
+OUT = Direction.OUTGOING
 TABLE = [
     # call, registry, reason, judged licence; the test derives the outcome from the policy
     (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
@@ -67,7 +102,18 @@ TABLE = [
     (call(), FakeRegistry([REVOKED], chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
     (call(), FakeRegistry(chain=UNCHECKED, expires=NOW), Reason.REGISTRY_STALE, None),
     (call(), stopped(NOW, chain=UNCHECKED), Reason.NUMBER_SUSPENDED, None),
-    (call(BARE), FakeRegistry(), Reason.LICENCE_NONE, None),
+    (call(), FakeRegistry([]), Reason.LICENCE_NONE, None),
+    (call(FOREIGN), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN, OUT), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN), STALE, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN), stopped(NOW, FOREIGN), Reason.NUMBER_SUSPENDED, None),
+    (call(FOREIGN, called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
+    (call(), FakeRegistry(chain=WholesaleChain(("m-9", "m-2"), (NOW,))), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (NOW,))), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (None,))), Reason.CHAIN_UNCHECKED, None),
+    (call(UNKNOWN, OUT), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(UNKNOWN, OUT), STALE, Reason.NUMBER_UNKNOWN, None),
+    (call(UNKNOWN, OUT, POLICE), FakeRegistry(), Reason.EMERGENCY, None),
     (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
     (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
     (call(POLICE), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
@@ -77,13 +123,39 @@ TABLE = [
     (call(), STALE, Reason.REGISTRY_STALE, None),
     (call(UNKNOWN), STALE, Reason.REGISTRY_STALE, None),
     (call(), None, Reason.REGISTRY_MISSING, None),
+    (call(direction=OUT), None, Reason.REGISTRY_MISSING, None),
     (call(MALFORMED), None, Reason.NUMBER_MALFORMED, None),
     (call(WITHHELD), stopped(NOW), Reason.NUMBER_WITHHELD, None),
     (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
     (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
     (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry(certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(certified_until=NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry(chain=CHECKED, certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry([EXPIRED], certified_until=NOW - DAY), Reason.CHAIN_UNCHECKED, None),
+    (call(), stopped(NOW, certified_until=NOW), Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry(certified_until=NOW, expires=NOW), Reason.REGISTRY_STALE, None),
+    (call(BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(BANK, Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(), unoriginated(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(OF_THE_BANK, direction=Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(), caller=MALFORMED, caller_perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(MALFORMED), perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(unoriginated={BANK: Period(NOW - DAY, NOW)}), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=BANK), unoriginated(BANK), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, unoriginated(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
+    (replace(OF_THE_BANK, called=POLICE, emergency=True), unoriginated(BANK), Reason.EMERGENCY, None),
     (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (PRESENTS_OTHER, FakeRegistry(), Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, None, Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), None, Reason.EMERGENCY, None),
     (call(called=POLICE), stopped(NOW), Reason.EMERGENCY, None),
@@ -99,13 +171,17 @@ def test_the_table(policy):
             expected = Decision(Outcome.BYPASS, reason)
         elif reason is Reason.LICENCE_VALID:
             expected = Decision(Outcome.PLAY, reason, licence, {Party.CALLED: "sample"}, version)
-        elif reason in ALWAYS_REFUSED or policy is REFUSE_POLICY:
+        elif (
+            reason in ALWAYS_REFUSED
+            or policy is REFUSE_POLICY
+            or (reason in {Reason.NUMBER_UNKNOWN, Reason.REGISTRY_MISSING} and asked.direction is OUT)
+        ):
             expected = Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause)
         else:
             expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
         if registry and reason is not Reason.EMERGENCY:
-            member = {HELD: "m-1", BARE: "m-2"}.get(asked.forwarding_number)
-            chain = str(registry.chain) if registry.chain and member == "m-1" else None
+            member = {HELD: MEMBER, FOREIGN: "m-2"}.get(asked.forwarding_number)
+            chain = str(registry.chain) if registry.chain and member == MEMBER else None
             expected = expected._replace(registry_trust=Trust.SIGNED, member=member, wholesale_chain=chain)
         assert decide(asked, registry, policy, NOW) == expected, (asked, registry)
 
@@ -114,12 +190,12 @@ def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwis
     """Also without a registry, and with one that has expired."""
     for number, reason in ((MALFORMED, Reason.NUMBER_MALFORMED), (WITHHELD, Reason.NUMBER_WITHHELD)):
         for registry in (FakeRegistry(), STALE, None):
-            refused = decide(call(number), registry, Policy(refuse_cause=34), NOW)
+            refused = decide(call(number), registry, own_policy(refuse_cause=34), NOW)
             assert (refused.outcome, refused.reason, refused.hangup_cause) == (Outcome.REFUSE, reason, 34)
-            heard = decide(call(number), registry, Policy(unreadable=Unreadable.NOTICE), NOW)
+            heard = decide(call(number), registry, own_policy(unreadable=Unreadable.NOTICE), NOW)
             assert heard.outcome is Outcome.NOTICE
             assert heard.reason is (reason if registry else Reason.REGISTRY_MISSING)
-        assert decide(call(number, called=POLICE), None, Policy(), NOW).outcome is Outcome.BYPASS
+        assert decide(call(number, called=POLICE), None, own_policy(), NOW).outcome is Outcome.BYPASS
 
 
 def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
@@ -131,11 +207,21 @@ def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
     assert decide(replace(call(), emergency=True), stopped(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
 
 
+def test_the_brake_refuses_a_call_that_would_be_connected():
+    policy = own_policy(refuse_cause=34)
+    for braked, cause in ((Reason.BRAKE_STOP, 34), (Reason.BRAKE_SLOW, 42)):
+        decision = refused_by_brake(decide(call(), FakeRegistry(), policy, NOW), braked, policy)
+        refused = (decision.outcome, decision.reason, decision.hangup_cause, dict(decision.profiles), decision.member)
+        assert refused == (Outcome.REFUSE, braked, cause, {}, MEMBER)
+
+
 def test_the_table_has_every_reason_that_the_kernel_gives():
     others = {
         Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.SUSPENSIONS_UNKNOWN, Reason.OVERLOAD,
-        Reason.LEDGER_FULL,
+        Reason.LEDGER_FULL, Reason.MEMBER_NOT_SET, Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN,
+        Reason.LINES_MISSING, Reason.BRAKE_STOP, Reason.BRAKE_SLOW,
     }  # fmt: skip
+    # The last three are in tests/lines/test_decision.py.
     assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
 
 
@@ -143,7 +229,7 @@ def test_the_table_has_every_reason_that_the_kernel_gives():
 @pytest.mark.parametrize("full", LedgerFull)
 def test_while_the_ledger_is_full(unlicensed, full):
     """A call that would not be connected keeps its reason, and no call gets a licensed sound."""
-    policy = Policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
+    policy = own_policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
     for asked, registry, _, licence in TABLE:
         expected = decide(asked, registry, policy, NOW)
         if expected.outcome not in (Outcome.BYPASS, Outcome.REFUSE):
@@ -207,7 +293,7 @@ def test_of_several_objections_the_first_rule_gives_the_reason():
 
 def test_an_unchecked_chain_is_refused_where_either_policy_refuses():
     for unlicensed, unchecked in product(Unlicensed, repeat=2):
-        policy = Policy(unlicensed=unlicensed, unchecked_chain=unchecked)
+        policy = own_policy(unlicensed=unlicensed, unchecked_chain=unchecked)
         decision = decide(call(), FakeRegistry(chain=UNCHECKED), policy, NOW)
         refused = Unlicensed.REFUSE in (unlicensed, unchecked)
         assert decision.outcome is (Outcome.REFUSE if refused else Outcome.NOTICE)
@@ -229,23 +315,23 @@ def test_a_check_counts_as_long_as_the_policy_says():
         (None, NOW - DAY - SECOND, False),
         (None, NOW - DAY, True),
     ):
-        decision = decide(call(), registry, Policy(chain_check=lasts), moment)
+        decision = decide(call(), registry, own_policy(chain_check=lasts), moment)
         assert (decision.outcome is Outcome.PLAY) == counts, (lasts, moment)
 
 
 def test_a_registry_counts_until_its_grace_is_over():
     registry = FakeRegistry(expires=NOW)
     for grace in (timedelta(0), SECOND, timedelta(hours=12), timedelta(days=30)):
-        policy = Policy(registry_stale=grace)
+        policy = own_policy(registry_stale=grace)
         assert decide(call(), registry, policy, NOW + grace - SECOND).outcome is Outcome.PLAY, grace
         assert decide(call(), registry, policy, NOW + grace).reason is Reason.REGISTRY_STALE, grace
     endless = FakeRegistry(expires=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
-    assert decide(call(), endless, Policy(registry_stale=30 * DAY), NOW).outcome is Outcome.PLAY
+    assert decide(call(), endless, own_policy(registry_stale=30 * DAY), NOW).outcome is Outcome.PLAY
 
 
 def test_a_suspension_starts_at_since_and_outlives_the_registry():
     for grace in (timedelta(0), timedelta(days=30)):
-        policy = Policy(registry_stale=grace)
+        policy = own_policy(registry_stale=grace)
         assert decide(call(), stopped(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
         for later in (timedelta(0), SECOND, 4000 * DAY):
             assert decide(call(), stopped(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED, later
@@ -254,7 +340,7 @@ def test_a_suspension_starts_at_since_and_outlives_the_registry():
     )
 
 
-numbers = st.sampled_from([HELD, HELD, HELD, BARE, UNKNOWN, ABROAD, POLICE, WITHHELD, MALFORMED])
+numbers = st.sampled_from([HELD, HELD, HELD, FOREIGN, UNKNOWN, ABROAD, POLICE, WITHHELD, MALFORMED])
 zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 
 
@@ -279,16 +365,24 @@ known = st.builds(
     FakeRegistry,
     held=st.lists(licences, min_size=1, max_size=3, unique_by=lambda licence: licence.id),
     expires=moments(-1, 6),
-    chain=st.sampled_from([None, None, CHECKED, UNCHECKED, EARLY_CHECK]),
+    chain=st.sampled_from([None, None, CHECKED, UNCHECKED, EARLY_CHECK, WholesaleChain(("m-9", "m-2"), (NOW,))]),
     stopped=st.dictionaries(
         numbers, st.builds(Suspension, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
     ),
+    unoriginated=st.dictionaries(
+        numbers, st.builds(Period, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
+    ),
 )
 registries = st.one_of(known, known, known, st.none())
-calls = st.builds(call, numbers, st.sampled_from(Direction), numbers)
+calls = st.builds(
+    lambda asked, caller, perhaps: replace(asked, caller=caller, caller_perhaps=perhaps),
+    st.builds(call, numbers, st.sampled_from(Direction), numbers), numbers, st.none() | numbers,
+)  # fmt: skip
 policies = st.builds(
-    Policy, unlicensed=st.sampled_from(Unlicensed), registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND])
-)
+    Policy, member=st.sampled_from([MEMBER, MEMBER, MEMBER, "m-9", "m-3", None]),
+    unlicensed=st.sampled_from(Unlicensed), foreign_numbers=st.sampled_from(Unlicensed),
+    unknown_numbers=st.sampled_from(Unlicensed), registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND]),
+)  # fmt: skip
 
 
 @given(calls, registries, policies, moments(-3, 5))
@@ -299,10 +393,16 @@ def test_what_must_never_happen(asked, registry, policy, now):
     assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
     if any(each.since <= now and (each.until is None or now < each.until) for each in suspensions):
         assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
+    from_nowhere = [
+        each for number in asked.originating_numbers if registry for each in registry.never_originates(number)
+    ]
+    if any(each.since <= now and (each.until is None or now < each.until) for each in from_nowhere):
+        assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
     if decision.outcome is Outcome.PLAY:
         assert registry is not None
-        holding = registry.holding(asked.forwarding_number)
+        holding = registry.holding(asked.forwarding_number, now)
         assert holding
+        assert policy.member in holding.members
         assert holding.chain is None or holding.chain.is_checked(now, None)
         [licence] = [held for held in holding.licences if held.id == decision.licence]
         assert licence.status is LicenceStatus.ACTIVE
@@ -315,6 +415,14 @@ def test_what_must_never_happen(asked, registry, policy, now):
         assert decision.profile == licence.tone
     else:
         assert decision.profile in {None, policy.notice_profile}
+    if registry and decision.outcome is not Outcome.BYPASS:
+        holding = registry.holding(asked.forwarding_number, now)
+        foreign = holding is not None and policy.member is not None and policy.member not in holding.members
+        unknown = holding is None and asked.direction is OUT and asked.forwarding_number in (UNKNOWN, ABROAD)
+        if (foreign and policy.foreign_numbers is Unlicensed.REFUSE) or (
+            unknown and policy.unknown_numbers is Unlicensed.REFUSE
+        ):
+            assert decision.outcome is Outcome.REFUSE
     assert (decision.hangup_cause is not None) == (decision.outcome is Outcome.REFUSE)
     assert bool(decision.parties) == (decision.outcome in {Outcome.PLAY, Outcome.NOTICE})
 
@@ -330,11 +438,86 @@ def test_what_must_never_happen(asked, registry, policy, now):
     ],
 )
 def test_remembered_suspensions_count_without_a_registry(pattern, moment, reason):
-    remembered = {pattern: [Suspension(NOW, NOW + DAY)], "8131234568x": [Suspension(NOW - DAY)]}
-    decision = decide(call(), None, Policy(), moment, remembered)
+    remembered = Remembered({pattern: [Suspension(NOW, NOW + DAY)], "8131234568x": [Suspension(NOW - DAY)]})
+    decision = decide(call(), None, own_policy(), moment, remembered)
     assert decision.reason is reason
     assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
-    assert decide(call(), FakeRegistry(), Policy(), moment, remembered).reason is Reason.LICENCE_VALID
+    assert decide(call(), FakeRegistry(), own_policy(), moment, remembered).reason is Reason.LICENCE_VALID
+
+
+REMEMBERED = Remembered({}, {"8131234567x": [Period(None, NOW + DAY)]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "remembered", "moment", "refused", "reason"),
+    [
+        (call(), REMEMBERED, NOW, False, Reason.REGISTRY_MISSING),
+        (call(direction=OUT), REMEMBERED, NOW, False, Reason.REGISTRY_MISSING),
+        (call(direction=OUT), REMEMBERED, NOW + DAY, True, Reason.NUMBER_UNKNOWN),
+        (call(FOREIGN), REMEMBERED, NOW, True, Reason.NUMBER_UNKNOWN),
+        (call(FOREIGN, OUT), REMEMBERED, NOW, True, Reason.NUMBER_UNKNOWN),
+        (replace(call(MALFORMED), perhaps=HELD), REMEMBERED, NOW, False, Reason.REGISTRY_MISSING),
+        (call(FOREIGN), Remembered(), NOW, False, Reason.REGISTRY_MISSING),
+        (call(FOREIGN, OUT), Remembered(), NOW, True, Reason.REGISTRY_MISSING),
+        (call(called=POLICE), Remembered({}, {}), NOW, False, Reason.EMERGENCY),
+    ],
+)
+def test_without_a_registry_the_remembered_numbers_are_this_node_s(asked, remembered, moment, refused, reason):
+    """An unknown number may be another member's, so both policies must allow it."""
+    policy = own_policy(unreadable=Unreadable.NOTICE)
+    decision = decide(asked, None, policy, moment, remembered)
+    assert (decision.outcome is Outcome.REFUSE, decision.reason) == (refused, reason)
+    for changes in product(Unlicensed, repeat=2):
+        allowing = replace(policy, foreign_numbers=changes[0], unknown_numbers=changes[1])
+        if changes == (Unlicensed.NOTICE, Unlicensed.NOTICE):
+            assert decide(asked, None, allowing, moment, remembered).outcome is not Outcome.REFUSE
+        elif reason is Reason.NUMBER_UNKNOWN:
+            assert decide(asked, None, allowing, moment, remembered).outcome is Outcome.REFUSE
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_node_without_a_member_plays_no_licensed_sound(direction):
+    for policy, outcome in (
+        (Policy(), Outcome.NOTICE),
+        (Policy(unlicensed=Unlicensed.REFUSE), Outcome.REFUSE),
+        (Policy(foreign_numbers=Unlicensed.NOTICE, unknown_numbers=Unlicensed.NOTICE), Outcome.NOTICE),
+    ):
+        for number in (HELD, FOREIGN):
+            decision = decide(call(number, direction), FakeRegistry(), policy, NOW)
+            assert (decision.outcome, decision.reason) == (outcome, Reason.MEMBER_NOT_SET)
+    outgoing = decide(call(UNKNOWN, OUT), FakeRegistry(), Policy(), NOW)
+    assert (outgoing.outcome, outgoing.reason) == (Outcome.REFUSE, Reason.NUMBER_UNKNOWN)
+    assert decide(call(), STALE, Policy(), NOW).reason is Reason.REGISTRY_STALE
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_the_policy_may_give_another_member_s_number_the_notice_but_never_the_sound(direction):
+    policy = own_policy(foreign_numbers=Unlicensed.NOTICE)
+    decision = decide(call(FOREIGN, direction), FakeRegistry(), policy, NOW)
+    assert (decision.outcome, decision.reason, decision.member, decision.profile) == (
+        Outcome.NOTICE, Reason.NUMBER_OF_ANOTHER_MEMBER, "m-2", "notice",
+    )  # fmt: skip
+    refusing = replace(policy, unlicensed=Unlicensed.REFUSE)
+    assert decide(call(FOREIGN, direction), FakeRegistry(), refusing, NOW).outcome is Outcome.REFUSE
+    noticed = decide(call(UNKNOWN, OUT), FakeRegistry(), own_policy(unknown_numbers=Unlicensed.NOTICE), NOW)
+    assert (noticed.outcome, noticed.reason) == (Outcome.NOTICE, Reason.NUMBER_UNKNOWN)
+
+
+def test_a_number_with_a_letter_behind_it_is_no_way_round():
+    """`policy.unreadable: notice` connects what cannot be read, but not the number that its digits make."""
+    policy = own_policy(unreadable=Unreadable.NOTICE)
+    for number, direction, refused in (
+        (FOREIGN, Direction.INCOMING, Reason.NUMBER_OF_ANOTHER_MEMBER),
+        (FOREIGN, OUT, Reason.NUMBER_OF_ANOTHER_MEMBER),
+        (UNKNOWN, OUT, Reason.NUMBER_UNKNOWN),
+        (UNKNOWN, Direction.INCOMING, None),
+        (HELD, OUT, None),
+    ):
+        asked = replace(call(MALFORMED, direction), perhaps=number)
+        decision = decide(asked, FakeRegistry(), policy, NOW)
+        assert (decision.outcome is Outcome.REFUSE, decision.reason) == (
+            refused is not None, refused or Reason.NUMBER_MALFORMED,
+        ), number  # fmt: skip
 
 
 @given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))
@@ -353,3 +536,14 @@ def test_setting_the_clock_back_lifts_no_suspension():
     registry = stopped(NOW, issued=NOW)
     at = time_by(registry, NOW - 3650 * DAY)
     assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED
+
+
+@pytest.mark.parametrize("pattern", ["81335810110", "8133581011x", "81335xxxxxx"])
+@pytest.mark.parametrize(("moment", "refused"), [(NOW - SECOND, False), (NOW, True), (NOW + DAY, False)])
+def test_remembered_numbers_that_never_originate_count_without_a_registry(pattern, moment, refused):
+    over = {pattern: [Suspension(NOW - 9 * DAY, NOW - DAY)]}
+    remembered = Remembered(over, never_originating={pattern: [Period(NOW, NOW + DAY)]})
+    for asked in (OF_THE_BANK, call(BANK)):
+        decision = decide(asked, None, own_policy(), moment, remembered)
+        assert decision.reason is (Reason.NUMBER_NEVER_ORIGINATES if refused else Reason.REGISTRY_MISSING)
+    assert decide(OF_THE_BANK, FakeRegistry(), own_policy(), moment, remembered).reason is Reason.LICENCE_VALID

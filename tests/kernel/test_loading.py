@@ -34,14 +34,15 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
 ROOMS = {
-    "agi", "ari_app", "authority", "call_control", "config", "console", "correspondence", "customers", "dialplan",
-    "evaluation", "fleet", "ledger", "misuse", "operations", "registry", "reports", "service", "tones",
+    "agi", "ari_app", "authority", "brake", "call_control", "config", "console", "correspondence", "customers",
+    "dialplan", "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service",
+    "tones",
 }  # fmt: skip
 """The rooms outside of the kernel."""
 TABLES = {f"idtone.{name}" for name in "cli command_line errors translation usage_errors".split()} | {
     f"idtone.{room}{commands}"
     for room in (
-        "authority console correspondence customers evaluation fleet ledger misuse registry reports tones".split()
+        "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones".split()
     )
     for commands in ("", ".commands")
 }
@@ -76,6 +77,7 @@ def config(tmp_path: Path) -> Path:
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
         f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+        "association: {member: m-0001}\n"
     )
     return path
 

@@ -13,7 +13,9 @@ from typing import Any, get_args
 import pytest
 
 import idtone.settings
+from idtone.brake_settings import HighestStep
 from idtone.calls import Direction, Party
+from idtone.canary_settings import Answered
 from idtone.command_line import ConfigOption
 from idtone.console_settings import SignInBy
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed, Unreadable
@@ -63,11 +65,18 @@ OTHER = {
     ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),
     ("ledger", "witness_every"): ("PT5M", timedelta(minutes=5)),
     ("ledger", "reserve"): ("1 GiB", 2**30),
+    ("brake", "highest"): ("mark", HighestStep.MARK),
+    ("brake", "extensions"): ("201,202", ("201", "202")),
+    ("brake", "call_centres"): ("centre", ("centre",)),
+    ("brake", "resellers"): ("reseller-1", ("reseller-1",)),
     ("policy", "ledger_full"): ("refuse", LedgerFull.REFUSE),
     ("policy", "unlicensed"): ("refuse", Unlicensed.REFUSE),
     ("policy", "fallback"): ("refuse", Unlicensed.REFUSE),
+    ("policy", "foreign_numbers"): ("notice", Unlicensed.NOTICE),
+    ("policy", "unknown_numbers"): ("notice", Unlicensed.NOTICE),
     ("policy", "unreadable"): ("notice", Unreadable.NOTICE),
     ("policy", "diversion_trunks"): ("trunk-1, trunk-2", ("trunk-1", "trunk-2")),
+    ("policy", "identity_trunks"): ("trunk-1, trunk-2", ("trunk-1", "trunk-2")),
     ("policy", "emergency_trunks"): ("trunk-1,g0", ("trunk-1", "g0")),
     ("policy", "waiting"): ("100", 100),
     ("policy", "overload"): ("fallback", Overload.FALLBACK),
@@ -91,6 +100,11 @@ OTHER = {
     ("fleet", "trust"): (TRUST, TRUST),
     ("customers", "directory"): ("/srv/customers", Path("/srv/customers")),
     ("customers", "rules"): ("/srv/customer_rules.yaml", Path("/srv/customer_rules.yaml")),
+    ("lines", "source"): ("postgresql://idtone@db/pbx", "postgresql://idtone@db/pbx"),
+    ("lines", "query"): ("wazo", "wazo"),
+    ("lines", "password_file"): ("/srv/lines.password", Path("/srv/lines.password")),
+    ("lines", "cache"): ("/srv/lines", Path("/srv/lines")),
+    ("lines", "poll"): ("PT30S", timedelta(seconds=30)),
     ("metrics", "listen"): ("127.0.0.1:9573", "127.0.0.1:9573"),
     ("console", "listen"): ("unix:/run/idtone-console/a.sock", "unix:/run/idtone-console/a.sock"),
     ("console", "group"): ("idtone-console", "idtone-console"),
@@ -105,6 +119,17 @@ OTHER = {
     ("console", "openid", "acr"): ("urn:example:two-factors", "urn:example:two-factors"),
     ("console", "office"): ("/srv/office", Path("/srv/office")),
     ("console", "prometheus"): ("https://watch.example/prometheus/", "https://watch.example/prometheus"),
+    ("canary", "forwarding_number"): ("0312345678", "0312345678"),
+    ("canary", "called_number"): ("+81312345690", "+81312345690"),
+    ("canary", "trunk"): ("trunk-1", "trunk-1"),
+    ("canary", "direction"): ("incoming", Direction.INCOMING),
+    ("canary", "expect"): ("notice", "notice"),
+    ("canary", "answered"): ("elsewhere", Answered.ELSEWHERE),
+    ("canary", "answers"): ("true", True),
+    ("canary", "timeout"): ("PT20S", timedelta(seconds=20)),
+    ("canary", "every"): ("PT1H", timedelta(hours=1)),
+    ("canary", "result"): ("/srv/canary.json", Path("/srv/canary.json")),
+    ("canary", "spool"): ("/srv/outgoing", Path("/srv/outgoing")),
     ("policy", "silent"): ("0312345678, 101", ("0312345678", "101")),
     ("log", "format"): ("journald", LogFormat.JOURNALD),
     ("log", "level"): ("debug", "debug"),
@@ -139,7 +164,7 @@ def test_without_file_and_environment_the_defaults_apply(monkeypatch, tmp_path):
     settings = load_settings(None, {})
     assert settings == Settings()
     assert settings.node == platform.node()
-    assert settings.policy.policy() == Policy()
+    assert settings.policy.policy(None) == Policy()
     path = tmp_path / "idtone.yaml"
     path.write_text("node: from-default-file")
     monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", path)
@@ -177,6 +202,18 @@ def test_a_fault_of_the_file_is_located(tmp_path):
         (f"ledger: {{origin: {'x' * 201}}}", "1:10: ledger.origin: has more than 200 characters. Write a shorter text"),
         ("policy: {unlicensed: x}", "1:10: policy.unlicensed: is not one of the possible values. Write 'notice' or 'r"),
         ("policy: {notify: {incoming: everybody}}", "1:19: policy.notify.incoming: "),
+        (
+            "canary: {called_number: '110'}",
+            "1:10: canary.called_number: is an emergency number, which idtone never calls",
+        ),
+        (
+            "canary: {called_number: '1861１9'}",
+            "1:10: canary.called_number: is an emergency number, which idtone never",
+        ),
+        ("canary: {forwarding_number: '118'}", "1:10: canary.forwarding_number: is an emergency number"),
+        ("canary: {forwarding_number: '03'}", "1:10: canary.forwarding_number: is not a complete telephone number"),
+        ("canary: {called_number: '0312345678&x'}", "1:10: canary.called_number: is not a complete telephone number"),
+        ("canary: {trunk: 'trunk/110'}", "1:10: canary.trunk: is not the name of a PJSIP endpoint"),
         ("ari: {url: localhost:8088}", "1:7: ari.url: is not an HTTP address. Write it like http://"),
         ("ari: {pasword_file: x}", "1:7: ari.pasword_file: is not a known key. Did you mean 'password_file'"),
         ("ledgers: {}", "1:1: ledgers: is not a known key. Did you mean 'ledger'"),
@@ -243,9 +280,16 @@ def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path):
 
 def test_the_policy_of_the_settings():
     changes = {"UNLICENSED": "refuse", "REFUSE_CAUSE": "1", "REGISTRY_STALE": "P1D"}
-    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy.policy()
+    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy.policy(None)
     assert policy == Policy(unlicensed=Unlicensed.REFUSE, refuse_cause=1, registry_stale=timedelta(days=1))
     assert policy.notify[Direction.OUTGOING] == {Party.CALLED}
+
+
+def test_the_node_s_member_is_part_of_the_policy():
+    changes = {"FOREIGN_NUMBERS": "notice", "UNKNOWN_NUMBERS": "notice"}
+    policy = load_settings(None, {f"IDTONE_POLICY_{name}": text for name, text in changes.items()}).policy
+    notice = Unlicensed.NOTICE
+    assert policy.policy("m-1") == Policy(member="m-1", foreign_numbers=notice, unknown_numbers=notice)
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}

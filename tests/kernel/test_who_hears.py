@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from idtone.calls import Decision, Direction, Outcome, Party, Reason, Skip, Trust
-from idtone.decision import Chain, Policy, Unlicensed, Unreadable, decide
+from idtone.decision import Chain, Unlicensed, Unreadable, decide
 from idtone.errors import NumberError
 from idtone.numbers import MALFORMED, parse, parse_pattern
 
-from .deciding import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, stopped
+from .deciding import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped
 
 BOTH = dict.fromkeys(Direction, frozenset(Party))
 CALLER_ONLY = dict.fromkeys(Direction, frozenset({Party.CALLER}))
@@ -23,10 +23,10 @@ def test_each_direction_has_its_own_parties():
         {Direction.INCOMING: both, Direction.OUTGOING: caller}, {Direction.INCOMING: called, Direction.OUTGOING: both},
     ):  # fmt: skip
         for direction, parties in notify.items():
-            decision = decide(call(direction=direction), FakeRegistry(), Policy(notify=notify), NOW)
+            decision = decide(call(direction=direction), FakeRegistry(), own_policy(notify=notify), NOW)
             assert decision.profiles == dict.fromkeys(parties, "sample")
     for wanted in (called, caller, both):
-        policy = Policy(notify=dict.fromkeys(Direction, wanted))
+        policy = own_policy(notify=dict.fromkeys(Direction, wanted))
         # Under an operator's own Dial() the hook runs only on the called channel; the sound is played all the same.
         decision = decide(replace(call(), parties=called), FakeRegistry(), policy, NOW)
         assert decision.profiles == {CALLED: "sample"}, wanted
@@ -52,33 +52,33 @@ ONE_TONE = {(Direction.INCOMING, CALLER): "chime"}
     ],
 )  # fmt: skip
 def test_each_party_its_own_sound(held, tones, outcome, reason, licence, profiles):
-    decision = decide(call(), FakeRegistry(held), Policy(notify=BOTH, tones=tones), NOW)
+    decision = decide(call(), FakeRegistry(held), own_policy(notify=BOTH, tones=tones), NOW)
     assert (decision.outcome, decision.reason, decision.licence) == (outcome, reason, licence)
     assert decision.profiles == profiles
 
 
 def test_a_sound_belongs_to_its_direction_and_its_licence():
-    decision = decide(call(direction=Direction.OUTGOING), FakeRegistry(), Policy(notify=BOTH, tones=TONES), NOW)
+    decision = decide(call(direction=Direction.OUTGOING), FakeRegistry(), own_policy(notify=BOTH, tones=TONES), NOW)
     assert decision.profiles == {CALLED: "sample", CALLER: "sample"}
-    decision = decide(call(), FakeRegistry([LICENCE]), Policy(notify=CALLER_ONLY, tones=TONES), NOW)
+    decision = decide(call(), FakeRegistry([LICENCE]), own_policy(notify=CALLER_ONLY, tones=TONES), NOW)
     assert decision.profiles == {CALLER: "notice"}
 
 
 def test_an_announced_call_gets_no_second_sound():
     announced = replace(call(), announced=True)
-    once = decide(announced, FakeRegistry(), Policy(), NOW)
+    once = decide(announced, FakeRegistry(), own_policy(), NOW)
     assert once == Decision(
         Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED, registry_trust=Trust.SIGNED,
         member="m-1",
     )  # fmt: skip
     assert (once.parties, once.profile) == (frozenset(), None)
-    each = decide(announced, FakeRegistry(), Policy(chain=Chain.EACH), NOW)
+    each = decide(announced, FakeRegistry(), own_policy(chain=Chain.EACH), NOW)
     assert (each.profiles, each.skip) == ({CALLED: "sample"}, None)
 
 
 @pytest.mark.parametrize("skipping", [{"announced": True}, {"called": parse("0312340000")}])
 def test_a_call_without_a_sound_is_judged_too(skipping):
-    silent = Policy(silent=(parse_pattern("0312340000"),))
+    silent = own_policy(silent=(parse_pattern("0312340000"),))
     asked = replace(call(), **skipping)
     unknown = decide(asked, FakeRegistry([]), silent, NOW)
     assert (unknown.outcome, unknown.reason, unknown.profiles) == (Outcome.NOTICE, Reason.LICENCE_NONE, {})
@@ -107,13 +107,13 @@ def test_patterns_of_numbers():
         with pytest.raises(NumberError, match="write it like") as error:
             parse_pattern(nonsense)
         assert nonsense in ("", "*", "+") or nonsense not in str(error.value)
-    assert "0312340000" not in repr(Policy(silent=(parse_pattern("0312340000"),)))
+    assert "0312340000" not in repr(own_policy(silent=(parse_pattern("0312340000"),)))
     assert HELD.e164 not in repr(parse_pattern(HELD.e164))
 
 
 def test_a_suspended_number_with_a_letter_behind_it_is_refused():
     asked = replace(call(MALFORMED), perhaps=HELD)
-    for policy in (Policy(), Policy(unreadable=Unreadable.NOTICE)):
+    for policy in (own_policy(), own_policy(unreadable=Unreadable.NOTICE)):
         decision = decide(asked, stopped(NOW), policy, NOW)
         assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
     licensed = decide(asked, FakeRegistry(), policy, NOW)

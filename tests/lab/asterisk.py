@@ -43,14 +43,17 @@ MODULES = """
     chan_pjsip codec_alaw codec_ulaw codec_a_mu codec_g722 codec_g726 codec_gsm codec_opus_open_source codec_resample
     codec_speex format_g726 format_gsm format_ogg_opus_open_source format_ogg_speex format_ogg_vorbis format_pcm
     format_sln format_wav func_callerid func_cdr func_channel func_config func_cut func_db func_dialplan func_env
-    func_global func_groupcount func_hangupcause func_logic func_math func_rand func_strings func_timeout func_uri
+    func_global func_groupcount func_hangupcause func_logic func_math func_pjsip_endpoint func_rand func_strings
+    func_timeout func_uri
     pbx_config res_agi res_speech res_ari res_ari_applications res_ari_asterisk res_ari_channels res_ari_events
     res_ari_model res_ari_playbacks res_ari_bridges res_http_websocket res_stasis res_stasis_answer res_stasis_playback
+    res_ari_endpoints
     res_stasis_recording res_stasis_snoop res_websocket_client res_pjproject res_pjsip res_pjsip_authenticator_digest
     res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp res_pjsip_refer res_pjsip_registrar res_format_attr_h264
     res_format_attr_opus res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip
-    res_pjsip_pubsub res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk res_sorcery_config
-    res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
+    res_pjsip_pubsub res_pjsip_t38 res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk
+    res_sorcery_config res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
+    app_mixmonitor
 """.split()
 """Only the modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
 (`codec_opus_open_source`), or only from some version on: the lab loads those that are installed.

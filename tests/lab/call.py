@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from . import fax
 from .codecs import EVENTS
 from .dialog import Dialog
 from .rtp import Address, Packet, Stream
@@ -47,6 +48,7 @@ class Call(abc.ABC):
         self.request = request
         self.tag = tag
         self.stream = stream
+        stream.reports_s = phone.reports_s
         self.video: Stream | None = None
         """The video stream, if the phone has one."""
         self.dialog: Dialog | None = None
@@ -151,6 +153,19 @@ class Call(abc.ABC):
             self._heed(Session.parse(response.body), offer.direction)
         return response
 
+    async def ask_for_t38(self, within_s: float) -> Response:
+        """Send a re-INVITE to T.38; acknowledge and return the final response. Raises TimeoutError."""
+        request = self._within("INVITE", [SDP], self._t38())
+        async with asyncio.timeout(within_s):
+            response = await self._phone.transact(request, self._hop, lambda each: self._confirm(request, each))
+        if response is None:
+            raise TimeoutError("no response to the re-INVITE")
+        return response
+
+    def _t38(self) -> bytes:
+        assert self.session, "the media were never spoken of"
+        return fax.session(self.session.address, self.session.version + 1)
+
     def _within(self, method: str, headers: Iterable[Header], body: bytes) -> Request:
         assert self.dialog, f"{method} before there is a dialog"
         request = self.dialog.request(method, self._phone.address)
@@ -191,7 +206,7 @@ class Call(abc.ABC):
         """Accept a re-INVITE (14.2): the other side moves its media or checks that we are there."""
         if self.dialog:
             self.dialog.refresh(invite)
-        answer = self._take_offer(invite.body)
+        answer = self._t38() if fax.IMAGE in invite.body else self._take_offer(invite.body)
         headers = [*self._phone.contact, *_agreed_timer(invite), SDP]
         self._respond_finally(invite, source, 200, headers, answer)
 
@@ -225,7 +240,7 @@ class Call(abc.ABC):
 
     @property
     def _media_address(self) -> Address:
-        return self._phone.address[0], self.stream.port
+        return self._phone.announced or self._phone.address[0], self.stream.port
 
     def _conclude(self, status: int) -> None:
         self.final_status = status

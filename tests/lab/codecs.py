@@ -22,6 +22,8 @@ from . import g711, ogg
 from .g711 import PCMA, PCMU, SAMPLE_RATE_HZ, Samples
 
 G722: Final = 9
+G729: Final = 18
+"""Its content is never decoded: the lab has no transcoder for it, as most PBXs."""
 OPUS: Final = 107
 EVENTS: Final = 101
 """Telephone events: pressed keys (RFC 4733)."""
@@ -45,10 +47,12 @@ class Codec:
     """Ticks of the RTP clock in 20 ms."""
     encode: Callable[[Samples], list[bytes]]
     decode: Callable[[Sequence[bytes]], Samples]
+    samples_an_octet: int = 1
+    """0 if it varies."""
 
     def length(self, payload: bytes) -> int:
-        """Samples at 8 kHz in a payload: one for each octet; for Opus always 20 ms."""
-        return len(payload) if self.ticks == FRAME else FRAME
+        """Samples at 8 kHz in a payload; always 20 ms if the samples of an octet vary."""
+        return len(payload) * self.samples_an_octet or FRAME
 
 
 def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
@@ -76,6 +80,14 @@ def _g722_encode(samples: Samples) -> list[bytes]:
 def _g722_decode(payloads: Sequence[bytes]) -> Samples:
     wide = np.asarray(g722.G722(16000, 64000).decode(b"".join(payloads)), np.int16)
     return _resampled(wide, 16000, SAMPLE_RATE_HZ)
+
+
+def _g729_encode(samples: Samples) -> list[bytes]:
+    return [bytes(20)] * (len(samples) // FRAME)
+
+
+def _g729_decode(payloads: Sequence[bytes]) -> Samples:
+    return np.zeros(len(b"".join(payloads)) * 8, np.int16)
 
 
 def _opus_encode(samples: Samples) -> list[bytes]:
@@ -109,5 +121,6 @@ CODECS: Final = {
     PCMA: _g711("PCMA/8000", PCMA),
     # Its RTP clock is 8000 Hz, though it samples at 16 kHz (RFC 3551, 4.5.2).
     G722: Codec("G722/8000", FRAME, partial(_settled, _g722_encode), _g722_decode),
-    OPUS: Codec("opus/48000/2", 6 * FRAME, partial(_settled, _opus_encode), _opus_decode),
+    G729: Codec("G729/8000", FRAME, _g729_encode, _g729_decode, 8),
+    OPUS: Codec("opus/48000/2", 6 * FRAME, partial(_settled, _opus_encode), _opus_decode, 0),
 }

@@ -162,8 +162,8 @@ def faults(case: Case, found: Finding) -> list[str]:
     evidence = found.evidence
     if evidence is None:
         wrong.append("there is no evidence")
-    elif not evidence["complete"] or evidence["heard"] != bool(case.profile):
-        wrong.append("the evidence does not say what the phone heard")
+    elif not evidence["complete"] or evidence["sent"] != bool(case.profile):
+        wrong.append("the evidence does not say what was sent to the phone")
     elif evidence["fallback"] != case.fallback:
         wrong.append("the evidence does not say who handled the call")
     return wrong

@@ -62,7 +62,7 @@ def find_or_get() -> KamailioInstallation:
         found = _installation([own], ["kamcmd"], folders)
         if found and int(found.version.partition(".")[0]) >= OLDEST:
             return found
-    root = tree("kamailio", without=WITHOUT)
+    root = tree("kamailio", "kamailio-secsipid-modules", without=WITHOUT)
     found = _installation(
         command(root, "usr/sbin/kamailio"),
         command(root, "usr/sbin/kamcmd"),
@@ -86,12 +86,15 @@ class Kamailio:
 
     def __init__(
         self, installation: KamailioInstallation, scratch: Path, nodes: Sequence[Address], carriers: Sequence[Address],
-        own_numbers: str = "^$",
+        own_numbers: str = "^$", div: tuple[Path, str] | None = None,
     ) -> None:  # fmt: skip
-        """`own_numbers` is a regular expression of the numbers that go back to the nodes."""
+        """`own_numbers` is a regular expression of the numbers that go back to the nodes; `div` a key for PASSporTs of
+        diversions and the address of its certificate.
+        """
         self._installation = installation
         self._scratch = scratch
         self._own_numbers = own_numbers
+        self._div = div
         self.address: Address = (LOOPBACK, free_ports(1, socket.SOCK_DGRAM)[0])
         self.log_file = scratch / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -216,6 +219,8 @@ class Kamailio:
             "JSONRPC": f'"{self._scratch / "rpc"}"',
             "CHILDREN": "2",
         }
+        if self._div:
+            defined |= {"DIV_KEY": f'"{self._div[0]}"', "DIV_CERTIFICATE": f'"{self._div[1]}"'}
         text = "".join(f"#!define IDTONE_{name} {value}\n" for name, value in defined.items())
         (self._scratch / "idtone-dispatcher-local.cfg").write_text(text)
 

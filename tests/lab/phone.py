@@ -24,6 +24,8 @@ from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
 """How long a closing phone waits until the others have accepted its BYEs."""
+RTP_VERSION: Final = 2
+"""The first two bits of an RTP or RTCP packet; a SIP message begins with a letter."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
 _WITHIN_CALLS: Final = frozenset({"INVITE", "UPDATE", "INFO", "NOTIFY"})
 
@@ -121,6 +123,10 @@ class Phone:
         """The codecs that it offers, in this order, and accepts; may be changed between calls."""
         self.video = video
         """Whether it offers and accepts video."""
+        self.announced = ""
+        """The address in its session descriptions, if it is not the one where its media are: behind NAT."""
+        self.reports_s: float | None = None
+        """How often it reports by RTCP what it received; None: never. Both may be changed between calls."""
         self.calls: list[IncomingCall] = []
         """All incoming calls, in order."""
         self.placed: list[OutgoingCall] = []
@@ -262,6 +268,8 @@ class Phone:
 
     def _readable(self) -> None:
         while received := receive_stamped(self._socket):
+            if received[0][:1] and received[0][0] >> 6 == RTP_VERSION:
+                continue  # for a phone that had this port before: Asterisk still sends (RFC 7983 tells them apart)
             try:
                 self._take(*received)
             except SipError as error:

@@ -11,7 +11,13 @@ ENDPOINTS: Final = {
     "anonymous": "allow = ulaw",
     "lab": "allow = ulaw",
     "wide": "allow = ulaw,alaw,g722,opus",
-    "video": "allow = ulaw,h264",
+    "video": "allow = ulaw,h264\naccountcode = acme",
+    "compressed": "allow = g729",
+    "fax": "allow = ulaw\nt38_udptl = yes",
+    "asserting": "allow = ulaw\ntrust_id_inbound = yes\nsend_pai = yes\nsend_rpid = yes\nsend_history_info = yes",
+    "nat": "allow = ulaw\nrtp_symmetric = yes",
+    "framed30": "allow = ulaw:30",
+    "framed40": "allow = ulaw:40",
 }
 """Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
 called phone is `lab`, or the same endpoint as the caller.

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 LAB_REGISTRY: Final = Path(__file__).with_name("registry.yaml")
+MEMBER: Final = "m-0001"
+"""The member of the lab's nodes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ FRAME_NS: Final = 20_000_000
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long another thread may hold the interpreter; Python's default of 5 ms would be audible."""
 _HEADER: Final = struct.Struct("!BBHII")
+_REPORT: Final = struct.Struct("!BBHIIIIIII")
+"""A receiver report with one block (RFC 3550, 6.4.2)."""
 _TIMESPEC: Final = struct.Struct("@qq")
 _SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; Python has no name for it
 _ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -83,6 +85,9 @@ class Stream:
         self._next = 0
         self._inserted: deque[Inserted] = deque()
         self._due_ns = 0
+        self.reports_s: float | None = None
+        """How often it reports what it received; None: never."""
+        self._reported_ns = 0
 
     def fileno(self) -> int:
         return self._rtp.fileno()
@@ -126,7 +131,21 @@ class Stream:
         self._next = (self._next + 1) % len(self._frames)
         self._timestamp = (self._timestamp + self._ticks) & 0xFFFFFFFF
         self._due_ns += FRAME_NS
+        if self.reports_s is not None and now_ns - (self._reported_ns or self.started_ns) >= self.reports_s * 1e9:
+            self._reported_ns = now_ns
+            self.report()
         return self._due_ns
+
+    def report(self) -> None:
+        """Report by RTCP what was received of the present source, if anything was (RFC 3550, 6.4.2)."""
+        source = [packet for packet in self.packets if packet.ssrc == self.packets[-1].ssrc]
+        if not source:
+            return
+        highest = source[0].sequence + max((each.sequence - source[0].sequence) & 0xFFFF for each in source)
+        lost = highest - source[0].sequence + 1 - len(source)
+        block = (source[0].ssrc, lost & 0xFFFFFF, highest, 0, 0, 0)
+        host, port = self.remote
+        self._rtcp.sendto(_REPORT.pack(0x81, 201, 7, self._ssrc, *block), (host, port + 1))
 
     def _packet(self) -> bytes:
         voice = Inserted(self.payload_type, self._frames[self._next], marked=self.started_ns is None)

@@ -26,7 +26,7 @@ from idtone.settings import load_settings
 from .asterisk import IDTONE, Asterisk
 from .becoming import Identity
 from .forked import Forked
-from .publication import LAB_REGISTRY, publication
+from .publication import LAB_REGISTRY, MEMBER, publication
 from .site import reach
 
 
@@ -52,12 +52,18 @@ class Service:
     """Its address for metrics; empty for none."""
     logging: str = ""
     """Its section `log` (YAML)."""
-    association: str = ""
+    association: str = f"member: {MEMBER}"
     """Its section `association` (YAML)."""
     node: str = "lab"
     """Its name."""
     fleet: str = ""
     """Its section `fleet` (YAML)."""
+    lines: str = ""
+    """Its section `lines` (YAML)."""
+    brake: str = ""
+    """Its section `brake` (YAML)."""
+    canary: str = ""
+    """Its section `canary` (YAML)."""
     witnessing: str = ""
     """Further keys of its section `ledger` (YAML): its witnesses."""
     process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
@@ -138,6 +144,9 @@ class Service:
             f"log: {{{self.logging}}}\n"
             f"association: {{{self.association}}}\n"
             f"fleet: {{{self.fleet}}}\n"
+            f"lines: {{{self.lines}{', ' * bool(self.lines)}cache: {self.ledger.with_name('lines')}}}\n"
+            f"brake: {{{self.brake}}}\n"
+            f"canary: {{{self.canary}}}\n"
         )
 
     def _association(self) -> str:

@@ -63,7 +63,7 @@ def fallback(
 
 
 def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
-    """Every step of a call on which the licensed sound was heard."""
+    """Every step of a call on which the licensed sound was sent."""
     return [
         decided(PLAY, call_id, start_ms),
         steps.answered(call_id, at(start_ms + 3000)),
@@ -74,9 +74,12 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
     ]
 
 
-def heard_by(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
-    """Steps of a call whose sound these parties heard, and by what that is known."""
-    told = [decided(PLAY._replace(profiles=dict.fromkeys(Party, "sample")), call_id), steps.answered(call_id, at(10))]
+def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
+    """Steps of a call whose sound was played to these parties, and by what that is known."""
+    told = [
+        decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id),
+        steps.answered(call_id, at(10)),
+    ]
     for party, code in known_by.items():
         told.append(steps.sound_started(call_id, at(20), "sample", SHA256, party))
         told.append(steps.sound_ended(call_id, at(420), 400, party, known_by=code))
@@ -95,7 +98,7 @@ def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
 
 
 def evidence(calls: int = 20) -> list[Step]:
-    """Calls that overlap; most are over. Of each four, one was heard, and the second has two leaves."""
+    """Calls that overlap; most are over. Of each four, one was sent its sound, and the second has two leaves."""
     told: list[Step] = []
     for number in range(calls):
         name, ms = f"pbx-1-1793491200.{number}", number * 20_000

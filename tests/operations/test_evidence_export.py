@@ -39,7 +39,7 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     shown = run("verify-pack", pack, "--log-key", made["log_key"])
     assert shown.exit_code == 0
     assert "good: case R-7" in shown.stdout
-    assert "c-1: PLAY, licence-valid, heard by the called party (by packets), CONNECTED\n" in shown.stdout
+    assert "c-1: PLAY, licence-valid, sound for called party: sent (by packets), CONNECTED\n" in shown.stdout
     told = json.loads(run("verify-pack", pack, "--json").stdout)
     assert [record["call_id"] for record in told["records"]] == ["c-1", "c-2"]
     numbers = {"forwarding": "+81312345678", "caller": "+819012345679", "called": "+815031234567"}

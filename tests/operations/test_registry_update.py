@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import End, end_of, remembered
+from idtone.call_control.fallback_file import End, Usable, end_of, remembered
 from idtone.dialplan import FALLBACK_FILE
 from idtone.errors import TrustError
 from idtone.registry.sources import SignedSource
@@ -66,7 +66,7 @@ def test_an_unsigned_registry(tmp_path, sounds):
     config = settings(tmp_path, sounds, registry, "unsigned")
     told = terminal.told("registry", "update", "-c", config)
     assert (told["trust"], told["version"], told["fallback"]) == ("unsigned", 42, "written")
-    assert STOPPED_NUMBER in remembered(sounds)
+    assert STOPPED_NUMBER in remembered(sounds).suspended
     assert terminal.told("registry", "update", "-c", config)["fallback"] == "current"
     before = written(sounds)
     registry.write_text("registry: {")
@@ -90,7 +90,7 @@ def test_a_signed_registry(config, sounds, association):
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)
-    assert remembered(sounds).keys() == {STOPPED_NUMBER}
+    assert remembered(sounds).suspended.keys() == {STOPPED_NUMBER}
 
 
 def test_nothing_is_read_or_written_while_nothing_has_changed(config, sounds, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachabl
     (sounds / FALLBACK_FILE).unlink()
     association.repository.rename(association.repository.with_name("away"))
     assert "cannot be read" in terminal.error("registry", "update", "--quiet", "-c", config)
-    assert remembered(sounds).keys() == {STOPPED_NUMBER}
+    assert remembered(sounds).suspended.keys() == {STOPPED_NUMBER}
 
 
 def test_a_machine_without_sounds_gets_the_registry_alone(config, sounds):
@@ -172,7 +172,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
 
     def serve() -> None:
         source = SignedSource(Repository(machine.trust, machine.source, machine.cache), 0.0)
-        fallback = Fallback(sounds, source.is_latest)
+        fallback = Fallback(sounds, Usable(all=False, member=None), source.is_latest)
         while not over.is_set():
             source.refresh()
             fallback.update(source.current)
@@ -205,7 +205,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
             association.write(suspensions=f"issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n{entries}")
             association.publish()
             while known < count and not over.is_set():
-                found = len(remembered(sounds))
+                found = len(remembered(sounds).suspended)
                 assert found >= known
                 known = found
     finally:

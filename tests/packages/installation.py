@@ -19,6 +19,7 @@ from tests.calls.test_upgrade import profile_heard, traffic
 from tests.conftest import LAB_REGISTRY
 from tests.lab.asterisk import Ending
 from tests.lab.lab import LICENSED, lab, until
+from tests.lab.publication import MEMBER
 
 from .machine import Machine, MachineFailed
 from .pbx import SOUNDS, PbxInMachine
@@ -133,7 +134,9 @@ def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package)
     began_s = time.monotonic()
     machine.run("dpkg", "--install", package)
     setup = f"idtone setup --yes --asterisk-etc {pbx.etc}"
-    said = machine.run(*setup.split(), "--registry", "/etc/idtone/registry.yaml", "--trust", "unsigned")
+    said = machine.run(
+        *setup.split(), "--registry", "/etc/idtone/registry.yaml", "--trust", "unsigned", "--member", MEMBER
+    )
     said += machine.run("sh", "-c", f"echo {LICENSED} | {setup} --call")
     took_s = time.monotonic() - began_s
     print(f"\n{said}\nfrom dpkg to the sound: {took_s:.0f} s")
@@ -148,7 +151,7 @@ async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
             await asyncio.sleep(2)
         endings = [await phones.ending(each) for each in placed]
     assert {profile_heard(each, references) for each in placed} == {"sample"}
-    assert all(record["heard"] for record in await evidence(machine, endings))
+    assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/var/lib/idtone") == "700 idtone asterisk"
 
 
@@ -181,7 +184,7 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
     print(f"\n{len(placed)} calls during the upgrade")
     assert {profile_heard(each, references) for each in placed} == {"sample"}, said
     for record in await evidence(machine, endings):
-        assert (record["heard"], record["status"]) == (True, "CONNECTED"), record
+        assert (record["sent"], record["status"]) == (True, "CONNECTED"), record
         assert (record["fallback"], record["anomalies"]) == (False, []), record
     assert machine.run("idtone", "--version").strip().endswith(NEXT)
     assert (show(machine, "ActiveState"), show(machine, "NRestarts")) == ("active", "0")

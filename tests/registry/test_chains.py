@@ -16,7 +16,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
 
-from ..kernel.deciding import call
+from ..kernel.deciding import NOW, call
 from ..terminal import Terminal
 from .examples import GOOD, faults_of, index_of
 
@@ -87,20 +87,19 @@ def test_chains_have_an_end():
 
 
 def test_the_member_in_charge_is_the_last_of_the_chain():
-    index = index_of(TEXT)
-    chained = index.holding(parse("0612345678"))
+    index, now = index_of(TEXT), datetime.fromisoformat("2026-11-10T09:00:00+09:00")
+    chained = index.holding(parse("0612345678"), now)
     on = day_begins(date(2026, 4, 1))
     assert chained.chain == WholesaleChain(("m-0001", "m-0002", "m-0003", "m-0004"), (on, on, None))
     assert (chained.member, chained.licences) == ("m-0004", ())
-    resold = index.holding(parse("0312340001"))
+    resold = index.holding(parse("0312340001"), now)
     assert (resold.member, [licence.id for licence in resold.licences]) == ("m-0001", ["L-0001"])
-    now = datetime.fromisoformat("2026-11-10T09:00:00+09:00")
     for number, reason, chain in (
         ("0312340001", Reason.LICENCE_VALID, "m-0002>m-0001"),
         ("0612345678", Reason.CHAIN_UNCHECKED, "m-0001>m-0002>m-0003>m-0004"),
         ("0312345678", Reason.LICENCE_VALID, None),
     ):
-        decision = decide(call(parse(number)), index, Policy(), now)
+        decision = decide(call(parse(number)), index, Policy(member="m-0001"), now)
         assert (decision.reason, decision.wholesale_chain) == (reason, chain), number
 
 
@@ -129,7 +128,7 @@ def test_each_number_of_a_chain_and_no_other_has_the_chain(marks):
     index = RegistryIndex(document)
     chained = [read_span(entry) for entry in entries]
     for number in range(81312345595, 81312345705):
-        holding = index.holding(parse(f"+{number}"))
+        holding = index.holding(parse(f"+{number}"), NOW)
         held = 81312345600 <= number <= 81312345699
         assert (holding is not None) == held
         if holding:
@@ -171,7 +170,7 @@ def test_show_draws_the_chain_of_a_number_as_a_tree(tmp_path):
     assert out == {
         "number": "…0001", "numbers": "…0001", "holder": "m-0002", "member": "m-0001",
         "links": [{"wholesaler": "m-0002", "reseller": "m-0001", "checked_by": "m-0002", "checked_on": "2026-04-01",
-                   "document": "D", "counts": False}],
+                   "document": "D", "counts": False, "certification": None}], "porting": None,
     }  # fmt: skip
     code, out, _ = show("0312345678\n", "--number")
     assert (code, out) == (0, "m-0001  良い電話株式会社 / Good Telecom: holds …5678, in charge\n")

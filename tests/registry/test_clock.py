@@ -90,12 +90,14 @@ members:
                 now = issued
         if number == STOPPED and now >= self.since:
             return Outcome.REFUSE, Reason.NUMBER_SUSPENDED
+        if number == FREE:
+            return Outcome.REFUSE, Reason.NUMBER_OF_ANOTHER_MEMBER
+        if number == NOBODYS and direction is Direction.OUTGOING:
+            return Outcome.REFUSE, Reason.NUMBER_UNKNOWN
         if now >= self.expires + self.grace or now >= self.signatures_until + self.grace:
             return Outcome.NOTICE, Reason.REGISTRY_STALE
         if number == NOBODYS:
             return Outcome.NOTICE, Reason.NUMBER_UNKNOWN
-        if number == FREE:
-            return Outcome.NOTICE, Reason.LICENCE_NONE
         if now < self.begins:
             return Outcome.NOTICE, Reason.LICENCE_NOT_YET_VALID
         if now > self.ends - 1:
@@ -152,7 +154,7 @@ def test_no_wrong_verdict_from_1970_to_2100():
     @given(worlds())
     @settings(max_examples=50, deadline=None, derandomize=True)
     def compared(world: World) -> None:
-        index, policy = world.index(), Policy(registry_stale=timedelta(seconds=world.grace))
+        index, policy = world.index(), Policy(member="m-1", registry_stale=timedelta(seconds=world.grace))
         for moment in set(moments(world)):
             now = time_by(index, at(moment))
             for (number, direction), call in calls.items():

@@ -39,7 +39,7 @@ def read_json(run: Run, *arguments: object) -> Any:
 
 
 def test_check_counts_a_good_registry(run, file):
-    counted = {"members": 2, "licences": 1, "numbers": 1101, "chains": 0, "suspensions": 1}
+    counted = {"members": 2, "licences": 1, "numbers": 1101, "chains": 0, "portings": 0, "suspensions": 1}
     code, out, err = run("check", file)
     assert (code, err) == (0, "")
     rows = [[name, f"{count:,}"] for name, count in counted.items()]
@@ -101,7 +101,7 @@ def test_a_folder_of_the_association_is_checked_and_shown(run, tmp_path):
 
 def test_the_default_file_is_that_of_the_settings(run, file, tmp_path):
     config = tmp_path / "idtone.yaml"
-    config.write_text(f"registry: {{source: {file}, trust: unsigned}}")
+    config.write_text(f"registry: {{source: {file}, trust: unsigned}}\nassociation: {{member: m-0001}}")
     assert run("check", "-c", config)[0] == 0
     assert "m-0001" in run("show", "-c", config)[1]
     assert run(*DECIDE, "-c", config, "--number", "0312345678")[0] == 0
@@ -178,7 +178,10 @@ def test_decide(run, file):
         (("0312345677",), 1, "REFUSE", "number-suspended"),
         (("0312345677", "--called", "110"), 0, "BYPASS", "emergency"),
         (("0312340001",), 1, "NOTICE", "licence-none"),
+        (("0312340001", "--member", "m-0001"), 1, "REFUSE", "number-of-another-member"),
+        (("0312345678", "--member", "m-0001"), 0, "PLAY", "licence-valid"),
         (("0399999999",), 1, "NOTICE", "number-unknown"),
+        (("0399999999", "--direction", "outgoing"), 1, "REFUSE", "number-unknown"),
         (("abc",), 1, "REFUSE", "number-malformed"),
         (("",), 1, "REFUSE", "number-withheld"),
         (("0312345678", "--at", "2026-12-01T00:00:00+09:00"), 1, "NOTICE", "registry-stale"),
@@ -201,6 +204,19 @@ def test_decide_reports_all_facts(run, file):
     _, out, _ = run(*DECIDE, "--registry", file, "--number", "0312345677")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert (lines["outcome"], lines["hangup_cause"], lines["licence"], lines["parties"]) == ("REFUSE", "21", "-", "-")
+
+
+def test_without_a_member_in_the_settings_no_licence_counts(run, file, tmp_path):
+    config = tmp_path / "idtone.yaml"
+    source = f"registry: {{source: {file}, trust: unsigned}}\n"
+    for member, outcome, reason in (
+        ("", "NOTICE", "member-not-set"),
+        ("association: {member: m-0001}", "PLAY", "licence-valid"),
+        ("association: {member: m-0002}", "REFUSE", "number-of-another-member"),
+    ):
+        config.write_text(source + member)
+        answer = read_json(run, *DECIDE, "-c", config, "--number", "0312345678")
+        assert (answer["outcome"], answer["reason"]) == (outcome, reason)
 
 
 def test_decide_uses_the_policy_of_the_settings(run, file, tmp_path):

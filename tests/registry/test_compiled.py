@@ -15,6 +15,7 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import SignedSource, parse_document
 
+from ..kernel.deciding import NOW
 from .examples import GOOD
 from .trust.association import Association, Machine
 
@@ -28,7 +29,7 @@ def test_a_compiled_registry_answers_like_the_document():
     assert unpack(octets) == compiled(DOCUMENT)
     ready, index = RegistryIndex.of(unpack(octets), SIGNED), RegistryIndex(DOCUMENT)
     for number in (parse(f"+{81312345550 + offset}") for offset in range(200)):
-        assert ready.holding(number) == index.holding(number), number
+        assert ready.holding(number, NOW) == index.holding(number, NOW), number
 
 
 @given(st.data())
@@ -71,7 +72,7 @@ def test_the_service_compiles_a_large_registry_and_keeps_the_result(tmp_path, mo
     source = SignedSource(machine.repository(), 0.0)
     assert source.refresh()
     assert source.current
-    assert source.current.holding(parse("0312345601"))
+    assert source.current.holding(parse("0312345601"), NOW)
     (kept,) = machine.cache.glob("targets/*.compiled")
     association.publish(now=datetime.now(UTC) + timedelta(seconds=1))
     source.refresh()

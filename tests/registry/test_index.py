@@ -14,6 +14,7 @@ from idtone.numbers import MALFORMED, WITHHELD, Number, NumberKind, parse
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 
+from ..kernel.deciding import NOW
 from .examples import GOOD, faults_of, index_of, with_numbers
 
 JST = timezone(timedelta(hours=9))
@@ -35,7 +36,7 @@ def test_the_licences_of_the_holder(index):
     registry: Registry = index
     assert (registry.version, registry.expires) == (42, datetime(2026, 12, 1, tzinfo=JST))
     for text in HELD_NUMBERS:
-        holding = index.holding(parse(text))
+        holding = index.holding(parse(text), NOW)
         assert holding, text
         [licence] = holding.licences
         assert (licence.id, licence.member, licence.tone) == ("L-0001", "m-0001", "sample")
@@ -43,13 +44,13 @@ def test_the_licences_of_the_holder(index):
         assert licence.valid_from == datetime(2026, 1, 10, tzinfo=JST)
         assert licence.valid_until == datetime(2027, 1, 10, tzinfo=JST)
         assert (holding.member, holding.chain) == ("m-0001", None)
-    assert index.holding(parse("0312340001")) == Holding("m-0002", ()), "no licence"
+    assert index.holding(parse("0312340001"), NOW) == Holding("m-0002", ()), "no licence"
 
 
 def test_a_number_without_a_holder(index):
     texts = "0312345599 0312345700 0612344999 0612346000 06123450000 0312345 +12125551234 110 05012345678"
     for number in (*map(parse, texts.split()), WITHHELD, MALFORMED, Number(NumberKind.EMERGENCY, "110")):
-        assert index.holding(number) is None, number
+        assert index.holding(number, NOW) is None, number
         assert index.suspensions_of(number) == ()
 
 
@@ -102,7 +103,7 @@ def test_it_holds_exactly_the_numbers_of_the_file(members):
     index = index_of(text)
     held = {number for entries in members for entry in entries for number in _numbers(entry)}
     for number in range(81312309980, 81312310070):
-        assert (index.holding(parse(f"+{number}")) is not None) == (number in held)
+        assert (index.holding(parse(f"+{number}"), NOW) is not None) == (number in held)
 
 
 def _numbers(entry: str) -> range:
@@ -114,7 +115,7 @@ def _median_ns(index: RegistryIndex, numbers: list[Number]) -> float:
     times = []
     for number in numbers:
         started = time.perf_counter_ns()
-        index.holding(number)
+        index.holding(number, NOW)
         times.append(time.perf_counter_ns() - started)
     return statistics.median(times)
 
@@ -124,6 +125,6 @@ def test_a_look_up_takes_as_long_in_a_large_registry_as_in_a_small_one():
     large = index_of(with_numbers([f"03{10_000_000 + 7 * n}" for n in range(20_000)]))
     few = [parse(f"03{10_000_000 + n % 10}") for n in range(1_000)]
     many = [parse(f"03{10_000_000 + 7 * 19 * n}") for n in range(1_000)]
-    assert all(large.holding(number) is not None for number in many)
+    assert all(large.holding(number, NOW) is not None for number in many)
     ratio = min(_median_ns(large, many) for _ in range(5)) / min(_median_ns(small, few) for _ in range(5))
     assert ratio < 3  # 1.0 to 1.3 on an idle machine; a search through the list would give thousands

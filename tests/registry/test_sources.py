@@ -12,6 +12,7 @@ from idtone.errors import DocumentError
 from idtone.numbers import parse
 from idtone.registry.sources import FileSource, load_registry, read_document
 
+from ..kernel.deciding import NOW
 from .examples import GOOD, faults_of, spoiled
 
 NEWER = spoiled("version: 42", "version: 43")
@@ -69,7 +70,7 @@ def test_without_its_file_the_last_good_generation_stays_or_there_is_none(file, 
 def test_the_sample_registry_is_good():
     with resources.as_file(resources.files("idtone.config") / "registry.yaml") as path:
         assert read_document(path).tones[0].id == "sample"
-        assert load_registry(path).holding(parse("0312345678"))
+        assert load_registry(path).holding(parse("0312345678"), NOW)
 
 
 def test_a_new_generation_is_taken_once_even_if_it_keeps_time_and_size(file):

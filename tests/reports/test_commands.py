@@ -90,7 +90,7 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     answer = ("reports", "answer", request["id"])
     assert "needs an evidence pack: run `idtone ledger export c-1" in terminal.error(*answer, "-c", first)
     code, _, error = terminal.run(*answer, "--result", "not-ours", "-c", first, typed="n\n")
-    assert "calls 1 call c-1 outcome PLAY reason licence-valid heard yes result not-ours" in error
+    assert "calls 1 call c-1 outcome PLAY reason licence-valid sound sent result not-ours" in error
     assert (code, "nothing was sent" in error) == (1, True)
     pack = tmp_path / "pack.zip"
     basis = ("--case", request["id"], "--basis", "association", "--reference", request["id"], "--sealed")
@@ -109,7 +109,7 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     shown = terminal.told("authority", "report", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
     [hop] = shown["requests"]
-    assert (hop["pack"], hop["calls"], hop["call"], hop["heard"]) == (made["sha256"], 1, "c-1", True)
+    assert (hop["pack"], hop["calls"], hop["call"], hop["delivery"]) == (made["sha256"], 1, "c-1", "sent")
     assert NAME not in json.dumps(shown, ensure_ascii=False)
     revealed = ("authority", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
     assert terminal.told(*revealed)["contact"] == CONTACT

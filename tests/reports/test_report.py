@@ -109,8 +109,8 @@ def test_the_nearest_call_is_what_the_ledger_says():
         downstream=None, reminders=0,
     )  # fmt: skip
     facts = found(records, request.at)
-    assert (facts.calls, facts.call, facts.outcome, facts.reason, facts.heard) == (
-        3, "c-1", "PLAY", "licence-valid", True,
+    assert (facts.calls, facts.call, facts.outcome, facts.reason, facts.delivery) == (
+        3, "c-1", "PLAY", "licence-valid", "sent",
     )  # fmt: skip
     start, end = span(request.at, request.within_minutes)
     assert (request.at - start, end - request.at) == (timedelta(minutes=5), timedelta(minutes=6))

@@ -35,6 +35,7 @@ def settings(tmp_path: Path) -> Settings:
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
         f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+        "association: {member: m-0001}\n"
     )
     return load_settings(tmp_path / "idtone.yaml", {})
 

@@ -28,31 +28,38 @@ def decided(*parties: Party) -> Step:
     return steps.decided(CALL, Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-1", profiles), AT, "ari")
 
 
-def heard(party: Party = Party.CALLED, instead: str | None = None) -> Step:
-    return steps.sound_ended(CALL.id, AT, 440, party, instead=instead)
+def played(party: Party = Party.CALLED, instead: str | None = None, known_by: str = "packets") -> Step:
+    return steps.sound_ended(CALL.id, AT, 440, party, known_by=known_by, instead=instead)
+
+
+REPORTED = steps.sound_reported(CALL.id, AT, True, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("written", "connected", "all_heard"),
+    ("written", "connected", "sent", "confirmed", "failed"),
     [
-        ([decided(Party.CALLED), ANSWERED, heard(), *CONNECTED], 1, 1),
-        ([decided(Party.CALLED), ANSWERED, steps.sound_failed(CALL.id, AT, "x"), heard(), *CONNECTED], 1, 1),
-        ([decided(Party.CALLED), ANSWERED, heard(instead="notice"), *CONNECTED], 1, 0),
-        ([decided(Party.CALLED), ANSWERED, *CONNECTED], 1, 0),
-        ([decided(Party.CALLED, Party.CALLER), ANSWERED, heard(), *CONNECTED], 1, 0),
-        ([decided(Party.CALLED, Party.CALLER), ANSWERED, heard(), heard(Party.CALLER), *CONNECTED], 1, 1),
-        ([decided(), *CONNECTED], 0, 0),
-        ([decided(Party.CALLED), steps.ended(CALL.id, AT, CallStatus.BUSY)], 0, 0),
-        ([ANSWERED, heard(), *CONNECTED], 0, 0),
-        ([decided(Party.CALLED), ANSWERED, heard(), CONNECTED[0], steps.interrupted(CALL.id, AT)], 1, 1),
+        ([decided(Party.CALLED), ANSWERED, played(), *CONNECTED], 1, 1, 0, 0),
+        ([decided(Party.CALLED), ANSWERED, played(), REPORTED, *CONNECTED], 1, 1, 1, 0),
+        ([decided(Party.CALLED), ANSWERED, played(known_by="time"), *CONNECTED], 1, 0, 0, 0),
+        ([decided(Party.CALLED), ANSWERED, steps.sound_failed(CALL.id, AT, "x"), played(), *CONNECTED], 1, 1, 0, 0),
+        ([decided(Party.CALLED), ANSWERED, played(instead="notice"), *CONNECTED], 1, 0, 0, 1),
+        ([decided(Party.CALLED), ANSWERED, *CONNECTED], 1, 0, 0, 1),
+        ([decided(Party.CALLED, Party.CALLER), ANSWERED, played(), *CONNECTED], 1, 0, 0, 1),
+        ([decided(Party.CALLED, Party.CALLER), ANSWERED, played(), played(Party.CALLER), *CONNECTED], 1, 1, 0, 0),
+        ([decided(), *CONNECTED], 0, 0, 0, 0),
+        ([decided(Party.CALLED), steps.ended(CALL.id, AT, CallStatus.BUSY)], 0, 0, 0, 0),
+        ([ANSWERED, played(), *CONNECTED], 0, 0, 0, 0),
+        ([decided(Party.CALLED), ANSWERED, played(), CONNECTED[0], steps.interrupted(CALL.id, AT)], 1, 1, 0, 0),
     ],
 )
-def test_a_call_is_heard_if_all_parties_heard_their_sound(written: list[Step], connected: int, all_heard: int) -> None:
+def test_a_call_is_sent_if_all_parties_were_sent_their_sound(
+    written: list[Step], connected: int, sent: int, confirmed: int, failed: int
+) -> None:
     """As `idtone ledger stats` counts; but calls that an earlier instance decided are left out."""
     counts = CallCounts(MemoryEvidence())
     for step in written:
         counts.append(step)
-    assert (counts.connected, counts.heard) == (connected, all_heard)
+    assert (counts.connected, counts.sent, counts.confirmed, counts.failed) == (connected, sent, confirmed, failed)
     assert sum(counts.ended.values()) == 1
     assert not counts._calls
 
@@ -82,7 +89,7 @@ def test_emergency_calls_of_suspended_numbers_are_counted() -> None:
 
 def test_the_time_from_the_answer_to_the_connection_is_counted() -> None:
     counts = CallCounts(MemoryEvidence())
-    for step in (decided(Party.CALLED), ANSWERED, heard(), *CONNECTED):
+    for step in (decided(Party.CALLED), ANSWERED, played(), *CONNECTED):
         counts.append(step)
     cumulative, total_s = counts.connecting.counted()
     assert cumulative == (0, 0, 1, 1, 1, 1, 1, 1, 1, 1)  # 0.6 s is in the class until 0.75 s

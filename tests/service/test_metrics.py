@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from idtone.call_control.request import Request
 from idtone.calls import Suspension
+from idtone.decision import Remembered
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.service import metrics_listener
 from idtone.service.ledger_room import LedgerRoom
@@ -103,7 +104,7 @@ def test_the_values_are_those_of_the_service(text: str, observed: Observed) -> N
     found = values(text)
     assert found["idtone_decisions_total", "incoming", "ari", "PLAY", "licence-valid"] == 1
     assert found["idtone_decisions_total", "incoming", "none", "PLAY", "licence-valid"] == 1  # of the sample evidence
-    assert (found["idtone_calls_with_sound_total",], found["idtone_calls_heard_total",]) == (1, 1)
+    assert (found["idtone_calls_with_sound_total",], found["idtone_calls_sent_total",]) == (1, 1)
     assert found["idtone_calls_in_progress",] == len(observed.calls) == 1
     assert found["idtone_decision_seconds_count", "ari"] == 0  # this request does not say when the hook asked
     assert found["idtone_connect_seconds_count",] == 1
@@ -155,7 +156,7 @@ def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatc
     assert observed.suspensions_in_force(0) == 2  # it cannot be earlier than the registry
     monkeypatch.setattr(observed.source, "current", None)
     assert observed.suspensions_in_force(time.time()) == 0
-    observed.calls.remembered = {"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]}
+    observed.calls.remembered = Remembered({"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]})
     assert observed.suspensions_in_force(time.time()) == 1
     assert {metric.name for metric in METRICS if metric.read(observed) is None} >= {
         "idtone_registry_issued_timestamp_seconds", "idtone_registry_expires_timestamp_seconds",

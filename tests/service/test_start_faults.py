@@ -30,7 +30,7 @@ def test_a_mistake_of_the_operator_is_one_line(place: str, form: str, problem: s
         f"sounds: {{directory: {tmp_path}/sounds}}\n"
         f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
         f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
-        f"log: {{format: {form}}}\n"
+        f"log: {{format: {form}}}\nassociation: {{member: m-0001}}\n"
     )
     log = tmp_path / "log"
     log.touch()

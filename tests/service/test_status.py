@@ -73,7 +73,7 @@ def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observe
     }  # fmt: skip
     assert value(found, "calls.decisions") == [{"outcome": "PLAY", "reason": "licence-valid", "calls": 2}]
     assert value(found, "calls.ended") == {"CONNECTED": 1}
-    assert value(found, "calls.heard_ratio") == 1
+    assert value(found, "calls.sent_ratio") == 1
     registry = observed.source.current
     assert registry
     assert value(found, "registry.version") == registry.version

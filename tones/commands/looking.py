@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Column, Table
 
 from idtone import command_line
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 _SYNTHESIS_RATE_HZ: Final = 16_000
 _PLAYED_RATE_HZ: Final = 48_000
 """Every sound device supports it."""
+_SHOWN_AFTER_S: Final = 1.0
 _SHOWN_LIMIT_MS: Final = 600_000
 """The longest part of a profile that is drawn or played."""
 
@@ -54,7 +60,12 @@ def inspect_recording(
     from ..measuring.inspection import inspect
     from ..recordings.reading import read
 
-    legs = [(leg, inspect(leg.samples, leg.sample_rate_hz, law)) for leg in read(file)]
+    read_legs = read(file)
+    with _progress(len(read_legs)) as measured:
+        legs = [
+            (leg, inspect(leg.samples, leg.sample_rate_hz, law, partial(measured, index)))
+            for index, leg in enumerate(read_legs)
+        ]
     if json:
         command_line.print_json([_as_json(leg, inspection) for leg, inspection in legs])
         return
@@ -63,6 +74,19 @@ def inspect_recording(
         if index:
             screen.print()
         _print(screen, leg, inspection)
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[int, float], None]]:
+    """A bar on a terminal's standard error, from the first second on. The yielded function takes leg and share."""
+    screen, began_s = Console(stderr=True), time.monotonic()
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("measuring", total=count, visible=False)
+
+        def measured(leg: int, share: float) -> None:
+            progress.update(task, completed=leg + share, visible=time.monotonic() - began_s > _SHOWN_AFTER_S)
+
+        yield measured
 
 
 def plot_target(

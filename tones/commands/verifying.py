@@ -126,7 +126,7 @@ def _print_report(leg: str, report: Report) -> None:
             f"{finding.level_dbm0:.2f} dBm0, score {finding.score:.1f} (counts from {report.threshold:.1f})"
         )
         for test in finding.tests:
-            mark = {"passed": "✓", "failed": "✗", "unknown": "?"}[test.outcome]
+            mark = {"passed": "✓", "failed": "✗" if test.certain else "≈", "unknown": "?"}[test.outcome]
             screen.print(f"    {mark} {escape(test.says)}")
         table = Table("burst", "from", "to", "edges off by", "level", "heard", box=None, pad_edge=False)
         for number, burst in enumerate(finding.bursts, 1):

@@ -23,10 +23,16 @@ _TONE: Final = 0.5
 """A span is a tone only if waves explain this share of it."""
 _MANY: Final = 24
 """The most lines: a few frequencies with the sidebands of their modulation."""
+_NEARLY: Final = 0.1
+"""More lines are looked for only where eight leave less than this share; a voice has more harmonics than a tone."""
 _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
 """With long ramps, ramps and level converge slowly; otherwise at once."""
+_NOISY: Final = 0.01
+"""Where the waves leave this share of the power, the ramps are not known well enough to converge."""
+_VOICE: Final = 4
+"""So many lines that leave so much are a voice, which is not looked at twice."""
 _UNSURE: Final = 2
 """This number of samples on each side of a cut may belong to the neighbour."""
 _GLIDE: Final = 0.02
@@ -187,7 +193,7 @@ def _waves(samples: Floats, first: int, sample_rate_hz: float, form: Floats | No
         glides = find_glides(samples, first, sample_rate_hz)
         if glides and glides.residual < 0.3 * lines.residual:
             lines = glides if form is None else refine(samples, first, glides, glide=True, shape=form)
-        elif len(lines.frequencies_hz) >= 8 and lines.residual < _TONE * lines.powers.sum():
+        elif len(lines.frequencies_hz) >= 8 and lines.residual < _NEARLY * lines.powers.sum():
             lines = find_lines(samples, first, sample_rate_hz, limit=_MANY, shape=form)
     explained = lines.powers.sum()
     return lines if explained and lines.residual < _TONE * (explained + lines.residual) else None
@@ -225,23 +231,28 @@ def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, 
             if turn == 0:
                 decay = _decay(gains[max(round(rise.half), 0) : max(round(fall.half), 0)], rate)
                 waves *= _faded(decay, fading)
+        again = turn >= _SEARCHES or (turn > 0 and lines.residual > _NOISY * lines.powers.sum())
         if not span.joined_before:
-            rise = sharpen(part, waves, rise, rate)
+            rise = sharpen(part, waves, rise, rate, again=again)
         if not span.joined_after:
-            fall = mirror(sharpen(part[::-1], waves[::-1], mirror(fall, len(part)), rate), len(part))
+            back = sharpen(part[::-1], waves[::-1], mirror(fall, len(part)), rate, again=again)
+            fall = mirror(back, len(part))
         first = min(max(int(np.ceil(rise.half - rise.ramp / 2)), 0), len(part)) + _UNSURE * span.joined_before
         end = min(max(int(np.ceil(fall.half + fall.ramp / 2)), 0), len(part)) - _UNSURE * span.joined_after
         if end - first < 0.004 * rate:
             return None
         form = shape(first, end, rise, fall) * _faded(decay, fading[first:end])
-        if search and turn < _SEARCHES:
+        noisy = lines.residual > _NOISY * lines.powers.sum()
+        searches = 1 if noisy and len(lines.frequencies_hz) >= _VOICE else _SEARCHES
+        if search and turn < searches:
             found = _waves(part[first:end], low + first, rate, form)
             if found is None:
                 return None
             lines = found
         else:
             lines = refine(part[first:end], low + first, lines, glide=bool(lines.slopes.any()), shape=form)
-            if max(abs(rise.ramp - before[0]), abs(fall.ramp - before[1])) < 0.01:
+            converged = max(abs(rise.ramp - before[0]), abs(fall.ramp - before[1])) < 0.01
+            if converged or noisy:
                 break
     if lines.residual > lines.powers.sum():
         return None

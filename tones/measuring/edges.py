@@ -71,10 +71,10 @@ def mirror(edge: Edge, length: int) -> Edge:
     return Edge(length - 1 - edge.half, edge.ramp)
 
 
-def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float) -> Edge:
+def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *, again: bool = False) -> Edge:
     """The rising edge whose ramped waves fit the samples best, by least squares from a first estimate.
 
-    Where waves beat, an edge in a null looks later and steeper, so several initial values are tried.
+    Where waves beat, an edge in a null looks later and steeper, so several initial values are tried; not `again`.
     """
     ms = sample_rate_hz / 1000
     reach = round(edge.ramp / 2 + WINDOW_MS * ms)
@@ -82,7 +82,9 @@ def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float) -
     if high - low < 8:
         return edge
     beginnings = [(edge.half, edge.ramp)]
-    beginnings += [(edge.half - earlier * ms, ramp * ms) for earlier, ramp in ((0, 1), (0, 6), (1.5, 3), (-1.5, 3))]
+    if not again:
+        others = ((0, 1), (0, 6), (1.5, 3), (-1.5, 3))
+        beginnings += [(edge.half - earlier * ms, ramp * ms) for earlier, ramp in others]
     fits = [
         _fit(samples[low:high], waves[low:high], max(half - low, -0.5), max(ramp, 1.0), 2.0 * reach)
         for half, ramp in beginnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -106,15 +106,17 @@ class Inspection:
     truncated: bool
 
 
-def inspect(samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A) -> Inspection:
-    """Measure one channel; 1.0 is full scale. `law` defines 0 dBm0."""
+def inspect(
+    samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A, progress: Callable[[float], None] = lambda share: None
+) -> Inspection:
+    """Measure one channel; 1.0 is full scale. `law` defines 0 dBm0; `progress` gets the share that is done."""
     power, mean, peak = _totals(samples)
     clipped_runs, clipped_samples = _clipping(samples, peak)
     work = working(samples, sample_rate_hz, mean)
     powers = frame_powers(work.samples, work.sample_rate_hz)
     noise = noise_power(work.samples, work.sample_rate_hz)
     spans = find_spans(work.samples, work.sample_rate_hz, powers, noise)
-    found, truncated = _find(work, spans, noise)
+    found, truncated = _find(work, spans, noise, progress)
     bursts = [_burst(work, found, index, sample_rate_hz, law) for index in range(len(found))]
     pauses = [after.start_ms - before.end_ms for before, after in pairwise(bursts)]
     paused = [replace(burst, off_ms=max(off_ms, 0.0)) for burst, off_ms in zip(bursts, pauses, strict=False)]
@@ -175,7 +177,9 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
     return (count + 1, total + reaching) if reaching >= _CLIP_RUN else (count, total)
 
 
-def _find(work: Working, spans: list[Span], noise: float) -> tuple[list[Found], bool]:
+def _find(
+    work: Working, spans: list[Span], noise: float, progress: Callable[[float], None]
+) -> tuple[list[Found], bool]:
     """The tone bursts in order of time, and whether there may be more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
@@ -199,6 +203,7 @@ def _find(work: Working, spans: list[Span], noise: float) -> tuple[list[Found], 
         drafts.append((span, lines))
     found = []
     for index, (span, lines) in enumerate(drafts):
+        progress(index / len(drafts))
         before = drafts[index - 1][0].end if index else 0
         after = drafts[index + 1][0].first if index + 1 < len(drafts) else len(samples)
         # A ramp of a joined neighbour reaches over the cut.

@@ -29,6 +29,12 @@ _HOPELESS: Final = {3: 0.8, 8: 0.5}
 _APART: Final = 0.6
 """The smallest difference of two lines, in turns over the stretch."""
 _ROUNDS: Final = 15
+_EXACT: Final = 1e-8
+_CONVERGED: Final = 1e-3
+"""Turns by which a frequency may still move: absolute, and as a share of what the residual leaves open."""
+_NOISY_ROUNDS: Final = 5
+_NOISY: Final = 0.2
+"""Where so much of the amplitude remains, as in speech, more rounds than these only follow the noise."""
 _SEARCH_ROUNDS: Final = 4
 
 
@@ -173,8 +179,8 @@ def refine(
     frequencies, slopes = lines.at(origin), lines.slopes.copy()
     count = len(frequencies)
     amplitudes = np.zeros(count, np.complex128)
-    remainder = samples
-    for last in (*[False] * rounds, True):
+    remainder, total = samples, float(np.mean(samples**2)) if len(samples) else 0.0
+    for done, last in enumerate((*[False] * rounds, True), 1):
         columns = _columns(time, frequencies, slopes, shape)
         if not last and amplitudes.any():
             moved = list(_moves(columns, amplitudes, time / span, glide))
@@ -193,7 +199,9 @@ def refine(
         if glide:
             bent = np.clip(weights[3 * count :], -1.0, 1.0)
             slopes = slopes + 2 * bent / span**2
-        if max(np.abs(turns).max(), np.abs(bent).max()) < 1e-8:
+        unsure = float(np.sqrt(np.mean(remainder**2) / max(total, 1e-30)))
+        moved_most = max(np.abs(turns).max(), np.abs(bent).max())
+        if moved_most < max(_EXACT, _CONVERGED * unsure) or (done >= _NOISY_ROUNDS and unsure > _NOISY):
             break
     power = 1.0 if shape is None else max(float(np.mean(shape**2)), 1e-12)
     residual = float(np.mean(remainder**2)) / power if len(remainder) else 0.0

@@ -34,7 +34,6 @@ GUARD_S: Final = 0.04
 
 _INSEPARABLE: Final = 0.02
 """Regularises the fit of lines that a short burst cannot separate, which would amplify noise."""
-_SHORTEST_PAUSE_S: Final = 0.02
 _EDGE_S: Final = 0.008
 """The rise time that the filter gives to an edge."""
 _COARSE_PLACE_S: Final = 0.004
@@ -139,7 +138,7 @@ class Fitter:
         carried = {track: each for each, track in zip(plan.components, self._tracks, strict=True)}
         self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
         glides = [each for each in plan.components if not each.steady]
-        self._ridge = max((_slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
+        self._ridge = max((slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
         """The relative rise of a glide's apparent pitch for each second by which its assumed start is later."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
         """How far the coarse grid reaches on each side of a candidate."""
@@ -252,7 +251,7 @@ class Baseband:
         for index, each in enumerate(plan.components):
             spans = grid.cached(("spans", index), partial(self._spans, *grid.spans(each)))
             if each.steady:
-                key = (self.track_of[index], _softness(each), each.lines_hz)
+                key = (self.track_of[index], softness(each), each.lines_hz)
                 if key not in sums:
                     sums[key] = self._sums(index, each, grid.pitches, grid)
                 found.append(self._energies(each, sums[key], spans))
@@ -260,38 +259,53 @@ class Baseband:
             found.append(self._glide_energies(index, each, grid, spans))
         return found
 
+    def demodulated(self, index: int, each: Component, fitted: Fitted) -> Complexes:
+        """The band of a component as found: a constant while it sounds, or a sum of its lines."""
+        turning = _turning(np.array([fitted.pitch * each.middle_hz]), self.times)[0]
+        bend = self._bent(each, fitted)
+        return np.asarray(self.bands[self.track_of[index]] * (turning if bend is None else turning * bend))
+
+    def _bent(self, each: Component, fitted: Fitted) -> Complexes | None:
+        """What a glide as found differs from its carrier by; None for a steady tone."""
+        if each.steady:
+            return None
+        return self._bend(each, fitted.start_s - self.first / RATE_HZ, 1 + fitted.tempo)
+
+    def _bend(self, each: Component, place: float, tempo: float) -> Complexes:
+        turns = slope(each) * ((1 / tempo - 1) * self.times**2 / 2 - place / tempo * self.times)
+        return np.asarray(np.exp(-2j * np.pi * turns), np.complex64)
+
     def _glide_energies(self, index: int, each: Component, grid: Grid, spans: Spans) -> Floats:
         """As `explained`, for a glide: its carrier fits one place and one tempo only."""
-        slope = _slope(each)
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
         for column, tempo in enumerate(grid.tempi):
             for row, place in enumerate(grid.places):
-                turns = slope * ((1 / tempo - 1) * self.times**2 / 2 - place / tempo * self.times)
-                sums = self._sums(index, each, grid.pitches, grid, np.exp(-2j * np.pi * turns).astype(np.complex64))
+                sums = self._sums(index, each, grid.pitches, grid, self._bend(each, float(place), float(tempo)))
                 energies[row, column] = self._energies(each, sums, spans.at(row, column))
         return energies
 
-    def _explained_spans(self, index: int, each: Component, pitch: float, starts: Floats, ends: Floats) -> Floats:
+    def explained_spans(self, index: int, each: Component, fitted: Fitted, starts: Floats, ends: Floats) -> Floats:
         """The energy that a component would explain from each of `starts` to each of `ends`."""
-        return self._energies(each, self._sums(index, each, np.array([pitch])), self._spans(starts, ends))[..., 0]
+        sums = self._sums(index, each, np.array([fitted.pitch]), bend=self._bent(each, fitted))
+        return self._energies(each, sums, self._spans(starts, ends))[..., 0]
 
     def _sums(
         self, index: int, each: Component, pitches: Floats, grid: Grid | None = None, bend: Complexes | None = None
     ) -> list[Complexes]:
         """For each line, the running sum of the demodulated band, smoothed like the edges: edges × pitches."""
-        softness, band = _softness(each), self.bands[self.track_of[index]]
+        soft, band = softness(each), self.bands[self.track_of[index]]
         if bend is not None:
             band = band * bend
         sums = []
         for line_hz in each.lines_hz:
             make = partial(_turning, pitches * each.middle_hz + line_hz, self.times)
             turning = grid.cached(("turning", each.middle_hz, line_hz), make) if grid else make()
-            sums.append(soft_sums((turning * band).T, softness))
+            sums.append(soft_sums((turning * band).T, soft))
         return sums
 
     def _energies(self, each: Component, sums: Sequence[Complexes], spans: Spans) -> Floats:
-        softness = _softness(each)
-        norm = np.maximum(self._frames(softness, spans) - softness / 3, 1.0)
+        soft = softness(each)
+        norm = np.maximum(self._frames(soft, spans) - soft / 3, 1.0)
         found = [spans.last.of(line) - spans.first.of(line) for line in sums]
         if len(found) == 1:
             return np.asarray((found[0].real ** 2 + found[0].imag ** 2) / norm)
@@ -301,11 +315,11 @@ class Baseband:
         together = np.matmul(lines, np.linalg.inv(overlap).swapaxes(-1, -2))
         return np.asarray(np.sum((lines.conj() * together).real, axis=-1))
 
-    def _frames(self, softness: int, spans: Spans) -> Floats:
+    def _frames(self, soft: int, spans: Spans) -> Floats:
         """How many frames of each span are not lost."""
         if self.mask is None:
             return spans.frames
-        heard = soft_sums(self.mask[:, None], softness)
+        heard = soft_sums(self.mask[:, None], soft)
         return np.asarray(spans.last.of(heard) - spans.first.of(heard))
 
     def _spans(self, starts: Floats, ends: Floats) -> Spans:
@@ -321,7 +335,7 @@ class Baseband:
         band = self.bands[self.track_of[index]][inside]
         energy = float(np.sum(band.real**2 + band.imag**2))
         heard = 1.0 if self.mask is None or not inside.any() else float(self.mask[inside].mean())
-        frames = (end_s - start_s) * FRAMES_PER_S * heard - _softness(each) / 3
+        frames = (end_s - start_s) * FRAMES_PER_S * heard - softness(each) / 3
         origin = self.first / RATE_HZ
         return FittedComponent(
             each,
@@ -333,31 +347,6 @@ class Baseband:
             heard,
         )
 
-    def edge_errors(self, index: int, each: Component, fitted: Fitted) -> tuple[float, float]:
-        """The offsets of a component's start and end from the fit of the whole sound, in seconds."""
-        component = fitted.components[index]
-        origin = self.first / RATE_HZ
-        start_s, end_s = component.start_s - origin, component.end_s - origin
-        reach_s = min(0.03, 0.4 * each.length_s)
-        offsets = np.arange(-reach_s, reach_s, 0.0005)
-        starts = self._explained_spans(index, each, fitted.pitch, start_s + offsets, np.full_like(offsets, end_s))
-        ends = self._explained_spans(index, each, fitted.pitch, np.full_like(offsets, start_s), end_s + offsets)
-        return float(offsets[starts.argmax()]), float(offsets[ends.argmax()])
-
-    def between(
-        self, index: int, each: Component, fitted: Fitted, gap_start_s: float, gap_end_s: float
-    ) -> float | None:
-        """The amplitude of a component's tone in a pause of the plan; None where the pause is too short to measure."""
-        inset_s = _softness(each) / FRAMES_PER_S
-        place_s = fitted.start_s - self.first / RATE_HZ
-        tempo = 1 + fitted.tempo
-        start = np.array([place_s + tempo * gap_start_s + inset_s])
-        end = np.array([place_s + tempo * gap_end_s - inset_s])
-        if end[0] - start[0] < _SHORTEST_PAUSE_S:
-            return None
-        energy = self._explained_spans(index, each, fitted.pitch, start, end)[0]
-        return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
-
 
 def phase(each: Component, times: Floats) -> Floats:
     """The carrier's phase in turns at `times` from the start of the sound; its frequency is constant outside."""
@@ -366,16 +355,16 @@ def phase(each: Component, times: Floats) -> Floats:
     start_s, end_s = each.track_s
     inside = np.clip(times - start_s, 0, end_s - start_s)
     outside = each.from_hz * np.minimum(times - start_s, 0) + each.to_hz * np.maximum(times - end_s, 0)
-    return np.asarray(outside + each.from_hz * inside + _slope(each) * inside**2 / 2)
+    return np.asarray(outside + each.from_hz * inside + slope(each) * inside**2 / 2)
 
 
-def _slope(each: Component) -> float:
+def slope(each: Component) -> float:
     """In Hz per second."""
     start_s, end_s = each.track_s
     return (each.to_hz - each.from_hz) / (end_s - start_s)
 
 
-def _softness(each: Component) -> int:
+def softness(each: Component) -> int:
     """The frames over which an edge rises; odd, so that the middle of the edge is the middle of a frame."""
     return 2 * round(float(np.hypot(_EDGE_S, each.ramp_s / 2)) * FRAMES_PER_S / 2) + 1
 

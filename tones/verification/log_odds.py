@@ -85,7 +85,7 @@ def features_of(
     levels = [20 * math.log10(max(each.amplitude, 1e-6) / each.component.amplitude) for each in audible]
     return Features(
         score=min(fitted.score, 80.0) / 10,
-        share=_logit(_share(samples, fitted), 0.005),
+        share=_logit(tone_share(samples, fitted), 0.005),
         weakest=-math.log(max(1 - min(each.coherence for each in audible), 0.01)),
         spread=min(max(levels) - min(levels), 30.0) / 6,
         pitch=min(abs(fitted.pitch) / (pitch_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
@@ -95,7 +95,7 @@ def features_of(
     )
 
 
-def _share(samples: Reals, fitted: Fitted) -> float:
+def tone_share(samples: Reals, fitted: Fitted) -> float:
     """The tones' share in the total power while they sound."""
     begin = round(fitted.start_s * RATE_HZ)
     count = round((fitted.end_s - fitted.start_s) * RATE_HZ)

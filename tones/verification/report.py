@@ -27,11 +27,16 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The result of one test; `says` gives it in words."""
+    """The result of one test; `says` gives it in words.
+
+    `certain` is False for a failure that the line can have caused: losses that a decoder or an adaptive buffer
+    covered up, echo, noise. A sound with such failures alone may be the profile's.
+    """
 
     name: str
     outcome: CheckOutcome
     says: str
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,8 @@ class Screen:
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
-    def candidates(self, samples: Reals, *, lossy: bool = False) -> Candidates:
-        """All candidates in `samples` at 8 kHz. With `lossy`, single bursts may be missing."""
+    def candidates(self, samples: Reals, *, lossy: bool = False, least: float = 0.0) -> Candidates:
+        """All candidates in `samples` at 8 kHz whose score is above `least`. With `lossy`, bursts may be missing."""
         values = self._values(samples)
         contrast, balance, power = self._compare(values)
         good = (contrast > self._contrast) & (power > _SILENCE)
@@ -118,7 +118,7 @@ class Screen:
         padded = np.pad(contrast, 1)
         peaks = peaks[(contrast[peaks] >= padded[peaks]) & (contrast[peaks] > padded[peaks + 2])]
         scores = self._coherence(values, peaks, lossy=lossy)
-        kept = scores > self._gate
+        kept = scores > max(self._gate, least)
         order = np.argsort(-scores[kept])
         places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
         return Candidates(places, scores[kept][order])

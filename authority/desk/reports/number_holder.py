@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 from idtone.numbers import Number
 from idtone.registry.index import RegistryIndex
@@ -19,6 +20,8 @@ from idtone.registry.trust import tuf_roles
 
 from ...workspace import Workspace
 from ...yaml_text import value_at
+
+_INSTANT: Final = timedelta.resolution
 
 
 class Basis(StrEnum):
@@ -54,6 +57,7 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
     Raises IdtoneError if an edition cannot be read.
     """
     start, end = between
+    within = (at, end - _INSTANT, start)
     found: Holder | None = None
     held: list[str | None] = []
     earliest: str | None = None
@@ -61,14 +65,15 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
         issued = _issued(workspace, earliest)
         if issued >= end:
             continue
-        held.append(_edition(workspace, earliest).member(number))
+        edition = _edition(workspace, earliest)
+        held += (edition.member(number, moment) for moment in within)  # a porting may be within that time
         if issued <= at and found is None:
-            found = Holder(held[-1], Basis.EDITION)
+            found = Holder(edition.member(number, at), Basis.EDITION)
         if issued <= start:
             break
     if earliest is None:
-        return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number), Basis.UNPUBLISHED)
-    found = found or Holder(_edition(workspace, earliest).member(number), Basis.EARLIEST)
+        return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
+    found = found or Holder(_edition(workspace, earliest).member(number, at), Basis.EARLIEST)
     others = tuple(dict.fromkeys(member for member in held if member not in (None, found.member)))
     return Holder(found.member, Basis.CHANGED, others) if others else found
 

@@ -188,15 +188,15 @@ def test_what_changes_a_members_values(folder):
         content["head"] = head_of(YEAR)
     hand_in(folder, halves[1])
     assert rows()["sound"] == "no-figures", "half of the period is missing"
-    halves[0]["months"][0].update(connected=10, heard=9, fallback=1)
+    halves[0]["months"][0].update(connected=10, sent=9, fallback=1)
     hand_in(folder, halves[0])
     assert (rows()["sound"], rows()["service"]) == ("0.9916", "0.0042")
-    halves[0]["months"][0].update(heard=10, fallback=0)
+    halves[0]["months"][0].update(sent=10, fallback=0)
     hand_in(folder, halves[0])
     assert (rows()["sound"], rows()["service"]) == ("1.0000", "0.0000"), "the later ones of a period count"
     for content in halves:
         for month in content["months"]:
-            month.update(calls=7, connected=3, heard=3)
+            month.update(calls=7, connected=3, sent=3)
     hand_in(folder, *halves)
     assert (rows()["sound"], rows()["service"]) == ("not-enough-calls", "not-enough-calls"), "a small member"
     write_criteria(folder.folder, CRITERIA.replace(str(WITNESS.cosigner), str(STRANGER.cosigner)))

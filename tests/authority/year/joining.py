@@ -120,7 +120,7 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.authority("add-link", WHOLESALER, RESELLER, "--why", "wholesale", "--numbers", number)
     before = decided(year)
     year.authority(
-        "check-link", RESELLER, "--checked", days(), "--document", "登記事項証明書", "--by", WHOLESALER,
+        "check-link", RESELLER, "--checked", days(), "--document", "認定通知書", "--by", WHOLESALER,
         "--numbers", number,
     )  # fmt: skip
     number.unlink()
@@ -130,13 +130,13 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     wholesaler, checked = (WHOLESALER, NAMES[WHOLESALER]), f"{spoken('checked', '確認')} {days()}"
     return {"before": before, "after": after, "drawn": f"└── {RESELLER}" in chain}, [
         [Box(*wholesaler), Box(RESELLER, spoken("not checked", "未確認"), before, tone=Tone.BAD)],
-        [Box(*wholesaler, arrow="登記事項証明書"), Box(RESELLER, checked, after, tone=Tone.GOOD)],
+        [Box(*wholesaler, arrow="認定通知書"), Box(RESELLER, checked, after, tone=Tone.GOOD)],
     ]
 
 
 def decided(year: OfficeYear) -> str:
     """The reason of the decision for the resold number by the office's files as they are."""
-    decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(), now())
+    decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(member=RESELLER), now())
     return decision.reason.value
 
 

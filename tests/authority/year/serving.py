@@ -44,7 +44,7 @@ def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = RE
     """
     settings = year.settings(member)
     forwarded = forwarded_call(id_, number)
-    decision = decide(forwarded, known(settings.registry).index(), settings.policy.policy(), at)
+    decision = decide(forwarded, known(settings.registry).index(), settings.policy.policy(member), at)
 
     def after(ms: int) -> datetime:
         return at + timedelta(milliseconds=ms)
@@ -104,7 +104,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     )
     asks, calls = spoken("asks", "照会"), spoken("calls", "通話")
     return {
-        "outcome": outcome, "answers": ", ".join(hop["result"] for hop in hops), "heard": hops[-1]["heard"],
+        "outcome": outcome, "answers": ", ".join(hop["result"] for hop in hops), "delivery": hops[-1]["delivery"],
         "visitor": "the operator was found" in status.data.decode(),
     }, [
         [

@@ -30,7 +30,7 @@ class Step:
 
 STEPS: Final = (
     Step(
-        "office", ("The office begins", "事務局の開始"), begin, {"keys": 8, "signed": 6},
+        "office", ("The office begins", "事務局の開始"), begin, {"keys": 8, "signed": 7},
         ("{keys} keys in three sets; the first edition is signed",
          "3 組 {keys} 個の鍵を作成し、最初の版に署名"), "svg",
     ),
@@ -65,7 +65,7 @@ STEPS: Final = (
     ),
     Step(
         "report", ("Somebody reports a call", "通話の申告"), report,
-        {"outcome": "PLAY", "answers": "upstream, customer-held", "heard": True, "visitor": True},
+        {"outcome": "PLAY", "answers": "upstream, customer-held", "delivery": "sent", "visitor": True},
         ("the members answered: {answers}; the sound was heard, as the ledger shows",
          "会員の回答: {answers}。台帳によれば識別音は聞こえていた"), "svg",
     ),

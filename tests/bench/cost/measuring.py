@@ -115,7 +115,7 @@ class Bench:
     def records(self, since: datetime) -> int:
         """Complete ones, of calls that came since then, were connected and heard."""
         return sum(
-            record["complete"] and record["heard"] and record["status"] == "CONNECTED"
+            record["complete"] and record["sent"] and record["status"] == "CONNECTED"
             for record in self.service.records(since).values()
             if datetime.fromisoformat(min(record["times"].values())) >= since - MILLISECOND
         )

@@ -119,7 +119,7 @@ def judge(
             break
         time.sleep(0.5)
     every = evidence.own | evidence.apart
-    heard = {place for place, record in every.items() if record.heard}
+    heard = {place for place, record in every.items() if record.sent}
     return Judged(
         offered=len(calls), answered=len(answered), refused=statuses[403], busy=statuses[503],
         lost_on_dead=sum(on_dead(name, calls[name]) for name in lost),

@@ -71,7 +71,7 @@ def trials(profile: Profile, condition: Condition, first: int, count: int, part:
     """The trials with the numbers from `first` on. Each depends on its number alone, but for what a codec remembers."""
     sound, rms = sound_of(profile), sounding_rms(profile)
     chances = [_chance(profile, condition, part, first + n) for n in range(count)]
-    return carry([_leg(sound, rms, condition, chance, part) for chance in chances], condition.coding)
+    return carry([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
 
 
 def carried(
@@ -80,7 +80,7 @@ def carried(
     """Legs that hold these sounds, one each, through a codec."""
     condition = Condition("any", coding)
     return carry(
-        [_leg(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
+        [leg_of(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
     )
 
 
@@ -138,7 +138,7 @@ def _chance(profile: Profile, condition: Condition, part: Part, number: int) -> 
     return np.random.default_rng([zlib.crc32(f"{part.value} {profile.id} {condition.name}".encode()), number])
 
 
-def _leg(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
+def leg_of(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
     """`rms` is the sound's while it sounds; a leg without noise asks for none."""
     gain_db = float(chance.uniform(*LOUDER_DB))
     heard = shifted(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))

@@ -20,6 +20,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from ..reporting import PROGRESS
 from . import material, measurements, results
+from .chains import CHAINS, DAMAGES, WHOLE
 from .conditions import CONDITIONS
 from .material import Part, takes_in
 from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
@@ -27,7 +28,7 @@ from .near_misses import CODINGS, near_misses
 from .profiles import profiles
 from .results import Row
 
-PARTS_OF_IT: Final = ("throughput", "detection", "near-misses", "frequency", "false-alarms")
+PARTS_OF_IT: Final = ("throughput", "detection", "chains", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
 TRIALS: Final = 40
 """What two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
@@ -35,6 +36,8 @@ MUSIC_SHARE: Final = 1 / 15
 """Of the hours: 20 for 300 of speech."""
 NEAR_MISS_SHARE: Final = 1 / 10
 """Of the trials, for each kind through each codec; there are a hundred of those for each profile."""
+CHAIN_SHARE: Final = 3 / 8
+"""Of the trials, for each chain; a third of that with each damage. Of 40 trials, each chain has every loss and room."""
 
 PART: Final = Part.HELD_OUT
 """Of the material."""
@@ -58,6 +61,11 @@ def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int) 
         if kind == "detection":
             for what in CONDITIONS:
                 yield from _split(kind, everybody, what, "", count)
+        elif kind == "chains":
+            for chain in CHAINS:
+                for damage in DAMAGES:
+                    share = CHAIN_SHARE if damage == WHOLE else CHAIN_SHARE / 3
+                    yield from _split(kind, everybody, chain, damage, max(1, round(count * share)))
         elif kind == "near-misses":
             for name in names:
                 for what in near_misses(profiles()[name]):

@@ -18,6 +18,7 @@ from idtone.tones.verification.report import Match, Report
 from idtone.tones.verification.verify import Verifier
 
 from . import material
+from .chains import chain_trial
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
 from .material import RATE_HZ, Part, Take
 from .near_misses import near_miss_trials
@@ -109,6 +110,14 @@ def _near_misses(job: Job, name: str, tally: Tally) -> str:
     return f"{job.what} · {job.coding}"
 
 
+def _chains(job: Job, name: str, tally: Tally) -> str:
+    for number in range(job.first, job.first + job.count):
+        trial = chain_trial(_profile(name), job.what, job.coding, job.part, number)
+        tally.update(trials=1)
+        tally[verifier(name).verify(trial.samples, RATE_HZ).verdict] += 1
+    return f"{job.coding} · {job.what}"
+
+
 def _false_alarms(job: Job, name: str, tally: Tally) -> str:
     for index in range(job.first, job.first + job.count):
         take = _take(job.what, job.part, index)
@@ -138,6 +147,7 @@ def _frequency(job: Job, name: str, tally: Tally) -> str:
 _KINDS: Final[dict[str, Callable[[Job, str, Tally], str]]] = {
     "detection": _detection,
     "near-misses": _near_misses,
+    "chains": _chains,
     "false-alarms": _false_alarms,
     "frequency": _frequency,
 }

@@ -15,6 +15,7 @@ from idtone.tones import verification
 
 from ..reporting import print_table
 from . import confidence
+from .chains import WHOLE
 from .measurements import Key, Tally
 
 CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
@@ -26,6 +27,8 @@ CONFORMS_GOAL: Final = {
 }  # fmt: skip
 PRESENT_GOAL: Final = {"loss 5 %": 0.995, "loss 10 %": 0.98}
 NEAR_MISS_GOAL: Final = 0.001
+ABSENT_GOAL: Final = 0.005
+DAMAGED_GOAL: Final = 0.001
 FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
 """With numba and without, × real time."""
@@ -71,6 +74,7 @@ def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
             found.append(_alarm_row(profile, what, tally))
         elif kind == "frequency":
             found.append(_frequency_row(profile, what, tally))
+    found += _chain_rows({key: tally for key, tally in tallies.items() if key[0] == "chains"})
     return found + _near_miss_rows({key: tally for key, tally in tallies.items() if key[0] == "near-misses"})
 
 
@@ -120,6 +124,33 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
     return Row(
         "frequency error", profile, what, ratio, "× Cramér–Rao", bound, **counts, goal=FREQUENCY_GOAL, reached=reached
     )
+
+
+def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
+    """Two rows for each profile, and for all together: whole sounds called absent, damaged ones called conforming."""
+    found = []
+    names = tuple(dict.fromkeys(key[1] for key in tallies))
+    for profile in (*names, "all") if names else ():
+        mine: dict[str, Tally] = {}
+        for (_, name, what), tally in tallies.items():
+            if profile in (name, "all"):
+                mine.setdefault(what, Counter()).update(tally)
+        for measure, wrong, goal in (
+            ("wrong absent", "absent", ABSENT_GOAL), ("wrong conforms", "conforms", DAMAGED_GOAL),
+        ):  # fmt: skip
+            there = {what: each for what, each in mine.items() if what.startswith(WHOLE) == (wrong == "absent")}
+            hits, trials = sum(each[wrong] for each in there.values()), sum(each["trials"] for each in there.values())
+            if not trials:
+                continue
+            rate, bound = hits / trials, confidence.at_most(hits, trials)
+            notes = {what: each[wrong] for what, each in there.items() if each[wrong]}
+            found.append(
+                Row(
+                    measure, profile, f"{len(there)} kinds", rate, "", bound, hits, trials, goal=goal,
+                    reached=_at_most(rate, bound, goal), notes=notes,
+                )
+            )  # fmt: skip
+    return found
 
 
 def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:

@@ -55,3 +55,22 @@ def test_every_row_reaches_the_tables_and_the_file(tmp_path, capsys):
         assert expected in shown
     results.write_json(found, {"trials": 60}, tmp_path / "found.json")
     assert len(json.loads((tmp_path / "found.json").read_text())["rows"]) == len(found)
+
+
+def test_chains_count_whole_sounds_called_absent_and_damaged_ones_called_conforming():
+    rows = results.rows({
+        ("chains", "sample", "whole · AMR"): Counter(trials=300, conforms=200, absent=1),
+        ("chains", "notice", "whole · AMR"): Counter(trials=300, conforms=100, absent=0),
+        ("chains", "sample", "first 80 ms missing · AMR"): Counter(trials=100, conforms=1, absent=3),
+    })  # fmt: skip
+    found = {(row.measure, row.profile): (row.hits, row.trials, row.reached) for row in rows}
+    assert found == {
+        ("wrong absent", "sample"): (1, 300, Reached.SO_FAR),
+        ("wrong conforms", "sample"): (1, 100, Reached.MISSED),
+        ("wrong absent", "notice"): (0, 300, Reached.SO_FAR),
+        ("wrong absent", "all"): (1, 600, Reached.SO_FAR),
+        ("wrong conforms", "all"): (1, 100, Reached.MISSED),
+    }
+    assert [row.notes for row in rows if row.profile == "all"] == [
+        {"whole · AMR": 1}, {"first 80 ms missing · AMR": 1},
+    ]  # fmt: skip

@@ -48,6 +48,7 @@ def demo_settings(folder: Path, office: Path) -> Settings:
             "node": "pbx-1",
             "sounds": {"directory": str(folder / "sounds")},
             "registry": {"source": str(LAB_REGISTRY), "trust": "unsigned"},
+            "association": {"member": "m-0001"},
             "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "ledger.key")},
             "console": {"users": str(folder / "users.yaml"), "office": str(office)},
         }

@@ -34,8 +34,8 @@ from ..sample_evidence import (
     at,
     days_of,
     decided,
-    heard_by,
     heard_call,
+    played_to,
     put,
     url_of,
 )
@@ -85,19 +85,19 @@ pytestmark = pytest.mark.usefixtures("key")
 
 def test_list_shows_a_line_a_call_the_newest_last(key):
     heading, *listed = lines(run("list"))
-    assert heading == ["time", "call", "direction", "number", "outcome", "reason", "heard", "status"]
+    assert heading == ["time", "call", "direction", "number", "outcome", "reason", "sound", "status"]
     assert [call[2:] for call in listed] == [
-        ["c-heard", "incoming", "…5678", "PLAY", "licence-valid", "yes", "CONNECTED"],
-        ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "no", "REFUSED"],
-        ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "no", "…", "!"],
+        ["c-heard", "incoming", "…5678", "PLAY", "licence-valid", "sent", "CONNECTED"],
+        ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "-", "REFUSED"],
+        ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "not-known", "…", "!"],
     ]
     records = told("list")
-    assert [(record["heard"], record["complete"]) for record in records] == [
+    assert [(record["sent"], record["complete"]) for record in records] == [
         (True, True),
         (False, True),
         (False, False),
     ]
-    assert records[2]["anomalies"] == ["connected before the sound was heard"]
+    assert records[2]["anomalies"] == ["connected before the sound was played"]
     key.unlink()  # then the numbers stay sealed
     assert lines(run("list", "--limit", 1))[1][4] == "fixed"
     caller = told("list", "--limit", 1)[0]["numbers"]["caller"]
@@ -118,11 +118,11 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
         ("--licence L-0001", "c-heard c-[odd]"),
         ("--licence L-0002", ""),
         ("--member m-0001", "c-heard c-[odd]"),
-        ("--heard", "c-heard"),
-        ("--unheard", "c-refused c-[odd]"),
+        ("--delivery sent", "c-heard"),
+        ("--delivery not-known", "c-[odd]"),
         ("--odd", "c-[odd]"),
         (f"--until {at(1).isoformat()}", "c-heard"),
-        ("--unheard --limit 1", "c-[odd]"),
+        ("--delivery not-known --limit 1", "c-[odd]"),
     ],
 )
 def test_list_has_filters(options, ids):
@@ -170,10 +170,10 @@ def test_show_tells_every_step_in_order():
         "kind": "sound-ended",
         "at": "2026-11-01T00:00:03.527+00:00",
         "after_ms": 3404.0,
-        "details": {"party": "called", "heard_ms": 400, "known_by": "packets", "packets": 20},
+        "details": {"party": "called", "played_ms": 400, "known_by": "packets", "packets": 20},
     }
-    assert "anomaly: connected before the sound was heard\n" in run("show", "c-[odd]").stdout
-    assert "heard by" not in run("show", "c-refused").stdout
+    assert "anomaly: connected before the sound was played\n" in run("show", "c-[odd]").stdout
+    assert "sound: " not in run("show", "c-refused").stdout
     for options in ([], ["--json"]):
         unknown = run("show", "c-unknown", *options)
         assert (unknown.exit_code, unknown.stdout) == (1, "")
@@ -183,13 +183,13 @@ def test_show_tells_every_step_in_order():
 @pytest.mark.parametrize(
     ("caller", "called", "words"),
     [
-        ("dial", "playback", "heard by the called party (by playback) and the caller (by Dial() alone)"),
-        ("time", "packets", "heard by the called party (by packets) and the caller (by time)"),
-        ("of-tomorrow", None, "heard by the called party and the caller (of-tomorrow)"),
+        ("dial", "playback", "sound: called party: not known (by playback), caller: not known (by Dial() alone)"),
+        ("time", "packets", "sound: called party: sent (by packets), caller: not known (by time)"),
+        ("of-tomorrow", None, "sound: called party: not known, caller: not known (of-tomorrow)"),
     ],
 )
 def test_show_tells_who_heard_the_sound_and_by_what_that_is_known(other, caller, called, words):
-    write(other, heard_by({Party.CALLER: caller, Party.CALLED: called}))
+    write(other, played_to({Party.CALLER: caller, Party.CALLED: called}))
     assert run("show", "c-1", "--ledger", other).stdout.splitlines()[-1] == words
 
 
@@ -382,16 +382,16 @@ def test_a_call_is_found_by_the_sip_call_id_of_a_trace():
 
 COUNTED = {
     "calls": 2, "played": 2, "noticed": 0, "refused": 0, "bypassed": 0, "shed": 0,
-    "fallback": 0, "connected": 2, "heard": 1,
+    "fallback": 0, "connected": 2, "sent": 1, "confirmed": 0,
 }  # fmt: skip
 
 
 def test_calls_are_counted_by_day_member_and_licence():
     refused, licensed = told("stats", *ALL)
-    assert licensed == {"day": "2026-11-01", "member": "m-0001", "licence": "L-0001", **COUNTED, "heard_ratio": 0.5}
-    assert (refused["licence"], refused["refused"], refused["heard_ratio"]) == ("", 1, None)
+    assert licensed == {"day": "2026-11-01", "member": "m-0001", "licence": "L-0001", **COUNTED, "sent_ratio": 0.5}
+    assert (refused["licence"], refused["refused"], refused["sent_ratio"]) == ("", 1, None)
     nobody, member = told("stats", *ALL, "--by", "member")
-    assert member == {"member": "m-0001", **COUNTED, "heard_ratio": 0.5}
+    assert member == {"member": "m-0001", **COUNTED, "sent_ratio": 0.5}
     assert (nobody["member"], nobody["calls"]) == ("", 1)
     rows = list(csv.DictReader(run("stats", *ALL, "--csv").stdout.splitlines()))
     assert rows[1] == {name: str(value) for name, value in licensed.items()}
@@ -409,7 +409,7 @@ def test_the_counts_are_drawn(tmp_path):
 
 def test_what_a_program_reads_is_not_folded():
     listed = CliRunner().invoke(app, ["list"], env={"COLUMNS": "20", "TERM": "dumb"}).stdout.splitlines()
-    assert re.fullmatch(r"\S+ \S+ +c-heard +incoming +…5678 +PLAY +licence-valid +yes +CONNECTED *", listed[1])
+    assert re.fullmatch(r"\S+ \S+ +c-heard +incoming +…5678 +PLAY +licence-valid +sent +CONNECTED *", listed[1])
     assert len(listed) == 4
 
 
@@ -422,11 +422,11 @@ def test_records_as_csv_and_tsv(option, dialect):
     assert heard == {
         "node": "pbx-1", "time": "2026-11-01T00:00:00.123+00:00", "call_id": "c-heard", "direction": "incoming",
         "number": "…5678", "outcome": "PLAY", "reason": "licence-valid", "member": "m-0001", "licence": "L-0001",
-        "profile": "sample", "heard": "yes", "status": "CONNECTED", "hangup_cause": "16", "complete": "yes",
+        "profile": "sample", "delivery": "sent", "status": "CONNECTED", "hangup_cause": "16", "complete": "yes",
         "fallback": "no", "anomalies": "",
     }  # fmt: skip
     assert (refused["status"], odd["status"], odd["complete"]) == ("REFUSED", "", "no")
-    assert odd["anomalies"] == "connected before the sound was heard"
+    assert odd["anomalies"] == "connected before the sound was played"
     assert rows("find", "--number", FORWARDING) == [heard, refused, odd]
     assert rows("stats", *ALL, "--by", "day")[0]["day"] == "2026-11-01"
     assert rows("requests") == []

@@ -60,7 +60,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Files], object]]] = {
     "no report": (REPORT, lambda files: files.pop(REPORT)),
     "no report on paper": (PAPER, lambda files: files.pop(PAPER)),
     "another report on paper": (PAPER, lambda files: files.update({PAPER: files[PAPER] + b"\n"})),
-    "another report": (REPORT, lambda files: files.update({REPORT: files[REPORT].replace(b"yes", b"no ")})),
+    "another report": (REPORT, lambda files: files.update({REPORT: files[REPORT].replace(b"sample", b"simple")})),
     "one file more": ("more", lambda files: files.update(more=b"")),
     "another leaf": ("leaves/0.json", lambda files: files.update({"leaves/0.json": files["leaves/1.json"]})),
     "a changed leaf": ("leaves/0.json", lambda files: files.update({"leaves/0.json": files["leaves/0.json"] + b" "})),

@@ -24,7 +24,7 @@ def test_a_pack_is_verified_by_itself_and_tells_its_records(files):
     assert (verdict.case, verdict.log_is_known, verdict.leaves) == ("R-7 <&>", True, 25)
     assert not verified(files, None).log_is_known
     assert [each.record.call_id for each in verdict.told] == NAMES
-    assert [each.record.heard for each in verdict.told] == [True, False, False, False]
+    assert [each.record.sent for each in verdict.told] == [True, False, False, False]
     assert [len(each.leaves) for each in verdict.told] == [1, 2, 1, 1]
     assert verdict.told[0].numbers[NumberRole.CALLED] == forwarded().called
     for key in (verified(files, LOG, [LOG]), verified(files, SIGNER.cosigner)):
@@ -52,7 +52,7 @@ def test_a_sealed_pack_holds_no_number(evidence_folder):
 def test_the_report_has_both_languages_and_nothing_that_a_browser_would_fetch_or_run(files):
     page = files[REPORT].decode()
     for text in (
-        "R-7 &lt;&amp;&gt;", "&lt;見本&gt;", "判定 / decided", "+81312345678", "はい / yes",
+        "R-7 &lt;&amp;&gt;", "&lt;見本&gt;", "判定 / decided", "+81312345678", "送信済み / sent",
         "2026-11-01 09:00:00.123+09:00", NAMES[3], str(LOG),
     ):  # fmt: skip
         assert text in page, text

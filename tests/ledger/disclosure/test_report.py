@@ -12,12 +12,12 @@ from datetime import timedelta
 
 import pypdf
 
-from idtone.call_control.hearing import KnownBy
-from idtone.calls import Party
+from idtone.call_control.delivery import KnownBy
+from idtone.calls import Delivery, Party
 from idtone.ledger.disclosure.disclosure_request import requests
 from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import PackRecord
-from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES
+from idtone.ledger.disclosure.report_words import DELIVERY, KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import NumberRole
@@ -26,7 +26,7 @@ from idtone.paper.content import Paper, Section, Table
 from idtone.paper.html import as_html
 from idtone.paper.pdf import as_pdf
 
-from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_by, heard_call
+from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
 from .packs import BASIS
 
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
@@ -83,30 +83,32 @@ def test_page_and_paper_say_all_of_the_content_and_every_page_says_which_it_is()
         assert squeezed(text) in on_paper, text
 
 
-def who_heard(known_by: dict[Party, str | None]) -> str | None:
-    record = fold("pbx-1", heard_by(known_by))
+def sounds(known_by: dict[Party, str | None]) -> str | None:
+    record = fold("pbx-1", played_to(known_by))
     made = report("R-1", NOW, [PackRecord(record, (0,), NUMBERS)], {}, str(LOG), BASIS)
-    return dict(made.sections[2].facts).get("聞いた人 / heard by")
+    return dict(made.sections[2].facts).get("音の到達 / sounds")
 
 
-def test_who_heard_the_sound_and_by_what_that_is_known():
-    called = "着信側 / called party"
+def test_what_is_known_of_a_sound_and_by_what():
+    called, unknown = "着信側 / called party", "不明 / not known"
     for known_by, words in (
-        ({Party.CALLED: "packets"}, f"{called} (送信パケット数による / by packets)"),
-        ({Party.CALLED: "playback"}, f"{called} (再生の完了による / by playback)"),
+        ({Party.CALLED: "packets"}, f"{called}: 送信済み / sent (送信パケット数による / by packets)"),
+        ({Party.CALLED: "playback"}, f"{called}: {unknown} (再生の完了による / by playback)"),
         (
             {Party.CALLED: "time", Party.CALLER: "dial"},
-            f"{called} (再生時間による / by time), 発信側 / caller (Dial() の続行のみによる / by Dial() alone)",
+            f"{called}: {unknown} (再生時間による / by time), "
+            f"発信側 / caller: {unknown} (Dial() の続行のみによる / by Dial() alone)",
         ),
-        ({Party.CALLER: "of-tomorrow"}, "発信側 / caller (of-tomorrow)"),
-        ({Party.CALLER: None}, "発信側 / caller"),
-        ({}, None),
+        ({Party.CALLER: "of-tomorrow"}, f"発信側 / caller: {unknown} (of-tomorrow)"),
+        ({Party.CALLER: None}, f"発信側 / caller: {unknown}"),
+        ({}, "音なし / no sound"),
     ):
-        assert who_heard(known_by) == words
+        assert sounds(known_by) == words
 
 
 def test_all_that_can_be_known_and_all_parties_have_words():
     assert set(KNOWN_BY) == set(KnownBy)
+    assert set(DELIVERY) == set(Delivery)
     assert set(PARTIES) == set(Party)
     proven = "".join(content(1).sections[1].paragraphs)
     for words in KNOWN_BY.values():
@@ -118,7 +120,7 @@ def test_the_steps_of_a_call_say_how_many_packets_were_sent_and_no_nonce():
     (section,) = [each for each in content(1).sections if each.table]
     assert section.table
     details = {kind: told for _, kind, told in section.table.rows}
-    assert details["鳴動終了 / sound ended"] == "party=called, heard_ms=400, known_by=packets, packets=20"
+    assert details["鳴動終了 / sound ended"] == "party=called, played_ms=400, known_by=packets, packets=20"
     assert "nonce" not in details["判定 / decided"]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -104,3 +105,10 @@ def test_a_call_belongs_to_the_day_of_its_decision_and_a_day_is_given_when_it_is
     assert left_out == 1
     assert days[0].calls[1].talk_s == pytest.approx(56.594)
     assert NOW.date().isoformat() == days[0].day
+
+
+def test_a_canary_call_is_left_out() -> None:
+    first, *later = heard_call()
+    marked = replace(first, details={**first.details, "canary": True})
+    assert fold("pbx-1", [marked, *later]).canary
+    assert outlined([marked, *later]) == ([], 0)

@@ -31,7 +31,7 @@ from ..sample_evidence import (
 ANSWERED = steps.answered("c-1", at(10))
 STARTED = steps.sound_started("c-1", at(20), "sample", SHA256)
 NOTICE_STARTED = steps.sound_started("c-1", at(20), "notice", SHA256)
-HEARD = steps.sound_ended("c-1", at(420), 400)
+SENT = steps.sound_ended("c-1", at(420), 400, known_by="packets")
 INSTEAD = steps.sound_ended("c-1", at(420), 400, known_by="packets", packets=20, instead="notice")
 FAILED = steps.sound_failed("c-1", at(30), "hung up")
 CONNECTED = steps.connected("c-1", at(430))
@@ -42,7 +42,7 @@ REFUSED = steps.ended("c-1", at(1), CallStatus.REFUSED)
 INTERRUPTED = steps.interrupted("c-1", at(5000))
 
 
-def heard(
+def played(
     party: Party = Party.CALLED, known_by: str | None = None, profile: str = "sample", instead: str | None = None
 ) -> list[Step]:
     return [
@@ -59,36 +59,37 @@ def dated(written: list[Step]) -> list[Step]:
 
 
 @pytest.mark.parametrize(
-    ("written", "heard", "complete", "status", "cause"),
+    ("written", "sent", "complete", "status", "cause"),
     [
         ([decided(PLAY)], False, False, None, None),
         ([decided(PLAY), CANCELLED], False, True, "CANCEL", None),
-        ([decided(PLAY), ANSWERED, STARTED, FAILED, STARTED, HEARD, CONNECTED, ENDED], True, True, "CONNECTED", 16),
-        ([decided(PLAY), ANSWERED, STARTED, HEARD, CONNECTED, INTERRUPTED], True, False, None, None),
-        ([decided(NOTICE), ANSWERED, NOTICE_STARTED, HEARD, CONNECTED, ENDED], True, True, "CONNECTED", 16),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, STARTED, SENT, CONNECTED, ENDED], True, True, "CONNECTED", 16),
+        ([decided(PLAY), ANSWERED, STARTED, SENT, CONNECTED, INTERRUPTED], True, False, None, None),
+        ([decided(NOTICE), ANSWERED, NOTICE_STARTED, SENT, CONNECTED, ENDED], True, True, "CONNECTED", 16),
         ([decided(REFUSE), REFUSED], False, True, "REFUSED", 21),
         ([decided(BYPASS), ANSWERED, CONNECTED, ENDED], False, True, "CONNECTED", 16),
     ],
 )
-def test_ordinary_calls_have_no_anomaly(written, heard, complete, status, cause):
+def test_ordinary_calls_have_no_anomaly(written, sent, complete, status, cause):
     record = fold("pbx-1", dated(written))
-    assert (record.heard, record.complete, record.status, record.hangup_cause) == (heard, complete, status, cause)
+    assert (record.sent, record.complete, record.status, record.hangup_cause) == (sent, complete, status, cause)
     assert record.anomalies == ()
 
 
 @pytest.mark.parametrize(
     ("written", "anomalies"),
     [
-        ([decided(PLAY), ANSWERED, CONNECTED, ENDED], ["connected before the sound was heard"]),
-        ([decided(PLAY), ANSWERED, STARTED, CONNECTED, HEARD], ["connected before the sound was heard"]),
-        ([decided(PLAY), ANSWERED, STARTED, FAILED, CONNECTED], ["connected before the sound was heard"]),
-        ([decided(NOTICE), ANSWERED, CONNECTED], ["connected before the sound was heard"]),
-        ([decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD], ["the called party heard notice instead of the sound"]),
+        ([decided(PLAY), ANSWERED, CONNECTED, ENDED], ["connected before the sound was played"]),
+        ([decided(PLAY), ANSWERED, STARTED, CONNECTED, SENT], ["connected before the sound was played"]),
+        ([decided(PLAY), ANSWERED, STARTED, FAILED, CONNECTED], ["connected before the sound was played"]),
+        ([decided(NOTICE), ANSWERED, CONNECTED], ["connected before the sound was played"]),
+        ([decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD],
+         ["notice was played to the called party instead of the sound"]),
         ([decided(PLAY), ANSWERED, NOTICE_STARTED, INSTEAD, CONNECTED],
-         ["the called party heard notice instead of the sound", "connected before the sound was heard"]),
+         ["notice was played to the called party instead of the sound", "connected before the sound was played"]),
         ([decided(PLAY), LATE_ENDED], ["the hook acted on service-unavailable"]),
         ([decided(PLAY), STARTED], ["sound-started without answered before it"]),
-        ([decided(PLAY), ANSWERED, HEARD], ["sound-ended without sound-started before it"]),
+        ([decided(PLAY), ANSWERED, SENT], ["sound-ended without sound-started before it"]),
         ([decided(BYPASS), CONNECTED], []),
         ([decided(BYPASS), ANSWERED, STARTED], ["sound-started although the outcome is BYPASS"]),
         ([decided(BYPASS), FAILED], ["sound-failed although the outcome is BYPASS"]),
@@ -118,48 +119,84 @@ def test_a_clock_that_went_back_is_named():
 def test_two_parties_may_tell_in_another_order_than_it_happened():
     written = [decided(BOTH), ANSWERED]
     for party in Party:
-        written += heard(party)
-        assert fold("pbx-1", written).heard == (party is Party.CALLER)
+        written += played(party, "time")
+        assert bool(fold("pbx-1", written).known_by.get(Party.CALLER)) == (party is Party.CALLER)
     record = fold("pbx-1", [*written, CONNECTED, ENDED])
-    assert (record.heard_by, record.anomalies) == (("called", "caller"), ())
+    assert (record.delivery, record.anomalies) == ({"called": "not-known", "caller": "not-known"}, ())
     early = fold("pbx-1", [*written[:4], CONNECTED, *written[4:], ENDED])
-    assert "connected before the sound was heard" in early.anomalies
+    assert "connected before the sound was played" in early.anomalies
 
 
 NOTICED = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED)
-ANOTHER = heard(known_by="packets", profile="notice", instead="notice")
+ANOTHER = played(known_by="packets", profile="notice", instead="notice")
+
+
+def reported(confirmed: bool, lost: int = 0) -> Step:
+    return steps.sound_reported("c-1", at(60_000), confirmed, lost, 0)
 
 
 @pytest.mark.parametrize(
-    ("decision", "sounds", "all_heard", "known_by"),
+    ("decision", "sounds", "delivery", "known_by"),
     [
-        (decided(PLAY), heard(known_by="packets"), True, {"called": "packets"}),
-        (decided(PLAY), [STARTED, FAILED, *heard(known_by="playback")], True, {"called": "playback"}),
-        (decided(PLAY), [STARTED, FAILED], False, {}),
-        (decided(NOTICE), heard(known_by="time", profile="notice"), True, {"called": "time"}),
-        (NOTICED, heard(known_by="packets", profile="notice"), True, {"called": "packets"}),
-        (decided(PLAY), ANOTHER, False, {}),
-        (decided(PLAY), [*ANOTHER, *heard(known_by="time")], True, {"called": "time"}),
-        (decided(BOTH), [*heard(known_by="packets"), *heard(Party.CALLER, "time")], True,
-         {"called": "packets", "caller": "time"}),
-        (decided(BOTH), heard(Party.CALLER, "dial"), False, {"caller": "dial"}),
-        (decided(BOTH), [*ANOTHER, *heard(Party.CALLER, "time")], False, {"caller": "time"}),
-        (decided(PLAY), heard(known_by="of-tomorrow"), True, {"called": "of-tomorrow"}),
+        (decided(PLAY), played(known_by="packets"), "sent", {"called": "packets"}),
+        (decided(PLAY), [*played(known_by="packets"), reported(True)], "confirmed", {"called": "packets"}),
+        (decided(PLAY), [*played(known_by="packets"), reported(False, 7)], "sent", {"called": "packets"}),
+        (decided(PLAY), [*played(known_by="time"), reported(True)], "not-known", {"called": "time"}),
+        (decided(PLAY), [STARTED, FAILED, reported(True)], "not-known", {}),
+        (decided(PLAY), [STARTED, FAILED, *played(known_by="playback")], "not-known", {"called": "playback"}),
+        (decided(PLAY), [STARTED, FAILED, *played(known_by="packets")], "sent", {"called": "packets"}),
+        (decided(PLAY), [STARTED, FAILED], "not-known", {}),
+        (decided(NOTICE), played(known_by="time", profile="notice"), "not-known", {"called": "time"}),
+        (NOTICED, played(known_by="packets", profile="notice"), "sent", {"called": "packets"}),
+        (decided(PLAY), ANOTHER, "not-known", {}),
+        (decided(PLAY), [*ANOTHER, *played(known_by="packets")], "sent", {"called": "packets"}),
+        (decided(PLAY), played(known_by="of-tomorrow"), "not-known", {"called": "of-tomorrow"}),
     ],
 )  # fmt: skip
-def test_by_what_it_is_known_who_heard_the_sound(decision, sounds, all_heard, known_by):
+def test_what_is_known_of_a_sound(decision, sounds, delivery, known_by):
     record = fold("pbx-1", [decision, ANSWERED, *sounds])
-    assert (record.heard, record.heard_by, record.known_by) == (all_heard, tuple(known_by), known_by)
-    assert record.to_json()["known_by"] == known_by
+    assert (record.delivery, record.least, record.known_by) == ({"called": delivery}, delivery, known_by)
+    assert record.sent is (delivery in ("sent", "confirmed"))
+    assert (record.to_json()["delivery"], record.to_json()["sent"]) == (record.delivery, record.sent)
+
+
+@pytest.mark.parametrize(
+    ("sounds", "delivery", "least"),
+    [
+        ([*played(known_by="packets"), *played(Party.CALLER, "time")], ("sent", "not-known"), "not-known"),
+        ([*played(known_by="packets"), *played(Party.CALLER, "packets")], ("sent", "sent"), "sent"),
+        (
+            [*played(known_by="packets"), *played(Party.CALLER, "packets"), reported(True)],
+            ("confirmed", "sent"), "sent",
+        ),
+        ([*ANOTHER, *played(Party.CALLER, "dial")], ("not-known", "not-known"), "not-known"),
+    ],
+)  # fmt: skip
+def test_of_two_sounds_the_least_that_is_known_counts(sounds, delivery, least):
+    record = fold("pbx-1", [decided(BOTH), ANSWERED, *sounds])
+    assert (tuple(record.delivery.values()), record.least) == (delivery, least)
+
+
+def test_without_a_sound_nothing_is_known_of_one():
+    record = fold("pbx-1", [decided(REFUSE), ENDED])
+    assert (record.delivery, record.least, record.sent) == ({}, "", False)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_phone_may_report_when_the_call_has_ended(confirmed):
+    record = fold(
+        "pbx-1", [decided(PLAY), ANSWERED, *played(known_by="packets"), CONNECTED, ENDED, reported(confirmed)]
+    )
+    assert (record.least, record.anomalies) == ("confirmed" if confirmed else "sent", ())
 
 
 @pytest.mark.parametrize("known_by", [None, 7, True])
-def test_a_sound_counts_as_heard_if_its_step_does_not_say_by_what_that_is_known(known_by):
-    """As steps were before, or of a type that is none of ours."""
-    details: dict[str, Scalar] = {"party": "called", "heard_ms": 400, "known_by": known_by}
+def test_a_sound_whose_step_does_not_say_by_what_that_is_known(known_by):
+    """As of a type that is none of ours."""
+    details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
     told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
     record = fold("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
-    assert (record.heard, record.heard_by, record.known_by) == (True, ("called",), {})
+    assert (record.sent, record.delivery, record.known_by) == (False, {"called": "not-known"}, {})
 
 
 def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json():
@@ -177,7 +214,7 @@ IN_TIME, TOO_LATE = decided(PLAY), decided(PLAY, ms=3000)
 SUSPENDED = fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
 REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 NO_NOTICE = fallback(None, None)
-SOUNDED = [ANSWERED, NOTICE_STARTED, HEARD, CONNECTED]
+SOUNDED = [ANSWERED, NOTICE_STARTED, SENT, CONNECTED]
 # What counts: whether that is the hook's decision, its outcome and reason, and what was to be heard.
 BY_HOOK = (True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"})
 REFUSAL = (True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {})
@@ -209,13 +246,13 @@ def test_what_the_hook_did_counts_if_the_service_decided_too_late(written, count
     assert list(record.anomalies) == anomalies
     assert record.licence == ("L-0001" if counts is BY_SERVICE else None)
     assert record.nonce == NONCE
-    assert record.heard == any(step.kind is StepKind.SOUND_ENDED for step in written)
+    assert record.sent == any(step.details.get("known_by") == "packets" for step in written)
     assert record.connected == any(step.kind is StepKind.CONNECTED for step in written)
 
 
-@pytest.mark.parametrize("heard_ms", [0, -1, None, "400", True, 400.0])
-def test_a_sound_that_ended_unheard_is_not_heard(heard_ms):
-    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"heard_ms": heard_ms})]).heard
+@pytest.mark.parametrize("played_ms", [0, -1, None, "400", True, 400.0])
+def test_a_sound_that_ended_unheard_is_not_played(played_ms):
+    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"played_ms": played_ms})]).sent
 
 
 def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored():
@@ -258,9 +295,9 @@ def test_the_record_of_a_heard_call_and_its_json():
             "sound-started": "2026-11-01T00:00:03.125+00:00", "sound-ended": "2026-11-01T00:00:03.527+00:00",
             "connected": "2026-11-01T00:00:03.529+00:00", "ended": "2026-11-01T00:01:00.123+00:00",
         },
-        "heard_by": ["called"], "heard": True, "known_by": {"called": "packets"}, "status": "CONNECTED",
+        "delivery": {"called": "sent"}, "sent": True, "known_by": {"called": "packets"}, "status": "CONNECTED",
         "hangup_cause": 16, "complete": True, "fallback": False, "anomalies": [],
-        "chain_node": None, "chain_call": None, "sip_call_id_token": None,
+        "chain_node": None, "chain_call": None, "sip_call_id_token": None, "customer": None, "canary": False,
     }  # fmt: skip
     assert tree["numbers"]["caller"] == {"kind": "mobile", "token": None, "last4": "5679"}
 

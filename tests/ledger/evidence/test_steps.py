@@ -80,10 +80,10 @@ def test_a_step_says_what_is_known():
     by_time = steps.sound_ended("c", NOW, 440, Party.CALLER, known_by="time")
     refused = steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
     for step, kind, details in (
-        (steps.sound_ended("c", NOW, 1), "sound-ended", {"party": "called", "heard_ms": 1}),
+        (steps.sound_ended("c", NOW, 1), "sound-ended", {"party": "called", "played_ms": 1}),
         (ended, "sound-ended",
-         {"party": "called", "heard_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"}),
-        (by_time, "sound-ended", {"party": "caller", "heard_ms": 440, "known_by": "time"}),
+         {"party": "called", "played_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"}),
+        (by_time, "sound-ended", {"party": "caller", "played_ms": 440, "known_by": "time"}),
         (steps.ended("c", NOW, CallStatus.CANCEL, 0), "ended", {"status": "CANCEL"}),
         (steps.ended("c", NOW, CallStatus.FAILED, 127), "ended", {"status": "FAILED", "hangup_cause": 127}),
         (refused, "ended", {"status": "REFUSED", "hangup_cause": 21, "reason": "number-suspended"}),

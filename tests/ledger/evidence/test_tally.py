@@ -30,23 +30,23 @@ def test_every_outcome_is_counted_by_day_member_and_licence():
         record(decided(PLAY), steps.ended("c-1", at(1), CallStatus.CANCEL)),
         record(
             decided(NOTICE), steps.answered("c-1", at(1)), steps.sound_started("c-1", at(2), "notice", SHA256),
-            steps.sound_ended("c-1", at(3), 1), steps.connected("c-1", at(4)),
+            steps.sound_ended("c-1", at(3), 1, known_by="packets"), steps.connected("c-1", at(4)),
         ),
         record(decided(REFUSE)),
         record(decided(BYPASS), steps.connected("c-1", at(1))),
     ]  # fmt: skip
     assert tally(records, day_of) == [
         Tally(NOW.date(), "", "", calls=2, refused=1, bypassed=1),
-        Tally(NOW.date(), "m-0001", "L-0001", calls=4, played=3, noticed=1, connected=3, heard=2),
-        Tally(date(2026, 11, 2), "m-0001", "L-0001", calls=1, played=1, connected=1, heard=1),
+        Tally(NOW.date(), "m-0001", "L-0001", calls=4, played=3, noticed=1, connected=3, sent=2),
+        Tally(date(2026, 11, 2), "m-0001", "L-0001", calls=1, played=1, connected=1, sent=1),
     ]
 
 
 def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_that():
-    def alone(outcome: Outcome | None, status: CallStatus, heard: bool = False) -> Record:
+    def alone(outcome: Outcome | None, status: CallStatus, sent: bool = False) -> Record:
         reason = Reason.SERVICE_UNAVAILABLE if outcome else None
         told = [fallback(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
-        if heard:
+        if sent:
             told += [
                 steps.answered("c-1", at(1)), steps.sound_started("c-1", at(1), "notice", SHA256),
                 steps.sound_ended("c-1", at(2), 1, known_by="packets", packets=1),
@@ -56,13 +56,13 @@ def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_th
         return record(*told, steps.ended("c-1", at(3), status, reason=reason))
 
     records = [
-        alone(Outcome.NOTICE, CallStatus.CONNECTED, heard=True),
+        alone(Outcome.NOTICE, CallStatus.CONNECTED, sent=True),
         alone(Outcome.NOTICE, CallStatus.CONNECTED),
         alone(Outcome.NOTICE, CallStatus.CANCEL),
         alone(Outcome.SHED, CallStatus.REFUSED),
         alone(None, CallStatus.CANCEL),
     ]
-    counted = Tally(NOW.date(), "", "", calls=5, noticed=3, shed=1, fallback=5, connected=2, heard=1)
+    counted = Tally(NOW.date(), "", "", calls=5, noticed=3, shed=1, fallback=5, connected=2, sent=1)
     assert tally(records, day_of) == [counted]
 
 
@@ -70,7 +70,7 @@ def test_nothing_is_no_row_and_no_ratio():
     assert tally([record(steps.forgotten("act-1", NOW, "2026-11-01", 3))], day_of) == []  # what keepers do is no call
     assert tally([], day_of) == []
     nothing = Tally(NOW.date(), "", "")
-    assert nothing.heard_ratio is None
+    assert nothing.sent_ratio is None
     assert tuple(nothing.to_json()) == columns(EACH)
 
 

@@ -69,13 +69,13 @@ FILTERS = [
     CallFilter(licence="L-0001"),
     CallFilter(licence="L-%"),
     CallFilter(member="m-0002"),
-    CallFilter(heard=True),
-    CallFilter(heard=False),
+    CallFilter(delivery="sent"),
+    CallFilter(delivery="not-known"),
     CallFilter(fallback=True),
     CallFilter(fallback=False),
     CallFilter(odd=True),
-    CallFilter(member="m-0001", heard=False, fallback=False),
-    CallFilter(outcome="NOTICE", heard=False, fallback=True),
+    CallFilter(member="m-0001", delivery="not-known", fallback=False),
+    CallFilter(outcome="NOTICE", delivery="not-known", fallback=True),
 ]
 
 

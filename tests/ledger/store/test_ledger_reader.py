@@ -69,7 +69,7 @@ def test_records_come_newest_last_and_a_limit_keeps_the_newest(reader, page_rows
     for limit, first in ((None, 0), (1, 9), (3, 7), (10, 0), (11, 0)):
         records = reader.records(limit=limit)
         assert ids(records) == [f"c-{number}" for number in range(first, 10)], limit
-        assert all(record.complete and record.heard and len(record.steps) == 6 for record in records)
+        assert all(record.complete and record.sent and len(record.steps) == 6 for record in records)
 
 
 def test_since_keeps_whole_calls_that_went_on_then(reader):

@@ -70,7 +70,7 @@ def found(url: str) -> tuple[int, list[dict[str, object]]]:
     assert faults(url) == []
     records = records_of(url).values()
     calls = [record for record in records if record.outcome]
-    assert all(call.complete and call.heard and not call.anomalies for call in calls)
+    assert all(call.complete and call.sent and not call.anomalies for call in calls)
     gaps = [dict(step.details) for record in records for step in record.steps if step.kind is StepKind.GAP]
     return len(calls), gaps
 

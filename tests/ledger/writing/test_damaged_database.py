@@ -135,7 +135,7 @@ def test_a_ledger_that_is_damaged_while_it_is_written(url, file, mode, damage, m
     records = records_of(url)
     record = records["in-progress"]
     assert record.steps[0].kind is StepKind.DECIDED
-    assert (record.complete, record.heard, record.anomalies) == (True, True, ())
+    assert (record.complete, record.sent, record.anomalies) == (True, True, ())
     assert len(records) == 1 + 1 + 50
     assert "before" not in records
 

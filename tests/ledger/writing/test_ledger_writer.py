@@ -210,7 +210,7 @@ def test_where_numbers_cannot_be_sealed_the_rest_is_kept(url, caplog):
         put(writer, *heard_call())
     assert "the numbers of call c-1 are not kept" in caplog.text
     record = records_of(url)["c-1"]
-    assert record.heard
+    assert record.sent
     assert record.anomalies == ("the numbers could not be sealed, and are not kept",)
     with LedgerReader.open(url, days_of(url)) as reader:
         assert reader.record_key("c-1") is None

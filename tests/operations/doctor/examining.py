@@ -22,8 +22,11 @@ from ...lab.lab import SUSPENDED
 from ...lab.service import Service
 
 Findings = dict[str, dict[str, Any]]
-OF_THE_MACHINE = {"clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks"}
-"""The lab cannot control these, except that its registry is unsigned and that it names no trunk."""
+OF_THE_MACHINE = {
+    "clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "sound-codecs", "lines",
+}  # fmt: skip
+"""The lab cannot control these, except that its registry is unsigned, that it names no trunk and no table of lines, and
+that one endpoint has a codec without a transcoder."""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:

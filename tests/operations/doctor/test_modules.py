@@ -15,16 +15,22 @@ from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTION
 from ... import ROOT
 from ...lab.asterisk import MODULES
 
-HOOK = dialplan.hook(
-    Path("/sounds"),
-    Path("/journal"),
-    dialplan.Notice("400/100,0/100", 400),
-    dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
-    dialplan.Alone("notice", 21, "called", "called", answer_first=False),
-).text
+
+def exported(canary: dialplan.Canary | None) -> str:
+    return dialplan.hook(
+        Path("/sounds"),
+        Path("/journal"),
+        dialplan.Notice("400/100,0/100", 400),
+        dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
+        dialplan.Alone("notice", 21, "called", "called", answer_first=False),
+        canary,
+    ).text
 
 
-NAMED_BY_IF = {"CHANNEL", "PJSIP_HEADER", "REDIRECTING"}
+HOOK = exported(dialplan.Canary(Path("/sounds/canary"), 3))
+
+
+NAMED_BY_IF = {"CHANNEL", "CONNECTEDLINE", "PJSIP_HEADER", "REDIRECTING"}
 """Functions that are read only if the name is the result of IF()."""
 
 
@@ -50,8 +56,13 @@ def test_the_tables_have_exactly_the_applications_and_functions_of_the_hook():
 
 
 def test_headers_are_needed_only_for_trunks_to_other_nodes():
-    with_trunks = HOOK.replace(f"IDTONE_TRUNKS={dialplan.NO_TRUNKS}", "IDTONE_TRUNKS=^PJSIP/(b)-[0-9a-f]+$")
-    assert {*needed(with_trunks)} - {*needed(HOOK)} == {"res_pjsip_header_funcs"}
+    for name in ("IDTONE_TRUNKS", "IDTONE_IDENTITY_TRUNKS"):
+        with_trunks = HOOK.replace(f"\n{name}={dialplan.NO_TRUNKS}", f"\n{name}=^PJSIP/(b)-[0-9a-f]+$")
+        assert {*needed(with_trunks)} - {*needed(HOOK)} == {"res_pjsip_header_funcs"}
+
+
+def test_the_canary_alone_needs_the_module_that_records():
+    assert {*needed(HOOK)} - {*needed(exported(None))} == {"app_mixmonitor"}
 
 
 def test_a_name_that_is_in_no_table_raises_unless_it_is_in_a_comment():
@@ -80,7 +91,7 @@ def test_missing_modules_are_named_with_their_remedy_but_for_cdr_which_has_its_o
     assert "asterisk -rx 'module load func_cut'" in finding.remedy
     assert "`load = app_stasis.so`" in finding.remedy
     assert modules.CDR in wanted
-    finding = judge(set(wanted) - {modules.CDR}, wanted)
+    finding = judge({*wanted, "res_pjsip"} - {modules.CDR}, wanted)
     assert (finding.state, f"all {len(wanted) - 1} " in finding.found) == (State.GOOD, True)
 
 
@@ -96,3 +107,11 @@ def test_each_module_comes_after_those_that_it_needs(running):
     assert {"res_ari_model", "res_speech", "res_stasis_recording"} <= set(order), (
         "they are needed although the hook does not name them"
     )
+
+
+def test_without_pjsip_the_hook_does_not_use_its_module():
+    wanted = needed(HOOK)
+    assert "func_pjsip_endpoint" in wanted
+    without = {*MODULES} - {"res_pjsip", "func_pjsip_endpoint"}
+    assert judge(without, wanted).state is State.GOOD
+    assert judge({*without, "res_pjsip"}, wanted).state is State.BAD

@@ -91,7 +91,9 @@ def test_a_correct_pbx_is_good_and_stays_unchanged(pbx, intact):
         folders = (pbx.asterisk.etc, pbx.asterisk.sounds, pbx.asterisk.sounds / "journal", pbx.ledger.parent)
         paths = [path for folder in folders for path in folder.iterdir()]
         return {
-            path: None if path.is_dir() or path.name == READ else (path.stat().st_mtime_ns, path.stat().st_size)
+            path: None
+            if path.is_dir() or path.name == READ or path.suffix == ".reserve"
+            else (path.stat().st_mtime_ns, path.stat().st_size)
             for path in paths
         }
 
@@ -235,9 +237,15 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
             {"registry": "bad", "registry-licences": "warning", "fallback": "bad"},
         ),
         (
-            {'"0352345678"': '"0352345678", "0312345700"'},
+            {'"0112345600-0112345699"': '"0112345600-0112345699", "0312345700"'},
             {"registry": "bad"}
-            | dict.fromkeys(("registry-fresh", "registry-licences", "registry-sounds", "fallback"), "unknown"),
+            | dict.fromkeys(
+                (
+                    "registry-fresh", "registry-member", "registry-never-originates", "registry-certifications",
+                    "registry-licences", "registry-sounds", "fallback",
+                ),
+                "unknown",
+            ),
         ),
     ],
 )  # fmt: skip
@@ -522,3 +530,18 @@ def test_the_service_is_stopped(pbx, intact):
     assert all(topic.looked_at in output for topic in TOPICS.values()), "people get a table"
     assert "\x1b" not in output, "without colours"
     assert re.search(r"^\d+ good", output.splitlines()[-1])
+
+
+def test_endpoints_of_the_pbx_that_the_table_of_lines_does_not_have(pbx, tmp_path):
+    table = tmp_path / "numbers.yaml"
+    table.write_text(
+        "lines: [{customer: c-1, endpoints: [lab, wide, compressed, fax, framed30, framed40, nat, asserting], "
+        "numbers: ['0312345678', '0399999999']}]"
+    )
+    findings = examine(pbx, LINES_SOURCE=table, ASSOCIATION_MEMBER="m-0001", POLICY_EMERGENCY_TRUNKS="video")
+    assert {
+        topic: findings[topic]["state"] for topic in ("lines", "lines-members", "lines-endpoints")
+    } == dict.fromkeys(("lines", "lines-members", "lines-endpoints"), "warning")
+    assert "1 customers, 8 lines, 2 numbers" in findings["lines"]["found"]
+    assert "1 of their numbers" in findings["lines-members"]["found"]
+    assert findings["lines-endpoints"]["found"] == "anonymous"

@@ -56,6 +56,10 @@ def trusted(trust):
     return registry.trusted(trust, PATH)
 
 
+def node_member(member):
+    return registry.node_member(member, RegistryIndex(document()))
+
+
 def standing(now, pledge="signed: 2026-01-05"):
     return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now)
 
@@ -67,8 +71,13 @@ def kept(held, above=ABOVE, ourselves=5):
 OPEN = "other users can write to "
 TABLE = {
     readable: [
-        ((NOW,), GOOD, "version 42: 6 members, 6 licences, 1106 numbers, 1 suspensions in force"),
+        ((NOW,), GOOD, "version 42: 7 members, 7 licences, 1206 numbers, 1 suspensions in force"),
         ((date("2026-10-01"),), BAD, "future"),
+    ],
+    node_member: [
+        (("m-0001",), GOOD, "this node is of m-0001"),
+        ((None,), BAD, "association.member is not set: no licence counts", "association: {member: ID}"),
+        (("m-0009",), BAD, "the registry does not know association.member", "association: {member: ID}"),
     ],
     fresh: [
         ((EXPIRES - 8 * DAY,), GOOD),
@@ -82,12 +91,12 @@ TABLE = {
         ((TrustError("it is not what the association signed"), PATH), BAD, "", "idtone registry update"),
     ],
     standing: [
-        ((NOW,), GOOD, "1 expired, 1 not yet valid, 1 revoked, 2 valid, 1 without a pledge in force"),
+        ((NOW,), GOOD, "1 expired, 1 not yet valid, 1 revoked, 3 valid, 1 without a pledge in force"),
         ((NOW, "signed: 2026-01-05, until: 2026-12-20"), WARNING, "ending within 30 days: the pledge of m-0001"),
         ((NOW, "signed: 2026-01-05, until: 2026-12-21"), GOOD),
-        ((NOW, "signed: 2026-11-21"), GOOD, "1 valid, 2 without a pledge in force"),
+        ((NOW, "signed: 2026-11-21"), GOOD, "1 valid, 3 without a pledge in force"),
         ((date("2036-01-01"),), WARNING, "ending within 30 days: L-0001"),
-        ((date("2037-01-01"),), WARNING, "5 expired, 1 revoked"),
+        ((date("2037-01-01"),), WARNING, "6 expired, 1 revoked"),
     ],
     # the copy's files, the folders above it, the user
     kept: [
@@ -120,7 +129,7 @@ def test_findings(rule):
 
 
 def test_faults_are_shown_by_their_places_without_a_number():
-    twice = TEXT.replace('numbers: ["0352345678"]', 'numbers: ["0352345678", "0312345700", "03-12"]')
+    twice = TEXT.replace('"0112345600-0112345699"]', '"0112345600-0112345699", "0312345700", "03-12"]')
     with pytest.raises(DocumentError) as faulty:
         document(twice)
     finding = registry.faulty(faulty.value, PATH)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_file import End, render
 from idtone.operations.doctor import shared_file_findings
 from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Rights, Trial
 
 from .judging import BAD, GOOD, UNKNOWN, check
 
 PLACE = Path("/var/lib/asterisk/sounds/idtone")
-LATEST, UPDATE = render([], 12, "a"), "idtone registry update"
+LATEST, UPDATE = render([], None, End(12, "a")), "idtone registry update"
 NOTICE, FALLBACK, JOURNAL = PLACE / "notice.sln", PLACE / "fallback.conf", PLACE / "journal" / "calls"
 FILES = {NOTICE: b"1", PLACE / "notice.ulaw": b"2"}
 ASTERISK = Identity(106, frozenset({112, 29}), 112)
@@ -133,9 +133,9 @@ TABLE = {
     # what it should be, what it is, why it could not be read
     fallback: [
         ((LATEST, LATEST), GOOD),
-        ((LATEST, render([], 11, "c")), BAD, "is of version 11 of the registry, which is at version 12", UPDATE),
-        ((LATEST, render([], 12, "b")), BAD, "differs from the registry", UPDATE),
-        ((LATEST, render([], 13, "a")), BAD, "differs from the registry", UPDATE),
+        ((LATEST, render([], None, End(11, "c"))), BAD, "is of version 11 of the registry, which is at", UPDATE),
+        ((LATEST, render([], None, End(12, "b"))), BAD, "differs from the registry", UPDATE),
+        ((LATEST, render([], None, End(13, "a"))), BAD, "differs from the registry", UPDATE),
         ((LATEST, LATEST[:-1]), BAD, "is cut or was changed", UPDATE),
         ((LATEST, ""), BAD, "is cut or was changed", UPDATE),
         ((LATEST, None), BAD, "is missing", UPDATE),

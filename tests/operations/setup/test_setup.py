@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import resource
 import shutil
 import stat
@@ -29,6 +30,7 @@ from ...conftest import LAB_REGISTRY
 from ...lab.asterisk import IDTONE, MODULES, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.lab import LICENSED
+from ...lab.publication import MEMBER
 from ...lab.site import BARE
 from ..doctor.examining import modules_conf
 
@@ -122,7 +124,7 @@ class Pbx:
 
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
-NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned")
+NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned", "--member", MEMBER)
 CALL = ("setup", "--user", USER, "--yes", "--call")
 
 
@@ -174,14 +176,14 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
             code, output = pbx.run(*CALL, text=f"{LICENSED}\n")
             assert code == 0, output
             assert "Nothing is missing that setup can add." in output
-            assert "the called extension heard sample (conforms); the hook returned CONNECTED, licence-valid" in output
+            assert "the called extension received sample (conforms); the hook returned CONNECTED" in output
             assert LICENSED not in output
         assert "idtone-trial" not in pbx.asterisk.command("dialplan show")
         assert not list((tmp_path / "spool").glob("idtone-trial*"))
         assert "app_record.so" not in pbx.asterisk.command("module show like app_record")
 
         code, output = pbx.run(*CALL, text=f"{LICENSED}\n")
-        assert "heard notice (conforms); the hook returned CONNECTED, service-unavailable" in output
+        assert "received notice (conforms); the hook returned CONNECTED, service-unavailable" in output
         assert code == 1, "the service does not run"
 
         for wrong in ("0312345678,110", "110", ""):
@@ -216,7 +218,7 @@ def test_the_ten_usual_mistakes(installation, tmp_path):
         password = pbx.config.with_name("ari.password")
         pbx.config.write_text(
             f"ari: {{url: 'http://127.0.0.1:{pbx.asterisk.http_port}/ari', password_file: {password}}}\n"
-            f"registry: {{source: {LAB_REGISTRY}, trust: unsigned}}\n"
+            f"registry: {{source: {LAB_REGISTRY}, trust: unsigned}}\nassociation: {{member: {MEMBER}}}\n"
         )
         settings = pbx.config.read_text()
         password.write_text("the-wrong-password-12345\n")  # 7, and 8: the sounds' folder is missing
@@ -231,7 +233,7 @@ def test_the_ten_usual_mistakes(installation, tmp_path):
             assert code == 0, output
             assert len(json.loads(output)["changes"]) == 2
             _, output = pbx.run(*CALL, text=f"{LICENSED}\n")
-        assert "heard sample (conforms); the hook returned CONNECTED, licence-valid" in output
+        assert "received sample (conforms); the hook returned CONNECTED, licence-valid" in output
 
 
 FREEPBX = ALL_MODULES | {
@@ -339,7 +341,8 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
     for folder in (unit.parent, packaged.parent):
         folder.mkdir()
-    units = (unit, unit.with_name("idtone-registry.service"), unit.with_name("idtone-registry.timer"))
+    names = ("idtone-registry.service", "idtone-canary.service", "idtone-registry.timer", "idtone-canary.timer")
+    units = (unit, *map(unit.with_name, names))
     places = {"SYSTEMD": tmp_path, "UNIT_FILE": unit, "PACKAGED_UNIT_FILE": packaged, "ENABLED": enabled}
     for name, place in places.items():
         monkeypatch.setattr(f"idtone.operations.setup.plan_setup.{name}", place)
@@ -360,15 +363,15 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     (change,) = pbx.setup("--yes")["changes"]
     assert change["ids"] == ["service"]
     assert asked.read_text().splitlines() == ["daemon-reload", "enable --now idtone"]
-    for path, command in zip(units[:2], ("serve", "registry update --quiet"), strict=True):
+    for path, command in zip(units[:3], ("serve", "registry update --quiet", "canary --due"), strict=True):
         text = path.read_text()
         assert f"User={USER}\n" in text
         assert f" {command} -c {pbx.config}\n" in text
-        assert f"ReadWritePaths=-{pbx.sounds}\n" in text
+        assert re.search(rf"^ReadWritePaths=-{pbx.sounds}( -/var/spool/asterisk/outgoing)?$", text, re.MULTILINE)
     written = {path: path.read_text() for path in units}
     pbx.undo()
     assert not any(each.exists() for each in units)
-    assert "disable --now idtone idtone-registry.timer" in asked.read_text()
+    assert "disable --now idtone idtone-registry.timer idtone-canary.timer" in asked.read_text()
 
     for path, text in written.items():
         (packaged.parent / path.name).write_text(text)

@@ -20,6 +20,11 @@ issued: 2026-11-02T00:00:00+09:00
 suspensions:
   - {number: "0312345677", since: 2026-11-02T00:00:00+09:00, reference: R-1}
 """
+NEVER = """\
+issued: 2026-11-02T00:00:00+09:00
+never_originates:
+  - {number: "0335810110", holder: 見本警察署, reference: N-1, since: 2026-11-02T00:00:00+09:00}
+"""
 
 
 def new_keys() -> dict[Keys, list[CryptoSigner]]:
@@ -39,8 +44,8 @@ class Association:
             self.folder.mkdir(exist_ok=True)
             self.write(GOOD.partition("suspensions:")[0], SUSPENSIONS)
 
-    def write(self, registry: str | None = None, suspensions: str | None = None) -> None:
-        for file, text in ((tuf_roles.REGISTRY_FILE, registry), (tuf_roles.SUSPENSIONS_FILE, suspensions)):
+    def write(self, registry: str | None = None, suspensions: str | None = None, never: str | None = None) -> None:
+        for file, text in zip(tuf_roles.DELEGATED.values(), (registry, suspensions, never), strict=True):
             if text is not None:
                 (self.folder / file).write_text(text)
 

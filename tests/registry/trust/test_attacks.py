@@ -18,7 +18,7 @@ from idtone.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
-from .association import STOPPED, SUSPENSIONS, Association, Machine
+from .association import NEVER, STOPPED, SUSPENSIONS, Association, Machine
 
 Change = Callable[[dict[str, Any]], object]
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -154,6 +154,10 @@ def _without_the_suspensions(snapshot: dict[str, Any]) -> None:
     del snapshot["meta"]["suspensions.json"]
 
 
+def _without_the_list(role: dict[str, Any]) -> None:
+    role["targets"] = {}
+
+
 def _not_theirs(targets: dict[str, Any]) -> None:
     for role in targets["delegations"]["roles"]:
         role["paths"] = ["another.yaml"]
@@ -193,6 +197,10 @@ ATTACKS: dict[str, Attack] = {
     **{f"{role}: version 0": saying(role, version=0) for role in ROLES},
     # oversized
     **{f"{role}: too large": saying(role, padding="x" * 300_000) for role in ROLES},
+    # what was published before is missing
+    "never-originates: no list any more": lambda association: forge(
+        association, tuf_roles.NEVER_ORIGINATES, _without_the_list
+    ),
     # delegations
     "targets: files without a role": lambda association: forge(association, "targets", _not_theirs),
 }  # fmt: skip
@@ -204,7 +212,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     folder = tmp_path_factory.mktemp("made")
     association = Association(folder / "association")
     association.begin()
-    association.write((association.folder / tuf_roles.REGISTRY_FILE).read_text() + "# changed\n", STOPPED)
+    association.write((association.folder / tuf_roles.REGISTRY_FILE).read_text() + "# changed\n", STOPPED, NEVER)
     association.publish()
     forge(association, "targets")
     machine = Machine(association, folder / "machine")
@@ -229,6 +237,7 @@ def test_it_is_refused(machine, attack):
         machine.repository().update()
     assert machine.repository().kept() == kept
     assert kept.read(tuf_roles.SUSPENSIONS_FILE) == STOPPED
+    assert kept.read(tuf_roles.NEVER_ORIGINATES_FILE) == NEVER
 
 
 @pytest.mark.parametrize("role", ROLES)

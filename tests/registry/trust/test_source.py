@@ -21,6 +21,7 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 
+from ...kernel.deciding import NOW
 from .association import STOPPED, Association, Machine
 
 STOPPED_NUMBER = parse("0312345677")
@@ -54,7 +55,7 @@ def test_a_suspension_makes_a_generation_without_reading_the_members_again(assoc
     after = source.current
     assert not before.suspensions_of(STOPPED_NUMBER)
     assert after.suspensions_of(STOPPED_NUMBER)
-    assert after.holding(held) is before.holding(held)
+    assert after.holding(held, NOW) is before.holding(held, NOW)
     assert after.issued == datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 
 
@@ -130,7 +131,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def reason(source: SignedSource, number: str, at: datetime) -> Reason:
     call = ForwardedCall("c", Direction.INCOMING, parse(number), parse(""), parse("0501234567"))
-    return decide(call, source.current, Policy(), at).reason
+    return decide(call, source.current, Policy(member="m-0001"), at).reason
 
 
 def test_an_unchanged_timestamp_suffices_for_a_minute(association, open_source, walks, caplog):

@@ -86,3 +86,16 @@ def test_no_time_is_rounded_to_minus_zero(home):
     table = verify(home).stdout
     assert " 0.00 s" in table
     assert "-0.00" not in table
+
+
+def test_a_failure_that_the_line_can_have_caused_has_a_mark_of_its_own(mono):
+    samples = leg(SAMPLE)
+    samples[7760:9280] *= 0.03
+    soundfile.write(mono, samples, 8000)
+    result = verify(mono, exits=1)
+    assert "cannot-tell" in result.stdout
+    assert "≈ burst 3 is missing" in result.stdout
+    (entry,) = json.loads(verify(mono, "--json", exits=1).stdout)
+    assert [
+        (test["name"], test["certain"]) for test in entry["findings"][0]["tests"] if test["outcome"] == "failed"
+    ] == [("bursts", False)]

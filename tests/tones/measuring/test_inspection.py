@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.measuring import inspection as inspection_module
+from idtone.tones.measuring import lines
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Law
 
@@ -173,3 +174,37 @@ def test_any_samples_are_measured(samples, sample_rate_hz):
     for burst in inspect(np.array(samples, np.float32), sample_rate_hz).bursts:
         assert burst.start_ms < burst.end_ms
         assert np.isfinite([burst.level_dbm0, burst.sinad_db, burst.click_db]).all()
+
+
+def voice(seconds, sample_rate_hz):
+    """Syllables of a voice: harmonics of a pitch that moves, and formants that move too."""
+    t = np.arange(round(seconds * sample_rate_hz)) / sample_rate_hz
+    pitch_hz = 125 * 2 ** (0.25 * np.sin(2 * np.pi * 0.9 * t) + 0.08 * np.sin(2 * np.pi * 2.7 * t))
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate_hz
+    formants = (
+        (500 + 200 * np.sin(2 * np.pi * 3 * t), 150), (1500 + 400 * np.sin(2 * np.pi * 2 * t), 250), (2500, 300),
+    )  # fmt: skip
+    samples = np.zeros(len(t))
+    for harmonic in range(1, 25):
+        level = sum(np.exp(-(((harmonic * pitch_hz - middle_hz) / width_hz) ** 2)) for middle_hz, width_hz in formants)
+        samples += (level + 0.02) * np.sin(harmonic * phase + harmonic)
+    samples = samples * np.clip(1.5 * np.sin(2 * np.pi * 3.3 * t) + 0.4, 0, 1)
+    samples += 0.01 * np.random.default_rng(1).standard_normal(len(t))
+    return 0.2 * samples / np.abs(samples).max()
+
+
+def test_a_voice_takes_no_more_work_than_a_processor_does_in_its_time(monkeypatch):
+    """The unknowns × samples of all fits: 40 million of 5.8 s are two seconds of a processor."""
+    work, shares, solve = 0, [], lines._solve
+
+    def counted(columns, samples):
+        nonlocal work
+        work += columns.size
+        return solve(columns, samples)
+
+    monkeypatch.setattr(lines, "_solve", counted)
+    assert inspect(voice(5.8, 8000), 8000, progress=shares.append).bursts
+    assert work < 40e6
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] < 1

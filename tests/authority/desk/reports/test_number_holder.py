@@ -77,6 +77,25 @@ def test_who_else_held_it_within_the_time_that_the_report_leaves_open(workspace,
     assert holder(workspace, MOVED_AT + timedelta(seconds=seconds), within) == held_by
 
 
+PORTED = (
+    FIRST
+    + """portings:
+  - {numbers: "0312340001", from: m-0002, to: m-0001, at: 2026-11-10T00:00:00+09:00}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "within", "member", "others"),
+    [(-121, 1, "m-0002", ()), (-59, 0, "m-0002", ("m-0001",)), (0, 0, "m-0001", ()), (30, 1, "m-0001", ("m-0002",))],
+)
+def test_a_porting_moves_a_number_within_an_edition(tmp_path, seconds, within, member, others):
+    (association := Association(tmp_path / "association")).write(PORTED, SUSPENSIONS)
+    association.begin()
+    found = holder(association.workspace, MOVED_AT + timedelta(seconds=seconds), within)
+    assert (found.member, found.others) == (member, others)
+
+
 def test_a_number_that_nobody_held_any_more_has_another_holder(tmp_path):
     association = Association(tmp_path / "association")
     association.write(FIRST, SUSPENSIONS)

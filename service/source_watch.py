@@ -1,4 +1,4 @@
-"""Polls the registry and puts a changed one to use, even if its source blocks or fails."""
+"""Polls a source (the registry, the table of lines) and puts a changed one to use, even if it blocks or fails."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ SILENT_S: Final = 90.0
 LOG_EVERY_S: Final = 60.0
 
 
-class RegistryWatch:
+class SourceWatch:
     """Runs until it is cancelled. It logs each IdtoneError; any other error ends it."""
 
-    def __init__(self, refresh: Callable[[], None]) -> None:
-        """`refresh` reads a changed registry and puts it to use. It can block for ever, so it runs in a thread."""
-        self._refresh = refresh
+    def __init__(self, refresh: Callable[[], object], what: str, setting: str) -> None:
+        """`refresh` reads what has changed and puts it to use. It can block for ever, so it runs in a thread.
+
+        `what` is read, for example "the registry", and `setting` names its source.
+        """
+        self._refresh, self._what, self._setting = refresh, what, setting
 
     async def run(self) -> None:
         throttle = LogThrottle(log, window_s=LOG_EVERY_S)
@@ -42,13 +45,14 @@ class RegistryWatch:
             throttle.flush()
 
     async def _poll(self, throttle: LogThrottle) -> None:
-        reading = asyncio.wrap_future(in_daemon(self._refresh, "reading the registry"))
+        reading = asyncio.wrap_future(in_daemon(self._refresh, f"reading {self._what}"))
         while True:
             done, _ = await asyncio.wait({reading}, timeout=SILENT_S)
             if done:
-                return reading.result()
+                reading.result()
+                return
             throttle.log(
                 logging.ERROR,
-                "the registry's source does not answer; the registry that was read last stays in use: check "
-                "registry.source and its disk or server",
+                f"the source of {self._what} does not answer; what was read last stays in use: check {self._setting} "
+                "and its disk or server",
             )

@@ -1,4 +1,4 @@
-"""Whether a party heard a sound. The tables follow the table in `call_control/hearing.py` row by row."""
+"""What is known of a sound. The tables follow the table in `call_control/delivery.py` row by row."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.call_control.hearing import Hearing, KnownBy, hearing
-from idtone.call_control.journal_lines import Sounded, read
+from idtone.call_control.delivery import KnownBy, PlayedSound, confirmed, played_sound
+from idtone.call_control.journal_lines import Reported, Sounded, read
 from idtone.calls import Party
 from idtone.dialplan import packets
 
@@ -37,7 +37,7 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
 
 
 DIALLED = {
-    # packets sent, ms since the answer, status: known by, or part of the reason why it was not heard; ms played
+    # packets sent, ms since the answer, status: known by, or part of the reason why it was not played; ms played
     "all of it, the usual case": (22, None, "", PACKETS, 440),
     "all of it, though FILE() is blocked on this channel": (22, 455.2, FREE, PACKETS, 440),
     "nothing: its file is missing": (0, 3.1, FREE, "0 of 22 packets", 0),
@@ -48,7 +48,8 @@ DIALLED = {
     "the phone held the call from the answer on": (0, 452, HELD, "0 of 22 packets", 0),
     "fewer packets, however long Dial() played": (21, 60_000, FREE, "21 of 22 packets", 420),
     "fewer packets, and no time": (21, None, FREE, "21 of 22 packets", 420),
-    "early media, one packet": (23, 452, FREE, TIME, 440),
+    "a packet of silence more, by a wide-band codec": (23, 452, FREE, PACKETS, 440),
+    "early media, two packets": (24, 452, FREE, TIME, 440),
     "early media, 15 packets": (37, 452, FREE, TIME, 440),
     "early media, and it was just long enough": (37, 420, FREE, TIME, 440),
     "early media, and a key was pressed": (37, 419, FREE, "lasted 419 ms", 440),
@@ -61,6 +62,7 @@ DIALLED = {
     "all of it, and the caller is behind a Local channel": (22, 452, "0-local", PACKETS, 440),
     "the phone held the call, and the caller is behind a Local channel": (22, 452, "1-local", "held the call", 440),
     "all of it, but the phone holds the call": (22, 452, HELD, "held the call", 440),
+    "all of it, but the phone may be behind NAT and began to send late": (22, 452, "late", "came late", 440),
     "Local: no packets are counted": ("", 448, "", TIME, 440),
     "Local: it was just long enough": ("", 420, "", TIME, 440),
     "Local: a key was pressed": ("", 200, "", "lasted 200 ms", 200),
@@ -74,7 +76,7 @@ DIALLED = {
 
 @pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), DIALLED.values(), ids=DIALLED)
 def test_the_called_party_by_dial(sent, elapsed_ms, status, known, lasted_ms):
-    check(hearing(line("dial", sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
+    check(played_sound(line("dial", sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
 
 
 CALLERS = {
@@ -113,7 +115,7 @@ CALLERS = {
 )
 def test_the_caller_by_dial(caller_ms, called_ms, sent, elapsed_ms, status, known, lasted_ms):
     files = {"called": "" if called_ms is None else "sample", "caller": "sample"}
-    check(hearing(line("dial", sent, elapsed_ms, status, **files), CALLER, caller_ms, called_ms), known, lasted_ms)
+    check(played_sound(line("dial", sent, elapsed_ms, status, **files), CALLER, caller_ms, called_ms), known, lasted_ms)
 
 
 PLAYED_BACK = {
@@ -126,23 +128,26 @@ PLAYED_BACK = {
     "Local: it ended early, but its status is SUCCESS": ("", 419, "SUCCESS", "lasted 419 ms", 419),
     "the file is missing": (0, 2, "FAILED", "ended as 'FAILED'", 0),
     "its status is FAILED, although it sent all packets": (22, 446, "FAILED", "ended as 'FAILED'", 440),
-    "it hung up": (9, 180, "", "ended as ''", 180),
+    "it hung up": (9, 180, "HANGUP", "ended during the sound: 9 of 22 packets", 180),
+    "it hung up when all packets had been sent": (22, 437, "HANGUP", PACKETS, 440),
+    "it hung up a packet before": (21, 419, "HANGUP", "21 of 22 packets", 420),
+    "Local: it hung up": ("", 437, "HANGUP", "0 of 22 packets", 437),
     "another phone took the call": (22, 446, "MOVED", "ended as 'MOVED'", 440),
     "Dial()'s word": (22, 446, "moved", "ended as 'moved'", 440),
 }
 
 
-@pytest.mark.parametrize("played", ["again", "own", "notice"])
+@pytest.mark.parametrize("played", ["first", "again", "own", "notice"])
 @pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), PLAYED_BACK.values(), ids=PLAYED_BACK)
 def test_by_playback(sent, elapsed_ms, status, known, lasted_ms, played):
-    check(hearing(line(played, sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
+    check(played_sound(line(played, sent, elapsed_ms, status), CALLED, SOUND_MS), known, lasted_ms)
 
 
 TONES = {
-    "all of it": (28, 563, "SUCCESS", TIME, 560),
-    "all of it but the last packet, which Wait() cuts off": (27, 560, "SUCCESS", TIME, 560),
+    "all of it": (28, 563, "SUCCESS", PACKETS, 560),
+    "all of it but the last packet, which Wait() cuts off": (27, 560, "SUCCESS", PACKETS, 560),
     "Local: no packets are counted": ("", 560, "SUCCESS", TIME, 560),
-    "just long enough": (27, 520, "SUCCESS", TIME, 560),
+    "just long enough": (27, 520, "SUCCESS", PACKETS, 560),
     "too short": (27, 519, "SUCCESS", "lasted 519 ms", 540),
     "Local: too short": ("", 519, "SUCCESS", "lasted 519 ms", 519),
     "another packet is missing": (26, 560, "SUCCESS", "26 of 27 packets", 520),
@@ -154,26 +159,81 @@ TONES = {
 
 @pytest.mark.parametrize(("sent", "elapsed_ms", "status", "known", "lasted_ms"), TONES.values(), ids=TONES)
 def test_by_tones(sent, elapsed_ms, status, known, lasted_ms):
-    check(hearing(line("tones", sent, elapsed_ms, status, called="notice"), CALLED, NOTICE_MS), known, lasted_ms)
+    check(played_sound(line("tones", sent, elapsed_ms, status, called="notice"), CALLED, NOTICE_MS), known, lasted_ms)
 
 
-def check(found: Hearing, known: KnownBy | str, lasted_ms: int) -> None:
-    assert found.heard is isinstance(known, KnownBy)
+def check(found: PlayedSound, known: KnownBy | str, lasted_ms: int) -> None:
+    assert found.played is isinstance(known, KnownBy)
     if isinstance(known, KnownBy):
-        assert found == Hearing(lasted_ms, known)
+        assert found == PlayedSound(lasted_ms, known)
     else:
-        assert found == Hearing(lasted_ms, None, found.why)
+        assert found == PlayedSound(lasted_ms, None, found.why)
         assert known in found.why
+
+
+@pytest.mark.parametrize(
+    ("packet_ms", "sent", "known"),
+    [
+        ("20", 22, PACKETS),
+        ("30", 15, PACKETS),
+        ("30", 14, PACKETS),  # a rest of 20 ms does not fill a packet
+        ("30", 13, "13 of 14 packets"),
+        ("40", 11, PACKETS),
+        ("40", 10, "10 of 11 packets"),
+        ("60", 7, PACKETS),
+        ("10", 44, PACKETS),
+        ("10", 43, "43 of 44 packets"),
+        ("", 14, "14 of 22 packets"),
+    ],
+)
+def test_packets_of_another_length(packet_ms, sent, known):
+    since = NOW - timedelta(milliseconds=446)
+    found = read(f"{sounded(played='first', sent=sent, since=since, status='SUCCESS')},0{packet_ms}")
+    assert isinstance(found, Sounded)
+    judged = played_sound(found, CALLED, SOUND_MS)
+    assert judged.known_by is known if isinstance(known, KnownBy) else known in judged.why
 
 
 @pytest.mark.parametrize(("duration_ms", "wanted"), [(440, 22), (440.1, 23), (460, 23), (19, 1), (20, 1), (560, 28)])
 def test_how_many_packets_a_sound_has(duration_ms, wanted):
     assert packets(duration_ms) == wanted
-    assert hearing(line("dial", wanted, None, ""), CALLED, duration_ms).known_by is PACKETS
-    assert not hearing(line("dial", wanted - 1, None, ""), CALLED, duration_ms).heard
+    assert played_sound(line("dial", wanted, None, ""), CALLED, duration_ms).known_by is PACKETS
+    assert not played_sound(line("dial", wanted - 1, None, ""), CALLED, duration_ms).played
 
 
-def test_a_sound_of_unknown_duration_was_not_heard_unless_dial_played_it():
-    for played in ("again", "own", "notice", "tones"):
-        found = hearing(replace(line(played, 22, 446, "SUCCESS"), since=None), CALLED, SOUND_MS)
-        assert (found.heard, found.why) == (False, "it is unknown how long it lasted"), played
+def test_a_sound_of_unknown_duration_was_not_played_unless_dial_played_it():
+    for played in ("first", "again", "own", "notice", "tones"):
+        found = played_sound(replace(line(played, 22, 446, "SUCCESS"), since=None), CALLED, SOUND_MS)
+        assert (found.played, found.why) == (False, "it is unknown how long it lasted"), played
+
+
+RTCP = "ssrc=198;themssrc=281;lp={lp};rxjitter={jitter};rxcount={rx};txjitter=0.0005;txcount=73;rlp={rlp};rtt=0.0;{mes}"
+REPORTS = {
+    # lost back, reported jitter, packets received, lost, quality, route: confirmed
+    "it lost nothing": (0, "0.000000", 83, 0, "rxmes=88.08;txmes=0.0", "same", True),
+    "of a version without the quality": (0, "0.000250", 83, 0, "", "same", True),
+    "no report": (0, "0.000000", 83, 0, "rxmes=0.000000;txmes=0.0", "same", False),
+    "no report, and what Asterisk itself received was good": (
+        0,
+        "0.000000",
+        83,
+        0,
+        "rxmes=0.0;txmes=88.1",
+        "same",
+        False,
+    ),
+    "it lost packets": (0, "0.000000", 83, 4, "rxmes=71.2;txmes=0.0", "same", False),
+    "packets from it were lost": (2, "0.000000", 83, 0, "rxmes=88.08;txmes=0.0", "same", False),
+    "nothing came from it but reports": (0, "0.000000", 0, 0, "rxmes=88.08;txmes=0.0", "same", False),
+    "Asterisk sends elsewhere now": (0, "0.000000", 83, 0, "rxmes=88.08;txmes=0.0", "moved", False),
+    "figures of a tongue with commas": (0, "0000250", 83, 0, "", "same", True),
+    "nothing at all": (0, "", 0, 0, "", "same", False),
+}
+
+
+@pytest.mark.parametrize(("lp", "jitter", "rx", "rlp", "mes", "route", "is_confirmed"), REPORTS.values(), ids=REPORTS)
+def test_what_the_phone_reports(lp, jitter, rx, rlp, mes, route, is_confirmed):
+    rtcp = RTCP.format(lp=lp, jitter=jitter, rx=rx, rlp=rlp, mes=mes)
+    found = read(f"reported,1795564585.21-1,123456789012,1795564590.000000,{rtcp},{route}")
+    assert isinstance(found, Reported)
+    assert confirmed(found) is is_confirmed

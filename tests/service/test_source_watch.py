@@ -12,15 +12,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from idtone.errors import DocumentError, FallbackError, Fault
-from idtone.service import registry_watch as module
-from idtone.service.registry_watch import RegistryWatch
+from idtone.service import source_watch as module
+from idtone.service.source_watch import SourceWatch
 
 from ..lab.lab import until
 
 
 @asynccontextmanager
 async def watching(refresh: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(RegistryWatch(refresh).run())
+    task = asyncio.create_task(SourceWatch(refresh, "the registry", "registry.source").run())
     try:
         yield task
     finally:
@@ -61,7 +61,7 @@ async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypa
     never = threading.Event()
     try:
         async with watching(lambda: never.wait(30)):
-            await until(lambda: "the registry's source does not answer" in caplog.text, "the log message")
+            await until(lambda: "the source of the registry does not answer" in caplog.text, "the log message")
             began_s = time.monotonic()
         assert time.monotonic() - began_s < 2
         assert sum("does not answer" in line and "more within" not in line for line in caplog.messages) == 1
@@ -73,4 +73,4 @@ async def test_a_fault_of_the_program_ends_the_watch(monkeypatch):
     monkeypatch.setattr(module, "POLL_S", 0.001)
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(3):
-            await RegistryWatch(lambda: 1 / 0).run()
+            await SourceWatch(lambda: 1 / 0, "the registry", "registry.source").run()

@@ -1,0 +1,1 @@
+"""The operator's own customers: which line may present which telephone numbers."""

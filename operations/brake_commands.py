@@ -1,0 +1,116 @@
+"""`idtone brake list | release`: what the brake has marked, slowed or stopped, and how a person releases it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from idtone import command_line
+from idtone.asking import line
+from idtone.brake.holds import Hold
+from idtone.brake.state_files import read_state, state_path
+from idtone.call_control.braking import RELEASED
+from idtone.errors import UsageError
+from idtone.ledger.commands.shared import local
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.sqlite import path_of
+from idtone.persons import acting
+from idtone.service import status_feed
+from idtone.service.brake_keeper import release_in_file
+from idtone.settings import Settings, load_settings
+from idtone.translation import Message, translated
+
+_COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
+_SHOWN: Final = 8
+_LEAST: Final = 6
+"""Characters of a token that a person has to give."""
+_OBEYED_WITHIN_S: Final = 5.0
+
+
+def list_braked(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
+    """List what the brake has marked, slowed or stopped, the newest first, also while the service does not run.
+
+    A number has no name here: `idtone ledger show CALL` shows the call that brought it here. A name that holds a number
+    is not shown either. A mark or a slowing ends by itself ten minutes after its cause; a stop ends by `idtone brake
+    release`.
+    """
+    holds = _holds(load_settings(config))
+    if as_json:
+        command_line.print_json([hold.to_json() for hold in holds])
+        return
+    if holds:
+        command_line.Rows(_COLUMNS, whole=("token", "call")).print(
+            (
+                hold.token[:_SHOWN], hold.step.word, hold.kind, hold.line, hold.label, hold.signal,
+                local(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
+            )
+            for hold in holds
+        )  # fmt: skip
+    else:
+        print(translated(Message("the brake holds nothing")))
+
+
+def release(
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The token that `list` shows, or its beginning.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the ledger.
+
+    Its counts begin anew. If its calls are ordinary, name it under `brake` in idtone.yaml too, or it may be stopped
+    again. The record names the person who ran the command. Exit 1: the brake holds no such token.
+    """
+    settings = load_settings(config)
+    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
+        read_key(path)  # a missing key is not made here
+    why, person = line(why, "--why"), acting()
+    found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
+    if len(found) != 1:
+        several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
+        print(translated(several if found else none))
+        command_line.negative()
+        return
+    hold = found[0]
+    is_running = status_feed.ask(path_of(settings.ledger.own())) is not None
+    if not is_running:
+        release_in_file(settings, hold.token)
+    act = record_act(
+        settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node),
+        lambda act_id: steps.duty(
+            act_id, datetime.now(UTC), person, RELEASED, hold.token,
+            {"kind": hold.kind, "line": hold.line, "label": hold.label, "step": hold.step.word, "why": why},
+        ),
+        DisclosureRules.of(settings.ledger),
+    )  # fmt: skip
+    _wait_until_released(settings, hold)
+    if as_json:
+        command_line.print_json({"token": hold.token, "release": act})
+    else:
+        print(translated(Message("{token}: released by {person}", token=hold.token[:_SHOWN], person=person)))
+
+
+def _wait_until_released(settings: Settings, hold: Hold) -> None:
+    """Raises UsageError if the service does not obey."""
+    deadline_s = time.monotonic() + _OBEYED_WITHIN_S
+    while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
+        if time.monotonic() > deadline_s:
+            raise UsageError(
+                Message(
+                    "the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, "
+                    "say why"
+                )
+            )
+        time.sleep(0.05)
+
+
+def _holds(settings: Settings) -> list[Hold]:
+    """The newest first. Raises UsageError."""
+    return sorted(read_state(state_path(settings)).holds, key=lambda hold: -hold.since_s)

@@ -1,0 +1,155 @@
+"""`idtone canary`: when to call, and what to print."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import command_line
+from idtone.decision import suspended, time_by
+from idtone.errors import IdtoneError, UsageError
+from idtone.operations.service_user import become_owner
+from idtone.registry.local_registry import known
+from idtone.service import canary_result
+from idtone.service.canary_result import CanaryFault, CanaryResult
+from idtone.service.own_hook import canary_listens_s
+from idtone.settings import Settings, load_settings
+from idtone.tones.profile_library import load_library
+from idtone.translation import Message, translated
+
+from .judge_canary import judge, without_verdict
+
+
+def canary(
+    due: Annotated[
+        bool,
+        typer.Option("--due", help="Call only if the settings name a canary and its last result is canary.every old."),
+    ] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Call a number of your own through the trunk, and check the sound that arrives there.
+
+    The call passes the hook like a customer's call. The answering leg records what arrives, and the verifier judges it.
+    The record of the call is marked: statistics and `idtone misuse` leave it out. The result is kept for the metrics,
+    `idtone status` and `idtone doctor`. idtone-canary.timer runs the command with --due each minute. Run it as the
+    service's user; as root it acts as the owner of the folder of canary.result. Exit 1: the expected sound did not
+    arrive; the result says why.
+    """
+    settings = load_settings(config)
+    missing = settings.canary.missing
+    if due and missing:
+        return
+    if missing:
+        raise UsageError(
+            Message(
+                "the settings name no canary: write {keys} under `canary` in idtone.yaml, and export the hook again",
+                keys=", ".join(missing),
+            )
+        )
+    become_owner(settings.canary.result.parent, settings.sounds.directory)
+    with _alone(settings.canary.result, wait=due) as is_alone:
+        if not is_alone:
+            return
+        last = canary_result.read(settings.canary.result)
+        if due and last and 0 <= last.age_s(datetime.now(UTC)) < settings.canary.every.total_seconds():
+            return
+        result = _called(settings, quiet=due)
+        canary_result.write(result, settings.canary.result)
+    if as_json:
+        command_line.print_json(result.to_json())
+    else:
+        _show(result)
+    if not result.good:
+        command_line.negative()
+
+
+@contextmanager
+def _alone(path: Path, wait: bool) -> Iterator[bool]:
+    """Whether this process is the only one that places canary calls. With `wait` (the timer), another one is no fault.
+
+    Raises UsageError.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(
+            Message(
+                "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
+                path=lock, reason=error.strerror,
+            )
+        ) from error  # fmt: skip
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if not wait:
+                raise UsageError(Message("another canary call is in progress; wait until it has ended")) from error
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _called(settings: Settings, quiet: bool) -> CanaryResult:
+    """Place the call, unless a number is suspended, and judge what arrived."""
+    at = datetime.now(UTC)
+    try:
+        registry = known(settings.registry).index()
+    except IdtoneError as error:
+        return without_verdict(at, CanaryFault.REGISTRY, str(error))
+    if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
+        return without_verdict(at, CanaryFault.SUSPENDED)
+    from .place_call import arrived, place  # imports NumPy, which `--due` mostly does not need
+
+    try:
+        canary_result.make_folder(settings)
+        library = load_library(settings.sounds.profiles)
+        with _progress(quiet) as waiting:
+            placed = place(settings, canary_listens_s(library), waiting)
+    except IdtoneError as error:
+        return without_verdict(at, CanaryFault.NOT_PLACED, str(error))
+    try:
+        return judge(placed, settings.canary.expect, lambda profile: arrived(settings, library.named(profile)))
+    except IdtoneError as error:
+        return without_verdict(at, CanaryFault.SOUND, str(error))
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[], None]]:
+    if quiet:
+        yield lambda: None
+        return
+    from rich.console import Console
+
+    began_s = time.monotonic()
+    with Console(stderr=True).status("") as status:
+
+        def waiting() -> None:
+            seconds = time.monotonic() - began_s
+            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
+
+        yield waiting
+
+
+def _show(result: CanaryResult) -> None:
+    print(f"{result.verdict}: {translated(result.says)}")
+    rows = (
+        (Message("expected"), result.expected or ""),
+        (Message("decision"), ", ".join(filter(None, (result.outcome, result.reason)))),
+        (Message("level"), "" if result.level_dbm0 is None else f"{result.level_dbm0:.1f} dBm0"),
+        (Message("call"), result.call_id),
+    )
+    for name, value in rows:
+        if value:
+            print(f"  {translated(name)}: {value}")

@@ -1,0 +1,105 @@
+"""The result of a canary call, from its record and the verifier's report on what arrived. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from idtone.calls import Delivery, Outcome, Party
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import CallStatus
+from idtone.service.canary_result import CanaryFault, CanaryResult
+from idtone.tones.verification.report import Report, ToneVerdict
+
+CLOCK_S: Final = 2.0
+"""A clock that is disciplined moves by less than this during a call."""
+LEVEL_DB: Final = 10.0
+"""Networks attenuate by up to 7 dB (ITU-T G.121); the verifier recognises much more quiet sounds too."""
+_HEARD: Final = frozenset({ToneVerdict.CONFORMS, ToneVerdict.PRESENT})
+_EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A canary call that was placed: when, how long it lasted, by how much the clock moved meanwhile; its record, if
+    the evidence has one.
+    """
+
+    at: datetime
+    lasted_s: float
+    clock_moved_s: float
+    record: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What the answering leg recorded: the verifier's report, and whether it is only silence. `level_dbm0` is the level
+    of the sound itself.
+    """
+
+    report: Report
+    silent: bool
+    level_dbm0: float
+
+
+def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) -> CanaryResult:
+    """`expect` is `licensed` or `notice`. `verify` compares what arrived with a profile; None if the answering leg was
+    not reached. Of several faults, the first that a call meets counts.
+    """
+    record = placed.record
+    if record is None or not record.complete:
+        return _result(placed, CanaryFault.NO_RECORD)
+    profile = record.profiles.get(Party.CALLED)
+    if record.outcome != _EXPECTED[expect] or profile is None:
+        return _result(placed, CanaryFault.OTHER_SOUND, f"{record.outcome}, {record.reason}")
+    if record.status != CallStatus.CONNECTED:
+        return _result(placed, CanaryFault.NOT_CONNECTED, _ending(record), profile=profile)
+    arrived = verify(profile)
+    if arrived is None:
+        return _result(placed, CanaryFault.NOT_ANSWERED_HERE, profile=profile)
+    report = arrived.report
+    if arrived.silent:
+        return _result(placed, CanaryFault.SILENCE, "", report, profile)
+    if report.verdict not in _HEARD:
+        return _result(placed, CanaryFault.SOUND, report.reason, report, profile)
+    level_dbm0 = report.findings[0].level_dbm0
+    if abs(level_dbm0 - arrived.level_dbm0) > LEVEL_DB:
+        return _result(placed, CanaryFault.LEVEL, f"{level_dbm0:.1f}", report, profile)
+    # The calling leg is a Local channel, of which the evidence claims nothing.
+    if record.delivery.get(Party.CALLED, Delivery.NOT_KNOWN) == Delivery.NOT_KNOWN:
+        return _result(placed, CanaryFault.EVIDENCE, "; ".join(record.anomalies) or "delivery", report, profile)
+    if abs(placed.clock_moved_s) > CLOCK_S:
+        return _result(placed, CanaryFault.CLOCK, f"{placed.clock_moved_s:.1f}", report, profile)
+    return _result(placed, None, report.reason, report, profile)
+
+
+def _ending(record: Record) -> str:
+    cause = f", {record.hangup_cause} (Q.850)" if record.hangup_cause else ""
+    return f"{record.status}{cause}"
+
+
+def _result(
+    placed: Placed, fault: CanaryFault | None, detail: str = "", report: Report | None = None,
+    profile: str | None = None,
+) -> CanaryResult:  # fmt: skip
+    record = placed.record
+    return CanaryResult(
+        placed.at,
+        (report.verdict if report else ToneVerdict.ABSENT).value,
+        fault,
+        detail,
+        profile,
+        record.call_id if record else "",
+        (record.outcome or "") if record else "",
+        (record.reason or "") if record else "",
+        (record.status or "") if record else "",
+        round(report.findings[0].level_dbm0, 1) if report and report.findings else None,
+        round(placed.lasted_s, 1),
+    )
+
+
+def without_verdict(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
+    """The result where no call was placed, or what arrived cannot be judged: nothing is known of the sound."""
+    return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)

@@ -1,0 +1,184 @@
+"""Places a canary call, by ARI or by a call file, and waits for what it leaves: a record and a recording. I/O.
+
+The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from idtone import dialplan
+from idtone.canary_settings import Answered, CanarySettings
+from idtone.errors import LedgerError, RecordingError, UsageError
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import CANARY, FIRST
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.operations.doctor import observe_asterisk
+from idtone.settings import Interface, Settings
+from idtone.tones.profile import Profile
+from idtone.tones.recordings.leg import Leg
+from idtone.tones.recordings.reading import read
+from idtone.tones.verification.verify import Verifier
+from idtone.translation import Message
+
+from .judge_canary import Arrived, Placed
+
+POLL_S: Final = 0.2
+AFTERWARDS_S: Final = 8.0
+"""How long the record of an ended call takes at most to reach the ledger."""
+_QUIET_S: Final = 0.3
+"""Of silence on both sides of what arrived: before the first and after the last packet the telephone is silent."""
+_NOISE: Final = 16 / 32768
+"""Below this is the silence of A-law and of µ-law."""
+_SETTLES: Final = 20
+_CALL_FILE_MODE: Final = 0o640
+
+Waiting = Callable[[], None]
+
+
+def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> Placed:
+    """Place the call, and wait until its record is whole. Raises UsageError, AriError, DocumentError, LedgerError."""
+    canary = settings.canary
+    for name in (dialplan.CANARY_ARRIVED, dialplan.CANARY_RETURNED):
+        _recording(settings, name).unlink(missing_ok=True)
+    search = _Search(settings.ledger.own())
+    at, began_s = datetime.now(UTC), time.monotonic()
+    if settings.interface is Interface.AGI:
+        _by_call_file(canary)
+    else:
+        _by_ari(settings)
+    end_s = began_s + canary.timeout.total_seconds() + 2 * listens_s + AFTERWARDS_S
+    record = None
+    while time.monotonic() < end_s:
+        time.sleep(POLL_S)
+        waiting()
+        record = search.look()
+        if record and record.complete:
+            break
+    lasted_s = time.monotonic() - began_s
+    return Placed(at, lasted_s, (datetime.now(UTC) - at).total_seconds() - lasted_s, record)
+
+
+def _variables(canary: CanarySettings) -> dict[str, str]:
+    values = (
+        canary.dial_string, canary.forwarding_number, canary.direction.value,
+        str(round(canary.timeout.total_seconds())), canary.called_number,
+    )  # fmt: skip
+    names = (f"__{dialplan.CANARY_PREFIX}{name}" for name in dialplan.CANARY_VARIABLES)
+    return {name: value or "" for name, value in zip(names, values, strict=True)}
+
+
+def _by_ari(settings: Settings) -> None:
+    body = {
+        "endpoint": f"Local/s@{dialplan.CANARY_CONTEXT}/n",
+        "context": dialplan.CANARY_CONTEXT,
+        "extension": dialplan.CANARY_LISTEN,
+        "priority": 1,
+        "timeout": _patience_s(settings.canary),
+        "formats": "slin",  # of the recording, so that the call needs no codec
+        "variables": _variables(settings.canary),
+    }
+    answer = observe_asterisk.request(settings.ari, settings.ari.secret(), "POST", "channels", body)
+    if answer.status >= 400:
+        raise UsageError(
+            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
+        )
+
+
+def _patience_s(canary: CanarySettings) -> int:
+    """How long the Local channel rings: longer than the trunk, whose timeout is the hook's."""
+    return round(canary.timeout.total_seconds()) + 10
+
+
+def _by_call_file(canary: CanarySettings) -> None:
+    lines = (
+        f"Channel: Local/s@{dialplan.CANARY_CONTEXT}/n", f"WaitTime: {_patience_s(canary)}", "MaxRetries: 0",
+        f"Context: {dialplan.CANARY_CONTEXT}", f"Extension: {dialplan.CANARY_LISTEN}", "Priority: 1",
+        *(f"Setvar: {name}={value}" for name, value in _variables(canary).items()),
+    )  # fmt: skip
+    path = canary.spool / f"idtone-canary-{secrets.token_hex(4)}.call"
+    try:
+        # In one write and without a rename: Asterisk takes a file when its writer closes it, whatever its name is, and
+        # the unit can rename nothing into this folder. Asterisk's group reads it, and may remove it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _CALL_FILE_MODE)
+        try:
+            os.write(descriptor, ("\n".join(lines) + "\n").encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UsageError(
+            Message(
+                "{folder}: no call file can be written there: {reason}; see canary.spool, and give Asterisk's group "
+                "the right to write", folder=canary.spool, reason=error.strerror,
+            )
+        ) from error  # fmt: skip
+
+
+class _Search:
+    """Finds the record of the next canary call, by the steps that are written from now on: not by their times, because
+    a clock can be set back.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises LedgerError if the ledger cannot be read: then an earlier call could be taken for the next one."""
+        self._url = url
+        self._call_id = ""
+        with LedgerReader.open(url) as reader:
+            self._place = reader.newest_place()
+
+    def look(self) -> Record | None:
+        """The record as it is now; None while there is none."""
+        with suppress(LedgerError), LedgerReader.open(self._url) as reader:
+            newest = reader.newest_place()
+            for step in reader.in_order(self._place, newest, FIRST):
+                if json.loads(step.details).get(CANARY):
+                    self._call_id = step.call_id
+            self._place = newest
+            return reader.record(self._call_id) if self._call_id else None
+        return None
+
+
+# -- what arrived ---------------------------------------------------------------------------------------------------
+
+
+def _recording(settings: Settings, name: str) -> Path:
+    return settings.canary_directory() / f"{name}.sln"
+
+
+def arrived(settings: Settings, profile: Profile) -> Arrived | None:
+    """What arrived at the answering leg, by the verifier; None if there is no recording, because it was not reached."""
+    here = settings.canary.answered is Answered.HERE
+    path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
+    try:
+        _settle(path)
+        (leg,) = read(path, notice=lambda _: None)
+    except (RecordingError, OSError, ValueError):
+        return None
+    silent = not np.any(np.abs(leg.samples) > _NOISE)
+    return Arrived(Verifier(profile).verify_leg(_with_silence(leg)), silent, profile.level_dbm0)
+
+
+def _settle(path: Path) -> None:
+    """Wait until Asterisk writes no more into the recording: a thread of its own does. Raises FileNotFoundError."""
+    before = -1
+    for _ in range(_SETTLES):
+        if before == (size := path.stat().st_size):
+            return
+        before = size
+        time.sleep(POLL_S)
+
+
+def _with_silence(leg: Leg) -> Leg:
+    quiet = round(_QUIET_S * leg.sample_rate_hz)
+    lost = tuple((first + quiet, end + quiet) for first, end in leg.lost)
+    return Leg(leg.name, np.pad(leg.samples, quiet), leg.sample_rate_hz, lost)

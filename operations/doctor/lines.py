@@ -1,0 +1,107 @@
+"""The table of the customers' lines → findings. Pure; no finding contains a telephone number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from itertools import chain
+from typing import Final
+
+from idtone.errors import DocumentError
+from idtone.lines.index import Totals
+from idtone.lines.model import Entry
+from idtone.number_spans import NumberSpan
+from idtone.numbers import Number, NumberKind
+from idtone.registry.index import RegistryIndex
+from idtone.translation import Message
+
+from .findings import Finding, bad, good, warning
+
+CHECK: Final = Message("idtone lines check, and correct what it names")
+_SHOWN: Final = 10
+_LOOKED: Final = 1_000
+"""Numbers of one entry that are looked up in the registry, besides its last."""
+_NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
+
+
+def not_set() -> Finding:
+    return warning(
+        "lines",
+        Message("customers' numbers are not checked: any line can present any number"),
+        Message(
+            "Write a table of the customers' lines (docs/how-to/lines.md); in idtone.yaml: `lines: {{source: FILE}}`"
+        ),
+    )
+
+
+def faulty(error: DocumentError) -> Finding:
+    """Shows only the place of the first fault: the others may quote the file."""
+    first = error.faults[0]
+    place = f"{first.file}:{first.line}" if first.line else first.file
+    return bad(
+        "lines",
+        Message(
+            "{place}: {field} {problem} ({count} faults); the last good table stays in use",
+            place=place, field=first.field, problem=first.problem, count=len(error.faults),
+        ),
+        CHECK,
+    )  # fmt: skip
+
+
+def readable(totals: Totals) -> Finding:
+    found = Message(
+        "{customers:,} customers, {lines:,} lines, {numbers:,} numbers",
+        customers=totals.customers, lines=totals.lines, numbers=totals.numbers,
+    )  # fmt: skip
+    if totals.unchecked:
+        return warning(
+            "lines",
+            Message("{found}; {count:,} entries do not say who checked them", found=found, count=totals.unchecked),
+            Message("Check that the customers may present these numbers, and write `checked` into their entries"),
+        )
+    return good("lines", found)
+
+
+def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
+    """Whether this member holds the numbers, as far as a thousand of each entry show; `member` is its id."""
+    topic = "lines-members"
+    if member is None:
+        return warning(
+            topic,
+            Message("this node's member is not known"),
+            Message("In idtone.yaml: `association: {{member: ID}}`, as the registry has it"),
+        )
+    missing = 0
+    for span in chain.from_iterable(entry.spans for entry in entries):
+        for number in _some(span):
+            holding = registry.holding(Number(NumberKind.OTHER, f"+{number}"), now)
+            missing += holding is None or member not in holding.members
+    if missing:
+        return warning(
+            topic,
+            Message("{member} does not hold {count:,} of their numbers", member=member, count=missing),
+            Message("Compare the table with `idtone registry show --number`; remove numbers of other members"),
+        )
+    return good(topic, Message("{member} holds all of them", member=member))
+
+
+def _some(span: NumberSpan) -> Iterable[int]:
+    return sorted({*range(span.first, min(span.last, span.first + _LOOKED) + 1), span.last})
+
+
+def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
+    """`trunks` are those that the settings name: they are no lines of customers."""
+    topic = "lines-endpoints"
+    without = sorted(name for name in present if name not in trunks and not knows(name))
+    if not without:
+        return good(
+            topic, Message("each of the {count:,} PJSIP endpoints has a line, or is a trunk", count=len(present))
+        )
+    names = ", ".join(_NUMBER.sub("…", name) for name in without[:_SHOWN])
+    more = len(without) - _SHOWN
+    return warning(
+        topic,
+        Message("{names} and {more:,} more", names=names, more=more) if more > 0 else names,
+        Message("Enter them in the table of lines, unless they are trunks or make no outgoing calls"),
+    )

@@ -1,0 +1,112 @@
+"""Numbers that never originate as look-ups, and their binary form, as `compiled` has the registry. Pure.
+
+Only the numbers and their times are kept: a hundred thousand entries take a few megabytes. Holders and references stay
+in the file.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from idtone.calls import Period
+from idtone.errors import TrustError
+from idtone.number_spans import NumberSpan, disjoint
+from idtone.translation import Message
+
+from .compiled import Spans, opened, sealed, spans_of, utc
+from .model import NeverOriginatesEntry
+from .number_notation import read_single, read_span
+
+_MAGIC: Final = b"idtone numbers that never originate 1\n"
+"""Raise the number when the format changes, or the size of a block in `compiled`."""
+BLOCK_DIGITS: Final = -3
+"""A number without its last three digits: a block of `compiled`, as text."""
+NO_BLOCKS: Final = frozenset[str]()
+
+
+def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
+    """The numbers of an entry that has passed `rules`. Raises NumberError."""
+    if entry.number is not None:
+        number = read_single(entry.number)
+        return NumberSpan(number, number)
+    assert entry.numbers is not None, "the rules say so"
+    return read_span(entry.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class NeverOriginating:
+    """The numbers of one edition. A look-up takes one access, and a bisection inside a block."""
+
+    spans: Spans
+    periods: tuple[tuple[Period, ...], ...]
+    """By the holders of `spans`: many entries share their times."""
+    entries: int
+    """How many the file has."""
+    issued: datetime | None = None
+    """When the file was issued; None in an unsigned registry, which has no such file."""
+    blocks: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Those that have an entry: E.164 numbers without their last three digits."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.blocks))
+
+    def of(self, number: int) -> Sequence[Period]:
+        """When the number never originates, past, current and future."""
+        at = self.spans.holder(number)
+        return () if at is None else self.periods[at]
+
+    def placed(self) -> Iterator[tuple[NumberSpan, Period]]:
+        """All of them, ascending by first number."""
+        spans = self.spans
+        for first, last, at in zip(spans.firsts, spans.lasts, spans.holders, strict=True):
+            for period in self.periods[at]:
+                yield NumberSpan(first, last), period
+
+
+def compiled_never_originating(
+    entries: Sequence[NeverOriginatesEntry], issued: datetime | None = None
+) -> NeverOriginating:
+    """The entries must have passed `rules`; an unreadable number raises NumberError here."""
+    read = ((span_of(entry), Period(utc(entry.since), entry.until and utc(entry.until))) for entry in entries)
+    firsts, lasts, holders = array("q"), array("q"), array("q")
+    known: dict[tuple[Period, ...], int] = {}
+    for span, periods in disjoint(sorted(read, key=lambda placed: placed[0].first)):
+        at = known.setdefault(tuple(dict.fromkeys(periods)), len(known))
+        if holders and holders[-1] == at and span.first == lasts[-1] + 1:
+            lasts[-1] = span.last
+        else:
+            firsts.append(span.first)
+            lasts.append(span.last)
+            holders.append(at)
+    return NeverOriginating(spans_of(firsts, lasts, holders), tuple(known), len(entries), issued and utc(issued))
+
+
+def pack(numbers: NeverOriginating) -> bytes:
+    """The octets for `unpack` on a machine with the same byte order."""
+    head = {"entries": numbers.entries, "issued": _text(numbers.issued)}
+    periods = ([[_text(each.since), _text(each.until)] for each in some] for some in numbers.periods)
+    return sealed(_MAGIC, head, periods, numbers.spans)
+
+
+def unpack(octets: bytes) -> NeverOriginating:
+    """Raises TrustError where `octets` are not from `pack`."""
+    try:
+        head, lines, spans = opened(_MAGIC, octets)
+        periods = tuple(tuple(_period(*each) for each in json.loads(line)) for line in lines)
+        issued = head["issued"] and utc(datetime.fromisoformat(head["issued"]))
+        return NeverOriginating(spans, periods, head["entries"], issued)
+    except (ValueError, LookupError, TypeError, StopIteration) as error:
+        raise TrustError(Message("this is no compiled registry")) from error
+
+
+def _period(since: str, until: str | None) -> Period:
+    return Period(utc(datetime.fromisoformat(since)), utc(datetime.fromisoformat(until)) if until else None)
+
+
+def _text(moment: datetime | None) -> Any:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,218 @@
+"""Keeps the brake's steps over restarts, and shares its stops with the other nodes. No call waits for it.
+
+A thread writes the files (`brake.state_files`). The stops and releases of this node stand in its state in PostgreSQL
+(`node_state`), authenticated with the fleet's key; a thread reads those of the other nodes there each second. While
+PostgreSQL is away, each node brakes by itself, and what was taken over still counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from idtone.brake.brake import Brake, LineKinds
+from idtone.brake.holds import Hold, releases_of_json
+from idtone.brake.limits import BrakeStep, ShareLimit, ShareLimits
+from idtone.brake.state_files import (
+    key_of,
+    lines_path,
+    read_lines,
+    read_state,
+    state_path,
+    write_lines,
+    write_state,
+)
+from idtone.brake_settings import HighestStep
+from idtone.call_control.braking import RELEASED
+from idtone.daemon_thread import in_daemon
+from idtone.errors import UsageError
+from idtone.ledger.disclosure.record_act import ActEvidence
+from idtone.ledger.evidence.steps import Step
+from idtone.ledger.replication.node_reports import NodeReportsReader
+from idtone.ledger.store.postgresql import Server
+from idtone.logs import in_words, unexpected
+from idtone.misuse.limits import load_limits
+from idtone.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.1
+SHARE_EVERY_S: Final = 1.0
+CALM_EVERY_S: Final = 5.0
+WINDOWS_EVERY_S: Final = 10.0
+"""How often the windows of marked and slowed subjects are written."""
+LINES_EVERY_S: Final = 600.0
+AGAIN_S: Final = 30.0
+"""How long to wait at most after a failure of PostgreSQL."""
+
+
+def brake_of(settings: Settings) -> Brake | None:
+    """The brake as it was left; None if it is off. Raises DocumentError or LedgerError."""
+    chosen = settings.brake
+    if chosen.highest is HighestStep.NOTHING:
+        return None
+    rules = load_limits(None)
+    shares = ShareLimits(
+        rules.false_alarm,
+        ShareLimit(rules.short_calls.usual_share, rules.short_calls.at_least), rules.short_calls.shorter_than_s,
+        ShareLimit(rules.pings.usual_share, rules.pings.at_least), rules.pings.rings_below_s,
+    )  # fmt: skip
+    kinds = LineKinds(frozenset(chosen.extensions), frozenset(chosen.call_centres), frozenset(chosen.resellers))
+    key = key_of(settings)
+    brake = Brake(key, settings.node, kinds, shares, BrakeStep[chosen.highest.upper()])
+    try:
+        kept = read_state(state_path(settings), key)
+    except UsageError as error:
+        log.error("%s. The brake begins without what it has stopped", error)
+        return brake
+    brake.restore(kept.holds, kept.released, kept.windows, read_lines(lines_path(settings), key))
+    return brake
+
+
+class BrakeKeeper:
+    """Runs while the service does."""
+
+    def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
+        """`report_soon` lets the other nodes hear of a change at once."""
+        self._settings, self._brake, self._report_soon = settings, brake, report_soon
+        self._key = key_of(settings)
+        self._written = self._reported = brake.changes
+        self._reader: NodeReportsReader | None = None
+        self.trouble = ""
+        """Why the other nodes' stops are not known; empty if they are, or if there are no other nodes."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether there are other nodes to share with: a PostgreSQL, and a key that all nodes have."""
+        return self._settings.ledger.is_shared() and self._settings.fleet.key_file is not None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        brake, now_s = self._brake, time.monotonic()
+        calm_s, windows_s, lines_s, share_s = now_s, now_s, now_s, 0.0
+        writing: Future[None] | None = None
+        sharing: Future[None] | None = None
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now_s = time.monotonic()
+            if now_s >= calm_s + CALM_EVERY_S:
+                calm_s = now_s
+                brake.calm(_now_s())
+            if brake.changes != self._reported:
+                self._reported = brake.changes
+                self._report_soon()
+            is_due = brake.changes != self._written or now_s >= windows_s + WINDOWS_EVERY_S
+            if is_due and (writing is None or writing.done()):
+                windows_s, lines_too = now_s, now_s >= lines_s + LINES_EVERY_S
+                lines_s = now_s if lines_too else lines_s
+                writing = in_daemon(partial(self.write, lines_too), "writing the brake's state")
+            if self.shares and now_s >= share_s and (sharing is None or sharing.done()):
+                share_s = now_s + (AGAIN_S if self.trouble else SHARE_EVERY_S)
+                sharing = in_daemon(partial(self._share, asyncio.get_running_loop()), "reading the other nodes' stops")
+
+    def write(self, lines_too: bool = True) -> None:
+        """Write the files; a failure is logged, and tried again with the next change. From any thread."""
+        changes = self._brake.changes
+        try:
+            write_state(state_path(self._settings), self._key, self._brake.state())
+            if lines_too:
+                write_lines(lines_path(self._settings), self._key, self._brake.lines())
+            self._written = changes
+        except Exception as error:
+            log.error(
+                "what the brake has stopped would be lost at a restart: %s", in_words(error),
+                exc_info=unexpected(error),
+            )  # fmt: skip
+
+    # -- other nodes ----------------------------------------------------------------------------------------------
+
+    def told(self) -> dict[str, str] | None:
+        """What other nodes read of this one, authenticated; None if there is nothing to share. From any thread."""
+        if not self.shares:
+            return None
+        text = json.dumps(self._brake.told())
+        return {"told": text, "mac": self._mac(self._settings.node, text)}
+
+    def _mac(self, node: str, text: str) -> str:
+        return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+    def _share(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._reader = self._reader or NodeReportsReader(Server.of(self._settings.ledger))
+            holds: list[Hold] = []
+            released: dict[str, float] = {}
+            for report in self._reader.read().reports:
+                if report.node != self._settings.node:
+                    self._read(report.node, report.state, holds, released)
+            loop.call_soon_threadsafe(lambda: self._brake.adopt(holds, released, _now_s()))
+            self.trouble = ""
+        except Exception as error:
+            trouble = in_words(error) or type(error).__name__
+            if trouble != self.trouble:
+                log.error(
+                    "the stops of other nodes are not known, and this node brakes by itself: %s", trouble,
+                    exc_info=unexpected(error),
+                )  # fmt: skip
+            self.trouble = trouble
+
+    def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
+        """Add what one node says, if the fleet's key made it."""
+        try:
+            brake = state["brake"]
+            if not brake:
+                return
+            if not hmac.compare_digest(str(brake["mac"]), self._mac(node, brake["told"])):
+                log.debug("node %s tells stops that the fleet's key has not made", node)
+                return
+            told = json.loads(brake["told"])
+            found = list(map(Hold.of_json, told["stops"]))
+            for token, at_s in releases_of_json(told["released"]).items():
+                released[token] = max(at_s, released.get(token, 0.0))
+            holds += found
+        except (LookupError, TypeError):
+            return  # it does not say: an earlier version, or a node without a brake
+        except (ValueError, AttributeError, RecursionError):
+            log.debug("node %s tells stops that cannot be read", node)
+
+
+class ReleasingEvidence:
+    """Evidence for the acts of commands: it passes them on, and obeys those that release a subject."""
+
+    def __init__(self, evidence: ActEvidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._evidence, self._brake, self._loop = evidence, brake, loop
+
+    def append(self, step: Step) -> Future[None]:
+        if self._brake and step.details.get("act") == RELEASED:
+            brake, token = self._brake, str(step.details.get("subject"))
+            self._loop.call_soon_threadsafe(lambda: brake.release(token, _now_s()))
+        return self._evidence.append(step)
+
+    def hurry(self) -> None:
+        self._evidence.hurry()
+
+
+def release_in_file(settings: Settings, token: str) -> None:
+    """Release a subject while no service runs. Raises UsageError or OSError."""
+    path, key = state_path(settings), key_of(settings)
+    kept = read_state(path, key)
+    holds = [hold for hold in kept.holds if hold.token != token]
+    since_s = max((hold.since_s for hold in kept.holds if hold.token == token), default=0.0)
+    windows = {each: value for each, value in kept.windows.items() if each != token}
+    state = {
+        "holds": [hold.to_json() for hold in holds],
+        "released": {**kept.released, token: max(_now_s(), since_s)}, "windows": windows,
+    }  # fmt: skip
+    write_state(path, key, state)
+
+
+def _now_s() -> float:
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,173 @@
+"""The brake on real calls: a line that presents another number with each call is stopped, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from idtone.brake.limits import LIMITS, LineKind, Signal
+from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.keys.key_file import KEY_BYTES
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server
+
+from ..conftest import LAB_REGISTRY, Beside
+from ..lab.asterisk import Asterisk, Ending
+from ..lab.called import IncomingCall
+from ..lab.commands import printed
+from ..lab.lab import LICENSED, Forwarding, Lab, lab, until
+from ..lab.service import Service
+from ..lab.site import reach
+
+EXTENSION = "extensions: [lab]"
+"""The endpoint of the lab's phones is a single extension: its limits are the lowest."""
+STOP_AT = LIMITS[LineKind.EXTENSION][Signal.PRESENTED].new
+PLACES = itertools.count()
+
+
+@pytest.fixture
+def braked(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY, brake=EXTENSION) as service:
+        yield service
+
+
+async def busy(call: IncomingCall) -> None:
+    call.refuse(486, cause=17)
+
+
+async def present(
+    phones: Lab, number: str, interface: str = "", direction: str = "outgoing", dialled: str = ""
+) -> Ending:
+    forwarding = Forwarding(number, direction, interface=interface, **({"dialled": dialled} if dialled else {}))
+    return (await phones.call(forwarding, behaviour=busy))[1]
+
+
+async def attack(phones: Lab, calls: int, interface: str = "") -> AsyncIterator[Ending]:
+    """Calls one after the other, each with another number of the member."""
+    for _ in range(calls):
+        yield await present(phones, f"0612345{next(PLACES) % 1000:03}", interface)
+
+
+async def stopped(phones: Lab, interface: str = "") -> list[Ending]:
+    endings = [ending async for ending in attack(phones, STOP_AT + 5, interface)]
+    assert endings[-1].reason == "brake-stop"
+    return endings
+
+
+def acts(service: Service) -> list[tuple[object, object]]:
+    with LedgerReader.open(f"sqlite:///{service.ledger}") as reader:
+        return [
+            (step.details["act"], step.details.get("why"))
+            for step in reader.acts(frozenset({StepKind.DUTY}))
+            if "act" in step.details
+        ]
+
+
+async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, interface):
+    async with lab(asterisk) as phones:
+        endings = await stopped(phones, interface)
+        assert sum(ending.status == "BUSY" for ending in endings) < STOP_AT
+        assert {ending.reason for ending in endings} == {"licence-valid", "brake-slow", "brake-stop"}
+        causes = {ending.reason: ending.cause for ending in endings if ending.status == "REFUSED"}
+        assert causes == {"brake-slow": "42", "brake-stop": "21"}
+
+        # What is no misuse of the line goes on: an emergency call, a call to a number of ours.
+        assert (await present(phones, LICENSED, interface, dialled="110")).reason == "emergency"
+        assert (await present(phones, LICENSED, interface, "incoming")).status == "BUSY"
+
+        [held] = [hold for hold in printed(braked, "brake", "list") if hold["kind"] == "endpoint"]
+        assert (held["label"], held["step"], held["line"], held["signal"]) == (
+            "lab", "stop", "extension", "presented-numbers-in-a-minute"
+        )  # fmt: skip
+        assert printed(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
+        assert braked.record(held["call_id"])["reason"] in ("brake-slow", "licence-valid")
+        given = printed(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
+        assert given["token"] == held["token"]
+        assert (await present(phones, LICENSED, interface)).status == "BUSY"
+        assert not [hold for hold in printed(braked, "brake", "list") if hold["kind"] == "endpoint"]
+        await phones.nothing_is_left()
+    braked.stop()
+    assert acts(braked)[-4:] == [
+        ("brake-mark", None), ("brake-slow", None), ("brake-stop", None), ("brake-release", "a test of ours")
+    ]  # fmt: skip
+    assert "0612345" not in braked.log()
+
+
+async def test_a_stop_outlives_restart_kill_and_hand_over_and_a_release_does_too(asterisk, braked):
+    async with lab(asterisk) as phones:
+        await stopped(phones)
+        for way in ("restart", "kill", "hand-over"):
+            before = braked.process
+            if way == "hand-over":
+                await asyncio.to_thread(braked.start, "--take-over")
+                assert before
+                await asyncio.to_thread(before.wait, 10)
+            else:
+                await until(lambda: printed(braked, "brake", "list"), "the stop to be kept")
+                await asyncio.to_thread(braked.stop, *([9] if way == "kill" else []))
+                await asyncio.to_thread(braked.start)
+            assert (await present(phones, LICENSED)).reason == "brake-stop", way
+        await asyncio.to_thread(braked.stop)
+        [held] = printed(braked, "brake", "list")
+        printed(braked, "brake", "release", held["token"], "--why", "while no service runs")
+        await asyncio.to_thread(braked.start)
+        assert (await present(phones, LICENSED)).status == "BUSY"
+    assert acts(braked)[-1] == ("brake-release", "while no service runs")
+    for path in braked.ledger.parent.glob("*.brake*"):
+        assert "612345" not in path.read_text()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_calls_of_the_hook_count_when_the_service_is_back(asterisk, braked):
+    async with lab(asterisk) as phones:
+        await asyncio.to_thread(braked.stop)
+        alone = [ending async for ending in attack(phones, STOP_AT + 2)]
+        assert {ending.reason for ending in alone} == {"service-unavailable"}
+        await asyncio.to_thread(braked.start)
+        await until(lambda: printed(braked, "brake", "list"), "the journal to be read")
+        assert (await present(phones, LICENSED)).reason == "brake-stop"
+
+
+async def test_an_operator_who_only_wants_marks_gets_marks(asterisk, beside):
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY, brake=f"{EXTENSION}, highest: mark") as service:
+        async with lab(asterisk) as phones:
+            endings = [ending async for ending in attack(phones, STOP_AT + 2)]
+        assert {ending.reason for ending in endings} == {"licence-valid"}
+        assert [hold["step"] for hold in printed(service, "brake", "list")] == ["mark"]
+
+
+async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
+    installation, asterisk, beside, server: Server, tmp_path
+):
+    beside.away()
+    key_file = tmp_path / "fleet.key"
+    key_file.write_text(f"{bytes(range(KEY_BYTES)).hex()}\n")
+    key_file.chmod(0o600)
+    asterisk.site.own(key_file, "idtone")
+    reach(tmp_path)
+    fleet = f"key_file: {key_file}"
+    with ExitStack() as life:
+        pbxs = [asterisk, life.enter_context(Asterisk(installation, tmp_path / "other"))]
+        services = [
+            life.enter_context(
+                Service(pbx, LAB_REGISTRY, node=node, brake=EXTENSION, fleet=fleet, shared=server)
+            )
+            for pbx, node in zip(pbxs, ("pbx-1", "pbx-2"), strict=True)
+        ]  # fmt: skip
+        async with lab(pbxs[0]) as one, lab(pbxs[1]) as other:
+            assert (await present(other, LICENSED)).status == "BUSY"
+            await stopped(one)
+            await until(lambda: printed(services[1], "brake", "list"), "the other node to hear of the stop", 5)
+            assert (await present(other, LICENSED)).reason == "brake-stop"
+            [held] = printed(services[1], "brake", "list")
+            assert (held["node"], held["label"]) == ("pbx-1", "lab")
+            printed(services[1], "brake", "release", held["token"], "--why", "released on the other node")
+            assert (await present(other, LICENSED)).status == "BUSY"
+            await until(lambda: not printed(services[0], "brake", "list"), "the first node to hear of the release", 5)
+            assert (await present(one, LICENSED)).status == "BUSY"

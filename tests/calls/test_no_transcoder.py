@@ -1,0 +1,74 @@
+"""Calls in a codec to which this Asterisk has no transcoder: they are connected without a sound."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from ..lab import voices
+from ..lab.codecs import G729
+from ..lab.lab import ANSWER, LICENSED, Forwarding, lab
+from ..lab.phone import Phone
+from .proving import by_both, side_by_side
+
+PROMPTLY_MS = 400
+"""From the called phone's answer to the caller's, without a sound; a sound alone takes 440 ms."""
+
+
+@asynccontextmanager
+async def compressed(asterisk):
+    """The lab, and a called phone; both speak nothing but G.729."""
+    async with lab(asterisk) as phones:
+        phones.caller.codecs = (G729,)
+        async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(G729,)) as called:
+            yield phones, called
+
+
+def forwardings(called):
+    host, port = called.address
+    destination = f"PJSIP/compressed/sip:x@{host}:{port};lab={{name}}"
+    return by_both(
+        *(
+            Forwarding(way=way, direction=direction, endpoint="compressed", destination=destination, caller=LICENSED)
+            for way, direction in product(("hook", "own-dial"), ("incoming", "outgoing"))
+        )
+    )
+
+
+async def assert_connected(phones, called, forwardings):
+    async def one(forwarding):
+        placed = phones.dial(forwarding)
+        await placed.caller.final()
+        phones.pair(placed, called)
+        assert placed.caller.answered_ns, (forwarding, placed.caller.final_status)
+        assert placed.connected_after_ms < PROMPTLY_MS, forwarding
+        await phones.talk_and_hang_up(placed)
+        assert placed.called.packets, forwarding
+
+    await side_by_side(forwardings, one)
+    await phones.nothing_is_left()
+
+
+@pytest.mark.parametrize("hears", ["called", "both"])
+async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(asterisk, serving, hears):
+    service = serving(policy=f"notify: {{incoming: {hears}, outgoing: {hears}}}")
+    since = datetime.now(UTC)
+    async with compressed(asterisk) as (phones, called):
+        calls = forwardings(called)
+        await assert_connected(phones, called, calls)
+    records = service.records(since).values()
+    assert len(records) == len(calls)
+    for record in records:
+        assert (record["status"], record["reason"]) == ("CONNECTED", "licence-valid")
+        assert set(record["delivery"].values()) == {"not-known"}
+        assert "sound_ended" not in record["times"]
+        assert record["anomalies"]
+
+
+async def test_while_the_service_is_away_too(asterisk, beside):
+    beside.left()
+    async with compressed(asterisk) as (phones, called):
+        await assert_connected(phones, called, forwardings(called))

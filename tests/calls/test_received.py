@@ -1,0 +1,150 @@
+"""What the record says of the sound, held against what the called phone received: it never claims more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pytest
+
+from ..lab import voices
+from ..lab.called import IncomingCall
+from ..lab.codecs import G722, OPUS
+from ..lab.g711 import PCMA, PCMU
+from ..lab.heard import Heard, hear_whole
+from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
+from ..lab.phone import Answer, EarlyMedia
+from ..lab.service import Service
+from .proving import POLICY
+
+STRANGE: Final = "127.0.0.9"
+"""The address that a phone behind NAT announces: nothing listens there."""
+REPORTS_S: Final = 0.3
+TALKS_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is peculiar about the called phone, and what the record is to say of its sound."""
+
+    says: str = ""
+    """Empty: whatever, if it does not claim more than the phone received."""
+    whole: bool = True
+    endpoint: str = "lab"
+    announced: str = ""
+    reports_s: float | None = None
+    codec: int = PCMU
+    way: str = "hook"
+    behaviour: Any = ANSWER
+
+
+async def holding(call: IncomingCall, for_ms: float, after_ms: float = 120) -> None:
+    """Early media; then the answer, and a hold in the middle of the sound."""
+    call.progress(voices.CALLED)
+    await asyncio.sleep(0.3)
+    call.answer()
+    await asyncio.sleep(after_ms / 1000)
+    await call.reinvite("inactive")
+    await asyncio.sleep(for_ms / 1000)
+    await call.reinvite("sendrecv")
+
+
+def early_and_hold(for_ms: float) -> Callable[[IncomingCall], Awaitable[None]]:
+    return lambda call: holding(call, for_ms)
+
+
+SITUATIONS: Final = {
+    "a phone that reports nothing": Situation("sent"),
+    "a phone that reports": Situation("confirmed", reports_s=REPORTS_S),
+    "own dial": Situation("sent", way="own-dial"),
+    "own dial, and it reports": Situation("confirmed", way="own-dial", reports_s=REPORTS_S),
+    "behind NAT": Situation("sent", endpoint="nat", announced=STRANGE),
+    "behind NAT, and it reports": Situation("confirmed", endpoint="nat", announced=STRANGE, reports_s=REPORTS_S),
+    "behind NAT, own dial": Situation("sent", endpoint="nat", announced=STRANGE, way="own-dial"),
+    "its address is wrong": Situation("sent", whole=False, announced=STRANGE),
+    "its address is wrong, and it reports": Situation("sent", whole=False, announced=STRANGE, reports_s=REPORTS_S),
+    "early media": Situation("sent", behaviour=EarlyMedia(voices.CALLED, 300)),
+    "early media, and it reports": Situation(
+        "confirmed", behaviour=EarlyMedia(voices.CALLED, 300), reports_s=REPORTS_S
+    ),
+    "early media, then hold for 80 ms": Situation(behaviour=early_and_hold(80)),
+    "early media, then hold for 240 ms": Situation(behaviour=early_and_hold(240)),
+    "PCMA": Situation("sent", endpoint="wide", codec=PCMA),
+    "G.722": Situation("sent", endpoint="wide", codec=G722),
+    "Opus": Situation("sent", endpoint="wide", codec=OPUS),
+    "it hangs up at the end of the sound": Situation(behaviour=Answer(after_ms=20, hangup_after_ms=437)),
+    "it hangs up in the middle of the sound": Situation(behaviour=Answer(after_ms=20, hangup_after_ms=200)),
+    "packets of 30 ms": Situation("sent", endpoint="framed30"),
+    "packets of 40 ms": Situation("sent", endpoint="framed40"),
+}
+
+
+async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple[Placed, dict[str, Any]]:
+    called = phones.called
+    called.announced, called.reports_s, called.codecs = situation.announced, situation.reports_s, (situation.codec,)
+    before = service.records().keys()
+    placed = await phones.place(
+        Forwarding(endpoint=situation.endpoint, way=situation.way), behaviour=situation.behaviour
+    )
+    await phones.talk_and_hang_up(placed, TALKS_S)
+    new: dict[str, dict[str, Any]] = {}
+
+    async def there() -> bool:
+        found = await asyncio.to_thread(service.records)
+        new.update({call_id: found[call_id] for call_id in found.keys() - before if found[call_id]["complete"]})
+        return bool(new)
+
+    await until(there, f"the evidence of {placed.name}")
+    (record,) = new.values()
+    return placed, record
+
+
+def received(placed: Placed, reference: Any) -> Heard:
+    """What the called phone received of the sound; of several attempts, the last one."""
+    assert placed.called
+    answered_ns = placed.called.answered_ns
+    assert answered_ns
+    packets = placed.called.packets
+    heard = hear_whole(packets, answered_ns, reference=reference, voice=voices.CALLER)
+    while heard.times > 1 and not heard.complete and heard.end_ms is not None:
+        after_ns = answered_ns + round(heard.end_ms * 1e6)
+        packets = [packet for packet in packets if packet.arrival_ns > after_ns]
+        heard = hear_whole(packets, answered_ns, reference=reference, voice=voices.CALLER)
+    return heard
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+async def test_the_record_claims_what_the_phone_received(asterisk, serving, references, interface, name):
+    situation = SITUATIONS[name]
+    service = serving(policy=POLICY)
+    async with lab(asterisk) as phones:
+        placed, record = await one_call(phones, service, situation)
+        await phones.nothing_is_left()
+    heard = received(placed, references["sample"])
+    # Opus looks ahead, so its first frame is not whole.
+    is_whole = heard.correlation >= 0.93 if situation.codec == OPUS else heard.complete
+    claims = record["delivery"]["called"]
+    if situation.says:
+        assert (claims, is_whole, record["anomalies"]) == (situation.says, situation.whole, []), f"{record}, {heard}"
+    elif not is_whole:
+        assert claims == "not-known", f"{record}, {heard}"
+
+
+@pytest.mark.parametrize("loss", [5, 30])
+async def test_lost_packets_are_not_confirmed(asterisk, serving, references, monkeypatch, loss):
+    service = serving(policy=POLICY)
+    monkeypatch.setattr(asterisk, "site", replace(asterisk.site, loss=loss))
+    async with lab(asterisk) as phones:
+        calls = [
+            await one_call(phones, service, Situation(endpoint=endpoint, reports_s=REPORTS_S))
+            for endpoint in ("lab", "nat")
+            for _ in range(3)
+        ]
+        await phones.nothing_is_left()
+    for placed, record in calls:
+        assert record["delivery"]["called"] in ("sent", "confirmed")
+        heard = received(placed, references["sample"])
+        assert heard.complete or record["delivery"] == {"called": "sent"}, f"{record}, {heard}"
+    assert any(record["delivery"] == {"called": "sent"} for _, record in calls)

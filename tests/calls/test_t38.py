@@ -1,0 +1,48 @@
+"""A called facsimile machine asks for T.38 during the sound and after it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..lab import fax
+from ..lab.lab import Forwarding, lab, until
+from .hearing import assert_heard_then_connected
+from .proving import AFTER_S, DURING_S, LATEST_MS, RECOGNISED_S, answered
+
+REFUSED_WITHIN_S = 8
+"""Asterisk waits five seconds for somebody to take the request."""
+
+
+async def test_during_the_sound_it_is_refused_and_the_sound_is_whole(asterisk, service, references):
+    async with lab(asterisk) as phones:
+
+        async def during(way):
+            placed = phones.dial(Forwarding(endpoint="fax", way=way))
+            await answered(phones, placed, DURING_S)
+            response = await placed.called.ask_for_t38(REFUSED_WITHIN_S)
+            await phones.talk_and_hang_up(placed, RECOGNISED_S)
+            return placed, response
+
+        calls = await asyncio.gather(*map(during, ("hook", "own-dial")))
+    for placed, response in calls:
+        assert response.status == 488
+        assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS)
+
+
+async def test_after_the_sound_it_reaches_the_other_party(asterisk, service):
+    async with lab(asterisk) as phones:
+
+        async def after(way):
+            placed = phones.dial(Forwarding(endpoint="fax", way=way))
+            await placed.caller.final()
+            await answered(phones, placed, AFTER_S)
+            response = await placed.called.ask_for_t38(REFUSED_WITHIN_S)
+            await until(
+                lambda: any(fax.IMAGE in each.request.body for each in placed.caller.asked), "the caller's turn"
+            )
+            await phones.talk_and_hang_up(placed)
+            return response
+
+        for response in await asyncio.gather(*map(after, ("hook", "own-dial"))):
+            assert response.status == 200
+            assert fax.IMAGE in response.body

@@ -1,0 +1,142 @@
+"""A call may only use a number of the node's member, or one that went through it: with the service up and away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ..conftest import LAB_REGISTRY
+from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
+from .hearing import assert_heard_then_connected
+from .proving import LATEST_MS, by_both, side_by_side
+
+RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
+"""Of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""
+BOTH = ("incoming", "outgoing")
+PLAYED, FOREIGN, UNKNOWN = "licence-valid", "number-of-another-member", "number-unknown"
+NODES = {
+    # the node's member; number: what its calls get, incoming and outgoing; and while the service is away
+    "m-0001": {
+        LICENSED: (PLAYED, PLAYED, "connected"),
+        RESOLD: (PLAYED, "direction-not-covered", "connected"),
+        OTHERS: (FOREIGN, FOREIGN, "refused"),
+        NOBODYS: (UNKNOWN, UNKNOWN, "refused"),
+    },
+    "m-0005": {
+        LICENSED: (FOREIGN, FOREIGN, "refused"),
+        RESOLD: (PLAYED, "direction-not-covered", "connected"),
+        OTHERS: (FOREIGN, FOREIGN, "refused"),
+        NOBODYS: (UNKNOWN, UNKNOWN, "refused"),
+    },
+    "m-0007": {LICENSED: (FOREIGN, FOREIGN, "refused"), OTHERS: (PLAYED, PLAYED, "connected")},
+    None: {
+        LICENSED: ("member-not-set", "member-not-set", "connected"),
+        OTHERS: ("member-not-set", "member-not-set", "connected"),
+        NOBODYS: (UNKNOWN, UNKNOWN, "refused"),
+    },
+}
+
+
+def is_refused(reason: str, direction: str) -> bool:
+    return reason == FOREIGN or (reason == UNKNOWN and direction == "outgoing")
+
+
+@pytest.mark.parametrize("member", NODES, ids=str)
+async def test_with_the_service_up_and_away(asterisk, serving, beside, references, member):
+    """Refused: no phone rings. A number of another member never gets the sound for which that member has a licence."""
+    numbers, service = NODES[member], serving(member=member)
+    cases = by_both(*(Forwarding(number, direction) for number in numbers for direction in BOTH))
+    async with lab(asterisk) as phones:
+        calls = await side_by_side(cases, phones.call)
+        await no_foreign_number_under_an_own_dial(phones, [each for each in numbers if FOREIGN in numbers[each]])
+    records = service.records()
+    for forwarding, (placed, ending) in calls:
+        reason = numbers[forwarding.number][forwarding.direction == "outgoing"]
+        record = records[ending.call_id]
+        assert (ending.reason, record["reason"]) == (reason, reason), forwarding
+        foreign = ["another member holds the forwarding number"]
+        assert record["anomalies"] == (foreign if reason == FOREIGN else []), forwarding
+        if is_refused(reason, forwarding.direction):
+            assert (ending.status, ending.cause, placed.rung) == ("REFUSED", "21", ()), forwarding
+        else:
+            sound = "sample" if reason == PLAYED else "notice"
+            assert_heard_then_connected(placed, sound, references, latest_ms=LATEST_MS)
+    beside.away()
+    async with lab(asterisk) as phones:
+        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+            if numbers[forwarding.number][2] == "refused":
+                assert (ending.status, ending.reason, placed.rung) == ("REFUSED", UNKNOWN, ()), forwarding
+            else:
+                assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable"), forwarding
+        refused = [number for number in numbers if numbers[number][2] == "refused"]
+        await no_foreign_number_under_an_own_dial(phones, refused)
+        _, emergency = await phones.call(Forwarding(OTHERS, "outgoing", dialled="110"))
+        assert (emergency.status, emergency.reason) == ("CONNECTED", "emergency")
+
+
+async def no_foreign_number_under_an_own_dial(phones: Lab, numbers: list[str]) -> None:
+    cases = by_both(*(Forwarding(number, "outgoing", way="own-dial") for number in numbers))
+    for forwarding, (placed, _) in await side_by_side(cases, phones.call):
+        assert placed.caller.answered_ns is None, forwarding
+
+
+async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, beside, references):
+    """Never the sound; and the hook then looks at no number."""
+    serving(policy="foreign_numbers: notice, unknown_numbers: notice")
+    cases = by_both(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
+    async with lab(asterisk) as phones:
+        up = await side_by_side(cases, phones.call)
+        beside.away()
+        away = await side_by_side(cases, phones.call)
+        _, stopped = await phones.call(Forwarding(SUSPENDED))
+    for calls, reasons in ((up, {OTHERS: FOREIGN, NOBODYS: UNKNOWN}), (away, dict.fromkeys((OTHERS, NOBODYS), ""))):
+        for forwarding, (placed, ending) in calls:
+            assert ending.reason == (reasons[forwarding.number] or "service-unavailable"), forwarding
+            assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+    assert stopped.reason == "number-suspended"
+
+
+async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, references, tmp_path: Path):
+    """A number that came on this day, and one that goes in the past; with the service up and away."""
+    now = datetime.now(UTC)
+    past, later = ((now + timedelta(days=days)).isoformat(timespec="seconds") for days in (-1, 1))
+    registry = tmp_path / "registry.yaml"
+    portings = "".join(
+        f"  - {{numbers: '{number}', from: {giver}, to: {taker}, at: {at}}}\n"
+        for number, giver, taker, at in (
+            ("0312345600", "m-0001", "m-0007", past),
+            ("0312345601", "m-0001", "m-0007", later),
+            ("0112345600", "m-0007", "m-0001", past),
+            ("0112345601", "m-0007", "m-0001", later),
+        )
+    )
+    members, chains, suspensions = (text := LAB_REGISTRY.read_text()).partition("\nchains:")
+    registry.write_text(f"{members}\nportings:\n{portings}{chains}{suspensions}")
+    assert text
+    serving(registry)
+    own = {"0312345600": False, "0312345601": True, "0112345600": True, "0112345601": False}
+    cases = by_both(*(Forwarding(number, "outgoing") for number in own))
+    async with lab(asterisk) as phones:
+        up = await side_by_side(cases, phones.call)
+        beside.away()
+        away = await side_by_side(cases, phones.call)
+    for forwarding, (placed, ending) in up:
+        if own[forwarding.number]:
+            assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS)
+        else:
+            assert (ending.status, ending.reason, placed.rung) == ("REFUSED", FOREIGN, ()), forwarding
+    for forwarding, (_, ending) in away:
+        expected = ("CONNECTED", "service-unavailable") if own[forwarding.number] else ("REFUSED", UNKNOWN)
+        assert (ending.status, ending.reason) == expected, forwarding
+
+
+async def test_a_service_that_starts_without_a_registry_knows_the_own_numbers(away, serving, tmp_path: Path):
+    """`away`: an earlier service had the registry, and left them."""
+    serving(tmp_path / "none.yaml")
+    cases = by_both(*(Forwarding(number, "outgoing") for number in (LICENSED, OTHERS, NOBODYS)))
+    async with lab(away) as phones:
+        for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+            expected = ("CONNECTED", "registry-missing") if forwarding.number == LICENSED else ("REFUSED", UNKNOWN)
+            assert (ending.status, ending.reason) == expected, forwarding

@@ -1,0 +1,238 @@
+"""What a recording must not prove, and what it must not disprove: sounds that a line or a hook has changed."""
+
+import functools
+
+import G722 as g722
+import numpy as np
+import pytest
+import soxr
+
+from idtone.tones.verification import report as reports
+from idtone.tones.verification.report import CheckOutcome
+from idtone.tones.verification.verify import Verifier, verdict_of
+
+from ...lab import voices
+from ...lab.codecs import CODECS, G722
+from ...lab.g711 import PCMA, PCMU, encode
+from ..profiles import make, tone
+from .legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise
+
+START_MS = 700
+"""At which `leg` has the sound."""
+PULSES = make(tone(400, on_ms=100, off_ms=100), repeat=2)
+verifier = functools.cache(Verifier)
+
+
+def verify(profile, samples):
+    return verifier(profile).verify(samples, RATE_HZ)
+
+
+def at(ms):
+    return round(ms * RATE_HZ / 1000)
+
+
+def bursts_of(profile):
+    return [(burst.start_ms, burst.end_ms) for burst in profile.bursts()]
+
+
+def part(start_ms, end_ms, share, where):
+    length_ms = share * (end_ms - start_ms)
+    first_ms = start_ms + where * (end_ms - start_ms - length_ms)
+    return first_ms, first_ms + length_ms
+
+
+HALVES = {"first": 0.0, "middle": 0.5, "last": 1.0}
+MISSING = {
+    **{f"70 % of burst {n + 1}, the {name}": (lambda bursts, n=n, where=where: [part(*bursts[n], 0.7, where)])
+       for n in (0, 1) for name, where in HALVES.items()},
+    **{f"the {name} half of every burst": (lambda bursts, where=where: [part(*each, 0.5, where) for each in bursts])
+       for name, where in HALVES.items()},
+    "the first 80 ms": lambda bursts: [(0, 80)],
+    "the last 80 ms": lambda bursts: [(bursts[-1][1] - 80, bursts[-1][1])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("profile", [SAMPLE, NOTICE, PULSES], ids=["sample", "notice", "pulses"])
+def test_a_sound_that_lacks_a_part_never_conforms(profile, missing):
+    samples = leg(profile)
+    for first_ms, end_ms in MISSING[missing](bursts_of(profile)):
+        samples[at(START_MS + first_ms) : at(START_MS + end_ms)] = 0
+    report = verify(profile, samples)
+    assert report.verdict != "conforms"
+    assert all(finding.failed for finding in report.findings)
+
+
+def through(payload_type, *pieces):
+    """What a telephone hears; the sender's encoder begins anew with each piece, the telephone's decoder does not."""
+    frames = []
+    for piece in pieces:
+        if payload_type == G722:
+            frames.append(bytes(g722.G722(16000, 64000).encode(soxr.resample(piece, RATE_HZ, 16000))))
+        else:
+            frames.append(encode(piece, payload_type))
+    return np.asarray(CODECS[payload_type].decode(frames), np.float32) / 32768
+
+
+def as_sent(profile):
+    """16 bit, without silence around it, filled up to whole packets."""
+    samples = leg(profile, at_ms=0, after_ms=0, apart_ms=0, noise_dbov=-90)
+    return np.round(np.pad(samples, (0, -len(samples) % 160)) * 32768).astype(np.int16)
+
+
+@pytest.mark.parametrize("spoken_ms", [0, 500])
+@pytest.mark.parametrize("payload_type", [PCMU, PCMA, G722])
+@pytest.mark.parametrize("profile", [SAMPLE, NOTICE], ids=["sample", "notice"])
+def test_a_whole_sound_at_the_very_beginning_conforms_also_if_a_voice_follows_at_once(profile, payload_type, spoken_ms):
+    report = verify(profile, through(payload_type, np.append(as_sent(profile), voices.CALLER[: at(spoken_ms)])))
+    assert report.verdict == "conforms", report.reason
+    assert report.findings[0].start_ms == pytest.approx(2 if payload_type == G722 else 0, abs=3)
+
+
+RING_BACK = np.round(8000 * np.sin(2 * np.pi * 400 * np.arange(320) / RATE_HZ)).astype(np.int16)
+"""Two packets."""
+
+
+def test_a_sound_that_a_codec_began_much_too_loud_conforms():
+    """After ring-back, Asterisk encodes the sound in G.722 with a new encoder, which the decoder cannot know."""
+    samples = through(G722, RING_BACK, as_sent(SAMPLE))
+    assert np.abs(samples[at(45) : at(60)]).max() > 5 * np.abs(samples[at(120) : at(140)]).max()
+    report = verify(SAMPLE, samples)
+    assert report.verdict == "conforms", report.reason
+    assert report.findings[0].start_ms == pytest.approx(40, abs=5)
+    assert report.findings[0].level_dbm0 == pytest.approx(-16, abs=1)
+
+
+COVERS = {
+    "noise": lambda times: np.random.default_rng(3).standard_normal(len(times)),
+    "a lower tone": lambda times: np.sin(2 * np.pi * 470 * times),
+    "a tone much higher": lambda times: np.sin(2 * np.pi * 1300 * times),
+    "a voice": lambda times: voices.CALLER[: len(times)] / 8000,
+}
+
+
+@pytest.mark.parametrize("cover", COVERS)
+@pytest.mark.parametrize("length_ms", [40, 80])
+def test_another_loud_sound_in_place_of_the_start_of_a_burst_never_conforms(cover, length_ms):
+    samples = leg(SAMPLE)
+    first_ms, _ = bursts_of(SAMPLE)[0]
+    place, times = at(START_MS + first_ms), np.arange(at(length_ms)) / RATE_HZ
+    samples[place : place + len(times)] = 0.7 * COVERS[cover](times)
+    assert verify(SAMPLE, samples).verdict != "conforms"
+
+
+def test_edges_that_cannot_be_measured_are_unknown():
+    samples = leg(SAMPLE)
+    first_ms, end_ms = bursts_of(SAMPLE)[1]
+    # Equally loud noise in the band of the second burst.
+    length = at(end_ms - first_ms) + at(60)
+    noise = np.convolve(np.random.default_rng(2).standard_normal(length + 200), np.hanning(201), "valid")[:length]
+    noise *= np.sin(2 * np.pi * 650 * np.arange(length) / RATE_HZ)
+    begin = at(START_MS + first_ms - 30)
+    samples[begin : begin + length] += 0.08 * noise / np.sqrt(np.mean(noise**2))
+    (finding,) = verify(SAMPLE, samples).findings
+    assert {test.name: test.outcome for test in finding.tests}["edges"] != "passed"
+    assert finding.verdict != "conforms"
+
+
+def replayed(profile, first_ms, end_ms, gap_ms):
+    """A part of the sound, then the whole of it."""
+    sound = synthesise(profile, RATE_HZ)[: at(bursts_of(profile)[-1][1])]
+    silence, noise = np.zeros(at(600)), np.random.default_rng(1)
+    samples = np.concatenate([silence, sound[at(first_ms) : at(end_ms)], np.zeros(at(gap_ms)), sound, silence])
+    return (samples + 1e-3 * noise.standard_normal(len(samples))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("profile", "first_ms", "end_ms"),
+    [
+        *((SAMPLE, 0, end_ms) for end_ms in (60, 120, 180, 260, 300, 400, 440)),
+        *((SAMPLE, first_ms, 440) for first_ms in (80, 140, 260)),
+        *((NOTICE, 0, end_ms) for end_ms in (100, 220, 300, 500)),
+    ],
+)
+@pytest.mark.parametrize("gap_ms", [20, 40, 60, 150])
+def test_a_sound_that_the_hook_played_again_is_recognised(profile, first_ms, end_ms, gap_ms):
+    report = verify(profile, replayed(profile, first_ms, end_ms, gap_ms))
+    assert report.verdict in ("conforms", "present"), report.reason
+
+
+def test_a_part_that_was_played_before_is_named():
+    report = verify(SAMPLE, replayed(SAMPLE, 0, 300, 25))
+    assert report.verdict == "present"
+    assert report.reason == "the sound was played before too, at least a part of it, at 0.60 s"
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_longer_row_of_bursts_is_no_replay(count):
+    assert verify(PULSES, leg(make(tone(400, on_ms=100, off_ms=100), repeat=count))).verdict == "absent"
+
+
+def test_a_sound_that_is_a_little_slow_leaves_it_open_and_a_slow_one_is_another():
+    def slower(factor):
+        segments = [each.model_copy(update={"on_ms": each.on_ms * factor, "off_ms": each.off_ms * factor})
+                    for each in SAMPLE.segments]  # fmt: skip
+        return leg(SAMPLE.model_copy(update={"segments": tuple(segments)}))
+
+    verdicts = {factor: verify(SAMPLE, slower(factor)).verdict for factor in (0.88, 0.925, 1.03, 1.075, 1.12)}
+    assert list(verdicts.values()) == ["absent", "cannot-tell", "conforms", "cannot-tell", "absent"]
+
+
+def moved(burst, by_ms):
+    """The sample's sound with one burst shifted, as by a buffer that repeats or skips a packet before it."""
+    samples = leg(SAMPLE, noise_dbov=-90)
+    (first_ms, _), end_ms = bursts_of(SAMPLE)[burst], SAMPLE.duration_ms
+    place, end = at(START_MS + first_ms - 5), at(START_MS + end_ms + 5)
+    piece = samples[place:end].copy()
+    samples[place : end + at(by_ms)] = 0
+    samples[place + at(by_ms) : end + at(by_ms)] += piece
+    return samples
+
+
+@pytest.mark.parametrize("by_ms", [60, 80])
+def test_a_burst_that_comes_too_late_leaves_it_open(by_ms):
+    report = verify(SAMPLE, moved(2, by_ms))
+    assert report.verdict == "cannot-tell"
+    assert report.reason.endswith("losses, echo or an adaptive buffer can cause that")
+
+
+def test_a_gap_in_the_first_burst_leaves_it_open():
+    """As where Asterisk sends five packets and then none for 130 ms, because the machine is busy."""
+    samples = as_sent(SAMPLE) / np.float32(32768)
+    report = verify(SAMPLE, np.concatenate([samples[: at(100)], np.zeros(at(130), np.float32), samples[at(100) :]]))
+    assert report.verdict == "cannot-tell"
+    assert "something at 0.13 s is like the sound, but burst 1 is missing" in report.reason
+
+
+def test_a_burst_that_a_decoder_muted_leaves_it_open():
+    samples = leg(SAMPLE)
+    first_ms, end_ms = bursts_of(SAMPLE)[2]
+    samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-30 / 20)
+    report = verify(SAMPLE, samples)
+    assert report.verdict == "cannot-tell"
+    assert "burst 3 is missing" in report.reason
+
+
+def outcome(name, outcome, certain=True):
+    return reports.Test(name, CheckOutcome(outcome), "says", certain)
+
+
+@pytest.mark.parametrize(
+    ("tests", "score", "verdict"),
+    [
+        ([outcome("edges", "passed")], 4, "conforms"),
+        ([outcome("edges", "passed")], 2, "cannot-tell"),
+        ([outcome("edges", "unknown")], 4, "present"),
+        ([outcome("edges", "unknown")], 2, "cannot-tell"),
+        ([outcome("edges", "failed", certain=False)], 1, "cannot-tell"),
+        ([outcome("edges", "failed", certain=False)], -1, "absent"),
+        ([outcome("frequency", "failed")], 50, "absent"),
+        ([outcome("edges", "failed", certain=False), outcome("further", "failed")], 50, "absent"),
+        ([outcome("pauses", "failed", certain=False)], 4, "cannot-tell"),
+        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], 14, "absent"),
+        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], 16, "cannot-tell"),
+        ([outcome("cadence", "failed", certain=False), outcome("pauses", "failed", certain=False)], 50, "absent"),
+    ],
+)
+def test_the_verdict_on_a_place(tests, score, verdict):
+    assert verdict_of(tests, score, threshold=3) == verdict

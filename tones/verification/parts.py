@@ -1,0 +1,99 @@
+"""Measurements of the parts of a fitted sound: the edges of its bursts, what is missing within them, its pauses."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fit import Baseband, Fitted, softness
+from .plan import Component, Plan
+from .running_sums import FRAMES_PER_S
+from .screening import RATE_HZ
+
+_SHORTEST_PAUSE_S: Final = 0.02
+_EDGE_REACH: Final = 0.7
+"""An edge is looked for within this share of the burst."""
+_EDGE_STEP_S: Final = 0.0005
+_SLICE_S: Final = 0.024
+"""A packet and the baseband filter's edge: the middle of a lost packet is silent in one slice."""
+_SLICES: Final = 3
+"""A short burst has this number of slices at least."""
+_SLICE_STEP_S: Final = 0.004
+_ASIDE_S: Final = 0.006
+"""The edges of a burst, where the filter mixes it with what is around it, belong to no slice."""
+_SLICE_HEARD: Final = 0.5
+"""A slice counts only if this share of it is not lost."""
+_BLAST: Final = 5.0
+"""A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
+
+
+def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, reach_s: float) -> tuple[float, float]:
+    """The offsets of a component's start and end from the fit of the whole sound, in seconds; at most `reach_s`."""
+    component = fitted.components[index]
+    origin = base.first / RATE_HZ
+    start_s, end_s = component.start_s - origin, component.end_s - origin
+    reach_s = min(reach_s, _EDGE_REACH * each.length_s)
+    offsets = np.arange(-reach_s, reach_s, _EDGE_STEP_S)
+    starts = base.explained_spans(index, each, fitted, start_s + offsets, np.full_like(offsets, end_s))
+    ends = base.explained_spans(index, each, fitted, np.full_like(offsets, start_s), end_s + offsets)
+    return float(offsets[starts.argmax()]), float(offsets[ends.argmax()])
+
+
+def weakest_slice(base: Baseband, index: int, each: Component, fitted: Fitted) -> float:
+    """The amplitude of a component's weakest slice of 24 ms, relative to its louder ones; 1 is an even burst."""
+    component = fitted.components[index]
+    origin = base.first / RATE_HZ
+    start_s, end_s = component.start_s - origin, component.end_s - origin
+    inside = (base.times >= start_s) & (base.times <= end_s)
+    times, band = base.times[inside], base.demodulated(index, each, fitted)[inside]
+    heard = np.ones(len(times)) if base.mask is None else base.mask[inside]
+    lines = np.exp(2j * np.pi * np.outer(times, each.lines_hz)) * heard[:, None]
+    amplitudes, *_ = np.linalg.lstsq(lines, band, rcond=None)
+    model = lines @ amplitudes
+    width_s = min(_SLICE_S, (end_s - start_s - 2 * _ASIDE_S) / _SLICES)
+    starts = np.arange(start_s + _ASIDE_S, end_s - _ASIDE_S - width_s + _SLICE_STEP_S / 2, _SLICE_STEP_S)
+    first, last = np.searchsorted(times, starts), np.searchsorted(times, starts + width_s, side="right")
+    matched, power, share = (_sums(values, first, last) for values in (model.conj() * band, np.abs(model) ** 2, heard))
+    known = (last > first) & (share.real > _SLICE_HEARD * np.maximum(last - first, 1))
+    gains = np.abs(matched[known]) / np.maximum(power[known].real, 1e-20)
+    return float(gains.min() / max(np.quantile(gains, 0.75), 1e-9)) if len(gains) else 0.0
+
+
+def _sums(values: NDArray[Any], first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[Any]:
+    running = np.concatenate([[0], np.cumsum(values, dtype=np.complex128)])
+    return np.asarray(running[last] - running[first])
+
+
+def between(
+    base: Baseband, index: int, each: Component, fitted: Fitted, gap_start_s: float, gap_end_s: float
+) -> float | None:
+    """The amplitude of a component's tone in a pause of the plan; None where the pause is too short to measure."""
+    inset_s = softness(each) / FRAMES_PER_S
+    place_s = fitted.start_s - base.first / RATE_HZ
+    tempo = 1 + fitted.tempo
+    start = np.array([place_s + tempo * gap_start_s + inset_s])
+    end = np.array([place_s + tempo * gap_end_s - inset_s])
+    if end[0] - start[0] < _SHORTEST_PAUSE_S:
+        return None
+    energy = base.explained_spans(index, each, fitted, start, end)[0]
+    return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
+
+
+def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
+    """The sound's level as a factor of the profile's, if its first burst is much louder than that for a time.
+
+    None where it is not. A codec with a memory, such as G.722, begins a sound so if its two ends do not agree on what
+    came before. That lasts for less than half of a burst: the middle of its amplitudes is right.
+    """
+    times = base.times + base.first / RATE_HZ
+    middle = peak = 0.0
+    for index, each in enumerate(plan.components):
+        component = fitted.components[index]
+        amplitudes = np.abs(base.bands[base.track_of[index]])[(times >= component.start_s) & (times <= component.end_s)]
+        if len(amplitudes):
+            middle = max(middle, float(np.median(amplitudes)) / each.amplitude)
+            if each.burst == 0:
+                peak = max(peak, float(amplitudes.max()) / each.amplitude)
+    return middle if peak > _BLAST * middle > 0 else None
