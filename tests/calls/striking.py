@@ -32,10 +32,6 @@ HELD_S = 0.06
 """How long before the blow calls are held while it is decided."""
 AFTER_S = 0.3
 """From the blow to the answers that waited for it."""
-FILE_GOES = (Event.SOUND_MISSING, Event.PLAYBACK_FAILED)
-"""If the caller's file goes in the instant in which Dial() opens the two, only the called party's packets are seen
-(docs/explanation/evidence.md).
-"""
 HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
 
 
@@ -192,9 +188,9 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
         }
         if record:
             wrong |= {
-                f"the evidence says that the {party} party heard it": record["profile"] not in fate.whole[party]
-                for party in record["known_by"]
-                if not (party == "caller" and event in FILE_GOES and at.step is Step.ANSWERED)
+                f"the evidence says {delivery} of the {party} party": record["profile"] not in fate.whole[party]
+                for party, delivery in record["delivery"].items()
+                if delivery != "not-known"
             }
             wrong[f"the evidence says {record['status']}, and the hook {told.status}"] = record["status"] not in (
                 None,

@@ -18,6 +18,8 @@ from ..lab.lab import Forwarding, Lab, Placed, lab, until
 from .hearing import assert_heard_then_connected
 
 CALLS_PER_S = 10
+TALKS_S = 1.0
+"""Longer than the start of the next instance takes the processors from Asterisk and the phones."""
 SOUND_S = 0.44
 LATEST_MS = 500.0
 """When a sound begins at the latest that falls into the moment between two instances."""
@@ -33,7 +35,7 @@ async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> As
     async def call(interface: str) -> None:
         one = await phones.place(Forwarding(interface=interface))
         placed.append(one)
-        await phones.talk_and_hang_up(one)
+        await phones.talk_and_hang_up(one, TALKS_S)
 
     async def go_on() -> None:
         loop = asyncio.get_running_loop()
