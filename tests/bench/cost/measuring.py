@@ -113,9 +113,11 @@ class Bench:
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
-        """Complete ones, of calls that came since then, were connected and heard."""
+        """Complete ones, of calls that came since then and were connected after their sounds."""
         return sum(
-            record["complete"] and record["sent"] and record["status"] == "CONNECTED"
+            record["complete"]
+            and record["known_by"].keys() == record["profiles"].keys()
+            and record["status"] == "CONNECTED"
             for record in self.service.records(since).values()
             if datetime.fromisoformat(min(record["times"].values())) >= since - MILLISECOND
         )
