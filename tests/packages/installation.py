@@ -140,7 +140,7 @@ def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package)
     said += machine.run("sh", "-c", f"echo {LICENSED} | {setup} --call")
     took_s = time.monotonic() - began_s
     print(f"\n{said}\nfrom dpkg to the sound: {took_s:.0f} s")
-    assert "the called extension heard sample (conforms); the hook returned CONNECTED, licence-valid" in said
+    assert "the called extension received sample (conforms); the hook returned CONNECTED, licence-valid" in said
     assert took_s < 180
     assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("active", "enabled")
 
