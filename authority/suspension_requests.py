@@ -1,7 +1,7 @@
 """Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
 
 The first enters what is asked for; the second enters it again, and approves. Only then does it go into the file. What
-the first has entered is kept as a keyed digest: nobody can read it off for the second.
+the first has entered is kept as a keyed digest: the second person cannot read it off.
 """
 
 from __future__ import annotations

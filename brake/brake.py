@@ -6,7 +6,7 @@ not stop its customer. A refused call never reached the trunk and presented no n
 endpoint and the customer, which have tried; a call of a stopped subject counts for none. Emergency calls are not
 looked at.
 
-Memory is bounded, whoever invents what: each table has two generations of at most so many subjects, and forgets those
+Memory is bounded whatever callers invent: each table has two generations of at most so many subjects, and forgets those
 that did not call since the generation before (as in the clock algorithm). A stop is kept by its token when its subject
 is forgotten.
 """

@@ -125,7 +125,7 @@ LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
     },
 }  # fmt: skip
 """From these counts on a subject is stopped. A line that is not known yet is braked by its presented numbers only,
-which no ordinary line changes so often: nobody can say how much it ordinarily calls. An extension is one that the
+which no ordinary line changes so often: how much it ordinarily calls is not known. An extension is one that the
 operator has named.
 """
 PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
@@ -221,4 +221,4 @@ class ShareLimits:
     """Calls that the caller ended while they rang, in less than `ping_s`."""
     ping_s: float
     unanswered: ShareLimit = ShareLimit(0.8, 50)
-    """Calls that rang, and that nobody answered."""
+    """Calls that rang and were not answered."""

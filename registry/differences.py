@@ -32,6 +32,7 @@ from .number_notation import counted, masked, read_span
 from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
+_OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterator[str]:
@@ -44,8 +45,8 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
     yield from _items("tone", old.tones, new.tones, _of_tone, _tone)
     yield from _items("member", old.members, new.members, _of_member, _member)
     yield from _evaluations(old.evaluations, new.evaluations)
-    yield from _chains(old.chains, new.chains)
-    yield from _portings(old.portings, new.portings)
+    yield from _by_numbers("the wholesale chain", old.chains, new.chains, _chain)
+    yield from _by_numbers("the porting", old.portings, new.portings, _porting)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -102,30 +103,19 @@ def _suspended(entry: SuspensionEntry) -> str:
     return masked(scope)
 
 
-def _chains(old: Iterable[ChainEntry], new: Iterable[ChainEntry]) -> Iterator[str]:
-    """Wholesale chains; one is the same as before if it has the same numbers."""
-    before, after = ({read_span(chain.numbers): chain for chain in each} for each in (old, new))
-    for span, chain in before.items():
-        if span not in after:
-            yield f"the wholesale chain of {masked(span)} is removed: {_chain(chain)}"
-    for span, chain in after.items():
-        if span not in before:
-            yield f"the wholesale chain of {masked(span)} is new: {_chain(chain)}"
-        else:
-            yield from _changed(f"the wholesale chain of {masked(span)}", _chain(before[span]), _chain(chain))
-
-
-def _portings(old: Iterable[PortingEntry], new: Iterable[PortingEntry]) -> Iterator[str]:
-    """Portings; one is the same as before if it has the same numbers."""
+def _by_numbers(
+    what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str]
+) -> Iterator[str]:
+    """Entries of a list; one is the same as before if it has the same numbers."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
-            yield f"the porting of {masked(span)} is removed: {_porting(entry)}"
+            yield f"{what} of {masked(span)} is removed: {words(entry)}"
     for span, entry in after.items():
         if span not in before:
-            yield f"the porting of {masked(span)} is new: {_porting(entry)}"
+            yield f"{what} of {masked(span)} is new: {words(entry)}"
         else:
-            yield from _changed(f"the porting of {masked(span)}", _porting(before[span]), _porting(entry))
+            yield from _changed(f"{what} of {masked(span)}", words(before[span]), words(entry))
 
 
 def _porting(entry: PortingEntry) -> str:
