@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,10 +59,7 @@ def change_registry(
         published = _published_version(workspace) or 0
         registry_edits.stamped(text, max(old.registry.version, published + 1), _in_japan(attribution.at))
 
-    def entry(what: tuple[str, ...]) -> HistoryEntry:
-        return attribution.entry(action, subject, what=what, **more)
-
-    return _change(workspace, tuf_roles.REGISTRY, edited, entry)
+    return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more)
 
 
 def change_suspensions(
@@ -74,11 +71,7 @@ def change_suspensions(
     **more: Any,
 ) -> HistoryEntry:
     """Change suspensions.yaml; as `change_registry`."""
-
-    def entry(what: tuple[str, ...]) -> HistoryEntry:
-        return attribution.entry(action, subject, what=what, **more)
-
-    return _change(workspace, tuf_roles.SUSPENSIONS, edit, entry)
+    return _change(workspace, tuf_roles.SUSPENSIONS, action, subject, attribution, edit, more)
 
 
 def change_never_originates(
@@ -90,18 +83,17 @@ def change_never_originates(
     **more: Any,
 ) -> HistoryEntry:
     """Change never-originates.yaml, which begins with its first entry; as `change_registry`."""
-
-    def entry(what: tuple[str, ...]) -> HistoryEntry:
-        return attribution.entry(action, subject, what=what, **more)
-
-    return _change(workspace, tuf_roles.NEVER_ORIGINATES, edit, entry)
+    return _change(workspace, tuf_roles.NEVER_ORIGINATES, action, subject, attribution, edit, more)
 
 
 def _change(
     workspace: Workspace,
     role: str,
+    action: Action,
+    subject: str,
+    attribution: Attribution,
     edit: Callable[[YamlText, Any], None],
-    entry: Callable[[tuple[str, ...]], HistoryEntry],
+    more: Mapping[str, Any],
 ) -> HistoryEntry:
     kind, path = KINDS[role], workspace.folder / tuf_roles.DELEGATED[role]
     with workspace.locked(), checking():
@@ -111,7 +103,8 @@ def _change(
         edit(draft, old)
         changed = draft.done()
         new = kind.checked(draft.tree, changed, f"{path} after this change")
-        return _written(workspace, role, octets, changed, entry(tuple(kind.differences(old, new))))
+        entry = attribution.entry(action, subject, what=tuple(kind.differences(old, new)), **more)
+        return _written(workspace, role, octets, changed, entry)
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:

@@ -297,14 +297,13 @@ class Brake:
         """Take over what other nodes have stopped and released."""
         for token, at_s in released.items():
             if at_s > self._released.get(token, 0.0):
-                self._note_release(token, at_s)
                 subject, hold = self._raised.get(token), self._awaited.get(token)
                 if subject and subject.since_s <= at_s:
                     subject.release(now_s)
                     del self._raised[token]
                 if hold and hold.since_s <= at_s:
                     del self._awaited[token]
-                self._changed()
+                self._note_release(token, at_s)
         if self._highest is not _STOP:
             return
         new = {

@@ -227,17 +227,15 @@ class Subject:
         return self._raise(min(found, highest), word, now_s, call_id)
 
     def _raise(self, step: BrakeStep, signal: str, now_s: float, call_id: str) -> bool:
-        if step >= self.step and step:
+        if step > self.step:
+            self.set_step(step, signal, now_s, "", call_id, now_s)
+            return True
+        if step and step == self.step:
             self.reached_s = now_s
-        if step <= self.step:
-            return False
-        self.step, self.signal, self.since_s, self.node, self.call_id = step, signal, now_s, "", call_id
-        self._was_slowed |= step >= BrakeStep.SLOW
-        self._set_next()
-        return True
+        return False
 
     def set_step(self, step: BrakeStep, signal: str, since_s: float, node: str, call_id: str, now_s: float) -> None:
-        """Another node, or this one before its restart, has raised it."""
+        """It was raised: by a call here (`node` is empty), by another node, or by this one before its restart."""
         self.step, self.signal, self.since_s, self.node, self.call_id = step, signal, since_s, node, call_id
         self.reached_s = now_s
         self._was_slowed |= step >= BrakeStep.SLOW

@@ -49,7 +49,7 @@ class Call:
     delivery: dict[Party, Delivery] = field(default_factory=dict)
     """What is known of the decided sound, or the notice instead, at the parties to which it was played to its end."""
     sounded_since: datetime | None = None
-    """When the last playback began, of which the journal told."""
+    """When the latest playback in the journal began."""
     sounded_at: datetime | None = None
     """When the last sound before the connection ended."""
     suspended: bool = False

@@ -18,7 +18,7 @@ from idtone.files import replace_durably
 from idtone.translation import Message
 
 from . import fallback_file
-from .fallback_file import FallbackRegistry, Usable, end_of, text_for
+from .fallback_file import FallbackRegistry, Usable, end_of, never_sections, text_for
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ class Fallback:
         self._usable = usable
         self._is_latest = is_latest
         self._registry: FallbackRegistry | None = None
+        self._never = never_sections(None)
+        """Of the last list. A long one takes a second, and each suspension renders the file again."""
         self._left: tuple[int, ...] = ()
         """The file as it was left for this registry."""
         self._failure = ""
@@ -66,7 +68,9 @@ class Fallback:
         """
         if registry is None or (registry is self._registry and self._left == self._identity()):
             return False
-        made = text_for(registry, self._usable)
+        if registry.never_originating is not self._never.numbers:
+            self._never = never_sections(registry.never_originating)
+        made = text_for(registry, self._usable, self._never)
         try:
             with self._locked():
                 written = self._write(made.text)

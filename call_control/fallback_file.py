@@ -176,33 +176,35 @@ def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
         yield from lines
 
 
-def text_for(registry: FallbackRegistry, usable: Usable) -> FileText:
-    """The file's text for a registry.
+def text_for(registry: FallbackRegistry, usable: Usable, never: NeverSections | None = None) -> FileText:
+    """The file's text for a registry. `never` are the sections of its list, if they are known already.
 
     The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
     the file's entries one by one, so each of the two is left out if it needs more than `ENTRIES_LIMIT`.
     """
     stocks = _few(_entries(registry.suspended_spans()))
     suspended = _entries(registry.suspended_spans(stocks=False)) if stocks is None else stocks
-    never, has_never = _never_originating(registry.never_originating)
+    never = never_sections(registry.never_originating) if never is None else never
     own = _ANY if usable.all else _few(_entries(registry.own_spans(usable.member)))
     end = End(registry.version, registry.origin, usable.digest)
-    return FileText(_text(suspended, never, own or (), end), stocks is not None, has_never, own is not None)
+    return FileText(
+        _text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None
+    )  # fmt: skip
 
 
-_last: tuple[NeverOriginatingNumbers, list[str], bool] | None = None
-"""The sections of the last list. A long one takes a second, and each suspension renders the file again."""
+@dataclass(frozen=True, slots=True)
+class NeverSections:
+    """The lines of the numbers that never originate, made of one list of them, and whether they are all."""
+
+    numbers: NeverOriginatingNumbers | None
+    lines: Sequence[str]
+    are_all: bool
 
 
-def _never_originating(numbers: NeverOriginatingNumbers | None) -> tuple[list[str], bool]:
-    """The lines of the numbers that never originate, and whether they are all."""
-    global _last
-    if numbers is None:
-        return [], True
-    if _last is None or _last[0] is not numbers:
-        entries = list(islice(_entries(numbers.placed()), NEVER_LIMIT + 1))
-        _last = numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT
-    return _last[1], _last[2]
+def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
+    """A long list takes a second."""
+    entries = list(islice(_entries(numbers.placed() if numbers else ()), NEVER_LIMIT + 1))
+    return NeverSections(numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT)
 
 
 def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:

@@ -35,8 +35,7 @@ CALLER_TEXTS: Final = "".join(
     )
 )
 """All texts of a caller in Asterisk's description of a channel, except the Call-ID; the last one, which is the dialled
-user, only in that for AGI. They are cut: Asterisk loses the
-bracket behind an argument of more than 4,095 octets."""
+user, only in that for AGI. They are cut: Asterisk loses the bracket behind an argument of more than 4,095 octets."""
 NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
 """A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Final
@@ -20,6 +19,7 @@ from idtone.translation import Message
 _NAME_LIMIT: Final = 79
 """Characters, as Asterisk's names of endpoints and account codes."""
 _NUMBER_LIKE: Final = re.compile(r"[0-9._-]{9,}")
+_NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
 _ASTERISK_PATTERN: Final = re.compile(r"_([+0-9]+)(X+)")
 
 
@@ -31,6 +31,11 @@ def name_of_line(value: str) -> str:
             Message("Write it as Asterisk has it: 6001 for PJSIP/6001-0000002a"),
         )
     return value
+
+
+def shown_name(name: str) -> str:
+    """The name of a line, which may be a telephone number, without most of its digits."""
+    return _NUMBER.sub("…", name)
 
 
 def customer_id(value: str) -> str:
@@ -128,8 +133,3 @@ def number_fault(text: str) -> NumberError | None:
 
 def entries_of(document: LinesDocument) -> list[Entry]:
     return [entry_of(read) for read in document.lines]
-
-
-def total_of(entries: Iterable[Entry]) -> int:
-    """How many numbers the entries cover; a number of two entries counts twice."""
-    return sum(len(span) for entry in entries for span in entry.spans)

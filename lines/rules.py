@@ -6,7 +6,8 @@ A number belongs to one customer at a time, and so does a line: otherwise the on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from idtone.documents import ValidationFault
@@ -76,8 +77,8 @@ def entry_faults(entries: Sequence[Entry]) -> Iterator[EntryFault]:
         if not entry.spans and entry.customer is None:
             yield EntryFault(at, "numbers", None, Message("is missing"), Message("Write numbers, or a customer"))
     yield from _numbers_of_two(entries)
-    for field, names in (("endpoints", _endpoints), ("accounts", _accounts)):
-        yield from _lines_of_two(entries, field, names)
+    for field in ("endpoints", "accounts"):
+        yield from _lines_of_two(entries, field)
 
 
 def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
@@ -127,18 +128,9 @@ def _meet(one: Period, other: Period) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _endpoints(entry: Entry) -> tuple[str, ...]:
-    return entry.endpoints
-
-
-def _accounts(entry: Entry) -> tuple[str, ...]:
-    return entry.accounts
-
-
-def _lines_of_two(
-    entries: Sequence[Entry], field: str, names: Callable[[Entry], tuple[str, ...]]
-) -> Iterator[EntryFault]:
-    """Lines of two customers at once."""
+def _lines_of_two(entries: Sequence[Entry], field: str) -> Iterator[EntryFault]:
+    """Lines of two customers at once; `field` is `endpoints` or `accounts`."""
+    names = attrgetter(field)
     of_name: dict[str, list[int]] = defaultdict(list)
     for at, entry in enumerate(entries):
         for name in names(entry):

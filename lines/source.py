@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 OWN_FILE: Final = 0o600
 OWN_FOLDER: Final = 0o700
-_LOGGED_FAULTS: Final = 5
 _NONE: Final = NoLines()
 
 
@@ -98,7 +97,7 @@ class LinesSource:
             octets = compile_in_process(self._source, self._settings.query, self._settings.secret(), known)
             taken = LinesIndex.unpack(octets) if octets is not None else None
         except DocumentError as error:
-            trouble = _summary(error)
+            trouble = error.summary()
         except ValueError as error:
             trouble = str(error)
         else:
@@ -151,9 +150,3 @@ class LinesSource:
             log.error(
                 "the table of lines is not kept for the next start: %s; check lines.cache and its disk", error
             )  # fmt: skip
-
-
-def _summary(error: DocumentError) -> str:
-    shown = "; ".join(map(str, error.faults[:_LOGGED_FAULTS]))
-    more = len(error.faults) - _LOGGED_FAULTS
-    return f"{shown}; and {more} more faults" if more > 0 else shown

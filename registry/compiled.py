@@ -8,9 +8,7 @@ its checksum: it is in the service's own folder, beside the verified text.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,6 +18,7 @@ from itertools import islice
 from typing import Any, Final
 
 from idtone.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
+from idtone.compiled_form import opened, sealed
 from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan
 from idtone.translation import Message
@@ -29,9 +28,8 @@ from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
-_MAGIC: Final = b"idtone registry 6\n"
+_MAGIC: Final = b"idtone registry 7\n"
 """Raise the number when the format changes, or the size of a block."""
-_DIGEST: Final = hashlib.sha256().digest_size
 _Interval = tuple[int, int, int]
 """First number, last number, holder."""
 
@@ -273,46 +271,32 @@ def pack(index: Compiled) -> bytes:
     places = {id(one): place for place, one in enumerate(index.holdings)}
     holdings = [one for one in index.holdings if isinstance(one, Holding)]
     members = [
-        [one.member, _text(one.certified_until), *map(_packed, one.licences)] for one in holdings if not one.chain
+        [one.member, text_of(one.certified_until), *map(_packed, one.licences)] for one in holdings if not one.chain
     ]
     chains = [
-        [one.chain.members, [*map(_text, one.chain.checked)], _text(one.chain.certified_until)]
+        [one.chain.members, [*map(text_of, one.chain.checked)], text_of(one.chain.certified_until)]
         for one in holdings
         if one.chain
     ]
     ported = [
-        [places[id(one.before)], places[id(one.after)], _text(one.at)]
+        [places[id(one.before)], places[id(one.after)], text_of(one.at)]
         for one in index.holdings
         if isinstance(one, Porting)
     ]
     head["members"], head["chains"] = len(members), len(chains)
-    return sealed(_MAGIC, head, [*members, *chains, *ported], index.spans)
+    return sealed_spans(_MAGIC, head, [*members, *chains, *ported], index.spans)
 
 
-def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
-    """The octets for `opened`: `head`, lines of JSON, and the spans, with a checksum."""
+def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
+    """The octets for `opened_spans`."""
     blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
-    arrays = [spans.firsts, spans.lasts, spans.holders, blocks]
-    head = {"order": sys.byteorder, "lengths": [len(each) for each in arrays], **head}
-    text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
-    body = b"".join((len(text).to_bytes(8, "big"), text, *(each.tobytes() for each in arrays)))
-    return magic + hashlib.sha256(body).digest() + body
+    return sealed(magic, head, lines, [spans.firsts, spans.lasts, spans.holders, blocks])
 
 
-def opened(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
-    """What `sealed` got. Raises TrustError or ValueError, LookupError, TypeError, StopIteration where `octets` are not
-    from it. The lines are read by the caller, one by one, so that other threads run meanwhile.
-    """
-    view = memoryview(octets)
-    digest, body = view[len(magic) : len(magic) + _DIGEST], view[len(magic) + _DIGEST :]
-    if bytes(view[: len(magic)]) != magic or hashlib.sha256(body).digest() != digest:
-        raise TrustError(Message("this is no compiled registry"))
-    end = 8 + int.from_bytes(body[:8], "big")
-    lines = iter(bytes(body[8:end]).splitlines())
-    head = json.loads(next(lines))
-    if head["order"] != sys.byteorder:
-        raise TrustError(Message("this registry was compiled on another kind of machine"))
-    firsts, lasts, holders, blocks = _arrays(body[end:], head["lengths"])
+def opened_spans(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+    """What `sealed_spans` got. Raises ValueError where `octets` are not from it."""
+    head, lines, arrays = opened(magic, octets, "registry")
+    firsts, lasts, holders, blocks = arrays
     places = iter(blocks)
     triples = zip(places, places, places, strict=True)
     return head, lines, Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
@@ -321,14 +305,14 @@ def opened(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes]
 def unpack(octets: bytes) -> Compiled:
     """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
     try:
-        head, lines, spans = opened(_MAGIC, octets)
+        head, lines, spans = opened_spans(_MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
             member, lapses, *packed = json.loads(line)
             held = tuple(_unpacked(member, fields) for fields in packed)
-            members.append(Holding(member, held, None, _moment(lapses)))
+            members.append(Holding(member, held, None, moment_of(lapses)))
         chains = (
-            WholesaleChain(tuple(names), tuple(map(_moment, checked)), _moment(lapses))
+            WholesaleChain(tuple(names), tuple(map(moment_of, checked)), moment_of(lapses))
             for names, checked, lapses in map(json.loads, islice(lines, head["chains"]))
         )
         holdings = _holdings(members, chains)
@@ -342,18 +326,10 @@ def unpack(octets: bytes) -> Compiled:
         raise TrustError(Message("this is no compiled registry")) from error
 
 
-def _arrays(body: memoryview, lengths: list[int]) -> Iterator[array[int]]:
-    for length in lengths:
-        numbers = array("q")
-        numbers.frombytes(body[: length * numbers.itemsize])
-        yield numbers
-        body = body[length * numbers.itemsize :]
-
-
 def _packed(licence: Licence) -> list[Any]:
     return [
         licence.id, licence.tone, licence.status, licence.valid_from.isoformat(), licence.valid_until.isoformat(),
-        sorted(licence.directions), _text(licence.pledged_from), _text(licence.pledged_until),
+        sorted(licence.directions), text_of(licence.pledged_from), text_of(licence.pledged_until),
     ]  # fmt: skip
 
 
@@ -362,16 +338,16 @@ def _unpacked(member: str, fields: list[Any]) -> Licence:
     return Licence(
         name, member, tone, LicenceStatus(status), utc(datetime.fromisoformat(start)),
         utc(datetime.fromisoformat(until)), _directions(tuple(directions)),
-        _moment(pledged_from), _moment(pledged_until),
+        moment_of(pledged_from), moment_of(pledged_until),
     )  # fmt: skip
 
 
-def _text(moment: datetime | None) -> str | None:
+def text_of(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
 @functools.cache
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     return utc(datetime.fromisoformat(text)) if text else None
 
 

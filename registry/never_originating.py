@@ -11,18 +11,18 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from idtone.calls import Period
 from idtone.errors import TrustError
 from idtone.number_spans import NumberSpan, disjoint
 from idtone.translation import Message
 
-from .compiled import Spans, opened, sealed, spans_of, utc
+from .compiled import Spans, moment_of, opened_spans, sealed_spans, spans_of, text_of, utc
 from .model import NeverOriginatesEntry
-from .number_notation import read_single, read_span
+from .number_notation import read_either
 
-_MAGIC: Final = b"idtone numbers that never originate 1\n"
+_MAGIC: Final = b"idtone numbers that never originate 2\n"
 """Raise the number when the format changes, or the size of a block in `compiled`."""
 BLOCK_DIGITS: Final = -3
 """A number without its last three digits: a block of `compiled`, as text."""
@@ -31,11 +31,9 @@ NO_BLOCKS: Final = frozenset[str]()
 
 def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
     """The numbers of an entry that has passed `rules`. Raises NumberError."""
-    if entry.number is not None:
-        number = read_single(entry.number)
-        return NumberSpan(number, number)
-    assert entry.numbers is not None, "the rules say so"
-    return read_span(entry.numbers)
+    span = read_either(entry.number, entry.numbers)
+    assert span is not None, "the rules say so"
+    return span
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +86,16 @@ def compiled_never_originating(
 
 def pack(numbers: NeverOriginating) -> bytes:
     """The octets for `unpack` on a machine with the same byte order."""
-    head = {"entries": numbers.entries, "issued": _text(numbers.issued)}
-    periods = ([[_text(each.since), _text(each.until)] for each in some] for some in numbers.periods)
-    return sealed(_MAGIC, head, periods, numbers.spans)
+    head = {"entries": numbers.entries, "issued": text_of(numbers.issued)}
+    periods = ([[text_of(each.since), text_of(each.until)] for each in some] for some in numbers.periods)
+    return sealed_spans(_MAGIC, head, periods, numbers.spans)
 
 
 def unpack(octets: bytes) -> NeverOriginating:
     """Raises TrustError where `octets` are not from `pack`."""
     try:
-        head, lines, spans = opened(_MAGIC, octets)
-        periods = tuple(tuple(_period(*each) for each in json.loads(line)) for line in lines)
-        issued = head["issued"] and utc(datetime.fromisoformat(head["issued"]))
-        return NeverOriginating(spans, periods, head["entries"], issued)
+        head, lines, spans = opened_spans(_MAGIC, octets)
+        periods = tuple(tuple(Period(*map(moment_of, each)) for each in json.loads(line)) for line in lines)
+        return NeverOriginating(spans, periods, head["entries"], moment_of(head["issued"]))
     except (ValueError, LookupError, TypeError, StopIteration) as error:
         raise TrustError(Message("this is no compiled registry")) from error
-
-
-def _period(since: str, until: str | None) -> Period:
-    return Period(utc(datetime.fromisoformat(since)), utc(datetime.fromisoformat(until)) if until else None)
-
-
-def _text(moment: datetime | None) -> Any:
-    return moment.isoformat() if moment else None

@@ -72,6 +72,14 @@ def read_span(text: str) -> NumberSpan:
     return span
 
 
+def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
+    """The numbers of an entry with either of the two keys; None if it has neither. Raises NumberError."""
+    if number is not None:
+        single = read_single(number)
+        return NumberSpan(single, single)
+    return None if numbers is None else read_span(numbers)
+
+
 def written(span: NumberSpan) -> str:
     """The entry of a registry that covers these numbers and no others."""
     first, last = (f"0{str(end)[2:]}" for end in (span.first, span.last))

@@ -32,7 +32,6 @@ WHOLE_S: Final = 60.0
 """How long an unchanged timestamp suffices without verifying all files again. So expired signatures, and faults of
 other files, are logged within this time. Calls do not depend on it: each decision checks the expiry itself.
 """
-_LOGGED_FAULTS: Final = 5
 
 
 def read_document(path: Path) -> RegistryDocument:
@@ -170,7 +169,7 @@ class SignedSource:
         try:
             taken = take()
         except DocumentError as error:
-            trouble = _summary(error)
+            trouble = error.summary()
         except TrustError as error:
             trouble = str(error)
         else:
@@ -279,7 +278,7 @@ class FileSource:
             try:
                 self.current, self.taken = load_registry(self._path), datetime.now(UTC)
             except DocumentError as error:
-                trouble = _summary(error)
+                trouble = error.summary()
             else:
                 log.info("registry %s: version %d is in use", self._path, self.current.version)
                 return True
@@ -300,9 +299,3 @@ def identity(path: Path) -> tuple[int, ...]:
     except OSError as error:
         return (error.errno or 0,)
     return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _summary(error: DocumentError) -> str:
-    shown = "; ".join(map(str, error.faults[:_LOGGED_FAULTS]))
-    more = len(error.faults) - _LOGGED_FAULTS
-    return f"{shown}; and {more} more faults" if more > 0 else shown

@@ -12,7 +12,7 @@ from idtone.number_spans import NumberSpan, disjoint
 
 from .compiled import utc
 from .model import SuspensionEntry, SuspensionKind
-from .number_notation import read_single, read_span
+from .number_notation import read_either
 
 _BLOCK: Final = 1_000
 """As in `compiled`: few spans to search, and all numbers of Japan are a million blocks."""
@@ -20,10 +20,8 @@ _BLOCK: Final = 1_000
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
     """The numbers or the member that the entry names; None if it names neither. Raises NumberError."""
-    if entry.number is not None:
-        number = read_single(entry.number)
-        return NumberSpan(number, number)
-    return entry.member if entry.numbers is None else read_span(entry.numbers)
+    span = read_either(entry.number, entry.numbers)
+    return entry.member if span is None else span
 
 
 def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:

@@ -110,12 +110,16 @@ def write(result: CanaryResult, path: Path) -> None:
     try:
         replace_durably(path, (json.dumps(result.to_json(), ensure_ascii=False) + "\n").encode(), _MODE)
     except OSError as error:
-        raise UsageError(
-            Message(
-                "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
-                path=path, reason=error.strerror,
-            )
-        ) from error  # fmt: skip
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        Message(
+            "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
+            path=path, reason=error.strerror,
+        )
+    )  # fmt: skip
 
 
 def read(path: Path) -> CanaryResult | None:

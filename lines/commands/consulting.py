@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +19,12 @@ from idtone.settings import load_settings
 from idtone.translation import Message
 
 from ..index import compiled
-from ..model import ALWAYS, Entry
+from ..model import ALWAYS, Entry, shown_name
 from ..reading import Unread, read, read_as_set
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="A table of lines (default: lines.source of the settings).")
 ]
-_NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
 
 
 def _unread(file: Path | None, config: Path | None) -> Unread:
@@ -100,18 +98,13 @@ def _report(entry: Entry) -> dict[str, Any]:
     )
     return {
         "customer": entry.customer,
-        "endpoints": [*map(_shown, entry.endpoints)],
-        "accounts": [*map(_shown, entry.accounts)],
+        "endpoints": [*map(shown_name, entry.endpoints)],
+        "accounts": [*map(shown_name, entry.accounts)],
         "numbers": [*map(masked, entry.spans)],
         "checked": entry.is_checked,
         "from": start,
         "until": until,
     }
-
-
-def _shown(name: str) -> str:
-    """A name that may be a telephone number, without most of it."""
-    return _NUMBER.sub("…", name)
 
 
 def decide(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -82,12 +81,7 @@ def _alone(path: Path, wait: bool) -> Iterator[bool]:
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise UsageError(
-            Message(
-                "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
-                path=lock, reason=error.strerror,
-            )
-        ) from error  # fmt: skip
+        raise canary_result.not_written(lock, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,12 +104,14 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
         return without_verdict(at, CanaryFault.REGISTRY, str(error))
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
         return without_verdict(at, CanaryFault.SUSPENDED)
-    from .place_call import arrived, place  # imports NumPy, which `--due` mostly does not need
+    from idtone.operations.own_calls import shown_progress  # imports Rich; `--due` mostly needs neither
+
+    from .place_call import arrived, place  # imports NumPy
 
     try:
         canary_result.make_folder(settings)
         library = load_library(settings.sounds.profiles)
-        with _progress(quiet) as waiting:
+        with nullcontext(lambda: None) if quiet else shown_progress() as waiting:
             placed = place(settings, canary_listens_s(library), waiting)
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.NOT_PLACED, str(error))
@@ -123,23 +119,6 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
         return judge(placed, settings.canary.expect, lambda profile: arrived(settings, library.named(profile)))
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.SOUND, str(error))
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[], None]]:
-    if quiet:
-        yield lambda: None
-        return
-    from rich.console import Console
-
-    began_s = time.monotonic()
-    with Console(stderr=True).status("") as status:
-
-        def waiting() -> None:
-            seconds = time.monotonic() - began_s
-            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
-
-        yield waiting
 
 
 def _show(result: CanaryResult) -> None:

@@ -23,7 +23,7 @@ from idtone.errors import LedgerError, RecordingError, UsageError
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.operations.doctor import observe_asterisk
+from idtone.operations.own_calls import place_channel
 from idtone.settings import Interface, Settings
 from idtone.tones.profile import Profile
 from idtone.tones.recordings.leg import Leg
@@ -88,11 +88,7 @@ def _by_ari(settings: Settings) -> None:
         "formats": "slin",  # of the recording, so that the call needs no codec
         "variables": _variables(settings.canary),
     }
-    answer = observe_asterisk.request(settings.ari, settings.ari.secret(), "POST", "channels", body)
-    if answer.status >= 400:
-        raise UsageError(
-            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
-        )
+    place_channel(settings.ari, settings.ari.secret(), body)
 
 
 def _patience_s(canary: CanarySettings) -> int:

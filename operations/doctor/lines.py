@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from itertools import chain
@@ -10,7 +9,7 @@ from typing import Final
 
 from idtone.errors import DocumentError
 from idtone.lines.index import Totals
-from idtone.lines.model import Entry
+from idtone.lines.model import Entry, shown_name
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number, NumberKind
 from idtone.registry.index import RegistryIndex
@@ -22,7 +21,6 @@ CHECK: Final = Message("idtone lines check, and correct what it names")
 _SHOWN: Final = 10
 _LOOKED: Final = 1_000
 """Numbers of one entry that are looked up in the registry, besides its last."""
-_NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
 
 
 def not_set() -> Finding:
@@ -98,7 +96,7 @@ def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Co
         return good(
             topic, Message("each of the {count:,} PJSIP endpoints has a line, or is a trunk", count=len(present))
         )
-    names = ", ".join(_NUMBER.sub("…", name) for name in without[:_SHOWN])
+    names = ", ".join(shown_name(name) for name in without[:_SHOWN])
     more = len(without) - _SHOWN
     return warning(
         topic,

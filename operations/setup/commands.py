@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from idtone.operations.doctor.exam import USUAL_FOLDER, Exam
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.run_checks import run
 from idtone.operations.make_changes import USUAL_COPIES, Changer
+from idtone.operations.own_calls import shown_progress
 from idtone.operations.undo_changes import Undone, runs, undo
 from idtone.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.tones.profile_library import load_library
@@ -160,13 +160,7 @@ def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
 def _called(settings: Settings, folder: Path) -> TrialCall:
     number = _number()
     profiles = {profile.id: profile for profile in load_library(settings.sounds.profiles).for_calls()}
-    started_s = time.monotonic()
-    with Console(stderr=True).status("") as status:
-
-        def progress() -> None:
-            seconds = time.monotonic() - started_s
-            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
-
+    with shown_progress() as progress:
         return place(settings.ari, settings.ari.secret(), AsteriskConsole(folder), number, profiles, progress)
 
 

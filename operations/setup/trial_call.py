@@ -18,6 +18,7 @@ from typing import Final
 from idtone.errors import AriError, ChangeError, UsageError
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.doctor import observe_asterisk
+from idtone.operations.own_calls import place_channel
 from idtone.settings import AriSettings
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.verification.folder import check
@@ -121,11 +122,7 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
         "formats": "slin",  # of the recording, so that the call needs no codec
         "variables": {f"__{NUMBER}": number},
     }
-    answer = observe_asterisk.request(ari, secret, "POST", "channels", body)
-    if answer.status >= 400:
-        raise UsageError(
-            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
-        )
+    place_channel(ari, secret, body)
     end_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < end_s:
         time.sleep(POLL_S)

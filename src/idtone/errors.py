@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from .translation import Message, joined
 
@@ -142,9 +143,18 @@ class Fault:
         )
 
 
+_IN_SUMMARY: Final = 5
+
+
 class DocumentError(IdtoneError):
     """A file cannot be used; `faults` has all its faults, in the order of their places."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))
         super().__init__(joined("\n", map(str, self.faults)))
+
+    def summary(self) -> str:
+        """The first faults in one line, for a log."""
+        shown = "; ".join(map(str, self.faults[:_IN_SUMMARY]))
+        more = len(self.faults) - _IN_SUMMARY
+        return f"{shown}; and {more} more faults" if more > 0 else shown

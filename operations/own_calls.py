@@ -1,0 +1,37 @@
+"""Calls that idtone itself places, for `idtone setup` and `idtone canary`. I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from idtone.errors import UsageError
+from idtone.operations.doctor import observe_asterisk
+from idtone.settings import AriSettings
+from idtone.translation import Message, translated
+
+
+def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> None:
+    """Have Asterisk place a call, as `body` says (POST /channels). Raises UsageError if it refuses, AriError."""
+    answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
+    if answer.status >= 400:
+        raise UsageError(
+            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
+        )
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[], None]]:
+    """Show on standard error how long the call has lasted; the yielded function says that it goes on."""
+    began_s = time.monotonic()
+    with Console(stderr=True).status("") as status:
+
+        def waiting() -> None:
+            seconds = time.monotonic() - began_s
+            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
+
+        yield waiting

@@ -1,0 +1,60 @@
+"""The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
+
+It is read only on a machine with the same byte order, and it is not signed: whoever keeps it must keep it from others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+_DIGEST: Final = hashlib.sha256().digest_size
+_LENGTH: Final = 8
+"""Octets of the length of the text, which begins the body."""
+
+
+def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
+    """The octets for `opened`. `magic` names the kind of table and its format."""
+    head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
+    text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
+    body = b"".join((len(text).to_bytes(_LENGTH, "big"), text, *(each.tobytes() for each in arrays)))
+    return magic + hashlib.sha256(body).digest() + body
+
+
+def opened(magic: bytes, octets: bytes, what: str) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
+    """What `sealed` got: the head, the lines and the arrays. Raises ValueError where `octets` are not from it.
+
+    The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
+    table, for the error.
+    """
+    begin = len(magic) + _DIGEST
+    body = memoryview(octets)[begin:]
+    if octets[: len(magic)] != magic or hashlib.sha256(body).digest() != octets[len(magic) : begin]:
+        raise ValueError(f"this is no compiled {what}")
+    end = _LENGTH + int.from_bytes(body[:_LENGTH], "big")
+    lines = _lines(octets, begin + _LENGTH, begin + end)
+    head = json.loads(next(lines))
+    if head["order"] != sys.byteorder:
+        raise ValueError(f"this {what} was compiled on another kind of machine")
+    return head, lines, _arrays(body[end:], head["arrays"])
+
+
+def _lines(octets: bytes, at: int, end: int) -> Iterator[bytes]:
+    """One after the other: to split them all at once would hold up the event loop."""
+    while at < end:
+        stop = octets.index(b"\n", at, end)
+        yield octets[at:stop]
+        at = stop + 1
+
+
+def _arrays(body: memoryview, kinds: Iterable[Sequence[Any]]) -> Iterator[array[int]]:
+    for typecode, length in kinds:
+        values: array[int] = array(typecode)
+        octets = length * values.itemsize
+        values.frombytes(body[:octets])
+        yield values
+        body = body[octets:]
