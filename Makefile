@@ -219,7 +219,11 @@ BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON
 
 SECONDS ?= 60
 
+# Files of tests that try examples.
+EXAMPLED = $$(grep -rl --include='test_*.py' '^@given' tests)
+
 fuzz: $(FUZZ)
+	@EXAMPLES=search $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not alone' $(EXAMPLED)
 	@for target in tests.tones.recordings.fuzz tests.agi.fuzz tests.hostile.fuzz; do \
 		$(VENV)/bin/python -m $$target --seconds $(SECONDS) || exit; done
 

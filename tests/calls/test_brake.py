@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,17 @@ def acts(service: Service) -> list[tuple[object, object]]:
         ]
 
 
+def held_line(service: Service) -> list[dict[str, Any]]:
+    return [hold for hold in printed(service, "brake", "list") if hold["kind"] == "endpoint"]
+
+
+async def lists(service: Service, *steps: str) -> None:
+    """Wait until `brake list` says this of the phones' endpoint: a service writes its steps a little later, and asks
+    for those of its fleet each second.
+    """
+    await until(lambda: [hold["step"] for hold in held_line(service)] == [*steps], f"the list to say {steps}")
+
+
 async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, interface):
     async with lab(asterisk) as phones:
         endings = await stopped(phones, interface)
@@ -80,7 +92,8 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         assert (await present(phones, LICENSED, interface, dialled="110")).reason == "emergency"
         assert (await present(phones, LICENSED, interface, "incoming")).status == "BUSY"
 
-        [held] = [hold for hold in printed(braked, "brake", "list") if hold["kind"] == "endpoint"]
+        await lists(braked, "stop")
+        [held] = held_line(braked)
         assert (held["label"], held["step"], held["line"], held["signal"]) == (
             "lab", "stop", "extension", "presented-numbers-in-a-minute"
         )  # fmt: skip
@@ -89,7 +102,7 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         given = printed(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
         assert given["token"] == held["token"]
         assert (await present(phones, LICENSED, interface)).status == "BUSY"
-        assert not [hold for hold in printed(braked, "brake", "list") if hold["kind"] == "endpoint"]
+        await lists(braked)
         await phones.nothing_is_left()
     braked.stop()
     assert acts(braked)[-4:] == [
@@ -108,12 +121,12 @@ async def test_a_stop_outlives_restart_kill_and_hand_over_and_a_release_does_too
                 assert before
                 await asyncio.to_thread(before.wait, 10)
             else:
-                await until(lambda: printed(braked, "brake", "list"), "the stop to be kept")
+                await lists(braked, "stop")
                 await asyncio.to_thread(braked.stop, *([9] if way == "kill" else []))
                 await asyncio.to_thread(braked.start)
             assert (await present(phones, LICENSED)).reason == "brake-stop", way
         await asyncio.to_thread(braked.stop)
-        [held] = printed(braked, "brake", "list")
+        [held] = held_line(braked)
         printed(braked, "brake", "release", held["token"], "--why", "while no service runs")
         await asyncio.to_thread(braked.start)
         assert (await present(phones, LICENSED)).status == "BUSY"
@@ -129,7 +142,7 @@ async def test_calls_of_the_hook_count_when_the_service_is_back(asterisk, braked
         alone = [ending async for ending in attack(phones, STOP_AT + 2)]
         assert {ending.reason for ending in alone} == {"service-unavailable"}
         await asyncio.to_thread(braked.start)
-        await until(lambda: printed(braked, "brake", "list"), "the journal to be read")
+        await lists(braked, "stop")
         assert (await present(phones, LICENSED)).reason == "brake-stop"
 
 
@@ -139,7 +152,7 @@ async def test_an_operator_who_only_wants_marks_gets_marks(asterisk, beside):
         async with lab(asterisk) as phones:
             endings = [ending async for ending in attack(phones, STOP_AT + 2)]
         assert {ending.reason for ending in endings} == {"licence-valid"}
-        assert [hold["step"] for hold in printed(service, "brake", "list")] == ["mark"]
+        await lists(service, "mark")
 
 
 async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
@@ -163,11 +176,11 @@ async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
         async with lab(pbxs[0]) as one, lab(pbxs[1]) as other:
             assert (await present(other, LICENSED)).status == "BUSY"
             await stopped(one)
-            await until(lambda: printed(services[1], "brake", "list"), "the other node to hear of the stop", 5)
+            await lists(services[1], "stop")
             assert (await present(other, LICENSED)).reason == "brake-stop"
-            [held] = printed(services[1], "brake", "list")
+            [held] = held_line(services[1])
             assert (held["node"], held["label"]) == ("pbx-1", "lab")
             printed(services[1], "brake", "release", held["token"], "--why", "released on the other node")
             assert (await present(other, LICENSED)).status == "BUSY"
-            await until(lambda: not printed(services[0], "brake", "list"), "the first node to hear of the release", 5)
+            await lists(services[0])
             assert (await present(one, LICENSED)).status == "BUSY"
