@@ -64,7 +64,7 @@ help:
 	@echo 'make bench-refusals  measures a check of a customer against a million tokens; TOKENS=1000000 JSON=1'
 	@echo 'make bench-identities  counts refused customers that are missed, and others that are taken for them; JSON=1'
 	@echo 'make bench-hostile  sends hostile INVITEs beside honest calls; COUNT=100000 SEED=1 RATE=40 ROUND=5000 WEAPON=… JSON=1'
-	@echo 'make bench-progress  keeps thousands of calls up while the service starts, dies and ends some of them; CALLS=3000 RATE=15 JSON=1'
+	@echo 'make bench-progress  keeps thousands of calls up while the service starts, dies and ends some of them; CALLS=3000 ENDPOINTS=25 RATE=15 JSON=1'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed, and of requirements.lock'
 	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
@@ -213,7 +213,7 @@ bench-hostile: $(DEV) lab
 		$(if $(WEAPON),--weapon $(WEAPON)) $(BENCH)
 
 bench-progress: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m tests.bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
 BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON),--json)
 

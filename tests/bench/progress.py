@@ -1,8 +1,9 @@
 """Thousands of calls in progress, and what happens to the service beside them.
 
-    python -m tests.bench.progress [--calls 3000] [--rate 15] [--window 20] [--json]
+    python -m tests.bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--json]
 
-The calls talk without media. Beside them new calls are measured, in quiet and while the service starts, hands over, is
+The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
+each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is
 killed, loses its connection, and ends a third of the calls because their number is suspended. Exits with 1 if Asterisk
 died, a call was lost, a suspended call went on for longer than 5 s, or a new call waited more than 20 ms longer at p99.
 """
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import LOOPBACK, MODULES, Asterisk
 from ..lab.bootstrap import AsteriskInstallation, find_or_get
 from ..lab.lab import LICENSED
+from ..lab.pjsip_conf import line
 from ..lab.processes import end_in_order, open_files, processor_s
 from ..lab.sipp import Load, Outcome, called
 from ..lab.supervisor import Supervisor
@@ -61,6 +63,8 @@ class BusyAsterisk(Asterisk):
     """
 
     calls: int = 0
+    lines: Sequence[str] = ()
+    """The endpoints, of callers and of called phones."""
 
     def __post_init__(self) -> None:
         self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, idle_channels=0)
@@ -70,6 +74,10 @@ class BusyAsterisk(Asterisk):
         _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.lean = allowed < A_CALL * self.calls + SPARE
         files = super()._files()
+        files["pjsip.conf"] += "".join(line(name, LOOPBACK) for name in self.lines)
+        files["extensions.conf"] = files["extensions.conf"].replace(
+            "LAB_PHONE=PJSIP/lab/", "LAB_PHONE=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/"
+        )
         files["rtp.conf"] = "[general]\nrtpstart = 5000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n"
         if self.lean:
             modules = [name for name in MODULES if "timing" not in name]
@@ -104,6 +112,7 @@ class Found:
     """What became of all."""
 
     calls: int
+    endpoints: int
     descriptors_a_call: float = 0.0
     setup_s: float = 0.0
     asterisk_ms_a_call: float = 0.0
@@ -114,8 +123,12 @@ class Found:
     suspended_ended_s: float | None = None
     suspended_ms_a_call: float = 0.0
     """Until the suspended calls had ended, by their number."""
+    suspended_asterisk_ms_a_call: float = 0.0
+    suspended_service_ms_a_call: float = 0.0
+    """Processor time of each for it, beside that of the new calls meanwhile."""
     hang_up_all_ms_a_call: float = 0.0
     """The same where Asterisk's own command ends the calls: what no service can do faster."""
+    hang_up_all_asterisk_ms_a_call: float = 0.0
     records: int = 0
     incomplete: int = 0
 
@@ -169,7 +182,7 @@ class Bench:
         seconds = self.found.calls / rate
         load = Load(
             self.asterisk.sip_address, self.called_port, [LICENSED, LICENSED, STOPPED], rate, seconds,
-            self.scratch / "staying", hold_s=seconds + 40 * self.window_s + 600,
+            self.scratch / "staying", hold_s=seconds + 40 * self.window_s + 600, endpoints=self.asterisk.lines,
         )  # fmt: skip
         while time.monotonic() < began_s + seconds + SETTLE_S:
             time.sleep(1)
@@ -200,7 +213,7 @@ class Bench:
         self.windows += 1
         load = Load(
             self.asterisk.sip_address, self.called_port, [PROBED], PROBES_PER_S, self.window_s,
-            self.scratch / f"window-{self.windows}", hold_s=PROBE_S,
+            self.scratch / f"window-{self.windows}", hold_s=PROBE_S, endpoints=self.asterisk.lines,
         )  # fmt: skip
         time.sleep(self.window_s / 10)
         away_from_s = time.time()
@@ -254,7 +267,7 @@ class Bench:
         registry = self.service.registry
         draft = registry.with_name("draft.yaml")
         draft.write_text(registry.read_text().replace("version: 42", "version: 43") + SUSPENSION)
-        began_s = time.monotonic()
+        began_s, spent_s = time.monotonic(), self._spent_s()
         draft.replace(registry)
         self.expected -= gone
         while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
@@ -262,15 +275,25 @@ class Bench:
         took_s = time.monotonic() - began_s
         self.found.suspended_ended_s = took_s if took_s < SETTLE_S else None
         self.found.suspended_ms_a_call = 1000 * took_s / max(1, gone)
+        self.found.suspended_asterisk_ms_a_call, self.found.suspended_service_ms_a_call = (
+            1000 * (after_s - before_s) / max(1, gone)
+            for before_s, after_s in zip(spent_s, self._spent_s(), strict=True)
+        )
         return self.found.suspended_ended_s
 
     def hang_up_all(self) -> None:
         """By Asterisk's own command."""
-        calls, began_s = self.up(), time.monotonic()
+        calls, began_s, (spent_s, _) = self.up(), time.monotonic(), self._spent_s()
         self.asterisk.command("channel request hangup all")
         while self.up() and time.monotonic() < began_s + SETTLE_S:
             time.sleep(0.1)
         self.found.hang_up_all_ms_a_call = 1000 * (time.monotonic() - began_s) / max(1, calls)
+        self.found.hang_up_all_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, calls)
+
+    def _spent_s(self) -> tuple[float, float]:
+        """Processor time of Asterisk and of the service."""
+        assert self.asterisk.process
+        return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
 
     def _until_ready(self, act: Callable[[], None]) -> float:
         """Until the service says that it is ready, once more than before."""
@@ -309,21 +332,22 @@ def _answered(each: Outcome) -> bool:
 
 @contextmanager
 def bench(
-    installation: AsteriskInstallation, scratch: Path, calls: int, window_s: float, tell: Callable[[str], None]
-) -> Iterator[Bench]:
+    installation: AsteriskInstallation, scratch: Path, calls: int, endpoints: int, window_s: float,
+    tell: Callable[[str], None],
+) -> Iterator[Bench]:  # fmt: skip
     """All of it, started."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     registry = scratch / "registry.yaml"
     shutil.copy(LAB_REGISTRY, registry)
     asterisk = BusyAsterisk(installation, scratch / "pbx")
-    asterisk.calls = calls
+    asterisk.calls, asterisk.lines = calls, [f"line{at}" for at in range(endpoints)]
     try:
         service = Supervisor(asterisk, registry)
         with asterisk, called(scratch / "called") as answering:
             service.start(timeout_s=READY_S)
             try:
-                yield Bench(asterisk, service, scratch, answering.port, window_s, Found(calls), tell)
+                yield Bench(asterisk, service, scratch, answering.port, window_s, Found(calls, endpoints), tell)
             finally:
                 service.stop()
     finally:
@@ -357,7 +381,7 @@ def measure(bed: Bench, rate: float) -> Found:
 
 def main() -> int:
     """Measure, and print a table or JSON."""
-    chosen = options(__doc__, calls=3000, rate=15.0, window=20.0).parse_args()
+    chosen = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0).parse_args()
     end_in_order()
     began_s = time.monotonic()
 
@@ -366,7 +390,7 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
-        bench(find_or_get(), Path(folder), chosen.calls, chosen.window, tell) as bed,
+        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell) as bed,
     ):
         found = measure(bed, chosen.rate)
     shown: dict[str, Any] = asdict(found) | {"faults": found.faults}

@@ -8,7 +8,7 @@ CALLS = 60
 
 
 def test_no_call_is_lost_whatever_happens_to_the_service(installation, tmp_path):
-    with bench(installation, tmp_path, CALLS, window_s=2.0, tell=print) as bed:
+    with bench(installation, tmp_path, CALLS, 4, window_s=2.0, tell=print) as bed:
         found = measure(bed, rate=20.0)
     assert not found.died
     assert (found.lost, found.incomplete) == (0, 0)

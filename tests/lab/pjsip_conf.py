@@ -41,6 +41,11 @@ def pjsip(address: Address, transport: str = "udp", trusted: bool = False, tls: 
     )
 
 
+def line(name: str, host: str) -> str:
+    """One more endpoint, which a calling phone can name."""
+    return _endpoint(name, "allow = ulaw", host) + _named(name)
+
+
 def _endpoint(name: str, own: str, host: str) -> str:
     return (
         f"[{name}]\ntype = endpoint\ncontext = from-lab\ndisallow = all\n{own}\ndirect_media = no\n"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -102,14 +103,18 @@ class Load:
 
     def __init__(
         self, pbx: Address, called_port: int, numbers: Sequence[str], rate: float, seconds: float, folder: Path,
-        way: str = "", hold_s: float = 0.2,
+        way: str = "", hold_s: float = 0.2, endpoints: Sequence[str] = ("",),
     ) -> None:  # fmt: skip
-        """`way` is the prefix of the extension; `hold_s` is the duration of a call."""
+        """`way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come by each of the
+        `endpoints` in turn; each number has calls by each of them if the counts have no common divisor.
+        """
         self.offered = round(rate * seconds)
         self._folder = folder
         folder.mkdir(parents=True)
+        calls = zip(range(len(numbers) * len(endpoints)), cycle(numbers), cycle(endpoints), strict=False)
         (folder / "numbers.csv").write_text(
-            "SEQUENTIAL\n" + "".join(f"{number};{way}*{number}*{called_port}*c\n" for number in numbers)
+            "SEQUENTIAL\n"
+            + "".join(f"{number};{way}*{number}*{called_port}*c;{endpoint}\n" for _, number, endpoint in calls)
         )
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
         self.began_s = time.time()
