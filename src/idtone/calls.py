@@ -180,7 +180,7 @@ class ForwardedCall:
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:
         """The numbers that are checked for a suspension."""
-        return (self.forwarding_number, *((self.perhaps,) if self.perhaps else ()))
+        return (self.forwarding_number,) if self.perhaps is None else (self.forwarding_number, self.perhaps)
 
     @property
     def originating_numbers(self) -> tuple[Number, ...]:

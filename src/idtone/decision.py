@@ -121,6 +121,10 @@ _VALID: Final = Reason.LICENCE_VALID
 _NONE: Final = Reason.LICENCE_NONE
 _UNKNOWN: Final = Reason.NUMBER_UNKNOWN
 _FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
+_LEDGER_FULL: Final = Reason.LEDGER_FULL
+_MISSING: Final = Reason.REGISTRY_MISSING
+_UNCHECKED_CHAIN: Final = Reason.CHAIN_UNCHECKED
+_REFUSE: Final = Unlicensed.REFUSE
 _OUTGOING: Final = Direction.OUTGOING
 _REVOKED: Final = LicenceStatus.REVOKED
 _SUSPENDED: Final = LicenceStatus.SUSPENDED
@@ -273,20 +277,24 @@ def _refuses(
     call: ForwardedCall, registry: Registry | None, policy: Policy, remembered: Remembered, reason: Reason
 ) -> bool:
     """Whether a call without the association's sound is refused."""
-    if reason is Reason.LEDGER_FULL:
+    if reason is _LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
-    foreign, unknown = (each is Unlicensed.REFUSE for each in (policy.foreign_numbers, policy.unknown_numbers))
-    if reason is _FOREIGN and foreign:
+    if reason is _FOREIGN and policy.foreign_numbers is _REFUSE:
         return True
-    if reason is _UNKNOWN and (
-        (unknown or foreign) if registry is None else (unknown and call.direction is _OUTGOING)
-    ):  # without a registry, a number of another member is unknown too
+    if reason is _UNKNOWN:
+        if registry is None:  # a number of another member is unknown too
+            if policy.unknown_numbers is _REFUSE or policy.foreign_numbers is _REFUSE:
+                return True
+        elif policy.unknown_numbers is _REFUSE and call.direction is _OUTGOING:
+            return True
+    if (
+        reason is _MISSING and remembered.own is None
+        and policy.unknown_numbers is _REFUSE and call.direction is _OUTGOING
+    ):  # fmt: skip
         return True
-    if reason is Reason.REGISTRY_MISSING and unknown and call.direction is _OUTGOING and remembered.own is None:
+    if reason is _UNCHECKED_CHAIN and policy.unchecked_chain is _REFUSE:
         return True
-    if reason is Reason.CHAIN_UNCHECKED and policy.unchecked_chain is Unlicensed.REFUSE:
-        return True
-    return policy.unlicensed is Unlicensed.REFUSE
+    return policy.unlicensed is _REFUSE
 
 
 def suspended(
