@@ -85,7 +85,7 @@ class Work(Generic[R]):
         def begin_and_listen() -> None:
             process.start()
             theirs.close()
-            _listen(ours, lambda kind, what: loop.call_soon_threadsafe(self._hear, task, kind, what))
+            _listen(ours, lambda kind, what: loop.call_soon_threadsafe(self._hear, task, process, kind, what))
             process.join()
 
         threading.Thread(target=begin_and_listen, name="work", daemon=True).start()
@@ -97,10 +97,11 @@ class Work(Generic[R]):
             if self._process.pid is not None:
                 self._process.kill()
 
-    def _hear(self, task: Task[R], kind: str, what: Any) -> None:
+    def _hear(self, task: Task[R], process: Any, kind: str, what: Any) -> None:
+        """`process` is that of the task: the next one may run already."""
         if not task.is_running:
-            if self._process.is_alive():  # it was cancelled before it had begun
-                self._process.kill()
+            if process.is_alive():  # it was cancelled before it had begun
+                process.kill()
         elif kind == _TOLD:
             task.done, task.total = what
             task.first = task.first or (time.monotonic(), task.done)

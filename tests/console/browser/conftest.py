@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from idtone.console.counts_file import keep
+from idtone.console.statistics import count, file_of
 from idtone.settings import Settings
 
 from ...conftest import LAB_REGISTRY
@@ -38,6 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]
     folder = tmp_path_factory.mktemp("demo")
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))
+    keep(file_of(settings), count(settings, "", None, progress=lambda *_: None))  # without them a page has fewer links
     with in_a_thread(settings) as site:
         yield site
 
