@@ -41,7 +41,7 @@ class LineTable(Protocol):
 
 
 def lines_text(table: LineTable | None) -> str:
-    """The file's text. Without a table, and with one that needs more than `LINES_LIMIT` lines of text, it has no end."""
+    """The file's text. Without a table, and with one of more than `LINES_LIMIT` entries, it has no end."""
     lines = list(islice(_lines(table), LINES_LIMIT + 1)) if table else []
     head = "; Written by idtone; the hook reads it while the service is down.\n"
     if table is None or len(lines) > LINES_LIMIT:

@@ -172,7 +172,7 @@ class LinesIndex:
         period = self._periods.get(term)
         return period is None or period[0] <= now.timestamp() < period[1]
 
-    # -- for the hook, while the service is down --------------------------------------------------------------------------
+    # -- for the hook, while the service is down -----------------------------------------------------------------------
 
     def groups_of_endpoints(self) -> Iterator[tuple[str, int]]:
         """Each endpoint with its run."""

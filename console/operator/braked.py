@@ -1,4 +1,4 @@
-"""What the brake has marked, slowed or stopped, on this node and on the others. A person releases it by command alone."""
+"""What the brake has marked, slowed or stopped, on all nodes. A person releases it by a command alone."""
 
 from __future__ import annotations
 

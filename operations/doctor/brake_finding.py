@@ -32,9 +32,7 @@ def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding
     if highest is HighestStep.NOTHING:
         return good(TOPIC, Message("not used: brake.highest is nothing"))
     stopped = [hold for hold in holds if hold.step is BrakeStep.STOP]
-    lasting = [
-        hold for hold in holds if hold.step is not BrakeStep.STOP and now.timestamp() - hold.since_s > LONG_S
-    ]
+    lasting = [hold for hold in holds if hold.step is not BrakeStep.STOP and now.timestamp() - hold.since_s > LONG_S]
     parts = []
     if stopped:
         parts.append(Message("stopped until a person releases it: {names}", names=_names(stopped, now.tzinfo)))

@@ -208,7 +208,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "lines-fallback": Topic(
         Message("The table of lines while the service is down (fallback-lines.conf)"),
-        Message("By this file the hook refuses the numbers of other lines then. Without it, it refuses outgoing calls."),
+        Message(
+            "By this file the hook refuses the numbers of other lines then. Without it, it refuses outgoing calls."
+        ),
     ),
     "lines-members": Topic(
         Message("The numbers of the customers' lines"),

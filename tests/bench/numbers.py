@@ -1,11 +1,11 @@
-"""Calls that present numbers of all kinds in all spellings, through a real Asterisk, with the service up, away and restarting.
+"""Calls that present numbers of all kinds in all spellings, with the service up, away and restarting.
 
     python -m tests.bench.numbers [--calls 10000] [--rate 20] [--seed N] [--json]
 
-`offered_calls` makes the calls and knows what must become of each. SIPp offers them: incoming and outgoing, by the hook
-and by the operator's own Dial(), over ARI and AGI. Another SIPp answers, and writes down each number that it was shown.
-While the service restarts, it is stopped, killed, and relieved by its next instance by turns. The brake is off: it would
-stop the lines, which is what `make bench-brake` measures.
+`offered_calls` makes the calls and knows what must become of each. SIPp offers them to a real Asterisk: incoming and
+outgoing, by the hook and by the operator's own Dial(), over ARI and AGI. Another SIPp answers, and writes down each
+number that it was shown. While the service restarts, it is stopped, killed, and relieved by its next instance by turns.
+The brake is off: it would stop the lines, which is what `make bench-brake` measures.
 
 A call is wrong if it was connected and must not be, or was refused and must be connected; if the called phone was shown
 another number than the one that was checked; or if the ledger has no complete record of it that says the same. Exits
@@ -88,7 +88,7 @@ def endpoints() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The users that the called phone's INVITE shows; `identities` are those of P-Asserted-Identity and Remote-Party-ID."""
+    """The users that the called phone's INVITE shows; `identities`: in P-Asserted-Identity and Remote-Party-ID."""
 
     sender: str
     identities: tuple[str, ...]
@@ -210,7 +210,7 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
     def restart() -> None:
         try:
             again_and_again(service, random.Random(f"restarts/{seed}"), over, done)
-        except Exception as error:  # noqa: BLE001 - raised below, in the thread that waits
+        except Exception as error:
             failed.append(error)
 
     thread = threading.Thread(target=restart)
@@ -288,7 +288,9 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
             cell.update(("calls", CONNECTED if seen.status.get(call.name) == "200" else REFUSED))
             if problem:
                 cell["wrong"] += 1
-                found.wrong.append(f"{state}: {call.kind}, {call.direction}, {call.way}, {call.interface}: {problem}\n  {call}")
+                found.wrong.append(
+                    f"{state}: {call.kind}, {call.direction}, {call.way}, {call.interface}: {problem}\n  {call}"
+                )
     command = service.as_itself([IDTONE, "ledger", "verify", "-c", service.settings])
     found.verified = subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -328,7 +330,12 @@ def main() -> int:
     }  # fmt: skip
     if chosen.json:
         summary["cells"] = [
-            {"state": state, "kind": kind, "spelling": group, **{name: cell[name] for name in ("calls", CONNECTED, REFUSED, "wrong")}}
+            {
+                "state": state,
+                "kind": kind,
+                "spelling": group,
+                **{name: cell[name] for name in ("calls", CONNECTED, REFUSED, "wrong")},
+            }
             for (state, kind, group), cell in found.cells.items()
             if cell
         ]

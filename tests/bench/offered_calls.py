@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -75,7 +75,12 @@ class Line(NamedTuple):
     account: str = ""
 
 
-LINES: Final = (Line("line-1", True, "acc-1"), Line("line-2", False, "acc-2"), Line("line-3", True), Line("trunk", True))
+LINES: Final = (
+    Line("line-1", True, "acc-1"),
+    Line("line-2", False, "acc-2"),
+    Line("line-3", True),
+    Line("trunk", True),
+)
 """Of the first customer: by endpoint, and by account code; one that the table does not have; one from outside."""
 FIRST, ACCOUNT, NOT_IN_TABLE, TRUNK = LINES
 TABLE: Final = f"""

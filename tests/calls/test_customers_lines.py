@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
 
 
 AWAY = {
-    **{forwarding: ("CONNECTED", "service-unavailable") for forwarding in ALLOWED},
+    **dict.fromkeys(ALLOWED, ("CONNECTED", "service-unavailable")),
     **{forwarding: ("REFUSED", reason) for forwarding, (reason, _) in REFUSED.items() if reason != "number-withheld"},
     outgoing(""): ("REFUSED", "number-malformed"),
     outgoing(OTHERS, "video"): ("CONNECTED", "service-unavailable"),
@@ -114,6 +115,7 @@ AWAY = {
 async def test_while_the_service_is_away_too(asterisk, own):
     """By the endpoint or the account code, and under an own Dial(); and without the file no outgoing call connects."""
     own.stop()
+    since = datetime.now(UTC)
     (asterisk.sounds / LINES_FILE).rename(kept := asterisk.sounds / "kept")
     try:
         async with lab(asterisk) as phones:
@@ -130,7 +132,7 @@ async def test_while_the_service_is_away_too(asterisk, own):
             await phones.nothing_is_left()
     finally:
         own.start()
-    records = own.records().values()
+    records = own.records(since).values()
     assert {record["reason"] for record in records if record["outcome"] == "REFUSE"} == {
         "lines-missing", *(reason for status, reason in AWAY.values() if status == "REFUSED"),
     }  # fmt: skip

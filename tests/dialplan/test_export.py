@@ -34,9 +34,9 @@ APPLICATIONS_OF_20 = {
     "Progress", "Return", "Set", "StackPop", "Stasis", "StopPlaytones", "TryExec", "Wait",
 }  # fmt: skip
 FUNCTIONS_OF_20 = {
-    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CONNECTEDLINE", "CUT", "DIALPLAN_EXISTS", "ENV", "FIELDQTY", "FILE", "FILTER",
-    "GLOBAL", "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_ENDPOINT", "PJSIP_HEADER", "RAND",
-    "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT",
+    "AST_CONFIG", "CALLERID", "CDR", "CHANNEL", "CONNECTEDLINE", "CUT", "DIALPLAN_EXISTS", "ENV", "FIELDQTY", "FILE",
+    "FILTER", "GLOBAL", "GROUP", "GROUP_COUNT", "IF", "IMPORT", "LEN", "LOCAL", "PJSIP_ENDPOINT", "PJSIP_HEADER",
+    "RAND", "REDIRECTING", "REGEX", "SHARED", "STACK_PEEK", "STAT", "STRFTIME", "STRREPLACE", "TIMEOUT",
     "URIDECODE", "URIENCODE",
 }  # fmt: skip
 """What the hook may use: Asterisk 20 has them with the same arguments."""

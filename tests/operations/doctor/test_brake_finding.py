@@ -14,8 +14,9 @@ from .judging import BAD, GOOD, UNKNOWN, WARNING, check
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR_S = 3600.0
+SIGNAL = "calls-in-a-minute"
 MARK = Hold(
-    "ab" * 12, SubjectKind.ENDPOINT, LineKind.PBX, "6001", BrakeStep.MARK, "calls-in-a-minute",
+    "ab" * 12, SubjectKind.ENDPOINT, LineKind.PBX, "6001", BrakeStep.MARK, SIGNAL,
     (NOW - timedelta(hours=1)).timestamp(), "pbx-1", "1.1-1",
 )  # fmt: skip
 STOP = replace(MARK, step=BrakeStep.STOP, label="acme", kind=SubjectKind.CUSTOMER)
@@ -33,12 +34,13 @@ def test_what_is_stopped_and_what_lasts_longer_than_a_day():
             ((HighestStep.STOP, [MARK, MARK], NOW), GOOD, "2 subjects"),
             (
                 (HighestStep.STOP, [MARK, STOP], NOW), WARNING,
-                "stopped until a person releases it: customer acme (calls-in-a-minute, since 2026-11-30 11:00, pbx-1)", release,
+                f"stopped until a person releases it: customer acme ({SIGNAL}, since 2026-11-30 11:00, pbx-1)", release,
             ),
             ((HighestStep.STOP, [NUMBER], NOW), WARNING, "number abababab (", release),
             (
                 (HighestStep.STOP, [MARK, OLD], NOW), WARNING,
-                "marked or slowed for more than a day: endpoint 6001 (calls-in-a-minute, since 2026-11-29 11:00, pbx-1)", release,
+                f"marked or slowed for more than a day: endpoint 6001 ({SIGNAL}, since 2026-11-29 11:00, pbx-1)",
+                release,
             ),
             ((HighestStep.SLOW, [STOP, OLD], NOW), WARNING, "pbx-1); marked or slowed", release),
             ((HighestStep.STOP, [STOP] * 7, NOW), WARNING, " and 2 more", release),
