@@ -40,7 +40,7 @@ def replace(path: Path, text: str) -> None:
     try:
         replace_durably(path, text.encode("ascii"), MODE, path.parent.stat().st_gid)
     except OSError as error:
-        raise _not_written(path.parent, error) from error
+        raise not_written(path.parent, error) from error
 
 
 def identity(path: Path, directory: Path) -> tuple[int, ...]:
@@ -160,7 +160,7 @@ class Fallback:
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise _not_written(self._directory, error) from error
+            raise not_written(self._directory, error) from error
         try:
             deadline_s = time.monotonic() + LOCK_WITHIN_S
             while time.monotonic() < deadline_s:
@@ -201,7 +201,7 @@ def _stocks_left_out() -> Message:
     )
 
 
-def _not_written(directory: Path, error: OSError) -> FallbackError:
+def not_written(directory: Path, error: OSError) -> FallbackError:
     return FallbackError(
         Message(
             "{directory}: the suspended numbers cannot be written for Asterisk: {reason}. While this service is down, "

@@ -15,7 +15,7 @@ from idtone import dialplan
 from idtone.calls import Period
 from idtone.number_spans import NumberSpan
 
-from .fallback import identity, replace
+from .fallback import identity, not_written, replace
 from .fallback_file import entries_of
 
 log = logging.getLogger(__name__)
@@ -88,11 +88,18 @@ class FallbackLines:
         if not self._has(text):
             replace(self._path, text)
         self._table, self._left = table, identity(self._path, self._directory)
-        if table is not None and dialplan.FALLBACK_END not in text:
+        if table is not None and f"[{dialplan.FALLBACK_END}]" not in text:
             log.critical(
                 "the customers' lines and their numbers need more than %d entries in %s. While this service is down, "
                 "Asterisk refuses outgoing calls; join the numbers to ranges", LINES_LIMIT, dialplan.LINES_FILE,
             )  # fmt: skip
+
+    def remove(self) -> None:
+        """The settings name no table any more. Raises FallbackError."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise not_written(self._directory, error) from error
 
     def _has(self, text: str) -> bool:
         try:

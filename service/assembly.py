@@ -190,8 +190,11 @@ def assemble(
         review()
 
     review()
+    left = FallbackLines(settings.sounds.directory)
     if lines:
-        FallbackLines(settings.sounds.directory).update(lines.index)
+        left.update(lines.index)
+    else:
+        left.remove()
     return calls, fallback, refresh
 
 

@@ -83,13 +83,16 @@ def test_the_file_is_written_when_the_table_changes_or_the_file_does(left, tmp_p
         change()
         left.update(now)
         assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (lines_text(now), 0o640)
+    for _ in range(2):
+        left.remove()
+        assert not path.exists()
 
 
 def test_without_a_table_or_with_too_large_a_one_the_file_has_no_end(left, tmp_path, monkeypatch, caplog):
     """The hook then refuses outgoing calls."""
     path = tmp_path / LINES_FILE
     left.update(None)
-    assert "end" not in path.read_text()
+    assert "[end]" not in path.read_text()
     assert not caplog.records
     monkeypatch.setattr(fallback_lines, "LINES_LIMIT", 4)
     left.update(table(*ONE))
