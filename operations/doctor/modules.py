@@ -66,6 +66,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "RAND": "func_rand",
     "REDIRECTING": "func_callerid",
     "REGEX": "func_strings",
+    "REPLACE": "func_strings",
     "SHARED": "func_global",
     "SHIFT": "func_strings",
     "STACK_PEEK": "app_stack",

@@ -5,7 +5,8 @@
 `offered_calls` makes the calls and knows what must become of each. SIPp offers them to a real Asterisk: incoming and
 outgoing, by the hook and by the operator's own Dial(), over ARI and AGI. Another SIPp answers, and writes down each
 number that it was shown. While the service restarts, it is stopped, killed, and relieved by its next instance by turns.
-The brake is off: it would stop the lines, which is what `make bench-brake` measures.
+The brake is off: it would stop the lines, which is what `make bench-brake` measures. So many calls may wait for a
+verdict that none is turned away while the service restarts on a loaded machine: `make bench-overload` measures that.
 
 A call is wrong if it was connected and must not be, or was refused and must be connected; if the called phone was shown
 another number than the one that was checked; or if the ledger has no complete record of it that says the same. Exits
@@ -49,6 +50,8 @@ UP, AWAY, RESTARTING = "up", "away", "restarting"
 STATES: Final = (UP, AWAY, RESTARTING)
 HOLD_S: Final = 0.1
 """How long a connected call lasts after its sound."""
+WAITING: Final = 500
+"""How many calls may wait for a verdict."""
 SHOWN_WRONG: Final = 20
 WIDTH: Final = 190
 """Columns of the table."""
@@ -109,7 +112,8 @@ def _user(header: str) -> str:
 
 
 def national(text: str) -> str:
-    return f"0{text[3:]}" if text.startswith("+81") else text
+    """A number of Japan as it is dialled there, however the hook writes it."""
+    return f"0{text.removeprefix('+')[2:]}" if text.removeprefix("+").startswith("81") else text
 
 
 @dataclass
@@ -240,15 +244,18 @@ class Found:
 def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
     """All of it, on an Asterisk of its own."""
     found, seen, began_s = Found(seed), Seen(), time.monotonic()
-    asterisk = Asterisk(find_or_get(), scratch / "pbx", site=BARE)
+    asterisk = Asterisk(
+        find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE
+    )  # fmt: skip
     asterisk.dialplan_files = {
         "extensions.conf": DIALPLAN, "pjsip.conf": pjsip(asterisk.sip_address) + endpoints(),
     }  # fmt: skip
     (scratch / "registry.yaml").write_text(registry(datetime.now(UTC)))
     (scratch / "numbers.yaml").write_text(TABLE)
     service = Service(
-        asterisk, scratch / "registry.yaml", lines=f"source: {scratch / 'numbers.yaml'}", brake="highest: nothing"
-    )
+        asterisk, scratch / "registry.yaml", f"waiting: {WAITING}", lines=f"source: {scratch / 'numbers.yaml'}",
+        brake="highest: nothing",
+    )  # fmt: skip
     calls = offered(seed, count)
     third = -(-count // len(STATES))
     parts = {state: calls[at * third : (at + 1) * third] for at, state in enumerate(STATES)}
