@@ -30,13 +30,28 @@ LOCK_WITHIN_S: Final = 1.0
 
 def leave(directory: Path, text: str) -> None:
     """Write the file durably and atomically. Raises FallbackError if it cannot be written."""
-    path = directory / dialplan.FALLBACK_FILE
+    replace(directory / dialplan.FALLBACK_FILE, text)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file for Asterisk's group. Raises FallbackError if it cannot be written."""
     with contextlib.suppress(OSError):
         path.rmdir()  # an empty folder there; any other is an error below
     try:
-        replace_durably(path, text.encode("ascii"), MODE, directory.stat().st_gid)
+        replace_durably(path, text.encode("ascii"), MODE, path.parent.stat().st_gid)
     except OSError as error:
-        raise _not_written(directory, error) from error
+        raise not_written(path.parent, error) from error
+
+
+def identity(path: Path, directory: Path) -> tuple[int, ...]:
+    """A value that differs when the file was changed or replaced; empty if Asterisk's group cannot read it."""
+    try:
+        status, group = path.lstat(), directory.stat().st_gid
+    except OSError:
+        return ()
+    if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != MODE or status.st_gid != group:
+        return ()
+    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 class Fallback:
@@ -127,14 +142,7 @@ class Fallback:
         return True
 
     def _identity(self) -> tuple[int, ...]:
-        """A value that differs when the file was changed or replaced; empty if Asterisk's group cannot read it."""
-        try:
-            status, group = self._path.lstat(), self._directory.stat().st_gid
-        except OSError:
-            return ()
-        if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != MODE or status.st_gid != group:
-            return ()
-        return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        return identity(self._path, self._directory)
 
     def _read(self) -> bytes | None:
         """The file's content; None if it does not exist, or Asterisk's group cannot read it."""
@@ -152,7 +160,7 @@ class Fallback:
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise _not_written(self._directory, error) from error
+            raise not_written(self._directory, error) from error
         try:
             deadline_s = time.monotonic() + LOCK_WITHIN_S
             while time.monotonic() < deadline_s:
@@ -193,7 +201,7 @@ def _stocks_left_out() -> Message:
     )
 
 
-def _not_written(directory: Path, error: OSError) -> FallbackError:
+def not_written(directory: Path, error: OSError) -> FallbackError:
     return FallbackError(
         Message(
             "{directory}: the suspended numbers cannot be written for Asterisk: {reason}. While this service is down, "

@@ -76,16 +76,19 @@ class Usable:
     """Any number: the policy connects numbers of other members, and unknown ones."""
     member: str | None
     """Those of this member; None: those of all members."""
+    by_line: bool = False
+    """Each line of a customer may present its own alone (`fallback_lines`)."""
 
     @classmethod
-    def by(cls, policy: Policy) -> Usable:
+    def by(cls, policy: Policy, by_line: bool) -> Usable:
         foreign = policy.foreign_numbers is Unlicensed.NOTICE
-        return cls(foreign and policy.unknown_numbers is Unlicensed.NOTICE, None if foreign else policy.member)
+        is_any = foreign and policy.unknown_numbers is Unlicensed.NOTICE
+        return cls(is_any, None if foreign else policy.member, by_line)
 
     @property
     def digest(self) -> str:
         """Differs where the own numbers of the same registry differ."""
-        return hashlib.sha256(f"{self.all} {self.member}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.all} {self.member} {self.by_line}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,14 @@ class FileText:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a whole file: the version of its registry, the digest of that registry's files, and of `Usable`."""
+    """The end of a whole file: the version of its registry, the digest of that registry's files, and of `Usable`; and
+    whether each line may present its own numbers alone.
+    """
 
     version: int
     origin: str
     usable: str = ""
+    by_line: bool = False
 
 
 NO_END: Final = End(0, "")
@@ -122,8 +128,8 @@ def render(
     `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
     second since 1970, and again from the third on.
     """
-    sections = _sections(islice(_entries(never), NEVER_LIMIT))
-    return _text(_entries(suspended), sections, _ANY if own is None else _entries(own), end)
+    sections = _sections(islice(entries_of(never), NEVER_LIMIT))
+    return _text(entries_of(suspended), sections, _ANY if own is None else entries_of(own), end)
 
 
 _ANY: Final = ((dialplan.FALLBACK_ALL, "yes"),)
@@ -144,12 +150,14 @@ def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entr
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
         f"{entries}[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
+        f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n"
         f"sha256 = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
     )
 
 
 _END: Final = re.compile(
-    rf"\[{dialplan.FALLBACK_END}\]\nregistry = (\d+)\norigin = (\w*)\nusable = (\w*)\nsha256 = (\w+)\n"
+    rf"\[{dialplan.FALLBACK_END}\]\nregistry = (\d+)\norigin = (\w*)\nusable = (\w*)\n"
+    rf"{dialplan.FALLBACK_LINES} = (yes|no)\nsha256 = (\w+)\n"
     rf"{dialplan.FALLBACK_COMPLETE} = yes\n".encode()
 )
 
@@ -158,9 +166,9 @@ def end_of(octets: bytes) -> End | None:
     """None if the file is cut or was changed."""
     at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
     found = _END.fullmatch(octets, max(0, at))
-    if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[4]:
+    if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[5]:
         return None
-    return End(int(found[1]), found[2].decode(), found[3].decode())
+    return End(int(found[1]), found[2].decode(), found[3].decode(), found[4] == b"yes")
 
 
 def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
@@ -182,11 +190,11 @@ def text_for(registry: FallbackRegistry, usable: Usable, never: NeverSections | 
     The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
     the file's entries one by one, so each of the two is left out if it needs more than `ENTRIES_LIMIT`.
     """
-    stocks = _few(_entries(registry.suspended_spans()))
-    suspended = _entries(registry.suspended_spans(stocks=False)) if stocks is None else stocks
+    stocks = _few(entries_of(registry.suspended_spans()))
+    suspended = entries_of(registry.suspended_spans(stocks=False)) if stocks is None else stocks
     never = never_sections(registry.never_originating) if never is None else never
-    own = _ANY if usable.all else _few(_entries(registry.own_spans(usable.member)))
-    end = End(registry.version, registry.origin, usable.digest)
+    own = _ANY if usable.all else _few(entries_of(registry.own_spans(usable.member)))
+    end = End(registry.version, registry.origin, usable.digest, usable.by_line)
     return FileText(
         _text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None
     )  # fmt: skip
@@ -203,7 +211,7 @@ class NeverSections:
 
 def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
     """A long list takes a second."""
-    entries = list(islice(_entries(numbers.placed() if numbers else ()), NEVER_LIMIT + 1))
+    entries = list(islice(entries_of(numbers.placed() if numbers else ()), NEVER_LIMIT + 1))
     return NeverSections(numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT)
 
 
@@ -220,7 +228,7 @@ class _Timed(Protocol):
     def until(self) -> datetime | None: ...
 
 
-def _entries(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
+def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
     """Pattern and times; neighbours with the same times share patterns."""
     timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
     first, last, times = 0, -1, ""

@@ -38,6 +38,7 @@ from .live import Live
 from .office import office_pages
 from .operator import (
     alerts,
+    braked,
     call,
     calls,
     evidence,
@@ -72,6 +73,7 @@ PAGES: Final[tuple[Page, ...]] = (
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
+    *braked.PAGES,
     *sounds.PAGES,
     *health.PAGES,
     *alerts.PAGES,

@@ -48,6 +48,16 @@ FALLBACK_NEVER_DIGITS: Final = 3
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
 FALLBACK_COMPLETE: Final = "complete"
+FALLBACK_LINES: Final = "lines"
+"""In the last section, = yes: the hook looks at `LINES_FILE` before it connects an outgoing call."""
+LINES_FILE: Final = "fallback-lines.conf"
+"""The file beside the sounds with the customers' lines, for outgoing calls while the service is down: which group each
+endpoint and each account code has (6001 = 6001:17), and each group's numbers, as the own ones are written. It ends as
+`FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes it."""
+LINES_ENDPOINTS: Final = "endpoints"
+LINES_ACCOUNTS: Final = "accounts"
+LINES_GROUP: Final = "line"
+"""The section of a group is named by this word and the group's number."""
 JOURNAL_FILE: Final = "calls"
 """The file in the journal's folder to which the hook writes."""
 PACKET_MS: Final = 20
@@ -326,6 +336,8 @@ def hook(
         "@UNREADABLE@": asking.unreadable,
         "@FALLBACK_FILE@": FALLBACK_FILE,
         "@FALLBACK_LIST@": FALLBACK_LIST,
+        "@FALLBACK_LINES@": FALLBACK_LINES,
+        "@LINES_FILE@": LINES_FILE,
         "@FALLBACK_NEVER@": FALLBACK_NEVER,
         "@FALLBACK_NEVER_DIGITS@": str(FALLBACK_NEVER_DIGITS),
         "@SOUNDS@": str(sounds),

@@ -12,11 +12,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from idtone import calls
 from idtone.calls import Direction, ForwardedCall, Reason
 from idtone.compiled_form import opened, sealed
+from idtone.number_spans import NumberSpan
 from idtone.numbers import Number
 
 from .model import ALWAYS, Entry, Period
@@ -169,6 +171,33 @@ class LinesIndex:
     def _in_force(self, term: int, now: datetime) -> bool:
         period = self._periods.get(term)
         return period is None or period[0] <= now.timestamp() < period[1]
+
+    # -- for the hook, while the service is down -----------------------------------------------------------------------
+
+    def groups_of_endpoints(self) -> Iterator[tuple[str, int]]:
+        """Each endpoint with its run."""
+        return ((name, _run(line)) for name, line in self._endpoints.items())
+
+    def groups_of_accounts(self) -> Iterator[tuple[str, int]]:
+        return ((name, _run(line)) for name, line in self._accounts.items())
+
+    def spans_of_groups(self) -> Iterator[Iterator[tuple[NumberSpan, calls.Period]]]:
+        """The numbers of each run, and when they may be presented, ascending by first number."""
+        spans = self._lines
+        return (
+            (
+                (NumberSpan(spans.firsts[at], spans.lasts[at]), self._when(spans.terms[at]))
+                for at in range(*spans.runs[run : run + 2])
+            )
+            for run in range(0, len(spans.runs), 3)
+        )
+
+    def _when(self, term: int) -> calls.Period:
+        since, until = self._periods.get(term, ALWAYS)
+        return calls.Period(
+            None if since == ALWAYS[0] else datetime.fromtimestamp(since, UTC),
+            None if until == ALWAYS[1] else datetime.fromtimestamp(until, UTC),
+        )
 
     # -- as octets ----------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,8 @@ class _Suspended:
 
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
         folder = settings.sounds.directory
-        usable = Usable.by(settings.policy.policy(settings.association.member))
+        policy = settings.policy.policy(settings.association.member)
+        usable = Usable.by(policy, settings.lines.source is not None)
         self._fallback = Fallback(folder, usable, is_latest) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:

@@ -14,6 +14,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable, remembered
+from idtone.call_control.fallback_lines import FallbackLines
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -154,7 +155,7 @@ def assemble(
     source, lines = loaded.source, loaded.lines
     policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
+    fallback = Fallback(settings.sounds.directory, Usable.by(policy, lines is not None), source.is_latest)
     brake = brake_of(settings)
     calls = CallControl(
         registry=lambda: source.current,
@@ -189,4 +190,20 @@ def assemble(
         review()
 
     review()
+    left = FallbackLines(settings.sounds.directory)
+    if lines:
+        left.update(lines.index)
+    else:
+        left.remove()
     return calls, fallback, refresh
+
+
+def refreshing(lines: LinesSource, settings: Settings) -> Callable[[], None]:
+    """The function that reads a changed table of lines, and leaves it for the hook."""
+    left = FallbackLines(settings.sounds.directory)
+
+    def refresh() -> None:
+        lines.refresh()
+        left.update(lines.index)
+
+    return refresh

@@ -38,7 +38,7 @@ from idtone.settings import Interface, Settings
 from idtone.translation import Message
 
 from . import hand_over, status_feed, used_settings
-from .assembly import Loaded, assemble, journal_of
+from .assembly import Loaded, assemble, journal_of, refreshing
 from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
 from .ledger_room import LedgerRoom
@@ -215,7 +215,7 @@ class Instance:
         """The registry and the table of lines, apart: a database may hang, and no suspension waits for it."""
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
-            watches.append(SourceWatch(lines.refresh, "the table of lines", "lines.source"))
+            watches.append(SourceWatch(refreshing(lines, self._settings), "the table of lines", "lines.source"))
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:

@@ -6,7 +6,8 @@ They run through `numbers.parse`, through the hook without the service, and thro
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 EMERGENCY_NUMBERS: Final = ("110", "118", "119")
@@ -63,15 +64,25 @@ def _in_every_width(*forms: str) -> tuple[str, ...]:
 
 def _some(count: int, *parts: Sequence[object]) -> list[tuple[object, ...]]:
     """So many of all combinations, the same each time, in which all values of each part come."""
-    everything = list(itertools.product(*parts))
-    return [everything[index * 7919 % len(everything)] for index in range(count)]
+    return [_combination(index * 7919 % math.prod(map(len, parts)), parts) for index in range(count)]
 
 
-def _combined(count: int, written: Sequence[str], rest: Sequence[str] = _REST) -> list[str]:
+def _combination(at: int, parts: Sequence[Sequence[object]]) -> tuple[object, ...]:
+    """That of `itertools.product` at this place."""
+    found: list[object] = []
+    for part in reversed(parts):
+        at, place = divmod(at, len(part))
+        found.append(part[place])
+    return tuple(reversed(found))
+
+
+def _combined(
+    count: int, written: Sequence[str], rest: Sequence[str] = _REST, surroundings: Sequence[str] = _AROUND
+) -> list[str]:
     """The numbers in these ways of writing (with `-` for a separator), in all surroundings."""
     return [
         width(around.format(number.replace("-", separator), tail).replace(";>", ">"))
-        for around, number, separator, width, tail in _some(count, _AROUND, written, SEPARATORS, _WIDTHS, rest)
+        for around, number, separator, width, tail in _some(count, surroundings, written, SEPARATORS, _WIDTHS, rest)
     ]  # type: ignore[operator, union-attr, arg-type, misc]
 
 
@@ -126,28 +137,77 @@ LOOKING_ALIKE: Final = (
 )  # fmt: skip
 """What only looks like an emergency number."""
 
-_NATIONAL: Final = ("03-1234-5677", "0-3-1-2-3-4-5-6-7-7", "3-1234-5677")
-_WRITTEN: Final = (
-    *_NATIONAL, "+81-3-1234-5677", "+81-0-3-1234-5677", "81-3-1234-5677", "81-03-1234-5677", "010-81-3-1234-5677",
-    "010-81-03-1234-5677", "0081-3-1234-5677", "00-81-03-1234-5677", "184-03-1234-5677", "186-03-1234-5677",
-    "184-+81-3-1234-5677", "184-81-3-1234-5677", "186-010-81-3-1234-5677", "186-0081312345677",
-)  # fmt: skip
+
+def dashed(number: str) -> str:
+    """A number of Japan as it is printed: 03-1234-5677."""
+    return f"{number[:-8]}-{number[-8:-4]}-{number[-4:]}"
+
+
+def _national(number: str) -> tuple[str, ...]:
+    """With `-` for a separator, as below."""
+    return (dashed(number), "-".join(number), dashed(number)[1:])
+
+
+def _abroad(number: str) -> tuple[str, ...]:
+    """As from abroad, or as to abroad."""
+    whole, short = dashed(number), dashed(number)[1:]
+    return (
+        f"+81-{short}", f"+81-{whole[0]}-{short}", f"81-{short}", f"81-{whole}", f"010-81-{short}",
+        f"010-81-{whole}", f"0081-{short}", f"00-81-{whole}",
+    )  # fmt: skip
+
+
+def _caller_id_asked(number: str) -> tuple[str, ...]:
+    """With the prefix that withholds or shows the caller's number."""
+    whole, short = dashed(number), dashed(number)[1:]
+    return (
+        f"184-{whole}", f"186-{whole}", f"184-+81-{short}", f"184-81-{short}", f"186-010-81-{short}",
+        f"186-0081{number[1:]}",
+    )  # fmt: skip
+
+
+def _written(number: str) -> tuple[str, ...]:
+    return (*_national(number), *_abroad(number), *_caller_id_asked(number))
+
+
+def _by_hand(number: str) -> tuple[str, ...]:
+    area, middle, last = dashed(number).split("-")
+    return (
+        number, f"({area}){middle}-{last}", f"{area}({middle}){last}", f"+81-({area[0]}){area[1:]}-{middle}-{last}",
+        f"(184){number}", f"tel: ({area} {middle} {last}", f"(tel:{number})", f"TEL:{number};ext=1",
+        f"sip:{number};phone-context=+81@10.0.0.1", f"<sip:{number}@10.0.0.1>", f"<tel:+81{number[1:]}>",
+        f"<tel:0081{number[1:]}>;x=1", f"{number};a=1",
+    )  # fmt: skip
+
+
+Spell = Callable[[str], Iterable[str]]
+"""Makes forms of a number of Japan (0312345677)."""
+READABLE: Final[Mapping[str, Spell]] = {
+    "digits": lambda number: (number, f"+81{number[1:]}"),
+    "separators": lambda number: (
+        text.replace("-", separator) for text in _national(number) for separator in SEPARATORS[:6]
+    ),
+    "dashes": lambda number: (text.replace("-", dash) for text in _national(number) for dash in DASHES),
+    "from abroad": lambda number: _combined(130, _abroad(number), ("",), ("{}{}",)),
+    "184 and 186": lambda number: _combined(100, _caller_id_asked(number), ("",), ("{}{}",)),
+    "full width": lambda number: (width(text) for text in _written(number) for width in (wide, digits_wide)),
+    "by hand": lambda number: _in_every_width(*_by_hand(number)),
+    "addresses": lambda number: _combined(200, _national(number)),
+    "marks": lambda number: (*_marked(number), *_marked(f"+81{number[1:]}")),
+    "all at once": lambda number: _combined(360, _written(number)),
+}
+"""The forms in which a number can be read, by what is special about them."""
 
 OF_SUSPENDED: Final = tuple(
     dict.fromkeys(
         (
-            *_in_every_width(
-                SUSPENDED, "(03)1234-5677", "03(1234)5677", "+81-(0)3-1234-5677", "(184)0312345677",
-                "tel: (03 1234 5677",
-                "(tel:0312345677)", "TEL:0312345677;ext=1", "sip:0312345677;phone-context=+81@10.0.0.1",
-                "<sip:0312345677@10.0.0.1>", "<tel:+81312345677>", "<tel:0081312345677>;x=1", "0312345677;a=1",
-            ),
+            *_in_every_width(*_by_hand(SUSPENDED)),
             *_marked(SUSPENDED),
             *_marked("+81312345677"),
-            *_combined(360, _WRITTEN),
+            *_combined(360, _written(SUSPENDED)),
         )
     )
-)  # fmt: skip
+)
 """The suspended number in forms in which it can be read."""
 
 _BEHIND: Final = (
@@ -172,24 +232,34 @@ _BEFORE: Final = (
 )
 
 
-def _unreadable() -> Iterable[str]:
+def _in_other_scripts(number: str) -> Iterable[str]:
     for digits in _SCRIPTS.values():
         theirs = str.maketrans("0123456789", digits)
-        yield SUSPENDED.translate(theirs)
-        yield "+81312345677".translate(theirs)
-        for place in range(len(SUSPENDED)):
-            yield SUSPENDED[:place] + SUSPENDED[place].translate(theirs) + SUSPENDED[place + 1 :]
-    for carrier, number, around in itertools.product(
-        _CARRIERS, (SUSPENDED, "-03-1234-5677", "010-81-3-1234-5677"), ("{}", "sip:{}@x", "tel:{}")
-    ):
-        yield around.format(carrier + number)
-    for number in (SUSPENDED, "03-1234-5677", "+81312345677"):
-        yield from (number + behind for behind in _BEHIND)
-        yield from (before + number for before in _BEFORE)
-    yield from _in_every_width("x0312345677@10.0.0.1", "0312345677x@10.0.0.1;user=phone", "03+12345677")
+        yield number.translate(theirs)
+        yield f"+81{number[1:]}".translate(theirs)
+        for at in range(len(number)):
+            yield number[:at] + number[at].translate(theirs) + number[at + 1 :]
 
 
-UNREADABLE: Final = tuple(dict.fromkeys(_unreadable()))
+def _by_carriers(number: str) -> Iterable[str]:
+    forms = number, f"-{dashed(number)}", f"010-81-{dashed(number)[1:]}"
+    for carrier, form, around in itertools.product(_CARRIERS, forms, ("{}", "sip:{}@x", "tel:{}")):
+        yield around.format(carrier + form)
+
+
+def _among_others(number: str) -> Iterable[str]:
+    for form in (number, dashed(number), f"+81{number[1:]}"):
+        yield from (form + behind for behind in _BEHIND)
+        yield from (before + form for before in _BEFORE)
+    yield from _in_every_width(f"x{number}@10.0.0.1", f"{number}x@10.0.0.1;user=phone", f"{number[:-8]}+{number[-8:]}")
+
+
+OUT_OF_ORDER: Final[Mapping[str, Spell]] = {
+    "other scripts": _in_other_scripts, "carriers' prefixes": _by_carriers, "among others": _among_others,
+}  # fmt: skip
+"""The forms in which a number cannot be read surely, by what is wrong with them."""
+
+UNREADABLE: Final = tuple(dict.fromkeys(text for spell in OUT_OF_ORDER.values() for text in spell(SUSPENDED)))
 """The suspended number in forms in which it cannot be read surely."""
 
 OF_OTHERS: Final = _in_every_width(
@@ -206,7 +276,7 @@ NO_NUMBERS: Final = (
     "0-0312345677", "0100312345677", "011-81-3-1234-5677", "18403123456", "1850312345677", "31234567",
     "0312345677x5", "sip:@0312345677", "tel:", "anonymous", "sip:anonymous@anonymous.invalid", "101", "0", "+",
     "¹0312345678", "0501234567", "09012345", "090123456789", "+81101234567", "184312345677", "110",
-    "184119", "*110", "0312345678:x@h",
+    "184119", "*110", "0312345678:x@h", "'0312345678", "0312345678'", "03'12345678",
     ),
 )  # fmt: skip
 """Neither the suspended number nor another, or none that can be read."""

@@ -42,7 +42,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/suspension_requests.py": ("suspension-requests.json", "suspension-requests.key"),
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "brake/state_files.py": ("….brake", "….brake-lines"),
-    "call_control/fallback.py": ("fallback.conf",),
+    "call_control/fallback.py": ("fallback.conf", "fallback-lines.conf"),
     "call_control/journal.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),

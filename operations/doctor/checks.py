@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from idtone.brake.state_files import read_state, state_path
 from idtone.call_control import fallback_file
 from idtone.calls import Party
-from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, Hook
+from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, LINES_FILE, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
@@ -35,6 +36,7 @@ from . import (
     asterisk,
     asterisk_files,
     asterisk_version,
+    brake_finding,
     canary_finding,
     hook,
     ignored_results,
@@ -304,7 +306,8 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
     policy = settings.policy.policy(settings.association.member)
-    text = fallback_file.text_for(index, fallback_file.Usable.by(policy)).text
+    usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
+    text = fallback_file.text_for(index, usable).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
@@ -342,8 +345,9 @@ def _lines(exam: Exam) -> Iterator[Finding]:
         for topic in LINES[1:]:
             yield unknown(topic, Message("the table of lines cannot be used"), lines.CHECK)
         return
-    index = compiled(entries)
+    index, left = compiled(entries), settings.sounds.directory / LINES_FILE
     yield lines.readable(index.totals)
+    yield lines.left(*observe_machine.read(left), left)
     try:
         yield lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
     except (DocumentError, TrustError):
@@ -366,7 +370,16 @@ def _lines(exam: Exam) -> Iterator[Finding]:
     )
 
 
-LINES: Final = ("lines", "lines-members", "lines-endpoints")
+def _brake(exam: Exam) -> Iterator[Finding]:
+    path, now = None, exam.now()
+    try:
+        path = state_path(exam.settings)
+        yield brake_finding.judge(exam.settings.brake.highest, read_state(path).holds, now)
+    except (LedgerError, UsageError) as error:
+        yield brake_finding.unreadable(str(error), path is None or os.access(path, os.R_OK))
+
+
+LINES: Final = ("lines", "lines-fallback", "lines-members", "lines-endpoints")
 REGISTRY: Final = (
     "registry", "registry-trust", "registry-fresh", "registry-member", "registry-never-originates",
     "registry-certifications", "registry-licences", "registry-sounds", "fallback",
@@ -533,6 +546,7 @@ CHECKS: Final = (
     Check(shared_files.WRITABLE, shared_files.writable_check),
     Check(("registry-cache",), _registry_cache),
     Check(LINES, _lines),
+    Check((brake_finding.TOPIC,), _brake),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),
     Check(("clock-synchronised", "clock-date"), _clock),

@@ -206,6 +206,12 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "the member holds."
         ),
     ),
+    "lines-fallback": Topic(
+        Message("The table of lines while the service is down (fallback-lines.conf)"),
+        Message(
+            "By this file the hook refuses the numbers of other lines then. Without it, it refuses outgoing calls."
+        ),
+    ),
     "lines-members": Topic(
         Message("The numbers of the customers' lines"),
         Message("A number that this member does not hold is refused, although the table of lines has it."),
@@ -213,6 +219,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "lines-endpoints": Topic(
         Message("Endpoints without a line"),
         Message("Outgoing calls from an endpoint that the table of lines does not have are refused."),
+    ),
+    "brake": Topic(
+        Message("What the brake holds"),
+        Message("The calls of a stopped line, customer, trunk or number are refused until a person releases it."),
     ),
     "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) of the sounds that were sent.")),
     "ledger-room": Topic(

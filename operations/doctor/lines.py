@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
+from idtone.call_control.fallback_lines import LINES_LIMIT
+from idtone.dialplan import FALLBACK_COMPLETE
 from idtone.errors import DocumentError
 from idtone.lines.index import Totals
 from idtone.lines.model import Entry, shown_name
@@ -15,7 +18,7 @@ from idtone.numbers import Number, NumberKind
 from idtone.registry.index import RegistryIndex
 from idtone.translation import Message
 
-from .findings import Finding, bad, good, warning
+from .findings import Finding, bad, good, unknown, warning
 
 CHECK: Final = Message("idtone lines check, and correct what it names")
 _SHOWN: Final = 10
@@ -82,6 +85,27 @@ def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, 
             Message("Compare the table with `idtone registry show --number`; remove numbers of other members"),
         )
     return good(topic, Message("{member} holds all of them", member=member))
+
+
+def left(text: str | None, trouble: str, path: Path) -> Finding:
+    """Whether Asterisk has the table for the time without the service. `text` is the file's, None if there is none, or
+    if `trouble` says why it cannot be read.
+    """
+    topic = "lines-fallback"
+    if trouble:
+        return unknown(
+            topic, Message("{path}: {trouble}", path=path, trouble=trouble),
+            Message("Run this as the user that `idtone serve` runs as"),
+        )  # fmt: skip
+    if text is None:
+        return bad(topic, Message("{path} is missing", path=path), Message("systemctl restart idtone, which writes it"))
+    if not text.endswith(f"{FALLBACK_COMPLETE} = yes\n"):
+        return bad(
+            topic,
+            Message("{path} has no numbers: the table has more than {most:,} entries", path=path, most=LINES_LIMIT),
+            Message("Join the numbers to ranges, or keep the service running: without it outgoing calls are refused"),
+        )
+    return good(topic, Message("Asterisk has the table in {path}", path=path))
 
 
 def _some(span: NumberSpan) -> Iterable[int]:

@@ -214,7 +214,8 @@ RULES: Final = (
     Rule(
         template(
             "Without a verdict of the service the hook decides by itself: it refuses suspended numbers, numbers that "
-            "are not this node's own (`number-unknown`), and every call if it cannot read which numbers these are. "
+            "are not this node's own (`number-unknown`) or, in an outgoing call, not the line's, and every call if it "
+            "cannot read which numbers these are. "
             "Else `policy.fallback` decides, or it turns the call away."
         ),
         frozenset(

@@ -42,14 +42,14 @@ def report(title: str, found: Found, as_json: bool) -> None:
     Console().print(shown)
 
 
-def print_table(title: str, rows: Sequence[Found]) -> None:
+def print_table(title: str, rows: Sequence[Found], width: int = _WIDTH) -> None:
     """A row for each finding, a column for each of its figures."""
     shown = Table(title=title)
     for name, value in rows[0].items():
         shown.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
     for row in rows:
         shown.add_row(*map(_text, row.values()))
-    Console(width=max(_WIDTH, Console().width)).print(shown)
+    Console(width=max(width, Console().width)).print(shown)
 
 
 def _text(value: object) -> str:

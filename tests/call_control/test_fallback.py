@@ -267,7 +267,7 @@ NOTICE, REFUSE = Unlicensed.NOTICE, Unlicensed.REFUSE
 )
 def test_the_own_numbers_by_the_policy(tmp_path, policy, own):
     now = registry()
-    fallback = Fallback(tmp_path, Usable.by(policy))
+    fallback = Fallback(tmp_path, Usable.by(policy, by_line=False))
     fallback.update(now)
     found = remembered(tmp_path).own
     assert (found if found is None else found.keys()) == own

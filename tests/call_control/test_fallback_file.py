@@ -39,14 +39,14 @@ def test_the_text():
         (SPAN, Period(SINCE)),
         (read_span("0312345678"), Period(until=SINCE)),
     ]
-    text = render(suspended, own[:1], End(7, "abc", "def"))
+    text = render(suspended, own[:1], End(7, "abc", "def", by_line=True))
     first, *lines = text.splitlines()
     digest = hashlib.sha256("\n".join((first, "[suspended]", *entries, "")).encode()).hexdigest()
     assert lines == [
         "[suspended]", *entries, "[end]", "registry = 7", "origin = abc", "usable = def",
-        f"sha256 = {digest}", "complete = yes",
+        "lines = yes", f"sha256 = {digest}", "complete = yes",
     ]  # fmt: skip
-    assert end_of(text.encode()) == End(7, "abc", "def")
+    assert end_of(text.encode()) == End(7, "abc", "def", by_line=True)
     assert end_of(render([], None).encode()) == End(0, "")
     assert f"[own]\n81312345677 = {START}\n81312345678 = 0:{START}\n[end]" in render([], own[1:])
     assert "[own]\nall = yes\n[end]" in render([], None)

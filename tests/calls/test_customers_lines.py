@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from idtone.dialplan import LINES_FILE
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
@@ -96,6 +99,43 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
             else:
                 assert_nothing_before_voice(placed, references)
                 assert (ending.reason, record["customer"]) == ("emergency", None)
+
+
+AWAY = {
+    **dict.fromkeys(ALLOWED, ("CONNECTED", "service-unavailable")),
+    **{forwarding: ("REFUSED", reason) for forwarding, (reason, _) in REFUSED.items() if reason != "number-withheld"},
+    outgoing(""): ("REFUSED", "number-malformed"),
+    outgoing(OTHERS, "video"): ("CONNECTED", "service-unavailable"),
+    outgoing("０３-1234-5678", "video"): ("REFUSED", "number-of-another-customer"),
+    outgoing(OTHERS, dialled="110"): ("CONNECTED", "emergency"),
+    Forwarding(OTHERS): ("CONNECTED", "service-unavailable"),
+}
+
+
+async def test_while_the_service_is_away_too(asterisk, own):
+    """By the endpoint or the account code, and under an own Dial(); and without the file no outgoing call connects."""
+    own.stop()
+    since = datetime.now(UTC)
+    (asterisk.sounds / LINES_FILE).rename(kept := asterisk.sounds / "kept")
+    try:
+        async with lab(asterisk) as phones:
+            for forwarding, expected in ((outgoing(LICENSED), "lines-missing"), (Forwarding(), "service-unavailable")):
+                assert await reason(phones, forwarding) == expected
+            kept.rename(asterisk.sounds / LINES_FILE)
+            for forwarding, (placed, ending) in await side_by_side(list(AWAY), phones.call):
+                assert (ending.status, ending.reason) == AWAY[forwarding], forwarding
+                assert (placed.called is not None) is (ending.status == "CONNECTED"), forwarding
+            for number, may in ((OTHERS, True), (LICENSED, False)):
+                placed = await phones.place(outgoing(number, "video", way="own-dial", caller=number))
+                assert bool(placed.caller.answered_ns) is may, number
+                await phones.talk_and_hang_up(placed) if may else None
+            await phones.nothing_is_left()
+    finally:
+        own.start()
+    records = own.records(since).values()
+    assert {record["reason"] for record in records if record["outcome"] == "REFUSE"} == {
+        "lines-missing", *(reason for status, reason in AWAY.values() if status == "REFUSED"),
+    }  # fmt: skip
 
 
 async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, references):

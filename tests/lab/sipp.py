@@ -75,7 +75,7 @@ class Called:
 
     def arrivals(self) -> list[Arrival]:
         """The answered calls; available after its end."""
-        return [_arrival(line) for line in _lines(self.folder)]
+        return [_arrival(line) for line in logged(self.folder)]
 
     def rung(self) -> list[str]:
         """The dialled numbers; available after its end."""
@@ -83,10 +83,10 @@ class Called:
 
 
 @contextmanager
-def called(folder: Path, sink: int | None = None) -> Iterator[Called]:
+def called(folder: Path, sink: int | None = None, scenario: str = "called") -> Iterator[Called]:
     """Answer every call inside the context. Received RTP goes to the port `sink`, if given."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
-    process = started("called", folder, port, media_port, "-key", "sink", str(sink or media_port))
+    process = started(scenario, folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
         yield Called(port, folder)
     finally:
@@ -139,7 +139,7 @@ class Load:
             code = 0
         if code not in _DONE:
             raise RuntimeError(f"SIPp ended with {code}: {(self._folder / 'errors').read_text()[:2000]}")
-        return [_outcome(line) for line in _lines(self._folder)]
+        return [_outcome(line) for line in logged(self._folder)]
 
     def retransmissions(self) -> int:
         """The number of retransmitted messages; available after its end."""
@@ -168,7 +168,8 @@ def started(scenario: str, folder: Path, port: int, media_port: int, *more: str)
         )  # fmt: skip
 
 
-def _lines(folder: Path) -> list[str]:
+def logged(folder: Path) -> list[str]:
+    """What the scenario has logged."""
     path = folder / "calls"
     written = path.read_text() if path.exists() else ""
     # SIPp may have been interrupted while it wrote the last line.

@@ -18,6 +18,7 @@ from idtone.settings import Settings
 
 from ...conftest import LAB_REGISTRY
 from ...lab.chromium import find_or_get_chromium
+from ..held import write_holds
 from ..past_calls import write_past_calls
 from ..site import Site, running
 from .browser import Browser
@@ -41,6 +42,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))
     keep(file_of(settings), count(settings, "", None, progress=lambda *_: None))  # without them a page has fewer links
+    write_holds(settings, "another")  # whose calls have no page here
     with in_a_thread(settings) as site:
         yield site
 

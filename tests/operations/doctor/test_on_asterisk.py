@@ -545,3 +545,4 @@ def test_endpoints_of_the_pbx_that_the_table_of_lines_does_not_have(pbx, tmp_pat
     assert "1 customers, 8 lines, 2 numbers" in findings["lines"]["found"]
     assert "1 of their numbers" in findings["lines-members"]["found"]
     assert findings["lines-endpoints"]["found"] == "anonymous"
+    assert findings["lines-fallback"]["state"] == "bad", "no service has written it"

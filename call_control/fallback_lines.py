@@ -1,0 +1,108 @@
+"""Keeps `fallback-lines.conf` beside `fallback.conf`: which numbers each customer's line may present while the service
+is down. The hook reads it with AST_CONFIG() for outgoing calls. The service writes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from idtone import dialplan
+from idtone.calls import Period
+from idtone.number_spans import NumberSpan
+
+from .fallback import identity, not_written, replace
+from .fallback_file import entries_of
+
+log = logging.getLogger(__name__)
+
+LINES_LIMIT: Final = 100_000
+"""The most lines and patterns of numbers. Asterisk searches them one by one, in some milliseconds."""
+
+
+class LineTable(Protocol):
+    """What the file needs from the table of lines."""
+
+    def groups_of_endpoints(self) -> Iterable[tuple[str, int]]:
+        """Each endpoint, with the group of numbers that it may present."""
+        ...
+
+    def groups_of_accounts(self) -> Iterable[tuple[str, int]]:
+        """The same of each account code."""
+        ...
+
+    def spans_of_groups(self) -> Iterable[Iterable[tuple[NumberSpan, Period]]]:
+        """The numbers of each group, and when they may be presented, ascending by first number."""
+        ...
+
+
+def lines_text(table: LineTable | None) -> str:
+    """The file's text. Without a table, and with one of more than `LINES_LIMIT` entries, it has no end."""
+    lines = list(islice(_lines(table), LINES_LIMIT + 1)) if table else []
+    head = "; Written by idtone; the hook reads it while the service is down.\n"
+    if table is None or len(lines) > LINES_LIMIT:
+        return head
+    return "\n".join((head, *lines, f"[{dialplan.FALLBACK_END}]", f"{dialplan.FALLBACK_COMPLETE} = yes", ""))
+
+
+def _lines(table: LineTable) -> Iterator[str]:
+    for section, names in (
+        (dialplan.LINES_ENDPOINTS, table.groups_of_endpoints()), (dialplan.LINES_ACCOUNTS, table.groups_of_accounts()),
+    ):  # fmt: skip
+        yield f"[{section}]"
+        for name, group in names:
+            yield f"{in_request(name)} = {in_request(name)}:{group}"
+    for group, spans in enumerate(table.spans_of_groups()):
+        yield f"[{dialplan.LINES_GROUP}{group}]"
+        for pattern, times in entries_of(spans):
+            yield f"{pattern} = {times}"
+
+
+_DROPPED: Final = str.maketrans("", "", "'()")
+
+
+def in_request(name: str) -> str:
+    """A name as the hook's request has it: by URIENCODE() and FILTER()."""
+    return quote(name.translate(_DROPPED), safe="!*")
+
+
+class FallbackLines:
+    """Writes the file when the table changes, and again when the file was removed or changed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path = directory / dialplan.LINES_FILE
+        self._table: LineTable | None = None
+        self._left: tuple[int, ...] = ()
+        """The file as it was left for this table."""
+
+    def update(self, table: LineTable | None) -> None:
+        """Bring the file up to date. Without a change this costs one `lstat`. Raises FallbackError."""
+        if table is self._table and self._left and self._left == identity(self._path, self._directory):
+            return
+        text = lines_text(table)
+        if not self._has(text):
+            replace(self._path, text)
+        self._table, self._left = table, identity(self._path, self._directory)
+        if table is not None and f"[{dialplan.FALLBACK_END}]" not in text:
+            log.critical(
+                "the customers' lines and their numbers need more than %d entries in %s. While this service is down, "
+                "Asterisk refuses outgoing calls; join the numbers to ranges", LINES_LIMIT, dialplan.LINES_FILE,
+            )  # fmt: skip
+
+    def remove(self) -> None:
+        """The settings name no table any more. Raises FallbackError."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise not_written(self._directory, error) from error
+
+    def _has(self, text: str) -> bool:
+        try:
+            return bool(identity(self._path, self._directory)) and self._path.read_bytes() == text.encode("ascii")
+        except OSError:
+            return False

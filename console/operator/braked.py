@@ -1,0 +1,90 @@
+"""What the brake has marked, slowed or stopped, on all nodes. A person releases it by a command alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from idtone.brake.holds import Hold
+from idtone.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.brake.state_files import read_state, state_path
+from idtone.brake_settings import HighestStep
+from idtone.settings import Settings
+from idtone.translation import template
+
+from ..access.rights import Right
+from ..page import Page, Visit
+
+ROWS: Final = 500
+"""Subjects; the newest."""
+STEPS: Final = {
+    BrakeStep.MARK: template("marked"),
+    BrakeStep.SLOW: template("slowed"),
+    BrakeStep.STOP: template("stopped"),
+}
+KINDS: Final = {
+    SubjectKind.ENDPOINT: template("endpoint"),
+    SubjectKind.CUSTOMER: template("customer"),
+    SubjectKind.TRUNK: template("trunk"),
+    SubjectKind.NUMBER: template("number"),
+}
+LINES: Final = {
+    LineKind.EXTENSION: template("extension"),
+    LineKind.PBX: template("PBX"),
+    LineKind.CALL_CENTRE: template("call centre"),
+    LineKind.RESELLER: template("reseller"),
+    LineKind.TRUNK: template("trunk"),
+    LineKind.NUMBER: template("number"),
+}
+_SHOWN: Final = 8
+"""Characters of a token, as `idtone brake list` shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrakedRow:
+    """A hold, as a row. `name` is empty for a number, which the call shows to those who may see it."""
+
+    step: BrakeStep
+    word: str
+    kind: str
+    line: str
+    name: str
+    signal: str
+    since: datetime
+    node: str
+    call_id: str
+    is_own: bool
+    """Its call is in this node's ledger."""
+    token: str
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    settings = visit.console.settings
+    holds = await visit.in_thread(_holds, settings)
+    counts = {STEPS[step]: sum(hold.step is step for hold in holds) for step in reversed(STEPS)}
+    return visit.render(
+        "braked.html", rows=rows(holds, settings.node), total=len(holds), counts=counts,
+        is_off=settings.brake.highest is HighestStep.NOTHING, stopped=STEPS[BrakeStep.STOP], at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _holds(settings: Settings) -> tuple[Hold, ...]:
+    """Raises UsageError."""
+    return read_state(state_path(settings)).holds
+
+
+def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
+    """Those that are stopped first, then the newest; at most `ROWS`."""
+    return [
+        BrakedRow(
+            hold.step, STEPS[hold.step], KINDS[hold.kind], LINES[hold.line], hold.label, hold.signal,
+            datetime.fromtimestamp(hold.since_s, UTC), hold.node, hold.call_id, hold.node == node, hold.token[:_SHOWN],
+        )
+        for hold in sorted(holds, key=lambda hold: (-hold.step, -hold.since_s))[:ROWS]
+    ]  # fmt: skip
+
+
+PAGES = (Page("/brake", show, Right.LOOK, title=template("Brake")),)

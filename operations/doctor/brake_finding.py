@@ -1,0 +1,58 @@
+"""What the brake holds, as a finding. Pure; it names no telephone number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import Final
+
+from idtone.brake.holds import Hold
+from idtone.brake.limits import BrakeStep
+from idtone.brake_settings import HighestStep
+from idtone.translation import Message, joined
+
+from .findings import Finding, bad, good, unknown, warning
+
+TOPIC: Final = "brake"
+LONG_S: Final = 86_400.0
+"""A mark or a slowing ends ten minutes after its cause: one that is older has a cause that lasts."""
+_SHOWN: Final = 5
+_LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone brake release TOKEN --why TEXT`")
+
+
+def unreadable(problem: str, may_read: bool) -> Finding:
+    """`problem` names the file and the remedy. Without `may_read`, only this user cannot read it."""
+    if not may_read:
+        return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))
+    return bad(TOPIC, problem, Message("Do that, then systemctl restart idtone"))
+
+
+def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
+    """`highest` is the highest step that the brake takes."""
+    if highest is HighestStep.NOTHING:
+        return good(TOPIC, Message("not used: brake.highest is nothing"))
+    stopped = [hold for hold in holds if hold.step is BrakeStep.STOP]
+    lasting = [hold for hold in holds if hold.step is not BrakeStep.STOP and now.timestamp() - hold.since_s > LONG_S]
+    parts = []
+    if stopped:
+        parts.append(Message("stopped until a person releases it: {names}", names=_names(stopped, now.tzinfo)))
+    if lasting:
+        parts.append(Message("marked or slowed for more than a day: {names}", names=_names(lasting, now.tzinfo)))
+    if parts:
+        return warning(TOPIC, joined("; ", parts), _LOOK)
+    return good(TOPIC, Message("{count:,} subjects are marked or slowed, none is stopped", count=len(holds)))
+
+
+def _names(holds: Sequence[Hold], zone: tzinfo | None) -> Message:
+    """The oldest first: kind, name, signal, since when, by which node."""
+    oldest = sorted(holds, key=lambda hold: hold.since_s)
+    shown = [
+        Message(
+            "{kind} {name} ({signal}, since {since}, {node})", kind=hold.kind, name=hold.label or hold.token[:8],
+            signal=hold.signal, since=f"{datetime.fromtimestamp(hold.since_s, zone):%Y-%m-%d %H:%M}", node=hold.node,
+        )
+        for hold in oldest[:_SHOWN]
+    ]  # fmt: skip
+    more = len(holds) - _SHOWN
+    names = joined(", ", shown)
+    return Message("{names} and {more:,} more", names=names, more=more) if more > 0 else names

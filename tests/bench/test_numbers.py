@@ -1,0 +1,114 @@
+"""What `make bench-numbers` offers, and what it takes for wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from idtone.numbers import parse
+from idtone.registry.sources import parse_document
+
+from ..spellings import OUT_OF_ORDER, READABLE
+from .numbers import AWAY, UP, Seen, Shown, wrong
+from .offered_calls import CALLER, CONNECTED, GROUPS, KINDS, LINE, REFUSED, Offered, offered, registry
+
+CALLS = offered(1, 600)
+
+
+def test_each_kind_and_each_group_of_spellings_comes_and_each_call_is_what_it_says():
+    assert {call.kind for call in CALLS} == set(KINDS)
+    assert {call.group for call in CALLS} == set(GROUPS)
+    assert len({call.dialled for call in CALLS}) == len(CALLS)
+    assert {(call.way, call.direction, call.interface) for call in CALLS if call.kind == "own"} == {
+        (way, direction, interface)
+        for way in ("hook", "own-dial") for direction in ("incoming", "outgoing") for interface in ("ari", "agi")
+    }  # fmt: skip
+    for call in CALLS:
+        if call.group in READABLE:
+            assert parse(call.written).e164 == f"+81{call.number[1:]}", call
+    assert sum(len(set(spell("05012345678"))) for spell in READABLE.values()) > 900
+    parse_document(registry(datetime.now(UTC)), "registry.yaml")
+
+
+@pytest.mark.parametrize("number", ["0312345678", "05012345678", "0120345678"])
+def test_no_number_is_read_from_a_form_that_is_out_of_order(number):
+    assert not [text for spell in OUT_OF_ORDER.values() for text in spell(number) if parse(text).e164]
+
+
+def test_what_must_become_of_a_call():
+    for call in CALLS:
+        for is_away in (False, True):
+            must = call.must(is_away)
+            if call.group in OUT_OF_ORDER or call.kind in ("suspended", "never originates", CALLER, "ported away"):
+                assert must == REFUSED
+            if call.kind in (LINE, "another customer's", "random"):
+                assert (must == REFUSED) >= (call.direction == "outgoing")
+            if call.kind == "own":
+                assert must == CONNECTED
+    assert {call.must(False) for call in CALLS if call.kind == "random" and call.direction == "incoming"} == {
+        CONNECTED, REFUSED,
+    }  # fmt: skip
+
+
+def one(**wanted: str) -> Offered:
+    return next(
+        call for call in CALLS if all(getattr(call, name) == value for name, value in wanted.items())
+    )  # fmt: skip
+
+
+def record(**changes: Any) -> Any:
+    return SimpleNamespace(
+        **{"fallback": False, "reason": "r", "outcome": "PLAY", "status": "CONNECTED", "complete": True} | changes
+    )
+
+
+OUT = one(kind="own", direction="outgoing", way="hook")
+IN = one(kind="own", direction="incoming", way="hook")
+DIAL = one(kind="own", direction="outgoing", way="own-dial")
+NOT_OURS = one(kind="another member's", direction="outgoing", way="hook")
+CHECKED = Shown(OUT.number, (OUT.number, f"+81{OUT.number[1:]}"), "", "")
+REJECTED = record(outcome="REFUSE", status="REFUSED")
+POLICE = "0335810110"
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "shown", "records", "problem"),
+    [
+        (OUT, "200", CHECKED, [record()], ""),
+        (OUT, "200", CHECKED, [record(fallback=True)], "was decided without the service"),
+        (OUT, "200", CHECKED, [], "0 records"),
+        (OUT, "200", CHECKED, [record(complete=False)], "complete: False"),
+        (OUT, "200", CHECKED, [REJECTED], "its record says REFUSE"),
+        (OUT, "200", None, [record()], "did not arrive"),
+        (OUT, "200", Shown(POLICE, (OUT.number, OUT.number), "", ""), [record()], "instead of the checked number"),
+        (OUT, "200", Shown(OUT.number, (OUT.number, POLICE), "", ""), [record()], "instead of the checked number"),
+        (OUT, "200", Shown(OUT.number, (), "", ""), [record()], "instead of the checked number"),
+        (OUT, "200", Shown(OUT.number, CHECKED.identities, POLICE, ""), [record()], "instead of the checked number"),
+        (OUT, "403", None, [REJECTED], "must be connected"),
+        (OUT, None, None, [], "has no end"),
+        (IN, "200", Shown(IN.shows, (IN.shows,) * 2, IN.number, f"+81{IN.number[1:]}"), [record()], ""),
+        (IN, "200", Shown(IN.shows, (IN.shows,) * 2, POLICE, IN.number), [record()], "was diverted by"),
+        (IN, "200", Shown(POLICE, (POLICE,) * 2, IN.number, IN.number), [record()], "what its caller shows"),
+        (DIAL, "200", Shown(DIAL.shows, (DIAL.shows,) * 2, "", ""), [record()], ""),
+        (DIAL, "200", Shown(POLICE, (DIAL.shows,) * 2, "", ""), [record()], "what its caller shows"),
+        (NOT_OURS, "403", None, [REJECTED], ""),
+        (NOT_OURS, "403", Shown(POLICE, (), "", ""), [REJECTED], "arrived"),
+        (NOT_OURS, "200", CHECKED, [record()], "must be refused"),
+    ],
+)
+def test_what_is_wrong(call, status, shown, records, problem):
+    seen = Seen({call.name: status} if status else {}, {call.name: shown} if shown else {})
+    found = wrong(call, UP, seen, records)
+    assert (problem in found) if problem else not found
+
+
+def test_a_call_that_came_in_for_a_number_of_no_member_is_refused_without_the_service_alone():
+    call = next(each for each in CALLS if each.kind == "random" and each.must(False) != each.must(True))
+    refused, alone = Seen({call.name: "403"}), record(outcome="REFUSE", status="REFUSED", fallback=True)
+    assert not wrong(call, AWAY, refused, [alone])
+    assert "must be connected" in wrong(call, AWAY, refused, [REJECTED])
+    assert Counter(each.must(True) for each in CALLS)[REFUSED] > Counter(each.must(False) for each in CALLS)[REFUSED]
