@@ -25,10 +25,13 @@ _ROLES: Final = {
 _PROVES: Final = (
     "各記録は、署名された記録の木に含まれています。その署名の後に変更、削除、挿入されたものではありません。",
     "Each record is in the tree that was signed; it was not changed, removed or put in after that signature.",
-    "記録は、その時に交換機が見聞きしたことの記述です。再生された音は SHA-256 で示されます。"
-    "端末の先で人が実際に聞いたことは証明しません。",
-    "A record says what the PBX saw at the time. Which sound was played is told by its SHA-256. That a person heard it "
-    "at the other end of the telephone is not proven.",
+    "記録は、その時に交換機が見聞きしたことの記述です。端末の先で人が実際に聞いたことは証明しません。",
+    "A record says what the PBX saw at the time. That a person heard the sound at the other end of the telephone is not "
+    "proven.",
+    "記録の SHA-256 は、サービスが再生用に用意した音声ファイルのうち 1 つのものです。"
+    "交換機がその通話でどのファイルを開いたか、その時のファイルの内容が何であったかは証明しません。",
+    "The SHA-256 in a record is that of one of the files that the service made for the sound. Which file the PBX opened "
+    "in the call, and what was in it then, is not proven.",
     "音の到達は、三つの語で示します。"
     "送信済み: 交換機が音の RTP パケットをすべて送信しました。届いたかどうかは示しません。"
     "相手側の報告で確認: 送信済みで、さらに電話機自身の報告 (RTCP) が、その通話で受信の欠落がないことを示しています。"
