@@ -29,8 +29,8 @@ CHOWN = f"chown idtone:asterisk {PLACE} && chmod 2750 {PLACE}"
 CHOWN_JOURNAL = f"chown idtone:asterisk {PLACE}/journal && chmod 2710 {PLACE}/journal"
 
 
-def files(changes, serving=True):
-    return shared_file_findings.files(FILES, FILES | changes, serving=serving)
+def files(changes, serving=True, further=()):
+    return shared_file_findings.files(FILES, FILES | changes, further, serving=serving)
 
 
 def readable(who, folders, held):
