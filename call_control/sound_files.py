@@ -23,17 +23,17 @@ from idtone.tones.making.sounds import Sound, SoundFile
 from idtone.translation import Message, joined
 
 RESTORE_AFTER_S: Final = 60.0
-"""How long a damaged file is left as it is: an operator who exchanges sounds does so in steps, and then reloads the
-service. Until then calls get the notice."""
+"""How long a damaged file is left as it is: an operator exchanges sounds in steps, and then reloads the service. Until
+then calls get the notice."""
 SETTLED_NS: Final = 50_000_000
-"""The kernel dates changes by its tick, 10 ms at most: a file that was changed a moment before it was read can be changed
-again without another date."""
+"""The kernel dates changes by its tick, 10 ms at most: a file that was changed a moment before it was read can be
+changed again without another date."""
 OPENED: Final[Mapping[str, str]] = {"ulaw": "ulaw", "alaw": "alaw", "gsm": "gsm", "g722": "sln16", "opus": "sln16"}
-"""A channel's codec → the format of which Asterisk opens the file, of those that the service makes: the one that costs the
-least transcoding. For other codecs it is not known."""
+"""A channel's codec → the format of which Asterisk opens the file, of those that the service makes: the one that costs
+the least transcoding. It is not known for other codecs."""
 OTHERS: Final = frozenset(
-    "g719 g722 g723 g723sf g726-16 g726-24 g726-32 g726-40 g729 gsm ilbc siren7 siren14 vox ogg opus spx spx16 spx32 mp3 "
-    "alaw al alw pcm ulaw ul mu ulw au wav wav16 WAV wav49 raw slin "
+    "g719 g722 g723 g723sf g726-16 g726-24 g726-32 g726-40 g729 gsm ilbc siren7 siren14 vox ogg opus spx spx16 spx32 "
+    "mp3 alaw al alw pcm ulaw ul mu ulw au wav wav16 WAV wav49 raw slin "
     "sln sln12 sln16 sln24 sln32 sln44 sln48 sln96 sln192".split()
 )
 """The endings by which Asterisk finds audio files. One of another format can be preferred to the service's: `.au` to
@@ -60,8 +60,8 @@ States = Mapping[Path, FileState]
 
 @dataclass(frozen=True, slots=True)
 class PlayedFile:
-    """What the evidence says of the file of a sound. `format` is that of the file that Asterisk opened, and `sha256` its
-    digest; without a format the latter is that of the sound (`Sound.sha256`). Both are None if tones were played.
+    """What the evidence says of the file of a sound. `format` is that of the file that Asterisk opened, and `sha256`
+    its digest; without a format the latter is that of the sound (`Sound.sha256`). Both are None if tones were played.
     """
 
     sha256: str | None
@@ -183,8 +183,8 @@ def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
     if foreign:
         parts.append(
             Message(
-                "{names}: a further file of a sound, which Asterisk can prefer; the notice replaces the sound. Remove the "
-                "file, or restart the service if it is yours",
+                "{names}: a further file of a sound, which Asterisk can prefer; the notice replaces the sound. Remove "
+                "the file, or restart the service if it is yours",
                 names=", ".join(map(str, sorted(foreign))),
             )
         )
@@ -192,8 +192,8 @@ def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
 
 
 def beside(folder: Path, names: Collection[str]) -> Iterator[Path]:
-    """The files of these sounds that Asterisk could open: in the folder, and in its subfolders, one of which may have the
-    name of a language.
+    """The files of these sounds that Asterisk could open: in the folder, and in its subfolders, one of which may have
+    the name of a language.
     """
     entries = _listed(folder)
     places = [folder, *(folder / name for name, is_folder in entries if is_folder)]

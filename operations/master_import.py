@@ -53,8 +53,8 @@ def import_master(
         typer.Option(
             "--format",
             metavar="NAMES",
-            help="Comma-separated formats, like wav,sln16,ulaw; or all (default: all with -o or --sounds, otherwise those "
-            "that calls need).",
+            help="Comma-separated formats, like wav,sln16,ulaw; or all (default: all with -o or --sounds, otherwise "
+            "those that calls need).",
             autocompletion=complete_formats,
         ),
     ] = "",

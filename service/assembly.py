@@ -157,9 +157,7 @@ def assemble(
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, Usable.by(policy), source.is_latest)
     brake = brake_of(settings)
-    files = SoundFiles(
-        loaded.sounds.values(), lambda: ensure_sounds(settings.sounds.directory, loaded.profiles)
-    )
+    files = SoundFiles(loaded.sounds.values(), lambda: ensure_sounds(settings.sounds.directory, loaded.profiles))
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,

@@ -212,7 +212,7 @@ class Instance:
                 calls.call_log.write()
 
     def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
-        """The registry, the table of lines and the sounds, apart: a database may hang, and no suspension waits for it."""
+        """The registry, the lines and the sounds, apart: a database may hang, and no suspension waits for it."""
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
             watches.append(SourceWatch(lines.refresh, "the table of lines", "lines.source"))

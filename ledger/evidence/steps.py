@@ -243,7 +243,9 @@ def sound_started(
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise LedgerError(Message("the SHA-256 of a sound has 64 lower-case hexadecimal digits"))
     details: dict[str, Scalar] = {"party": party, "profile": profile, "format": file_format, "sha256": sha256}
-    return Step(call_id, StepKind.SOUND_STARTED, at, {key: value for key, value in details.items() if value is not None})
+    return Step(
+        call_id, StepKind.SOUND_STARTED, at, {key: value for key, value in details.items() if value is not None}
+    )
 
 
 def sound_ended(

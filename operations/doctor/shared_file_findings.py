@@ -45,7 +45,7 @@ class Rights:
 
 
 def files(
-    wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], further: Sequence[Path], serving: bool
+    wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool, further: Sequence[Path] = ()
 ) -> Finding:
     """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist.
     `further` are other files that Asterisk could play as these sounds.

@@ -43,7 +43,7 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
     further = sorted(set(beside(directory, {profile.id for profile in profiles})) - set(wanted))
-    yield shared_file_findings.files(wanted, there, further, serving=bool(exam.running()))
+    yield shared_file_findings.files(wanted, there, bool(exam.running()), further)
     who = exam.asterisk_process()
     try:
         folders = [observe_machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]

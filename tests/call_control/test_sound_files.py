@@ -87,7 +87,10 @@ WRONG: dict[str, Callable[[Path], object]] = {
 }
 PREFERRED = {
     "another ending": lambda path: path.with_suffix(".au").write_bytes(b""),
-    "a language": lambda path: (path.with_name("ja").mkdir(), path.with_name("ja").joinpath(path.name).write_bytes(b"")),
+    "a language": lambda path: (
+        path.with_name("ja").mkdir(),
+        path.with_name("ja").joinpath(path.name).write_bytes(b""),
+    ),
 }
 
 

@@ -131,7 +131,7 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
         assert started(await steps_of(phones, own, placed)) == {"called": ("sample", "ulaw", digest(path))}
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", ["replaced", "preferred"])
 async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own, references, change):
     """The verdict comes first: the file is changed while the phone rings."""
     changed = asyncio.Event()
@@ -167,21 +167,18 @@ async def test_the_evidence_names_the_file_that_the_codec_opened(own):
     sounds = own.asterisk.sounds
     async with lab(own.asterisk) as phones:
         for codec, opened in FORMATS.items():
+            phones.caller.codecs = (codec,)
             async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(codec,)) as called:
-                for direction, parties in (("incoming", ["called"]), ("outgoing", ["called", "caller"])):
-                    host, port = called.address
-                    phones.caller.codecs = (codec,)
-                    destination = f"PJSIP/wide/sip:x@{host}:{port};lab={{name}}"
-                    with INotify() as watching:
-                        watching.add_watch(sounds, flags.OPEN)
-                        placed = phones.dial(
-                            Forwarding(direction=direction, endpoint="wide", destination=destination)
-                        )
-                        await placed.caller.final()
-                        phones.pair(placed, called)
-                        await phones.talk_and_hang_up(placed, RECOGNISED_S)
-                        steps = await steps_of(phones, own, placed)
-                        names = {event.name for event in watching.read(timeout=0) if event.name.startswith("sample.")}
-                    assert names == {f"sample.{opened}"}
-                    wanted = "sample", opened, digest(sounds / f"sample.{opened}")
-                    assert started(steps) == dict.fromkeys(parties, wanted)
+                host, port = called.address
+                destination = f"PJSIP/wide/sip:x@{host}:{port};lab={{name}}"
+                with INotify() as watching:
+                    watching.add_watch(sounds, flags.OPEN)
+                    placed = phones.dial(Forwarding(direction="outgoing", endpoint="wide", destination=destination))
+                    await placed.caller.final()
+                    phones.pair(placed, called)
+                    await phones.talk_and_hang_up(placed, RECOGNISED_S)
+                    steps = await steps_of(phones, own, placed)
+                    names = {event.name for event in watching.read(timeout=0) if event.name.startswith("sample.")}
+            assert names == {f"sample.{opened}"}
+            wanted = "sample", opened, digest(sounds / f"sample.{opened}")
+            assert started(steps) == dict.fromkeys(("called", "caller"), wanted)
