@@ -61,7 +61,8 @@ States = Mapping[Path, FileState]
 @dataclass(frozen=True, slots=True)
 class PlayedFile:
     """What the evidence says of the file of a sound. `format` is that of the file that Asterisk opened, and `sha256`
-    its digest; without a format the latter is that of the sound (`Sound.sha256`). Both are None if tones were played.
+    its digest; without a format the latter is that of the sound (`Sound.sha256`). Both are None if tones were played,
+    or perhaps a file that the service has not made.
     """
 
     sha256: str | None
@@ -105,16 +106,15 @@ class SoundFiles:
         """What was played from `began` until now to a channel with this codec; None if it is not known, because a file
         was changed. `before` are the sound's files at some time before the playback, None if that is not known.
         """
-        further = self._beside_of(sound)
-        opened = None if further else OPENED.get(codec)
+        opened = OPENED.get(codec)
         chosen = [file for file in sound.files if file.sound_format.name == opened]
         for file in chosen or sound.files:
             state = self._state(file)
             same = state == before.get(file.path) if before else state.changed_before(began)
             if state.sha256 != file.sha256 or not same:
                 return None
-        if further and self._foreign(sound):
-            return None
+        if self._beside_of(sound):
+            return None if self._foreign(sound) else PlayedFile(None)
         return PlayedFile(chosen[0].sha256, opened) if chosen else PlayedFile(sound.sha256)
 
     def look(self) -> None:
@@ -233,10 +233,10 @@ def _read(file: SoundFile) -> tuple[FileState, bool]:
         return FileState(stamp, ""), True
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as opened:
+            digest = hashlib.sha256(opened.read(file.octets)).hexdigest()
+            if stamp != _stamp_of(os.fstat(descriptor)):
+                return FileState(stamp, ""), False  # it is being changed
     except OSError:
-        return FileState(stamp, ""), True
-    with os.fdopen(descriptor, "rb") as opened:
-        digest = hashlib.sha256(opened.read(file.octets)).hexdigest()
-        if stamp != _stamp_of(os.fstat(descriptor)):
-            return FileState(stamp, ""), False  # it is being changed
+        return FileState(stamp, ""), False
     return FileState(stamp, digest), not 0 <= now_ns - stamp[-1] < SETTLED_NS

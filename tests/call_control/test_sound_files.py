@@ -111,13 +111,13 @@ def test_a_sound_is_played_only_while_its_files_are_as_they_were_made(files, sam
     assert files.damaged == 1
 
 
-def test_what_was_there_at_the_start_is_no_change_but_makes_the_opened_file_unknown(sounds, sample):
+def test_what_was_there_at_the_start_is_no_change_but_no_file_is_named(sounds, sample):
     of(sample, "ulaw").with_suffix(".au").write_bytes(b"x")
     of(sample, "ulaw").with_suffix(".yaml").write_bytes(b"x")
     files = SoundFiles(sounds.values())
     files.look()
     assert files.as_made(sample)
-    assert files.played(sample, "ulaw", LATER, None) == PlayedFile(sample.sha256)
+    assert files.played(sample, "ulaw", LATER, None) == PlayedFile(None)
     of(sample, "ulaw").with_suffix(".au").write_bytes(b"xy")
     refusal(ToneError, files.look)
     assert not files.as_made(sample)
