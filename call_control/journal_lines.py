@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from idtone import dialplan
@@ -244,9 +244,11 @@ def _sounded(
     )  # fmt: skip
 
 
-def _sounded_with_codecs(*fields: Any) -> Sounded:
-    *others, packet_ms, codecs = fields
-    return _sounded(*others, packet_ms or "0", codecs)
+def _sounded_with_codecs(
+    call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
+    packet_ms: str, codecs: str,
+) -> Sounded:  # fmt: skip
+    return _sounded(call_id, nonce, at, played, called, caller, sent, since, status, packet_ms or "0", codecs)
 
 
 def _single_codecs(codecs: str) -> dict[Party, str]:
