@@ -15,6 +15,7 @@ from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
 from idtone.numbers import Number
 
 from .request import Request
+from .sound_files import States
 
 _SOUND_OVER: Final = frozenset({StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
 _Written = tuple[StepKind, datetime, str | None]
@@ -52,6 +53,8 @@ class Call:
     """When the latest playback in the journal began."""
     sounded_at: datetime | None = None
     """When the last sound before the connection ended."""
+    files: dict[str, States] = field(default_factory=dict)
+    """The files of the sounds that the verdict names, as they were then, by the sounds' names."""
     suspended: bool = False
     """Its number was suspended during the call, and the evidence says so."""
     end_requested: bool = False

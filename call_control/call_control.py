@@ -29,6 +29,7 @@ from idtone.decision import (
     suspended,
     time_by,
 )
+from idtone.dialplan import Played
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.durations import Durations
 from idtone.errors import JournalError, LedgerBehindError
@@ -48,12 +49,14 @@ from .delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .evidence import Evidence
 from .fleet_chain import FleetChain
 from .request import Request
+from .sound_files import PlayedFile, SoundFiles
 
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
 """How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
 decisions cannot be written."""
+FILE_CHANGED: Final = "a file of the sound was changed, and what was played is not known"
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 BACK_WITHIN: Final = timedelta(seconds=10)
 """How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
@@ -76,6 +79,8 @@ class CallControl:
     evidence: Evidence
     made: Mapping[str, Sound] = field(default_factory=dict)
     """All sounds that were made, by the name of their files."""
+    files: SoundFiles | None = None
+    """None: only the sizes of the files are looked at, and the evidence does not say which file was played."""
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
@@ -259,7 +264,7 @@ class CallControl:
     def sound(self, call: Call, party: Party) -> Sound | None:
         """The sound for this party; None if it hears nothing, or if its sound must not or cannot be played."""
         sound = self.sounds.get(call.decision.profiles.get(party, ""))
-        return sound if sound and sound.is_there else None
+        return sound if sound and (self.files.as_made(sound) if self.files else sound.is_there) else None
 
     def verdict(self, call: Call) -> dialplan.Verdict:
         """The hook's verdict. The notice replaces a sound that must not or cannot be played."""
@@ -273,7 +278,9 @@ class CallControl:
                         "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
                         call.id, party, extra=about(call.id, decision.reason),
                     )  # fmt: skip
-                files[party] = sound.stem.name if sound else self.policy.notice_profile
+                files[party] = name = sound.stem.name if sound else self.policy.notice_profile
+                if self.files and name in self.made:
+                    call.files[name] = self.files.states(self.made[name])
         verdict = self._verdict(call, files)
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
             log.error(
@@ -392,8 +399,11 @@ class CallControl:
         if not call.answered:
             call.answered = True
             entered.append(steps.answered(call.id, began))
-        if found.lasted_ms:
-            entered.append(steps.sound_started(call.id, began, profile, sound.sha256, party))
+        file = self._file(call, line, party, sound)
+        if file is None:
+            found = replace(found, known_by=None, why=found.why or FILE_CHANGED)
+        elif found.lasted_ms:
+            entered.append(steps.sound_started(call.id, began, profile, file.sha256, party, file.format))
         if found.known_by and (not instead or profile == self.policy.notice_profile):
             call.delivery[party] = Delivery.SENT if found.known_by is KnownBy.PACKETS else Delivery.NOT_KNOWN
             entered.append(
@@ -415,6 +425,15 @@ class CallControl:
             )  # fmt: skip
             entered.append(steps.sound_failed(call.id, line.at, why, party))
         return self._write(call, *entered)
+
+    def _file(self, call: Call, line: journal_lines.Sounded, party: Party, sound: Sound) -> PlayedFile | None:
+        """The file that was played; None if it is not known what was in it."""
+        if line.played is Played.TONES:
+            return PlayedFile(None)
+        if self.files is None:
+            return PlayedFile(sound.sha256)
+        began = line.since or call.decided_at
+        return self.files.played(sound, line.codecs.get(party, ""), began, call.files.get(sound.stem.name))
 
     def _reported(self, call: Call, line: journal_lines.Reported) -> list[Future[None]]:
         """Only reports about a sound that was sent matter; a phone that sends none says nothing."""

@@ -1,22 +1,23 @@
 """The journal's lines: what the hook writes about its calls. Pure.
 
     decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,CHANNEL,ACCOUNT,OUTCOME,REASON,HEARS,SIP-CALL-ID
-    sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS[,PACKET-MS]
+    sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS,PACKET-MS,CODECS
     reported,CALL,NONCE,AT,RTCP,ROUTE
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
 a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
-there if the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. `reported`
-comes when the called party's channel ends, shortly before or after `ended`. Older hooks write neither CHANNEL and
-ACCOUNT nor, before that, SIP-CALL-ID.
+empty unless the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. CODECS
+are those of the called party's channel and, after Dial(), a slash and those of the caller's. `reported` comes when the
+called party's channel ends, shortly before or after `ended`. Older hooks write no CODECS, and no PACKET-MS where it
+would be empty; neither CHANNEL and ACCOUNT nor, before that, SIP-CALL-ID.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import unquote
@@ -36,6 +37,8 @@ _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")
 _NONCE: Final = re.compile(r"[0-9]{12}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_.-]*")
 _PACKET_MS: Final = re.compile(r"0([1-9][0-9]{1,2})?")
+_CODECS: Final = re.compile(r"[A-Za-z0-9_.|()\-]*(/[A-Za-z0-9_.|()\-]*)?")
+"""As Asterisk lists a channel's formats: `(ulaw)` or `(ulaw|alaw)`."""
 _TIME: Final = re.compile(r"([0-9]{10})\.([0-9]{6})")
 _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
@@ -107,7 +110,8 @@ class Sounded:
     is the start of the playback, or for Dial() the time of the answer; None if unknown. `status` is PLAYBACKSTATUS, or
     for Dial() `1` if the called party held the call, `moved` if another phone took the call, `left` if the caller left
     it, `late` if a phone that may be behind NAT began to send late. `through_local`: the caller was to hear a sound
-    through a Local channel. `packet_ms` is how long a packet of the called party is.
+    through a Local channel. `packet_ms` is how long a packet of the called party is. `codecs` has the codec of a
+    party's channel, if it is one.
     """
 
     call_id: str
@@ -120,6 +124,7 @@ class Sounded:
     status: str
     through_local: bool = False
     packet_ms: int = PACKET_MS
+    codecs: Mapping[Party, str] = field(default_factory=dict)
 
     @property
     def elapsed_ms(self) -> float | None:
@@ -221,7 +226,7 @@ def _decided_by_older_hook(
 
 def _sounded(
     call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
-    packet_ms: str = "0",
+    packet_ms: str = "0", codecs: str = "",
 ) -> Sounded:  # fmt: skip
     if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
         raise JournalError("its PLAYED field or a file name is invalid")
@@ -231,13 +236,27 @@ def _sounded(
         raise JournalError("it names no sound, or its SENT field is not a number")
     if not _PACKET_MS.fullmatch(packet_ms):
         raise JournalError("its PACKET-MS field is invalid")
+    if not _CODECS.fullmatch(codecs):
+        raise JournalError("its CODECS field is invalid")
     if played != Played.DIAL and (caller or not since):
         raise JournalError("it is about a playback, but has fields that only Dial() can have")
     own = status.removesuffix(_THROUGH_LOCAL)
     return Sounded(
         call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status,
-        int(packet_ms) or PACKET_MS,
+        int(packet_ms) or PACKET_MS, _single_codecs(codecs),
     )  # fmt: skip
+
+
+def _sounded_with_codecs(
+    call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
+    packet_ms: str, codecs: str,
+) -> Sounded:  # fmt: skip
+    return _sounded(call_id, nonce, at, played, called, caller, sent, since, status, packet_ms or "0", codecs)
+
+
+def _single_codecs(codecs: str) -> dict[Party, str]:
+    lists = zip((Party.CALLED, Party.CALLER), codecs.split("/"), strict=False)
+    return {party: names for party, listed in lists if (names := listed.strip("()")) and "|" not in names}
 
 
 def _reported(call_id: str, nonce: str, at: datetime, rtcp: str, route: str) -> Reported:
@@ -272,6 +291,7 @@ _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
     ("decided", 15): _decided,
     ("sounded", 10): _sounded,
     ("sounded", 11): _sounded,
+    ("sounded", 12): _sounded_with_codecs,
     ("reported", 6): _reported,
     ("ended", 9): _ended,
 }

@@ -14,7 +14,7 @@ from idtone.registry.local_registry import known
 from idtone.registry.sources import read_document
 from idtone.settings import Settings, load_settings
 from idtone.tones import importing
-from idtone.tones.commands.making import FormatsOption, formats_of
+from idtone.tones.commands.making import complete_formats, formats_of
 from idtone.tones.profile import Law
 from idtone.translation import Message
 
@@ -48,7 +48,16 @@ def import_master(
     sounds: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the sound files only (default: as -o).")
     ] = None,
-    formats: FormatsOption = "all",
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAMES",
+            help="Comma-separated formats, like wav,sln16,ulaw; or all (default: all with -o or --sounds, otherwise "
+            "those that calls need).",
+            autocompletion=complete_formats,
+        ),
+    ] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier import.")] = False,
     config: command_line.ConfigOption = None,
     json: command_line.JsonOption = False,
@@ -81,7 +90,11 @@ def import_master(
         None if tones is None else {entry.id: entry.sha256 for entry in tones},
         replace,
     )
-    names = [each.name for each in formats_of(formats)]
+    from idtone.tones.making.sounds import PBX_FORMATS  # takes longer to load than most commands to run
+
+    # In the folder from which Asterisk plays, it could open a file of another format, which the service does not check.
+    needed = "all" if output or sounds else ",".join(PBX_FORMATS)
+    names = [each.name for each in formats_of(formats or needed)]
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         supplied = master or _published_master(profile_id, settings, Path(scratch))
         made = importing.import_master(supplied, request, folder, sounds or output or settings.sounds.directory, names)

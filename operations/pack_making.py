@@ -216,6 +216,7 @@ def _reports(content: Paper) -> dict[str, bytes]:
 def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
     """The profiles of the sounds that were played. The association's own gets only its identity: its form is secret."""
     found: dict[str, Mapping[str, Any]] = {}
+    digests: dict[str, set[str]] = {}
     for summary in summaries:
         for step in summary.record.steps:
             if step.kind is not StepKind.SOUND_STARTED:
@@ -225,5 +226,8 @@ def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str,
             known = profile.model_dump(mode="json", exclude_defaults=True) if profile else {"id": name, "title": None}
             if profile and profile.standard:
                 known = {field: known.get(field) for field in ("id", "title", "standard", "sha256")}
-            found[name] = {**known, "played_sha256": step.details.get("sha256")}
+            digests.setdefault(name, set()).add(
+                " ".join(str(step.details[key]) for key in ("sha256", "format") if key in step.details)
+            )
+            found[name] = {**known, "played_sha256": ", ".join(sorted(digests[name] - {""})) or None}
     return found

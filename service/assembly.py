@@ -19,6 +19,7 @@ from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.call_control.restored_calls import RestoredCalls
+from idtone.call_control.sound_files import SoundFiles
 from idtone.daemon_thread import in_daemon
 from idtone.decision import NOTHING_REMEMBERED, time_by
 from idtone.errors import IdtoneError
@@ -157,11 +158,13 @@ def assemble(
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     fallback = Fallback(settings.sounds.directory, Usable.by(policy, lines is not None), source.is_latest)
     brake = brake_of(settings)
+    files = SoundFiles(loaded.sounds.values(), lambda: ensure_sounds(settings.sounds.directory, loaded.profiles))
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,
         sounds=playable,
         made=loaded.sounds,
+        files=files,
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,

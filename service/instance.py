@@ -167,7 +167,7 @@ class Instance:
                     await asyncio.Event().wait()  # keep the connection open until this instance ends
 
             serving = asyncio.create_task(runner.run(over))
-            watching = self._watch_sources(refresh)
+            watching = self._watch_sources(refresh, calls)
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
@@ -211,11 +211,13 @@ class Instance:
                 await asyncio.wait(ours)
                 calls.call_log.write()
 
-    def _watch_sources(self, refresh: Callable[[], None]) -> list[asyncio.Task[None]]:
-        """The registry and the table of lines, apart: a database may hang, and no suspension waits for it."""
+    def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
+        """The registry, the lines and the sounds, apart: a database may hang, and no suspension waits for it."""
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
             watches.append(SourceWatch(refreshing(lines, self._settings), "the table of lines", "lines.source"))
+        if calls.files:
+            watches.append(SourceWatch(calls.files.look, "the sounds", "sounds.directory"))
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:

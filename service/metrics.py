@@ -206,6 +206,17 @@ METRICS: Final = (
         lambda observed: observed.counts.failed,
     ),
     Metric(
+        "idtone_sound_files_damaged", _GAUGE,
+        "Sound files that are not as the service made them, and further files that Asterisk could play instead. The "
+        "notice replaces their sounds.",
+        lambda observed: observed.calls.files.damaged if observed.calls.files else 0,
+    ),
+    Metric(
+        "idtone_sound_file_changes_total", _COUNTER,
+        "How often a sound file was found to be another one than the service made.",
+        lambda observed: observed.calls.files.changes if observed.calls.files else 0,
+    ),
+    Metric(
         "idtone_decision_seconds", _HISTOGRAM,
         "Time from the hook's request until the decision was safe from a crash of the service and the verdict could be "
         "given.",

@@ -76,6 +76,10 @@ ROWS: Final = (
             {of_sounds("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
         ),
         Panel(
+            "Damaged sound files", "破損した音声ファイル", {gauge("idtone_sound_files_damaged"): EACH}, kind="stat",
+            red_above=1,
+        ),
+        Panel(
             "Steps not written", "未記録の証跡ステップ", {gauge("idtone_ledger_unwritten_steps"): EACH}, kind="stat",
             red_above=1,
         ),
@@ -146,6 +150,10 @@ ROWS: Final = (
              quantile(0.99, "idtone_connect_seconds"): "p99 {{instance}}"}, "s",
         ),
         Panel("Journal not read for", "ジャーナルの未読時間", {gauge("idtone_journal_lag_seconds"): EACH}, "s"),
+        Panel(
+            "Sound files changed, last hour", "変更された音声ファイル(1 時間)",
+            {f"increase({gauge('idtone_sound_file_changes_total')}[1h])": EACH},
+        ),
         Panel(
             "Journal files held open, last hour", "開かれたままのジャーナルファイル(1 時間)",
             {f"increase({gauge('idtone_journal_held_files_total')}[1h])": EACH},

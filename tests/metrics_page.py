@@ -47,6 +47,11 @@ JAPANESE: Final = {
     "idtone_calls_sent_total": "idtone_calls_with_sound_total のうち、すべての音の全パケットを送信した通話",
     "idtone_calls_confirmed_total": "idtone_calls_sent_total のうち、すべての音が電話機自身の報告で確認された通話",
     "idtone_calls_sound_failed_total": "idtone_calls_with_sound_total のうち、音を最後まで再生できなかった通話",
+    "idtone_sound_files_damaged": (
+        "サービスが作成したものと異なる音声ファイルと、Asterisk が代わりに再生しうる余分なファイルの数。"
+        "その音の代わりに一般の通知音が流れます"
+    ),
+    "idtone_sound_file_changes_total": "音声ファイルがサービスの作成したものと異なることを検出した回数",
     "idtone_decision_seconds": "フックの問い合わせから、判定が確定して返せるようになるまでの時間",
     "idtone_connect_seconds": "音を鳴らした通話の、応答から接続までの時間(音の長さを含みます)",
     "idtone_chain_tokens_total": (

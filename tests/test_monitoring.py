@@ -49,6 +49,8 @@ WELL = {
     "idtone_clock_timestamp_seconds": "0+60x90",
     "idtone_calls_with_sound_total": "0+100x90",
     "idtone_calls_sound_failed_total": "0+1x90",
+    "idtone_sound_files_damaged": "0x90",
+    "idtone_sound_file_changes_total": "2x90",
     'idtone_decisions_total{reason="licence-valid"}': "0+100x90",
     'idtone_decisions_total{reason="service-unavailable"}': "7x90",
     'idtone_decisions_total{reason="overload"}': "7x90",
@@ -104,6 +106,8 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         {"idtone_calls_sound_failed_total": "0+0.2x90", "idtone_calls_with_sound_total": "0+0.2x90"},
         set(),
     ),  # only twelve calls
+    ({"idtone_sound_files_damaged": "0x88 1x2"}, {"IdtoneSoundFileChanged"}),
+    ({"idtone_sound_file_changes_total": "0x80 1x10"}, {"IdtoneSoundFileChanged"}),
     ({"idtone_calls_sound_failed_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),
     (
         {"idtone_registry_version": "0x90", "idtone_registry_expires_timestamp_seconds": "_x90"},

@@ -52,7 +52,7 @@ from .call_words import (
     state_of,
     step_words,
 )
-from .played_sound import FORMAT, PlayedSound, played_sound
+from .played_sound import PlayedSound, played_sound
 from .shown_ledger import ShownLedger, ledger_for
 
 
@@ -147,7 +147,6 @@ def _page(
         proof_path=lambda index: path_of(record.call_id, "proof", leaf=str(index), node=found.node),
         all_calls=CallQuery({"node": found.node} if found.node else {}).address(),
         exact=exact,
-        sample_rate_hz=FORMAT.sample_rate_hz,
     )
 
 
@@ -196,8 +195,11 @@ def _sounds_for(console: Console, record: Record, language: str, node: str = "")
         if party not in record.profiles and party not in started and party not in failed:
             continue
         step = started.get(party)
-        profile, sha256 = (str(step.details.get(name, "")) for name in ("profile", "sha256")) if step else ("", "")
-        sound = played_sound(console.settings.sounds.directory, profile, sha256) if step else None
+        profile, sha256, file_format = (
+            str(step.details.get(name, "")) if step else "" for name in ("profile", "sha256", "format")
+        )
+        directory = console.settings.sounds.directory
+        sound = played_sound(directory, profile, sha256, file_format) if sha256 else None
         found.append(
             _SoundFor(
                 party=party,
@@ -207,7 +209,7 @@ def _sounds_for(console: Console, record: Record, language: str, node: str = "")
                 failed=str(failed[party].details.get("why", "")) if party in failed else "",
                 sha256=sha256,
                 sound=sound,
-                wave=wave(sound.samples, FORMAT.sample_rate_hz) if sound and sound.content else None,
+                wave=wave(sound.samples, sound.sample_rate_hz) if sound and sound.content else None,
                 path=path_of(record.call_id, "sound", party, node=node),
             )
         )

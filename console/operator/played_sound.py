@@ -12,22 +12,24 @@ from typing import Final
 
 import numpy as np
 
+from idtone.errors import RecordingError
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS
+from idtone.tones.making.sounds import PBX_FORMATS, together
+from idtone.tones.recordings.files import read_file
 from idtone.translation import Message
 
-FORMAT: Final = FORMATS[PBX_FORMATS[0]]
-"""That of the file whose SHA-256 identifies a sound."""
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIZE_LIMIT: Final = 4 * 2**20
+_LONGEST_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """`content`: the samples, if the file is the one that was played. `problem`: why there are none."""
+    """`content`: the samples (16 bit), if the file is the one that was played. `problem`: why there are none."""
 
     content: bytes | None
     problem: Message | None = None
+    sample_rate_hz: int = 0
 
     @property
     def samples(self) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
@@ -39,32 +41,45 @@ class PlayedSound:
         with wave_file.open(file, "wb") as written:
             written.setnchannels(1)
             written.setsampwidth(2)
-            written.setframerate(FORMAT.sample_rate_hz)
+            written.setframerate(self.sample_rate_hz)
             written.writeframes(self.content or b"")
         return file.getvalue()
 
 
-def played_sound(directory: Path, profile: str, sha256: str) -> PlayedSound:
-    """The file in the folder of the sounds, compared with the evidence. `profile` and `sha256` are from there."""
-    if not _ID.fullmatch(profile):
+def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
+    """The file in the folder of the sounds, compared with the evidence, from which the other arguments are. Without a
+    format all files of the sound are compared.
+    """
+    if not _ID.fullmatch(profile) or file_format not in ("", *PBX_FORMATS):
         return PlayedSound(None, Message("The evidence names no profile that could have a file."))
-    path = directory / f"{profile}{FORMAT.extension}"
-    try:
-        with path.open("rb") as file:
-            content = file.read(_SIZE_LIMIT + 1)
-    except OSError as error:
-        return PlayedSound(
-            None, Message("{path}: the sound cannot be read: {reason}", path=path, reason=error.strerror or error)
-        )
-    found = hashlib.sha256(content).hexdigest()
-    if len(content) > _SIZE_LIMIT or len(content) % 2 or found != sha256:
+    digests = {}
+    for name in [file_format] if file_format else PBX_FORMATS:
+        path = directory / f"{profile}{FORMATS[name].extension}"
+        try:
+            with path.open("rb") as file:
+                content = file.read(_SIZE_LIMIT + 1)
+        except OSError as error:
+            return _unreadable(path, error.strerror or str(error))
+        digests[name] = hashlib.sha256(content).hexdigest()
+    found = digests[file_format] if file_format else together(digests)
+    shown = directory / f"{profile}{FORMATS[file_format or PBX_FORMATS[0]].extension}"
+    if found != sha256:
         return PlayedSound(
             None,
             Message(
                 "{path} is another sound now: its SHA-256 is {found}, and that of the one that was played is in the "
                 "evidence.",
-                path=path,
+                path=shown if file_format else directory / f"{profile}.*",
                 found=found,
             ),
         )
-    return PlayedSound(content)
+    try:
+        leg = read_file(shown, longest_s=_LONGEST_S)[0]
+    except RecordingError as error:
+        return _unreadable(shown, str(error))
+    steps = (leg.samples * 32768).round().clip(-32768, 32767).astype("<i2")
+    return PlayedSound(steps.tobytes(), None, leg.sample_rate_hz)
+
+
+def _unreadable(path: Path, reason: str) -> PlayedSound:
+    return PlayedSound(None, Message("{path}: the sound cannot be read: {reason}", path=path, reason=reason))

@@ -25,10 +25,17 @@ _ROLES: Final = {
 _PROVES: Final = (
     "各記録は、署名された記録の木に含まれています。その署名の後に変更、削除、挿入されたものではありません。",
     "Each record is in the tree that was signed; it was not changed, removed or put in after that signature.",
-    "記録は、その時に交換機が見聞きしたことの記述です。再生された音は SHA-256 で示されます。"
-    "端末の先で人が実際に聞いたことは証明しません。",
-    "A record says what the PBX saw at the time. Which sound was played is told by its SHA-256. That a person heard it "
-    "at the other end of the telephone is not proven.",
+    "記録は、その時に交換機が見聞きしたことの記述です。端末の先で人が実際に聞いたことは証明しません。",
+    "A record says what the PBX saw at the time. That a person heard the sound at the other end of the telephone is "
+    "not proven.",
+    "形式 (format) のある SHA-256 は、その相手のコーデックに対して交換機が開く音声ファイルのものです。"
+    "形式のない SHA-256 は、その音の全ファイルをまとめたもので、どのファイルが開かれたかは不明です。"
+    "いずれも、再生の後にサービスが確認した内容で、ファイルシステムの記録上、再生の前から変更されていません。"
+    "交換機がファイルから読み取った内容そのものは記録していません。",
+    "A SHA-256 with a format is that of the file that the PBX opens for that party's codec. Without a format it is "
+    "that of all files of the sound together, and it is not known which of them was opened. In both cases the service "
+    "found this content after the playback, and by the file system's stamps it had not been changed since before the "
+    "playback. What the PBX read from the file is not recorded itself.",
     "音の到達は、三つの語で示します。"
     "送信済み: 交換機が音の RTP パケットをすべて送信しました。届いたかどうかは示しません。"
     "相手側の報告で確認: 送信済みで、さらに電話機自身の報告 (RTCP) が、その通話で受信の欠落がないことを示しています。"

@@ -233,11 +233,19 @@ def answered(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.ANSWERED, at)
 
 
-def sound_started(call_id: str, at: datetime, profile: str, sha256: str, party: Party = Party.CALLED) -> Step:
-    """`sha256` (64 lower-case hexadecimal digits) is that of the sound which is played to the party."""
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+def sound_started(
+    call_id: str, at: datetime, profile: str, sha256: str | None, party: Party = Party.CALLED,
+    file_format: str | None = None,
+) -> Step:  # fmt: skip
+    """`sha256` (64 lower-case hexadecimal digits) is that of the file in `file_format` that is played to the party;
+    without a format that of all files of the sound together. It is None if Asterisk plays tones and no file.
+    """
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise LedgerError(Message("the SHA-256 of a sound has 64 lower-case hexadecimal digits"))
-    return Step(call_id, StepKind.SOUND_STARTED, at, {"party": party, "profile": profile, "sha256": sha256})
+    details: dict[str, Scalar] = {"party": party, "profile": profile, "format": file_format, "sha256": sha256}
+    return Step(
+        call_id, StepKind.SOUND_STARTED, at, {key: value for key, value in details.items() if value is not None}
+    )
 
 
 def sound_ended(

@@ -44,10 +44,23 @@ class Rights:
         return who.user == 0 or bool(self.mode >> shift & right)
 
 
-def files(wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool) -> Finding:
-    """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist."""
+def files(
+    wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool, further: Sequence[Path] = ()
+) -> Finding:
+    """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist.
+    `further` are other files that Asterisk could play as these sounds.
+    """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
+    if further:
+        return bad(
+            "sounds",
+            Message(
+                "Asterisk can play these files instead of those that the service makes and checks: {names}",
+                names=", ".join(map(str, further)),
+            ),
+            f"rm {' '.join(quote(str(path)) for path in further)}",
+        )
     if not missing and not other:
         return good("sounds", Message("{count} files, all as their profiles say", count=len(wanted)))
     parts = []

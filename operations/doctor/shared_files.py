@@ -7,6 +7,7 @@ from typing import Final
 
 from idtone.call_control.fallback import MODE as FALLBACK_MODE
 from idtone.call_control.journal import FILE_MODE, TAKEN
+from idtone.call_control.sound_files import beside
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.errors import DocumentError
 
@@ -41,7 +42,8 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield unknown("sounds", f"{error.filename}: {error.strerror}", AS_SERVICE)
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    yield shared_file_findings.files(wanted, there, serving=bool(exam.running()))
+    further = sorted(set(beside(directory, {profile.id for profile in profiles})) - set(wanted))
+    yield shared_file_findings.files(wanted, there, bool(exam.running()), further)
     who = exam.asterisk_process()
     try:
         folders = [observe_machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]

@@ -11,10 +11,11 @@ import pytest
 from idtone import dialplan
 from idtone.call_control import call_control as module
 from idtone.call_control.call import Call
-from idtone.call_control.call_control import CallControl
+from idtone.call_control.call_control import FILE_CHANGED, CallControl
 from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
+from idtone.call_control.sound_files import SoundFiles
 from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
 from idtone.decision import Policy, Remembered, Unreadable
 from idtone.errors import JournalError, LedgerBehindError, LedgerError
@@ -24,7 +25,8 @@ from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.numbers import parse
 from idtone.policy_settings import CallerHears
 from idtone.settings import Interface
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.profile_library import load_library
 
 from . import hook
 from .evidence import (
@@ -369,6 +371,33 @@ def test_both_parties_hear_it(sounds, evidence):
     assert evidence.kinds().count("answered") == 1
     packets = {step.details["party"]: step.details.get("packets") for step in of_kind(evidence, "sound-ended")}
     assert packets == {"called": 22, "caller": None}
+
+
+def test_the_record_names_the_file_by_the_codec_and_none_that_was_changed(evidence, tmp_path):
+    sounds = ensure_sounds(tmp_path, load_library().for_calls())
+    file = next(each for each in sounds["sample"].files if each.sound_format.name == "alaw")
+    control = made(sounds, evidence, files=SoundFiles(sounds.values()))
+    line = hook.sounded(at=ms(3440), sent=22, codecs="(alaw)")
+    assert control.verdict(decide(control)).files == {Party.CALLED: "sample"}
+    enter(control, line)
+    (started,) = of_kind(evidence, "sound-started")
+    assert started.details == {"party": "called", "profile": "sample", "format": "alaw", "sha256": file.sha256}
+    other = replace(REQUEST, call_id=id_of(6))
+    control.verdict(decide(control, other))
+    file.path.write_bytes(bytes(file.octets))
+    enter(control, line.replace(CALL, other.call_id))
+    assert of_kind(evidence, "sound-started") == [started]
+    (failed,) = of_kind(evidence, "sound-failed")
+    assert failed.details == {"party": "called", "why": FILE_CHANGED}
+    third = replace(REQUEST, call_id=id_of(7))
+    assert control.verdict(decide(control, third)).files == {Party.CALLED: "notice"}
+
+
+def test_tones_are_no_file(control, evidence):
+    played = hook.sounded(at=ms(3560), played="tones", called="notice", sent=28, since=ms(3000), status="SUCCESS")
+    record_of(control, played)
+    (started,) = of_kind(evidence, "sound-started")
+    assert started.details == {"party": "called", "profile": "notice"}
 
 
 def of_kind(evidence: MemoryEvidence, kind: str) -> list[Step]:

@@ -137,6 +137,21 @@ def test_the_hook_played_something(fields, expected):
     assert found.elapsed_ms == (pytest.approx(0.001) if "since" in fields else None)
 
 
+@pytest.mark.parametrize(
+    ("codecs", "expected"),
+    [
+        ("", {}),
+        ("(ulaw)", {Party.CALLED: "ulaw"}),
+        ("ulaw", {Party.CALLED: "ulaw"}),
+        ("(slin16)/(g722)", {Party.CALLED: "slin16", Party.CALLER: "g722"}),
+        ("(ulaw|alaw)/(alaw)", {Party.CALLER: "alaw"}),
+        ("/", {}),
+    ],
+)
+def test_the_codecs_of_the_channels(codecs, expected):
+    assert read(sounded(CALL, sent=22, codecs=codecs)).codecs == expected
+
+
 ENDS = [
     *(
         ({"talked_ms": text}, (CallStatus.CONNECTED, 16, Reason.LICENCE_VALID, True, talked_ms))
@@ -200,6 +215,7 @@ REFUSED = [
     *(replaced(SOUNDED, 8, value) for value in ("0", "now", "1793491200")),
     *(replaced(ENDED, 4, value) for value in ("", "WELL", "connected")),
     *(replaced(ENDED, 6, value) for value in ("x", "LICENCE-VALID", "licence")),
+    *(sounded(CALL, sent=22, codecs=codecs) for codecs in ("ulaw/alaw/gsm", "a,b", "(ü)", "ul aw", "0%20")),
     *(sounded(played=played, since=since, caller=caller)
       for played in ("again", "own", "notice", "tones")
       for since, caller in ((None, ""), (NOW, "sample"))),

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from idtone.call_control.journal import JournalFolder
 from idtone.ledger.evidence.leaves import ACT_ID
+from idtone.ledger.evidence.steps import Step
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -232,6 +233,13 @@ class Service:
         with self._reader() as reader:
             record = reader.record(call_id)
         return record.to_json() if record else {}
+
+    def steps(self, call_id: str) -> list[Step]:
+        """The steps of one call, as above; empty without evidence."""
+        self.entered()
+        with self._reader() as reader:
+            record = reader.record(call_id)
+        return list(record.steps) if record else []
 
     def _reader(self) -> LedgerReader:
         days = DayKeys(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,8 +46,8 @@ class Sound:
 
     @property
     def sha256(self) -> str:
-        """The hash that identifies the sound in the evidence: that of its first file."""
-        return self.files[0].sha256
+        """The hash of all files together: of a line `FORMAT SHA256` for each, by format, as evidence-format.md says."""
+        return together({file.sound_format.name: file.sha256 for file in self.files})
 
     @property
     def is_there(self) -> bool:
@@ -56,6 +56,12 @@ class Sound:
             return all(os.stat(file.path).st_size == file.octets for file in self.files)
         except OSError:
             return False
+
+
+def together(digests: Mapping[str, str]) -> str:
+    """`Sound.sha256` of the files with these digests, by format."""
+    lines = sorted(f"{name} {digest}\n" for name, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def ensure_sounds(

@@ -29,8 +29,8 @@ CHOWN = f"chown idtone:asterisk {PLACE} && chmod 2750 {PLACE}"
 CHOWN_JOURNAL = f"chown idtone:asterisk {PLACE}/journal && chmod 2710 {PLACE}/journal"
 
 
-def files(changes, serving=True):
-    return shared_file_findings.files(FILES, FILES | changes, serving=serving)
+def files(changes, serving=True, further=()):
+    return shared_file_findings.files(FILES, FILES | changes, serving, further)
 
 
 def readable(who, folders, held):
@@ -71,6 +71,8 @@ TABLE = {
         (({NOTICE: b""},), BAD, f"not as the profile says: {NOTICE}", "systemctl restart idtone"),
         (({NOTICE: b"", PLACE / "notice.ulaw": None},), BAD, "missing: ", "systemctl restart idtone"),
         ((dict.fromkeys(FILES), False), BAD, "missing: ", "systemctl start"),
+        (({}, True, [PLACE / "notice.au", PLACE / "ja" / "notice.ulaw"]), BAD, f"{PLACE}/ja/notice.ulaw",
+         f"rm {PLACE}/notice.au {PLACE}/ja/notice.ulaw"),
     ],
     # who reads, the folders above, the files
     readable: [

@@ -1,0 +1,242 @@
+"""The sounds' files as they are on the disk, compared with what the service made. I/O.
+
+Asterisk opens a file anew for each playback, and plays what is in it. The service does not see that; it sees whether a
+file has changed, because the kernel gives it another change time (ctime) then, which no program can set. So a file with
+the right content, and the same change time before and after a playback, is what Asterisk read. An unchanged file costs
+one `lstat()`; only a changed one is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import ToneError
+from idtone.tones.making.sounds import Sound, SoundFile
+from idtone.translation import Message, joined
+
+RESTORE_AFTER_S: Final = 60.0
+"""How long a damaged file is left as it is: an operator exchanges sounds in steps, and then reloads the service. Until
+then calls get the notice."""
+SETTLED_NS: Final = 50_000_000
+"""The kernel dates changes by its tick, 10 ms at most: a file that was changed a moment before it was read can be
+changed again without another date."""
+OPENED: Final[Mapping[str, str]] = {"ulaw": "ulaw", "alaw": "alaw", "gsm": "gsm", "g722": "sln16", "opus": "sln16"}
+"""A channel's codec → the format of which Asterisk opens the file, of those that the service makes: the one that costs
+the least transcoding. It is not known for other codecs."""
+OTHERS: Final = frozenset(
+    "g719 g722 g723 g723sf g726-16 g726-24 g726-32 g726-40 g729 gsm ilbc siren7 siren14 vox ogg opus spx spx16 spx32 "
+    "mp3 alaw al alw pcm ulaw ul mu ulw au wav wav16 WAV wav49 raw slin "
+    "sln sln12 sln16 sln24 sln32 sln44 sln48 sln96 sln192".split()
+)
+"""The endings by which Asterisk finds audio files. One of another format can be preferred to the service's: `.au` to
+`.ulaw`, for example, and each file in a subfolder that has the name of the channel's language."""
+
+Stamp = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file at some time: its stamp (device, inode, size, times of change; None if there is no regular file), and the
+    SHA-256 of its content; empty if it cannot be read.
+    """
+
+    stamp: Stamp | None
+    sha256: str
+
+    def changed_before(self, at: datetime) -> bool:
+        return self.stamp is not None and self.stamp[-1] + SETTLED_NS <= at.timestamp() * 1e9
+
+
+States = Mapping[Path, FileState]
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedFile:
+    """What the evidence says of the file of a sound. `format` is that of the file that Asterisk opened, and `sha256`
+    its digest; without a format the latter is that of the sound (`Sound.sha256`). Both are None if tones were played,
+    or perhaps a file that the service has not made.
+    """
+
+    sha256: str | None
+    format: str | None = None
+
+
+class SoundFiles:
+    """Can be used from several threads. `restore` makes the files again; it raises ToneError if it cannot."""
+
+    def __init__(self, sounds: Iterable[Sound], restore: Callable[[], object] = lambda: None) -> None:
+        self._sounds = tuple(sounds)
+        self._restore = restore
+        self._own = frozenset(file.path for sound in self._sounds for file in sound.files)
+        self._names = frozenset(sound.stem.name for sound in self._sounds)
+        self.changes = 0
+        """How often a file was found to be another one than the service made."""
+        self._read: dict[Path, tuple[FileState, bool]] = {}
+        """What was read last; and whether a later change of the file shows by its stamp."""
+        self._since_s: dict[Path, float] = {}
+        """The damaged files, and when that was seen first, by the monotonic clock."""
+        self._folders: dict[Path, tuple[int, frozenset[tuple[Path, Stamp | None]]]] = {}
+        """When a folder was changed, and the files beside the sounds' own that Asterisk can open instead."""
+        self._first = frozenset(found for sound in self._sounds for found in self._beside_of(sound))
+        for sound in self._sounds:
+            self.states(sound)
+
+    @property
+    def damaged(self) -> int:
+        """How many files are damaged or foreign, as they were when it was last looked."""
+        return len(self._since_s)
+
+    def as_made(self, sound: Sound) -> bool:
+        """Whether all files of the sound are as they were made, and no further file came beside them."""
+        return all(map(self._is_right, sound.files)) and not self._foreign(sound)
+
+    def states(self, sound: Sound) -> States:
+        """The sound's files now."""
+        return {file.path: self._state(file) for file in sound.files}
+
+    def played(self, sound: Sound, codec: str, began: datetime, before: States | None) -> PlayedFile | None:
+        """What was played from `began` until now to a channel with this codec; None if it is not known, because a file
+        was changed. `before` are the sound's files at some time before the playback, None if that is not known.
+        """
+        opened = OPENED.get(codec)
+        chosen = [file for file in sound.files if file.sound_format.name == opened]
+        for file in chosen or sound.files:
+            state = self._state(file)
+            same = state == before.get(file.path) if before else state.changed_before(began)
+            if state.sha256 != file.sha256 or not same:
+                return None
+        if self._beside_of(sound):
+            return None if self._foreign(sound) else PlayedFile(None)
+        return PlayedFile(chosen[0].sha256, opened) if chosen else PlayedFile(sound.sha256)
+
+    def look(self) -> None:
+        """Look at all files, and make those again that have been damaged for long. Raises ToneError that names the
+        damaged and foreign files.
+        """
+        now_s = time.monotonic()
+        self._folders.clear()
+        damaged = {file.path for sound in self._sounds for file in sound.files if not self._is_right(file)}
+        if any(now_s - self._since_s.get(path, now_s) >= RESTORE_AFTER_S for path in damaged):
+            self._restore()
+            damaged = {file.path for sound in self._sounds for file in sound.files if not self._is_right(file)}
+        foreign = {path for sound in self._sounds for path in self._foreign(sound)}
+        self._since_s = {path: self._since_s.get(path, now_s) for path in sorted(damaged | foreign)}
+        if self._since_s:
+            raise ToneError(_trouble(damaged, foreign))
+
+    def _is_right(self, file: SoundFile) -> bool:
+        return self._state(file).sha256 == file.sha256
+
+    def _state(self, file: SoundFile) -> FileState:
+        stamp = _stamp(file.path)
+        known, settled = self._read.get(file.path, (None, False))
+        if known and settled and known.stamp == stamp:
+            return known
+        state, settled = _read(file)
+        self._read[file.path] = state, settled
+        if known and known.sha256 == file.sha256 != state.sha256:
+            self.changes += 1
+        return state
+
+    # -- further files --------------------------------------------------------------------------------------------
+
+    def _foreign(self, sound: Sound) -> list[Path]:
+        """Files beside those of the sound that were not there, or not as they are, when the service started."""
+        return [path for path, stamp in self._beside_of(sound) if (path, stamp) not in self._first]
+
+    def _beside_of(self, sound: Sound) -> list[tuple[Path, Stamp | None]]:
+        return [found for found in self._in(sound.stem.parent) if found[0].stem == sound.stem.name]
+
+    def _in(self, folder: Path) -> frozenset[tuple[Path, Stamp | None]]:
+        """Read again if a name was added to the folder or removed there; its subfolders, with each `look`."""
+        try:
+            changed_ns = os.stat(folder).st_mtime_ns
+        except OSError:
+            return frozenset()
+        known = self._folders.get(folder)
+        if known and known[0] == changed_ns:
+            return known[1]
+        found = frozenset((path, _stamp(path)) for path in beside(folder, self._names) if path not in self._own)
+        if not 0 <= time.time_ns() - changed_ns < SETTLED_NS:
+            self._folders[folder] = changed_ns, found
+        return found
+
+
+def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
+    parts = []
+    if damaged:
+        parts.append(
+            Message(
+                "{names}: not as the service made it, and not played; the notice replaces the sound. The service makes "
+                "the file again after a minute",
+                names=", ".join(map(str, sorted(damaged))),
+            )
+        )
+    if foreign:
+        parts.append(
+            Message(
+                "{names}: a further file of a sound, which Asterisk can prefer; the notice replaces the sound. Remove "
+                "the file, or restart the service if it is yours",
+                names=", ".join(map(str, sorted(foreign))),
+            )
+        )
+    return joined("; ", parts)
+
+
+def beside(folder: Path, names: Collection[str]) -> Iterator[Path]:
+    """The files of these sounds that Asterisk could open: in the folder, and in its subfolders, one of which may have
+    the name of a language.
+    """
+    entries = _listed(folder)
+    places = [folder, *(folder / name for name, is_folder in entries if is_folder)]
+    for place in places:
+        for name, _ in entries if place is folder else _listed(place):
+            stem, _, ending = name.rpartition(".")
+            if stem in names and ending in OTHERS:
+                yield place / name
+
+
+def _listed(folder: Path) -> list[tuple[str, bool]]:
+    """The names in a folder, and whether each is a folder; empty if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir()) for entry in entries]
+    except OSError:
+        return []
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return _stamp_of(os.lstat(path))
+    except OSError:
+        return None
+
+
+def _stamp_of(status: os.stat_result) -> Stamp | None:
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _read(file: SoundFile) -> tuple[FileState, bool]:
+    """The file, and whether a later change of it shows by its stamp. One of another size is not read."""
+    now_ns, stamp = time.time_ns(), _stamp(file.path)
+    if stamp is None or stamp[2] != file.octets:
+        return FileState(stamp, ""), True
+    try:
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as opened:
+            digest = hashlib.sha256(opened.read(file.octets)).hexdigest()
+            if stamp != _stamp_of(os.fstat(descriptor)):
+                return FileState(stamp, ""), False  # it is being changed
+    except OSError:
+        return FileState(stamp, ""), False
+    return FileState(stamp, digest), not 0 <= now_ns - stamp[-1] < SETTLED_NS

@@ -1,0 +1,184 @@
+"""The evidence names the file that Asterisk played, and no sound that was not played."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from inotify_simple import INotify, flags
+
+from idtone.call_control.call_control import FILE_CHANGED
+from idtone.ledger.evidence.steps import Step, StepKind
+
+from ..conftest import LAB_REGISTRY
+from ..lab import voices
+from ..lab.called import IncomingCall
+from ..lab.codecs import G722, OPUS
+from ..lab.g711 import PCMA, PCMU
+from ..lab.heard import identify
+from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab
+from ..lab.phone import Phone
+from ..lab.service import Service
+from .proving import POLICY, RECOGNISED_S, by_both, told
+
+FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
+
+
+@pytest.fixture(scope="module")
+def own(asterisk, beside) -> Iterator[Service]:
+    """A service whose sounds the tests may change."""
+    beside.away()
+    with Service(asterisk, LAB_REGISTRY, POLICY) as service:
+        yield service
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[None]:
+    """The file has the content of the notice meanwhile, in the length of its own."""
+    kept = path.with_name(f"kept-{path.name}")
+    other = path.with_name(f"other-{path.name}")
+    content = path.with_name(f"notice{path.suffix}").read_bytes()
+    other.write_bytes((content * 2)[: path.stat().st_size])
+    os.link(path, kept)
+    other.replace(path)
+    try:
+        yield
+    finally:
+        kept.replace(path)
+
+
+@contextmanager
+def rewritten(path: Path) -> Iterator[None]:
+    """The same in the same file, with its times."""
+    was, kept = path.stat(), path.read_bytes()
+    path.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: len(kept)])
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    try:
+        yield
+    finally:
+        path.write_bytes(kept)
+
+
+@contextmanager
+def preferred(path: Path) -> Iterator[None]:
+    """Asterisk prefers a file with this ending."""
+    other = path.with_suffix(".pcm")
+    other.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
+    try:
+        yield
+    finally:
+        other.unlink()
+
+
+@contextmanager
+def in_the_callers_language(path: Path) -> Iterator[None]:
+    """Asterisk prefers a file in the folder of the channel's language."""
+    draft, folder = path.with_name("en.draft"), path.with_name("en")
+    draft.mkdir()
+    (draft / path.name).write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
+    draft.rename(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+
+
+CHANGES = {each.__name__: each for each in (replaced, rewritten, preferred, in_the_callers_language)}
+
+
+async def steps_of(phones: Lab, service: Service, placed: Placed) -> list[Step]:
+    said = await told(phones, service, placed)
+    return await asyncio.to_thread(service.steps, said.ending.call_id)
+
+
+def started(steps: list[Step]) -> dict[str, tuple[object, object, object]]:
+    """By party: profile, format, SHA-256."""
+    return {
+        str(step.details["party"]): tuple(step.details.get(name) for name in ("profile", "format", "sha256"))
+        for step in steps
+        if step.kind is StepKind.SOUND_STARTED
+    }
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, references, change):
+    path = own.asterisk.sounds / "sample.ulaw"
+    with CHANGES[change](path):
+        async with lab(own.asterisk) as phones:
+            calls = [phones.dial(forwarding) for forwarding in by_both(Forwarding())]
+            for placed in calls:
+                await placed.caller.final()
+                phones.pair(placed)
+                await phones.talk_and_hang_up(placed, RECOGNISED_S)
+                assert placed.called
+                assert identify(placed.called.packets, references) == "notice"
+                notice = own.asterisk.sounds / "notice.ulaw"
+                assert started(await steps_of(phones, own, placed)) == {"called": ("notice", "ulaw", digest(notice))}
+        assert f"{path.with_suffix('')}." in own.log() or f"/en/{path.name}" in own.log()
+    async with lab(own.asterisk) as phones:
+        placed = await phones.place()
+        await phones.talk_and_hang_up(placed, RECOGNISED_S)
+        assert started(await steps_of(phones, own, placed)) == {"called": ("sample", "ulaw", digest(path))}
+
+
+@pytest.mark.parametrize("change", ["replaced", "preferred"])
+async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own, references, change):
+    """The verdict comes first: the file is changed while the phone rings."""
+    changed = asyncio.Event()
+
+    async def ring(call: IncomingCall) -> None:
+        call.ring()
+        await changed.wait()
+        call.answer()
+
+    async with lab(own.asterisk) as phones:
+        calls = [
+            phones.dial(forwarding, behaviour=ring)
+            for forwarding in by_both(Forwarding(), Forwarding(direction="outgoing"))
+        ]
+        for placed in calls:
+            await phones.reached(placed)
+        with CHANGES[change](own.asterisk.sounds / "sample.ulaw"):
+            changed.set()
+            for placed in calls:
+                await placed.caller.final()
+                await phones.talk_and_hang_up(placed, RECOGNISED_S)
+                assert placed.called
+                assert identify(placed.called.packets, references) != "sample"
+                steps = await steps_of(phones, own, placed)
+                failed = [step.details for step in steps if step.kind is StepKind.SOUND_FAILED]
+                parties = ["called", "caller"][: len(failed)]
+                assert failed == [{"party": party, "why": FILE_CHANGED} for party in parties]
+                assert failed
+                assert not started(steps)
+
+
+async def test_the_evidence_names_the_file_that_the_codec_opened(own):
+    sounds = own.asterisk.sounds
+    async with lab(own.asterisk) as phones:
+        for codec, opened in FORMATS.items():
+            phones.caller.codecs = (codec,)
+            async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(codec,)) as called:
+                host, port = called.address
+                destination = f"PJSIP/wide/sip:x@{host}:{port};lab={{name}}"
+                with INotify() as watching:
+                    watching.add_watch(sounds, flags.OPEN)
+                    placed = phones.dial(Forwarding(direction="outgoing", endpoint="wide", destination=destination))
+                    await placed.caller.final()
+                    phones.pair(placed, called)
+                    await phones.talk_and_hang_up(placed, RECOGNISED_S)
+                    steps = await steps_of(phones, own, placed)
+                    names = {event.name for event in watching.read(timeout=0) if event.name.startswith("sample.")}
+            assert names == {f"sample.{opened}"}
+            wanted = "sample", opened, digest(sounds / f"sample.{opened}")
+            assert started(steps) == dict.fromkeys(("called", "caller"), wanted)
