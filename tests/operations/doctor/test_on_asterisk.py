@@ -483,7 +483,7 @@ def test_another_user_learns_what_could_not_be_checked(pbx, intact):
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    unseen = ("hook-file", "fallback", "journal", "service", *WRITABLE, *LEDGER)
+    unseen = ("hook-file", "fallback", "journal", "brake", "service", *WRITABLE, *LEDGER)
     expected = dict.fromkeys(unseen, "unknown")
     assert changed(intact, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
 
