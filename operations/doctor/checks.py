@@ -22,6 +22,7 @@ from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.tree.checkpoints import RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.lines.index import compiled
 from idtone.lines.reading import read_as_set
@@ -319,13 +320,18 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
         yield registry.not_kept()
         return
     folder = settings.cache.resolve()
+    service, _ = exam.service_user()
     try:
         held = observe_machine.rights_in(folder)
         above = [observe_machine.rights(place) for place in reversed(folder.parents)] if held else []
     except OSError as error:
-        yield unknown("registry-cache", f"{error.filename}: {error.strerror}", AS_SERVICE)
+        trouble = f"{error.filename}: {error.strerror}"
+        if service and service.user == os.geteuid():
+            yield registry.locked_out(folder, trouble, service.user)
+        else:
+            yield unknown("registry-cache", trouble, AS_SERVICE)
         return
-    yield registry.kept(folder, above, held, os.geteuid())
+    yield registry.kept(folder, above, held, os.geteuid(), service.user if service else None)
 
 
 def _lines(exam: Exam) -> Iterator[Finding]:
@@ -454,8 +460,12 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         return ledger.signed(None, str(error), looked=False)
     with reader:
         try:
+            if origin := reader.origin():
+                check_name(origin, key.name)
             kept = [CheckpointFile(path).latest(key) for path in (settings.seen(), settings.cosigned())]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
+        except RenamedError as error:
+            return ledger.signed(None, str(error), looked=True, remedy=error.remedy)
         except LedgerError as error:
             return ledger.signed(None, str(error), looked=True)
     return ledger.signed(leaves, "", looked=True)

@@ -64,8 +64,8 @@ def standing(now, pledge="signed: 2026-01-05"):
     return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now)
 
 
-def kept(held, above=ABOVE, ourselves=5):
-    return registry.kept(CACHE, above, held, ourselves)
+def kept(held, above=ABOVE, ourselves=5, service=None):
+    return registry.kept(CACHE, above, held, ourselves, service)
 
 
 OPEN = "other users can write to "
@@ -111,7 +111,9 @@ TABLE = {
         (([FOLDER], [*ABOVE[:2], Rights(CACHE.parent, 0o775, 5, 5)]), BAD, f"{OPEN}{CACHE.parent} (mode 0775)"),
         (([FOLDER, Rights(KEPT_JSON, 0o666, 5, 5)],), GOOD),  # the folder keeps other users out
         (([OPEN_FOLDER, METADATA, Rights(METADATA.path / "root.json", 0o666, 5, 5)],), GOOD),
-        (([Rights(CACHE, 0o711, 5, 5), Rights(KEPT_JSON, 0o644, 0, 0)],), GOOD),  # root's
+        (([FOLDER, Rights(CACHE / ".lock", 0o644, 0, 0)],), BAD, "another user owns", "chown -R 5"),  # root's
+        (([FOLDER], ABOVE, 0, 5), GOOD),
+        (([Rights(CACHE, 0o700, 0, 0)], ABOVE, 0, 5), BAD, "the service (user 5) cannot use it", "chown -R 5"),
         (([FOLDER], [*ABOVE[:2], Rights(Path("/var/lib"), 0o1777, 0, 0)]), GOOD),  # the sticky bit
         (([FOLDER, Rights(KEPT_JSON, 0o600, 6, 5)],), BAD, f"another user owns {KEPT_JSON} (user 6)", "chown -R 5"),
         (([FOLDER], [Rights(Path("/var"), 0o755, 6, 0)]), BAD),
