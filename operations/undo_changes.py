@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from idtone.dialplan import HOOK_FILE
 from idtone.errors import ChangeError, UsageError
 from idtone.files import replace_durably, rewrite_durably
 from idtone.translation import Message
@@ -52,6 +53,16 @@ def runs(copies: Path, command: str) -> list[Path]:
                 Message("{path}: cannot be read: {error}; run this as root", path=record, error=type(error).__name__)
             ) from error
     return found
+
+
+def removes_hook(folder: Path) -> bool:
+    """Whether to undo this run takes the hook out of the dialplan. Raises OSError."""
+    entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
+    return any(
+        entry["rights"] is None if Path(entry["path"]).name == HOOK_FILE else HOOK_FILE in entry.get("added", "")
+        for entry in entries
+        if "path" in entry
+    )
 
 
 def undo(folder: Path, console: AsteriskConsole) -> Undone:
