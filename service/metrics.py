@@ -318,6 +318,10 @@ METRICS: Final = (
         _unwritten,
     ),
     Metric(
+        "idtone_ledger_signed", _GAUGE, "1 if the evidence that is written is signed, else 0: `idtone status` says why.",
+        lambda observed: observed.evidence.signs,
+    ),
+    Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",
         _replica(lambda replicator: replicator.status.behind),
     ),

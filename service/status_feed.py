@@ -335,7 +335,7 @@ FEED: Final = (
     Field("ledger.checkpoint_written", "When it was written.", _checkpoint_written),
     Field(
         "ledger.trouble",
-        "What is wrong with the room for evidence; empty if nothing is.",
+        "What is wrong with the evidence: it is not signed, not written, or has no room; empty if nothing is.",
         lambda observed: observed.evidence.words,
     ),
     Field(
