@@ -55,14 +55,16 @@ def runs(copies: Path, command: str) -> list[Path]:
     return found
 
 
-def removes_hook(folder: Path) -> bool:
-    """Whether to undo this run takes the hook out of the dialplan. Raises OSError."""
+def removed_hook(folder: Path) -> Path | None:
+    """The file of the hook, if to undo this run takes the hook out of the dialplan. Raises OSError."""
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
-    return any(
-        entry["rights"] is None if Path(entry["path"]).name == HOOK_FILE else HOOK_FILE in entry.get("added", "")
-        for entry in entries
-        if "path" in entry
-    )
+    for entry in entries:
+        path = Path(entry.get("path", ""))
+        if path.name == HOOK_FILE and entry["rights"] is None:
+            return path
+        if HOOK_FILE in entry.get("added", ""):
+            return path.with_name(HOOK_FILE)
+    return None
 
 
 def undo(folder: Path, console: AsteriskConsole) -> Undone:

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
@@ -16,6 +17,7 @@ import typer
 
 from idtone import logs
 from idtone.command_line import UNUSABLE, ConfigOption
+from idtone.decision import time_by
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
@@ -23,7 +25,7 @@ from idtone.lines.reading import read_as_set
 from idtone.lines_settings import LinesSettings
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import known
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
 from idtone.settings import LedgerSettings, Settings, load_settings
 from idtone.tones.profile_library import load_library
@@ -71,8 +73,8 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         print(f"idtone: {translated(str(error))}", file=sys.stderr)
         raise typer.Exit(UNUSABLE_SETTINGS) from None
     if check:
-        if trouble := member_trouble(settings.association.member, _registry_here(settings)):
-            print(f"idtone: {translated(joined('. ', (trouble, REMEDY)))}", file=sys.stderr)
+        for warning in _warnings(settings, _registry_here(settings)):
+            print(f"idtone: {translated(warning)}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
     logs.begin(settings.log.format, settings.log.level)
@@ -133,6 +135,16 @@ def check_settings(settings: Settings) -> None:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
         Repository(root, settings.registry.source, settings.registry.cache).usable()
     _check_keys(settings.ledger)
+
+
+def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
+    """What calls will miss with settings that can be used."""
+    member = settings.association.member
+    if trouble := member_trouble(member, registry):
+        yield joined(". ", (trouble, REMEDY))
+    now = time_by(registry, datetime.now(UTC))
+    if trouble := tones_trouble(settings.policy.policy(member).tones, member, registry, now):
+        yield joined(". ", (trouble, TONES_REMEDY))
 
 
 def _registry_here(settings: Settings) -> RegistryIndex | None:

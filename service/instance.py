@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from idtone.agi.application import AgiApplication
@@ -24,7 +25,7 @@ from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
-from idtone.errors import AriError, AriRefused, LedgerError, UsageError
+from idtone.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -82,6 +83,8 @@ class Instance:
     def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
         self._settings = settings
         self._password = password
+        self._refused = False
+        """Whether Asterisk refused it last."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
         self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
@@ -138,9 +141,20 @@ class Instance:
         entry = JournalIntake(calls, ledger.times, folder.refuse)
         return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
-    def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[AriConnection]:
+        """After Asterisk refused the password, with that of the file now: it may have been changed."""
         ari = self._settings.ari
-        return connect(ari.url, ari.user, self._password, ari.transport)
+        if self._refused:
+            with suppress(DocumentError):  # the one before may be the right one again
+                self._password = await asyncio.to_thread(ari.secret)
+        try:
+            async with connect(ari.url, ari.user, self._password, ari.transport) as connection:
+                self._refused = False
+                yield connection
+        except AriRefused as error:
+            self._refused = error.status == HTTPStatus.UNAUTHORIZED
+            raise
 
     async def _serve(
         self,

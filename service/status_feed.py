@@ -27,7 +27,7 @@ from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
-from idtone.registry.node_member import member_trouble
+from idtone.registry.node_member import member_trouble, tones_trouble
 from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
@@ -161,6 +161,13 @@ def _replication(observed: Observed) -> dict[str, Any] | None:
     return {"unreplicated_steps": status.behind, "trouble": str(status.trouble)}
 
 
+def _association_trouble(observed: Observed) -> str:
+    settings, registry, now = observed.settings, observed.source.current, observed.calls.now()
+    member = settings.association.member
+    tones = settings.policy.policy(member).tones
+    return str(member_trouble(member, registry) or tones_trouble(tones, member, registry, now) or "")
+
+
 def _lines(observed: Observed) -> dict[str, Any] | None:
     source = observed.lines
     if source is None:
@@ -267,8 +274,9 @@ FEED: Final = (
     ),
     Field(
         "association.trouble",
-        "What is wrong with `association.member`: not set, or not in the registry; empty if nothing is.",
-        lambda observed: str(member_trouble(observed.settings.association.member, observed.source.current) or ""),
+        "What is wrong with `association.member`: not set, or not in the registry; or with `policy.tones`: not licensed; "
+        "empty if nothing is.",
+        _association_trouble,
     ),
     Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),
     Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),

@@ -300,11 +300,12 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.never_originating(index.never_originating)
     yield registry.certifications(document, settings.association.member, now)
     yield registry.standing(document, now)
+    policy = settings.policy.policy(settings.association.member)
     try:
-        yield registry.sounds(document, exam.library, now)
+        chosen = registry.chosen_sounds(policy.tones, settings.association.member, index, now)
+        yield chosen or registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    policy = settings.policy.policy(settings.association.member)
     text = fallback_file.text_for(index, fallback_file.Usable.by(policy)).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 

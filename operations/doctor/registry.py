@@ -18,7 +18,7 @@ from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, cer
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import JAPAN, RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
@@ -329,6 +329,12 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
             Message("idtone tone import MASTER --id TONE --replace, with the association's master"),
         )
     return good(topic, ", ".join(sorted(licensed)) or Message("no valid licence names a sound"))
+
+
+def chosen_sounds(tones: Tones, member: str | None, index: RegistryIndex, now: datetime) -> Finding | None:
+    """What is wrong with policy.tones; None if nothing is."""
+    trouble = tones_trouble(tones, member, index, now)
+    return bad("registry-sounds", trouble, TONES_REMEDY) if trouble else None
 
 
 def not_read(topic: str, path: str) -> Finding:

@@ -26,7 +26,7 @@ from idtone.operations.doctor.run_checks import run
 from idtone.operations.hook_calls import hook_calls
 from idtone.operations.make_changes import USUAL_COPIES, Changer
 from idtone.operations.own_calls import shown_progress
-from idtone.operations.undo_changes import Undone, removes_hook, runs, undo
+from idtone.operations.undo_changes import Undone, removed_hook, runs, undo
 from idtone.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, joined, translated
@@ -173,8 +173,8 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
     if not as_json:
         names = joined(", ", map(str, found)) if found else Message("nothing")
         out.print(Text(translated(Message("to undo: {names}", names=names))), soft_wrap=True)
-    if any(map(removes_hook, found)):
-        _refuse_used_hook(folder)
+    for hook in filter(None, map(removed_hook, found)):
+        _refuse_used_hook(hook.parent)
     all_of_it = Undone()
     if found and (yes or (not as_json and typer.confirm(translated(Message("Undo this?")), err=True))):
         for run_folder in found:

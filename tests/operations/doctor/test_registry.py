@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.calls import Trust
+from idtone.calls import Direction, Party, Trust
 from idtone.errors import DocumentError, TrustError
 from idtone.operations.doctor import registry
 from idtone.operations.doctor.shared_file_findings import Rights
@@ -25,6 +25,7 @@ PATH = "/etc/idtone/registry.yaml"
 NOW = datetime.fromisoformat("2026-11-20T00:00:00+09:00")
 EXPIRES = datetime.fromisoformat("2036-11-01T00:00:00+09:00")
 DAY = timedelta(days=1)
+INCOMING, OUTGOING, CALLED, CALLER = Direction.INCOMING, Direction.OUTGOING, Party.CALLED, Party.CALLER
 CACHE = Path("/var/lib/idtone/registry")
 KEPT_JSON = CACHE / "kept.json"
 ABOVE = [
@@ -154,6 +155,26 @@ def test_no_licence_at_all():
     bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
     assert registry.standing(bare, NOW).found == "no licence"
     assert registry.sounds(bare, load_library(), NOW).state is GOOD
+
+
+@pytest.mark.parametrize(
+    ("tones", "member", "wrong"),
+    [
+        ({}, "m-0001", None),
+        ({(INCOMING, CALLED): "sample"}, "m-0001", None),
+        ({(INCOMING, CALLED): "sample", (OUTGOING, CALLER): "sampel"}, "m-0001", "outgoing.caller: sampel"),
+        ({(INCOMING, CALLED): "sample"}, "m-0002", "incoming.called: sample"),  # its licence has expired
+        ({(INCOMING, CALLED): "sampel"}, None, None),  # association.member says more
+        ({(INCOMING, CALLED): "sampel"}, "m-9999", None),
+    ],
+)
+def test_a_chosen_sound_without_a_licence_is_named(tones, member, wrong):
+    found = registry.chosen_sounds(tones, member, RegistryIndex(document()), NOW)
+    assert (found is None) is (wrong is None)
+    if found:
+        assert found.state is BAD
+        assert found.found.endswith(f"so calls get the notice: {wrong}")
+        assert "policy.tones" in found.remedy
 
 
 def test_licensed_sounds_need_a_proven_profile():
