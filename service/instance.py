@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
+from idtone.decision import time_by
 from idtone.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.replication.replicator import Replicator
@@ -340,6 +342,8 @@ class Instance:
         reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
         registry = self._loaded.source.current
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
+        if registry and registry.expires <= time_by(registry, datetime.now(UTC)):
+            known += f", EXPIRED {registry.expires.isoformat()}"
         room = self._evidence.words if self._evidence else ""
         trouble = self._fallback.trouble if self._fallback else ""
         replica = str(self._replicator.status) if self._replicator else ""

@@ -103,7 +103,7 @@ def _state(call: Call) -> str:
 
 def _decisions(observed: Observed) -> list[dict[str, Any]]:
     counted: Counter[tuple[str, ...]] = Counter()
-    for labels, count in _metric("decisions_total")(observed).items():
+    for labels, count in dict(observed.counts.decisions).items():
         named = dict(zip(LABELS, labels, strict=True))
         counted[named["outcome"], named["reason"]] += count
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
@@ -241,7 +241,7 @@ FEED: Final = (
     Field(
         "calls.ended",
         "Ended calls by IDTONE_STATUS.",
-        lambda observed: {status: n for (status,), n in _metric("calls_ended_total")(observed).items()},
+        lambda observed: {status: n for (status,), n in dict(observed.counts.ended).items()},
     ),
     Field(
         "calls.suspended",

@@ -55,6 +55,10 @@ TIMER: Final = "idtone-registry.timer"
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
 """The units that place canary calls. The operator starts the timer, if the settings name a canary."""
+DOCTOR_UNIT: Final = "idtone-doctor.service"
+DOCTOR_TIMER: Final = "idtone-doctor.timer"
+FAILED_UNIT: Final = "idtone-failed@.service"
+"""The daily check, and the mail if it or the service fails. The service's unit starts the timer."""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -333,9 +337,10 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         raise ChangeError(Message("there is no program idtone in PATH"))
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
-    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER, CANARY_UNIT, CANARY_TIMER):
+    timers = (TIMER, CANARY_TIMER, DOCTOR_TIMER)
+    for name in (UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, DOCTOR_UNIT, FAILED_UNIT, *timers):
         text = (resources.files("idtone.config") / name).read_text("utf-8")
-        if name not in (TIMER, CANARY_TIMER):
+        if name not in timers:
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)
         if _text(PACKAGED_UNIT_FILE.with_name(name)) != text:
             changes.append(FileChange(UNIT_FILE.with_name(name), None, text.encode(), 0o644))
@@ -349,7 +354,7 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         )
         return changes
     start, stop = ("systemctl", "enable", "--now", UNIT), (
-        "systemctl", "disable", "--now", UNIT, TIMER, CANARY_TIMER,
+        "systemctl", "disable", "--now", UNIT, *timers,
     )  # fmt: skip
     return [*changes, ProgramChange(start, stop)]
 
