@@ -1,4 +1,4 @@
-"""Where the operator's dialplan calls the hook: in Asterisk's files, and in what Asterisk has loaded. I/O, read only."""
+"""Where the operator's dialplan calls the hook: in Asterisk's files, and in what it has loaded. I/O, read only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def _in_files(folder: Path) -> Iterator[str]:
     for path in sorted(paths)[:_MOST_FILES]:
         if path.name == HOOK_FILE or not path.is_file():
             continue
-        lines = [Line(path, number, text) for number, text in enumerate(path.read_text("utf-8", "replace").split("\n"), 1)]
+        lines = [
+            Line(path, number, text) for number, text in enumerate(path.read_text("utf-8", "replace").split("\n"), 1)
+        ]
         sign = _COMMENTS.get(path.suffix)
         for line in lines if sign else without_comments(lines):
             if _CALL.search(line.text.partition(sign)[0] if sign else line.text):

@@ -335,7 +335,8 @@ METRICS: Final = (
         _unwritten,
     ),
     Metric(
-        "idtone_ledger_signed", _GAUGE, "1 if the evidence that is written is signed, else 0: `idtone status` says why.",
+        "idtone_ledger_signed", _GAUGE,
+        "1 if the evidence that is written is signed, else 0: `idtone status` says why.",
         lambda observed: observed.evidence.signs,
     ),
     Metric(

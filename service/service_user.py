@@ -61,7 +61,8 @@ def act_as_service(
 
     That is the unit's user; without a unit for these settings the owner of `folder`, or of the nearest folder above
     that exists, in the group of `group_of`. With `make` missing folders are made for this user. Raises UsageError with
-    the command that gives `folder` to the service's user, if it belongs to another one, or with `whole` something in it.
+    the command that gives `folder` to the service's user, if it belongs to another one, or with `whole` something in
+    it.
     """
     if os.geteuid() != 0:
         return

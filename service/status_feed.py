@@ -274,8 +274,8 @@ FEED: Final = (
     ),
     Field(
         "association.trouble",
-        "What is wrong with `association.member`: not set, or not in the registry; or with `policy.tones`: not licensed; "
-        "empty if nothing is.",
+        "What is wrong with `association.member`: not set, or not in the registry; or with `policy.tones`: not "
+        "licensed; empty if nothing is.",
         _association_trouble,
     ),
     Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),

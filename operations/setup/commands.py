@@ -79,7 +79,8 @@ def setup(
     replaces no file of yours: it adds lines, in FreePBX, Wazo and VitalPBX to the files that these leave to you. It
     changes only what is missing, so the second time it changes nothing. Run it as root, while Asterisk runs.
 
-    --undo refuses while your dialplan still calls the hook, and names the lines: without the hook these calls would fail.
+    --undo refuses while your dialplan still calls the hook, and names the lines: without the hook these calls would
+    fail.
 
     --call places a call from and to an extension of its own, through the hook, with the forwarding number that you
     enter. The call has a record in the evidence.
@@ -198,8 +199,8 @@ def _refuse_used_hook(folder: Path) -> None:
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(
             Message(
-                "nothing is undone: the dialplan still calls the hook, and without it these calls would fail: {places}; "
-                "change or remove these lines, then: asterisk -rx 'dialplan reload', and run this again",
+                "nothing is undone: the dialplan still calls the hook, and without it these calls would fail: "
+                "{places}; change or remove these lines, then: asterisk -rx 'dialplan reload', and run this again",
                 places=", ".join(shown),
             )
         )

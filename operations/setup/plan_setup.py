@@ -194,11 +194,11 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
 
 
 def own_file(config: Path) -> Path:
-    """The file of settings that setup writes. The package's `idtone.yaml` stays as it is: then an upgrade replaces it."""
+    """The file of settings that setup writes. The package's `idtone.yaml` stays as it is, so an upgrade replaces it."""
     return settings_folder(config) / "10-setup.yaml"
 
 
-def _own_text(keys: Mapping[str, str | None | Mapping[str, str | None]]) -> str:
+def _own_text(keys: Mapping[str, str | Mapping[str, str | None] | None]) -> str:
     lines = _HEAD.splitlines()
     for key, value in keys.items():
         if isinstance(value, str):
@@ -211,8 +211,9 @@ def _own_text(keys: Mapping[str, str | None | Mapping[str, str | None]]) -> str:
 _HEAD: Final = """\
 # Written by `idtone setup`. These keys lie on those of idtone.yaml, which explains all keys. Write your own ones into a
 # file beside this one, for example 50-own.yaml: later files count.
-# idtone setup が作成しました。idtone.yaml の設定(各項目の説明もそちらにあります)より優先されます。ほかの設定は、このファイルと同じ
-# フォルダーに、たとえば 50-own.yaml という名前で書いてください。名前の順で後のファイルが優先されます。
+# idtone setup が作成しました。idtone.yaml の設定(各項目の説明もそちらにあります)より優先されます。
+# ほかの設定は、このファイルと同じフォルダーに、たとえば 50-own.yaml という名前で書いてください。
+# 名前の順で後のファイルが優先されます。
 """
 
 

@@ -188,7 +188,8 @@ class Repository:
     def _not_ours(self, error: PermissionError) -> TrustError:
         return TrustError(
             Message(
-                "{path}: {reason}, but the service keeps the registry in {cache}; run as root: chown -R {user}: {cache}",
+                "{path}: {reason}, but the service keeps the registry in {cache}; run as root: "
+                "chown -R {user}: {cache}",
                 path=error.filename or self._cache, reason=error.strerror, cache=self._cache,
                 user=_name(os.geteuid()),
             )
@@ -201,8 +202,8 @@ class Repository:
         if os.geteuid() == 0 and owner:
             raise TrustError(
                 Message(
-                    "{folder} belongs to the user {user}, whom root's files would lock out; run this as this user: sudo "
-                    "-u {user} idtone …",
+                    "{folder} belongs to the user {user}, whom root's files would lock out; run this as this user: "
+                    "sudo -u {user} idtone …",
                     folder=folder, user=_name(owner),
                 )
             )  # fmt: skip

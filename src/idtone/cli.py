@@ -51,7 +51,8 @@ command_line.add_commands(
         ),
         "failed": (
             "idtone.operations.failure_mail:failed",
-            "Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own sendmail.",
+            "Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own "
+            "sendmail.",
         ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",

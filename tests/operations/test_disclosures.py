@@ -57,7 +57,12 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
     """As under sudo: the service's user reaches no file of the officer's home, but the officer's shell does."""
     idtone = [IDTONE, "ledger"]
-    ends = {"check": True, "cwd": "/", "capture_output": True, "env": os.environ | {"IDTONE_CONFIG": str(office.config)}}
+    ends = {
+        "check": True,
+        "cwd": "/",
+        "capture_output": True,
+        "env": os.environ | {"IDTONE_CONFIG": str(office.config)},
+    }
     made = subprocess.run([*idtone, "export", "--case", "R-7", *WARRANT, "-o", "-", "c-1"], **ends)
     pack = tmp_path / "pack.zip"
     pack.write_bytes(made.stdout)

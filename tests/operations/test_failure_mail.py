@@ -22,7 +22,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a sendmail was given; systemd's programs say something of the unit."""
     for name, text in {
         "sendmail": f"#!/bin/sh\ncat > {tmp_path}/mail\n",
-        "journalctl": "#!/bin/sh\necho \"log of $2: 設定\"\n",
+        "journalctl": '#!/bin/sh\necho "log of $2: 設定"\n',
         "systemctl": "#!/bin/sh\necho failed\n",
     }.items():
         (tmp_path / name).write_text(text)
