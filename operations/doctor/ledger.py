@@ -64,7 +64,7 @@ def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) 
 def room(room: Room, growth: Growth | None) -> Finding:
     """`growth` None means that the rate is not known yet."""
     topic = "ledger-room"
-    remedy = Message("Free space on the ledger's disk, or move the ledger: ledger.url in idtone.yaml")
+    remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone ledger move DIR")
     free = Message("{mib:,.0f} MiB free", mib=room.free_bytes / 2**20)
     if room.free_bytes < FULL_BYTES:
         return bad(topic, free, remedy)

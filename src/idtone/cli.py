@@ -103,6 +103,10 @@ command_line.add_commands(
             "idtone.operations.evidence_export:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
         ),
+        "move": (
+            "idtone.operations.ledger_move:move",
+            "Move this node's ledger to another folder: its files, the unit's rights, the settings. Run it as root.",
+        ),
     },
 )
 command_line.add_commands(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -234,6 +235,7 @@ def test_an_officer_gives_evidence_out_by_sudo(machine):
     machine.install("sudo")
     rule = next(line for line in (ROOT / "docs/how-to/evidence.md").read_text().splitlines() if "%evidence ALL" in line)
     (machine.root / "etc/sudoers.d/idtone-evidence").write_text(f"{rule}\n")
+    machine.run("chmod", "0440", "/etc/sudoers.d/idtone-evidence")  # as `visudo -f` does
     machine.run("visudo", "--check")
     machine.run("addgroup", "evidence")
     machine.run("adduser", "--disabled-password", "--gecos", "", "--ingroup", "evidence", "officer")
@@ -279,8 +281,30 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
     assert profile_heard(placed, references) == "sample"
 
 
+async def test_the_ledger_moves_while_calls_come(machine, pbx, references):
+    async with lab(pbx) as phones:
+        async with traffic(phones, ["ari"]) as placed:
+            said = await asyncio.to_thread(machine.run, "idtone", "ledger", "move", "/srv/ledger", "--yes")
+            await asyncio.sleep(1)
+        endings = [await phones.ending(each) for each in placed]
+    print(f"\n{len(placed)} calls while the ledger moved\n{said}")
+    assert {profile_heard(each, references) for each in placed} <= {"sample", "notice"}
+    assert all(record["sent"] for record in await evidence(machine, endings))
+    assert stat(machine, "/srv/ledger") == "700 idtone asterisk"
+    told = json.loads(machine.run("idtone", "status", "--json"))
+    assert (told["running"], told["ledger"]["trouble"]) == (True, "")
+    assert machine.run(*AS_SERVICE, "idtone", "ledger", "verify").count("good") >= 1
+
+
 def test_removed_it_leaves_settings_and_evidence(machine, pbx):
-    """And nothing of it in Asterisk, whose dialplan does not call the hook."""
+    """And nothing of it in Asterisk, once the dialplan does not call the hook any more."""
+    said = machine.run("sh", "-c", "idtone setup --undo --yes 2>&1 || echo exit $?")
+    assert f"{pbx.etc}/extensions.conf:" in said
+    assert "exit 2" in said
+    for path in pbx.etc.glob("*.conf"):
+        if path.name != "idtone.conf":
+            kept = [line for line in path.read_text().splitlines() if not re.search("idtone-(forward|called)", line)]
+            path.write_text("\n".join([*kept, ""]))
     journal = machine.root / str(SOUNDS / "journal")[1:]
     pbx.stop()
     machine.run("systemctl", "stop", "idtone")
@@ -294,7 +318,7 @@ def test_removed_it_leaves_settings_and_evidence(machine, pbx):
         assert machine.status("systemctl", "is-active", "--quiet", unit) != 0
     assert "Watchdog timeout" not in log(machine)
     assert machine.status("test", "-e", "/opt/venvs/idtone") == 1
-    for kept in ("/etc/idtone/idtone.yaml", "/etc/idtone/ari.password", "/var/lib/idtone/ledger.sqlite3", SOUNDS):
+    for kept in ("/etc/idtone/idtone.yaml", "/etc/idtone/ari.password", "/srv/ledger/ledger.sqlite3", SOUNDS):
         assert machine.status("test", "-e", kept) == 0, kept
 
 
