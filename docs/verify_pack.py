@@ -11,8 +11,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+try:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+except ImportError:
+    raise SystemExit("verify_pack.py needs the library cryptography: apt install python3-cryptography") from None
 
 BASIS = {*"basis law authority reference scope received deadline court valid_until why confirm_by".split()}  # 6.2
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -148,10 +151,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pack")
     parser.add_argument("--log-key", required=True, metavar="VKEY")
-    parser.add_argument("--witness", action="append", default=[], metavar="VKEY")
+    parser.add_argument("--witness-key", action="append", default=[], metavar="VKEY")
     given = parser.parse_args()
     try:
-        log, witnesses = vkey(given.log_key, 1), [vkey(each, 4) for each in given.witness]
+        log, witnesses = vkey(given.log_key, 1), [vkey(each, 4) for each in given.witness_key]
         pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses)
     except Exception as error:
         parser.error(f"{given.pack}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from idtone import command_line
 from idtone.errors import UsageError
 from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call
-from idtone.ledger.disclosure.pack_file import write_zip
+from idtone.ledger.disclosure.pack_file import write_zip, zipped
 from idtone.persons import acting
 from idtone.settings import Exports, load_settings
 from idtone.translation import Message
@@ -31,7 +32,10 @@ def export_pack(
     case: Annotated[
         str | None, typer.Option("--case", metavar="REF", help="The case that the pack is for; recorded for ever.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file; - writes it to standard output."),
+    ] = None,
     sealed: Annotated[bool, typer.Option("--sealed", help="Leave the telephone numbers sealed.")] = False,
     request: Annotated[
         str | None, typer.Option("--request", metavar="ID", help="Make the pack that was requested and approved.")
@@ -82,6 +86,8 @@ def export_pack(
 
     If exports take two persons (`ledger.exports`), CALL, --case and the basis enter a request and print its id. When
     another person has approved it (`idtone ledger approve`), one of the two makes the pack with --request ID -o FILE.
+
+    Under sudo the command cannot write into your home, but your shell can: -o - > FILE.
     """
     settings = load_settings(config)
     need_keys(settings)
@@ -115,22 +121,29 @@ def export_pack(
         else:
             path = _writable(output)
             facts = _written(path, make_pack(settings, acting(), case, calls, sealed, legal, ledger=ledger))
-    if as_json:
-        command_line.print_json(facts)
-    else:
-        print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
+    with redirect_stdout(command_line.beside_output(output or Path())):
+        if as_json:
+            command_line.print_json(facts)
+        else:
+            print(*(f"{key:<8} {value}" for key, value in facts.items()), sep="\n")
 
 
 def _writable(output: Path | None) -> Path:
     if output is None:
         raise UsageError(Message("name the pack's file with -o"))
+    if output == command_line.STREAM:
+        command_line.refuse_terminal()
+        return output
     if not os.access(output.absolute().parent, os.W_OK):  # before it is recorded
         raise UsageError(Message("{output}: cannot be written; name another file", output=output))
     return output
 
 
 def _written(path: Path, pack: MadePack) -> dict[str, object]:
-    write_zip(path, pack.files)
+    if path == command_line.STREAM:
+        command_line.write_out(zipped(pack.files))
+    else:
+        write_zip(path, pack.files)
     return {
         "pack": str(path), "calls": pack.calls, "record": pack.record, "sha256": pack.sha256, "log_key": pack.log_key
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -115,4 +116,8 @@ def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
         raise UsageError(Message("an unsigned registry has no published masters; name the MASTER"))
     from idtone.registry.trust.client import Repository  # imports TUF, which takes long
 
-    return Repository(root, settings.registry.source, settings.registry.cache).master(tone, scratch)
+    # In a copy: the operator need not be the service's user, whose folder gets no file of others.
+    cache = scratch / "registry"
+    if settings.registry.cache.exists():
+        shutil.copytree(settings.registry.cache, cache)
+    return Repository(root, settings.registry.source, cache).master(tone, scratch)

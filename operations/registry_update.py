@@ -12,12 +12,12 @@ from idtone import command_line
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable
 from idtone.errors import DocumentError, TrustError
-from idtone.operations.service_user import become_owner
 from idtone.registry.commands.checking import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import Known, from_published
 from idtone.registry.sources import identity, index_of, origin_of, parse_document, unsigned_text
 from idtone.registry.summary import counts
+from idtone.service.service_user import act_as_service
 from idtone.settings import RegistrySettings, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ def update(
 
     A running service does this itself. While it is down, this command brings a suspension to Asterisk; idtone's timer
     runs it once a minute. An unsigned registry is read where it is. Run it as the user of `idtone serve`; as root it
-    acts as the owner of registry.cache. Exit 2: the registry cannot be read, or is not what the association signed,
+    acts as this user. Exit 2: the registry cannot be read, or is not what the association signed,
     or fallback.conf cannot be written; the registry on this machine then stays unchanged.
     """
     settings = load_settings(config)
     root = settings.registry.root()
     with checking():
         if root is None:
-            seen, index, fallback = _unsigned(settings, quiet)
+            seen, index, fallback = _unsigned(settings, config, quiet)
         else:
-            seen, index, fallback = _signed(root, settings, quiet)
+            seen, index, fallback = _signed(root, settings, config, quiet)
     if quiet or seen is None or index is None:
         return
     report: dict[str, Any] = {"source": seen.source, "version": index.version, "trust": index.trust}
@@ -55,21 +55,16 @@ def update(
         print(*(f"{name:<11} {value}" for name, value in report.items()), sep="\n")
 
 
-def _act_as_the_service(settings: Settings) -> None:
-    """Root's files in registry.cache would lock out the service."""
-    become_owner(settings.registry.cache, settings.sounds.directory)
-
-
 _Read = tuple[Known | None, RegistryIndex | None, str]
 """The registry and its index, None if they were not needed; and what became of fallback.conf."""
 
 
-def _unsigned(settings: Settings, quiet: bool) -> _Read:
+def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
     """The registry from its file.
 
     Raises DocumentError and FallbackError.
     """
-    _act_as_the_service(settings)
+    act_as_service(config, settings.registry.cache, settings.sounds.directory, make=False)
     path = settings.registry.file()
     seen = identity(path)
     text = unsigned_text(path)
@@ -82,12 +77,12 @@ def _unsigned(settings: Settings, quiet: bool) -> _Read:
     return known, index, fallback.write(index)
 
 
-def _signed(root: Path, settings: Settings, quiet: bool) -> _Read:
+def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
     """As `_unsigned`. If the source cannot be used, fallback.conf gets what is in the cache. Raises TrustError too."""
     from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
-    _act_as_the_service(settings)
     registry: RegistrySettings = settings.registry
+    act_as_service(config, registry.cache, settings.sounds.directory, whole=True)
     repository = Repository(root, registry.source, registry.cache)
     with repository.locked():
         before = _kept(repository)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from idtone.dialplan import HOOK_FILE
 from idtone.errors import ChangeError, UsageError
 from idtone.files import replace_durably, rewrite_durably
 from idtone.translation import Message
@@ -52,6 +53,18 @@ def runs(copies: Path, command: str) -> list[Path]:
                 Message("{path}: cannot be read: {error}; run this as root", path=record, error=type(error).__name__)
             ) from error
     return found
+
+
+def removed_hook(folder: Path) -> Path | None:
+    """The file of the hook, if to undo this run takes the hook out of the dialplan. Raises OSError."""
+    entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
+    for entry in entries:
+        path = Path(entry.get("path", ""))
+        if path.name == HOOK_FILE and entry["rights"] is None:
+            return path
+        if HOOK_FILE in entry.get("added", ""):
+            return path.with_name(HOOK_FILE)
+    return None
 
 
 def undo(folder: Path, console: AsteriskConsole) -> Undone:

@@ -79,7 +79,8 @@ def main(arguments: list[str]) -> int:
     except DocumentError as error:
         json.dump([asdict(fault) for fault in error.faults], sys.stdout)
         return FAULTS
-    replace_durably(Path(beside), octets)
+    owner = Path(beside).parent.stat().st_uid if os.geteuid() == 0 else -1  # the service's, as all in its folder
+    replace_durably(Path(beside), octets, owner=owner)
     return 0
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.calls import Holding, Period, Suspension, Trust
+from idtone.calls import Direction, Holding, Period, Reason, Suspension, Trust
+from idtone.decision import judge
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number
 
@@ -174,6 +175,12 @@ class RegistryIndex:
         """The id of the member in charge of `number` then; None if no member holds it."""
         holding = self.holding(number, now)
         return holding.member if holding else None
+
+    def licensed_tones(self, member: str, direction: Direction, now: datetime) -> frozenset[str]:
+        """The sounds of the member's licences that are valid then for this direction."""
+        held = (one.licences for one in self._compiled.holdings if isinstance(one, Holding) and one.member == member)
+        valid = Reason.LICENCE_VALID
+        return frozenset(each.tone for licences in held for each in licences if judge(each, direction, now) is valid)
 
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
         """When the certifications lapse that were recorded, each with its member or its wholesale chain; with `member`,

@@ -1,10 +1,16 @@
-"""Whether the registry knows the member that a node names as its own (`association.member`)."""
+"""Whether the registry knows the member that a node names as its own (`association.member`), and licenses the sounds
+that the node chooses (`policy.tones`).
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
+from idtone.calls import Direction, Party
+from idtone.decision import time_by
 from idtone.translation import Message
 
 from .index import RegistryIndex
@@ -25,18 +31,47 @@ def member_trouble(member: str | None, registry: RegistryIndex | None) -> Messag
     return None
 
 
-class MemberWarning:
-    """Logs what is wrong with the node's member, once for each registry."""
+Tones = Mapping[tuple[Direction, Party], str]
 
-    def __init__(self, member: str | None) -> None:
+TONES_REMEDY: Final = Message(
+    "Write a licensed sound into policy.tones (`idtone registry show` names them), or null for the best licence's"
+)
+
+
+def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | None, now: datetime) -> Message | None:
+    """Which of the chosen sounds no valid licence covers, in words; None if all are licensed, or that is not known."""
+    if member is None or registry is None or member not in registry.members:
+        return None
+    wrong = [
+        f"{direction}.{party}: {tone}"
+        for (direction, party), tone in tones.items()
+        if tone not in registry.licensed_tones(member, direction, now)
+    ]
+    if not wrong:
+        return None
+    return Message(
+        "policy.tones names sounds that no valid licence covers, so calls get the notice: {names}",
+        names=", ".join(sorted(wrong)),
+    )
+
+
+class MemberWarning:
+    """Logs what is wrong with the node's member or its sounds, once for each registry."""
+
+    def __init__(self, member: str | None, tones: Tones) -> None:
         self._member = member
+        self._tones = tones
         self._logged: Message | None = None
         self._reviewed: tuple[RegistryIndex | None] | None = None
 
     def review(self, registry: RegistryIndex | None) -> None:
         if self._reviewed is not None and self._reviewed[0] is registry:
             return
-        trouble, self._reviewed = member_trouble(self._member, registry), (registry,)
+        self._reviewed = (registry,)
+        now = time_by(registry, datetime.now(UTC))
+        trouble, how = member_trouble(self._member, registry), REMEDY
+        if trouble is None:
+            trouble, how = tones_trouble(self._tones, self._member, registry, now), TONES_REMEDY
         if trouble and trouble != self._logged:
-            log.error("%s. %s", trouble, REMEDY)
+            log.error("%s. %s", trouble, how)
         self._logged = trouble

@@ -180,7 +180,7 @@ def assemble(
     calls.recall(RestoredCalls.of(ledger, earlier).calls)
 
     expiry = Expiry(policy.registry_stale, settings.association.member)
-    member = MemberWarning(settings.association.member)
+    member = MemberWarning(settings.association.member, policy.tones)
 
     def review() -> None:
         playable.review()

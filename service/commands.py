@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
@@ -16,21 +17,24 @@ import typer
 
 from idtone import logs
 from idtone.command_line import UNUSABLE, ConfigOption
+from idtone.decision import time_by
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
+from idtone.ledger.keys.key_file import read_key
 from idtone.lines.reading import read_as_set
 from idtone.lines_settings import LinesSettings
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import known
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
-from idtone.settings import Settings, load_settings
+from idtone.settings import LedgerSettings, Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, joined, translated
 
 from . import used_settings
 from .assembly import load
 from .instance import Instance
+from .service_user import read_as_service, refuse_root
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +47,23 @@ UNUSABLE_SETTINGS: Final = 78
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the running instance, without losing a call.")
 ]
-Check = Annotated[bool, typer.Option("--check", help="Check the settings and the files that they name, then exit.")]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Check the settings and what the service will read, as its user, then exit."),
+]
 
 
 def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check = False) -> None:
     """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.
 
-    Exit 1: some evidence could not be written; the next start enters a gap in its place. Exit 78: the settings cannot
-    be used.
+    With --check, root reads all of it as the user of the unit `idtone`. Exit 1: some evidence could not be written; the
+    next start enters a gap in its place. Exit 78: the settings cannot be used.
     """
     try:
+        if check:
+            read_as_service(config)
+        else:
+            refuse_root(config)
         settings = load_settings(config)
         used_settings.refuse_older(settings)
         password = settings.ari.secret()
@@ -62,8 +73,8 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         print(f"idtone: {translated(str(error))}", file=sys.stderr)
         raise typer.Exit(UNUSABLE_SETTINGS) from None
     if check:
-        if trouble := member_trouble(settings.association.member, _registry_here(settings)):
-            print(f"idtone: {translated(joined('. ', (trouble, REMEDY)))}", file=sys.stderr)
+        for warning in _warnings(settings, _registry_here(settings)):
+            print(f"idtone: {translated(warning)}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
     logs.begin(settings.log.format, settings.log.level)
@@ -103,7 +114,9 @@ def _reported(form: logs.LogFormat) -> Iterator[None]:
 
 
 def check_settings(settings: Settings) -> None:
-    """Read the files that the settings name, without changing anything. Raises IdtoneError."""
+    """Read the files that the settings name, without changing anything: those of the operator, and the service's own,
+    if they are there. Raises IdtoneError.
+    """
     load_library(settings.sounds.profiles).for_calls()
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
@@ -113,12 +126,25 @@ def check_settings(settings: Settings) -> None:
     if root is None:
         load_registry(settings.registry.file())
     else:
-        from idtone.registry.trust.client import trusted_root  # imports TUF, which an unsigned registry does not need
+        # It imports TUF, which an unsigned registry does not need.
+        from idtone.registry.trust.client import Repository, trusted_root
 
         try:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
+        Repository(root, settings.registry.source, settings.registry.cache).usable()
+    _check_keys(settings.ledger)
+
+
+def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
+    """What calls will miss with settings that can be used."""
+    member = settings.association.member
+    if trouble := member_trouble(member, registry):
+        yield joined(". ", (trouble, REMEDY))
+    now = time_by(registry, datetime.now(UTC))
+    if trouble := tones_trouble(settings.policy.policy(member).tones, member, registry, now):
+        yield joined(". ", (trouble, TONES_REMEDY))
 
 
 def _registry_here(settings: Settings) -> RegistryIndex | None:
@@ -127,6 +153,17 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
         return known(settings.registry).index()
     except IdtoneError:
         return None
+
+
+def _check_keys(ledger: LedgerSettings) -> None:
+    """The ledger's keys, if they were made yet. Raises LedgerError."""
+    for path in (ledger.key_file, ledger.signing_key()):
+        try:
+            there = path.exists()
+        except OSError:
+            there = True  # in a folder that this user may not enter
+        if there:
+            read_key(path)
 
 
 def _check_lines(lines: LinesSettings) -> None:

@@ -8,9 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from idtone.agi.application import AgiApplication
@@ -24,7 +33,8 @@ from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.daemon_thread import in_daemon
-from idtone.errors import AriError, AriRefused, LedgerError, UsageError
+from idtone.decision import time_by
+from idtone.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -82,6 +92,8 @@ class Instance:
     def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
         self._settings = settings
         self._password = password
+        self._refused = False
+        """Whether Asterisk refused it last."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
         self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
@@ -138,9 +150,20 @@ class Instance:
         entry = JournalIntake(calls, ledger.times, folder.refuse)
         return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
-    def _connect(self) -> AbstractAsyncContextManager[AriConnection]:
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[AriConnection]:
+        """After Asterisk refused the password, with that of the file now: it may have been changed."""
         ari = self._settings.ari
-        return connect(ari.url, ari.user, self._password, ari.transport)
+        if self._refused:
+            with suppress(DocumentError):  # the one before may be the right one again
+                self._password = await asyncio.to_thread(ari.secret)
+        try:
+            async with connect(ari.url, ari.user, self._password, ari.transport) as connection:
+                self._refused = False
+                yield connection
+        except AriRefused as error:
+            self._refused = error.status == HTTPStatus.UNAUTHORIZED
+            raise
 
     async def _serve(
         self,
@@ -328,6 +351,8 @@ class Instance:
         reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
         registry = self._loaded.source.current
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
+        if registry and registry.expires <= time_by(registry, datetime.now(UTC)):
+            known += f", EXPIRED {registry.expires.isoformat()}"
         room = self._evidence.words if self._evidence else ""
         trouble = self._fallback.trouble if self._fallback else ""
         replica = str(self._replicator.status) if self._replicator else ""

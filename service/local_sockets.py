@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Final
 from idtone.errors import UsageError
 from idtone.translation import Message
 
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 WAITING: Final = 8
 """How many connections may wait."""
 
@@ -39,9 +41,10 @@ def listening(
 
 @contextmanager
 def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None) -> Iterator[socket.socket | None]:
-    """A connection to the instance that listens there; None if there is no such instance. Raises UsageError.
+    """A connection to the instance that listens there; None if there is no such instance.
 
-    `within_s` is how long each use of the connection may take.
+    `within_s` is how long each use of the connection may take. Raises UsageError, also if another user than the
+    service's listens there, or could.
     """
     with socket.socket(socket.AF_UNIX, kind) as end:
         end.settimeout(within_s)
@@ -59,7 +62,16 @@ def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None
                     reason=error.strerror,
                 )
             ) from error
-        yield end if is_ours(end, _owner(path.parent)) else None
+        if not is_ours(end, _owner(path.parent)):
+            raise UsageError(
+                Message(
+                    "{path}: a process of another user (id {user}) listens there, so its answer is not used; "
+                    "find it (ss -xlp) and end it, then: systemctl restart idtone",
+                    path=path,
+                    user=_peer(end),
+                )
+            )
+        yield end
 
 
 @contextmanager
@@ -73,11 +85,36 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def _owner(folder: Path) -> int:
-    """The user whose instance root may find in this folder: the service's, whose commands root runs."""
-    return folder.stat().st_uid if os.geteuid() == 0 else 0
+    """The user whose instance root may find in this folder: the folder's owner. Raises UsageError.
+
+    The threat: a user who can put a socket into this folder, or another folder in its place, would answer root in the
+    service's name, and an upgrade of the fleet would continue over a node that does not serve. So nobody but this owner
+    and root may write in the folder or above it. In a folder like /tmp (sticky) others cannot exchange what is there.
+    """
+    if os.geteuid() != 0:
+        return 0
+    folder = folder.resolve()
+    owner = folder.stat().st_uid
+    for each in (folder, *folder.parents) if owner else ():
+        status = each.stat()
+        sticky = each != folder and status.st_mode & stat.S_ISVTX
+        if status.st_uid not in (0, owner) or (status.st_mode & _OTHERS_WRITE and not sticky):
+            raise UsageError(
+                Message(
+                    "{folder}: other users can write there, so root does not trust the service's socket below it; run: "
+                    "chmod go-w {folder}; or run this as the service's user",
+                    folder=each,
+                )
+            )
+    return owner
 
 
 def is_ours(end: socket.socket, other: int = 0) -> bool:
     """Whether the same user, root, or the user `other` is at the other end."""
+    return _peer(end) in (0, other, os.geteuid())
+
+
+def _peer(end: socket.socket) -> int:
+    """The user at the other end."""
     _, user, _ = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return user in (0, other, os.geteuid())
+    return int(user)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 from idtone import __version__
@@ -22,7 +23,9 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
+from idtone.calls import Direction, Outcome, Reason
 from idtone.durations import Durations
+from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -30,11 +33,11 @@ from idtone.lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
-from idtone.settings import Settings
+from idtone.settings import Interface, Settings
 
 from . import canary_result
 from .brake_keeper import BrakeKeeper
-from .call_counts import LABELS, CallCounts
+from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
@@ -150,6 +153,20 @@ def _canary_made(observed: Observed) -> Values:
     return result.at.timestamp() if result else 0
 
 
+@cache
+def _no_decisions(interface: Interface) -> dict[tuple[str, ...], float]:
+    """A zero for each combination of labels that may come: `increase()` does not see a counter that begins at 1."""
+    careful = (Outcome.NOTICE, Outcome.REFUSE)
+    more = {Reason.LICENCE_VALID: (Outcome.PLAY,), Reason.EMERGENCY: (Outcome.BYPASS,)}
+    return {
+        (outcome, reason, by, direction): 0
+        for reason in Reason
+        for outcome in more.get(reason, careful)
+        for by in (interface, NONE)
+        for direction in Direction
+    }
+
+
 _COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
 METRICS: Final = (
@@ -163,7 +180,7 @@ METRICS: Final = (
         "Decisions on calls. The interface is none if the hook decided by itself (fallback), the outcome is none if "
         "the call ended before the decision. A call whose verdict came too late counts twice, because the hook decided "
         "it too.",
-        lambda observed: dict(observed.counts.decisions), LABELS,
+        lambda observed: _no_decisions(observed.settings.interface) | observed.counts.decisions, LABELS,
     ),
     Metric(
         "idtone_emergency_calls_of_suspended_numbers_total", _COUNTER,
@@ -178,7 +195,7 @@ METRICS: Final = (
     Metric(
         "idtone_calls_ended_total", _COUNTER,
         "Calls that ended, by IDTONE_STATUS; INTERRUPTED if their end is not known.",
-        lambda observed: dict(observed.counts.ended), ("status",),
+        lambda observed: {(status,): 0 for status in (*CallStatus, "INTERRUPTED")} | observed.counts.ended, ("status",),
     ),
     Metric(
         "idtone_calls_in_progress", _GAUGE, "Calls between their decision and their end.",
@@ -327,6 +344,11 @@ METRICS: Final = (
     Metric(
         "idtone_ledger_unwritten_steps", _GAUGE, "Steps of evidence that could not be written yet, or never will be.",
         _unwritten,
+    ),
+    Metric(
+        "idtone_ledger_signed", _GAUGE,
+        "1 if the evidence that is written is signed, else 0: `idtone status` says why.",
+        lambda observed: observed.evidence.signs,
     ),
     Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",

@@ -117,7 +117,7 @@ def rows_without_service(found: Mapping[str, Any]) -> Iterator[Row]:
     else:
         yield (
             Message("registry"),
-            Message("{path}, expires {expires}", path=registry["path"], expires=_local(registry["expires"])),
+            Message("{path}, {expires}", path=registry["path"], expires=_expires(registry["expires"])),
         )
 
 
@@ -199,14 +199,12 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
 def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     registry, fallback = found["registry"], found["fallback"]
     if registry["version"]:
-        yield (
-            Message("registry"),
-            Message(
-                "version {version} ({trust}), issued {age} ago, expires {expires}",
-                version=registry["version"], trust=registry["trust"], age=_age(registry["issued"]),
-                expires=_local(registry["expires"]),
-            ),
+        known = Message(
+            "version {version} ({trust}), issued {age} ago, {expires}",
+            version=registry["version"], trust=registry["trust"], age=_age(registry["issued"]),
+            expires=_expires(registry["expires"]),
         )  # fmt: skip
+        yield Message("registry"), known
     else:
         yield Message("registry"), Message("NO registry; the log says why")
     if trouble := found.get("association", {}).get("trouble"):
@@ -289,6 +287,15 @@ def _listed(texts: Iterator[str]) -> str:
 
 def _local(time: str | None) -> str:
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else "?"
+
+
+def _expires(time: str | None) -> str:
+    if time and datetime.fromisoformat(time) <= datetime.now(UTC):
+        return Message(
+            "EXPIRED {expires}: after policy.registry_stale no licence is valid; run: idtone registry update",
+            expires=_local(time),
+        )
+    return Message("expires {expires}", expires=_local(time))
 
 
 def _age(time: str | None) -> str:

@@ -27,7 +27,7 @@ from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
-from idtone.registry.node_member import member_trouble
+from idtone.registry.node_member import member_trouble, tones_trouble
 from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
@@ -103,7 +103,7 @@ def _state(call: Call) -> str:
 
 def _decisions(observed: Observed) -> list[dict[str, Any]]:
     counted: Counter[tuple[str, ...]] = Counter()
-    for labels, count in _metric("decisions_total")(observed).items():
+    for labels, count in dict(observed.counts.decisions).items():
         named = dict(zip(LABELS, labels, strict=True))
         counted[named["outcome"], named["reason"]] += count
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
@@ -159,6 +159,13 @@ def _replication(observed: Observed) -> dict[str, Any] | None:
         return None
     status = observed.replicator.status
     return {"unreplicated_steps": status.behind, "trouble": str(status.trouble)}
+
+
+def _association_trouble(observed: Observed) -> str:
+    settings, registry, now = observed.settings, observed.source.current, observed.calls.now()
+    member = settings.association.member
+    tones = settings.policy.policy(member).tones
+    return str(member_trouble(member, registry) or tones_trouble(tones, member, registry, now) or "")
 
 
 def _lines(observed: Observed) -> dict[str, Any] | None:
@@ -234,7 +241,7 @@ FEED: Final = (
     Field(
         "calls.ended",
         "Ended calls by IDTONE_STATUS.",
-        lambda observed: {status: n for (status,), n in _metric("calls_ended_total")(observed).items()},
+        lambda observed: {status: n for (status,), n in dict(observed.counts.ended).items()},
     ),
     Field(
         "calls.suspended",
@@ -267,8 +274,9 @@ FEED: Final = (
     ),
     Field(
         "association.trouble",
-        "What is wrong with `association.member`: not set, or not in the registry; empty if nothing is.",
-        lambda observed: str(member_trouble(observed.settings.association.member, observed.source.current) or ""),
+        "What is wrong with `association.member`: not set, or not in the registry; or with `policy.tones`: not "
+        "licensed; empty if nothing is.",
+        _association_trouble,
     ),
     Field("registry.issued", "When it was issued.", _time_of("registry_issued_timestamp_seconds")),
     Field("registry.expires", "When it expires.", _time_of("registry_expires_timestamp_seconds")),
@@ -335,7 +343,7 @@ FEED: Final = (
     Field("ledger.checkpoint_written", "When it was written.", _checkpoint_written),
     Field(
         "ledger.trouble",
-        "What is wrong with the room for evidence; empty if nothing is.",
+        "What is wrong with the evidence: it is not signed, not written, or has no room; empty if nothing is.",
         lambda observed: observed.evidence.words,
     ),
     Field(

@@ -1,4 +1,4 @@
-"""The service's messages to systemd: sd_notify(3) and sd_watchdog_enabled(3).
+"""The service's messages to systemd, sd_notify(3) and sd_watchdog_enabled(3); and what systemd says of a unit.
 
 Each message is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names. Without that variable nothing is
 sent.
@@ -10,7 +10,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -64,3 +66,14 @@ class ServiceManager:
                 self.tell("WATCHDOG=1")
             self.status(status())
             await asyncio.sleep(self.watchdog_s / 3 if self.watchdog_s else STATUS_EVERY_S)
+
+
+def unit_properties(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
+    """Properties of a unit; None if systemd does not run here, or fails."""
+    if not Path("/run/systemd/system").is_dir():
+        return None
+    asked = subprocess.run(  # noqa: S603  the arguments are ours
+        ["/usr/bin/env", "systemctl", "show", unit, f"--property={','.join(properties)}"],
+        capture_output=True, text=True, timeout=deadline_s, check=False,
+    )  # fmt: skip
+    return dict(line.partition("=")[::2] for line in asked.stdout.splitlines()) if asked.returncode == 0 else None

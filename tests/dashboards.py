@@ -84,6 +84,9 @@ ROWS: Final = (
             red_above=1,
         ),
         Panel(
+            "Evidence is signed", "証跡の署名", {gauge("idtone_ledger_signed"): EACH}, kind="stat", red_below=1,
+        ),
+        Panel(
             "Room on the disk", "ディスクの残り日数", {gauge("idtone_ledger_room_seconds"): EACH}, "s", "stat",
             red_below=30 * 86400,
         ),

@@ -41,6 +41,7 @@ WELL = {
     "idtone_canary_timestamp_seconds": "0+60x90",
     "idtone_canary_every_seconds": "900x90",
     "idtone_ledger_unwritten_steps": "0x90",
+    "idtone_ledger_signed": "1x90",
     "idtone_ledger_unreplicated_steps": "50x90",
     "idtone_ledger_replicated": "1x90",
     "idtone_ledger_reserve_bytes": "64000000x90",
@@ -131,6 +132,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         set(),
     ),
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
+    ({"idtone_ledger_signed": "1x80 0x10"}, {"IdtoneEvidenceNotSigned"}),
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
     ({"idtone_journal_held_files_total": "0x80 1x10"}, {"IdtoneJournalHeldOpen"}),
     ({"idtone_ledger_replicated": "1x60 0x30"}, {"IdtoneEvidenceNotReplicated"}),
@@ -142,10 +144,32 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_clock_timestamp_seconds": "4+60x90"}, set()),
 ]
 """Other series than in `WELL` → the alerts that fire after 85 minutes, and no others."""
+COLD: list[tuple[str, str]] = [
+    ('idtone_decisions_total{reason="service-unavailable"}', "IdtoneFallback"),
+    ('idtone_decisions_total{reason="overload"}', "IdtoneOverload"),
+    ("idtone_emergency_calls_of_suspended_numbers_total", "IdtoneEmergencyOfSuspendedNumber"),
+    ("idtone_foreign_number_calls_total", "IdtoneForeignNumber"),
+    ('idtone_decisions_total{reason="number-never-originates"}', "IdtoneNumberNeverOriginates"),
+    ('idtone_decisions_total{reason="number-of-another-customer"}', "IdtoneNumberOfAnotherCustomer"),
+    ('idtone_decisions_total{reason="line-unknown"}', "IdtoneLineUnknown"),
+    ("idtone_journal_held_files_total", "IdtoneJournalHeldOpen"),
+]
+CASES += [case for series, alert in COLD for case in (
+    ({series: "_x80 71x10"}, {alert}),  # the service, or its monitoring, has just started
+    ({series: "_x80 0x10"}, set[str]()),
+    ({series: "_x40 71x50"}, set[str]()),  # it was told long ago
+    ({series: "71x75 _x3 71x12"}, set[str]()),  # Prometheus missed some scrapes
+)]  # fmt: skip
+"""A counter that is seen for the first time: what the hook did in the night, while the service was down."""
 
 
 def names(expression: str) -> set[str]:
     return set(re.findall(r"\bidtone_[a-z_]+", expression))
+
+
+def test_each_alert_on_an_increase_is_tested_from_a_cold_start() -> None:
+    counting = {alert["alert"] for alert in ALERTS if "increase(" in alert["expr"]}
+    assert counting == {alert for _, alert in COLD} | {"IdtoneSoundFails"}
 
 
 def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:

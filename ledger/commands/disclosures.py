@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import redirect_stdout
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -29,7 +30,11 @@ from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
 from .shared import LedgerOption, discloser, listed
 
-PackArgument = Annotated[Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file.")]
+PackArgument = Annotated[
+    Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")
+]
+_PACK: Final = "pack.zip"
+"""The name of a pack that came by standard input."""
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DAY", help="The day in Japan, like 2026-12-01, that is on the document.")
 ]
@@ -37,7 +42,12 @@ OnOption = Annotated[
 
 def deliver(
     pack: PackArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The receipt to be signed, a PDF.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The receipt to be signed, a PDF; - writes it to standard output."
+        ),
+    ],
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -47,14 +57,17 @@ def deliver(
     signed receipt with `idtone ledger receipt`.
     """
     settings = load_settings(config)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    name = _PACK if pack == command_line.STREAM else pack.name
+    with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
         key = own_key(settings.ledger, settings.node, reader.origin())
-        export = made_by(pack, exports(reader.acts()), key)
-    _write(output, receipt_sheet(export, pack.name, _sha256(pack), str(key), datetime.now(UTC)))
-    if as_json:
-        command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
-    else:
-        print(f"{output}: receipt of {export.act}, case {export.case}")
+        export = made_by(file, exports(reader.acts()), key)
+        sheet = receipt_sheet(export, name, _sha256(file), str(key), datetime.now(UTC))
+    _write(output, sheet)
+    with redirect_stdout(command_line.beside_output(output)):
+        if as_json:
+            command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
+        else:
+            print(f"{output}: receipt of {export.act}, case {export.case}")
 
 
 def receipt(
@@ -90,15 +103,15 @@ def receipt(
     if scan:
         proof = {"scan": _sha256(scan)}
     settings, day = load_settings(config), _day(on)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
         known = exports(reader.acts())
-        export = made_by(pack, known, own_key(settings.ledger, settings.node, reader.origin()))
-    if signature and office_key:
-        try:
-            signer = signing_office(_read(pack), _read(signature), _read(office_key))
-        except ProofError as error:
-            raise UsageError(Message("{signature}: {error}", signature=signature, error=error)) from error
-        proof = {"signature": _sha256(signature), "signature_key": signer}
+        export = made_by(file, known, own_key(settings.ledger, settings.node, reader.origin()))
+        if signature and office_key:
+            try:
+                signer = signing_office(_read(file), _read(signature), _read(office_key))
+            except ProofError as error:
+                raise UsageError(Message("{signature}: {error}", signature=signature, error=error)) from error
+            proof = {"signature": _sha256(signature), "signature_key": signer}
     person, now = discloser(settings.ledger), datetime.now(UTC)
     act = record_delivery(
         settings, known,
@@ -218,7 +231,10 @@ def _write(path: Path, paper: Paper) -> None:
     try:
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
             bar.add_task(f"writing {path}", total=None)
-            replace_durably(path, as_pdf(paper), PRIVATE_FILE)
+            if path == command_line.STREAM:
+                command_line.write_out(as_pdf(paper))
+            else:
+                replace_durably(path, as_pdf(paper), PRIVATE_FILE)
     except OSError as error:
         raise LedgerError(
             Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)

@@ -57,6 +57,33 @@ class Checkpoint:
         return cls(origin, parse_size(size), root, tuple(extensions))
 
 
+class RenamedError(ProofError):
+    """A tree was signed by another name than the settings give it; `remedy` says how it is signed again."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
+
+
+_NODES_OWN: Final = re.compile(r"(.+)/idtone(\.[0-9]+)?")
+
+
+def check_name(signed: str, name: str) -> None:
+    """`signed` is the origin of a tree as it was signed, `name` that of the settings. Raises RenamedError."""
+    if signed == name:
+        return
+    found = _NODES_OWN.fullmatch(signed)
+    setting = f"node: {found[1]}" if found else f"ledger: {{origin: {signed}}}"
+    raise RenamedError(
+        Message(
+            "it was signed as {signed}, and these settings name it {name}: the node's name, or ledger.origin, was "
+            "changed",
+            signed=signed, name=name,
+        ),
+        Message("write `{setting}` into the settings, as before, then: systemctl reload idtone", setting=setting),
+    )  # fmt: skip
+
+
 def believed(note: Note, log: VerifierKey) -> Checkpoint:
     """The checkpoint in a note that `log` has signed. Raises ProofError if it has not."""
     if not note.signed_by([log]):

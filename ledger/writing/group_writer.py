@@ -121,6 +121,12 @@ class GroupWriter:
         tree = self._tree
         return tree.checkpoint if tree else None
 
+    @property
+    def refusal(self) -> str:
+        """Why nothing is signed; empty if it is. From any thread."""
+        tree = self._tree
+        return tree.refusal if tree else ""
+
     def distrust(self, reason: str) -> None:
         """Stop signing: another tree was signed under this name. From any thread."""
         if self._tree:

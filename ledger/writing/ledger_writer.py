@@ -154,10 +154,16 @@ class LedgerWriter:
 
     @property
     def words(self) -> str:
-        """What the operator should know about the room for evidence; empty if all is well. From any thread."""
-        owed = self._unwritten.owed
+        """What the operator should know about the evidence; empty if all is well. From any thread."""
+        owed, refusal = self._unwritten.owed, self._database.refusal
         late = f"{owed.steps} steps of evidence are not written" if owed else ""
-        return ", ".join(filter(None, (self._database.reserve.words, late)))
+        unsigned = f"evidence is NOT signed: {refusal}" if refusal else ""
+        return ", ".join(filter(None, (unsigned, self._database.reserve.words, late)))
+
+    @property
+    def signs(self) -> bool:
+        """Whether what is written is signed. From any thread."""
+        return not self._database.refusal
 
     @property
     def reserve(self) -> Reserve:

@@ -28,11 +28,13 @@ from ..store.stored_tree import (
     open_call,
     read_frontier,
 )
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, RenamedError, believed, check_name
 from ..tree.merkle import Frontier, leaf_hash, stored
 
 OPEN_LIMIT: Final = 50_000
 """The steps of so many calls in progress are kept in memory; those of others are read again."""
+
+_RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
 
 _log = logging.getLogger(__name__)
 
@@ -88,12 +90,15 @@ class LogStore:
             kept = [each.latest(key_ring.signer.key) for each in (key_ring.seen, key_ring.cosigned)]
             if size:
                 checkpoint = Note.parse(facts(connection).get(CHECKPOINT, "").encode())
+                check_name(Checkpoint.parse(checkpoint.text).origin, key_ring.signer.key.name)
                 check_beginning(connection, size, believed(checkpoint, key_ring.signer.key))
             for each in kept:
                 if each:
                     check_beginning(connection, size, each[1])
+        except RenamedError as error:
+            checkpoint, refusal = None, _refusing(path, str(error), error.remedy)
         except LedgerError as error:
-            checkpoint, refusal = None, _refusing(path, str(error))
+            checkpoint, refusal = None, _refusing(path, str(error), _RESTORE)
         opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal)
         opened._know_fallback(connection)
         return opened
@@ -103,6 +108,11 @@ class LogStore:
         query = "SELECT call_id FROM steps WHERE call_id IN (SELECT call_id FROM in_progress) AND kind = ?"
         for (call_id,) in connection.execute(query, (StepKind.FALLBACK.value,)).fetchall():
             self._open[call_id] = open_call(connection, call_id)
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is signed; empty if it is. From any thread."""
+        return self._refusal
 
     @property
     def next_id(self) -> int:
@@ -166,7 +176,7 @@ class LogStore:
     def distrust(self, path: Path, reason: str) -> None:
         """Sign nothing any more. From any thread."""
         if not self._refusal:
-            self._refusal = _refusing(path, reason)
+            self._refusal = _refusing(path, reason, _RESTORE)
             self.checkpoint = None
 
     def committed(self, appended: LogAppend) -> None:
@@ -196,11 +206,7 @@ class LogStore:
         return Note(text, (self._signer.sign(text),))
 
 
-def _refusing(path: Path, reason: str) -> str:
+def _refusing(path: Path, reason: str, remedy: str) -> str:
     """Log it."""
-    _log.error(
-        "%s: %s. Evidence is written and no longer signed: restore the newest copy of this file, or move it away and "
-        "let ledger.origin be another name",
-        path, reason,
-    )  # fmt: skip
+    _log.error("%s: %s. Evidence is written and no longer signed: %s", path, reason, remedy)
     return reason

@@ -15,11 +15,11 @@ import typer
 from idtone import command_line
 from idtone.decision import suspended, time_by
 from idtone.errors import IdtoneError, UsageError
-from idtone.operations.service_user import become_owner
 from idtone.registry.local_registry import known
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.service.own_hook import canary_listens_s
+from idtone.service.service_user import act_as_service
 from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, translated
@@ -40,7 +40,7 @@ def canary(
     The call passes the hook like a customer's call. The answering leg records what arrives, and the verifier judges it.
     The record of the call is marked: statistics and `idtone misuse` leave it out. The result is kept for the metrics,
     `idtone status` and `idtone doctor`. idtone-canary.timer runs the command with --due each minute. Run it as the
-    service's user; as root it acts as the owner of the folder of canary.result. Exit 1: the expected sound did not
+    service's user; as root it acts as this user. Exit 1: the expected sound did not
     arrive; the result says why.
     """
     settings = load_settings(config)
@@ -54,7 +54,7 @@ def canary(
                 keys=", ".join(missing),
             )
         )
-    become_owner(settings.canary.result.parent, settings.sounds.directory)
+    act_as_service(config, settings.canary.result.parent, settings.sounds.directory)
     with _alone(settings.canary.result, wait=due) as is_alone:
         if not is_alone:
             return

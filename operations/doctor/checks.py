@@ -23,6 +23,7 @@ from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.tree.checkpoints import RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.lines.index import compiled
 from idtone.lines.reading import read_as_set
@@ -301,11 +302,12 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.never_originating(index.never_originating)
     yield registry.certifications(document, settings.association.member, now)
     yield registry.standing(document, now)
+    policy = settings.policy.policy(settings.association.member)
     try:
-        yield registry.sounds(document, exam.library, now)
+        chosen = registry.chosen_sounds(policy.tones, settings.association.member, index, now)
+        yield chosen or registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    policy = settings.policy.policy(settings.association.member)
     usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
     text = fallback_file.text_for(index, usable).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
@@ -322,13 +324,18 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
         yield registry.not_kept()
         return
     folder = settings.cache.resolve()
+    service, _ = exam.service_user()
     try:
         held = observe_machine.rights_in(folder)
         above = [observe_machine.rights(place) for place in reversed(folder.parents)] if held else []
     except OSError as error:
-        yield unknown("registry-cache", f"{error.filename}: {error.strerror}", AS_SERVICE)
+        trouble = f"{error.filename}: {error.strerror}"
+        if service and service.user == os.geteuid():
+            yield registry.locked_out(folder, trouble, service.user)
+        else:
+            yield unknown("registry-cache", trouble, AS_SERVICE)
         return
-    yield registry.kept(folder, above, held, os.geteuid())
+    yield registry.kept(folder, above, held, os.geteuid(), service.user if service else None)
 
 
 def _lines(exam: Exam) -> Iterator[Finding]:
@@ -467,8 +474,12 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         return ledger.signed(None, str(error), looked=False)
     with reader:
         try:
+            if origin := reader.origin():
+                check_name(origin, key.name)
             kept = [CheckpointFile(path).latest(key) for path in (settings.seen(), settings.cosigned())]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
+        except RenamedError as error:
+            return ledger.signed(None, str(error), looked=True, remedy=error.remedy)
         except LedgerError as error:
             return ledger.signed(None, str(error), looked=True)
     return ledger.signed(leaves, "", looked=True)

@@ -42,6 +42,8 @@ _WORDS: Final = {
 }
 
 
+_WIDTH: Final = 120
+"""Columns of the table in a pipe."""
 _COLUMNS: Final = (Message("state"), Message("what"), Message("found"))
 
 
@@ -129,7 +131,8 @@ def show(
     A remedy is never wrapped, so that it can be copied. A good finding is only in the table if its topic is in `shown`;
     None shows all. `left` says for topics why `--fix` leaves them.
     """
-    table = Table(*map(translated, _COLUMNS), box=None)
+    # In a pipe (ssh, mail, less) the screen has no width, and the remedies below are what is copied.
+    table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)
     for finding in findings:
         if finding.state is State.GOOD and shown is not None and finding.topic not in shown:
             continue

@@ -58,11 +58,11 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
     for line in dialplan:
         ignored = [*_ignored_in(line.text, leading), *_ignored_behind(line.text, holding, leading)]
         found += [Use(line, what) for what in dict.fromkeys(ignored)]
-    for line in _without_comments(queues):
+    for line in without_comments(queues):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
             found.append(Use(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
-    found += [Use(line, "FollowMe()") for line in _without_comments(followme) if CALLED_CONTEXT in line.text]
+    found += [Use(line, "FollowMe()") for line in without_comments(followme) if CALLED_CONTEXT in line.text]
     return found
 
 
@@ -72,11 +72,11 @@ def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Seq
     forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
     found = [
         Use(line, Message("@{context}", context=context))
-        for line in (*dialplan, *_without_comments(queues))
+        for line in (*dialplan, *without_comments(queues))
         for context in dict.fromkeys(_LOCAL.findall(line.text))
         if context in forwarding
     ]
-    for line in _without_comments(followme):
+    for line in without_comments(followme):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == "context" and _context(option[2]) in forwarding:
             found.append(Use(line, "FollowMe()"))
@@ -131,7 +131,7 @@ _REMEDY: Final = Message(
 )
 
 
-def _without_comments(lines: Sequence[Line]) -> Iterator[Line]:
+def without_comments(lines: Sequence[Line]) -> Iterator[Line]:
     inside = False
     for line in lines:
         kept, at = "", 0
@@ -148,7 +148,7 @@ def _without_comments(lines: Sequence[Line]) -> Iterator[Line]:
 
 def _operators(lines: Sequence[Line]) -> list[Line]:
     """The dialplan without comments, and without the hook's own file."""
-    return [line for line in _without_comments(lines) if line.path.name != HOOK_FILE]
+    return [line for line in without_comments(lines) if line.path.name != HOOK_FILE]
 
 
 def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:

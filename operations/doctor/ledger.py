@@ -64,7 +64,7 @@ def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) 
 def room(room: Room, growth: Growth | None) -> Finding:
     """`growth` None means that the rate is not known yet."""
     topic = "ledger-room"
-    remedy = Message("Free space on the ledger's disk, or move the ledger: ledger.url in idtone.yaml")
+    remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone ledger move DIR")
     free = Message("{mib:,.0f} MiB free", mib=room.free_bytes / 2**20)
     if room.free_bytes < FULL_BYTES:
         return bad(topic, free, remedy)
@@ -174,8 +174,9 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
     return good(topic, Message("{path}, mode {mode:04o}", path=path, mode=mode))
 
 
-def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
-    """`leaves` is how many leaves are signed; None if the signature is wrong: `trouble` says how.
+def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
+    """`leaves` is how many leaves are signed; None if the signature is wrong: `trouble` says how, and `remedy` what to
+    do if it is known.
 
     `looked` is false if the ledger or its signing key cannot be read.
     """
@@ -186,7 +187,8 @@ def signed(leaves: int | None, trouble: str, looked: bool) -> Finding:
         return bad(
             topic,
             trouble,
-            Message(
+            remedy
+            or Message(
                 "idtone ledger verify, which says what is wrong; restore the newest copy of the ledger, "
                 "or move it away and set ledger.origin to another name; then systemctl restart idtone"
             ),

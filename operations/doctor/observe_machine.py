@@ -10,15 +10,15 @@ import pwd
 import re
 import socket
 import stat
-import subprocess
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
 from idtone.dialplan import HOOK_FILE
+from idtone.service.systemd import unit_properties
 
 from .asterisk import Address
 from .ledger import Room
@@ -320,24 +320,13 @@ def clock_is_synchronised() -> bool | None:
 
 def watchdog(unit: str, deadline_s: float) -> str | None:
     """systemd's WatchdogUSec of a unit; None if systemd does not run here."""
-    shown = _shown(unit, ("WatchdogUSec",), deadline_s)
+    shown = unit_properties(unit, ("WatchdogUSec",), deadline_s)
     return None if shown is None else shown.get("WatchdogUSec", "")
 
 
 def unit_account(unit: str, deadline_s: float) -> Identity | None:
     """The identity with which systemd starts a unit; None if systemd, the unit or the user does not exist."""
-    shown = _shown(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
+    shown = unit_properties(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
     if shown is None or shown.get("LoadState") != "loaded":
         return None
     return account(shown.get("User") or 0, shown.get("Group", ""), shown.get("SupplementaryGroups", "").split())
-
-
-def _shown(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
-    """Properties of a unit; None if systemd does not run here, or fails."""
-    if not Path("/run/systemd/system").is_dir():
-        return None
-    asked = subprocess.run(  # noqa: S603  the arguments are ours
-        ["/usr/bin/env", "systemctl", "show", unit, f"--property={','.join(properties)}"],
-        capture_output=True, text=True, timeout=deadline_s, check=False,
-    )  # fmt: skip
-    return dict(line.partition("=")[::2] for line in asked.stdout.splitlines()) if asked.returncode == 0 else None

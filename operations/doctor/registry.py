@@ -18,7 +18,7 @@ from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, cer
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import JAPAN, RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
@@ -100,9 +100,11 @@ def trusted(trust: Trust, source: str) -> Finding:
     )
 
 
-def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int) -> Finding:
+def kept(
+    folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int, service: int | None = None
+) -> Finding:
     """`held` are the folder of the verified copy and everything in it; empty if it does not exist yet. `above` are the
-    folders that lead to it. `ourselves` is our own user id.
+    folders that lead to it. `ourselves` is our own user id, `service` that of the service, if it is known.
     """
     topic, place = "registry-cache", quote(str(folder))
     if not held:
@@ -112,6 +114,8 @@ def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselve
             Message("idtone registry update, as the user that `idtone serve` runs as"),
         )
     owner = held[0].user
+    if service is not None and owner != service:
+        return locked_out(folder, Message("{folder} belongs to the user {owner}", folder=folder, owner=owner), service)
     if ourselves not in (0, owner):
         return bad(
             topic,
@@ -127,7 +131,8 @@ def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselve
                 place=place,
             ),
         )
-    foreign = [rights for rights in (*above, *held) if rights.user not in (0, owner)]
+    foreign = [rights for rights in above if rights.user not in (0, owner)]
+    foreign += [rights for rights in held if rights.user != owner]  # root's files too would lock the service out
     if foreign:
         names = joined(", ", (Message("{path} (user {user})", path=each.path, user=each.user) for each in foreign))
         return bad(
@@ -156,6 +161,15 @@ def kept(folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselve
             Message("getfacl -R {place}: no other user may write", place=place),
         )
     return good(topic, Message("{folder}, to which only the user {owner} can write", folder=folder, owner=owner))
+
+
+def locked_out(folder: Path, found: str, service: int) -> Finding:
+    """The service, whose user id is `service`, cannot read the copy or not renew it."""
+    return bad(
+        "registry-cache",
+        Message("{found}, so the service (user {service}) cannot use it", found=found, service=service),
+        Message("as root: chown -R {service}: {place}; {anew}", service=service, place=quote(str(folder)), anew=_ANEW),
+    )
 
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -315,6 +329,12 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
             Message("idtone tone import MASTER --id TONE --replace, with the association's master"),
         )
     return good(topic, ", ".join(sorted(licensed)) or Message("no valid licence names a sound"))
+
+
+def chosen_sounds(tones: Tones, member: str | None, index: RegistryIndex, now: datetime) -> Finding | None:
+    """What is wrong with policy.tones; None if nothing is."""
+    trouble = tones_trouble(tones, member, index, now)
+    return bad("registry-sounds", trouble, TONES_REMEDY) if trouble else None
 
 
 def not_read(topic: str, path: str) -> Finding:

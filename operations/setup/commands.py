@@ -23,9 +23,10 @@ from idtone.operations.doctor.commands import show, waiting
 from idtone.operations.doctor.exam import USUAL_FOLDER, Exam
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.run_checks import run
+from idtone.operations.hook_calls import hook_calls
 from idtone.operations.make_changes import USUAL_COPIES, Changer
 from idtone.operations.own_calls import shown_progress
-from idtone.operations.undo_changes import Undone, runs, undo
+from idtone.operations.undo_changes import Undone, removed_hook, runs, undo
 from idtone.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, joined, translated
@@ -34,6 +35,7 @@ from .plan_setup import Plan, Wishes, is_new, plan
 from .trial_call import TrialCall, place
 
 COMMAND: Final = "setup"
+_MOST_SHOWN: Final = 20
 _NOTHING: Final = Message("Nothing is missing that setup can add.")
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
@@ -76,6 +78,9 @@ def setup(
     It shows its changes and asks. Then it keeps a copy of each file, makes the changes, and runs the doctor. It
     replaces no file of yours: it adds lines, in FreePBX, Wazo and VitalPBX to the files that these leave to you. It
     changes only what is missing, so the second time it changes nothing. Run it as root, while Asterisk runs.
+
+    --undo refuses while your dialplan still calls the hook, and names the lines: without the hook these calls would
+    fail.
 
     --call places a call from and to an extension of its own, through the hook, with the forwarding number that you
     enter. The call has a record in the evidence.
@@ -169,6 +174,8 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
     if not as_json:
         names = joined(", ", map(str, found)) if found else Message("nothing")
         out.print(Text(translated(Message("to undo: {names}", names=names))), soft_wrap=True)
+    for hook in filter(None, map(removed_hook, found)):
+        _refuse_used_hook(hook.parent)
     all_of_it = Undone()
     if found and (yes or (not as_json and typer.confirm(translated(Message("Undo this?")), err=True))):
         for run_folder in found:
@@ -184,6 +191,19 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
             out.print(Text(translated(Message("left: {path}: {why}", path=path, why=why))), soft_wrap=True)
     if all_of_it.left:
         command_line.negative()
+
+
+def _refuse_used_hook(folder: Path) -> None:
+    """Raises UsageError while the dialplan calls the hook: without it, these calls would fail."""
+    if calls := hook_calls(folder, AsteriskConsole(folder)):
+        shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
+        raise UsageError(
+            Message(
+                "nothing is undone: the dialplan still calls the hook, and without it these calls would fail: "
+                "{places}; change or remove these lines, then: asterisk -rx 'dialplan reload', and run this again",
+                places=", ".join(shown),
+            )
+        )
 
 
 def _report(found: Plan, attempts: list[Attempt], findings: list[Finding], trial: TrialCall | None) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pwd
 import re
 import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -38,7 +39,7 @@ from idtone.operations.pbx_places import ARI_USERS, DIALPLAN, place_for
 from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.service.commands import check_settings
 from idtone.service.own_hook import hook_for
-from idtone.settings import Settings, load_settings
+from idtone.settings import Settings, load_settings, settings_files, settings_folder
 from idtone.tones.profile_library import load_library
 from idtone.translation import Message, joined
 
@@ -54,6 +55,10 @@ TIMER: Final = "idtone-registry.timer"
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
 """The units that place canary calls. The operator starts the timer, if the settings name a canary."""
+DOCTOR_UNIT: Final = "idtone-doctor.service"
+DOCTOR_TIMER: Final = "idtone-doctor.timer"
+FAILED_UNIT: Final = "idtone-failed@.service"
+"""The daily check, and the mail if it or the service fails. The service's unit starts the timer."""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -120,7 +125,7 @@ def plan(wishes: Wishes) -> Plan:
             )
         ) from error
     group = _group(said, folder)
-    text, settings = _settings(wishes)
+    new, settings = _settings(wishes)
     distribution = next(
         filter(None, (place_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
     )
@@ -129,7 +134,7 @@ def plan(wishes: Wishes) -> Plan:
         found.left["member"] = joined(". ", (missing, REMEDY))
 
     secret, trouble = _secret(folder, settings)
-    found.add("settings", Message("Settings and password"), lambda: _own_files(wishes, text, settings, secret))
+    found.add("settings", Message("Settings and password"), lambda: _own_files(wishes, new, settings, secret))
     found.add("http", Message("Asterisk's HTTP server"), lambda: http_changes(folder))
     if trouble:
         found.left["ari"] = trouble
@@ -153,11 +158,10 @@ def plan(wishes: Wishes) -> Plan:
 
 
 def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
-    """The text of new settings, None if settings exist; and the settings. Raises DocumentError.
+    """The text of a new file of settings in the folder idtone.d, None if settings exist; and the settings.
 
-    A package's settings that are not filled in yet do not count.
+    Raises DocumentError.
     """
-    text = _shipped()
     if not is_new(wishes.config):
         settings = load_settings(wishes.config)
         for key, wish, value in (
@@ -166,36 +170,60 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
             ("association.member", wishes.member, settings.association.member),
         ):
             if wish not in (None, str(value)):
-                raise UsageError(Message("{config} has another {key}; change it there", config=wishes.config, key=key))
+                file = settings_files(wishes.config)[-1]
+                raise UsageError(Message("{config} has another {key}; change it there", config=file, key=key))
         return None, settings
-    for name, value in {
-        "url": _ari_url(options(wishes.folder, "http.conf", "general")),
-        "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
-        "source": wishes.registry,
-        "trust": wishes.trust,
-        "member": wishes.member,
-    }.items():
-        if value is not None:
-            text = with_key(text, name, value)
+    text = _own_text(
+        {
+            "node": platform.node() or None,
+            "ari": {
+                "url": _ari_url(options(wishes.folder, "http.conf", "general")),
+                "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
+            },
+            "registry": {"source": wishes.registry, "trust": wishes.trust},
+            "association": {"member": wishes.member},
+        }
+    )
     with tempfile.TemporaryDirectory() as place:
         draft = Path(place, wishes.config.name)
-        draft.write_text(text, "utf-8")
+        draft.write_text(_shipped(), "utf-8")
+        own = own_file(draft)
+        own.parent.mkdir()
+        own.write_text(text, "utf-8")
         return text, load_settings(draft)
+
+
+def own_file(config: Path) -> Path:
+    """The file of settings that setup writes. The package's `idtone.yaml` stays as it is, so an upgrade replaces it."""
+    return settings_folder(config) / "10-setup.yaml"
+
+
+def _own_text(keys: Mapping[str, str | Mapping[str, str | None] | None]) -> str:
+    lines = _HEAD.splitlines()
+    for key, value in keys.items():
+        if isinstance(value, str):
+            lines.append(f"{key}: {json.dumps(value)}")
+        elif value and (inner := [f"  {name}: {json.dumps(each)}" for name, each in value.items() if each is not None]):
+            lines += [f"{key}:", *inner]
+    return "\n".join([*lines, ""])
+
+
+_HEAD: Final = """\
+# Written by `idtone setup`. These keys lie on those of idtone.yaml, which explains all keys. Write your own ones into a
+# file beside this one, for example 50-own.yaml: later files count.
+# idtone setup が作成しました。idtone.yaml の設定(各項目の説明もそちらにあります)より優先されます。
+# ほかの設定は、このファイルと同じフォルダーに、たとえば 50-own.yaml という名前で書いてください。
+# 名前の順で後のファイルが優先されます。
+"""
 
 
 def is_new(config: Path) -> bool:
     """Whether there are no settings yet, or only a package's that are not filled in."""
-    return not config.exists() or _text(config) == _shipped()
+    return not settings_files(config)[1:] and (not config.exists() or _text(config) == _shipped())
 
 
 def _shipped() -> str:
     return (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
-
-
-def with_key(text: str, name: str, value: str) -> str:
-    """Settings with another value of the first key of this name."""
-    key = re.compile(rf"^(  {name}: ).*$", re.MULTILINE)
-    return key.sub(lambda found: found[1] + json.dumps(value), text, count=1)
 
 
 def _ari_url(http: dict[str, str]) -> str:
@@ -226,14 +254,17 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
     return user.get("password", ""), ""
 
 
-def _own_files(wishes: Wishes, text: str | None, settings: Settings, secret: str) -> list[Change]:
-    """Settings and password, and their folder."""
+def _own_files(wishes: Wishes, new: str | None, settings: Settings, secret: str) -> list[Change]:
+    """Settings and password, and their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
-    if not config.parent.exists():
-        changes.append(FolderChange(config.parent, 0o755, *_ROOT))
-    if text is not None:
-        changes.append(FileChange(config, observe_machine.content(config), text.encode(), 0o644))
+    own = own_file(config)
+    folders = [config.parent] if new is None else [config.parent, own.parent]
+    changes += [FolderChange(folder, 0o755, *_ROOT) for folder in folders if not folder.exists()]
+    if new is not None:
+        if not config.exists():
+            changes.append(FileChange(config, None, _shipped().encode(), 0o644))
+        changes.append(FileChange(own, None, new.encode(), 0o644))
     path = settings.ari.password_file
     if settings.ari.password is not None:
         return changes  # from the environment
@@ -307,9 +338,10 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         raise ChangeError(Message("there is no program idtone in PATH"))
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
-    for name in (UNIT_FILE.name, REGISTRY_UNIT, TIMER, CANARY_UNIT, CANARY_TIMER):
+    timers = (TIMER, CANARY_TIMER, DOCTOR_TIMER)
+    for name in (UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, DOCTOR_UNIT, FAILED_UNIT, *timers):
         text = (resources.files("idtone.config") / name).read_text("utf-8")
-        if name not in (TIMER, CANARY_TIMER):
+        if name not in timers:
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)
         if _text(PACKAGED_UNIT_FILE.with_name(name)) != text:
             changes.append(FileChange(UNIT_FILE.with_name(name), None, text.encode(), 0o644))
@@ -323,7 +355,7 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         )
         return changes
     start, stop = ("systemctl", "enable", "--now", UNIT), (
-        "systemctl", "disable", "--now", UNIT, TIMER, CANARY_TIMER,
+        "systemctl", "disable", "--now", UNIT, *timers,
     )  # fmt: skip
     return [*changes, ProgramChange(start, stop)]
 

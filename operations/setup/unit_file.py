@@ -9,14 +9,20 @@ from pathlib import Path
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
     """A shipped unit with this machine's program, settings, user, group and folder of the sounds."""
     option = "" if config == Path("/etc/idtone/idtone.yaml") else f" -c {config}"
-    for name, value, times in (
-        (r"^(Exec\w+)=\S+/idtone (.*)$", rf"\1={_literal(program)} \2{_literal(option)}", None),
-        (r"^User=.*$", f"User={_literal(user)}", 1),
-        (r"^Group=.*$", f"Group={_literal(group)}", 1),
-        (r"^ReadWritePaths=\S+", f"ReadWritePaths=-{_literal(writable)}", 1),
+
+    def command(found: re.Match[str]) -> str:
+        takes_settings = not found[2].startswith("failed ")
+        return f"{found[1]}={program} {found[2]}{option if takes_settings else ''}"
+
+    shipped, count = re.subn(r"^(Exec\w+)=\S+/idtone (.*)$", command, shipped, flags=re.MULTILINE)
+    assert count, "a unit that runs no command of idtone"
+    for name, value in (
+        (r"^User=.*$", f"User={_literal(user)}"),
+        (r"^Group=.*$", f"Group={_literal(group)}"),
+        (r"^ReadWritePaths=\S+", f"ReadWritePaths=-{_literal(writable)}"),
     ):
         shipped, count = re.subn(name, value, shipped, flags=re.MULTILINE)
-        assert count == times or (times is None and count), name
+        assert count <= 1, name
     return shipped
 
 

@@ -7,9 +7,12 @@ holds the versions seen so far, so that no older version is taken after a restar
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
+import os
+import pwd
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +41,13 @@ _TIMESTAMP: Final = "timestamp.json"
 _TOP: Final = tuple(name for name in tuf_roles.ROLES if name not in tuf_roles.DELEGATED)
 _LOCK: Final = ".lock"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ class Repository:
         """Between `update` and `keep`: no other program fetches meanwhile, keeps an older generation after a newer one,
         or removes files that are being read. Raises TrustError.
         """
+        self._refuse_root()
         with contextlib.ExitStack() as locking:
             with self._explained():
                 self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,6 +157,8 @@ class Repository:
             return Published(self._targets, sha256, datetime.fromisoformat(kept["expires"]))
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise self._not_ours(error) from error
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise TrustError(
                 Message(
@@ -153,6 +166,47 @@ class Repository:
                     cache=self._cache,
                 )
             ) from error
+
+    def usable(self) -> None:
+        """Raises TrustError if this user could not read the cache, or not renew it: then the service had no registry.
+
+        A cache that does not exist, or is damaged, is fetched again.
+        """
+        files = (self._cache / _LOCK, self._cache / tuf_roles.KEPT)
+        try:
+            folders = [each for each in (self._cache, self._metadata, self._targets) if each.exists()]
+            wanted = [(each, os.R_OK | os.W_OK | os.X_OK) for each in folders]
+            # Others are replaced by a rename, for which the folder counts.
+            wanted += [(each, os.R_OK if each.name != _LOCK else os.W_OK) for each in files if each.exists()]
+            wanted += [(each, os.R_OK) for folder in folders[1:] for each in folder.iterdir()]
+        except PermissionError as error:
+            raise self._not_ours(error) from error
+        for path, mode in wanted:
+            if not os.access(path, mode, effective_ids=True):
+                raise self._not_ours(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
+
+    def _not_ours(self, error: PermissionError) -> TrustError:
+        return TrustError(
+            Message(
+                "{path}: {reason}, but the service keeps the registry in {cache}; run as root: "
+                "chown -R {user}: {cache}",
+                path=error.filename or self._cache, reason=error.strerror, cache=self._cache,
+                user=_name(os.geteuid()),
+            )
+        )  # fmt: skip
+
+    def _refuse_root(self) -> None:
+        """Raises TrustError if root would write into the folder of another user: root's files would lock it out."""
+        folder = next(each for each in (self._cache, *self._cache.absolute().parents) if each.exists())
+        owner = folder.stat().st_uid
+        if os.geteuid() == 0 and owner:
+            raise TrustError(
+                Message(
+                    "{folder} belongs to the user {user}, whom root's files would lock out; run this as this user: "
+                    "sudo -u {user} idtone …",
+                    folder=folder, user=_name(owner),
+                )
+            )  # fmt: skip
 
     def update(self) -> Published:
         """Fetch and verify the publication. Raises TrustError. The kept generation stays until the next `keep`."""
@@ -255,6 +309,7 @@ class Repository:
 
     def _refreshed(self) -> Updater:
         """An updater with the latest, verified metadata of the top-level roles."""
+        self._refuse_root()
         self._deadline.within(LOOK_S)
         bootstrap = trusted_root(self._root)
         for folder in (self._cache, self._metadata, self._targets):

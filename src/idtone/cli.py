@@ -49,6 +49,11 @@ command_line.add_commands(
             "idtone.operations.canary.commands:canary",
             "Call a number of your own through the trunk, and check the sound that arrives there.",
         ),
+        "failed": (
+            "idtone.operations.failure_mail:failed",
+            "Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own "
+            "sendmail.",
+        ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
             "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",
@@ -97,6 +102,10 @@ command_line.add_commands(
         "export": (
             "idtone.operations.evidence_export:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
+        ),
+        "move": (
+            "idtone.operations.ledger_move:move",
+            "Move this node's ledger to another folder: its files, the unit's rights, the settings. Run it as root.",
         ),
     },
 )

@@ -14,8 +14,10 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +53,40 @@ ListenOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")]
 TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fields, one row a line, for scripts.")]
+
+
+STREAM: Final = Path("-")
+"""As a file's name: standard input or output. By them a command that sudo runs as another user reaches one's files."""
+
+
+def refuse_terminal() -> None:
+    """Raises UsageError if standard output is a terminal, which cannot take a file."""
+    if sys.stdout.isatty():
+        raise UsageError(Message("-o - writes a file to standard output; redirect it: … -o - > FILE"))
+
+
+def write_out(octets: bytes) -> None:
+    """Write a file to standard output. Raises UsageError if that is a terminal."""
+    refuse_terminal()
+    sys.stdout.buffer.write(octets)
+    sys.stdout.buffer.flush()
+
+
+def beside_output(output: Path) -> TextIO:
+    """Where a command reports what it has written: standard error if the file itself goes to standard output."""
+    return sys.stderr if output == STREAM else sys.stdout
+
+
+@contextmanager
+def given_file(path: Path) -> Iterator[Path]:
+    """The file of this name; of `-` a private copy of standard input."""
+    if path != STREAM:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The settings in `idtone.yaml`.
+"""The settings in `idtone.yaml`, and in the files of the folder `idtone.d` beside it, which lie on it.
 
 Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`). Both lie on the settings of
 the fleet, if there are any (`shared_settings`).
@@ -14,6 +14,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -258,7 +259,7 @@ class LogSettings(Model):
 
 class Settings(Model):
     node: str = Field(default_factory=platform.node)
-    """This PBX's name in the evidence."""
+    """This PBX's name in the evidence; by default that of its ledger, else the host's."""
     interface: Interface = Interface.ARI
     ari: AriSettings = AriSettings()
     agi: AgiSettings = AgiSettings()
@@ -289,6 +290,10 @@ class Settings(Model):
         over._shared = shared
         return over
 
+    def named(self, node: str) -> Settings:
+        """These, for a node of this name."""
+        return self.model_copy(update={"node": node})
+
     def journal_directory(self) -> Path:
         """The folder of the journal; Asterisk and the service use the same path."""
         return self.journal.directory or self.sounds.directory / "journal"
@@ -315,22 +320,55 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     Raises DocumentError with all faults, also those of environment variables, of unknown ones, and of the fleet's file.
     """
     settings, tree = _own_settings(path, environment)
-    if settings.fleet.settings is None:
-        return settings
-    from .shared_settings import laid_on_shared
+    if settings.fleet.settings is not None:
+        from .shared_settings import laid_on_shared
 
-    return laid_on_shared(settings, tree)
+        settings = laid_on_shared(settings, tree)
+    if "node" not in settings.model_fields_set and (node := node_of_ledger(settings.ledger)):
+        return settings.named(node)
+    return settings
+
+
+def node_of_ledger(ledger: LedgerSettings) -> str | None:
+    """The node's name in its ledger, by which its evidence is signed; None without a signed one that can be read here.
+
+    So a machine with another host name continues its evidence by the same name.
+    """
+    path = ledger.own().partition("sqlite:///")[2]
+    if not path or not os.path.exists(path):
+        return None
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            row = connection.execute(
+                "SELECT node, (SELECT value FROM meta WHERE key = 'checkpoint') FROM steps ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+    except sqlite3.Error:
+        return None  # what uses the ledger says what is wrong with it
+    if row is None or not all(isinstance(each, str) for each in row):
+        return None
+    node, checkpoint = row
+    signed = re.fullmatch(rf"{re.escape(ledger.log_origin(node))}(\.[0-9]+)?", checkpoint.partition("\n")[0])
+    return str(node) if signed else None
 
 
 def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
-    """The settings of this node's file and of the environment, and their tree."""
+    """The settings of this node's files and of the environment, and their tree."""
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
-    text, name = (read_text(path), str(path)) if path else ("", "settings")
+    files = [(read_text(each), str(each)) for each in settings_files(path)] if path else []
+    text, name = files[0] if files else ("", "settings")
     tree = read_tree(text, name)
     settings = validate(tree, text, name, Settings)
-    overrides = _overrides(environment)
     tree = dict(tree or {})
+    for above, its_name in files[1:]:
+        laid = read_tree(above, its_name)
+        validate(laid, above, its_name, Settings)
+        tree = laid_on(tree, laid or {})
+    if files[1:]:
+        settings = validate(tree, text, name, Settings)
+    overrides = _overrides(environment)
     if not overrides:
         return settings, tree
     for location, value in overrides.items():
@@ -343,6 +381,25 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
             Fault("environment", 0, 0, variable_name(tuple(f.field.split("."))), f.problem, f.remedy)
             for f in error.faults
         ) from error
+
+
+def settings_folder(path: Path) -> Path:
+    """The folder whose files lie on the settings file: `idtone.d` beside `idtone.yaml`."""
+    return path.with_suffix(".d")
+
+
+def settings_files(path: Path) -> list[Path]:
+    """The settings file, and those that lie on it, in this order: later ones count."""
+    return [path, *sorted(settings_folder(path).glob("*.yaml"))]
+
+
+def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of both; where both have one, the value above counts. A list counts as a whole."""
+    laid = dict(below)
+    for key, value in above.items():
+        under = laid.get(key)
+        laid[key] = laid_on(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return laid
 
 
 def variable_name(location: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ from typing import Any, Final, TypedDict
 
 from .documents import ValidationFault, read_text, read_tree, validate
 from .errors import DocumentError, Fault, ProofError
-from .settings import Settings, locations
+from .settings import Settings, laid_on, locations
 from .signed_notes import NOTE_LIMIT, Note, Signer, VerifierKey
 from .translation import Message
 
@@ -86,21 +86,12 @@ def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
     except ProofError as error:
         raise _of_trust(Message("cannot be used: {error}", error=error)) from error
     shared = read_shared(fleet.settings, key)
-    return Settings.model_validate(_laid(shared.tree, tree)).over(shared)
+    return Settings.model_validate(laid_on(shared.tree, tree)).over(shared)
 
 
 def _of_trust(problem: str) -> DocumentError:
     remedy = Message("Write the line that `idtone fleet signing-key` prints")
     return DocumentError([Fault("settings", 0, 0, "fleet.trust", problem, remedy)])
-
-
-def _laid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of both; where both have one, the value above counts. A list counts as a whole."""
-    laid = dict(below)
-    for key, value in above.items():
-        under = laid.get(key)
-        laid[key] = _laid(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
-    return laid
 
 
 # -- the file -------------------------------------------------------------------------------------------------------

@@ -249,3 +249,24 @@ async def test_a_password_that_is_changed_under_the_service(asterisk, serving, r
         assert identify(second.called.packets, references) == ("notice" if refused else "sample")
         assert_heard_then_connected(after, "sample", references)
     assert refused or transport == "websocket"
+
+
+async def test_a_new_password_is_read_when_asterisk_refuses_the_old_one(asterisk, serving, references):
+    """No start, and no reload: the next connection has it."""
+    service = serving(transport="http")
+    configuration, password = asterisk.etc / "ari.conf", asterisk.scratch / "ari.password"
+    before, known = configuration.read_text(), ready(service)
+    try:
+        password.write_text("another one")
+        configuration.write_text(before.replace(asterisk.ari_password, "another one"))
+        await asyncio.to_thread(asterisk.command, "module reload res_ari.so")
+        async with lab(asterisk) as phones:
+            first = await phones.place()  # by this the service notices
+            await until(lambda: ready(service) > known, "the service to be let in with the new password")
+            after = await phones.place()
+            await talked(phones, first, after)
+        assert_heard_then_connected(after, "sample", references)
+    finally:
+        password.write_text(asterisk.ari_password)
+        configuration.write_text(before)
+        await asyncio.to_thread(asterisk.command, "module reload res_ari.so")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +20,10 @@ from idtone.command_line import ConfigOption
 from idtone.console_settings import SignInBy
 from idtone.decision import Chain, LedgerFull, Policy, Unlicensed, Unreadable
 from idtone.errors import DocumentError
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import CallStatus
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.logs import LogFormat
 from idtone.policy_settings import CallerHears, HeardBy, Overload, SuspendedCalls
 from idtone.settings import (
@@ -178,6 +182,42 @@ def test_every_key_can_be_set_by_file_and_by_environment(tmp_path):
         path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")
         assert value_at(load_settings(path, {}), location) == value, location
         assert value_at(load_settings(None, {variable_name(location): text}), location) == value, location
+
+
+def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
+    """So the package's file can stay as it is, and an upgrade replaces it without a question."""
+    path, folder = tmp_path / "idtone.yaml", tmp_path / "idtone.d"
+    path.write_text("node: of-file\nari: {user: of-file, transport: http}\n")
+    folder.mkdir()
+    (folder / "50-own.yaml").write_text("ari: {user: of-50}\nledger: {witnesses: []}\n")
+    (folder / "10-setup.yaml").write_text("node: of-10\nari: {user: of-10, password_file: /p}\n")
+    (folder / "90-not-read.yml.dpkg-old").write_text("node: 1: 2")
+    (folder / "60-empty.yaml").write_text("# nothing yet\n")
+    settings = load_settings(path, {"IDTONE_LOG_LEVEL": "debug"})
+    assert (settings.node, settings.ari.user, settings.ari.transport) == ("of-10", "of-50", "http")
+    assert (settings.ari.password_file, settings.log.level) == (Path("/p"), "debug")
+    (folder / "50-own.yaml").write_text("log: {}\nari:\n  user: x\n  tranport: http\n")
+    (fault,) = faults(path, {})
+    assert fault.startswith(f"{folder}/50-own.yaml:4:3: ari.tranport: ")
+
+
+def test_a_nodes_name_comes_from_its_ledger(tmp_path):
+    """The host may get another name, and the evidence is signed by the old one all the same."""
+    config, url = tmp_path / "idtone.yaml", f"sqlite:///{tmp_path}/l.sqlite3"
+    config.write_text(f"ledger: {{url: '{url}', key_file: {tmp_path}/key}}\n")
+    ledger = load_settings(config, {}).ledger
+    assert load_settings(config, {}).node == platform.node()
+    with LedgerWriter.open(url, "pbx-1", KeyRing.of(ledger, "pbx-1")) as writer:
+        writer.append(steps.ended("1.1-1", datetime.now(UTC), CallStatus.CONNECTED)).result()
+    assert load_settings(config, {}).node == "pbx-1"
+    assert load_settings(config, {"IDTONE_NODE": "other"}).node == "other"
+    config.write_text(f"{config.read_text()}node: named\n")
+    assert load_settings(config, {}).node == "named"
+    config.write_text(f"ledger: {{url: '{url}', key_file: {tmp_path}/key, origin: other/log}}\n")
+    assert load_settings(config, {}).node == platform.node(), "the ledger is signed by another name"
+    (tmp_path / "l.sqlite3").write_text("no database")
+    config.write_text(f"ledger: {{url: '{url}', key_file: {tmp_path}/key}}\n")
+    assert load_settings(config, {}).node == platform.node()
 
 
 def test_the_environment_overrides_the_file_and_keeps_the_rest(tmp_path):

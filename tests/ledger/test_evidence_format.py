@@ -35,7 +35,7 @@ from .example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made
 from .sample_evidence import LOG
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
-LINES = 160
+LINES = 165
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_the_example_is_good_by_both():
     verdict = verified(read_zip(PACK), LOG, [WITNESS.cosigner])
     assert (verdict.faults, verdict.cosigners) == ([], (WITNESS.cosigner,))
     assert verdict.request
-    program = [sys.executable, "-I", VERIFIER, PACK, "--log-key", str(LOG), "--witness", str(WITNESS.cosigner)]
+    program = [sys.executable, "-I", VERIFIER, PACK, "--log-key", str(LOG), "--witness-key", str(WITNESS.cosigner)]
     result = subprocess.run(program, capture_output=True, encoding="utf-8", check=False)
     assert (result.returncode, result.stderr) == (0, "")
     told = result.stdout.splitlines()
@@ -111,7 +111,7 @@ def test_a_pack_of_the_first_format_is_still_good_by_both_and_says_that_it_names
     verdict = verified(read_zip(FIRST_FORMAT), LOG, [WITNESS.cosigner])
     assert (verdict.faults, verdict.basis) == ([], None)
     assert verdict.request
-    assert run(FIRST_FORMAT, "--log-key", LOG, "--witness", WITNESS.cosigner).code == 0
+    assert run(FIRST_FORMAT, "--log-key", LOG, "--witness-key", WITNESS.cosigner).code == 0
     assert "legal basis       not recorded" in ledger("verify-pack", FIRST_FORMAT).stdout
 
 
@@ -189,7 +189,7 @@ def test_a_seal_or_a_log_by_another_key_is_told(files, rejected):
 
 def test_a_witness_that_has_not_cosigned_is_told(tmp_path):
     stranger = Signer("w.example", bytes(32)).cosigner
-    result = run(PACK, "--log-key", LOG, "--witness", WITNESS.cosigner, "--witness", stranger)
+    result = run(PACK, "--log-key", LOG, "--witness-key", WITNESS.cosigner, "--witness-key", stranger)
     assert result.code == 1
     assert result.out.startswith("proofs/: w.example has not cosigned\nNOT GOOD\n")
     pack, name = read_zip(PACK), "proofs/2.tlog-proof"
@@ -199,7 +199,7 @@ def test_a_witness_that_has_not_cosigned_is_told(tmp_path):
     assert not verified(pack, LOG).faults
     write_zip(tmp_path / "x", pack)
     assert run(tmp_path / "x", "--log-key", LOG).code == 0
-    assert run(tmp_path / "x", "--log-key", LOG, "--witness", WITNESS.cosigner).code == 1
+    assert run(tmp_path / "x", "--log-key", LOG, "--witness-key", WITNESS.cosigner).code == 1
 
 
 def test_an_approval_that_is_none_is_told(rejected):
@@ -315,7 +315,7 @@ def test_a_changed_zip_is_not_read_or_not_good(verifier):
         ("none.zip", "--log-key", LOG),
         (PACK, "--log-key", "x"),
         (PACK, "--log-key", WITNESS.cosigner),
-        (PACK, "--log-key", LOG, "--witness", LOG),
+        (PACK, "--log-key", LOG, "--witness-key", LOG),
         (PACK, "--log-key", str(LOG).replace("+a", "+b")),
     ],
 )

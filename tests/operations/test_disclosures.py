@@ -7,6 +7,8 @@ import csv
 import hashlib
 import io
 import json
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +32,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import acting
 from idtone.settings import load_settings
 
+from ..lab.asterisk import IDTONE
 from .exporting import DEMAND, WARRANT, run
 
 TODAY = datetime.now(JAPAN).date()
@@ -49,6 +52,29 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
         return tmp_path / name
 
     return SimpleNamespace(config=config, told=told, export=export)
+
+
+def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
+    """As under sudo: the service's user reaches no file of the officer's home, but the officer's shell does."""
+    idtone = [IDTONE, "ledger"]
+    ends = {
+        "check": True,
+        "cwd": "/",
+        "capture_output": True,
+        "env": os.environ | {"IDTONE_CONFIG": str(office.config)},
+    }
+    made = subprocess.run([*idtone, "export", "--case", "R-7", *WARRANT, "-o", "-", "c-1"], **ends)
+    pack = tmp_path / "pack.zip"
+    pack.write_bytes(made.stdout)
+    assert b"log_key" in made.stderr
+    assert subprocess.run([*idtone, "verify-pack", pack], **ends).stdout.startswith(b"good: case R-7")
+    sheet = subprocess.run([*idtone, "deliver", "-", "-o", "-"], input=made.stdout, **ends)
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(sheet.stdout)).pages)
+    assert hashlib.sha256(made.stdout).hexdigest() in text.replace("\n", "")
+    received = subprocess.run(
+        [*idtone, "receipt", "-", "--by", "見本警察署", "--on", str(TODAY), "--json"], input=made.stdout, **ends
+    )
+    assert json.loads(received.stdout)["receipt"]
 
 
 def test_a_pack_is_handed_over_received_and_confirmed(office, tmp_path):

@@ -164,6 +164,22 @@ def test_root_leaves_no_files_of_its_own(tmp_path, association, signed):
         assert (place / "cache").exists() is signed
 
 
+@needs_root
+def test_root_does_not_write_where_its_files_lock_the_service_out(config, association, tmp_path):
+    """A lock of root's from an earlier time; and a command that does not become the service's user."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    os.chown(cache, SERVICE_USER, SERVICE_GROUP)
+    (cache / ".lock").touch()
+    assert f"chown -R {SERVICE_USER}: {cache}" in terminal.error("registry", "update", "-c", config)
+    repository = Repository(association.root(), str(association.repository), cache)
+    with pytest.raises(TrustError, match=f"sudo -u {SERVICE_USER} idtone"), repository.locked():
+        pass
+    with pytest.raises(TrustError, match=f"sudo -u {SERVICE_USER} idtone"):
+        repository.update()
+    assert {path.name for path in cache.rglob("*")} == {".lock"}
+
+
 def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config, sounds, association, tmp_path):
     """The association stops one number after the other. Whoever writes, none of them disappears from the file."""
     machine = Machine(association, tmp_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import idtone
+from tests import ROOT
 from tests.calls.test_upgrade import profile_heard, traffic
 from tests.conftest import LAB_REGISTRY
 from tests.lab.asterisk import Ending
@@ -80,6 +82,8 @@ def upgraded(machine: Machine, package: Path) -> Path:
     (site,) = inside.glob(SITE)
     source = site / "idtone/__init__.py"
     source.write_text(source.read_text().replace(f'"{idtone.__version__}"', f'"{NEXT}"'))
+    conffile = inside / "etc/idtone/idtone.yaml"
+    conffile.write_text(f"{conffile.read_text()}# of the next version\n")
     compiled = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/")
     machine.run("python3", *compiled, f"/{source.relative_to(machine.root)}")
     made = package.with_name("next.deb")
@@ -142,6 +146,8 @@ def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package)
     print(f"\n{said}\nfrom dpkg to the sound: {took_s:.0f} s")
     assert "the called extension received sample (conforms); the hook returned CONNECTED, licence-valid" in said
     assert took_s < 180
+    assert "node:" in (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text()
+    assert json.loads(machine.run("idtone", "status", "--json"))["running"], "root asks the service of another user"
     assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("active", "enabled")
 
 
@@ -174,7 +180,7 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
 
 async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
     before = show(machine, "MainPID")
-    settings = (machine.root / "etc/idtone/idtone.yaml").read_text()
+    settings = (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text()
     async with lab(pbx) as phones:
         async with traffic(phones, ["ari"]) as placed:
             said = await asyncio.to_thread(machine.install, upgraded)
@@ -188,7 +194,61 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
         assert (record["fallback"], record["anomalies"]) == (False, []), record
     assert machine.run("idtone", "--version").strip().endswith(NEXT)
     assert (show(machine, "ActiveState"), show(machine, "NRestarts")) == ("active", "0")
-    assert (machine.root / "etc/idtone/idtone.yaml").read_text() == settings
+    assert (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text() == settings
+    assert "of the next version" in (machine.root / "etc/idtone/idtone.yaml").read_text(), "no question was asked"
+    assert machine.run("dpkg", "--audit") == ""
+
+
+async def test_a_stop_after_a_reload_waits_for_the_service(machine):
+    before = show(machine, "MainPID")
+    machine.run("systemctl", "reload", "idtone")
+    await until(lambda: show(machine, "MainPID") != before, "the next instance", 20)
+    seen = len(log(machine))
+    machine.run("systemctl", "stop", "idtone")
+    assert "code=killed" not in log(machine)[seen:]
+    assert show(machine, "Result") == "success"
+    machine.run("systemctl", "start", "idtone")
+
+
+async def test_another_host_name_changes_nothing(machine, pbx, references):
+    machine.run("hostname", "another-name")
+    machine.run("systemctl", "restart", "idtone")
+    async with lab(pbx) as phones:
+        placed, ending = await phones.call()
+    assert profile_heard(placed, references) == "sample"
+    assert (await evidence(machine, [ending]))[0]["complete"]
+    assert json.loads(machine.run("idtone", "status", "--json"))["ledger"]["trouble"] == ""
+
+
+def test_root_does_not_lock_the_service_out_of_its_registry(machine):
+    """`idtone registry update` by root acts as the service's user; what root owns already stops the check."""
+    cache = "/var/lib/idtone/registry"
+    machine.run("idtone", "registry", "update")
+    assert machine.status("test", "-e", cache) == 1 or stat(machine, cache).split()[1] == "idtone"
+    machine.run("install", "-d", "-m", "0700", cache)
+    assert machine.status("idtone", "registry", "update") == 2
+    machine.run("rmdir", cache)
+
+
+def test_an_officer_gives_evidence_out_by_sudo(machine):
+    """With the rule that the page shows, to the officer's home."""
+    machine.install("sudo")
+    rule = next(line for line in (ROOT / "docs/how-to/evidence.md").read_text().splitlines() if "%evidence ALL" in line)
+    (machine.root / "etc/sudoers.d/idtone-evidence").write_text(f"{rule}\n")
+    machine.run("chmod", "0440", "/etc/sudoers.d/idtone-evidence")  # as `visudo -f` does
+    machine.run("visudo", "--check")
+    machine.run("addgroup", "evidence")
+    machine.run("adduser", "--disabled-password", "--gecos", "", "--ingroup", "evidence", "officer")
+    calls = json.loads(machine.run(*AS_SERVICE, "idtone", "ledger", "list", "--limit", "1", "--json"))
+    shell = (
+        "cd && umask 077 && sudo -u idtone idtone ledger export --case R-1 --basis inquiry --sealed "
+        "--authority A --reference B --scope C --received 1h -o - " + calls[0]["call_id"] + " > pack.zip && "
+        "sudo -u idtone idtone ledger deliver - -o - < pack.zip > receipt.pdf && idtone ledger verify-pack pack.zip"
+    )
+    assert "good: case R-1" in machine.run("runuser", "-u", "officer", "--", "sh", "-c", shell)
+    refused = ("runuser", "-u", "officer", "--", "sudo", "-n", "-u", "idtone")
+    for command in ("ledger forget --before 2026-01-01", "registry update", "serve"):
+        assert machine.status(*refused, "idtone", *command.split()) == 1
 
 
 async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_running(machine, pbx, upgraded, references):
@@ -221,14 +281,44 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
     assert profile_heard(placed, references) == "sample"
 
 
+async def test_the_ledger_moves_while_calls_come(machine, pbx, references):
+    async with lab(pbx) as phones:
+        async with traffic(phones, ["ari"]) as placed:
+            said = await asyncio.to_thread(machine.run, "idtone", "ledger", "move", "/srv/ledger", "--yes")
+            await asyncio.sleep(1)
+        endings = [await phones.ending(each) for each in placed]
+    print(f"\n{len(placed)} calls while the ledger moved\n{said}")
+    assert {profile_heard(each, references) for each in placed} <= {"sample", "notice"}
+    assert all(record["sent"] for record in await evidence(machine, endings))
+    assert stat(machine, "/srv/ledger") == "700 idtone asterisk"
+    told = json.loads(machine.run("idtone", "status", "--json"))
+    assert (told["running"], told["ledger"]["trouble"]) == (True, "")
+    assert machine.run(*AS_SERVICE, "idtone", "ledger", "verify").count("good") >= 1
+
+
 def test_removed_it_leaves_settings_and_evidence(machine, pbx):
+    """And nothing of it in Asterisk, once the dialplan does not call the hook any more."""
+    said = machine.run("sh", "-c", "idtone setup --undo --yes 2>&1 || echo exit $?")
+    assert f"{pbx.etc}/extensions.conf:" in said
+    assert "exit 2" in said
+    for path in pbx.etc.glob("*.conf"):
+        if path.name != "idtone.conf":
+            kept = [line for line in path.read_text().splitlines() if not re.search("idtone-(forward|called)", line)]
+            path.write_text("\n".join([*kept, ""]))
+    journal = machine.root / str(SOUNDS / "journal")[1:]
     pbx.stop()
+    machine.run("systemctl", "stop", "idtone")
+    (journal / "calls").write_text("a line that nobody has read\n")
     machine.run("apt-get", "remove", "--yes", "idtone")
+    assert not (pbx.etc / "idtone.conf").exists()
+    assert not (pbx.etc / "ari.conf").exists() or "[idtone]" not in (pbx.etc / "ari.conf").read_text()
+    assert not (journal / "calls").exists()
+    assert any("a line" in each.read_text() for each in journal.glob("taken-*"))
     for unit in ("idtone", "idtone-registry.timer"):
         assert machine.status("systemctl", "is-active", "--quiet", unit) != 0
     assert "Watchdog timeout" not in log(machine)
     assert machine.status("test", "-e", "/opt/venvs/idtone") == 1
-    for kept in ("/etc/idtone/idtone.yaml", "/etc/idtone/ari.password", "/var/lib/idtone/ledger.sqlite3", SOUNDS):
+    for kept in ("/etc/idtone/idtone.yaml", "/etc/idtone/ari.password", "/srv/ledger/ledger.sqlite3", SOUNDS):
         assert machine.status("test", "-e", kept) == 0, kept
 
 
@@ -237,7 +327,8 @@ def test_purged_it_leaves_the_evidence_and_says_so(machine):
     for kept in ("/var/lib/idtone", str(SOUNDS)):
         assert f"idtone: {kept} is kept" in said
         assert machine.status("test", "-d", kept) == 0
-    assert machine.status("test", "-e", "/etc/idtone/idtone.yaml") == 1
+    for gone in ("/etc/idtone/idtone.yaml", "/etc/idtone/idtone.d", SOUNDS / "journal"):
+        assert machine.status("test", "-e", gone) == 1
     assert machine.status("test", "-e", "/etc/idtone/ari.password") == 1
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from idtone.service.status_command import look, rows, rows_without_service
 from idtone.service.status_feed import FEED, ask, snapshot, socket_path
 from idtone.settings import Settings
 
+from ..call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from ..ledger.sample_evidence import CALLED, FORWARDING
 
 
@@ -94,6 +96,45 @@ def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Obs
 def test_only_the_services_user_can_read_it(observed: Observed) -> None:
     with serving(observed) as ledger:
         assert socket_path(ledger).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("folder_of", "mode", "listener_of", "answer"),
+    [
+        ("service", 0o700, "service", "answers"),
+        ("service", 0o700, "root", "answers"),
+        ("service", 0o770, "service", "other users can write there"),
+        ("service", 0o1777, "service", "other users can write there"),
+        ("service", 0o700, "stranger", "a process of another user"),
+        ("root", 0o777, "stranger", "a process of another user"),
+    ],
+)
+@needs_root
+def test_root_asks_the_service_of_another_user_and_believes_no_other(
+    folder_of: str, mode: int, listener_of: str, answer: str
+) -> None:
+    users = {"root": 0, "service": SERVICE_USER, "stranger": SERVICE_USER + 1}
+    with tempfile.TemporaryDirectory() as place:
+        ledger = Path(place, "l.sqlite3")
+        with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
+            with acting_as(users[listener_of], SERVICE_GROUP):
+                listener.listen()  # the kernel notes who does this
+            Path(place).chmod(mode)
+            os.chown(place, users[folder_of], -1)
+            if answer != "answers":
+                with pytest.raises(UsageError, match=answer):
+                    ask(ledger)
+                return
+            listener.setblocking(True)
+            answering = threading.Thread(target=lambda: _answer(listener))
+            answering.start()
+            assert ask(ledger) == {"format": 1}
+            answering.join()
+
+
+def _answer(listener: socket.socket) -> None:
+    with listener.accept()[0] as end:
+        end.sendall(b'{"format": 1}')
 
 
 def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(observed, monkeypatch):

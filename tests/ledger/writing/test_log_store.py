@@ -187,9 +187,15 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, 
     other = replace(key_ring_of(url), signer=Signer("pbx-1/second", SEED), continuity=second)
     with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
         assert writer.checkpoint is None
-    assert "not signed by the key of pbx-1/second" in caplog.text
+        assert not writer.signs
+        assert "evidence is NOT signed: it was signed as pbx-1/idtone, and these settings name it" in writer.words
+    assert "no longer signed: write `node: pbx-1` into the settings, as before" in caplog.text
+    with writer_of(url) as writer:  # by the name before, all is signed again
+        put(writer, *heard_call("c-1b"))
+        assert (writer.signs, writer.words) == (True, "")
+    assert signed_size(file) == 2
     seen = key_ring_of(url).seen  # what was signed last is kept beside the ledger
-    assert (seen.latest(LOG)[1].size, seen.path.stat().st_mode & 0o777) == (1, 0o600)
+    assert (seen.latest(LOG)[1].size, seen.path.stat().st_mode & 0o777) == (2, 0o600)
     file.rename(file.with_name("away"))
     with LedgerWriter.open(url, "pbx-1", other) as writer:
         put(writer, *heard_call("c-2"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.calls import Trust
+from idtone.calls import Direction, Party, Trust
 from idtone.errors import DocumentError, TrustError
 from idtone.operations.doctor import registry
 from idtone.operations.doctor.shared_file_findings import Rights
@@ -25,6 +25,7 @@ PATH = "/etc/idtone/registry.yaml"
 NOW = datetime.fromisoformat("2026-11-20T00:00:00+09:00")
 EXPIRES = datetime.fromisoformat("2036-11-01T00:00:00+09:00")
 DAY = timedelta(days=1)
+INCOMING, OUTGOING, CALLED, CALLER = Direction.INCOMING, Direction.OUTGOING, Party.CALLED, Party.CALLER
 CACHE = Path("/var/lib/idtone/registry")
 KEPT_JSON = CACHE / "kept.json"
 ABOVE = [
@@ -64,8 +65,8 @@ def standing(now, pledge="signed: 2026-01-05"):
     return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now)
 
 
-def kept(held, above=ABOVE, ourselves=5):
-    return registry.kept(CACHE, above, held, ourselves)
+def kept(held, above=ABOVE, ourselves=5, service=None):
+    return registry.kept(CACHE, above, held, ourselves, service)
 
 
 OPEN = "other users can write to "
@@ -111,7 +112,9 @@ TABLE = {
         (([FOLDER], [*ABOVE[:2], Rights(CACHE.parent, 0o775, 5, 5)]), BAD, f"{OPEN}{CACHE.parent} (mode 0775)"),
         (([FOLDER, Rights(KEPT_JSON, 0o666, 5, 5)],), GOOD),  # the folder keeps other users out
         (([OPEN_FOLDER, METADATA, Rights(METADATA.path / "root.json", 0o666, 5, 5)],), GOOD),
-        (([Rights(CACHE, 0o711, 5, 5), Rights(KEPT_JSON, 0o644, 0, 0)],), GOOD),  # root's
+        (([FOLDER, Rights(CACHE / ".lock", 0o644, 0, 0)],), BAD, "another user owns", "chown -R 5"),  # root's
+        (([FOLDER], ABOVE, 0, 5), GOOD),
+        (([Rights(CACHE, 0o700, 0, 0)], ABOVE, 0, 5), BAD, "the service (user 5) cannot use it", "chown -R 5"),
         (([FOLDER], [*ABOVE[:2], Rights(Path("/var/lib"), 0o1777, 0, 0)]), GOOD),  # the sticky bit
         (([FOLDER, Rights(KEPT_JSON, 0o600, 6, 5)],), BAD, f"another user owns {KEPT_JSON} (user 6)", "chown -R 5"),
         (([FOLDER], [Rights(Path("/var"), 0o755, 6, 0)]), BAD),
@@ -152,6 +155,26 @@ def test_no_licence_at_all():
     bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
     assert registry.standing(bare, NOW).found == "no licence"
     assert registry.sounds(bare, load_library(), NOW).state is GOOD
+
+
+@pytest.mark.parametrize(
+    ("tones", "member", "wrong"),
+    [
+        ({}, "m-0001", None),
+        ({(INCOMING, CALLED): "sample"}, "m-0001", None),
+        ({(INCOMING, CALLED): "sample", (OUTGOING, CALLER): "sampel"}, "m-0001", "outgoing.caller: sampel"),
+        ({(INCOMING, CALLED): "sample"}, "m-0002", "incoming.called: sample"),  # its licence has expired
+        ({(INCOMING, CALLED): "sampel"}, None, None),  # association.member says more
+        ({(INCOMING, CALLED): "sampel"}, "m-9999", None),
+    ],
+)
+def test_a_chosen_sound_without_a_licence_is_named(tones, member, wrong):
+    found = registry.chosen_sounds(tones, member, RegistryIndex(document()), NOW)
+    assert (found is None) is (wrong is None)
+    if found:
+        assert found.state is BAD
+        assert found.found.endswith(f"so calls get the notice: {wrong}")
+        assert "policy.tones" in found.remedy
 
 
 def test_licensed_sounds_need_a_proven_profile():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pwd
 import re
 import resource
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from idtone.cli import app
@@ -24,6 +26,7 @@ from idtone.errors import UsageError
 from idtone.operations.changes import MARK
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from idtone.operations.make_changes import RECORD
+from idtone.operations.setup.plan_setup import own_file
 
 from ... import ROOT
 from ...conftest import LAB_REGISTRY
@@ -274,11 +277,17 @@ def test_the_settings_of_a_package_are_filled_in_and_those_of_the_operator_are_n
     pbx.config.write_text(shipped)
     pbx.config.with_name("ari.password").touch()
     pbx.setup(*NEW)
-    assert f'  source: "{LAB_REGISTRY}"\n' in pbx.config.read_text()
+    assert pbx.config.read_text() == shipped, "an upgrade of the package can replace it"
+    written = yaml.safe_load(own_file(pbx.config).read_text())
+    assert written["registry"] == {"source": str(LAB_REGISTRY), "trust": "unsigned"}
+    assert (written["node"], written["association"]) == (platform.node(), {"member": MEMBER})
     assert pbx.config.with_name("ari.password").read_text()
     assert not pbx.setup("--yes")["changes"]
+    with pytest.raises(UsageError, match=r"10-setup\.yaml has another registry\.source"):
+        pbx.setup("--yes", "--registry", "/etc/idtone/other")
     pbx.undo()
     assert pbx.config.read_text() == shipped
+    assert not own_file(pbx.config).parent.exists()
     pbx.config.write_text(f"{shipped}# mine\n")
     with pytest.raises(UsageError, match=r"has another registry\.source"):
         pbx.setup(*NEW)
@@ -289,13 +298,37 @@ def test_what_the_operator_has_written_since_is_not_undone(pbx):
     extensions, http = pbx.etc / "extensions.conf", pbx.etc / "http.conf"
     extensions.write_text(extensions.read_text() + "[mine]\nexten = 1,1,Hangup()\n")
     http.write_text(http.read_text().replace("bindaddr", "; mine\nbindaddr"))
-    pbx.config.write_text(pbx.config.read_text() + "# mine\n")
+    own = own_file(pbx.config)
+    own.write_text(own.read_text() + "# mine\n")
     undone = pbx.undo()
     assert extensions.read_text() == EXTENSIONS + "[mine]\nexten = 1,1,Hangup()\n", "only our lines are removed"
     assert "it was changed since" in undone["left"][str(http)]
     assert MARK in http.read_text()
-    (kept,) = (pbx.scratch / "copies").glob("*/*-idtone.yaml.undone")
+    (kept,) = (pbx.scratch / "copies").glob("*/*-10-setup.yaml.undone")
     assert kept.read_text().endswith("# mine\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("extensions.conf", "exten = 1,1,Gosub(idtone-forward,s,1(PJSIP/a,0312345678))"),
+        ("extensions_mine.conf", "same = n,Dial(PJSIP/a\\;b,30,U(idtone-called^0312345678))"),
+        ("queues.conf", "membergosub = idtone-called"),
+    ],
+)
+def test_a_hook_that_the_dialplan_calls_is_not_undone(pbx: Pbx, file: str, line: str) -> None:
+    pbx.setup(*NEW)
+    path, other = pbx.etc / file, "; Gosub(idtone-forward,s,1) is a comment\n"
+    before = path.read_text() if path.exists() else ""
+    path.write_text(f"{before}{other}[mine]\n{line}\n")
+    held = pbx.files()
+    with pytest.raises(UsageError, match=rf"still calls the hook, .*: {path}:{before.count(chr(10)) + 3};"):
+        pbx.undo()
+    assert pbx.files() == held
+    path.write_text(before + other)
+    assert pbx.undo()["restored"]
+    if not before:
+        path.unlink()
 
 
 def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path, monkeypatch):
@@ -341,7 +374,10 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
     for folder in (unit.parent, packaged.parent):
         folder.mkdir()
-    names = ("idtone-registry.service", "idtone-canary.service", "idtone-registry.timer", "idtone-canary.timer")
+    names = (
+        "idtone-registry.service", "idtone-canary.service", "idtone-registry.timer", "idtone-canary.timer",
+        "idtone-doctor.service", "idtone-doctor.timer", "idtone-failed@.service",
+    )  # fmt: skip
     units = (unit, *map(unit.with_name, names))
     places = {"SYSTEMD": tmp_path, "UNIT_FILE": unit, "PACKAGED_UNIT_FILE": packaged, "ENABLED": enabled}
     for name, place in places.items():
@@ -368,10 +404,12 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
         assert f"User={USER}\n" in text
         assert f" {command} -c {pbx.config}\n" in text
         assert re.search(rf"^ReadWritePaths=-{pbx.sounds}( -/var/spool/asterisk/outgoing)?$", text, re.MULTILINE)
+    assert f" doctor --problems -c {pbx.config}\n" in units[5].read_text()
+    assert " failed %i\n" in units[7].read_text()
     written = {path: path.read_text() for path in units}
     pbx.undo()
     assert not any(each.exists() for each in units)
-    assert "disable --now idtone idtone-registry.timer idtone-canary.timer" in asked.read_text()
+    assert "disable --now idtone idtone-registry.timer idtone-canary.timer idtone-doctor.timer" in asked.read_text()
 
     for path, text in written.items():
         (packaged.parent / path.name).write_text(text)

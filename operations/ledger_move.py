@@ -1,0 +1,250 @@
+"""`idtone ledger move`: moves this node's ledger to another folder, with the unit's rights and the settings. I/O.
+
+The slow copy is made while the service writes. Then the service stops, what has changed is copied again, and it starts
+with the new settings: a few seconds in which calls get what the hook decides by itself, and of which the journal keeps
+the evidence. Killed at any step, the settings name one whole ledger, and no service has written into the other one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone import command_line
+from idtone.errors import ChangeError, UsageError
+from idtone.files import replace_durably
+from idtone.ledger.store.sqlite import path_of
+from idtone.service.service_user import UNIT
+from idtone.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
+from idtone.translation import Message, translated
+
+from .make_changes import run_program
+
+UNITS: Final = Path("/etc/systemd/system")
+_DROP_IN: Final = "60-ledger.conf"
+_SETTINGS: Final = "60-ledger.yaml"
+_MOVING: Final = ".moving"
+_NOT_COPIED: Final = (".reserve", ".next", ".status")
+"""What the service makes anew: the reserve and its sockets."""
+_SET_ASIDE: Final = (".damaged-", ".moved-")
+"""What stays where it is: its path is recorded, or nobody needs it."""
+_CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+"""Folders that the unit does not see."""
+_BLOCK: Final = 2**20
+_ROOM: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """From the ledger `old` to the same name in `folder`."""
+
+    settings: Settings
+    config: Path
+    old: Path
+    folder: Path
+
+    @property
+    def new(self) -> Path:
+        return self.folder / self.old.name
+
+    def files(self) -> list[Path]:
+        """The ledger and what the service keeps beside it under its name."""
+        beside = (each for each in self.old.parent.glob(f"{self.old.name}*"))
+        endings = ((each, each.name.removeprefix(self.old.name)) for each in beside)
+        return sorted(
+            each
+            for each, end in endings
+            if end not in _NOT_COPIED and not end.startswith(_SET_ASIDE) and end[:1] in ".-"
+        )
+
+    @property
+    def drop_ins(self) -> list[Path]:
+        """The console writes requests beside the ledger."""
+        return [UNITS / f"{unit}.service.d" / _DROP_IN for unit in (UNIT, f"{UNIT}-console")]
+
+    @property
+    def own_settings(self) -> Path:
+        return settings_folder(self.config) / _SETTINGS
+
+
+def move(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new folder; a missing one is made.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: command_line.ConfigOption = None,
+) -> None:
+    """Move this node's ledger to another folder: its files, the unit's rights, the settings. Run it as root.
+
+    Calls may be in progress. The slow copy is made while the service runs; then it stops for some seconds, in which
+    calls get the notice, and nothing of their evidence is lost. The keys stay where they are. The old ledger is
+    renamed; remove it when the new one is in use.
+    """
+    if os.geteuid() != 0:
+        raise UsageError(Message("only root can stop the service and change its unit; run this by sudo"))
+    settings = load_settings(config)
+    one = _Move(settings, (config or DEFAULT_FILE).absolute(), path_of(settings.ledger.own()), folder.absolute())
+    _check(one)
+    plan = Message(
+        "{old} → {new}; also written: {files}; the service stops for some seconds",
+        old=one.old, new=one.new, files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
+    )  # fmt: skip
+    print(translated(plan))
+    if not yes and not typer.confirm(translated(Message("Move the ledger?")), err=True):
+        return
+    moved = _moved(one)
+    print(translated(Message("the service writes {new} now", new=one.new)))
+    print(translated(Message("the old ledger: {old}; when all is well: rm {old}", old=moved)))
+
+
+def _check(one: _Move) -> None:
+    """Raises UsageError."""
+    if not one.old.exists():
+        raise UsageError(Message("{path} does not exist yet; set ledger.url instead", path=one.old))
+    if one.new.exists() or one.folder == one.old.parent:
+        raise UsageError(Message("{path} exists; name another folder", path=one.new))
+    if closed := next((each for each in _CLOSED if one.folder.is_relative_to(each)), None):
+        raise UsageError(Message("the service's unit does not see {closed}; name another folder", closed=closed))
+    owner = one.old.stat().st_uid
+    if one.folder.exists() and one.folder.stat().st_uid != owner:
+        raise UsageError(
+            Message(
+                "{folder} does not belong to the service's user; run: chown {owner}: {folder} && chmod 700 {folder}",
+                folder=one.folder, owner=owner,
+            )
+        )  # fmt: skip
+    needed = _ROOM * sum(each.stat().st_size for each in one.files() if each.is_file())
+    free = shutil.disk_usage(next(each for each in (one.folder, *one.folder.parents) if each.exists())).free
+    if free < needed + one.settings.ledger.reserve:
+        raise UsageError(
+            Message(
+                "{folder} has {free:,.0f} MB free, and the ledger with its reserve needs {needed:,.0f} MB",
+                folder=one.folder, free=free / 1e6, needed=(needed + one.settings.ledger.reserve) / 1e6,
+            )
+        )  # fmt: skip
+
+
+def _moved(one: _Move) -> Path:
+    """Move it; returns the old ledger's new name. Raises ChangeError, and then the service runs as before."""
+    owner = one.old.stat()
+    draft = one.folder / _MOVING
+    with suppress(FileNotFoundError):
+        shutil.rmtree(draft)
+    for place in reversed([each for each in (one.folder, *one.folder.parents) if not each.exists()]):
+        place.mkdir(0o755 if place != one.folder else 0o700)
+    os.chown(one.folder, owner.st_uid, owner.st_gid)
+    draft.mkdir(0o700)
+    written: list[Path] = []
+    stopped = False
+    try:
+        _copy(one, draft)
+        for path in one.drop_ins:
+            path.parent.mkdir(exist_ok=True)
+            text = f"[Unit]\nRequiresMountsFor={one.folder}\n[Service]\nReadWritePaths={one.folder}\n"
+            written.append(path)
+            replace_durably(path, text.encode())
+        run_program(("systemctl", "daemon-reload"))
+        stopped = True
+        run_program(("systemctl", "stop", UNIT))
+        _copy(one, draft)
+        for path in _in(draft):
+            path.rename(one.folder / path.name)
+        draft.rmdir()
+        written.append(one.own_settings)
+        one.own_settings.parent.mkdir(exist_ok=True)
+        replace_durably(one.own_settings, _settings_text(one).encode())
+        _check_settings(one)
+        run_program(("systemctl", "start", UNIT))
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        with suppress(ChangeError):
+            run_program(("systemctl", "daemon-reload"))
+            if stopped:
+                run_program(("systemctl", "start", UNIT))
+        raise
+    with suppress(ChangeError):
+        run_program(("systemctl", "try-restart", f"{UNIT}-console"))
+    return _renamed(one)
+
+
+def _check_settings(one: _Move) -> None:
+    """Raises ChangeError if the service would not find the new ledger."""
+    if path_of(load_settings(one.config).ledger.own()) != one.new:
+        raise ChangeError(
+            Message(
+                "another file of settings, or the environment, names the ledger too: write {new} there", new=one.new
+            )
+        )
+
+
+def _renamed(one: _Move) -> Path:
+    """The old ledger, which no settings name any more; what else was beside it is removed."""
+    kept = one.old.with_name(f"{one.old.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    for path in one.files():
+        if path == one.old:
+            path.rename(kept)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    one.old.with_name(f"{one.old.name}.reserve").unlink(missing_ok=True)
+    return kept
+
+
+def _settings_text(one: _Move) -> str:
+    key, value = ("spool", str(one.new)) if one.settings.ledger.is_shared() else ("url", f"sqlite:///{one.new}")
+    head = "# Written by `idtone ledger move`. idtone ledger move が作成しました。"
+    return f"{head}\nledger:\n  {key}: {json.dumps(value)}\n"
+
+
+def _copy(one: _Move, draft: Path) -> None:
+    """Make the draft equal to what is there now; the second time only what differs is written. Raises ChangeError."""
+    try:
+        present = one.files()
+        for path in present:
+            target = draft / path.name
+            if path.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(path, target, copy_function=shutil.copy2)
+            else:
+                _write_difference(path, target)
+            for each in (target, *(_below(target))):
+                status = (path if each == target else path / each.relative_to(target)).stat()
+                os.chown(each, status.st_uid, status.st_gid)
+                each.chmod(status.st_mode & 0o7777)
+        for path in _in(draft):
+            if one.old.with_name(path.name) not in present:  # a journal of SQLite that has gone
+                path.unlink()
+    except OSError as error:
+        raise ChangeError(
+            Message("{path}: {reason}", path=error.filename or one.folder, reason=error.strerror)
+        ) from error
+
+
+def _below(target: Path) -> Iterator[Path]:
+    return target.rglob("*") if target.is_dir() else iter(())
+
+
+def _in(draft: Path) -> list[Path]:
+    return sorted(draft.iterdir())
+
+
+def _write_difference(path: Path, target: Path) -> None:
+    """Blocks that are equal are not written again. It is on the disk when this returns."""
+    with path.open("rb") as source, target.open("r+b" if target.exists() else "w+b") as copy:
+        while block := source.read(_BLOCK):
+            at = copy.tell()
+            if copy.read(len(block)) != block:
+                copy.seek(at)
+                copy.write(block)
+        copy.truncate(source.tell())
+        copy.flush()
+        os.fsync(copy.fileno())

@@ -1,0 +1,135 @@
+"""Root acts as the service's user: files of root's would lock the service out. I/O."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from idtone.errors import UsageError
+from idtone.settings import DEFAULT_FILE
+from idtone.translation import Message
+
+from .systemd import unit_properties
+
+UNIT: Final = "idtone"
+SYSTEMD_S: Final = 3.0
+_UMASK: Final = 0o027
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+    def become(self) -> None:
+        """This process is the service's user from now on. It must be root's."""
+        os.setgroups(self.groups)
+        os.setgid(self.gid)
+        os.setuid(self.uid)
+        os.umask(_UMASK)
+
+
+def unit_user(config: Path | None) -> ServiceUser | None:
+    """The user of idtone's unit; None without a unit, if it is root, or if the unit uses other settings."""
+    shown = unit_properties(UNIT, ("LoadState", "User", "Group", "ExecStart"), SYSTEMD_S)
+    if shown is None or shown.get("LoadState") != "loaded" or not shown.get("User"):
+        return None
+    file = (config or DEFAULT_FILE).absolute()
+    words = shown.get("ExecStart", "").split()
+    named = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-c", "--config")]
+    if str(file) not in (named or [str(DEFAULT_FILE)]):
+        return None
+    try:
+        account = pwd.getpwnam(shown["User"])
+    except KeyError:
+        return None
+    return None if account.pw_uid == 0 else _user(account, shown.get("Group", ""))
+
+
+def act_as_service(
+    config: Path | None, folder: Path, group_of: Path, *, whole: bool = False, make: bool = True
+) -> None:
+    """If this process is root's, it becomes the service's user, who can then write in `folder`.
+
+    That is the unit's user; without a unit for these settings the owner of `folder`, or of the nearest folder above
+    that exists, in the group of `group_of`. With `make` missing folders are made for this user. Raises UsageError with
+    the command that gives `folder` to the service's user, if it belongs to another one, or with `whole` something in
+    it.
+    """
+    if os.geteuid() != 0:
+        return
+    user = unit_user(config) or _owner(folder, group_of)
+    if user is None:
+        return
+    if folder.exists() and (foreign := next(_foreign(folder, user.uid, whole), None)):
+        raise UsageError(
+            Message(
+                "{path} does not belong to the service's user {user}, so the service cannot use it; run: chown -R "
+                "{user}: {folder}; then run this again",
+                path=foreign,
+                user=user.name,
+                folder=quote(str(folder)),
+            )
+        )
+    missing = [each for each in (folder, *folder.absolute().parents) if make and not each.exists()]
+    for place in reversed(missing):
+        place.mkdir(0o700)
+        os.chown(place, user.uid, user.gid)
+    user.become()
+
+
+def read_as_service(config: Path | None) -> None:
+    """If this process is root's, it becomes the user of the unit, and so sees what the service can read."""
+    if os.geteuid() == 0 and (user := unit_user(config)):
+        user.become()
+
+
+def refuse_root(config: Path | None) -> None:
+    """Raises UsageError if root would run the service beside the unit of another user: its files would lock it out."""
+    if os.geteuid() == 0 and (user := unit_user(config)):
+        raise UsageError(
+            Message(
+                "the service runs as {user} here, and root's files would lock it out; run: systemctl start idtone",
+                user=user.name,
+            )
+        )
+
+
+def _user(account: pwd.struct_passwd, group: str) -> ServiceUser | None:
+    try:
+        gid = grp.getgrnam(group).gr_gid if group else account.pw_gid
+    except KeyError:
+        return None
+    return ServiceUser(account.pw_name, account.pw_uid, gid, tuple(os.getgrouplist(account.pw_name, gid)))
+
+
+def _owner(folder: Path, group_of: Path) -> ServiceUser | None:
+    """The owner of the folder, in the group of the other one; None if that is root."""
+    owner, gid = _existing(folder).stat().st_uid, _existing(group_of).stat().st_gid
+    if owner == 0:
+        return None
+    try:
+        account = pwd.getpwuid(owner)
+    except KeyError:
+        return ServiceUser(str(owner), owner, gid, (gid,))
+    return ServiceUser(account.pw_name, owner, gid, (*os.getgrouplist(account.pw_name, account.pw_gid), gid))
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above that exists."""
+    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+
+
+def _foreign(folder: Path, uid: int, whole: bool) -> Iterator[Path]:
+    """What belongs to another user: the folder, and with `whole` all that is in it."""
+    for path in (folder, *(folder.rglob("*") if whole else ())):
+        if path.lstat().st_uid != uid:
+            yield path

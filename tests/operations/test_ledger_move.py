@@ -1,0 +1,93 @@
+"""`idtone ledger move`: the files, the unit, the settings; and all as before if the service does not start there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from idtone.errors import ChangeError
+from idtone.operations import ledger_move
+from idtone.settings import load_settings
+
+from ..call_control.unix_users import needs_root
+from ..ledger.sample_evidence import heard_call
+from ..ledger.sample_ledger import records_of, write
+from ..terminal import Terminal
+
+terminal = Terminal()
+pytestmark = needs_root
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A ledger of two calls, and a systemctl that notes what it is asked. While it is asked to stop, a call comes."""
+    old = tmp_path / "old"
+    old.mkdir(mode=0o700)
+    url = f"sqlite:///{old}/l.sqlite3"
+    write(url, heard_call("c-1"), heard_call("c-2"))
+    (old / "l.sqlite3.acts").mkdir()
+    (old / "l.sqlite3.acts" / "a").write_text("an act that waits")
+    (old / "l.sqlite3.damaged-20260101T000000Z").write_text("set aside")
+    (old / "l.sqlite3.reserve").write_bytes(bytes(9))
+    (old / "other").touch()
+    config = tmp_path / "idtone.yaml"
+    config.write_text(f"node: pbx-1\nledger: {{url: '{url}', key_file: {old}/key, reserve: 0}}\n")
+    asked: list[str] = []
+
+    def run(command: tuple[str, ...]) -> None:
+        asked.append(" ".join(command[1:]))
+        if command[1] == "stop":
+            write(url, heard_call("c-3"))
+        if command[1] == "start" and (tmp_path / "broken").exists() and len(asked) == 3:
+            raise ChangeError("systemctl start idtone failed: 1")
+
+    monkeypatch.setattr(ledger_move, "run_program", run)
+    monkeypatch.setattr(ledger_move, "UNITS", tmp_path / "units")
+    monkeypatch.setattr(ledger_move, "_CLOSED", (tmp_path / "closed",))
+    (tmp_path / "units").mkdir()
+    return SimpleNamespace(old=old, new=tmp_path / "disk" / "ledger", config=config, asked=asked, place=tmp_path)
+
+
+def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
+    shown = terminal.shown("ledger", "move", node.new, "--yes", "-c", node.config)
+    assert node.asked == ["daemon-reload", "stop idtone", "start idtone", "try-restart idtone-console"]
+    settings = load_settings(node.config, {})
+    assert settings.ledger.url == f"sqlite:///{node.new}/l.sqlite3"
+    assert records_of(settings.ledger.url).keys() == {"c-1", "c-2", "c-3"}, "also what came while it was copied"
+    assert (node.new / "l.sqlite3.acts" / "a").read_text() == "an act that waits"
+    assert (node.new.stat().st_mode & 0o777, (node.new / "l.sqlite3").stat().st_mode & 0o777) == (0o700, 0o600)
+    assert not (node.new / ".moving").exists()
+    for unit in ("idtone", "idtone-console"):
+        text = (node.place / "units" / f"{unit}.service.d" / "60-ledger.conf").read_text()
+        assert f"ReadWritePaths={node.new}\n" in text
+    left = {each.name.partition(".moved-")[0] for each in node.old.iterdir()} - {
+        each.name for each in node.old.glob("key*")
+    }
+    assert left == {"l.sqlite3", "l.sqlite3.damaged-20260101T000000Z", "other"}
+    (moved,) = node.old.glob("l.sqlite3.moved-*")
+    assert f"rm {moved}" in shown
+
+
+def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:
+    (node.place / "broken").touch()
+    code, _, error = terminal.run("ledger", "move", node.new, "--yes", "-c", node.config)
+    assert code
+    assert "systemctl start idtone failed" in error
+    assert node.asked == ["daemon-reload", "stop idtone", "start idtone", "daemon-reload", "start idtone"]
+    assert load_settings(node.config, {}).ledger.url == f"sqlite:///{node.old}/l.sqlite3"
+    assert records_of(f"sqlite:///{node.old}/l.sqlite3").keys() == {"c-1", "c-2", "c-3"}
+    assert not list((node.place / "units").rglob("*.conf"))
+
+
+def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleNamespace) -> None:
+    (node.new / "l.sqlite3").parent.mkdir(parents=True)
+    (node.new / "l.sqlite3").touch()
+    for folder, why in (
+        (node.new, "exists; name another folder"),
+        (node.old, "exists; name another folder"),
+        (node.place / "closed" / "x", "does not see"),
+    ):
+        assert why in terminal.error("ledger", "move", folder, "--yes", "-c", node.config)
+    assert node.asked == []

@@ -1,0 +1,112 @@
+"""Root acts as the user of the unit, and sees what this user sees."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError, TrustError, UsageError
+from idtone.service import service_user
+from idtone.service.commands import check_settings
+from idtone.service.service_user import ServiceUser, act_as_service, read_as_service, refuse_root, unit_user
+from idtone.settings import RegistrySettings, Settings
+
+from ..call_control.unix_users import acting_as, needs_root
+from ..registry.trust.association import Association
+
+SERVICE = pwd.getpwnam("daemon")
+
+pytestmark = needs_root
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that others can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
+    """A unit that runs as another user, with the settings in `place`; who this process became."""
+    config = place / "idtone.yaml"
+    shown = {
+        "LoadState": "loaded", "User": SERVICE.pw_name, "Group": "",
+        "ExecStart": f"{{ path=/usr/bin/idtone ; argv[]=/usr/bin/idtone serve -c {config} ; ignore_errors=no }}",
+    }  # fmt: skip
+    names: list[str] = []
+    monkeypatch.setattr(service_user, "unit_properties", lambda *_: shown)
+    monkeypatch.setattr(ServiceUser, "become", lambda user: names.append(user.name))
+    return names
+
+
+def test_missing_folders_are_the_services(place: Path, became: list[str]) -> None:
+    """Also before the service has run once, when nothing there names its user."""
+    cache = place / "lib" / "registry"
+    act_as_service(place / "idtone.yaml", cache, place)
+    assert became == [SERVICE.pw_name]
+    assert {(each.stat().st_uid, each.stat().st_mode & 0o777) for each in (cache, cache.parent)} == {
+        (SERVICE.pw_uid, 0o700)
+    }
+
+
+def test_what_is_roots_is_named_with_the_command_that_mends_it(place: Path, became: list[str]) -> None:
+    cache = place / "registry"
+    cache.mkdir()
+    with pytest.raises(UsageError, match=rf"run: chown -R {SERVICE.pw_name}: {cache}"):
+        act_as_service(place / "idtone.yaml", cache, place)
+    os.chown(cache, SERVICE.pw_uid, SERVICE.pw_gid)
+    act_as_service(place / "idtone.yaml", cache, place, whole=True)
+    (cache / ".lock").touch()
+    with pytest.raises(UsageError, match=rf"{cache}/\.lock does not belong"):
+        act_as_service(place / "idtone.yaml", cache, place, whole=True)
+    assert became == [SERVICE.pw_name]
+
+
+def test_other_settings_than_the_units_are_not_the_services(place: Path, became: list[str]) -> None:
+    assert unit_user(place / "idtone.yaml")
+    assert unit_user(place / "other.yaml") is None
+    act_as_service(place / "other.yaml", place / "registry", place)
+    read_as_service(place / "other.yaml")
+    refuse_root(place / "other.yaml")
+    assert became == []
+
+
+def test_root_does_not_serve_beside_the_unit_of_another_user(place: Path, became: list[str]) -> None:
+    with pytest.raises(UsageError, match="systemctl start idtone"):
+        refuse_root(place / "idtone.yaml")
+
+
+def test_a_check_finds_what_the_service_cannot_read(place: Path, settings: Settings, tmp_path: Path) -> None:
+    """The registry that root has fetched, and the ledger's key."""
+    association = Association(tmp_path / "association")
+    association.begin()
+    root = place / "root.json"
+    root.write_bytes(association.root().read_bytes())
+    cache, key = place / "registry", place / "key"
+    settings = settings.model_copy(
+        update={
+            "registry": RegistrySettings(source=str(association.repository), trust=str(root), cache=cache),
+            "ledger": settings.ledger.model_copy(update={"key_file": key}),
+        }
+    )
+    check_settings(settings)  # which imports what another user may not read
+    with acting_as(SERVICE.pw_uid, SERVICE.pw_gid):
+        check_settings(settings)
+    cache.mkdir(0o700)
+    with (
+        acting_as(SERVICE.pw_uid, SERVICE.pw_gid),
+        pytest.raises(TrustError, match=f"chown -R {SERVICE.pw_name}: {cache}"),
+    ):
+        check_settings(settings)
+    os.chown(cache, SERVICE.pw_uid, SERVICE.pw_gid)
+    key.write_bytes(bytes(32))
+    key.chmod(0o600)
+    with acting_as(SERVICE.pw_uid, SERVICE.pw_gid), pytest.raises(LedgerError, match="the key cannot be read"):
+        check_settings(settings)
