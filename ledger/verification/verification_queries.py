@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING
+from ..evidence.leaves import CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
+from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
+from ..store.meta import CHECKPOINT
 from ..store.schema import CATALOGUE, strange
+from ..store.step_macs import StepMacs
+from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
 _BEFORE_ALL: Final = (-(2**63), -1)
@@ -20,6 +24,17 @@ OPENS: Final = -1
 """In the place of a leaf's index: the step is one of `OPENING`."""
 
 Text = tuple[int | None, str, str | None]
+
+
+class Extent(NamedTuple):
+    """The last step's id; how many hashes there are, up to the last place; the last step that has a MAC; the ledger's
+    own checkpoint, of any type, None if there is none.
+    """
+
+    last: int
+    hashes: int
+    last_mac: int
+    checkpoint: Any
 
 
 class LedgerRows:
@@ -44,10 +59,9 @@ class LedgerRows:
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 
-    def extent(self) -> tuple[int, int]:
-        """The last step's id, and how many hashes there are up to the last place."""
-        ((last, count),) = self._all(_EXTENT)
-        return last, count
+    def extent(self) -> Extent:
+        """Of one moment."""
+        return Extent._make(self._all(_EXTENT)[0])
 
     def strange(self) -> list[Message]:
         """What differs from the tables that idtone makes; empty in PostgreSQL."""
@@ -57,9 +71,21 @@ class LedgerRows:
         """(id, call_id) of the first steps with an id below 1, which idtone does not write."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
-    def facts(self) -> dict[str, Any]:
-        """The table `meta`, its values of any type."""
-        return dict(self._all("SELECT key, value FROM meta"))
+    def quarantined(self, limit: int) -> list[tuple[int, str]]:
+        """(id, call_id) of the first steps that the service has set aside."""
+        return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
+
+    def macs(self, key: StepKey) -> StepMacs:
+        """By these a step is known to be the service's."""
+        return StepMacs(self._connection, key)
+
+    def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
+        """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later one."""
+        return self._all(_CLOSING, (first, last, limit))[::-1]
+
+    def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
+        """The steps of the leaf that this step closes."""
+        return open_call(self._connection, call_id, number + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
         """(id, node, call_id, kind, at, details, leaf) of the steps that follow `after`."""
@@ -140,7 +166,11 @@ def _end(kind: str) -> str:
     return f"WHEN {literals([kind])} THEN {text}"
 
 
-_EXTENT: Final = "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes)"
+_EXTENT: Final = (
+    "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes), "  # noqa: S608
+    f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}')"
+)
+_CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (
     "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 )

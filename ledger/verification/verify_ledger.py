@@ -18,10 +18,10 @@ from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING, leaf, search_digits, step_text
+from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
+from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
-from ..store.meta import CHECKPOINT
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
 from .regrown_tree import BEGINS, RegrownTree
@@ -94,7 +94,7 @@ def verify_ledger(
     """
     has_day = reader.knows_day if with_days else lambda day: True
     with LedgerRows.reading(reader.database) as rows, _uncollected():
-        return _Verification(rows, log, notes, has_day, progress).run()
+        return _Verification(rows, log, notes, has_day, reader.step_key(log.name), progress).run()
 
 
 @contextmanager
@@ -116,12 +116,14 @@ class _Verification:
         log: VerifierKey,
         notes: Iterable[tuple[str, Note]],
         has_day: Callable[[str], bool],
+        step_key: StepKey | None,
         progress: Callable[[int, int], None],
     ) -> None:
         self._rows = rows
         self._log = log
         self._notes = list(notes)
         self._has_day = has_day
+        self._key = step_key
         self._progress = progress
         self._verdict = LedgerVerdict()
         key = os.urandom(16)
@@ -132,17 +134,15 @@ class _Verification:
         verdict, grown = self._verdict, self._grown
         for odd in self._rows.strange():
             verdict.fault(Message("{odd}: calls can be missing in what readers show", odd=odd))
-        held = self._rows.facts()
-        last, count = self._rows.extent()  # after what was signed
-        if count and CHECKPOINT not in held:  # the first leaf and its checkpoint may have come in between
-            held = self._rows.facts()
-            last, count = self._rows.extent()
-        roots = self._signed(held.get(CHECKPOINT))
+        last, count, last_mac, own = self._rows.extent()
+        roots = self._signed(own)
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
         for number, call_id in self._rows.below(FAULTS_LIMIT):
             verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
+        if last_mac > last:
+            verdict.fault(_missing(last + 1, last_mac))
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
@@ -150,6 +150,7 @@ class _Verification:
             verdict.fault(
                 Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored(size))
             )
+        self._look_at_unsigned(last, max((signed.checkpoint.size for signed in roots), default=0))
         self._compare_sought(last)
         for day in sorted(grown.days):
             if not self._has_day(day):
@@ -291,6 +292,30 @@ class _Verification:
                     )
                 )
 
+    def _look_at_unsigned(self, last: int, signed: int) -> None:
+        """What no signature holds has to be written by the service, which has the key. Each leaf is signed in the
+        transaction that writes it.
+        """
+        for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
+            self._verdict.fault(_set_aside(call_id, number))
+        macs = self._rows.macs(self._key) if self._key else None
+        unsigned = self._grown.frontier.size - signed
+        for number, call_id, index in self._rows.closing(signed, last, min(unsigned, FAULTS_LIMIT)):
+            self._verdict.fault(Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index))
+            for step in self._rows.leaf_steps(call_id, number, index) if macs else ():
+                if macs and not macs.vouch_for(step, index if step.id == number else None):
+                    self._verdict.fault(_not_ours(call_id, step.id))
+        if macs is None:
+            return
+        for call_id, texts in self._grown.calls.items():
+            for text in texts:
+                number = int(text.rpartition(',"id":')[2].partition(",")[0])
+                if not macs.vouch_for_text(number, None, call_id, text):
+                    self._verdict.fault(_not_ours(call_id, number))
+        for *columns, index in self._rows.steps(last - 1, last, 1):
+            if not macs.vouch_for(StoredStep._make(columns), index):
+                self._verdict.fault(_not_ours(columns[2], last))
+
     def _compare_sought(self, last: int) -> None:
         try:
             add_held(self._held, self._rows, last)
@@ -339,6 +364,22 @@ def _of(source: str, what: str | ProofError) -> Message:
 
 def _strange_step(call_id: str, number: int) -> Message:
     return Message("call {call_id}: its step {number} is none that idtone has written", call_id=call_id, number=number)
+
+
+def _set_aside(call_id: str, number: int) -> Message:
+    return Message(
+        "call {call_id}: its step {number} was not written by this ledger's service, or was changed: it is in quarantine",
+        call_id=call_id,
+        number=number,
+    )
+
+
+def _not_ours(call_id: str, number: int) -> Message:
+    return Message(
+        "call {call_id}: its step {number} was not written by this ledger's service with its key, or was changed",
+        call_id=call_id,
+        number=number,
+    )
 
 
 def _missing(first: int, last: int) -> Message:

@@ -157,7 +157,9 @@ class LedgerWriter:
         """What the operator should know about the room for evidence; empty if all is well. From any thread."""
         owed = self._unwritten.owed
         late = f"{owed.steps} steps of evidence are not written" if owed else ""
-        return ", ".join(filter(None, (self._database.reserve.words, late)))
+        foreign = self._database.quarantined
+        aside = f"{foreign} steps that idtone did not write are in quarantine" if foreign else ""
+        return ", ".join(filter(None, (self._database.reserve.words, late, aside)))
 
     @property
     def reserve(self) -> Reserve:
