@@ -25,6 +25,10 @@ CHANGED_LIMIT: Final = 1000
 """So many of the last signed steps may have been changed; if all of them were, the key is probably another one."""
 
 
+FAR: Final = 1_000_000_000
+"""Between two steps that follow each other nobody else wrote so many."""
+
+
 @dataclass(slots=True)
 class SetAside:
     """Steps that were set aside: how many, and of which calls. `missing` steps at the end were written and are gone."""
@@ -95,7 +99,8 @@ def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) ->
         raise LedgerError(Message("none of its latest steps was written with this ledger's key (ledger.key_file)"))
     newest = scalar(connection, _NEWEST_LEAF, (ours,))
     if signed and (newest is None or newest < signed - 1):
-        return signed_at  # the last signed leaf was changed: that is not set aside
+        # The last signed leaf was changed: that is not set aside, unless the next steps would find no place after it.
+        return signed_at if signed_at is None or signed_at - ours < FAR else ours
     return ours
 
 

@@ -140,16 +140,20 @@ class LedgerRows:
             yield part
             reached = part[-1]
 
-    def openings(self, after: int, until: int, last: int) -> list[tuple[str, str, str, int | None]]:
-        """(call_id, kind, details, closing) of the steps in `OPENING` after `after` up to `until`.
+    def openings(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, str, int | None]]:
+        """(id, call_id, kind, details, closing) of the next steps in `OPENING` after `after`, up to the step `last`.
 
         `closing` is the step that closed their leaf, up to the step `last`.
         """
-        return self._all(_OPENINGS_BETWEEN, (last, after, until))
+        return self._all(_OPENINGS_AFTER, (last, after, last, limit))
 
-    def openings_of(self, step: int, last: int) -> list[tuple[str, str, str, int | None]]:
+    def openings_of(self, step: int, last: int) -> list[tuple[int, str, str, str, int | None]]:
         """The same for the call of this step."""
         return self._all(_OPENINGS_OF, (last, step))
+
+    def planted(self, last: int, limit: int) -> list[int]:
+        """The steps after `last` that have entries in `sought` and close no leaf."""
+        return [step for (step,) in self._all(_PLANTED, (last, limit))]
 
     def has_entry(self, token: int, step: int) -> bool:
         return bool(self._all("SELECT 1 FROM sought WHERE token = ? AND step = ?", (token, step)))
@@ -212,11 +216,15 @@ _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"
 )
 _OPENINGS: Final = f"""
-    SELECT call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
+    SELECT id, call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
         closing.call_id = steps.call_id AND closing.id >= steps.id AND closing.id <= ? AND closing.leaf IS NOT NULL)
     FROM steps WHERE kind IN ({_OPENING_KINDS})
 """  # noqa: S608 - of our own words
-_OPENINGS_BETWEEN: Final = f"{_OPENINGS} AND id > ? AND id <= ?"
+_OPENINGS_AFTER: Final = f"{_OPENINGS} AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+_PLANTED: Final = (
+    "SELECT DISTINCT step FROM sought WHERE step > ? AND NOT EXISTS "
+    "(SELECT 1 FROM steps WHERE steps.id = sought.step AND leaf IS NOT NULL) LIMIT ?"
+)
 _OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608 - too
 _KNOWN_AS_OPEN: Final = (
     "SELECT 1 FROM in_progress WHERE call_id = ? UNION ALL "  # noqa: S608 - of our own words

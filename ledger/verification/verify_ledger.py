@@ -25,7 +25,7 @@ from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
 from .regrown_tree import BEGINS, RegrownTree
-from .search_entries import EntrySum, add_held, differences
+from .search_entries import EntrySum, add_held, differences, planted
 from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
@@ -317,6 +317,8 @@ class _Verification:
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _compare_sought(self, last: int) -> None:
+        for fault in planted(self._rows, last, FAULTS_LIMIT):
+            self._verdict.fault(fault)
         try:
             add_held(self._held, self._rows, last)
         except struct.error:

@@ -53,7 +53,8 @@ _log = logging.getLogger(__name__)
 
 _INSERT_STEPS: Final = f"INSERT INTO steps ({STEP}, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
-_INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?)"
+_INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFLICT DO NOTHING"
+"""Somebody may have planted the entry: that must not keep the step from being written."""
 
 
 @dataclass

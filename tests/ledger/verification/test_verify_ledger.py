@@ -18,7 +18,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.signed_notes import Signer
 
 from ..sample_evidence import LOG, PLAY, at, days_of, decided, evidence, heard_call, key_ring_of, put
-from ..sample_ledger import faults, query, write, writer_of
+from ..sample_ledger import faults, query, records_of, write, writer_of
 from .tampering import tampered
 
 HIDDEN = "pbx-1-1793491200.2"
@@ -99,6 +99,30 @@ def test_a_step_before_the_first_is_told(filled, file, number):
     forged = "INSERT INTO steps SELECT ?, node, 'forged', kind, at, details, NULL FROM steps WHERE id = 1"
     query(file, forged, number)
     assert faults(filled) == [f"call forged: its step {number} is none that idtone has written"]
+
+
+@pytest.mark.parametrize("which", ["id = 1", "id = 7", "leaf = 3", "id = (SELECT max(id) FROM steps)"])
+@pytest.mark.parametrize("place", [2**40, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("more", ["", "DELETE FROM sought"])
+def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, place, more):
+    """Once `verify` counted up to it."""
+    query(file, f"UPDATE steps SET id = ? WHERE {which}", place)  # noqa: S608
+    if more:
+        query(file, more)
+    assert any("are missing" in fault for fault in faults(filled))
+    write(filled, evidence(1))  # and the service writes on
+    assert len(records_of(filled)) > 20
+
+
+def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
+    """It would lead the search of a number to a call of another."""
+    ((last,),) = query(file, "SELECT max(id) FROM steps")
+    for step in (last + 3, 2**62):
+        query(file, "INSERT INTO sought VALUES (?, ?)", 7, step)
+    assert faults(filled) == [
+        f"step {step}: the table `sought` has an entry for it, and it is not written or ends no call"
+        for step in (last + 3, 2**62)
+    ]
 
 
 @pytest.mark.parametrize("kinds", [["sound-ended"], ["connected", "sound-ended"], ["decided", "sound-ended"]])
