@@ -113,9 +113,10 @@ class LedgerReader:
         key = self._key_of(day)
         return frozenset(map(key.token, numbers)) if key else frozenset()
 
-    def knows_day(self, day: str) -> bool:
-        """Whether there is a key of that day, or was one that is destroyed; True if this reader has no keys."""
-        return self._days is None or self._days.knows(day)
+    @property
+    def days(self) -> DayKeys | None:
+        """The keys of the days; None if this reader has none."""
+        return self._days
 
     def step_key(self, origin: str) -> StepKey | None:
         """Makes the MACs of the steps of the tree by this name; None if this reader has no keys."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -24,6 +24,8 @@ from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
+from . import day_key_check
+from .day_key_check import Sealed
 from .regrown_tree import BEGINS, RegrownTree
 from .search_entries import EntrySum, add_held, differences, planted
 from .verification_queries import LedgerRows
@@ -83,18 +85,26 @@ def verify_ledger(
     log: VerifierKey,
     notes: Iterable[tuple[str, Note]] = (),
     with_days: bool = True,
+    is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
 ) -> LedgerVerdict:
     """Whether all of a ledger is what `log` has signed.
 
     `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
-    also whether the keys of its days are there, if the reader has keys. `progress` gets how many steps have been read,
+    also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger of
+    the node follows, so the acts that destroyed keys are in it. `progress` gets how many steps have been read,
     and how many there are.
     Raises LedgerError if the database cannot be read at all.
     """
-    has_day = reader.knows_day if with_days else lambda day: True
+
+    def day_key_faults(sealed: Mapping[str, Sealed]) -> Iterator[Message]:
+        if reader.days and with_days:
+            acts = reader.acts(frozenset({StepKind.FORGOTTEN})) if is_latest else []
+            told = max((str(act.details.get("before")) for act in acts), default="") if is_latest else None
+            yield from day_key_check.day_key_faults(reader.days, sealed, told)
+
     with LedgerRows.reading(reader.database) as rows, _uncollected():
-        return _Verification(rows, log, notes, has_day, reader.step_key(log.name), progress).run()
+        return _Verification(rows, log, notes, day_key_faults, reader.step_key(log.name), progress).run()
 
 
 @contextmanager
@@ -115,14 +125,14 @@ class _Verification:
         rows: LedgerRows,
         log: VerifierKey,
         notes: Iterable[tuple[str, Note]],
-        has_day: Callable[[str], bool],
+        day_key_faults: Callable[[Mapping[str, Sealed]], Iterable[Message]],
         step_key: StepKey | None,
         progress: Callable[[int, int], None],
     ) -> None:
         self._rows = rows
         self._log = log
         self._notes = list(notes)
-        self._has_day = has_day
+        self._day_key_faults = day_key_faults
         self._key = step_key
         self._progress = progress
         self._verdict = LedgerVerdict()
@@ -152,9 +162,8 @@ class _Verification:
             )
         self._look_at_unsigned(last, max((signed.checkpoint.size for signed in roots), default=0))
         self._compare_sought(last)
-        for day in sorted(grown.days):
-            if not self._has_day(day):
-                verdict.fault(Message("the key of {day} is missing: the numbers of that day cannot be opened", day=day))
+        for fault in self._day_key_faults(grown.days):
+            verdict.fault(fault)
         for signed in roots:
             self._compare(signed)
         if size and not any(signed.source == _OWN for signed in roots):
@@ -264,7 +273,7 @@ class _Verification:
                 grown.digits[step.call_id] = search_digits(step.details)
             else:
                 grown.more_digits[step.call_id] |= search_digits(step.details)
-            grown.note_day(step.details)
+            grown.note_day(step.call_id, step.details)
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:

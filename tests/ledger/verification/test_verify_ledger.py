@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
+from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.signed_notes import Signer
 
-from ..sample_evidence import LOG, PLAY, at, days_of, decided, evidence, heard_call, key_ring_of, put
+from ..sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
 from ..sample_ledger import faults, query, records_of, write, writer_of
 from .tampering import tampered
 
@@ -87,11 +89,49 @@ def test_a_checkpoint_from_elsewhere_is_held_against_it(url, file):
     assert any(fault.startswith("mine: ") for fault in faults(other, ("mine", note)))
 
 
-def test_a_day_whose_key_is_missing_is_told_and_one_that_is_destroyed_is_not(filled, file):
-    days_of(filled).destroy("2026-12-01")
-    assert faults(filled) == []
+def test_a_day_whose_key_is_missing_is_told(filled, file):
     file.with_name("key.days").unlink()
     assert faults(filled) == ["the key of 2026-11-01 is missing: the numbers of that day cannot be opened"]
+
+
+def test_a_day_whose_key_is_destroyed_is_told_unless_an_act_says_so(filled):
+    days_of(filled).destroy("2026-11-02")
+    assert faults(filled) == ["the key of 2026-11-01 is destroyed, and no act `forgotten` in the ledger says so"]
+    write(filled, [steps.forgotten("act-1", at(0), "2026-11-01", 1)])  # which keeps this day
+    assert len(faults(filled)) == 1
+    write(filled, [steps.forgotten("act-2", at(0), "2026-11-02", 1)])
+    assert faults(filled) == []
+
+
+def corrupted(lines: list[bytes]) -> list[bytes]:
+    return [lines[0][:20] + (b"A" if lines[0][20:21] != b"A" else b"B") + lines[0][21:], *lines[1:]]
+
+
+def swapped(lines: list[bytes]) -> list[bytes]:
+    return [lines[0][:11] + lines[1][11:], lines[1][:11] + lines[0][11:]]
+
+
+def made_anew(lines: list[bytes]) -> list[bytes]:
+    """By one who has the ledger's key."""
+    _, wrapped = RING.make("2026-11-01")
+    return [lines[0][:11] + base64.b64encode(wrapped) + b"\n", *lines[1:]]
+
+
+@pytest.mark.parametrize("change", [corrupted, swapped, made_anew])
+@pytest.mark.parametrize("page_rows", [1, 600])
+def test_a_day_key_that_does_not_open_what_was_sealed_is_told(filled, file, change, page_rows, monkeypatch):
+    monkeypatch.setattr(verifying, "PAGE_ROWS", page_rows)
+    write(filled, heard_call("tomorrow", 86_400_000))
+    assert faults(filled) == []
+    path = file.with_name("key.days")
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    days = {fault[11:21] for fault in faults(filled) if "does not open what was sealed on that day" in fault}
+    assert days == ({"2026-11-01", "2026-11-02"} if change is swapped else {"2026-11-01"})
+
+
+def test_another_ledger_key_is_told(filled, monkeypatch):
+    monkeypatch.setattr("tests.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
+    assert any(fault.startswith("the key of 2026-11-01 does not open what was sealed") for fault in faults(filled))
 
 
 @pytest.mark.parametrize("number", [0, -10, -(2**63)])
