@@ -19,9 +19,10 @@ from idtone.ledger.disclosure.legal_basis import (
     load_legal_bases,
     text_objection,
 )
-from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, packed, seal, told
+from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, packed, seal, told
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.disclosure.report_files import report_files
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_file import read_key
@@ -29,8 +30,6 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
-from idtone.paper.content import Paper
-from idtone.paper.html import as_html
 from idtone.persons import Person
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
@@ -194,7 +193,7 @@ def make_pack(
         for each in chosen
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
-    reports = _reports(report(case, now, summaries, profiles, str(log), basis, request))
+    reports = report_files(report(case, now, summaries, profiles, str(log), basis, request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
@@ -205,12 +204,6 @@ def make_pack(
     act_id = record_act(settings.ledger.own(), settings.node, key_ring, act, DisclosureRules.of(settings.ledger))
     made[SEAL] = seal(made, case, signer)
     return MadePack(made, len(chosen), act_id, digest(made), str(log))
-
-
-def _reports(content: Paper) -> dict[str, bytes]:
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
-
-    return {REPORT: as_html(content), PAPER: as_pdf(content)}
 
 
 def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:

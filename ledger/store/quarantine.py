@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from idtone.errors import LedgerError
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING, StoredStep
+from ..evidence.leaves import CLOSING, StoredStep
 from ..keys.step_key import MAC_BYTES
 from ..tree.merkle import stored
 from .database import Connection, literals, scalar
@@ -141,6 +141,7 @@ def _cut_macs(connection: Connection, last: int) -> int:
 _NEWEST_LEAF: Final = "SELECT leaf FROM steps WHERE leaf IS NOT NULL AND id <= ? ORDER BY id DESC LIMIT 1"
 _COPY: Final = f"INSERT INTO quarantine SELECT NULL, ?, {STEP}, leaf FROM steps WHERE {{}} ORDER BY id"  # noqa: S608
 _STILL_IN_PROGRESS: Final = (
-    f"INSERT INTO in_progress SELECT DISTINCT call_id FROM steps WHERE call_id = ? AND kind IN ({literals(OPENING)}) "  # noqa: S608
-    f"AND NOT EXISTS (SELECT 1 FROM steps WHERE call_id = ? AND kind IN ({literals(CLOSING)}))"
+    "INSERT INTO in_progress SELECT DISTINCT call_id FROM steps WHERE call_id = ? AND NOT EXISTS "  # noqa: S608 - our words
+    f"(SELECT 1 FROM steps WHERE call_id = ? AND kind IN ({literals(CLOSING)}))"
 )
+"""Also a call whose decision was set aside: its other steps are still to become a leaf."""
