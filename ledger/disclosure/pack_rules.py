@@ -33,7 +33,9 @@ class PackedLeaf(NamedTuple):
     checkpoint: Note
 
 
-def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Message]:
+def leaf_faults(
+    leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]
+) -> Iterator[Message]:
     """What is wrong with all leaves of a pack, those of its acts included, and with their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}

@@ -86,9 +86,7 @@ def verified(
             verdict.faults.append(Message("the pack is {format}, which this version does not know", format=other))
             return verdict
         verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
-        exported = datetime.fromisoformat(verdict.exported)
-        if exported.utcoffset() is None:
-            raise ValueError("no time zone")
+        exported = _moment(verdict.exported)
         verdict.basis = _basis(manifest)
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
         verdict.faults += _unsealed(files, manifest, verdict.log)
@@ -127,6 +125,14 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
     if not text.isprintable():
         raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
     return text
+
+
+def _moment(text: str) -> datetime:
+    """Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("no time zone")
+    return moment
 
 
 def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:

@@ -56,8 +56,8 @@ def position_of(connection: Connection) -> Position:
 
 
 def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Batch:
-    """Raises LedgerError if the ledger cannot be read, its tree does not fit its steps, or a step has not the MAC of this
-    key (if it is here): a replica gets nothing that the service did not write.
+    """Raises LedgerError if the ledger cannot be read, its tree does not fit its steps, or a step has not the MAC of
+    this key (if it is here): a replica gets nothing that the service did not write.
     """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
@@ -85,8 +85,8 @@ def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Ba
 def _foreign(ledger: Database, step: StoredStep) -> LedgerError:
     return LedgerError(
         Message(
-            "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing is "
-            "replicated until the service has set it aside: restart it, and run: idtone ledger verify",
+            "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing "
+            "is replicated until the service has set it aside: restart it, and run: idtone ledger verify",
             name=ledger.name,
             step=step.id,
             call_id=step.call_id,

@@ -133,7 +133,7 @@ def _cut_macs(connection: Connection, last: int) -> int:
         others += min(count, end - last)
         connection.execute("DELETE FROM macs WHERE last = ?", (end,))
         left = count - (end - last)
-        if 0 < left and scalar(connection, "SELECT 1 FROM macs WHERE last = ?", (last,)) is None:
+        if left > 0 and scalar(connection, "SELECT 1 FROM macs WHERE last = ?", (last,)) is None:
             connection.execute("INSERT INTO macs VALUES (?, ?)", (last, macs[: left * MAC_BYTES]))
     return others
 

@@ -64,7 +64,7 @@ def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
     """What is wrong with `sought`, call by call, among the steps up to `last`; takes its time."""
     after = 0
     while part := rows.openings(after, last, PAGE_STEPS):
-        for after, call_id, kind, details, closing in part:
+        for _, call_id, kind, details, closing in part:
             if closing is None:
                 continue
             for token in _keys(kind, details):
@@ -73,6 +73,7 @@ def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
                         "call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing",
                         call_id=call_id,
                     )
+        after = part[-1][0]
     for entries in rows.entries(last):
         for token, step in entries:
             openings = rows.openings_of(step, last) if isinstance(step, int) and step > 0 else []
@@ -86,9 +87,7 @@ def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
 def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
     """Entries for steps after `last` that nobody has written: they would lead a search to a call that comes then."""
     return [
-        Message(
-            "step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step
-        )
+        Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
         for step in rows.planted(last, limit)
     ]
 

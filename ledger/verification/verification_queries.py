@@ -13,7 +13,7 @@ from ..evidence.leaves import CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
-from ..store.meta import CHECKPOINT
+from ..store.meta import CHECKPOINT, NODE_STEPS
 from ..store.schema import CATALOGUE, strange
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
@@ -28,13 +28,19 @@ Text = tuple[int | None, str, str | None]
 
 class Extent(NamedTuple):
     """The last step's id; how many hashes there are, up to the last place; the last step that has a MAC; the ledger's
-    own checkpoint, of any type, None if there is none.
+    own checkpoint, of any type, None if there is none; and, in a replica, how many steps its node says that it has.
     """
 
     last: int
     hashes: int
     last_mac: int
     checkpoint: Any
+    node_steps: Any
+
+    @property
+    def is_under_way(self) -> bool:
+        """It is a replica that has not all steps yet. Its checkpoint comes with the last of its leaves."""
+        return isinstance(self.node_steps, str) and self.node_steps.isdecimal() and int(self.node_steps) > self.last
 
 
 class LedgerRows:
@@ -61,7 +67,8 @@ class LedgerRows:
 
     def extent(self) -> Extent:
         """Of one moment."""
-        return Extent._make(self._all(_EXTENT)[0])
+        found = Extent._make(self._all(_EXTENT)[0])
+        return found._replace(node_steps=None) if self._indexed else found
 
     def strange(self) -> list[Message]:
         """What differs from the tables that idtone makes; empty in PostgreSQL."""
@@ -172,7 +179,8 @@ def _end(kind: str) -> str:
 
 _EXTENT: Final = (
     "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes), "  # noqa: S608
-    f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}')"
+    f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}'), "
+    f"(SELECT value FROM meta WHERE key = '{NODE_STEPS}')"
 )
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (
@@ -184,11 +192,11 @@ _TEXT: Final = f"""
     ('{{"at":' || at || ',"details":') || (details || (',"id":' || id
     || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
 """
-# In SQLite's order of types whole numbers come before texts, and texts before x''. The plus keeps away from an index.
+# In SQLite's order of types texts come before x''. The plus keeps away from an index.
 # The brackets let what is long be copied twice only.
 _TEXTS: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id, {_TEXT}
-    FROM steps WHERE id > ? AND id <= ? AND +at < 9223372036854775807 AND +details < x'' AND +call_id < x''
+    FROM steps WHERE id > ? AND id <= ? AND typeof(at) = 'integer' AND +details < x'' AND +call_id < x''
     ORDER BY id
 """  # noqa: S608 - of our own words
 # PostgreSQL's columns hold nothing but their types; a leaf below 0 has no place, and must not be OPENS.

@@ -91,8 +91,8 @@ def verify_ledger(
     """Whether all of a ledger is what `log` has signed.
 
     `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
-    also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger of
-    the node follows, so the acts that destroyed keys are in it. `progress` gets how many steps have been read,
+    also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger
+    of the node follows, so the acts that destroyed keys are in it. `progress` gets how many steps have been read,
     and how many there are.
     Raises LedgerError if the database cannot be read at all.
     """
@@ -144,15 +144,16 @@ class _Verification:
         verdict, grown = self._verdict, self._grown
         for odd in self._rows.strange():
             verdict.fault(Message("{odd}: calls can be missing in what readers show", odd=odd))
-        last, count, last_mac, own = self._rows.extent()
-        roots = self._signed(own)
+        extent = self._rows.extent()
+        last, count = extent.last, extent.hashes
+        roots = self._signed(extent.checkpoint)
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
         for number, call_id in self._rows.below(FAULTS_LIMIT):
             verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
-        if last_mac > last:
-            verdict.fault(_missing(last + 1, last_mac))
+        if extent.last_mac > last:
+            verdict.fault(_missing(last + 1, extent.last_mac))
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
@@ -160,7 +161,8 @@ class _Verification:
             verdict.fault(
                 Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored(size))
             )
-        self._look_at_unsigned(last, max((signed.checkpoint.size for signed in roots), default=0))
+        signed_size = max((signed.checkpoint.size for signed in roots), default=0)
+        self._look_at_unsigned(last, signed_size, extent.is_under_way)
         self._compare_sought(last)
         for fault in self._day_key_faults(grown.days):
             verdict.fault(fault)
@@ -301,16 +303,18 @@ class _Verification:
                     )
                 )
 
-    def _look_at_unsigned(self, last: int, signed: int) -> None:
+    def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
         """What no signature holds has to be written by the service, which has the key. Each leaf is signed in the
-        transaction that writes it.
+        transaction that writes it; only a replica that is under way may have leaves whose checkpoint comes later.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
         macs = self._rows.macs(self._key) if self._key else None
         unsigned = self._grown.frontier.size - signed
         for number, call_id, index in self._rows.closing(signed, last, min(unsigned, FAULTS_LIMIT)):
-            self._verdict.fault(Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index))
+            if not is_under_way:
+                unsigned_leaf = Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index)
+                self._verdict.fault(unsigned_leaf)
             for step in self._rows.leaf_steps(call_id, number, index) if macs else ():
                 if macs and not macs.vouch_for(step, index if step.id == number else None):
                     self._verdict.fault(_not_ours(call_id, step.id))
@@ -379,7 +383,8 @@ def _strange_step(call_id: str, number: int) -> Message:
 
 def _set_aside(call_id: str, number: int) -> Message:
     return Message(
-        "call {call_id}: its step {number} was not written by this ledger's service, or was changed: it is in quarantine",
+        "call {call_id}: its step {number} was not written by this ledger's service, or was changed: it is in "
+        "quarantine",
         call_id=call_id,
         number=number,
     )

@@ -1,8 +1,8 @@
 """The log's side: it sends its latest head to the witnesses now and then, and keeps what they sign.
 
-No call waits for this. A witness that refuses is logged, and its answer alone changes nothing: nobody has signed it. It is
-asked which head it has cosigned; if that one has this log's own signature and is not of this tree, the database here is
-not the one that was signed, and from then on nothing is signed any more.
+No call waits for this. A witness that refuses is logged, and its answer alone changes nothing: nobody has signed it. It
+is asked which head it has cosigned; if that one has this log's own signature and is not of this tree, the database here
+is not the one that was signed, and from then on nothing is signed any more.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Cosigning:
                 _log.error("%s: cosignatures cannot be kept: %s", self._key_ring.cosigned.path, error.strerror)
 
     def _keep(self, note: Note, lines: Sequence[SignatureLine]) -> None:
-        """Keep the head that most witnesses have cosigned, with the cosignatures of all rounds; for an hour, also beside
-        a later one that fewer have cosigned. Raises OSError.
+        """Keep the head that most witnesses have cosigned, with the cosignatures of all rounds; for an hour, also
+        beside a later one that fewer have cosigned. Raises OSError.
         """
         file, kept = self._key_ring.cosigned, None
         try:
@@ -166,9 +166,7 @@ class Cosigning:
             witness.size = known
         raise ProofError(Message("another instance of this log is being cosigned at the same time"))
 
-    async def _look_for_another_tree(
-        self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note
-    ) -> None:
+    async def _look_for_another_tree(self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note) -> None:
         """Stop signing if the witness can show a head that this log has signed and that is not of this tree."""
         ours = Checkpoint.parse(note.text)
         try:
@@ -182,11 +180,11 @@ class Cosigning:
         try:  # another instance may have continued this tree meanwhile: its leaves are in the database then
             proof = await asyncio.to_thread(self._tree.consistency, old.size, new.size)
             check_consistency(old.size, old.root, new.size, new.root, proof)
-            return
         except ProofError as error:
-            _log.debug("%s", error)
-        reason = f"{witness.key.name} has cosigned {theirs.size} leaves of this log, and not this tree of {ours.size}"
-        self._tree.distrust(reason)
+            reason = (
+                f"{witness.key.name} has cosigned {theirs.size} leaves of this log, and not this tree of {ours.size}"
+            )
+            self._tree.distrust(f"{reason} ({error})")
 
 
 def _refused(status: int, text: str) -> LedgerError:

@@ -137,7 +137,8 @@ class LogStore:
         opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal, path, node, macs.of(newest))
         opened._aside = aside
         opened._read_calls_in_progress(connection)
-        opened.quarantined = int(scalar(connection, "SELECT count(*) FROM quarantine"))
+        # What was set aside now counts when it is committed.
+        opened.quarantined = int(scalar(connection, "SELECT count(*) FROM quarantine")) - opened._aside.steps
         return opened
 
     @property
@@ -326,8 +327,8 @@ def _no_key(day: str) -> DayKey:
 def _tell_set_aside(path: Path, aside: SetAside) -> None:
     """Log it."""
     _log.error(
-        "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are set "
-        "aside and not signed: somebody else can write this file. docs/how-to/keep-evidence.md says what to do",
+        "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are "
+        "set aside and not signed: somebody else can write this file. docs/how-to/keep-evidence.md says what to do",
         path, aside.steps, ", ".join(list(aside.calls)[:CALLS_TOLD]) or "no call", aside.missing,
     )  # fmt: skip
 

@@ -2,9 +2,8 @@
 
 Asterisk acts on a verdict at once; its evidence waits for other steps to go to the disk with it. Meanwhile the decision
 is in a file beside the ledger that is written and not synced: the file survives the process, and the call does not
-survive the machine. Numbers in it are sealed as in the ledger, and each line has a MAC, without which it does not count.
-While there are always decisions on their way, a second
-file takes the next ones until all of the first are on the disk.
+survive the machine. Numbers in it are sealed as in the ledger, and a line without the right MAC does not count. While
+there are always decisions on their way, a second file takes the next ones until all of the first are on the disk.
 """
 
 from __future__ import annotations

@@ -50,12 +50,18 @@ LEAVES: dict[str, tuple[list[tuple[int, bytes]], str]] = {
     "after is missing": ([(0, WHOLE), (2, content((5, "ended")))], "leaf 2: it says that 0 steps"),
     "a leaf is left out": ([(2, LATE)], "leaf 2: it says that 2 steps"),
     "a leaf twice": ([(0, WHOLE), (0, WHOLE)], "leaf 0 is there twice"),
-    "a step twice": ([(0, WHOLE), (2, content((3, "sound-failed"), (5, "ended"), call="c-2"))], "leaf 2: its step 3 is"),
+    "a step twice": (
+        [(0, WHOLE), (2, content((3, "sound-failed"), (5, "ended"), call="c-2"))],
+        "leaf 2: its step 3 is",
+    ),
     "leaves that descend": ([(2, WHOLE), (0, content((5, "ended"), call="c-2"))], "leaf 2: its last step, 3, is not"),
     "steps that descend": ([(0, content((3, "decided"), (1, "ended")))], "leaf 0: its step 1 is in another leaf"),
     "two ends": ([(0, content((1, "ended"), (3, "ended")))], "leaf 0: the call is not over with its last step"),
     "no end": ([(0, content((1, "decided")))], "leaf 0: the call is not over with its last step"),
-    "several steps after the end": ([(0, WHOLE), (2, content((5, "x"), (6, "x"), after=2))], "leaf 2: its call was over"),
+    "several steps after the end": (
+        [(0, WHOLE), (2, content((5, "x"), (6, "x"), after=2))],
+        "leaf 2: its call was over",
+    ),
     "half a microsecond": ([(0, content((1, "ended"), at=AT + 0.5))], "leaf 0: it is not the canonical JSON of a leaf"),
     "later than the pack": (
         [(0, content((1, "ended"), at=AT + 3_960_000_000))],
@@ -99,7 +105,12 @@ def asked(approved_after: timedelta) -> DisclosureRequest:
     [
         ({}, timedelta(0), NOW, ""),
         ({"valid_until": date(2026, 11, 1)}, timedelta(0), NOW, ""),
-        ({"valid_until": date(2026, 10, 31)}, timedelta(0), NOW, "the warrant was valid until 2026-10-31, and the pack"),
+        (
+            {"valid_until": date(2026, 10, 31)},
+            timedelta(0),
+            NOW,
+            "the warrant was valid until 2026-10-31, and the pack",
+        ),
         ({"received": NOW + timedelta(days=1)}, timedelta(0), NOW, "the demand arrived after the pack was made"),
         ({}, timedelta(minutes=-6), NOW, "the approval is older than the request"),
         ({}, timedelta(0), NOW - timedelta(days=2), "the pack says that it was made in the future"),
@@ -114,11 +125,11 @@ def test_times_that_cannot_be_are_told(basis, approved_after, now, fault):
     ("name", "text", "is_good"),
     [
         ("basis", "warrant", True),
-        ("basis", "wаrrant", False),  # noqa: RUF001 - Cyrillic
-        ("basis", "ｗａｒｒａｎｔ", False),  # noqa: RUF001 - of full width
+        ("basis", "wаrrant", False),
+        ("basis", "ｗａｒｒａｎｔ", False),
         ("law", "令状 / warrant", True),
-        ("law", "令状 / wаrrant", False),  # noqa: RUF001 - Cyrillic
-        ("law", "令状(刑事訴訟法 第218条)", True),  # noqa: RUF001
+        ("law", "令状 / wаrrant", False),
+        ("law", "令状(刑事訴訟法 第218条)", True),
         ("authority", "警視庁 捜査第二課", True),
         ("authority", "\uf9b4署", False),  # a compatibility ideograph
         ("scope", "α波 と Ωの記録", True),
