@@ -57,6 +57,7 @@ def remade_reports(files: Mapping[str, bytes], verdict: PackVerdict) -> dict[str
     profiles: dict[str, Mapping[str, Any]] = {}
     for name in [*(name for name in played if name in found), *sorted(found - played.keys())]:
         path = f"profiles/{name}.json"
+        profile: dict[str, Any] = {}
         try:
             profile = json.loads(files[path])
             is_played = profile["id"] == name and profile["played_sha256"] in played.get(name, ())
