@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from ..evidence.leaves import StoredStep
+
 MAC_BYTES: Final = 16
 
 
@@ -17,12 +19,14 @@ class StepKey:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def mac(self, before: bytes, leaf: int | None, call_id: str, text: str) -> bytes:
-        """Of a step (`leaves.step_text`) of a call, and the leaf that it closed; `before` is the MAC of the step before
-        it, empty for the first. Keyed BLAKE2b (RFC 7693): half the time of HMAC-SHA-256.
+    def mac(self, before: bytes, step: StoredStep, leaf: int | None) -> bytes:
+        """Of a step and the leaf that it closed; `before` is the MAC of the step before it, empty for the first. Keyed
+        BLAKE2b (RFC 7693): half the time of HMAC-SHA-256.
         """
-        content = f"{leaf}\n{call_id}\n{text}".encode()
-        return hashlib.blake2b(before + content, digest_size=MAC_BYTES, key=self._secret).digest()
+        number, node, call_id, kind, at, details = step
+        # No value that idtone writes has a newline, so no two steps have the same content.
+        content = f"{number}\n{leaf}\n{at}\n{kind}\n{node}\n{call_id}\n{details}"
+        return hashlib.blake2b(before + content.encode(), digest_size=MAC_BYTES, key=self._secret).digest()
 
     def line_mac(self, line: bytes) -> str:
         """Of a line in a file beside the ledger, as hexadecimal digits."""

@@ -19,6 +19,8 @@ from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
+_LAST: Final = 2**63 - 2
+"""A database has no whole number after the next one."""
 _BEFORE_ALL: Final = (-(2**63), -1)
 OPENS: Final = -1
 """In the place of a leaf's index: the step is one of `OPENING`."""
@@ -90,9 +92,13 @@ class LedgerRows:
         """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later one."""
         return self._all(_CLOSING, (first, last, limit))[::-1]
 
+    def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:
+        """The steps of a call, up to this one, that are in no leaf."""
+        return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
+
     def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
         """The steps of the leaf that this step closes."""
-        return open_call(self._connection, call_id, number + 1, leaf).steps
+        return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
         """(id, node, call_id, kind, at, details, leaf) of the steps that follow `after`."""

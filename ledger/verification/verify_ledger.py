@@ -136,6 +136,8 @@ class _Verification:
         self._key = step_key
         self._progress = progress
         self._verdict = LedgerVerdict()
+        self._named: set[str] = set()
+        """Calls that are not over, and of which it is said already what is wrong."""
         key = os.urandom(16)
         self._held = EntrySum(key)
         self._grown = RegrownTree(EntrySum(key), {})
@@ -285,6 +287,7 @@ class _Verification:
         """
         for call_id, texts in self._grown.calls.items():
             found = self._rows.of_call(call_id, last)
+            known = len(self._verdict.faults)
             over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
             before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
             if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):
@@ -303,6 +306,9 @@ class _Verification:
                     )
                 )
 
+            if len(self._verdict.faults) > known:
+                self._named.add(call_id)
+
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
         """What no signature holds has to be written by the service, which has the key. Each leaf is signed in the
         transaction that writes it; only a replica that is under way may have leaves whose checkpoint comes later.
@@ -320,13 +326,12 @@ class _Verification:
                     self._verdict.fault(_not_ours(call_id, step.id))
         if macs is None:
             return
-        for call_id, texts in self._grown.calls.items():
-            for text in texts:
-                number = int(text.rpartition(',"id":')[2].partition(",")[0])
-                if not macs.vouch_for_text(number, None, call_id, text):
-                    self._verdict.fault(_not_ours(call_id, number))
+        for call_id in self._grown.calls.keys() - self._named:
+            for step in self._rows.open_steps(call_id, last):
+                if not macs.vouch_for(step, None):
+                    self._verdict.fault(_not_ours(call_id, step.id))
         for *columns, index in self._rows.steps(last - 1, last, 1):
-            if not macs.vouch_for(StoredStep._make(columns), index):
+            if columns[2] not in self._named and not macs.vouch_for(StoredStep._make(columns), index):
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _compare_sought(self, last: int) -> None:

@@ -98,6 +98,8 @@ class LogStore:
         self._mac = mac
         self._aside = SetAside()
         """What was set aside, and no act says so yet."""
+        self._is_known_key = True
+        """The latest steps were written with our key; else we cannot say which are foreign."""
         self.quarantined = 0
         """How many steps are in quarantine."""
         self._frontier = frontier
@@ -115,12 +117,15 @@ class LogStore:
         leaves either.
         """
         log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
-        frontier, checkpoint, refusal, aside = None, None, "", SetAside()
+        frontier, checkpoint, refusal, aside = None, None, "", None
         try:
             held = facts(connection).get(CHECKPOINT)
             kept = _latest(log, held, (key_ring.seen, key_ring.cosigned))
             signed = max((each.size for each in kept.found), default=kept.least)
-            aside = set_aside_end(connection, macs, signed, _now())
+            try:
+                aside = set_aside_end(connection, macs, signed, _now())
+            except LedgerError as error:
+                kept = kept._replace(trouble=error)
             size = count_leaves(connection)
             frontier = read_frontier(connection, size)
             if kept.trouble:
@@ -135,7 +140,7 @@ class LogStore:
             checkpoint, refusal = None, _refusing(path, str(error))
         newest = newest_id(connection)
         opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal, path, node, macs.of(newest))
-        opened._aside = aside
+        opened._aside, opened._is_known_key = aside or SetAside(), aside is not None
         opened._read_calls_in_progress(connection)
         # What was set aside now counts when it is committed.
         opened.quarantined = int(scalar(connection, "SELECT count(*) FROM quarantine")) - opened._aside.steps
@@ -157,6 +162,8 @@ class LogStore:
     def _open_call(self, connection: sqlite3.Connection, macs: StepMacs, call_id: str, aside: SetAside) -> OpenCall:
         """The call without steps that the service did not write: these are set aside."""
         call = open_call(connection, call_id)
+        if not self._is_known_key:
+            return call
         foreign = [step for step in call.steps if not macs.vouch_for(step, None)]
         if not foreign:
             return call
@@ -213,7 +220,7 @@ class LogStore:
         before = appended.macs[-1] if appended.macs else self._mac
         appended.next_id += 1
         appended.rows.append((*step, leaf))
-        appended.macs.append(self._key.mac(before, leaf, step.call_id, step.text))
+        appended.macs.append(self._key.mac(before, step, leaf))
         if frontier is None:
             return
         unclosed = (*call.steps, step)

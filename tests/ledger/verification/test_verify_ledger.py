@@ -171,9 +171,11 @@ def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(url, file, kinds
     write(url, [decided(PLAY, "a"), steps.answered("a", at(10)), steps.ended("a", at(20), CallStatus.CANCEL)])
     for kind in kinds:
         query(file, "INSERT INTO steps SELECT max(id) + 1, node, 'a', ?, at, details, NULL FROM steps", kind)
+    assert faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
     if more:
         write(url, evidence(4))
-    assert faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
+        told = "call a: its step {} was not written by this ledger's service, or was changed: it is in quarantine"
+        assert faults(url) == [told.format(number) for number in range(4, 4 + len(kinds))]
 
 
 def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
