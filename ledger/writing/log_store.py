@@ -117,7 +117,7 @@ class LogStore:
         leaves either.
         """
         log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
-        frontier, checkpoint, refusal, aside = None, None, "", None
+        frontier, checkpoint, refusal, aside, unknown_key = None, None, "", None, None
         try:
             held = facts(connection).get(CHECKPOINT)
             kept = _latest(log, held, (key_ring.seen, key_ring.cosigned))
@@ -125,7 +125,7 @@ class LogStore:
             try:
                 aside = set_aside_end(connection, macs, signed, _now())
             except LedgerError as error:
-                kept = kept._replace(trouble=error)
+                unknown_key = error
             size = count_leaves(connection)
             frontier = read_frontier(connection, size)
             if kept.trouble:
@@ -135,6 +135,8 @@ class LogStore:
                 believed(checkpoint, log)
             for each in kept.found:
                 check_beginning(connection, size, each)
+            if unknown_key:
+                raise unknown_key
             _check_unsigned(connection, macs, signed or 0, frontier)
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error))
