@@ -5,11 +5,13 @@ import base64
 import io
 import json
 import re
+import time
 import zipfile
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
+from unicodedata import normalize
 
 try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -18,6 +20,10 @@ except ImportError:
     raise SystemExit("verify_pack.py needs the library cryptography: apt install python3-cryptography") from None
 
 BASIS = {*"basis law authority reference scope received deadline court valid_until why confirm_by".split()}  # 6.2
+ENDS = "ended", "interrupted", "export-requested", "export-approved"  # 2.1
+JAPAN = timezone(timedelta(hours=9))
+ALIKE = r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u2c80-\u2cff\ua4d0-\ua4ff]"  # 6.2
+MIXED = rf"[A-Za-z\u00c0-\u024f]\w*{ALIKE}|{ALIKE}\w*[A-Za-z\u00c0-\u024f]"
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -53,19 +59,21 @@ def vkey(text, kind):  # 3.1
     return name, kind, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(octets[1:])
 
 
-def signed(note, name, kind, key_id, public):  # 3.2, 3.4: its text, "" where the key has not signed it
+def signed(note, name, kind, key_id, public, since=0, until=0):  # 3.2, 3.4: its text, "" if the key has not signed it
     parts = re.fullmatch(r"([^\0-\x09\x0b-\x1f]+\n)\n((?:— [^\s+]+ \S{8,}\n){1,64})", note.decode())
     lines = [line.split(" ") for line in need(parts, "not a signed note", parts)[2].splitlines()]
     found = [octets[4:] for _, by, text in lines if (octets := unbase64(text))[:4] == key_id and by == name]
     for octets in found:
-        time = b"cosignature/v1\ntime %d\n" % int.from_bytes(octets[:8]) if kind == 4 else b""
-        public.verify(octets[8 if time else 0 :], time + parts[1].encode())
+        words = b"cosignature/v1\ntime %d\n" % (at := int.from_bytes(octets[:8])) if kind == 4 else b""
+        need(not words or since <= at <= until, f"{name} has cosigned it before it was written, or after the export")
+        public.verify(octets[8 if words else 0 :], words + parts[1].encode())
     return parts[1] if found else ""
 
 
 class Pack:
     def __init__(self, files, log, witnesses):
         self.files, self.log, self.cosigners, self.faults, self.told = files, log, witnesses, [], []
+        self.leaves, self.roots, self.made = {}, {}, 0
         self.attempt("manifest.json", self.verify)
         self.faults += [f"proofs/: {each[0]} has not cosigned" for each in witnesses if each not in self.cosigners]
 
@@ -84,8 +92,14 @@ class Pack:
         fits &= form == f"idtone-evidence/{1 + bool(basis)}"
         fits &= len({entry["call"] for entry in records}) == len(records) > 0 and (case + at).isprintable()
         fits &= {*basis} <= BASIS and all(type(text) is str and text.isprintable() for text in basis.values())
-        fits &= not basis or bool(basis.get("basis") and basis.get("law"))
-        need(fits and datetime.fromisoformat(at), "of another form, empty, or with a call twice")
+        fits &= not basis or bool(basis["basis"] and basis["basis"].isascii() and basis.get("law"))
+        fits &= not any(re.search(MIXED, text) or normalize("NFC", text) != text for text in basis.values())
+        need(fits and (moment := datetime.fromisoformat(at)), "of another form, empty, or with a call twice")
+        self.made = moment.timestamp() + 300
+        demand = datetime.fromisoformat(basis.get("received", at)).timestamp()
+        fits = demand < self.made < time.time() + 86400
+        fits &= basis.get("valid_until", "9") >= str(moment.astimezone(JAPAN).date())
+        need(fits, "made before the demand, after the warrant, or in the future")
         note, self.told = f"idtone evidence pack v1\n{case}\n{digest}\n", [f"case {case}, exported {at}, {policy}"]
         self.told += [f"{name} {text}" for name, text in basis.items()]
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
@@ -98,6 +112,10 @@ class Pack:
             self.attempt(f"call {entry['call']}", self.record, entry)
         if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
+        ids = [each for _, each in sorted(self.leaves.items())]
+        steps, lasts = [step for each in ids for step in each], [each[-1] for each in ids]
+        if len({*steps}) < len(steps) or lasts != sorted(lasts):
+            self.faults.append("leaves/: a step is in two of them, or they are not in order")
 
     def steps(self, entry):  # 2 to 4
         steps = []
@@ -116,7 +134,15 @@ class Pack:
                 number, last = number >> 1, last >> 1
             need(reached == unbase64(head[3]) and not path and number == 0, f"leaves/{index}.json: not in the tree")
             need((held["call"], canonical(held).encode()) == (entry["call"], leaf), f"leaves/{index}.json: another's")
-            self.cosigners, steps = [w for w in self.cosigners if signed(note, *w)], steps + held["steps"]
+            ids, times, kinds = ([step[name] for step in held["steps"]] for name in ("id", "at", "kind"))
+            fits = all(type(number) is int for number in ids + times) and held.get("after", 0) == len(steps)
+            fits &= len(ids) == 1 if steps else [kind in ENDS for kind in kinds] == [*[False] * (len(ids) - 1), True]
+            fits &= self.roots.setdefault(head[2], head[3]) == head[3] and index not in self.leaves
+            fits &= ids == sorted(ids)
+            need(fits and max(times) / 1e6 < self.made, f"leaves/{index}.json: not as a ledger writes it")
+            since, self.leaves[index] = max(times) / 1e6 - 300, ids
+            self.cosigners = [w for w in self.cosigners if signed(note, *w, since, self.made)]
+            steps += held["steps"]
         return need(steps, "without a leaf", steps)
 
     def record(self, entry):  # 5
@@ -143,7 +169,7 @@ class Pack:
         need(answer["request"] == acts[0]["call"] and others, "not by another person")
         need(not (ask["numbers_sealed"] and any(each["key"] for each in records)), "the numbers are opened")
         made, until, late = map(datetime.fromisoformat, (manifest["exported"], ask["until"], answer["until"]))
-        need(given["at"] / 1e6 < until.timestamp() and made < late, "too late")
+        need(asked["at"] - 3e8 <= given["at"] < until.timestamp() * 1e6 and made < late, "too early, or too late")
         self.told.append(f"requested by {ask['by']}, approved by {answer['by']}")
 
 

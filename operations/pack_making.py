@@ -19,18 +19,16 @@ from idtone.ledger.disclosure.legal_basis import (
     load_legal_bases,
     text_objection,
 )
-from idtone.ledger.disclosure.pack import PAPER, REPORT, SEAL, PackRecord, digest, packed, seal, told
+from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, packed, seal, told
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.disclosure.report_files import played_files, report_files
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
-from idtone.paper.content import Paper
-from idtone.paper.html import as_html
 from idtone.persons import Person
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
@@ -194,7 +192,7 @@ def make_pack(
         for each in chosen
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
-    reports = _reports(report(case, now, summaries, profiles, str(log), basis, request))
+    reports = report_files(report(case, now, summaries, profiles, str(log), basis, request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
@@ -207,27 +205,13 @@ def make_pack(
     return MadePack(made, len(chosen), act_id, digest(made), str(log))
 
 
-def _reports(content: Paper) -> dict[str, bytes]:
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
-
-    return {REPORT: as_html(content), PAPER: as_pdf(content)}
-
-
 def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
     """The profiles of the sounds that were played. The association's own gets only its identity: its form is secret."""
     found: dict[str, Mapping[str, Any]] = {}
-    digests: dict[str, set[str]] = {}
-    for summary in summaries:
-        for step in summary.record.steps:
-            if step.kind is not StepKind.SOUND_STARTED:
-                continue
-            name = str(step.details.get("profile"))
-            profile = library.get(name)
-            known = profile.model_dump(mode="json", exclude_defaults=True) if profile else {"id": name, "title": None}
-            if profile and profile.standard:
-                known = {field: known.get(field) for field in ("id", "title", "standard", "sha256")}
-            digests.setdefault(name, set()).add(
-                " ".join(str(step.details[key]) for key in ("sha256", "format") if key in step.details)
-            )
-            found[name] = {**known, "played_sha256": ", ".join(sorted(digests[name] - {""})) or None}
+    for name, played in played_files(summary.record for summary in summaries).items():
+        profile = library.get(name)
+        known = profile.model_dump(mode="json", exclude_defaults=True) if profile else {"id": name, "title": None}
+        if profile and profile.standard:
+            known = {field: known.get(field) for field in ("id", "title", "standard", "sha256")}
+        found[name] = {**known, "played_sha256": played}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from ..disclosure.legal_basis import basis_lines
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
+from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
 from .shared import WitnessKeysOption, parse_key
 
@@ -32,14 +34,18 @@ def verify_pack(
     ] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Verify an evidence pack: its seal, every file, and each record's proof; then print its records.
+    """Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and that the
+    reports say what the leaves say; then print its records.
 
     Nothing but the pack is needed. Exit 1: something is wrong, a given witness has not cosigned, or the pack lacks the
     approval that --two-persons demands.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
-    verdict = verified(read_zip(pack), log, witnesses)
+    files = read_zip(pack)
+    verdict = verified(files, log, witnesses, datetime.now(UTC))
+    if not verdict.faults:
+        verdict.faults += report_faults(files, verdict)
     missing = [each.name for each in witnesses if each not in verdict.cosigners]
     verdict.faults += [Message("{name} has not cosigned the tree", name=name) for name in missing]
     if two_persons and verdict.policy == ONE_PERSON:

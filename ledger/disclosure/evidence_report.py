@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -66,7 +67,7 @@ def report(
     told: Sequence[PackRecord],
     profiles: Mapping[str, Mapping[str, Any]],
     log_key: str,
-    basis: LegalBasis,
+    basis: LegalBasis | None,
     request: DisclosureRequest | None = None,
 ) -> Paper:
     """Times are those of Japan. `request` is what another person has approved."""
@@ -156,7 +157,8 @@ def _step(step: Step) -> tuple[str, str, str]:
 
 
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
-    facts = {name: None if value is None else str(value) for name, value in profile.items()}
+    as_in_file = json.loads(json.dumps(profile, sort_keys=True))  # from which the report is made again
+    facts = {name: None if value is None else str(value) for name, value in as_in_file.items()}
     return Section(f"音 / Sound: {profile_id}", known(facts))
 
 

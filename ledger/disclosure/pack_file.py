@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -94,7 +95,7 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
         name = _octets(entry)
         begin = position + _LOCAL + len(name)
         end = begin + entry.compress_size
-        if entry.header_offset != position or entry.extra or entry.comment or octets[position + _LOCAL : begin] != name:
+        if entry.header_offset != position or entry.extra or entry.comment or octets[position:begin] != _header(entry):
             return None
         inflating = zlib.decompressobj(-zlib.MAX_WBITS)
         content = inflating.decompress(octets[begin:end], entry.file_size + 1)
@@ -106,6 +107,22 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
         position = end
     listed = sum(_LISTED + len(_octets(entry)) for entry in entries)
     return found if len(octets) == position + listed + _END else None
+
+
+def _header(entry: zipfile.ZipInfo) -> bytes:
+    """What stands before the file if it says what the list says: a program that reads files one after the other must
+    not find others than one that reads the list.
+    """
+    year, month, day, hour, minute, second = entry.date_time
+    date, time = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
+    name = _octets(entry)
+    return (
+        struct.pack(
+            "<4s5H3L2H", b"PK\3\4", entry.extract_version, entry.flag_bits & _UTF8, zipfile.ZIP_DEFLATED, time, date,
+            entry.CRC, entry.compress_size, entry.file_size, len(name), 0,
+        )
+        + name
+    )  # fmt: skip
 
 
 def _octets(entry: zipfile.ZipInfo) -> bytes:

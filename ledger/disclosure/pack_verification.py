@@ -36,6 +36,7 @@ from .pack import (
     selection,
     told,
 )
+from .pack_rules import PackedLeaf, basis_faults, leaf_faults, time_faults
 
 
 @dataclass
@@ -59,11 +60,16 @@ class PackVerdict:
     faults: list[Message] = field(default_factory=list)
 
 
-def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Sequence[VerifierKey] = ()) -> PackVerdict:
+def verified(
+    files: Mapping[str, bytes],
+    log: VerifierKey | None,
+    witnesses: Sequence[VerifierKey] = (),
+    now: datetime | None = None,
+) -> PackVerdict:
     """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
 
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
-    have made.
+    have made. `now` is the verifier's time.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -80,19 +86,20 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
             verdict.faults.append(Message("the pack is {format}, which this version does not know", format=other))
             return verdict
         verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
-        datetime.fromisoformat(verdict.exported)
+        exported = _moment(verdict.exported)
         verdict.basis = _basis(manifest)
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
         verdict.faults += _unsealed(files, manifest, verdict.log)
         verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
         given: dict[str, Sequence[bytes]] = {}
+        leaves: list[PackedLeaf] = []
         for entry in manifest["records"]:
             if str(entry["call"]) in given:
                 verdict.faults.append(Message("call {call_id} is there twice", call_id=str(entry["call"])))
-            given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log)
+            given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log, leaves)
         verdict.policy = str(manifest.get("policy", ONE_PERSON))
         if verdict.policy == TWO_PERSONS:
-            _verify_approval(files, manifest, given, verdict)
+            _verify_approval(files, manifest, given, verdict, leaves)
         elif verdict.policy != ONE_PERSON:
             verdict.faults.append(
                 Message(
@@ -100,6 +107,9 @@ def verified(files: Mapping[str, bytes], log: VerifierKey | None, witnesses: Seq
                     policy=verdict.policy,
                 )
             )
+        verdict.faults += leaf_faults(leaves, exported, witnesses)
+        verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
+        verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
     except ProofError as error:
         verdict.faults.append(Message("{error}", error=error))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -115,6 +125,14 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
     if not text.isprintable():
         raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
     return text
+
+
+def _moment(text: str) -> datetime:
+    """Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("no time zone")
+    return moment
 
 
 def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
@@ -155,13 +173,18 @@ def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: Veri
 
 
 def _verify_record(
-    files: Mapping[str, bytes], entry: Mapping[str, Any], verdict: PackVerdict, log: VerifierKey
+    files: Mapping[str, bytes],
+    entry: Mapping[str, Any],
+    verdict: PackVerdict,
+    log: VerifierKey,
+    proven: list[PackedLeaf],
 ) -> Sequence[bytes]:
-    """Its proven leaves."""
+    """Its proven leaves, which are added to `proven` as well."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
         for index, content, proof in _proven(files, entry, log):
+            proven.append(PackedLeaf(index, content, proof.checkpoint))
             verdict.leaves = max(verdict.leaves, believed(proof.checkpoint, log).size)
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
             leaves[index] = content
@@ -173,15 +196,22 @@ def _verify_record(
 
 
 def _verify_approval(
-    files: Mapping[str, bytes], manifest: Mapping[str, Any], given: Mapping[str, Sequence[bytes]], verdict: PackVerdict
+    files: Mapping[str, bytes],
+    manifest: Mapping[str, Any],
+    given: Mapping[str, Sequence[bytes]],
+    verdict: PackVerdict,
+    proven: list[PackedLeaf],
 ) -> None:
-    """Check that one person has requested exactly this, and another approved it in time."""
+    """Check that one person has requested exactly this, and another approved it in time. The leaves of the acts are
+    added to `proven`.
+    """
     assert verdict.log
     try:
         acts: dict[int, Step] = {}
         for entry in manifest["acts"]:
             leaves: dict[int, bytes] = {}
             for index, content, proof in _proven(files, entry, verdict.log):
+                proven.append(PackedLeaf(index, content, proof.checkpoint))
                 verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
                 leaves[index] = content
             acts[min(leaves)] = told(str(entry["call"]), leaves, None).record.steps[0]

@@ -7,7 +7,7 @@ that a ledger could have written them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from idtone.errors import LedgerError, ProofError
@@ -22,12 +22,13 @@ AWAITED_LIMIT: Final = 1_000_000
 
 
 class ReadLeaf(NamedTuple):
-    """A leaf: its call, how many steps of the call come before, and the ids and kinds of its own steps."""
+    """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps."""
 
     call_id: str
     after: int
     ids: tuple[int, ...]
     kinds: tuple[str, ...]
+    times: tuple[int, ...]
 
 
 def read_leaf(content: bytes) -> ReadLeaf:
@@ -46,7 +47,8 @@ def read_leaf(content: bytes) -> ReadLeaf:
         raise ProofError(Message("it is not the canonical JSON of a leaf")) from error
     if not (steps and is_whole and is_same) or any(isinstance(value, dict | list | float) for value in values):
         raise ProofError(Message("it is not the canonical JSON of a leaf"))
-    return ReadLeaf(call_id, after, tuple(step["id"] for step in steps), tuple(step["kind"] for step in steps))
+    ids, kinds, times = (tuple(step[name] for step in steps) for name in ("id", "kind", "at"))
+    return ReadLeaf(call_id, after, ids, kinds, times)
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
@@ -63,6 +65,54 @@ def check_call(read: ReadLeaf, before: int) -> None:
         raise ProofError(Message("the call is not over with its last step, or was over before"))
 
 
+class LeafRules:
+    """All rules for the leaves of a tree, which come in the order of their numbers.
+
+    `has_all`: each leaf of the tree comes. Else they are all leaves of some calls, and other steps may be missing.
+    """
+
+    def __init__(self, counts: MutableMapping[str, int], has_all: bool) -> None:
+        """`counts`, empty at first, keeps how many steps the leaves of each call had."""
+        self._counts = counts
+        self._order: StepOrder | SomeStepOrder = StepOrder() if has_all else SomeStepOrder()
+        self.are_calls_whole = True
+        """Each leaf of each call could be read until now; else what comes before a leaf is not known."""
+
+    @property
+    def awaited(self) -> int:
+        """Steps that are in no leaf yet, as far as is known: those of calls in progress."""
+        return self._order.awaited
+
+    def add(self, content: bytes) -> ReadLeaf:
+        """The next leaf. Raises ProofError if it is against the rules."""
+        read = read_leaf(content)
+        before = self._counts.get(read.call_id, 0)
+        self._counts[read.call_id] = before + len(read.ids)
+        if self.are_calls_whole:
+            check_call(read, before)
+        self._order.add(read.ids)
+        return read
+
+
+class SomeStepOrder:
+    """As `StepOrder`, where leaves are missing."""
+
+    awaited = 0
+
+    def __init__(self) -> None:
+        self._reached = 0
+        self._seen: set[int] = set()
+
+    def add(self, ids: Sequence[int]) -> None:
+        """Of the next leaf. Raises ProofError if it cannot follow the ones before."""
+        _check_last(ids, self._reached)
+        self._reached = ids[-1]
+        for before, step in zip((0, *ids), ids, strict=False):
+            if step <= before or step in self._seen:
+                raise _misplaced(step)
+            self._seen.add(step)
+
+
 class StepOrder:
     """The ids of the steps: each is in one leaf, and the leaves are in the order of their last steps."""
 
@@ -77,13 +127,21 @@ class StepOrder:
 
     def add(self, ids: Sequence[int]) -> None:
         """Of the next leaf. Raises ProofError if it cannot follow the ones before."""
-        if ids[-1] <= self._reached:
-            raise ProofError(Message("its last step, {step}, is not after those of the leaf before", step=ids[-1]))
+        _check_last(ids, self._reached)
         if ids[-1] - self._reached + len(self._awaited) > AWAITED_LIMIT:
             raise ProofError(Message("the steps before its last one, {step}, are missing", step=ids[-1]))
         self._awaited.update(range(self._reached + 1, ids[-1] + 1))
         self._reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
             if step <= before or step not in self._awaited:
-                raise ProofError(Message("its step {step} is in another leaf, or not in order", step=step))
+                raise _misplaced(step)
             self._awaited.remove(step)
+
+
+def _check_last(ids: Sequence[int], reached: int) -> None:
+    if ids[-1] <= reached:
+        raise ProofError(Message("its last step, {step}, is not after those of the leaf before", step=ids[-1]))
+
+
+def _misplaced(step: int) -> ProofError:
+    return ProofError(Message("its step {step} is in another leaf, or not in order", step=step))

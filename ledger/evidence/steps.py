@@ -65,6 +65,8 @@ class StepKind(StrEnum):
     """Steps could not be written, and are not in the ledger."""
     CONTINUED = "continued"
     """The ledger before this one was damaged and set aside."""
+    QUARANTINED = "quarantined"
+    """Steps that the service had not written, or that were changed, were found in the ledger and set aside."""
 
 
 class CallStatus(StrEnum):
@@ -453,3 +455,8 @@ def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file
     now `file`.
     """
     return Step(act_id, StepKind.CONTINUED, at, {"origin": origin, "leaves": size, "root": root, "file": file})
+
+
+def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
+    """So many steps were set aside, and so many others were written and are gone."""
+    return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})

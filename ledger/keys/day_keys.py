@@ -44,7 +44,7 @@ class DayKeys:
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         """`path` need not exist yet."""
         self._path = path
-        self._ring = ring
+        self.ledger_key = ring
         self._keys: dict[str, DayKey] = {}
         self._read: tuple[tuple[int, int], list[_Line | None]] | None = None
         """Time and size of the file when it was read, and its lines; None for a damaged line."""
@@ -77,7 +77,7 @@ class DayKeys:
 
     def _unwrapped(self, day: str, kept: str) -> DayKey:
         """Raises LedgerError."""
-        return self._ring.unwrap(day, base64.b64decode(kept))
+        return self.ledger_key.unwrap(day, base64.b64decode(kept))
 
     def _tell(self, what: str) -> None:
         """Once."""
@@ -101,7 +101,7 @@ class DayKeys:
         with self._locked() as descriptor:
             kept = self._days().get(day)
             if kept is None:
-                key, wrapped = self._ring.make(day)
+                key, wrapped = self.ledger_key.make(day)
                 whole = os.fstat(descriptor).st_size // _LINE_BYTES * _LINE_BYTES
                 os.ftruncate(descriptor, whole)  # a line that was cut off when the machine died sealed nothing
                 os.pwrite(descriptor, f"{day} {base64.b64encode(wrapped).decode()}\n".encode(), whole)

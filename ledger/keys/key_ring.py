@@ -14,6 +14,7 @@ from .continuity import Continuity
 from .day_keys import DayKeys
 from .key_file import load_key, read_key
 from .sealing import LedgerKey
+from .step_key import StepKey
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class KeyRing:
     cosigned: CheckpointFile
     """What witnesses have cosigned last."""
     continuity: Continuity
+
+    @property
+    def step_key(self) -> StepKey:
+        """Makes the MACs of the steps of the present tree."""
+        return self.days.ledger_key.step_key(self.signer.key.name)
 
     def go_on(self, checkpoint: Note | None, ledger: Path, file: Path) -> KeyRing:
         """The key ring of the tree that follows this one. `checkpoint` was signed last. Raises OSError."""

@@ -27,6 +27,7 @@ from idtone.translation import Message
 from ..evidence.canonical import canonical
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Scalar
 from .key_file import KEY_BYTES
+from .step_key import StepKey
 
 NONCE_BYTES: Final = 12
 _ONCE: Final = bytes(NONCE_BYTES)
@@ -116,7 +117,16 @@ class LedgerKey:
                     wanted=KEY_BYTES,
                 )
             )
+        self._key = key
         self._wrap = AESGCM(derived(key, b"idtone ledger day key"))
+
+    def step_key(self, origin: str) -> StepKey:
+        """Makes the MACs of the steps of the tree that is signed by this name."""
+        return StepKey(derived(self._key, b"idtone ledger steps of " + origin.encode()))
+
+    def pending_key(self) -> StepKey:
+        """Makes the MACs of decisions that are not in the ledger yet."""
+        return StepKey(derived(self._key, b"idtone ledger pending decisions"))
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
         """A fresh key, and its stored form."""

@@ -11,15 +11,19 @@ from idtone.errors import LedgerError
 from idtone.signed_notes import Note
 from idtone.translation import Message
 
-from ..evidence.leaves import OPENING, search_keys
+from ..evidence.leaves import OPENING, StoredStep, search_keys
+from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals, marks
 from ..store.meta import CHECKPOINT, facts
+from ..store.step_macs import NO_MAC, StepMacs
 from ..store.stored_tree import STEP, count_leaves, newest_id, read_hashes
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import root, stored
 
 BATCH_STEPS: Final = 1000
 """To read so many can hold up the writer's commit for some milliseconds."""
+MOST_STEPS: Final = 100_000
+"""From the first place in a batch to the last; steps that the service has set aside leave a gap."""
 COMPARED: Final = 1000
 """So many of the last steps are compared one by one; what is in leaves is compared by the tree."""
 
@@ -39,6 +43,7 @@ class Batch:
     steps: Sequence[tuple[Any, ...]]
     hashes: Sequence[tuple[int, bytes]]
     sought: Sequence[tuple[int, int]]
+    macs: Sequence[tuple[int, bytes]]
     checkpoint: str | None
     position: Position
     behind: int
@@ -50,24 +55,43 @@ def position_of(connection: Connection) -> Position:
     return Position(newest_id(connection), count_leaves(connection), hashes)
 
 
-def batch_after(ledger: Database, position: Position) -> Batch:
-    """Raises LedgerError if the ledger cannot be read, or its tree does not fit its steps."""
+def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Batch:
+    """Raises LedgerError if the ledger cannot be read, its tree does not fit its steps, or a step has not the MAC of
+    this key (if it is here): a replica gets nothing that the service did not write.
+    """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
         if not rows:
-            return Batch((), (), (), _checkpoint(connection, position.leaves), position, 0)
+            return Batch((), (), (), (), _checkpoint(connection, position.leaves), position, 0)
+        macs = StepMacs(connection, key)
+        for *columns, leaf in rows if key else ():
+            if not macs.vouch_for(step := StoredStep._make(columns), leaf):
+                raise _foreign(ledger, step)
         last, leaves = rows[-1][0], max((row[6] + 1 for row in rows if row[6] is not None), default=position.leaves)
         hashes = connection.execute(_HASHES, (stored(position.leaves), stored(leaves))).fetchall()
-        if len(hashes) != stored(leaves) - stored(position.leaves):
+        if len(hashes) != stored(leaves) - stored(position.leaves) or last - position.steps > MOST_STEPS:
             raise _damaged(ledger)
         return Batch(
             rows,
             hashes,
             _sought(connection, rows),
+            ((last, b"".join(macs.of(step) or NO_MAC for step in range(position.steps + 1, last + 1))),),
             _checkpoint(connection, leaves),
             Position(last, leaves, position.hashes + len(hashes)),
             newest_id(connection) - last,
         )
+
+
+def _foreign(ledger: Database, step: StoredStep) -> LedgerError:
+    return LedgerError(
+        Message(
+            "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing "
+            "is replicated until the service has set it aside: restart it, and run: idtone ledger verify",
+            name=ledger.name,
+            step=step.id,
+            call_id=step.call_id,
+        )
+    )
 
 
 def _damaged(ledger: Database) -> LedgerError:

@@ -20,7 +20,9 @@ from idtone.settings import LedgerSettings
 from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
+from ..keys.key_file import read_key
 from ..keys.key_ring import continuity_of, own_key
+from ..keys.sealing import LedgerKey
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import Connection, Database, scalar
 from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, SET_META, STATE
@@ -100,6 +102,8 @@ class ReplicaConnection:
 
     def _turn_to(self, key: VerifierKey) -> None:
         self._key = key
+        ledger_key = self._settings.key_file
+        self._step_key = LedgerKey(read_key(ledger_key)).step_key(key.name) if ledger_key.exists() else None
         self._schema = schema_of(key.name)
 
     def replicate(self) -> Batch:
@@ -237,7 +241,7 @@ class ReplicaConnection:
                         error=error,
                     )
                 ) from error
-        batch = batch_after(self._ledger, position)
+        batch = batch_after(self._ledger, position, self._step_key)
         if key_of_own_ledger(self._settings, self._node) != self._key:
             raise LedgerError(
                 Message(
@@ -248,6 +252,8 @@ class ReplicaConnection:
         connection.copy("steps (id, node, call_id, kind, at, details, leaf)", batch.steps)
         connection.copy("hashes (place, hash)", batch.hashes)
         connection.copy("sought (token, step)", batch.sought)
+        connection.execute("DELETE FROM macs WHERE last > ?", (position.steps,))
+        connection.copy("macs (last, macs)", batch.macs)
         update_calls_in_progress(connection, position.steps, {row[3] for row in batch.steps})
         told = {NODE: self._node, NODE_STEPS: str(batch.position.steps + batch.behind), COSIGNED: self._cosigned_note()}
         told |= {CHECKPOINT: batch.checkpoint} if batch.checkpoint else {}

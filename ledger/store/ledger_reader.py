@@ -20,6 +20,7 @@ from ..evidence.records import Record, fold
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import DayKey, day_of
+from ..keys.step_key import StepKey
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import consistency_proof
 from .database import Database, literals, marks
@@ -112,9 +113,14 @@ class LedgerReader:
         key = self._key_of(day)
         return frozenset(map(key.token, numbers)) if key else frozenset()
 
-    def knows_day(self, day: str) -> bool:
-        """Whether there is a key of that day, or was one that is destroyed; True if this reader has no keys."""
-        return self._days is None or self._days.knows(day)
+    @property
+    def days(self) -> DayKeys | None:
+        """The keys of the days; None if this reader has none."""
+        return self._days
+
+    def step_key(self, origin: str) -> StepKey | None:
+        """Makes the MACs of the steps of the tree by this name; None if this reader has no keys."""
+        return self._days.ledger_key.step_key(origin) if self._days else None
 
     def call_ids(self, beginning: str, limit: int) -> list[str]:
         """Those that begin so: the `limit` last ones in their order, which are the newest of Asterisk's."""

@@ -29,7 +29,15 @@ _FIRST: Final = (
     # The calls whose end is not recorded (`calls_in_progress`).
     "CREATE TABLE in_progress (call_id {name} NOT NULL PRIMARY KEY){keyed}",
 )
-MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST,)
+_MACS: Final = (
+    # The MACs of the steps that one transaction has written, 16 bytes each; `last` is the last of these steps
+    # (docs/adr/0025).
+    "CREATE TABLE macs (last {whole} NOT NULL PRIMARY KEY, macs {octets} NOT NULL)",
+    # Rows of `steps` that the service did not write, or that were changed; `found` is when it set them aside.
+    "CREATE TABLE quarantine (number {whole} NOT NULL PRIMARY KEY, found BIGINT NOT NULL, id {whole}, node TEXT, "
+    "call_id {name}, kind TEXT, at BIGINT, details TEXT, leaf {whole})",
+)
+MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _MACS)
 
 
 def scripts(after: int, types: Mapping[str, str]) -> list[str]:

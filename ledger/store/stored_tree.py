@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from idtone.errors import LedgerError
+from idtone.errors import LedgerError, ProofError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
@@ -61,11 +61,11 @@ def newest_id(connection: Connection) -> int:
 
 
 def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
-    """Raises LedgerError if one is missing."""
+    """Raises ProofError if one is missing."""
     query = f"SELECT place, hash FROM hashes WHERE place IN ({marks(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
-        raise LedgerError(Message("hashes of the tree are missing"))
+        raise ProofError(Message("hashes of the tree are missing"))
     return found
 
 

@@ -7,7 +7,7 @@ and search entries.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +16,7 @@ from idtone.errors import LedgerError, ProofError
 from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import StepOrder, check_call, read_leaf
+from ..evidence.leaf_rules import LeafRules
 from ..tree.checkpoints import believed
 from ..tree.merkle import HASH_BYTES, leaf_hash
 from ..tree.tiles import BUNDLE_LIMIT, CHECKPOINT, WIDTH, Tile, TiledTree, entries_of, tiles
@@ -77,11 +77,12 @@ def verify_tiles(
             tree.check_beginning(believed(kept, log))
         except ProofError as error:
             verdict.fault(f"{name}: {error}")
-    with closing(_Calls()) as calls:
+    with closing(_Counts()) as counts:
+        rules = LeafRules(counts, has_all=True)
         for tile in tiles(0, tree.size):
-            _verify_bundle(source, tree, tile, calls, verdict)
+            _verify_bundle(source, tree, tile, rules, verdict)
             progress(tile.number * WIDTH + tile.width, tree.size)
-        verdict.awaited = calls.order.awaited
+        verdict.awaited = rules.awaited
     return verdict
 
 
@@ -105,54 +106,55 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
     return entries_of(octets, tile.width)
 
 
-def _verify_bundle(source: TileSource, tree: TiledTree, tile: Tile, calls: _Calls, verdict: TilesVerdict) -> None:
+def _verify_bundle(source: TileSource, tree: TiledTree, tile: Tile, rules: LeafRules, verdict: TilesVerdict) -> None:
     try:
         hashes = tree.hashes(tile)
     except ProofError as error:
         verdict.fault(str(error))
-        calls.are_complete = False
+        rules.are_calls_whole = False
         return
     try:
         entries = _entries(source, tile)
     except ProofError as error:
         verdict.fault(f"{tile.bundle_path}: {error}")
-        calls.are_complete = False
+        rules.are_calls_whole = False
         return
     for index, (entry, signed) in enumerate(zip(entries, hashes, strict=True), tile.number * WIDTH):
         if leaf_hash(entry) != signed:
             verdict.fault(f"{tile.bundle_path}: leaf {index} is not what was signed")
-            calls.are_complete = False
+            rules.are_calls_whole = False
             continue
         try:
-            verdict.steps += calls.add(entry)
+            verdict.steps += len(rules.add(entry).ids)
         except ProofError as error:
             verdict.fault(f"{tile.bundle_path}: leaf {index}: {error}")
 
 
-class _Calls:
-    """What is known of the calls whose leaves were read. It is on the disk if there are many."""
+class _Counts(MutableMapping[str, int]):
+    """How many steps the leaves of each call have. It is on the disk if there are many."""
 
     def __init__(self) -> None:
-        self.order = StepOrder()
-        self.are_complete = True
-        """Whether each leaf could be read until now."""
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name
         self._database.execute("PRAGMA journal_mode=OFF")
         self._database.execute("CREATE TABLE calls (call TEXT PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID")
 
-    def add(self, content: bytes) -> int:
-        """Add the next leaf, and return the number of its steps. Raises ProofError if it is against the rules."""
-        read = read_leaf(content)
-        known = self._database.execute("SELECT steps FROM calls WHERE call = ?", (read.call_id,)).fetchone()
-        before = known[0] if known else 0
-        self._database.execute(
-            "INSERT INTO calls VALUES (?, ?) ON CONFLICT (call) DO UPDATE SET steps = excluded.steps",
-            (read.call_id, before + len(read.ids)),
-        )
-        if self.are_complete:
-            check_call(read, before)
-        self.order.add(read.ids)
-        return len(read.ids)
+    def __getitem__(self, call_id: str) -> int:
+        found = self._database.execute("SELECT steps FROM calls WHERE call = ?", (call_id,)).fetchone()
+        if found is None:
+            raise KeyError(call_id)
+        return int(found[0])
+
+    def __setitem__(self, call_id: str, count: int) -> None:
+        self._database.execute("REPLACE INTO calls VALUES (?, ?)", (call_id, count))
+
+    def __delitem__(self, call_id: str) -> None:
+        self._database.execute("DELETE FROM calls WHERE call = ?", (call_id,))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([call_id for (call_id,) in self._database.execute("SELECT call FROM calls")])
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM calls").fetchone()[0])
 
     def close(self) -> None:
         self._database.close()

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored
+from .day_key_check import Sealed
 from .search_entries import EntrySum
 from .verification_queries import OPENS, LedgerRows, Text
 
@@ -54,7 +55,8 @@ class RegrownTree:
     """The search keys of those calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The search keys of other calls."""
-    days: set[str] = field(default_factory=set)
+    days: dict[str, Sealed] = field(default_factory=dict)
+    """The days whose keys seal numbers → the first of them."""
     node: str = ""
     """The node that wrote the latest steps."""
     _day: str = "?"
@@ -94,7 +96,7 @@ class RegrownTree:
             elif index == OPENS:
                 if len(texts) == 1:
                     digits[call_id] = search_digits(text)
-                    self.note_day(text)
+                    self.note_day(call_id, text)
                 else:
                     ordinary = False
                 continue
@@ -142,9 +144,9 @@ class RegrownTree:
         self.entries.add(bytes.fromhex("".join(entries)))
         return True
 
-    def note_day(self, text: str) -> None:
+    def note_day(self, call_id: str, text: str) -> None:
         """Note the days whose keys seal the numbers in a step's text."""
         if self._day not in text:
             for day in _DAY.findall(text):
-                self.days.add(day)
+                self.days.setdefault(day, Sealed(call_id, text))
                 self._day = f'"day":"{day}"'

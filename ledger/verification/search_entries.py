@@ -62,8 +62,9 @@ def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
 
 def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
     """What is wrong with `sought`, call by call, among the steps up to `last`; takes its time."""
-    for after in range(0, last, PAGE_STEPS):
-        for call_id, kind, details, closing in rows.openings(after, min(after + PAGE_STEPS, last), last):
+    after = 0
+    while part := rows.openings(after, last, PAGE_STEPS):
+        for _, call_id, kind, details, closing in part:
             if closing is None:
                 continue
             for token in _keys(kind, details):
@@ -72,14 +73,23 @@ def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
                         "call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing",
                         call_id=call_id,
                     )
-    for part in rows.entries(last):
-        for token, step in part:
+        after = part[-1][0]
+    for entries in rows.entries(last):
+        for token, step in entries:
             openings = rows.openings_of(step, last) if isinstance(step, int) and step > 0 else []
-            if not any(closing == step and token in _keys(kind, details) for _, kind, details, closing in openings):
+            if not any(closing == step and token in _keys(kind, details) for _, _, kind, details, closing in openings):
                 yield Message(
                     "call {call_id}: it is found by a number that is not its own (table `sought`)",
                     call_id=rows.call_of(step),
                 )
+
+
+def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
+    """Entries for steps after `last` that nobody has written: they would lead a search to a call that comes then."""
+    return [
+        Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
+        for step in rows.planted(last, limit)
+    ]
 
 
 def _keys(kind: str, details: Any) -> set[int]:

@@ -5,21 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING
+from ..evidence.leaves import CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
+from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
+from ..store.meta import CHECKPOINT, NODE_STEPS
 from ..store.schema import CATALOGUE, strange
+from ..store.step_macs import StepMacs
+from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
+_LAST: Final = 2**63 - 2
+"""A database has no whole number after the next one."""
 _BEFORE_ALL: Final = (-(2**63), -1)
 OPENS: Final = -1
 """In the place of a leaf's index: the step is one of `OPENING`."""
 
 Text = tuple[int | None, str, str | None]
+
+
+class Extent(NamedTuple):
+    """The last step's id; how many hashes there are, up to the last place; the last step that has a MAC; the ledger's
+    own checkpoint, of any type, None if there is none; and, in a replica, how many steps its node says that it has.
+    """
+
+    last: int
+    hashes: int
+    last_mac: int
+    checkpoint: Any
+    node_steps: Any
+
+    @property
+    def is_under_way(self) -> bool:
+        """It is a replica that has not all steps yet. Its checkpoint comes with the last of its leaves."""
+        return isinstance(self.node_steps, str) and self.node_steps.isdecimal() and int(self.node_steps) > self.last
 
 
 class LedgerRows:
@@ -44,10 +67,10 @@ class LedgerRows:
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 
-    def extent(self) -> tuple[int, int]:
-        """The last step's id, and how many hashes there are up to the last place."""
-        ((last, count),) = self._all(_EXTENT)
-        return last, count
+    def extent(self) -> Extent:
+        """Of one moment."""
+        found = Extent._make(self._all(_EXTENT)[0])
+        return found._replace(node_steps=None) if self._indexed else found
 
     def strange(self) -> list[Message]:
         """What differs from the tables that idtone makes; empty in PostgreSQL."""
@@ -57,9 +80,25 @@ class LedgerRows:
         """(id, call_id) of the first steps with an id below 1, which idtone does not write."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
-    def facts(self) -> dict[str, Any]:
-        """The table `meta`, its values of any type."""
-        return dict(self._all("SELECT key, value FROM meta"))
+    def quarantined(self, limit: int) -> list[tuple[int, str]]:
+        """(id, call_id) of the first steps that the service has set aside."""
+        return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
+
+    def macs(self, key: StepKey) -> StepMacs:
+        """By these a step is known to be the service's."""
+        return StepMacs(self._connection, key)
+
+    def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
+        """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later one."""
+        return self._all(_CLOSING, (first, last, limit))[::-1]
+
+    def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:
+        """The steps of a call, up to this one, that are in no leaf."""
+        return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
+
+    def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
+        """The steps of the leaf that this step closes."""
+        return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
         """(id, node, call_id, kind, at, details, leaf) of the steps that follow `after`."""
@@ -114,16 +153,20 @@ class LedgerRows:
             yield part
             reached = part[-1]
 
-    def openings(self, after: int, until: int, last: int) -> list[tuple[str, str, str, int | None]]:
-        """(call_id, kind, details, closing) of the steps in `OPENING` after `after` up to `until`.
+    def openings(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, str, int | None]]:
+        """(id, call_id, kind, details, closing) of the next steps in `OPENING` after `after`, up to the step `last`.
 
         `closing` is the step that closed their leaf, up to the step `last`.
         """
-        return self._all(_OPENINGS_BETWEEN, (last, after, until))
+        return self._all(_OPENINGS_AFTER, (last, after, last, limit))
 
-    def openings_of(self, step: int, last: int) -> list[tuple[str, str, str, int | None]]:
+    def openings_of(self, step: int, last: int) -> list[tuple[int, str, str, str, int | None]]:
         """The same for the call of this step."""
         return self._all(_OPENINGS_OF, (last, step))
+
+    def planted(self, last: int, limit: int) -> list[int]:
+        """The steps after `last` that have entries in `sought` and close no leaf."""
+        return [step for (step,) in self._all(_PLANTED, (last, limit))]
 
     def has_entry(self, token: int, step: int) -> bool:
         return bool(self._all("SELECT 1 FROM sought WHERE token = ? AND step = ?", (token, step)))
@@ -140,7 +183,12 @@ def _end(kind: str) -> str:
     return f"WHEN {literals([kind])} THEN {text}"
 
 
-_EXTENT: Final = "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes)"
+_EXTENT: Final = (
+    "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes), "  # noqa: S608
+    f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}'), "
+    f"(SELECT value FROM meta WHERE key = '{NODE_STEPS}')"
+)
+_CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (
     "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 )
@@ -150,11 +198,11 @@ _TEXT: Final = f"""
     ('{{"at":' || at || ',"details":') || (details || (',"id":' || id
     || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
 """
-# In SQLite's order of types whole numbers come before texts, and texts before x''. The plus keeps away from an index.
+# In SQLite's order of types texts come before x''. The plus keeps away from an index.
 # The brackets let what is long be copied twice only.
 _TEXTS: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id, {_TEXT}
-    FROM steps WHERE id > ? AND id <= ? AND +at < 9223372036854775807 AND +details < x'' AND +call_id < x''
+    FROM steps WHERE id > ? AND id <= ? AND typeof(at) = 'integer' AND +details < x'' AND +call_id < x''
     ORDER BY id
 """  # noqa: S608 - of our own words
 # PostgreSQL's columns hold nothing but their types; a leaf below 0 has no place, and must not be OPENS.
@@ -182,11 +230,15 @@ _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"
 )
 _OPENINGS: Final = f"""
-    SELECT call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
+    SELECT id, call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
         closing.call_id = steps.call_id AND closing.id >= steps.id AND closing.id <= ? AND closing.leaf IS NOT NULL)
     FROM steps WHERE kind IN ({_OPENING_KINDS})
 """  # noqa: S608 - of our own words
-_OPENINGS_BETWEEN: Final = f"{_OPENINGS} AND id > ? AND id <= ?"
+_OPENINGS_AFTER: Final = f"{_OPENINGS} AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+_PLANTED: Final = (
+    "SELECT DISTINCT step FROM sought WHERE step > ? AND NOT EXISTS "
+    "(SELECT 1 FROM steps WHERE steps.id = sought.step AND leaf IS NOT NULL) LIMIT ?"
+)
 _OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608 - too
 _KNOWN_AS_OPEN: Final = (
     "SELECT 1 FROM in_progress WHERE call_id = ? UNION ALL "  # noqa: S608 - of our own words

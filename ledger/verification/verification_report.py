@@ -40,6 +40,7 @@ def verification_report(
         kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
     verdict = verify_ledger(
         reader, key, [*notes, *kept], with_days=is_own and has_keys,
+        is_latest=is_own and key.name == continuity_of(settings.ledger, settings.node).origin,
         progress=progress,
     )  # fmt: skip
     continues = reader.continues()

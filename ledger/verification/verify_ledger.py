@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -18,14 +18,16 @@ from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING, leaf, search_digits, step_text
+from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
+from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
-from ..store.meta import CHECKPOINT
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
+from . import day_key_check
+from .day_key_check import Sealed
 from .regrown_tree import BEGINS, RegrownTree
-from .search_entries import EntrySum, add_held, differences
+from .search_entries import EntrySum, add_held, differences, planted
 from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
@@ -83,18 +85,26 @@ def verify_ledger(
     log: VerifierKey,
     notes: Iterable[tuple[str, Note]] = (),
     with_days: bool = True,
+    is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
 ) -> LedgerVerdict:
     """Whether all of a ledger is what `log` has signed.
 
     `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
-    also whether the keys of its days are there, if the reader has keys. `progress` gets how many steps have been read,
+    also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger
+    of the node follows, so the acts that destroyed keys are in it. `progress` gets how many steps have been read,
     and how many there are.
     Raises LedgerError if the database cannot be read at all.
     """
-    has_day = reader.knows_day if with_days else lambda day: True
+
+    def day_key_faults(sealed: Mapping[str, Sealed]) -> Iterator[Message]:
+        if reader.days and with_days:
+            acts = reader.acts(frozenset({StepKind.FORGOTTEN})) if is_latest else []
+            told = max((str(act.details.get("before")) for act in acts), default="") if is_latest else None
+            yield from day_key_check.day_key_faults(reader.days, sealed, told)
+
     with LedgerRows.reading(reader.database) as rows, _uncollected():
-        return _Verification(rows, log, notes, has_day, progress).run()
+        return _Verification(rows, log, notes, day_key_faults, reader.step_key(log.name), progress).run()
 
 
 @contextmanager
@@ -115,15 +125,19 @@ class _Verification:
         rows: LedgerRows,
         log: VerifierKey,
         notes: Iterable[tuple[str, Note]],
-        has_day: Callable[[str], bool],
+        day_key_faults: Callable[[Mapping[str, Sealed]], Iterable[Message]],
+        step_key: StepKey | None,
         progress: Callable[[int, int], None],
     ) -> None:
         self._rows = rows
         self._log = log
         self._notes = list(notes)
-        self._has_day = has_day
+        self._day_key_faults = day_key_faults
+        self._key = step_key
         self._progress = progress
         self._verdict = LedgerVerdict()
+        self._named: set[str] = set()
+        """Calls that are not over, and of which it is said already what is wrong."""
         key = os.urandom(16)
         self._held = EntrySum(key)
         self._grown = RegrownTree(EntrySum(key), {})
@@ -132,17 +146,16 @@ class _Verification:
         verdict, grown = self._verdict, self._grown
         for odd in self._rows.strange():
             verdict.fault(Message("{odd}: calls can be missing in what readers show", odd=odd))
-        held = self._rows.facts()
-        last, count = self._rows.extent()  # after what was signed
-        if count and CHECKPOINT not in held:  # the first leaf and its checkpoint may have come in between
-            held = self._rows.facts()
-            last, count = self._rows.extent()
-        roots = self._signed(held.get(CHECKPOINT))
+        extent = self._rows.extent()
+        last, count = extent.last, extent.hashes
+        roots = self._signed(extent.checkpoint)
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
         for number, call_id in self._rows.below(FAULTS_LIMIT):
             verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
+        if extent.last_mac > last:
+            verdict.fault(_missing(last + 1, extent.last_mac))
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
@@ -150,10 +163,11 @@ class _Verification:
             verdict.fault(
                 Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored(size))
             )
+        signed_size = max((signed.checkpoint.size for signed in roots), default=0)
+        self._look_at_unsigned(last, signed_size, extent.is_under_way)
         self._compare_sought(last)
-        for day in sorted(grown.days):
-            if not self._has_day(day):
-                verdict.fault(Message("the key of {day} is missing: the numbers of that day cannot be opened", day=day))
+        for fault in self._day_key_faults(grown.days):
+            verdict.fault(fault)
         for signed in roots:
             self._compare(signed)
         if size and not any(signed.source == _OWN for signed in roots):
@@ -263,7 +277,7 @@ class _Verification:
                 grown.digits[step.call_id] = search_digits(step.details)
             else:
                 grown.more_digits[step.call_id] |= search_digits(step.details)
-            grown.note_day(step.details)
+            grown.note_day(step.call_id, step.details)
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:
@@ -273,6 +287,7 @@ class _Verification:
         """
         for call_id, texts in self._grown.calls.items():
             found = self._rows.of_call(call_id, last)
+            known = len(self._verdict.faults)
             over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
             before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
             if over and not (after[:1] == [StepKind.DECIDED] and StepKind.DECIDED not in before):
@@ -291,7 +306,37 @@ class _Verification:
                     )
                 )
 
+            if len(self._verdict.faults) > known:
+                self._named.add(call_id)
+
+    def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
+        """What no signature holds has to be written by the service, which has the key. Each leaf is signed in the
+        transaction that writes it; only a replica that is under way may have leaves whose checkpoint comes later.
+        """
+        for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
+            self._verdict.fault(_set_aside(call_id, number))
+        macs = self._rows.macs(self._key) if self._key else None
+        unsigned = self._grown.frontier.size - signed
+        for number, call_id, index in self._rows.closing(signed, last, min(unsigned, FAULTS_LIMIT)):
+            if not is_under_way:
+                unsigned_leaf = Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index)
+                self._verdict.fault(unsigned_leaf)
+            for step in self._rows.leaf_steps(call_id, number, index) if macs else ():
+                if macs and not macs.vouch_for(step, index if step.id == number else None):
+                    self._verdict.fault(_not_ours(call_id, step.id))
+        if macs is None:
+            return
+        for call_id in self._grown.calls.keys() - self._named:
+            for step in self._rows.open_steps(call_id, last):
+                if not macs.vouch_for(step, None):
+                    self._verdict.fault(_not_ours(call_id, step.id))
+        for *columns, index in self._rows.steps(last - 1, last, 1):
+            if columns[2] not in self._named and not macs.vouch_for(StoredStep._make(columns), index):
+                self._verdict.fault(_not_ours(columns[2], last))
+
     def _compare_sought(self, last: int) -> None:
+        for fault in planted(self._rows, last, FAULTS_LIMIT):
+            self._verdict.fault(fault)
         try:
             add_held(self._held, self._rows, last)
         except struct.error:
@@ -339,6 +384,23 @@ def _of(source: str, what: str | ProofError) -> Message:
 
 def _strange_step(call_id: str, number: int) -> Message:
     return Message("call {call_id}: its step {number} is none that idtone has written", call_id=call_id, number=number)
+
+
+def _set_aside(call_id: str, number: int) -> Message:
+    return Message(
+        "call {call_id}: its step {number} was not written by this ledger's service, or was changed: it is in "
+        "quarantine",
+        call_id=call_id,
+        number=number,
+    )
+
+
+def _not_ours(call_id: str, number: int) -> Message:
+    return Message(
+        "call {call_id}: its step {number} was not written by this ledger's service with its key, or was changed",
+        call_id=call_id,
+        number=number,
+    )
 
 
 def _missing(first: int, last: int) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -53,8 +54,13 @@ class WitnessAnswer:
 
     status: HTTPStatus
     text: str
-    content_type: str = "text/plain"
+    content_type: str = "text/plain; charset=utf-8"
     cosigned: Note | None = None
+
+
+def log_digest(origin: str) -> str:
+    """The name of a log in the address at which a witness shows what it has cosigned last."""
+    return hashlib.sha256(origin.encode()).hexdigest()
 
 
 def origin_of(request: AddCheckpoint) -> str:

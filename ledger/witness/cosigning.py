@@ -1,13 +1,15 @@
 """The log's side: it sends its latest head to the witnesses now and then, and keeps what they sign.
 
-No call waits for this. If a witness knows a longer tree, or another one, the database here is not the one that was
-signed; from then on nothing is signed any more.
+No call waits for this. A witness that refuses is logged, and its answer alone changes nothing: nobody has signed it. It
+is asked which head it has cosigned; if that one has this log's own signature and is not of this tree, the database here
+is not the one that was signed, and from then on nothing is signed any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,14 +18,19 @@ from typing import Final, Protocol
 import aiohttp
 
 from idtone.errors import LedgerError, ProofError, UsageError
-from idtone.signed_notes import Algorithm, Note, SignatureLine, VerifierKey
+from idtone.signed_notes import NOTE_LIMIT, Algorithm, Note, SignatureLine, VerifierKey
 from idtone.translation import Message
 
 from ..keys.key_ring import KeyRing
-from ..tree.checkpoints import Checkpoint, parse_size
-from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignatures
+from ..tree.checkpoints import Checkpoint, believed, parse_size
+from ..tree.merkle import check_consistency
+from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignatures, log_digest
 
 ANSWER_WITHIN_S: Final = 10.0
+BEST_FOR_S: Final = 3600.0
+"""So long a head stays that more witnesses have cosigned than a later one: proofs of its leaves are better. After that,
+the later one replaces it: without it, no witness would stand for what came since.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +66,8 @@ class Cosigning:
         self._asked = [witness_of(each) for each in witnesses]
         self._every_s = every_s
         self._origin = ""
+        self._kept_s = time.monotonic()
+        """When a head was kept last."""
 
     @property
     def witnesses(self) -> Sequence[WitnessStatus]:
@@ -87,12 +96,37 @@ class Cosigning:
                 each.size = 0
         asked = [each for each in self._asked if each.size < size]
         answers = await asyncio.gather(*(self._ask(session, each, note, size) for each in asked))
-        signed = note.with_lines(line for lines in answers for line in lines)
-        if signed != note:
+        if lines := [line for lines in answers for line in lines]:
             try:
-                await asyncio.to_thread(self._key_ring.cosigned.remember, signed)
+                await asyncio.to_thread(self._keep, note, lines)
             except OSError as error:
                 _log.error("%s: cosignatures cannot be kept: %s", self._key_ring.cosigned.path, error.strerror)
+
+    def _keep(self, note: Note, lines: Sequence[SignatureLine]) -> None:
+        """Keep the head that most witnesses have cosigned, with the cosignatures of all rounds; for an hour, also
+        beside a later one that fewer have cosigned. Raises OSError.
+        """
+        file, kept = self._key_ring.cosigned, None
+        try:
+            latest = file.latest(self._key_ring.signer_of(self._origin).key)
+            kept = latest[0] if latest else None
+        except LedgerError as error:
+            _log.error("%s", error)
+        merged = note.with_lines(lines)
+        if kept and kept.text == note.text:
+            known = {(line.name, line.key_id) for line in kept.signatures}
+            merged = kept.with_lines(line for line in lines if (line.name, line.key_id) not in known)
+        elif kept and self._count(kept) > self._count(merged) and time.monotonic() < self._kept_s + BEST_FOR_S:
+            return
+        file.remember(merged)
+        self._kept_s = time.monotonic()
+
+    def _count(self, note: Note) -> int:
+        """How many of our witnesses have cosigned it."""
+        try:
+            return len(note.signed_by(each.key for each in self._asked))
+        except ProofError:
+            return 0
 
     async def _ask(
         self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note, size: int
@@ -122,21 +156,40 @@ class Cosigning:
                 if response.status == HTTPStatus.OK:
                     return cosignatures(text, note, witness.key)
                 if response.status != HTTPStatus.CONFLICT or response.content_type != SIZE_TYPE:
-                    self._refused(witness, response.status, text)
+                    if response.status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
+                        await self._look_for_another_tree(session, witness, note)
+                    raise _refused(response.status, text)
             known = parse_size(text.rstrip("\n"))
             if known > size or known == witness.size:
-                self._tree.distrust(
-                    f"{witness.key.name} has cosigned {known} leaves of this log, and not this tree of {size}"
-                )
-                raise LedgerError(Message("it has cosigned {known} leaves of another tree by this name", known=known))
+                await self._look_for_another_tree(session, witness, note)
+                raise LedgerError(Message("it says that it has cosigned {known} leaves of another tree", known=known))
             witness.size = known
         raise ProofError(Message("another instance of this log is being cosigned at the same time"))
 
-    def _refused(self, witness: WitnessStatus, status: int, text: str) -> None:
-        reason = text.strip().splitlines()[0][:200] if text.strip() else "no reason given"
-        if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            self._tree.distrust(f"{witness.key.name} has cosigned another tree than this one")
-        raise LedgerError(Message("it answered {status}: {reason}", status=status, reason=reason))
+    async def _look_for_another_tree(self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note) -> None:
+        """Stop signing if the witness can show a head that this log has signed and that is not of this tree."""
+        ours = Checkpoint.parse(note.text)
+        try:
+            async with session.get(f"{witness.url}/checkpoint/{log_digest(ours.origin)}") as response:
+                octets = await response.content.read(NOTE_LIMIT)
+            theirs = believed(Note.parse(octets), self._key_ring.signer_of(ours.origin).key)
+        except (ProofError, aiohttp.ClientError, TimeoutError) as error:
+            _log.debug("%s shows no head that this log has signed: %s", witness.key.name, error)
+            return
+        old, new = sorted((ours, theirs), key=lambda each: each.size)
+        try:  # another instance may have continued this tree meanwhile: its leaves are in the database then
+            proof = await asyncio.to_thread(self._tree.consistency, old.size, new.size)
+            check_consistency(old.size, old.root, new.size, new.root, proof)
+        except ProofError as error:
+            reason = (
+                f"{witness.key.name} has cosigned {theirs.size} leaves of this log, and not this tree of {ours.size}"
+            )
+            self._tree.distrust(f"{reason} ({error})")
+
+
+def _refused(status: int, text: str) -> LedgerError:
+    reason = text.strip().splitlines()[0][:200] if text.strip() else "no reason given"
+    return LedgerError(Message("it answered {status}: {reason}", status=status, reason=reason))
 
 
 def witness_of(text: str) -> WitnessStatus:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import logging
 import os
 import time
@@ -25,7 +24,7 @@ from idtone.translation import Message
 from ..keys.key_file import load_key
 from ..keys.private_files import PRIVATE_FILE, make_parents
 from ..tree.checkpoints import Checkpoint
-from .add_checkpoint import REQUEST_LIMIT, AddCheckpoint, WitnessAnswer, judge, origin_of
+from .add_checkpoint import REQUEST_LIMIT, AddCheckpoint, WitnessAnswer, judge, log_digest, origin_of
 
 _log = logging.getLogger(__name__)
 
@@ -69,9 +68,15 @@ class WitnessState:
 
     def latest(self, origin: str) -> Checkpoint | None:
         """Raises LedgerError if the last checkpoint cannot be read: then nothing may be cosigned."""
+        note = self.latest_note(origin)
+        return Checkpoint.parse(note.text) if note else None
+
+    def latest_note(self, origin: str) -> Note | None:
+        """The checkpoint with the signatures of the log and of this witness. Raises LedgerError."""
         path = self._path(origin)
         try:
-            checkpoint = Checkpoint.parse(Note.parse(path.read_bytes()).text)
+            note = Note.parse(path.read_bytes())
+            checkpoint = Checkpoint.parse(note.text)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -84,7 +89,7 @@ class WitnessState:
             raise LedgerError(
                 Message("{path}: is of another log; restore it from a backup that is not older", path=path)
             )
-        return checkpoint
+        return note
 
     def keep(self, note: Note) -> None:
         """It is on the disk when this returns. Raises LedgerError."""
@@ -97,7 +102,7 @@ class WitnessState:
             ) from error
 
     def _path(self, origin: str) -> Path:
-        return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()}.checkpoint"
+        return self._folder / f"{log_digest(origin)}.checkpoint"
 
 
 def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
@@ -137,7 +142,7 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
 
 
 class Witness:
-    """Answers `add-checkpoint`."""
+    """Answers `add-checkpoint`, and shows what it has cosigned last."""
 
     def __init__(
         self,
@@ -155,7 +160,21 @@ class Witness:
     def application(self) -> web.Application:
         application = web.Application(client_max_size=REQUEST_LIMIT)
         application.router.add_post("/add-checkpoint", self._add)
+        application.router.add_get("/checkpoint/{log}", self._show)
         return application
+
+    async def _show(self, request: web.Request) -> web.Response:
+        """What was cosigned last of a log: with it the log can see that another tree was signed by its name."""
+        digest = request.match_info["log"]
+        origin = next((origin for origin in self._logs if log_digest(origin) == digest), None)
+        try:
+            note = await asyncio.to_thread(self._state.latest_note, origin) if origin else None
+        except LedgerError as error:
+            _log.error("%s", error)
+            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        if note is None:
+            return web.Response(status=HTTPStatus.NOT_FOUND, text="this witness has cosigned nothing of that log\n")
+        return web.Response(text=str(note))
 
     async def _add(self, request: web.Request) -> web.Response:
         try:
@@ -169,7 +188,9 @@ class Witness:
             async with self._turns[origin]:
                 answer = await asyncio.to_thread(self._answer, asked, origin)
         _log.info("%s: %d", origin if origin in self._logs else "an unknown log", answer.status)
-        return web.Response(status=answer.status, text=answer.text, content_type=answer.content_type)
+        # With exactly this type: clients refuse the size if a character set is named.
+        headers = {"Content-Type": answer.content_type}
+        return web.Response(status=answer.status, body=answer.text.encode(), headers=headers)
 
     def _answer(self, asked: AddCheckpoint, origin: str) -> WitnessAnswer:
         try:

@@ -127,6 +127,12 @@ class GroupWriter:
         tree = self._tree
         return tree.refusal if tree else ""
 
+    @property
+    def quarantined(self) -> int:
+        """How many steps are set aside that this service did not write. From any thread."""
+        tree = self._tree
+        return tree.quarantined if tree else 0
+
     def distrust(self, reason: str) -> None:
         """Stop signing: another tree was signed under this name. From any thread."""
         if self._tree:
@@ -268,7 +274,10 @@ class GroupWriter:
                 make_or_upgrade(connection, str(self._path))
                 tell_strange(connection, str(self._path))
             with writing(connection):
-                tree = LogStore.open(connection, self._path, self._key_ring)
+                tree = LogStore.open(connection, self._path, self._key_ring, self._node)
+                told = tree.append(connection, ()) if tree.has_set_aside else None
+            if told:
+                tree.committed(told)
             if begun and not tree.size:
                 with writing(connection):
                     appended = tree.append(connection, [self._row(continued(begun)), *self._unclosed])

@@ -158,7 +158,9 @@ class LedgerWriter:
         owed, refusal = self._unwritten.owed, self._database.refusal
         late = f"{owed.steps} steps of evidence are not written" if owed else ""
         unsigned = f"evidence is NOT signed: {refusal}" if refusal else ""
-        return ", ".join(filter(None, (unsigned, self._database.reserve.words, late)))
+        foreign = self._database.quarantined
+        aside = f"{foreign} steps that idtone did not write are in quarantine" if foreign else ""
+        return ", ".join(filter(None, (unsigned, self._database.reserve.words, late, aside)))
 
     @property
     def signs(self) -> bool:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from idtone.errors import LedgerError
-from idtone.signed_notes import Note
+from idtone.signed_notes import Note, VerifierKey
+from idtone.translation import Message
 
+from ..evidence.act_ids import new_act_id
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, search_keys
-from ..evidence.steps import StepKind
+from ..evidence.steps import quarantined
+from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import KeyRing
+from ..keys.sealing import DayKey
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, SET_META, facts
+from ..store.quarantine import SetAside, set_aside_end, set_aside_steps
+from ..store.rows import microseconds, row_of
+from ..store.step_macs import INSERT_MACS, StepMacs
 from ..store.stored_tree import (
     STEP,
     OpenCall,
@@ -27,6 +37,7 @@ from ..store.stored_tree import (
     newest_id,
     open_call,
     read_frontier,
+    read_hashes,
 )
 from ..tree.checkpoints import Checkpoint, RenamedError, believed, check_name
 from ..tree.merkle import Frontier, leaf_hash, stored
@@ -36,12 +47,16 @@ OPEN_LIMIT: Final = 50_000
 
 _RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
 
+CALLS_TOLD: Final = 5
+"""Calls that the log names when steps are set aside."""
+
 _log = logging.getLogger(__name__)
 
 
 _INSERT_STEPS: Final = f"INSERT INTO steps ({STEP}, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
-_INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?)"
+_INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFLICT DO NOTHING"
+"""Somebody may have planted the entry: that must not keep the step from being written."""
 
 
 @dataclass
@@ -55,6 +70,12 @@ class LogAppend:
     checkpoint: Note | None = None
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     """Of the steps, as they are written."""
+    macs: list[bytes] = field(default_factory=list)
+    """Of these steps."""
+    hashes: list[tuple[int, bytes]] = field(default_factory=list)
+    sought: list[tuple[int, int]] = field(default_factory=list)
+    aside: SetAside = field(default_factory=SetAside)
+    """What was found that the service did not write."""
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
         """Whether its steps are in the database, and nothing after them."""
@@ -66,10 +87,23 @@ class LogStore:
     """Belongs to the writer's thread, except for `checkpoint`."""
 
     def __init__(
-        self, key_ring: KeyRing, frontier: Frontier | None, next_id: int, checkpoint: Note | None, refusal: str
-    ) -> None:
-        """Use `open`. `checkpoint` is what was signed last. Nothing is signed any more if there is a `refusal`."""
+        self, key_ring: KeyRing, frontier: Frontier | None, next_id: int, checkpoint: Note | None, refusal: str,
+        path: Path, node: str, mac: bytes,
+    ) -> None:  # fmt: skip
+        """Use `open`. `checkpoint` is what was signed last. Nothing is signed any more if there is a `refusal`. `mac`
+        is that of the last step.
+        """
         self._signer = key_ring.signer
+        self._key = key_ring.step_key
+        self._path = path
+        self._node = node
+        self._mac = mac
+        self._aside = SetAside()
+        """What was set aside, and no act says so yet."""
+        self._is_known_key = True
+        """The latest steps were written with our key; else we cannot say which are foreign."""
+        self.quarantined = 0
+        """How many steps are in quarantine."""
         self._frontier = frontier
         self._next_id = next_id
         self._open: dict[str, OpenCall] = {}
@@ -77,37 +111,71 @@ class LogStore:
         self.checkpoint = checkpoint
 
     @classmethod
-    def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing) -> LogStore:
+    def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str) -> LogStore:
         """Continue the tree that is there. Raises LedgerError if the file of the latest checkpoint cannot be read.
 
-        A database that is not what was signed is written to and no longer signed: calls and their evidence continue.
-        If the tree is damaged, it gets no more leaves either.
+        What follows the last step that the service wrote is set aside. A database that is not what was signed is
+        written to and no longer signed: calls and their evidence continue. If the tree is damaged, it gets no more
+        leaves either.
         """
-        size, newest = count_leaves(connection), newest_id(connection)
-        frontier, checkpoint, refusal = None, None, ""
+        log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
+        frontier, checkpoint, refusal, aside, unknown_key = None, None, "", None, None
         try:
+            held = facts(connection).get(CHECKPOINT)
+            kept = _latest(log, held, (key_ring.seen, key_ring.cosigned))
+            signed = max((each.size for each in kept.found), default=kept.least)
+            try:
+                aside = set_aside_end(connection, macs, signed, _now())
+            except LedgerError as error:
+                unknown_key = error
+            size = count_leaves(connection)
             frontier = read_frontier(connection, size)
-            kept = [each.latest(key_ring.signer.key) for each in (key_ring.seen, key_ring.cosigned)]
+            if kept.trouble:
+                raise kept.trouble
             if size:
-                checkpoint = Note.parse(facts(connection).get(CHECKPOINT, "").encode())
-                check_name(Checkpoint.parse(checkpoint.text).origin, key_ring.signer.key.name)
-                check_beginning(connection, size, believed(checkpoint, key_ring.signer.key))
-            for each in kept:
-                if each:
-                    check_beginning(connection, size, each[1])
+                checkpoint = Note.parse((held or "").encode())
+                check_name(Checkpoint.parse(checkpoint.text).origin, log.name)
+                believed(checkpoint, log)
+            for each in kept.found:
+                check_beginning(connection, size, each)
+            if unknown_key:
+                raise unknown_key
+            _check_unsigned(connection, macs, signed or 0, frontier)
         except RenamedError as error:
             checkpoint, refusal = None, _refusing(path, str(error), error.remedy)
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error), _RESTORE)
-        opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal)
-        opened._know_fallback(connection)
+        newest = newest_id(connection)
+        opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal, path, node, macs.of(newest))
+        opened._aside, opened._is_known_key = aside or SetAside(), aside is not None
+        opened._read_calls_in_progress(connection)
+        # What was set aside now counts when it is committed.
+        opened.quarantined = int(scalar(connection, "SELECT count(*) FROM quarantine")) - opened._aside.steps
         return opened
 
-    def _know_fallback(self, connection: sqlite3.Connection) -> None:
-        """The calls in progress whose decision may still come late: before other calls' decisions nothing comes."""
-        query = "SELECT call_id FROM steps WHERE call_id IN (SELECT call_id FROM in_progress) AND kind = ?"
-        for (call_id,) in connection.execute(query, (StepKind.FALLBACK.value,)).fetchall():
-            self._open[call_id] = open_call(connection, call_id)
+    @property
+    def has_set_aside(self) -> bool:
+        """Something was set aside, and no act says so yet: append it."""
+        return bool(self._aside)
+
+    def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
+        """Nobody can change them in memory. A decision may still come late to a call that the dialplan handled."""
+        macs = StepMacs(connection, self._key)
+        for (call_id,) in connection.execute("SELECT call_id FROM in_progress").fetchall():
+            call = self._open_call(connection, macs, call_id, self._aside)
+            if call.steps and len(self._open) < OPEN_LIMIT:
+                self._open[call_id] = call
+
+    def _open_call(self, connection: sqlite3.Connection, macs: StepMacs, call_id: str, aside: SetAside) -> OpenCall:
+        """The call without steps that the service did not write: these are set aside."""
+        call = open_call(connection, call_id)
+        if not self._is_known_key:
+            return call
+        foreign = [step for step in call.steps if not macs.vouch_for(step, None)]
+        if not foreign:
+            return call
+        aside.add(set_aside_steps(connection, foreign, _now()))
+        return call._replace(steps=tuple(step for step in call.steps if step not in foreign))
 
     @property
     def refusal(self) -> str:
@@ -130,41 +198,53 @@ class LogStore:
         return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
 
     def append(self, connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> LogAppend:
-        """Write these rows of steps, in order, and the leaves that they close."""
+        """Write these rows of steps, in order, and the leaves that they close; and, if something was set aside, an act
+        that says so.
+        """
         appended = LogAppend(self._frontier and self._frontier.copy(), self._next_id)
-        frontier = appended.frontier
-        new_steps = appended.rows
-        new_hashes: list[tuple[int, bytes]] = []
-        found_by: list[tuple[int, int]] = []
-        place = stored(frontier.size) if frontier else 0
+        appended.aside.add(self._aside)
         for row in rows:
-            step = StoredStep(appended.next_id, row["node"], row["call_id"], row["kind"], row["at"], row["details"])
-            appended.next_id += 1
-            if frontier is None:
-                new_steps.append((*step, None))
-                continue
-            call = self._call(connection, appended, step)
-            unclosed = (*call.steps, step)
-            if not call.over and step.kind not in CLOSING:
-                appended.calls[step.call_id] = OpenCall(unclosed, call.before)
-                new_steps.append((*step, None))
-                continue
-            new_steps.append((*step, frontier.size))
-            for hashed in frontier.append(leaf_hash(leaf_of(unclosed, call.before))):
-                new_hashes.append((place, hashed))
-                place += 1
-            found_by += (
-                (key, step.id) for key in {key for each in unclosed for key in search_keys(each.kind, each.details)}
-            )
-            appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
-        appended.checkpoint = self._sign(frontier) if frontier and new_hashes and not self._refusal else None
-        connection.executemany(_INSERT_STEPS, new_steps)
-        update_calls_in_progress(connection, self._next_id - 1, {row["kind"] for row in rows})
-        connection.executemany(_INSERT_HASHES, new_hashes)
-        connection.executemany(_INSERT_SOUGHT, found_by)
+            self._add(connection, appended, row)
+        kinds = {row["kind"] for row in rows}
+        if appended.aside:
+            act = quarantined(new_act_id(), datetime.now(UTC), appended.aside.steps, appended.aside.missing)
+            self._add(connection, appended, row_of(self._node, act, _no_key))
+            kinds.add(act.kind.value)
+        frontier = appended.frontier
+        appended.checkpoint = self._sign(frontier) if frontier and appended.hashes and not self._refusal else None
+        connection.executemany(_INSERT_STEPS, appended.rows)
+        if appended.macs:
+            connection.execute(INSERT_MACS, (appended.next_id - 1, b"".join(appended.macs)))
+        update_calls_in_progress(connection, self._next_id - 1, kinds)
+        connection.executemany(_INSERT_HASHES, appended.hashes)
+        connection.executemany(_INSERT_SOUGHT, appended.sought)
         if appended.checkpoint:
             connection.execute(SET_META, (CHECKPOINT, str(appended.checkpoint)))
         return appended
+
+    def _add(self, connection: sqlite3.Connection, appended: LogAppend, row: dict[str, Any]) -> None:
+        """A step, and the leaf that it closes."""
+        frontier = appended.frontier
+        step = StoredStep(appended.next_id, row["node"], row["call_id"], row["kind"], row["at"], row["details"])
+        call = self._call(connection, appended, step) if frontier else OpenCall()
+        closes = frontier is not None and (call.over or step.kind in CLOSING)
+        leaf = frontier.size if frontier and closes else None
+        before = appended.macs[-1] if appended.macs else self._mac
+        appended.next_id += 1
+        appended.rows.append((*step, leaf))
+        appended.macs.append(self._key.mac(before, step, leaf))
+        if frontier is None:
+            return
+        unclosed = (*call.steps, step)
+        if not closes:
+            appended.calls[step.call_id] = OpenCall(unclosed, call.before)
+            return
+        place = stored(frontier.size)
+        hashed = frontier.append(leaf_hash(leaf_of(unclosed, call.before)))
+        appended.hashes += enumerate(hashed, place)
+        keys = {key for each in unclosed for key in search_keys(each.kind, each.details)}
+        appended.sought += ((key, step.id) for key in keys)
+        appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
     def go_on_from(self, before: LogStore) -> None:
         """Take over what only the memory held before the database was opened anew."""
@@ -182,6 +262,11 @@ class LogStore:
     def committed(self, appended: LogAppend) -> None:
         """Keep it in memory."""
         self._frontier, self._next_id = appended.frontier, appended.next_id
+        self._mac = appended.macs[-1] if appended.macs else self._mac
+        if appended.aside:
+            self._aside = SetAside()
+            self.quarantined += appended.aside.steps
+            _tell_set_aside(self._path, appended.aside)
         self.checkpoint = None if self._refusal else appended.checkpoint or self.checkpoint
         for call_id, call in appended.calls.items():
             self._open.pop(call_id, None)
@@ -199,11 +284,72 @@ class LogStore:
             connection, "SELECT 1 FROM steps WHERE call_id = ? LIMIT 1", (step.call_id,)
         ):
             return OpenCall()
-        return open_call(connection, step.call_id)
+        return self._open_call(connection, StepMacs(connection, self._key), step.call_id, appended.aside)
 
     def _sign(self, frontier: Frontier) -> Note:
         text = Checkpoint(self._signer.key.name, frontier.size, frontier.root()).text
         return Note(text, (self._signer.sign(text),))
+
+
+class _Latest(NamedTuple):
+    """The signed heads of a tree that can be believed; `trouble` says why another one cannot be read. Without any,
+    `least` leaves were signed: None if nothing says that there were any.
+    """
+
+    found: list[Checkpoint]
+    trouble: LedgerError | None
+    least: int | None
+
+
+def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile]) -> _Latest:
+    found: list[Checkpoint] = []
+    trouble: LedgerError | None = None
+    for file in files:
+        try:
+            if latest := file.latest(log):
+                found.append(latest[1])
+        except LedgerError as error:
+            trouble = error
+    if held is not None:
+        with suppress(LedgerError):  # whoever reads it next says why
+            found.append(believed(Note.parse(held.encode()), log))
+    return _Latest(found, trouble, None if held is None and trouble is None else 0)
+
+
+def _check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
+    """Raises LedgerError unless the leaves after the signed ones are made of steps that the service wrote."""
+    if frontier.size <= signed:
+        return
+    closed = "SELECT id FROM steps WHERE leaf = ? ORDER BY id DESC LIMIT 1"
+    after = scalar(connection, closed, (signed - 1,)) if signed else 0
+    query = "SELECT id, call_id, leaf FROM steps WHERE id > ? AND leaf IS NOT NULL ORDER BY id"
+    grown = Frontier.read(signed, partial(read_hashes, connection))
+    for number, call_id, leaf in connection.execute(query, (after or 0,)).fetchall():
+        call = open_call(connection, call_id, number + 1, leaf)
+        if not all(macs.vouch_for(step, leaf if step.id == number else None) for step in call.steps):
+            break
+        grown.append(leaf_hash(leaf_of(call.steps, call.before)))
+    if (grown.size, grown.root()) != (frontier.size, frontier.root()):
+        raise LedgerError(
+            Message("its leaves after the first {signed}, which are signed, are not what was written", signed=signed)
+        )
+
+
+def _now() -> int:
+    return microseconds(datetime.now(UTC))
+
+
+def _no_key(day: str) -> DayKey:
+    raise LedgerError(day)
+
+
+def _tell_set_aside(path: Path, aside: SetAside) -> None:
+    """Log it."""
+    _log.error(
+        "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are "
+        "set aside and not signed: somebody else can write this file. docs/how-to/keep-evidence.md says what to do",
+        path, aside.steps, ", ".join(list(aside.calls)[:CALLS_TOLD]) or "no call", aside.missing,
+    )  # fmt: skip
 
 
 def _refusing(path: Path, reason: str, remedy: str) -> str:

@@ -2,13 +2,14 @@
 
 Asterisk acts on a verdict at once; its evidence waits for other steps to go to the disk with it. Meanwhile the decision
 is in a file beside the ledger that is written and not synced: the file survives the process, and the call does not
-survive the machine. Numbers in it are sealed as in the ledger. While there are always decisions on their way, a second
-file takes the next ones until all of the first are on the disk.
+survive the machine. Numbers in it are sealed as in the ledger, and a line without the right MAC does not count. While
+there are always decisions on their way, a second file takes the next ones until all of the first are on the disk.
 """
 
 from __future__ import annotations
 
 import errno
+import hmac
 import json
 import logging
 import os
@@ -27,12 +28,15 @@ from idtone.translation import Message
 
 from ..evidence.steps import Step, StepKind
 from ..keys.day_keys import DayKeys
-from ..keys.private_files import PRIVATE_FILE
+from ..keys.private_files import PRIVATE_FILE, open_private
+from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
 from ..store.rows import sealed
 from ..store.sqlite import path_of
 
 _SUFFIXES: Final = (".pending", ".pending-2")
+_QUARANTINE: Final = ".pending-quarantine"
+"""Lines of those files that idtone did not write: they do not count, and are kept."""
 ENOUGH_BYTES: Final = 64 * 1024
 """In one file, if the other one is free."""
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -85,6 +89,7 @@ class Pending:
         """Use `open`. `resources` is closed in the end."""
         self._evidence = evidence
         self._days = days
+        self._key = days.ledger_key.pending_key()
         self._now, self._other = files
         self._resources = resources
         self._lock = threading.Lock()
@@ -104,7 +109,10 @@ class Pending:
                     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
                     resources.callback(os.close, descriptor)
                     files.append(_File(path, descriptor))
-                left = [step for file in files for step in _read(file.path)]
+                key = days.ledger_key.pending_key()
+                read = [_read(file.path, key) for file in files]
+                _keep_foreign(path_of(url), [line for _, foreign in read for line in foreign])
+                left = [step for found, _ in read for step in found]
                 with LedgerReader.open(url) as reader:
                     known = reader.times(step.call_id for step in left)
                 behind = False
@@ -143,7 +151,7 @@ class Pending:
             file.waiting += 1
         kept: Future[None] = Future()
         try:
-            file.write(_line(step))
+            file.write(_line(step, self._key))
             kept.set_result(None)
         except OSError as error:
             self._complain(file.path, error)
@@ -202,21 +210,44 @@ class Pending:
         self._resources.close()
 
 
-def _line(step: Step) -> bytes:
+def _line(step: Step, key: StepKey) -> bytes:
     fields = {"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}
-    return json.dumps(fields).encode() + b"\n"
+    return json.dumps({**fields, "mac": _mac(fields, key)}).encode() + b"\n"
 
 
-def _read(path: Path) -> list[Step]:
-    """A line that cannot be read is left out, and logged without its content."""
+def _mac(fields: dict[str, Any], key: StepKey) -> str:
+    return key.line_mac(json.dumps(fields).encode())
+
+
+def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
+    """The decisions, and the lines that have another MAC. What cannot be read is left out, and logged without its
+    content, and so are those lines.
+    """
     found: dict[str, Step] = {}
+    foreign: list[bytes] = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            step = _step(json.loads(line))
+            fields = json.loads(line)
+            if not hmac.compare_digest(str(fields.pop("mac", "")), _mac(fields, key)):
+                foreign.append(line)
+                _log.error("%s:%d: was not written by idtone with this ledger's key, and does not count", path, number)
+                continue
+            step = _step(fields)
             found[step.call_id] = step
         except (LedgerError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.error("%s:%d: is not a decision, and is left out: %s", path, number, type(error).__name__)
-    return list(found.values())
+    return list(found.values()), foreign
+
+
+def _keep_foreign(ledger: Path, lines: Sequence[bytes]) -> None:
+    """Raises OSError."""
+    if lines:
+        descriptor = open_private(ledger.with_name(f"{ledger.name}{_QUARANTINE}"))
+        try:
+            os.lseek(descriptor, 0, os.SEEK_END)
+            os.write(descriptor, b"".join(line + b"\n" for line in lines))
+        finally:
+            os.close(descriptor)
 
 
 def _step(fields: Any) -> Step:

@@ -9,7 +9,7 @@ TAMPERINGS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda manifest: manifest.update(acts=[]), "does not show that one person has requested it"),
     (lambda manifest: manifest.update(acts=manifest["acts"][:1]), "does not show that one person has requested it"),
     (lambda manifest: manifest.update(acts=manifest["acts"][1:]), "does not show that one person has requested it"),
-    (lambda manifest: manifest["acts"].append(manifest["acts"][0]), ""),
+    (lambda manifest: manifest["acts"].append(manifest["acts"][0]), "is there twice"),
     (lambda manifest: manifest["acts"][1].update(leaves=manifest["acts"][0]["leaves"]), "is said to be of"),
     (lambda manifest: manifest["acts"][1].update(leaves=[99]), "not a proof"),
     (lambda manifest: manifest["records"].pop(), "another selection than this"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -302,7 +303,7 @@ def test_a_witness_must_have_cosigned_the_approval_too(office):
     def cosign() -> None:
         seen = office.key_ring.seen.latest(office.key_ring.signer.key)
         assert seen
-        office.key_ring.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, 1793491200)]))
+        office.key_ring.cosigned.remember(seen[0].with_lines([witness.cosign(seen[0].text, int(time.time()))]))
 
     cosign()  # only the records
     first, second = office.ask(), office.ask()

@@ -89,6 +89,16 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["basis"].update(scope="x\x1b[2K"), "legal basis cannot be read"),
     (lambda manifest: manifest["basis"].update(scope=7), "legal basis cannot be read"),
     (lambda manifest: manifest["records"].pop(), "belongs to no record of the pack"),
+    (lambda manifest: manifest["records"][1]["leaves"].pop(0), "steps of its call come before, and the leaves have 0"),
+    (lambda manifest: manifest["records"][0]["leaves"].append(manifest["records"][0]["leaves"][0]), "is there twice"),
+    (lambda manifest: manifest.update(exported="2026-10-31T00:00:00+00:00"), "after the pack was made"),
+    (lambda manifest: manifest["basis"].update(valid_until="2026-10-31"), "the warrant was valid until 2026-10-31"),
+    (
+        lambda manifest: manifest["basis"].update(received="2026-11-02T00:00:00+00:00"),
+        "arrived after the pack was made",
+    ),
+    (lambda manifest: manifest["basis"].update(basis="c\u043ensent"), "look like others"),
+    (lambda manifest: manifest["basis"].update(law="c\u043ensent / consent"), "look like others"),
 ]
 """What somebody with the signing key may put into a manifest, and what is told of it."""
 

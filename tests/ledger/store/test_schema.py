@@ -26,7 +26,9 @@ from ..sample_ledger import faults, records_of, write, writer_of
 COLUMNS = {
     "hashes": ["place", "hash"],
     "in_progress": ["call_id"],
+    "macs": ["last", "macs"],
     "meta": ["key", "value"],
+    "quarantine": ["number", "found", "id", "node", "call_id", "kind", "at", "details", "leaf"],
     "sought": ["token", "step"],
     "steps": ["id", "node", "call_id", "kind", "at", "details", "leaf"],
 }
@@ -68,7 +70,7 @@ def version(connection: Connection) -> object:
 def test_a_new_ledger_has_the_tables_of_this_version(connection):
     make_or_upgrade(connection, "it")
     assert columns(connection) == COLUMNS
-    assert version(connection) == str(len(migrations.MIGRATIONS)) == "1"
+    assert version(connection) == str(len(migrations.MIGRATIONS)) == "2"
     check_version(connection, "it")
     make_or_upgrade(connection, "it")
     assert columns(connection) == COLUMNS
@@ -87,16 +89,16 @@ def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good
         with pytest.raises(LedgerError, match="already exists"):
             writer_of(url)
     with closing(sqlite3.connect(file)) as connection:
-        assert (columns(connection), version(connection)) == (COLUMNS, "1")
+        assert (columns(connection), version(connection)) == (COLUMNS, "2")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
-    before, older = file.read_bytes(), r"an older idtone made this ledger \(schema 1, here: 2\); start `idtone serve`"
+    before, older = file.read_bytes(), r"an older idtone made this ledger \(schema 2, here: 3\); start `idtone serve`"
     with pytest.raises(LedgerError, match=older):
         LedgerReader.open(url)
     assert file.read_bytes() == before
     write(url, heard_call("new"))
     with closing(sqlite3.connect(file)) as connection:
         assert columns(connection)["steps"] == [*COLUMNS["steps"], "more"]
-        assert version(connection) == "2"
+        assert version(connection) == "3"
     assert records_of(url).keys() == {"old", "new"}
     assert faults(url) == []
 

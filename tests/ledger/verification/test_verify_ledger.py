@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,14 +12,15 @@ import pytest
 from idtone.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
+from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.signed_notes import Signer
 
-from ..sample_evidence import LOG, PLAY, at, days_of, decided, evidence, heard_call, key_ring_of, put
-from ..sample_ledger import faults, query, write, writer_of
+from ..sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
+from ..sample_ledger import faults, query, records_of, write, writer_of
 from .tampering import tampered
 
 HIDDEN = "pbx-1-1793491200.2"
@@ -87,11 +89,49 @@ def test_a_checkpoint_from_elsewhere_is_held_against_it(url, file):
     assert any(fault.startswith("mine: ") for fault in faults(other, ("mine", note)))
 
 
-def test_a_day_whose_key_is_missing_is_told_and_one_that_is_destroyed_is_not(filled, file):
-    days_of(filled).destroy("2026-12-01")
-    assert faults(filled) == []
+def test_a_day_whose_key_is_missing_is_told(filled, file):
     file.with_name("key.days").unlink()
     assert faults(filled) == ["the key of 2026-11-01 is missing: the numbers of that day cannot be opened"]
+
+
+def test_a_day_whose_key_is_destroyed_is_told_unless_an_act_says_so(filled):
+    days_of(filled).destroy("2026-11-02")
+    assert faults(filled) == ["the key of 2026-11-01 is destroyed, and no act `forgotten` in the ledger says so"]
+    write(filled, [steps.forgotten("act-1", at(0), "2026-11-01", 1)])  # which keeps this day
+    assert len(faults(filled)) == 1
+    write(filled, [steps.forgotten("act-2", at(0), "2026-11-02", 1)])
+    assert faults(filled) == []
+
+
+def corrupted(lines: list[bytes]) -> list[bytes]:
+    return [lines[0][:20] + (b"A" if lines[0][20:21] != b"A" else b"B") + lines[0][21:], *lines[1:]]
+
+
+def swapped(lines: list[bytes]) -> list[bytes]:
+    return [lines[0][:11] + lines[1][11:], lines[1][:11] + lines[0][11:]]
+
+
+def made_anew(lines: list[bytes]) -> list[bytes]:
+    """By one who has the ledger's key."""
+    _, wrapped = RING.make("2026-11-01")
+    return [lines[0][:11] + base64.b64encode(wrapped) + b"\n", *lines[1:]]
+
+
+@pytest.mark.parametrize("change", [corrupted, swapped, made_anew])
+@pytest.mark.parametrize("page_rows", [1, 600])
+def test_a_day_key_that_does_not_open_what_was_sealed_is_told(filled, file, change, page_rows, monkeypatch):
+    monkeypatch.setattr(verifying, "PAGE_ROWS", page_rows)
+    write(filled, heard_call("tomorrow", 86_400_000))
+    assert faults(filled) == []
+    path = file.with_name("key.days")
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    days = {fault[11:21] for fault in faults(filled) if "does not open what was sealed on that day" in fault}
+    assert days == ({"2026-11-01", "2026-11-02"} if change is swapped else {"2026-11-01"})
+
+
+def test_another_ledger_key_is_told(filled, monkeypatch):
+    monkeypatch.setattr("tests.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
+    assert any(fault.startswith("the key of 2026-11-01 does not open what was sealed") for fault in faults(filled))
 
 
 @pytest.mark.parametrize("number", [0, -10, -(2**63)])
@@ -101,15 +141,41 @@ def test_a_step_before_the_first_is_told(filled, file, number):
     assert faults(filled) == [f"call forged: its step {number} is none that idtone has written"]
 
 
+@pytest.mark.parametrize("which", ["id = 1", "id = 7", "leaf = 3", "id = (SELECT max(id) FROM steps)"])
+@pytest.mark.parametrize("place", [2**40, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("more", ["", "DELETE FROM sought"])
+def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, place, more):
+    """Once `verify` counted up to it."""
+    query(file, f"UPDATE steps SET id = ? WHERE {which}", place)  # noqa: S608
+    if more:
+        query(file, more)
+    assert any("are missing" in fault for fault in faults(filled))
+    write(filled, evidence(1))  # and the service writes on
+    assert len(records_of(filled)) > 20
+
+
+def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
+    """It would lead the search of a number to a call of another."""
+    ((last,),) = query(file, "SELECT max(id) FROM steps")
+    for step in (last + 3, 2**62):
+        query(file, "INSERT INTO sought VALUES (?, ?)", 7, step)
+    assert faults(filled) == [
+        f"step {step}: the table `sought` has an entry for it, and it is not written or ends no call"
+        for step in (last + 3, 2**62)
+    ]
+
+
 @pytest.mark.parametrize("kinds", [["sound-ended"], ["connected", "sound-ended"], ["decided", "sound-ended"]])
 @pytest.mark.parametrize("more", [False, True])
 def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(url, file, kinds, more):
     write(url, [decided(PLAY, "a"), steps.answered("a", at(10)), steps.ended("a", at(20), CallStatus.CANCEL)])
     for kind in kinds:
         query(file, "INSERT INTO steps SELECT max(id) + 1, node, 'a', ?, at, details, NULL FROM steps", kind)
+    assert faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
     if more:
         write(url, evidence(4))
-    assert faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
+        told = "call a: its step {} was not written by this ledger's service, or was changed: it is in quarantine"
+        assert faults(url) == [told.format(number) for number in range(4, 4 + len(kinds))]
 
 
 def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):

@@ -15,15 +15,18 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from idtone.errors import DocumentError, LedgerError, UsageError
-from idtone.ledger.witness.add_checkpoint import AddCheckpoint
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.witness.add_checkpoint import AddCheckpoint, log_digest
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.signed_notes import Signer, VerifierKey
+from idtone.signed_notes import Note, Signer, VerifierKey
 
-from ..sample_evidence import LOG, heard_call, key_ring_of, put
+from ..sample_evidence import LOG, heard_call, key_ring_of, put, url_of
 from ..sample_ledger import faults, write, writer_of
 from ..tree.reference import SIGNER
 from .asking import WITNESS, asking
@@ -102,6 +105,108 @@ async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more,
     assert "no longer signed" in caplog.text
 
 
+class Answering:
+    """Something that answers as a witness does, and need not be one."""
+
+    def __init__(self, *answers: web.Response) -> None:
+        self.answers = list(answers)
+        self.shows = ""
+        self.signer: Signer | None = None
+
+    async def post(self, request: web.Request) -> web.Response:
+        if self.signer is None:
+            return self.answers.pop(0)
+        note = AddCheckpoint.parse(await request.read()).note
+        return web.Response(text=str(self.signer.cosign(note.text, 1793491200)))
+
+    async def get(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.shows) if self.shows else web.Response(status=404)
+
+    @asynccontextmanager
+    async def listening(self, signer: Signer) -> AsyncIterator[str]:
+        """What `ledger.witnesses` is to say of it."""
+        application = web.Application()
+        application.router.add_post("/add-checkpoint", self.post)
+        application.router.add_get("/checkpoint/{log}", self.get)
+        async with TestServer(application) as server:
+            yield f"http://127.0.0.1:{server.port} {signer.cosigner}"
+
+
+def conflict(size: int, kind: str = "text/x.tlog.size") -> web.Response:
+    return web.Response(status=409, body=f"{size}\n".encode(), headers={"Content-Type": kind})
+
+
+UNSIGNED = {
+    "a size that is larger": [conflict(7)],
+    "a size that is ours": [conflict(0)],
+    "a size, and another one": [conflict(1), conflict(2)],
+    "not a size": [conflict(-1)],
+    "another tree": [web.Response(status=422, text="no proof\n")],
+}
+
+
+@pytest.mark.parametrize("name", UNSIGNED)
+@pytest.mark.parametrize("shown", ["nothing", "another log's head", "our own head"])
+async def test_what_nobody_has_signed_is_logged_and_stops_nothing(url, name, shown, caplog):
+    await written(url, "c-1")
+    answering = Answering(*UNSIGNED[name])
+    with writer_of(url) as writer:
+        heads = {"another log's head": Signer(LOG.name, bytes(32)).sign(writer.checkpoint.text)}
+        if shown != "nothing":
+            line = heads.get(shown)
+            answering.shows = str(Note(writer.checkpoint.text, (line,)) if line else writer.checkpoint)
+        async with answering.listening(WITNESS) as witness:
+            await ask(url, witness, writer)
+        assert f"no cosignature: {WITNESS.key.name}" in caplog.text
+        assert writer.checkpoint
+        put(writer, *heard_call("c-2"))
+        assert Checkpoint.parse(writer.checkpoint.text).size == 2
+    assert faults(url) == []
+
+
+async def test_a_head_that_this_log_has_signed_and_that_is_of_another_tree_stops_it(url, tmp_path, caplog):
+    other = url_of(tmp_path / "other" / "ledger.sqlite3")
+    await written(url, "c-1")
+    await written(other, "c-1", "c-2")
+    answering = Answering(*UNSIGNED["another tree"])
+    answering.shows = str(key_ring_of(other).seen.latest(LOG)[0])
+    with writer_of(url) as writer:
+        async with answering.listening(WITNESS) as witness:
+            await ask(url, witness, writer)
+        assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
+        put(writer, *heard_call("c-3"))
+        assert writer.checkpoint is None
+    assert faults(url) == ["call c-3: its leaf 1 is not signed"]
+
+
+async def test_cosignatures_of_one_head_are_kept_together_and_the_best_head_stays(url, monkeypatch):
+    one, two = Signer("one.example/w", bytes(32)), Signer("two.example/w", bytes(31) + b"2")
+    first, second = Answering(), Answering(*(web.Response(status=503) for _ in range(3)))
+    first.signer = one
+
+    def kept() -> tuple[int, list[str]]:
+        note, checkpoint = key_ring_of(url).cosigned.latest(LOG)
+        return checkpoint.size, [key.name for key in note.signed_by([one.cosigner, two.cosigner])]
+
+    with writer_of(url) as writer:
+        put(writer, *heard_call("c-1"))
+        async with first.listening(one) as here, second.listening(two) as there, aiohttp.ClientSession() as session:
+            cosigning = Cosigning(writer, key_ring_of(url), [here, there], 60)
+            await cosigning.ask(session)
+            assert kept() == (1, [one.key.name])
+            second.signer = two
+            await cosigning.ask(session)
+            assert kept() == (1, [one.key.name, two.key.name])
+            second.signer = None
+            put(writer, *heard_call("c-2"))
+            await cosigning.ask(session)
+            assert kept() == (1, [one.key.name, two.key.name])
+            monkeypatch.setattr("idtone.ledger.witness.cosigning.BEST_FOR_S", 0.0)
+            put(writer, *heard_call("c-3"))
+            await cosigning.ask(session)
+            assert kept() == (3, [one.key.name])
+
+
 async def test_a_witness_that_is_away_or_does_not_know_the_log_gives_no_cosignature(url, tmp_path, caplog):
     await written(url, "c-1")
     async with witnessing(tmp_path, Signer("another", bytes(32)).key) as witness:
@@ -125,11 +230,23 @@ async def test_what_a_witness_answers(tmp_path):
         # No two requests at once are cosigned from the same size.
         answers = await asyncio.gather(*(post(asking(0, size)) for size in (8, 3, 5, 7)))
         assert sorted(status for status, _ in answers) == [200, 409, 409, 409]
+        cosigned = next(size for size, (status, _) in zip((8, 3, 5, 7), answers, strict=True) if status == 200)
+        if cosigned < 8:
+            assert (await post(asking(cosigned, 8)))[0] == 200
         assert (await post(AddCheckpoint(0, (), asking(0, 8).note)))[0] == 409
         assert await post(b"hello") == (400, "the request does not begin with: old SIZE\n")
         assert (await post(b"x" * 2**20))[0] == 413
         async with session.get(place) as response:
             assert response.status == 405
+        # Clients of tlog-witness refuse a size with a character set.
+        async with session.post(place, data=bytes(asking(3, 8))) as response:
+            assert (response.headers["Content-Type"], await response.read()) == ("text/x.tlog.size", b"8\n")
+        async with session.get(f"{witness.split()[0]}/checkpoint/{log_digest(SIGNER.key.name)}") as response:
+            shown = Note.parse(await response.read())
+        assert shown.signed_by([SIGNER.key, VerifierKey.parse(witness.split()[1])])
+        assert shown.text == asking(0, 8).note.text
+        async with session.get(f"{witness.split()[0]}/checkpoint/{log_digest('another')}") as response:
+            assert response.status == 404
 
 
 async def test_a_witness_whose_state_is_damaged_cosigns_nothing(url, tmp_path, caplog):

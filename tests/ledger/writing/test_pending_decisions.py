@@ -113,6 +113,28 @@ def test_what_was_cut_off_is_told_without_its_numbers(url, writer, files, caplog
         assert number.lstrip("0") not in told
 
 
+@pytest.mark.parametrize("name", ["other details", "no MAC", "another ledger's MAC"])
+def test_a_line_that_idtone_did_not_write_is_no_decision_and_is_kept(url, file, writer, files, name, caplog):
+    with pending_in(url, Slow()) as pending:
+        append(pending, "c-1", "c-2")
+    first, second = files[0].read_bytes().splitlines()
+    fields = json.loads(second)
+    if name == "other details":
+        second = second.replace(b"PLAY", b"FLAY")
+    elif name == "no MAC":
+        del fields["mac"]
+        second = json.dumps(fields).encode()
+    else:
+        second = second.replace(fields["mac"].encode(), b"00" * 16)
+    files[0].write_bytes(first + b"\n" + second + b"\n")
+    with pending_in(url, writer):
+        assert [*records_of(url)] == ["c-1"]
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told == f"{files[0]}:2: was not written by idtone with this ledger's key, and does not count"
+    kept = file.with_name(f"{file.name}.pending-quarantine")
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (second + b"\n", 0o600)
+
+
 def test_what_the_ledger_keeps_in_memory_stands_there_until_it_has_written_more(url, writer, files):
     slow = Slow()
     with pending_in(url, slow) as pending:

@@ -1,0 +1,96 @@
+"""The report of a pack as its files, and whether they say what the leaves say."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from base64 import a85decode
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from idtone.errors import ProofError
+from idtone.paper.content import Paper
+from idtone.paper.html import as_html
+from idtone.translation import Message
+
+from ..evidence.records import Record
+from ..evidence.steps import StepKind
+from .evidence_report import report
+from .pack import PAPER, PROFILE, REPORT
+from .pack_verification import PackVerdict
+
+_STREAM: Final = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
+_PLACES: Final = re.compile(rb"/Length \d+|^\d{10} \d{5} [nf]|startxref\n\d+", re.MULTILINE)
+
+
+def report_files(content: Paper) -> dict[str, bytes]:
+    """As HTML and PDF."""
+    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
+
+    return {REPORT: as_html(content), PAPER: as_pdf(content)}
+
+
+def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Message]:
+    """What the reports and profiles of a pack, which is good so far, say otherwise than its leaves."""
+    try:
+        made = remade_reports(files, verdict)
+    except ProofError as error:
+        yield Message("{error}", error=error)
+        return
+    for path, content in made.items():
+        if path in files and files[path] != content and (path != PAPER or _shown(files[path]) != _shown(content)):
+            yield Message(
+                "{path} does not say what the leaves say, or another version of idtone made it: read the leaves",
+                path=path,
+            )
+
+
+def played_files(records: Iterable[Record]) -> dict[str, str | None]:
+    """Each profile that was played, with what is known of its files: `played_sha256` of a pack."""
+    found: dict[str, set[str]] = {}
+    for step in (step for record in records for step in record.steps):
+        if step.kind is StepKind.SOUND_STARTED:
+            known = " ".join(str(step.details[key]) for key in ("sha256", "format") if key in step.details)
+            found.setdefault(str(step.details.get("profile")), set()).add(known)
+    return {name: ", ".join(sorted(known - {""})) or None for name, known in found.items()}
+
+
+def remade_reports(files: Mapping[str, bytes], verdict: PackVerdict) -> dict[str, bytes]:
+    """The reports, made of the leaves and profiles again. Raises ProofError if a profile is not of what was played."""
+    played = played_files(each.record for each in verdict.told)
+    found = {path.removeprefix("profiles/").removesuffix(".json") for path in files if PROFILE.fullmatch(path)}
+    profiles: dict[str, Mapping[str, Any]] = {}
+    for name in [*(name for name in played if name in found), *sorted(found - played.keys())]:
+        path = f"profiles/{name}.json"
+        profile: dict[str, Any] = {}
+        try:
+            profile = json.loads(files[path])
+            is_played = profile["id"] == name and name in played and profile["played_sha256"] == played[name]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            is_played = False
+        if not is_played:
+            raise ProofError(Message("{path} is not the profile of a sound that was played", path=path))
+        profiles[name] = profile
+    return report_files(
+        report(
+            verdict.case, datetime.fromisoformat(verdict.exported), verdict.told, profiles, str(verdict.log),
+            verdict.basis, verdict.request,
+        )
+    )  # fmt: skip
+
+
+def _shown(pdf: bytes) -> str:
+    """The digest of a PDF as it is shown: libraries compress the same page differently."""
+    streams = [_unpacked(stream) for stream in _STREAM.findall(pdf)]
+    rest = _PLACES.sub(b"", _STREAM.sub(b"stream", pdf))
+    return sha256(repr((streams, rest)).encode()).hexdigest()
+
+
+def _unpacked(stream: bytes) -> bytes:
+    try:
+        return zlib.decompress(a85decode(stream.strip(), adobe=True) if stream.strip().endswith(b"~>") else stream)
+    except (ValueError, zlib.error):
+        return stream

@@ -1,0 +1,50 @@
+"""Whether the keys of the days open what the ledger has sealed, and whether an act says which were destroyed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from idtone.errors import LedgerError
+from idtone.translation import Message
+
+from ..keys.day_keys import DayKeys
+
+
+class Sealed(NamedTuple):
+    """The first numbers of a day: the call, and the step's details, or its whole text."""
+
+    call_id: str
+    text: str
+
+
+def day_key_faults(days: DayKeys, sealed: Mapping[str, Sealed], forgotten: str | None) -> Iterator[Message]:
+    """What is wrong with the keys of these days. `forgotten`: the keys of all days before this one were destroyed as
+    the ledger says; empty if it says so of none, None if that is not to be looked at.
+    """
+    destroyed = days.destroyed()
+    for day, sample in sorted(sealed.items()):
+        if day in destroyed:
+            if forgotten is not None and day >= forgotten:
+                yield Message("the key of {day} is destroyed, and no act `forgotten` in the ledger says so", day=day)
+        elif not days.knows(day):
+            yield Message("the key of {day} is missing: the numbers of that day cannot be opened", day=day)
+        elif not _opens(days, day, sample):
+            yield Message(
+                "the key of {day} does not open what was sealed on that day (call {call_id}): it was changed, or "
+                "ledger.key_file is another one; restore both from one backup",
+                day=day,
+                call_id=sample.call_id,
+            )
+
+
+def _opens(days: DayKeys, day: str, sample: Sealed) -> bool:
+    try:
+        key = days.get(day)
+        found = json.loads(sample.text)
+        if key:
+            key.open(sample.call_id, found.get("details", found))
+    except (LedgerError, ValueError, AttributeError):
+        return False
+    return key is not None

@@ -1,0 +1,56 @@
+"""What somebody writes into a replica, or into the ledger that is replicated, and has no key."""
+
+from __future__ import annotations
+
+import pytest
+
+from idtone.errors import LedgerError
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.verification.verify_ledger import verify_ledger
+
+from ..sample_evidence import heard_call
+from ..verification.forging import FORGERIES, forge
+from .nodes import Node
+
+IN_REPLICA = {
+    "a finished call": (
+        "INSERT INTO {}.steps SELECT 8 + row_number() OVER (ORDER BY id), node, 'forged', kind, at, details, "
+        "CASE WHEN leaf IS NOT NULL THEN leaf + 1 END FROM {}.steps WHERE call_id = 'c-1'; "
+        "INSERT INTO {}.hashes SELECT 1, sha256('leaf'); INSERT INTO {}.hashes SELECT 2, sha256('node')",
+        "call forged: its leaf 1 is not signed",
+    ),
+    "an unfinished call": (
+        "INSERT INTO {}.steps SELECT 9, node, 'forged', kind, at, details, NULL FROM {}.steps WHERE id = 1; "
+        "INSERT INTO {}.in_progress VALUES ('forged')",
+        "call forged: its step 9 was not written by this ledger's service with its key, or was changed",
+    ),
+    "an open step that was changed": (
+        "UPDATE {}.steps SET details = replace(details, 'sample', 'simple') WHERE id = 7",
+        "call open: its step 7 was not written by this ledger's service with its key, or was changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_REPLICA)
+def test_what_an_administrator_writes_into_a_replica_is_told(node: Node, postgresql, name):
+    statement, told = IN_REPLICA[name]
+    node.write(heard_call("c-1"), heard_call("open")[:2])
+    node.replicate()
+    days = node.key_ring().days
+    with LedgerReader(node.replica, days) as replica:
+        assert verify_ledger(replica, node.key).faults == []
+        node.in_copy(postgresql, statement)
+        assert told in verify_ledger(replica, node.key).faults
+
+
+def test_what_was_forged_in_the_file_does_not_reach_the_replica(node: Node, postgresql):
+    node.write(heard_call("c-1"))
+    node.replicate()
+    forge(node.settings.spool, FORGERIES["a finished call"][0])
+    with pytest.raises(LedgerError, match=r"step 7 \(call .*\) was not written by this node's service"):
+        node.replicate()
+    node.write(heard_call("c-2"))
+    assert node.replicate() == 7
+    assert node.in_copy(postgresql, "SELECT DISTINCT call_id FROM {}.steps WHERE call_id LIKE 'pbx%'") == []
+    with LedgerReader(node.replica, node.key_ring().days) as replica:
+        assert verify_ledger(replica, node.key).faults == []
