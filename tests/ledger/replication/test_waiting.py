@@ -132,7 +132,7 @@ def test_a_replica_of_an_earlier_version_is_upgraded_however_long_it_takes(node,
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("SELECT pg_sleep(1.3)", *NEXT)))
     with pytest.raises(LedgerError, match="an older idtone made this ledger"):
         node.copy()
-    query(node.settings.spool, "UPDATE meta SET value = '2' WHERE key = 'schema_version'")  # it cannot sleep
+    query(node.settings.spool, "UPDATE meta SET value = '3' WHERE key = 'schema_version'")  # it cannot sleep
     node.replicate()
     assert same(node)
     with node.copy() as copy:

@@ -108,14 +108,16 @@ async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more,
 class Answering:
     """Something that answers as a witness does, and need not be one."""
 
-    def __init__(self, *answers: web.Response) -> None:
+    def __init__(self, *answers: tuple[int, str, str]) -> None:
+        """Status, content type and text of each answer."""
         self.answers = list(answers)
         self.shows = ""
         self.signer: Signer | None = None
 
     async def post(self, request: web.Request) -> web.Response:
         if self.signer is None:
-            return self.answers.pop(0)
+            status, kind, text = self.answers.pop(0)
+            return web.Response(status=status, body=text.encode(), headers={"Content-Type": kind})
         note = AddCheckpoint.parse(await request.read()).note
         return web.Response(text=str(self.signer.cosign(note.text, 1793491200)))
 
@@ -132,8 +134,8 @@ class Answering:
             yield f"http://127.0.0.1:{server.port} {signer.cosigner}"
 
 
-def conflict(size: int, kind: str = "text/x.tlog.size") -> web.Response:
-    return web.Response(status=409, body=f"{size}\n".encode(), headers={"Content-Type": kind})
+def conflict(size: int) -> tuple[int, str, str]:
+    return 409, "text/x.tlog.size", f"{size}\n"
 
 
 UNSIGNED = {
@@ -141,7 +143,7 @@ UNSIGNED = {
     "a size that is ours": [conflict(0)],
     "a size, and another one": [conflict(1), conflict(2)],
     "not a size": [conflict(-1)],
-    "another tree": [web.Response(status=422, text="no proof\n")],
+    "another tree": [(422, "text/plain", "no proof\n")],
 }
 
 
@@ -181,7 +183,7 @@ async def test_a_head_that_this_log_has_signed_and_that_is_of_another_tree_stops
 
 async def test_cosignatures_of_one_head_are_kept_together_and_the_best_head_stays(url, monkeypatch):
     one, two = Signer("one.example/w", bytes(32)), Signer("two.example/w", bytes(31) + b"2")
-    first, second = Answering(), Answering(*(web.Response(status=503) for _ in range(3)))
+    first, second = Answering(), Answering(*[(503, "text/plain", "")] * 3)
     first.signer = one
 
     def kept() -> tuple[int, list[str]]:
