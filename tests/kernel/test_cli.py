@@ -18,7 +18,7 @@ from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = set(
-    "agi authority brake canary console customer desk dialplan doctor evaluation fleet form ledger lines misuse"
+    "agi authority brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines misuse"
     " registry reports serve setup status tone".split()
 )
 

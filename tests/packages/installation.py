@@ -213,6 +213,11 @@ async def test_a_stop_after_a_reload_waits_for_the_service(machine):
 async def test_another_host_name_changes_nothing(machine, pbx, references):
     machine.run("hostname", "another-name")
     machine.run("systemctl", "restart", "idtone")
+
+    def is_connected() -> bool:
+        return bool(json.loads(machine.run("idtone", "status", "--json"))["ari"]["connected"])
+
+    await until(is_connected, "the connection to Asterisk", 20)
     async with lab(pbx) as phones:
         placed, ending = await phones.call()
     assert profile_heard(placed, references) == "sample"
