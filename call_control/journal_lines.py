@@ -41,9 +41,9 @@ _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
 _RTCP: Final = re.compile(r"([a-z]+)=([0-9]+(?:\.[0-9]+)?)")
 _HEARD_FROM: Final = ("rxjitter", "rtt", "rlp")
-"""The figures of CHANNEL(rtcp,all) that only a phone can report that received something: the jitter and the loss of what
-came, and the round-trip time, for which Asterisk's own report came. Some phones also report before anything has come,
-or when nothing comes; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the phone receives."""
+"""The figures of CHANNEL(rtcp,all) that only a phone reports that received something: the jitter and the loss of what
+came; and the round-trip time, for which Asterisk's own report came. Some phones report before anything has come, and
+when nothing comes; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the phone receives."""
 _LOST: Final = "rlp"
 _LOST_BACK: Final = "lp"
 _RECEIVED: Final = "rxcount"

@@ -260,7 +260,7 @@ class Media:
 
 
 def _jitter(packets: Sequence[Packet]) -> int:
-    """The jitter of what came (RFC 3550, 6.4.1), in units of 8 kHz. At least one: this clock would often measure none."""
+    """The jitter of what came (RFC 3550, 6.4.1), in units of 8 kHz; at least one, because this clock often has none."""
     jitter = 0.0
     for before, packet in pairwise(packets):
         late = (packet.arrival_ns - before.arrival_ns) * 8 // 1_000_000 - (packet.timestamp - before.timestamp)

@@ -25,6 +25,8 @@ class Sounding:
     delivery: str
     played_for: bool
     astray: bool = False
+    played: Received | None = None
+    """What its recording has, if `received` are the octets that came to it: its own buffer may drop some."""
 
     @property
     def claims_more(self) -> bool:
@@ -78,8 +80,9 @@ class Row:
                 parties[party.value] = {
                     "sounds": len(found),
                     "whole": sum(each.received.whole for each in found),
-                    "frames": [min(loud), max(loud)],
+                    "frames": _range(loud),
                     "of": found[0].received.of,
+                    "recorded_frames": _range([each.played.loud for each in found if each.played]),
                     "verdicts": dict(Counter(each.received.verdict.value for each in found)),
                     "recorded": dict(Counter(each.delivery for each in found)),
                     "played": sum(each.played_for for each in found),
@@ -88,6 +91,10 @@ class Row:
             "name": self.name, "phone": self.phone, "calls": self.calls, "parties": parties, "claims_more": self.more,
             "claims_less": self.less, "nat": self.nat, "missing": self.missing, "unfinished": self.unfinished,
         }  # fmt: skip
+
+
+def _range(values: Sequence[int]) -> list[int]:
+    return [min(values), max(values)] if values else []
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from idtone.calls import Delivery, Party
 
+from ...lab import transfer
 from ...lab.asterisk import Ending
 from ...lab.called import IncomingCall
 from ...lab.calling import OutgoingCall
 from ...lab.debian import PackagesUnavailable
-from ...lab import transfer
 from ...lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, until
 from ...lab.phone import Phone, ring
-from ...lab.phones.between import between
+from ...lab.phones.between import Lossy, Media, between
 from ...lab.phones.kinds import KINDS
 from ...lab.phones.pbx import PhonesPbx
 from ...lab.phones.program import Program
@@ -37,8 +37,14 @@ POLICIES: Final = {
     "caller": "notify: {incoming: caller, outgoing: both}, waiting: 200",
 }
 PARTIES: Final = {"called": (Party.CALLED,), "caller": (Party.CALLER,), "both": (Party.CALLED, Party.CALLER)}
+DROPPING: Final = ("baresip", "linphone", "aiortc", "chromium")
+"""Phones whose buffers may drop some of what came: their recording alone does not say that it was not sent."""
 CALL_WITHIN_S: Final = 30.0
 DURING_S: Final = 0.1
+
+
+Heard = tuple[Received, Received | None]
+"""What a phone received; and what its recording has, if that is something else."""
 
 
 @dataclass
@@ -55,33 +61,47 @@ class Trial:
     async def run(self, situation: Situation, count: int) -> Row:
         """So many calls, one after the other."""
         row = Row(situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat)
+        if situation.lacking:
+            row.missing = situation.lacking
+            return row
+        before = await asyncio.to_thread(self.service.records) if situation.way == "own-dial" else {}
         try:
             async with AsyncExitStack() as life:
                 calls = await self._calls(life, situation, next(self._numbers), count, row)
         except PackagesUnavailable as error:
             row.missing = str(error)
             return row
-        except Exception as error:  # noqa: BLE001 — one phone that fails must not end the others' calls
+        except Exception as error:
             row.unfinished.append(f"{type(error).__name__}: {str(error)[-300:]}")
             return row
-        records = await asyncio.to_thread(self._records, [name for name, _ in calls])
+        if situation.way == "own-dial":  # which the dialplan of the lab cannot name; these situations run alone
+            records = await asyncio.to_thread(self.service.records)
+            new = sorted(call_id for call_id in records if call_id not in before)
+            records = {name: records[call_id] for (name, _), call_id in zip(calls, new, strict=False)}
+        else:
+            records = await asyncio.to_thread(self._records, [name for name, _ in calls])
         for name, received in calls:
             if not (record := records.get(name)):
                 row.unfinished.append(f"{name}: there is no record")
                 continue
             row.calls += 1
-            for party, one in received.items():
+            for party, (one, played) in received.items():
                 row.soundings.append(
                     Sounding(
                         party, one, record["delivery"].get(party, Delivery.NOT_KNOWN), party in record["known_by"],
-                        situation.astray,
+                        situation.astray or (played is None and self._drops(situation, party)), played,
                     )
                 )  # fmt: skip
         return row
 
+    @staticmethod
+    def _drops(situation: Situation, party: Party) -> bool:
+        """Whether only the recording of a phone is known whose buffer may drop what came."""
+        return (situation.phone if party is Party.CALLED else situation.caller) in DROPPING
+
     async def _calls(
         self, life: AsyncExitStack, situation: Situation, number: int, count: int, row: Row
-    ) -> list[tuple[str, dict[Party, Received]]]:
+    ) -> list[tuple[str, dict[Party, Heard]]]:
         desk = await _Desk.open(life, self, situation, number)
         calls = []
         for turn in range(count):
@@ -117,6 +137,7 @@ class _Desk:
     caller: Program | None
     target: str
     engine: Rtpengine | None
+    media: Media | None
     third: Phone | None
     """To which an attended transfer goes."""
 
@@ -124,11 +145,13 @@ class _Desk:
     async def open(cls, life: AsyncExitStack, trial: Trial, situation: Situation, number: int) -> _Desk:
         folder = trial.folder / str(number)
         folder.mkdir(parents=True)
-        phones = await life.enter_async_context(lab(trial.pbx, ring if situation.during == "transfer" else situation.behaviour))
+        phones = await life.enter_async_context(
+            lab(trial.pbx, ring if situation.during == "transfer" else situation.behaviour)
+        )
         phones.caller.voice = phones.called.voice = SILENCE
         phones.called.announced, phones.called.reports_s = situation.announced, situation.reports_s
         phones.caller.offers = situation.caller_offers
-        called = caller = engine = None
+        called = caller = engine = media = None
         target = ""
         if situation.phone != OWN:
             called = KINDS[situation.phone](situation.wanted, folder / "called", trial.pbx, situation.endpoint)
@@ -144,30 +167,36 @@ class _Desk:
                 proxy = await life.enter_async_context(between(("127.0.0.1", called.port), media))
                 target = f"sip:phone@127.0.0.1:{proxy.port}"
         if situation.caller != OWN:
-            caller = KINDS[situation.caller](situation.caller_wanted, folder / "caller", trial.pbx, situation.caller_endpoint)
+            caller = KINDS[situation.caller](
+                situation.caller_wanted, folder / "caller", trial.pbx, situation.caller_endpoint
+            )
             await life.enter_async_context(caller)
         third = None
         if situation.during == "transfer":
             third = await life.enter_async_context(Phone(phones.caller.media, SILENCE, situation.behaviour))
-        return cls(trial, situation, number, phones, called, caller, target, engine, third)
+        return cls(trial, situation, number, phones, called, caller, target, engine, media, third)
 
-    async def call(self, turn: int) -> tuple[str, dict[Party, Received]]:
+    async def call(self, turn: int) -> tuple[str, dict[Party, Heard]]:
         """One call; its name, and what each party received of its sound."""
         name = f"{self.number:03}{turn:05}"
         mark = f";lab={name}"
         placed = None if self.caller else await self._placed(name, mark, turn)
         if self.caller:
             await self._dialled(name, mark, turn)
-        received = {}
+        received: dict[Party, Heard] = {}
         for party in PARTIES[self.situation.hears]:
             program = self.called if party is Party.CALLED else self.caller
             if program:
                 await program.over(turn)
-                received[party] = await asyncio.to_thread(self.trial.judge.recording, program.recording(turn))
+                recorded = await asyncio.to_thread(self.trial.judge.recording, program.recording(turn))
+                received[party] = recorded, None
+                if party is Party.CALLED and isinstance(self.media, Lossy) and self.situation.wanted.codec != "GSM":
+                    octets = await asyncio.to_thread(self.trial.judge.packets, list(self.media.received))
+                    received[party] = octets, recorded
             else:
                 call = placed if party is Party.CALLER else self._reached(mark)
                 assert call, f"{name} did not reach the called phone"
-                received[party] = await asyncio.to_thread(self.trial.judge.packets, call.packets)
+                received[party] = await asyncio.to_thread(self.trial.judge.packets, call.packets), None
         return name, received
 
     def _reached(self, mark: str) -> IncomingCall | None:
@@ -201,7 +230,7 @@ class _Desk:
             await asyncio.sleep(DURING_S)
             await self._disturb()
         await outgoing.final()
-        if outgoing.final_status != 200:
+        if outgoing.final_status != 200 and not situation.hangs_up:
             raise RuntimeError(f"the call got {outgoing.final_status}")
         with contextlib.suppress(TimeoutError):
             await outgoing.ended(situation.talk_s)
@@ -239,7 +268,9 @@ class _Desk:
         assert self.caller
         pbx, situation = self.trial.pbx, self.situation
         direction = "outgoing" if situation.hears == "both" else "incoming"
-        await asyncio.to_thread(pbx.command, f"dialplan set global PHONES_DIAL_{self.number:03} {self._dial_string(mark)}")
+        await asyncio.to_thread(
+            pbx.command, f"dialplan set global PHONES_DIAL_{self.number:03} {self._dial_string(mark)}"
+        )
         await asyncio.to_thread(pbx.command, f"dialplan set global PHONES_DIRECTION_{self.number:03} {direction}")
         await self.caller.dial(name)
         await self.caller.connected(turn)

@@ -56,7 +56,7 @@ class Call:
                 channels = len(frame.layout.channels)
                 samples = array.array("h", bytes(frame.planes[0])[: 2 * channels * frame.samples])[::channels]
                 if file is None:
-                    file = wave.open(str(FOLDER / f"{self.number}.wav"), "wb")
+                    file = wave.open(str(FOLDER / f"{self.number}.wav"), "wb")  # noqa: SIM115 — closed below
                     file.setparams((1, 2, frame.sample_rate, 0, "NONE", ""))
                 file.writeframes(samples.tobytes())
         except MediaStreamError:
@@ -177,7 +177,10 @@ class Phone:
 async def main() -> None:
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with aiohttp.ClientSession() as session, session.ws_connect(SETTINGS["websocket"], protocols=["sip"]) as socket:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(SETTINGS["websocket"], protocols=["sip"]) as socket,
+    ):
         phone = Phone(socket)
         await phone.register()
         running = asyncio.create_task(phone.run())

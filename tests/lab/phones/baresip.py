@@ -1,4 +1,4 @@
-"""baresip, as Debian has it. It records what it plays, after its buffers; it is watched and led over its module ctrl_tcp."""
+"""baresip, as Debian has it. It records what it plays, after its buffers; its module ctrl_tcp shows and leads it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,35 @@ from ..asterisk import LOOPBACK, free_ports
 from ..unpacked_packages import command, tree
 from .program import Program, written
 
-CODECS: Final = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1", "GSM": "GSM/8000/1", "opus": "opus/48000/2"}
+CODECS: Final = {
+    "PCMU": "PCMU/8000/1",
+    "PCMA": "PCMA/8000/1",
+    "G722": "G722/16000/1",
+    "GSM": "GSM/8000/1",
+    "opus": "opus/48000/2",
+}
 RATES: Final = {"G722": 16000, "opus": 48000}
 MODULES: Final = (
-    "account", "menu", "ctrl_tcp", "g711", "g722", "gsm", "opus", "srtp", "dtls_srtp", "ice", "stun", "aufile",
+    "g711", "g722", "gsm", "opus", "srtp", "dtls_srtp", "ice", "stun", "aufile", "account", "menu", "ctrl_tcp",
 )  # fmt: skip
+"""An account may name only what was loaded before it."""
+ROOMY: Final = ("jitter_buffer_type adaptive", "jitter_buffer_delay 2-10", "audio_buffer 40-160")
+"""Buffers that keep the sound."""
 EVENTS: Final = {
     "CALL_INCOMING": ("incoming",), "CALL_ESTABLISHED": ("answered", "connected"), "CALL_CLOSED": ("ended",),
 }  # fmt: skip
-WITHOUT: Final = ("mesa-*", "libllvm*", "libz3-*", "libgtk*", "adwaita-*", "fonts-*", "systemd*", "dbus*", "libgl1-*", "alsa-*")
+WITHOUT: Final = (
+    "mesa-*",
+    "libllvm*",
+    "libz3-*",
+    "libgtk*",
+    "adwaita-*",
+    "fonts-*",
+    "systemd*",
+    "dbus*",
+    "libgl1-*",
+    "alsa-*",
+)
 
 
 class Baresip(Program):
@@ -28,18 +48,24 @@ class Baresip(Program):
 
     name = "baresip"
 
+    @classmethod
+    def fetch(cls) -> Path:
+        return tree("baresip-core", without=WITHOUT)
+
     def command(self) -> Sequence[object]:
-        root = tree("baresip-core", without=WITHOUT)
+        root = self.fetch()
         wanted = self.wanted
         self._control = free_ports(1)[0]
+        listens = self.port
+        self.port += wanted.transport == "tls"  # for which it takes the next port
         self._played = self.folder / "played.wav"
         rate_hz = RATES.get(wanted.codec, 8000)
         lines = [
-            f"sip_listen {LOOPBACK}:{self.port}", f"sip_certificate {self.pbx.key_and_certificate}",
+            f"sip_listen {LOOPBACK}:{listens}", f"sip_certificate {self.pbx.key_and_certificate}",
             f"audio_player aufile,{self._played}", f"audio_source aufile,{self.voice_at(rate_hz)}",
             f"ausrc_srate {rate_hz}", f"auplay_srate {rate_hz}", "auplay_channels 1", "ausrc_channels 1",
             f"ctrl_tcp_listen {LOOPBACK}:{self._control}", "rtp_ports 32800-34800", "call_max_calls 4",
-            *(wanted.settings or ("jitter_buffer_type fixed", "jitter_buffer_delay 5-10", "audio_buffer 20-160")),
+            *(wanted.settings or ROOMY),
             f"module_path {root}/usr/lib/baresip/modules", *(f"module {name}.so" for name in MODULES),
         ]  # fmt: skip
         (self.folder / "config").write_text("\n".join(lines) + "\n")
@@ -79,7 +105,10 @@ class Baresip(Program):
         """Its events, which come as netstrings."""
         while True:
             length = int((await reader.readuntil(b":"))[:-1])
-            event: dict[str, Any] = json.loads((await reader.readexactly(length + 1))[:-1])
+            text = (await reader.readexactly(length + 1))[:-1].decode(errors="replace")
+            with (self.folder / "events").open("a") as kept:
+                kept.write(f"{text}\n")
+            event: dict[str, Any] = json.loads(text)
             async with self._news:
                 self.told += [{"what": what, **event} for what in EVENTS.get(str(event.get("type")), ("other",))]
                 self._news.notify_all()
@@ -104,4 +133,3 @@ class Baresip(Program):
 
     def recording(self, number: int) -> Path:
         return self.folder / f"{number}.wav"
-

@@ -10,13 +10,14 @@ import asyncio
 import random
 import re
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ..asterisk import LOOPBACK, free_ports
-from ..dialog import token
+from ..rtp import Packet, parse_packet
 from ..sip import BRANCH_COOKIE, Address, Request, Response, SipError, parse
 
 _HOST = re.compile(rb"(?<=c=IN IP4 )\S+")
@@ -47,7 +48,7 @@ def moved(body: bytes, host: str | None = None, port: int | None = None) -> byte
 
 @dataclass
 class Announced:
-    """The phone announces another address than its own: `host` behind NAT; `port` is closed; or only in its early media."""
+    """The phone announces another address than its own, `host` or `port`; with `early`, only before the answer."""
 
     host: str | None = None
     port: int | None = None
@@ -65,13 +66,18 @@ class Announced:
 
 @dataclass
 class Lossy:
-    """A network that loses `percent` of the RTP packets in each direction, and no RTCP."""
+    """A network that loses `percent` of the RTP packets in each direction, and no RTCP; it keeps what the phone got."""
 
     percent: int
+    announced: str = LOOPBACK
+    """The address that the phone announces through it: another than its own is behind NAT."""
+    received: list[Packet] = field(default_factory=list)
+    """What came to the phone in the latest call."""
     _relays: dict[str, tuple[_Relay, _Relay]] = field(default_factory=dict)
     _random: random.Random = field(default_factory=lambda: random.Random(26))
 
     async def offer(self, call: str, body: bytes) -> bytes:
+        self.received = []
         pair = self._relays[call] = await _relays(self)
         for relay in pair:
             relay.far = _address(body, relay.component)
@@ -80,7 +86,7 @@ class Lossy:
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
         for relay in self._relays[call]:
             relay.near = _address(body, relay.component)
-        return moved(body, LOOPBACK, self._relays[call][0].port)
+        return moved(body, self.announced, self._relays[call][0].port)
 
     def loses(self) -> bool:
         return self._random.random() * 100 < self.percent
@@ -104,8 +110,11 @@ class _Relay(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, source: Address) -> None:
         to = self.near if source == self.far else self.far
-        if to and not (self.component == 0 and self.lossy.loses()):
-            self.transport.sendto(data, to)
+        if to is None or (self.component == 0 and self.lossy.loses()):
+            return
+        self.transport.sendto(data, to)
+        if to == self.near and self.component == 0 and (packet := parse_packet(data, time.time_ns())):
+            self.lossy.received.append(packet)
 
 
 async def _relays(lossy: Lossy) -> tuple[_Relay, _Relay]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import tempfile
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 import soundfile
 
-from ..chromium import find_or_get_chromium
 from ..asterisk import LOOPBACK
+from ..chromium import find_or_get_chromium
 from .equipment import bundle
 from .program import STARTS_WITHIN_S, Program
 
 FLAGS: Final = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--autoplay-policy=no-user-gesture-required", "--disable-features=WebRtcHideLocalIpsWithMdns",
-    "--allow-loopback-in-peer-connection", "--mute-audio",
+    "--mute-audio",
 )  # fmt: skip
 LOOK_S: Final = 0.05
 PAGE: Final = """<!doctype html><title>phone</title><script src="jssip.js"></script><script>
@@ -27,7 +28,8 @@ const told = [], calls = [], recordings = [];
 const tell = (what, call, more) => told.push(Object.assign({what, call: call ?? null}, more || {}));
 addEventListener("error", event => tell("error", null, {why: String(event.message)}));
 const context = new AudioContext({sampleRate: 16000});
-const silence = context.createMediaStreamDestination(), source = context.createOscillator(), gain = context.createGain();
+const silence = context.createMediaStreamDestination();
+const source = context.createOscillator(), gain = context.createGain();
 gain.gain.value = 0.0003; source.connect(gain).connect(silence); source.start();
 function record(call, stream) {
   const element = new Audio(); element.muted = true; element.srcObject = stream; element.play();
@@ -52,9 +54,11 @@ agent.on("registered", () => tell("ready"));
 agent.on("registrationFailed", event => tell("refused", null, {why: String(event.cause)}));
 agent.on("newRTCSession", ({session, originator}) => {
   const call = calls.length; calls.push(session);
-  const listen = connection => connection.addEventListener("track", event => record(call, new MediaStream([event.track])));
+  const take = event => record(call, new MediaStream([event.track]));
+  const listen = connection => connection.addEventListener("track", take);
   session.on("peerconnection", event => listen(event.peerconnection));
-  session.on("ended", () => tell("ended", call)); session.on("failed", event => tell("ended", call, {why: event.cause}));
+  session.on("ended", () => tell("ended", call));
+  session.on("failed", event => tell("ended", call, {why: event.cause}));
   session.on("confirmed", () => originator === "local" && tell("connected", call));
   if (originator === "remote") {
     tell("incoming", call);
@@ -70,6 +74,12 @@ class Browser(Program):
 
     name = "chromium"
     driver: Any = None
+
+    @classmethod
+    def fetch(cls) -> Path:
+        with tempfile.TemporaryDirectory() as folder:
+            find_or_get_chromium(Path(folder))
+        return bundle("jssip", "lib/JsSIP.js", "JsSIP")
 
     @property
     def target(self) -> str:
@@ -89,7 +99,7 @@ class Browser(Program):
     def _open(self) -> None:
         from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-        (self.folder / "jssip.js").write_bytes(bundle("jssip", "lib/JsSIP.js", "JsSIP").read_bytes())
+        (self.folder / "jssip.js").write_bytes(self.fetch().read_bytes())
         settings = {"websocket": self.pbx.websocket, "user": self.endpoint}
         page = self.folder / "phone.html"
         page.write_text(PAGE.replace("const told", f"const SETTINGS = {json.dumps(settings)};\nconst told", 1))

@@ -37,7 +37,8 @@ def python_with(*names: str) -> Path:
             shutil.rmtree(kept, ignore_errors=True)
             make(kept)
             done = subprocess.run(
-                [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary=:all:", *wanted],
+                [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary=:all:",
+                 *wanted],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
             if done.returncode:
@@ -47,7 +48,7 @@ def python_with(*names: str) -> Path:
 
 
 def bundle(name: str, entry: str, variable: str) -> Path:
-    """A package of npm with what it needs, as one script for a page that sets `variable`. Raises PackagesUnavailable."""
+    """A package of npm with what it needs, as one script that sets `variable` in a page. Raises PackagesUnavailable."""
     cache = cache_directory(os.environ, tell)
     kept = cache / f"npm-{name}-{NPM[name]}.js"
     with alone(cache / "phones.lock", "phones", tell):

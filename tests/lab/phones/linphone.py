@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Sequence
@@ -13,8 +14,27 @@ from ..debian import PackagesUnavailable
 from ..unpacked_packages import command, tree
 from .program import Program, written
 
-MIMES: Final = {"PCMU": ("PCMU", 8000), "PCMA": ("PCMA", 8000), "G722": ("G722", 8000), "GSM": ("GSM", 8000), "opus": ("opus", 48000)}
-WITHOUT: Final = ("mesa-*", "libllvm*", "libz3-*", "libgtk*", "adwaita-*", "fonts-*", "systemd*", "dbus*", "alsa-*", "perl*", "bind9*")
+MIMES: Final = {
+    "PCMU": ("PCMU", 8000),
+    "PCMA": ("PCMA", 8000),
+    "G722": ("G722", 8000),
+    "GSM": ("GSM", 8000),
+    "opus": ("opus", 48000),
+}
+WITHOUT: Final = (
+    "mesa-*",
+    "libllvm*",
+    "libz3-*",
+    "libgtk*",
+    "adwaita-*",
+    "fonts-*",
+    "systemd*",
+    "dbus*",
+    "alsa-*",
+    "perl*",
+    "bind9*",
+)
+LOOKS_EVERY_S: Final = 0.25
 INSTALLED: Final = b"/usr/share/belr/"
 TOLD: Final = (
     (re.compile(r"incoming call from"), "incoming"),
@@ -28,9 +48,14 @@ class Linphone(Program):
     """It answers by itself, and records each call in a file of its own, which it gets before the call."""
 
     name = "linphone"
+    terminal = True
+
+    @classmethod
+    def fetch(cls) -> Path:
+        return tree("linphone-cli", without=WITHOUT)
 
     def command(self) -> Sequence[object]:
-        root = tree("linphone-cli", without=WITHOUT)
+        root = self.fetch()
         wanted = self.wanted
         ports = {name: self.port if name == wanted.transport else 0 for name in ("udp", "tcp", "tls")}
         sections = [
@@ -38,7 +63,9 @@ class Linphone(Program):
             f"contact=sip:{self.endpoint}@{LOOPBACK}", f"bind_address={LOOPBACK}", "guess_hostname=0", "use_ipv6=0",
             "media_encryption=" + {"sdes": "srtp", "dtls": "dtls", "": "none"}[wanted.srtp],
             "media_encryption_mandatory=0", "auto_answer_replacing_calls=1", "register_only_when_network_is_up=0",
-            "verify_server_certs=0", "[rtp]", "audio_rtp_port=-1", f"bind_address={LOOPBACK}", "[video]", "enabled=0",
+            "verify_server_certs=0", "[rtp]", "audio_rtp_port=-1",
+            *(wanted.settings or ("audio_adaptive_jitt_comp_enabled=0", "audio_jitt_comp=60")),
+            f"bind_address={LOOPBACK}", "[video]", "enabled=0",
             "[net]", "firewall_policy=0",
         ]  # fmt: skip
         for index, (name, (mime, rate_hz)) in enumerate(MIMES.items()):
@@ -67,28 +94,36 @@ class Linphone(Program):
         return own
 
     async def ready(self) -> None:
-        await self.write("soundcard use files")
-        await self.write(f"play {self.voice}")
-        await self.write(f"record {self.recording(0)}")
+        await self.happened("started", within_s=20)
+        await self._order("soundcard use files")
         await self.happened("ready", within_s=20)
+        await self._order(f"play {self.voice}")
+        await self._order(f"record {self.recording(0)}")
+
+    async def _order(self, line: str) -> None:
+        """One command. It keeps only the last line of what comes before it has looked again."""
+        await self.write(line)
+        await asyncio.sleep(LOOKS_EVERY_S)
 
     def heed(self, line: str) -> dict[str, Any] | None:
-        if "recording" in line.lower() or "Ready" in line:
+        if "Using wav files" in line:
             return {"what": "ready", "line": line}
+        if "Warning: video is disabled" in line:
+            return {"what": "started", "line": line}
         return next(({"what": what, "line": line} for pattern, what in TOLD if pattern.search(line)), None)
 
     async def dial(self, name: str) -> None:
-        await self.write(f"call {self.number(name)}")
+        await self._order(f"call {self.number(name)}")
 
     async def hang_up(self) -> None:
-        await self.write("terminate")
+        await self._order("terminate")
 
     async def over(self, number: int) -> None:
         await self.happened("ended", number + 1)
         await written(self.recording(number))
         if number == self._number:
             self._number += 1
-            await self.write(f"record {self.recording(number + 1)}")
+            await self._order(f"record {self.recording(number + 1)}")
 
     def recording(self, number: int) -> Path:
         return self.folder / f"{number}.wav"

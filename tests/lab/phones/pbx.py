@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from textwrap import dedent
@@ -29,20 +30,24 @@ ENDPOINTS: Final = {
     "webrtc-ulaw": "allow = ulaw\nwebrtc = yes\ndtls_auto_generate_cert = yes",
 }
 """Name → its own settings. A phone that calls names its endpoint as the user of its From."""
+MEDIA: Final = "PHONES_INSIDE"
+"""The environment variable with an address that is not loopback, for ICE, whose agents leave loopback out."""
 REGISTERED: Final = ("webrtc", "webrtc-ulaw")
 """Those whose phones register: Asterisk cannot open a WebSocket to them."""
+ICE: Final = (*REGISTERED, "phone-ice")
 
 DIALPLAN: Final = """
     ; A phone of others calls: the number is the name of the call, and begins with the number of its situation.
     [from-phones]
-    exten = _X.,1,Set(LAB_CALL=${EXTEN})
-     same = n,Gosub(idtone-forward,s,1(${PHONES_DIAL_${EXTEN:0:3}},0312345678,${PHONES_DIRECTION_${EXTEN:0:3}},,0312340000))
+    exten = _X.,1,MSet(LAB_CALL=${EXTEN},LAB_DIAL=${PHONES_DIAL_${EXTEN:0:3}})
+     same = n,Gosub(idtone-forward,s,1(${LAB_DIAL},0312345678,${PHONES_DIRECTION_${EXTEN:0:3}},,0312340000))
      same = n,Hangup(${IDTONE_CAUSE})
     exten = h,1,Set(LAB_ENDING=${IDTONE_STATUS}:${IDTONE_REASON}:${IDTONE_CALL_ID}:${IDTONE_CAUSE}:${DIALSTATUS})
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
 """
 ALSO: Final = (
     "res_srtp", "res_pjsip_nat", "res_pjsip_transport_websocket", "codec_gsm", "res_http_websocket",
+    "res_pjsip_endpoint_identifier_user",
 )  # fmt: skip
 
 
@@ -92,7 +97,8 @@ class PhonesPbx(Asterisk):
         )
         endpoints = "".join(
             f"[{name}]\ntype = endpoint\ncontext = from-phones\ndisallow = all\n{settings}\ndirect_media = no\n"
-            f"media_address = {host}\nbind_rtp_to_media_address = yes\n"
+            f"media_address = {os.environ.get(MEDIA, host) if name in ICE else host}\n"
+            "bind_rtp_to_media_address = yes\n"
             + (f"aors = {name}\n[{name}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n" * (name in REGISTERED))
             for name, settings in ENDPOINTS.items()
         )

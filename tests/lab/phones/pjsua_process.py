@@ -47,7 +47,9 @@ class Phone:
             chosen = codec.codecId.lower().startswith(SETTINGS["codec"].lower())
             self.endpoint.codecSetPriority(codec.codecId, 255 if chosen else 0)
         if not any(each.priority for each in self.endpoint.codecEnum2()):
-            raise SystemExit(f"no codec {SETTINGS['codec']} among {[each.codecId for each in self.endpoint.codecEnum2()]}")
+            raise SystemExit(
+                f"no codec {SETTINGS['codec']} among {[each.codecId for each in self.endpoint.codecEnum2()]}"
+            )
         self.account = Account(self)
         self.account.create(self.account_config())
         self.player = pj.AudioMediaPlayer()
@@ -70,7 +72,10 @@ class Phone:
         suffix = "" if SETTINGS["transport"] == "udp" else f";transport={SETTINGS['transport']}"
         config.idUri = f"sip:{SETTINGS['user']}@127.0.0.1:{SETTINGS['port']}{suffix}"
         media = config.mediaConfig
-        media.transportConfig.boundAddress, media.transportConfig.port = "127.0.0.1", SETTINGS["rtp_port"]
+        media.transportConfig.boundAddress, media.transportConfig.port = (
+            SETTINGS["media"],
+            SETTINGS["rtp_port"],
+        )
         if SETTINGS["announced"]:
             media.transportConfig.publicAddress = SETTINGS["announced"]
         if SETTINGS["srtp"]:
@@ -110,7 +115,7 @@ class Account(pj.Account):  # type: ignore[misc]
         super().__init__()
         self.phone = phone
 
-    def onIncomingCall(self, given: Any) -> None:  # noqa: N802
+    def onIncomingCall(self, given: Any) -> None:
         Call(self.phone, self, given.callId).ring()
 
 
@@ -153,7 +158,7 @@ class Call(pj.Call):  # type: ignore[misc]
         if not self.over:
             self.hangup(pj.CallOpParam())
 
-    def onCallMediaState(self, given: Any) -> None:  # noqa: N802
+    def onCallMediaState(self, given: Any) -> None:
         info = self.getInfo()  # its media live as long as it
         for index, media in enumerate(info.media):
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
@@ -165,7 +170,7 @@ class Call(pj.Call):  # type: ignore[misc]
                 if not SETTINGS["silent"]:
                     self.phone.player.startTransmit(audio)
 
-    def onCallState(self, given: Any) -> None:  # noqa: N802
+    def onCallState(self, given: Any) -> None:
         info = self.getInfo()
         state, self.status = info.state, info.lastStatusCode
         if state == pj.PJSIP_INV_STATE_CONFIRMED:

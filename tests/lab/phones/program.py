@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,23 +19,44 @@ import soundfile
 from ... import ROOT
 from ..asterisk import LOOPBACK, free_ports
 from .equipment import python_with
-from .pbx import PhonesPbx
+from .pbx import MEDIA, PhonesPbx
 
 STARTS_WITHIN_S: Final = 30.0
 STOPS_WITHIN_S: Final = 5.0
+LOOKS_EVERY_S: Final = 0.02
+
+
+def two_ports() -> int:
+    """A port that is free for UDP and TCP, as is the next one: some phones take both, for SIP over TLS."""
+    while True:
+        first, second = free_ports(2)
+        if second == first + 1 and [first, second] == [_udp(first), _udp(second)]:
+            return first
+
+
+def _udp(port: int) -> int | None:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind((LOOPBACK, port))
+        return port
+    return None
 
 
 async def written(path: Path, within_s: float = 3.0) -> bool:
     """Wait until a WAV file is whole: its header says as much as the file has. False if there is none by then."""
-    for _ in range(round(within_s / 0.02)):
-        if path.exists() and path.stat().st_size >= 44:
-            with path.open("rb") as file:
-                octets = file.read(200)
-            at = octets.find(b"data")
-            if at >= 0 and int.from_bytes(octets[at + 4 : at + 8], "little") == path.stat().st_size - at - 8:
-                return True
-        await asyncio.sleep(0.02)
+    for _ in range(round(within_s / LOOKS_EVERY_S)):
+        if _is_whole(path):
+            return True
+        await asyncio.sleep(LOOKS_EVERY_S)
     return False
+
+
+def _is_whole(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        octets = file.read(200)
+    at = octets.find(b"data")
+    return at >= 0 and int.from_bytes(octets[at + 4 : at + 8], "little") == path.stat().st_size - at - 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +86,17 @@ class Wanted:
 
 
 class Program:
-    """One phone's process, which answers each call by itself. Calls are numbered as they come. Use it with `async with`."""
+    """One phone's process. It answers by itself, and numbers the calls as they come. Use it with `async with`."""
 
     name: str
+    terminal = False
+    """Its output is a terminal, so that it does not keep lines back."""
     environment: dict[str, str] | None = None
 
     def __init__(self, wanted: Wanted, folder: Path, pbx: PhonesPbx, endpoint: str = "phone") -> None:
         self.wanted, self.folder, self.pbx, self.endpoint = wanted, folder, pbx, endpoint
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_ports(1)[0]
+        self.port = two_ports()
         self.process: asyncio.subprocess.Process | None = None
         self.told: list[dict[str, Any]] = []
         self._news = asyncio.Condition()
@@ -79,10 +104,15 @@ class Program:
         self.voice = self.voice_at(8000)
 
     def voice_at(self, rate_hz: int) -> Path:
-        """What it says: one step of the codec, because some phones take digital silence for a pause, and send nothing."""
+        """What it says: one step of the codec. Some phones take digital silence for a pause, and send nothing."""
         path = self.folder / f"voice-{rate_hz}.wav"
         soundfile.write(path, np.full(rate_hz * 20, 8, np.int16), rate_hz)
         return path
+
+    @classmethod
+    def fetch(cls) -> object:
+        """Get what it needs, or find it; where. Raises PackagesUnavailable."""
+        return None
 
     @property
     def target(self) -> str:
@@ -130,12 +160,14 @@ class Program:
 
     async def __aenter__(self) -> Self:
         words = [str(each) for each in self.command()]
+        seen, shown = os.openpty() if self.terminal else os.pipe()
         with (self.folder / "errors").open("ab") as errors:
             self.process = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors, cwd=self.folder,
+                *words, stdin=asyncio.subprocess.PIPE, stdout=shown, stderr=errors, cwd=self.folder,
                 env=self.environment, start_new_session=True,
             )  # fmt: skip
-        self._reading = asyncio.create_task(self._read())
+        os.close(shown)
+        self._reading = asyncio.create_task(self._read(seen))
         try:
             async with asyncio.timeout(STARTS_WITHIN_S):
                 await self.ready()
@@ -189,11 +221,15 @@ class Program:
             return None
         return told if isinstance(told, dict) and "what" in told else None
 
-    async def _read(self) -> None:
-        assert self.process
-        assert self.process.stdout
-        with (self.folder / "output").open("ab") as kept:
-            async for line in self.process.stdout:
+    async def _read(self, seen: int) -> None:
+        lines = asyncio.StreamReader()
+        opened = os.fdopen(seen, "rb", 0)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), opened)
+        with (
+            (self.folder / "output").open("ab") as kept,
+            contextlib.suppress(OSError),
+        ):  # the terminal's other end is gone
+            async for line in lines:
                 kept.write(line)
                 kept.flush()
                 if told := self.heed(line.decode(errors="replace")):
@@ -206,17 +242,20 @@ class Scripted(Program):
     """A program of our own around the library of others: it reads settings, and tells what happens as JSON lines."""
 
     script: str
+    packages: tuple[str, ...]
 
-    @property
-    def python(self) -> Path:
+    @classmethod
+    def fetch(cls) -> Path:
         """The Python that has its library."""
-        raise NotImplementedError
+        return python_with(*cls.packages)
 
     def settings(self) -> dict[str, Any]:
         wanted = self.wanted
         return {
             "folder": str(self.folder), "port": self.port, "user": self.endpoint, "transport": wanted.transport,
-            "certificate": str(self.pbx.key_and_certificate), "codec": wanted.codec, "srtp": wanted.srtp, "ice": wanted.ice,
+            "certificate": str(self.pbx.key_and_certificate), "codec": wanted.codec, "srtp": wanted.srtp,
+            "ice": wanted.ice,
+            "media": os.environ.get(MEDIA, LOOPBACK) if wanted.ice else LOOPBACK,
             "announced": wanted.announced, "silent": wanted.silent, "early_ms": wanted.early_ms,
             "hold": wanted.hold, "rtp_port": 36_000 + 2 * (self.port - 20_000), "voice": str(self.voice),
             "rate_hz": 16000 if wanted.codec in ("G722", "opus") else 8000,
@@ -225,7 +264,7 @@ class Scripted(Program):
     def command(self) -> Sequence[object]:
         settings = self.folder / "settings.json"
         settings.write_text(json.dumps(self.settings()))
-        return [self.python, Path(__file__).with_name(self.script), settings]
+        return [self.fetch(), Path(__file__).with_name(self.script), settings]
 
     async def ready(self) -> None:
         await self.happened("ready", within_s=STARTS_WITHIN_S)
@@ -249,10 +288,7 @@ class Pjsua(Scripted):
 
     name = "pjsua2"
     script = "pjsua_process.py"
-
-    @property
-    def python(self) -> Path:
-        return python_with("pjsua2-python")
+    packages = ("pjsua2-python",)
 
 
 class Aiortc(Scripted):
@@ -260,10 +296,7 @@ class Aiortc(Scripted):
 
     name = "aiortc"
     script = "aiortc_process.py"
-
-    @property
-    def python(self) -> Path:
-        return python_with("aiortc", "aiohttp")
+    packages = ("aiortc", "aiohttp")
 
     @property
     def target(self) -> str:

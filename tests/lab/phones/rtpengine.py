@@ -15,13 +15,20 @@ from ..asterisk import LOOPBACK, free_ports
 from ..unpacked_packages import command, tree
 from .between import moved
 
-WITHOUT: Final = ("rtpengine-kernel-dkms", "dkms", "linux-*", "gcc*", "perl*", "systemd*", "dbus*", "libgtk*", "mesa-*", "libllvm*", "libz3-*")
+WITHOUT: Final = (
+    "rtpengine-kernel-dkms",
+    "dkms",
+    "linux-*",
+    "gcc*",
+    "perl*",
+    "systemd*",
+    "dbus*",
+    "libgtk*",
+    "mesa-*",
+    "libllvm*",
+    "libz3-*",
+)
 STARTS_WITHIN_S: Final = 10.0
-
-
-def find_or_get() -> Path:
-    """The unpacked packages. Raises PackagesUnavailable."""
-    return tree("rtpengine-daemon", without=WITHOUT)
 
 
 @dataclass
@@ -35,16 +42,20 @@ class Rtpengine:
     _cookies: int = 0
     _control: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
+    @classmethod
+    def fetch(cls) -> Path:
+        """The unpacked packages. Raises PackagesUnavailable."""
+        return tree("rtpengine-daemon", without=WITHOUT)
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         (self.port,) = free_ports(1, socket.SOCK_DGRAM)
-        root = find_or_get()
+        root = self.fetch()
         words = [
             *command(root, "usr/bin/rtpengine"), "--foreground", "--log-stderr", "--log-level=6", "--table=-1",
-            "--no-fallback=false", "--config-file=none", f"--interface={LOOPBACK}", f"--listen-ng={LOOPBACK}:{self.port}",
+            "--config-file=none", f"--interface={LOOPBACK}", f"--listen-ng={LOOPBACK}:{self.port}",
             "--port-min=32100", "--port-max=32700", "--num-threads=1",
         ]  # fmt: skip
-        words.remove("--no-fallback=false")
         with (self.folder / "rtpengine.log").open("wb") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
         self._control.connect((LOOPBACK, self.port))
