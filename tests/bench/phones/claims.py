@@ -26,7 +26,7 @@ class Sounding:
     played_for: bool
     astray: bool = False
     played: Received | None = None
-    """What its recording has, if `received` are the octets that came to it: its own buffer may drop some."""
+    """What its recording has, if `received` are the octets that came to it; None if `received` is the recording."""
 
     @property
     def claims_more(self) -> bool:

@@ -73,7 +73,8 @@ def _lines(row: dict[str, Any], words: Words) -> Iterator[str]:
         recorded = ", ".join(f"{words[delivery]} {count}" for delivery, count in sorted(found["recorded"].items()))
         claims = (row["claims_more"], row["claims_less"]) if not number else ("", "")
         frames = f"{low}" if low == high else f"{low}–{high}"
-        if own := found["recorded_frames"]:
+        own = found["recorded_frames"]
+        if own and own != found["frames"]:
             frames += f" ({own[0]})" if own[0] == own[1] else f" ({own[0]}–{own[1]})"
         yield (
             f"{begin} {words[party]} | {found['whole']} / {found['sounds']} | {frames} | {recorded} "

@@ -88,6 +88,12 @@ def holding(after_ms: int, for_ms: int, early: bool = False) -> Callable[[Incomi
     return behave
 
 
+async def silent(call: IncomingCall) -> None:
+    """Answer, and send nothing."""
+    call.stream.quiet = True
+    call.answer()
+
+
 def watched(_: Path) -> Media:
     return Lossy(0)
 
@@ -139,31 +145,51 @@ SITUATIONS: Final = (
     Situation("TLS, SDES", "TLS、SDES", "pjsua2", _TLS.but(srtp="sdes"), "phone-sdes"),
     Situation("DTLS-SRTP", "DTLS-SRTP", "pjsua2", _DTLS, "phone-dtls", lacking="the package was built without DTLS"),
     Situation("ICE", "ICE", "pjsua2", _ICE, "phone-ice"),
-    Situation("packets of 30 ms", "30 ms のパケット", "pjsua2", endpoint="phone-30"),
-    Situation("packets of 40 ms", "40 ms のパケット", "pjsua2", endpoint="phone-40"),
-    Situation("it reports (RTCP)", "RTCP で報告する", "pjsua2", talk_s=LONG_S),
-    Situation("behind NAT", "NAT の内側", "pjsua2", _NAT, "phone-nat", nat=True),
+    Situation("packets of 30 ms", "30 ms のパケット", "pjsua2", endpoint="phone-30", between=watched),
+    Situation("packets of 40 ms", "40 ms のパケット", "pjsua2", endpoint="phone-40", between=watched),
+    Situation("it reports (RTCP)", "RTCP で報告する", "pjsua2", between=watched, talk_s=LONG_S),
+    Situation("behind NAT", "NAT の内側", "pjsua2", endpoint="phone-nat", between=watched_behind_nat, nat=True),
     Situation("behind NAT, TCP", "NAT の内側、TCP", "pjsua2", _NAT.but(transport="tcp"), "phone-nat", nat=True),
     Situation("behind NAT, SDES", "NAT の内側、SDES", "pjsua2", _NAT.but(srtp="sdes"), "phone-nat-sdes", nat=True),
     Situation(
-        "behind NAT, it reports", "NAT の内側、RTCP で報告", "pjsua2", _NAT, "phone-nat", talk_s=LONG_S, nat=True
+        "behind NAT, it reports",
+        "NAT の内側、RTCP で報告",
+        "pjsua2",
+        endpoint="phone-nat",
+        between=watched_behind_nat,
+        talk_s=LONG_S,
+        nat=True,
     ),
     Situation(
-        "behind NAT, own Dial()", "NAT の内側、自前の Dial()", "pjsua2", _NAT, "phone-nat", way="own-dial", nat=True
+        "behind NAT, own Dial()",
+        "NAT の内側、自前の Dial()",
+        "pjsua2",
+        endpoint="phone-nat",
+        between=watched_behind_nat,
+        way="own-dial",
+        nat=True,
     ),
     Situation(
         "behind NAT, early media",
         "NAT の内側、アーリーメディア",
         "pjsua2",
-        _NAT.but(early_ms=300),
+        Wanted(early_ms=300),
         "phone-nat",
+        between=watched_behind_nat,
         nat=True,
     ),
-    Situation("behind NAT, silent", "NAT の内側、無送信", "pjsua2", _NAT.but(silent=True), "phone-nat", astray=True),
+    Situation(
+        "behind NAT, silent",
+        "NAT の内側、無送信",
+        endpoint="phone-nat",
+        behaviour=silent,
+        announced=ELSEWHERE,
+        astray=True,
+    ),
     Situation("behind NAT, no rtp_symmetric", "NAT の内側、rtp_symmetric なし", "pjsua2", _NAT, astray=True),
-    Situation("early media", "アーリーメディア", "pjsua2", Wanted(early_ms=300)),
+    Situation("early media", "アーリーメディア", "pjsua2", Wanted(early_ms=300), between=watched),
     Situation("hold during the sound", "鳴動中の保留", "pjsua2", Wanted(hold=((120, True), (360, False))), talk_s=1.5),
-    Situation("own Dial()", "自前の Dial()", "pjsua2", way="own-dial"),
+    Situation("own Dial()", "自前の Dial()", "pjsua2", way="own-dial", between=watched),
     Situation("loss of 5 %", "損失 5 %", "pjsua2", between=losing(5), astray=True),
     Situation("loss of 30 %", "損失 30 %", "pjsua2", between=losing(30), astray=True),
     Situation(
@@ -203,12 +229,13 @@ SITUATIONS: Final = (
         "sound for both, behind NAT",
         "双方への音、NAT の内側",
         "pjsua2",
-        _NAT,
-        "phone-nat",
+        endpoint="phone-nat",
         caller="pjsua2",
         caller_wanted=_NAT,
         caller_endpoint="phone-nat",
         hears="both",
+        between=watched_behind_nat,
+        talk_s=1.0,
         nat=True,
     ),
     *_codecs("baresip", "PCMU", "PCMA", "G722", "opus"),
@@ -259,8 +286,7 @@ SITUATIONS: Final = (
     Situation(
         "rtpengine in between, behind NAT, silent",
         "rtpengine を経由、NAT の内側、無送信",
-        "pjsua2",
-        Wanted(silent=True),
+        behaviour=silent,
         between=behind_rtpengine,
         astray=True,
     ),

@@ -15,7 +15,7 @@ from typing import Any, Final
 from idtone.calls import Delivery, Party
 
 from ...lab import transfer
-from ...lab.asterisk import Ending
+from ...lab.asterisk import LOOPBACK, Ending
 from ...lab.called import IncomingCall
 from ...lab.calling import OutgoingCall
 from ...lab.debian import PackagesUnavailable
@@ -37,14 +37,14 @@ POLICIES: Final = {
     "caller": "notify: {incoming: caller, outgoing: both}, waiting: 200",
 }
 PARTIES: Final = {"called": (Party.CALLED,), "caller": (Party.CALLER,), "both": (Party.CALLED, Party.CALLER)}
-DROPPING: Final = ("baresip", "linphone", "aiortc", "chromium")
-"""Phones whose buffers may drop some of what came: their recording alone does not say that it was not sent."""
+KEPT: Final = 0.6
+"""Of what was sent, so much is in a recording if only the phone's own buffer dropped the rest."""
 CALL_WITHIN_S: Final = 30.0
 DURING_S: Final = 0.1
 
 
 Heard = tuple[Received, Received | None]
-"""What a phone received; and what its recording has, if that is something else."""
+"""What a phone received; and what its recording has, or None if only that recording is known."""
 
 
 @dataclass
@@ -89,15 +89,10 @@ class Trial:
                 row.soundings.append(
                     Sounding(
                         party, one, record["delivery"].get(party, Delivery.NOT_KNOWN), party in record["known_by"],
-                        situation.astray or (played is None and self._drops(situation, party)), played,
+                        situation.astray or (played is None and one.loud >= one.of * KEPT), played,
                     )
                 )  # fmt: skip
         return row
-
-    @staticmethod
-    def _drops(situation: Situation, party: Party) -> bool:
-        """Whether only the recording of a phone is known whose buffer may drop what came."""
-        return (situation.phone if party is Party.CALLED else situation.caller) in DROPPING
 
     async def _calls(
         self, life: AsyncExitStack, situation: Situation, number: int, count: int, row: Row
@@ -157,15 +152,16 @@ class _Desk:
             called = KINDS[situation.phone](situation.wanted, folder / "called", trial.pbx, situation.endpoint)
             await life.enter_async_context(called)
             target = called.target
-            if situation.between:
-                media = situation.between(folder)
-                if isinstance(media, Rtpengine):
-                    engine = media
-                    engine.start()
-                    life.callback(engine.stop)
-                    await engine.ready()
-                proxy = await life.enter_async_context(between(("127.0.0.1", called.port), media))
-                target = f"sip:phone@127.0.0.1:{proxy.port}"
+        if situation.between:
+            media = situation.between(folder)
+            if isinstance(media, Rtpengine):
+                engine = media
+                engine.start()
+                life.callback(engine.stop)
+                await engine.ready()
+            phone = (LOOPBACK, called.port) if called else phones.called.address
+            proxy = await life.enter_async_context(between(phone, media))
+            target = f"sip:phone@{LOOPBACK}:{proxy.port}"
         if situation.caller != OWN:
             caller = KINDS[situation.caller](
                 situation.caller_wanted, folder / "caller", trial.pbx, situation.caller_endpoint
@@ -196,7 +192,8 @@ class _Desk:
             else:
                 call = placed if party is Party.CALLER else self._reached(mark)
                 assert call, f"{name} did not reach the called phone"
-                received[party] = await asyncio.to_thread(self.trial.judge.packets, call.packets), None
+                octets = await asyncio.to_thread(self.trial.judge.packets, call.packets)
+                received[party] = octets, octets
         return name, received
 
     def _reached(self, mark: str) -> IncomingCall | None:
@@ -205,9 +202,9 @@ class _Desk:
         return next((call for call in phone.calls if mark in str(call.request.uri)), None)
 
     def _dial_string(self, mark: str) -> str:
-        if not self.target:
+        if not self.called:
             host, port = self.phones.called.address
-            return f"PJSIP/lab/sip:{CALLED_NUMBER}@{host}:{port}{mark}"
+            return f"PJSIP/{self.situation.endpoint}/{self.target or f'sip:phone@{host}:{port}'}{mark}"
         if self.target == self.situation.endpoint:  # it has registered
             return f"PJSIP/{self.target}"
         return f"PJSIP/{self.situation.endpoint}/{self.target}"

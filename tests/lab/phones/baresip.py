@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ class Baresip(Program):
     """`wanted.settings` are further lines of its configuration: its buffers."""
 
     name = "baresip"
+
+    _watching: asyncio.Task[None] | None = None
 
     @classmethod
     def fetch(cls) -> Path:
@@ -98,11 +101,16 @@ class Baresip(Program):
 
     async def stop(self) -> None:
         await super().stop()
-        if hasattr(self, "_watching"):
+        if self._watching:
             self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         """Its events, which come as netstrings."""
+        with contextlib.closing(self._writer):
+            await self._heed(reader)
+
+    async def _heed(self, reader: asyncio.StreamReader) -> None:
         while True:
             length = int((await reader.readuntil(b":"))[:-1])
             text = (await reader.readexactly(length + 1))[:-1].decode(errors="replace")
@@ -130,6 +138,3 @@ class Baresip(Program):
             return
         if await written(self._played):
             self._played.rename(self.recording(number))
-
-    def recording(self, number: int) -> Path:
-        return self.folder / f"{number}.wav"

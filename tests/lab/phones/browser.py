@@ -144,6 +144,3 @@ class Browser(Program):
         text = await self._run(f"return recorded({number})")
         samples = np.frombuffer(base64.b64decode(text), np.int16)
         soundfile.write(self.recording(number), samples, 16000)
-
-    def recording(self, number: int) -> Path:
-        return self.folder / f"{number}.wav"

@@ -124,6 +124,3 @@ class Linphone(Program):
         if number == self._number:
             self._number += 1
             await self._order(f"record {self.recording(number + 1)}")
-
-    def recording(self, number: int) -> Path:
-        return self.folder / f"{number}.wav"

@@ -167,8 +167,7 @@ class Call(pj.Call):  # type: ignore[misc]
                     self.recorder.createRecorder(str(FOLDER / f"{self.number}.wav"))
                 audio = self.getAudioMedia(index)
                 audio.startTransmit(self.recorder)
-                if not SETTINGS["silent"]:
-                    self.phone.player.startTransmit(audio)
+                self.phone.player.startTransmit(audio)
 
     def onCallState(self, given: Any) -> None:
         info = self.getInfo()

@@ -72,8 +72,6 @@ class Wanted:
     ice: bool = False
     announced: str = ""
     """The address in its session descriptions; empty for its own."""
-    silent: bool = False
-    """It sends no RTP."""
     early_ms: int = 0
     """Early media before the answer, for so long."""
     hold: tuple[tuple[int, bool], ...] = ()
@@ -128,19 +126,18 @@ class Program:
 
     def command(self) -> Sequence[object]:
         """Write what it reads, and return how it is started."""
-        raise NotImplementedError
+        return []
 
     async def ready(self) -> None:
         """Wait until it takes calls."""
-        raise NotImplementedError
 
     def recording(self, number: int) -> Path:
         """What it recorded of the call with this number."""
-        raise NotImplementedError
+        return self.folder / f"{number}.wav"
 
     async def dial(self, name: str) -> None:
         """Call this number at the PBX."""
-        raise NotImplementedError
+        raise TypeError(f"{self.name} only takes calls")
 
     async def answered(self, number: int) -> None:
         """Wait until it has answered the call with this number."""
@@ -152,11 +149,9 @@ class Program:
 
     async def hang_up(self) -> None:
         """End the present call."""
-        raise NotImplementedError
 
     async def over(self, number: int) -> None:
         """Wait until the call with this number has ended, and its recording is whole."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         words = [str(each) for each in self.command()]
@@ -188,8 +183,11 @@ class Program:
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
         if self._reading:
             self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
 
     def said(self) -> str:
         """The end of what it wrote."""
@@ -224,11 +222,10 @@ class Program:
     async def _read(self, seen: int) -> None:
         lines = asyncio.StreamReader()
         opened = os.fdopen(seen, "rb", 0)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), opened)
-        with (
-            (self.folder / "output").open("ab") as kept,
-            contextlib.suppress(OSError),
-        ):  # the terminal's other end is gone
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), opened)
+        # A terminal fails when its other end is gone.
+        with (self.folder / "output").open("ab") as kept, contextlib.closing(transport), contextlib.suppress(OSError):
             async for line in lines:
                 kept.write(line)
                 kept.flush()
@@ -256,7 +253,7 @@ class Scripted(Program):
             "certificate": str(self.pbx.key_and_certificate), "codec": wanted.codec, "srtp": wanted.srtp,
             "ice": wanted.ice,
             "media": os.environ.get(MEDIA, LOOPBACK) if wanted.ice else LOOPBACK,
-            "announced": wanted.announced, "silent": wanted.silent, "early_ms": wanted.early_ms,
+            "announced": wanted.announced, "early_ms": wanted.early_ms,
             "hold": wanted.hold, "rtp_port": 36_000 + 2 * (self.port - 20_000), "voice": str(self.voice),
             "rate_hz": 16000 if wanted.codec in ("G722", "opus") else 8000,
         }  # fmt: skip
@@ -268,9 +265,6 @@ class Scripted(Program):
 
     async def ready(self) -> None:
         await self.happened("ready", within_s=STARTS_WITHIN_S)
-
-    def recording(self, number: int) -> Path:
-        return self.folder / f"{number}.wav"
 
     async def dial(self, name: str) -> None:
         await self.write(f"call {self.number(name)}")

@@ -19,7 +19,7 @@ from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
 from idtone.tones.verification.verify import Verifier
 
-from ..g711 import SAMPLE_RATE_HZ
+from ..g711 import PCMA, PCMU, SAMPLE_RATE_HZ
 from ..heard import in_order
 from ..recording import reassemble
 from ..rtp import Packet
@@ -31,6 +31,8 @@ HOP_S: Final = 0.005
 FRAME_S: Final = 0.02
 EDGE_S: Final = 0.015
 """The ramps of the bursts: that much less can still be loud of a whole sound."""
+EXACT_S: Final = 0.006
+"""The same for packets of G.711, where half of the last one is a ramp."""
 SLACK_S: Final = 0.1
 """A phone may stretch the sound by so much: its buffer inserts what comes late."""
 
@@ -65,19 +67,21 @@ class Judge:
         self._loud_s = _loud(reference, SAMPLE_RATE_HZ).sum() * HOP_S
         self.of = round(self._loud_s / FRAME_S)
 
-    def samples(self, samples: Wave, rate_hz: int) -> Received:
+    def samples(self, samples: Wave, rate_hz: int, edge_s: float = EDGE_S) -> Received:
         if len(samples) < rate_hz * FRAME_S:
             return Received(0, self.of, ToneVerdict.ABSENT)
         stretch = round((self._length_s + SLACK_S) / HOP_S)
         loud = _loud(samples, rate_hz)
         most = np.convolve(loud, np.ones(stretch)).max(initial=0) * HOP_S
-        frames = self.of if most >= self._loud_s - EDGE_S else int(most / FRAME_S)
+        frames = self.of if most >= self._loud_s - edge_s else int(most / FRAME_S)
         return Received(frames, self.of, self._verifier.verify(samples, rate_hz).verdict)
 
     def packets(self, packets: Sequence[Packet]) -> Received:
         """What came to a phone's port: by the packets' own times, or one after the other where Asterisk was late."""
+        edge_s = EXACT_S if {packet.payload_type for packet in packets} <= {PCMU, PCMA} else EDGE_S
         found = [
-            self.samples(reassemble(each).samples / 32768, SAMPLE_RATE_HZ) for each in (packets, in_order(packets))
+            self.samples(reassemble(each).samples / 32768, SAMPLE_RATE_HZ, edge_s)
+            for each in (packets, in_order(packets))
         ]
         return max(found, key=lambda each: (each.loud, -list(ToneVerdict).index(each.verdict)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Self
 
 import soundfile
@@ -48,6 +47,3 @@ class Sipp(Program):
         self._taken += len(packets)
         samples = reassemble(in_order(packets)).samples / 32768
         soundfile.write(self.recording(number), samples, SAMPLE_RATE_HZ)
-
-    def recording(self, number: int) -> Path:
-        return self.folder / f"{number}.wav"
