@@ -25,8 +25,8 @@ CORE: Final = (
 
 
 async def test_the_record_claims_what_phones_of_others_received(installation, tmp_path):
-    """PJSUA2 reports when its stream starts, before anything has come; that confirms nothing. With strictrtp, Asterisk's
-    default, Dial() plays four packets in vain to a phone behind NAT; then the hook plays the sound again.
+    """PJSUA2 reports when its stream starts, before anything has come; that confirms nothing. With strictrtp, which is
+    Asterisk's default, Dial() plays four packets in vain to a phone behind NAT; then the hook plays the sound again.
     """
     with PhonesPbx(installation, tmp_path / "pbx") as pbx, Service(pbx, LAB_REGISTRY, POLICIES["called"]) as service:
         trial = Trial(pbx, service, Judge(), tmp_path / "calls")
