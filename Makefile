@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -66,6 +66,7 @@ help:
 	@echo 'make bench-identities  counts refused customers that are missed, and others that are taken for them; JSON=1'
 	@echo 'make bench-hostile  sends hostile INVITEs beside honest calls; COUNT=100000 SEED=1 RATE=40 ROUND=5000 WEAPON=… JSON=1'
 	@echo 'make bench-progress  keeps thousands of calls up while the service starts, dies and ends some of them; CALLS=3000 ENDPOINTS=25 RATE=15 JSON=1'
+	@echo 'make bench-phones  calls phones of others in seventy situations, and holds the record against what they received; COUNT=20 ONLY=… JSON=1'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed, and of requirements.lock'
 	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
@@ -218,6 +219,9 @@ bench-hostile: $(DEV) lab
 
 bench-progress: $(DEV) lab
 	@$(VENV)/bin/python -m tests.bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+
+bench-phones: $(DEV) lab
+	@$(VENV)/bin/python -m tests.bench.phones $(if $(COUNT),--count $(COUNT)) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)
 
 BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON),--json)
 

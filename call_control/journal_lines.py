@@ -43,9 +43,10 @@ _TIME: Final = re.compile(r"([0-9]{10})\.([0-9]{6})")
 _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
 _RTCP: Final = re.compile(r"([a-z]+)=([0-9]+(?:\.[0-9]+)?)")
-_HEARD_FROM: Final = ("rxmes", "rxjitter", "rtt", "rlp")
-"""The figures of CHANNEL(rtcp,all) that only a report of the phone can change: the quality, the jitter, the round-trip
-time and the loss. Its `rx…` are what the phone receives."""
+_HEARD_FROM: Final = ("rxjitter", "rtt", "rlp")
+"""The figures of CHANNEL(rtcp,all) that only a phone reports that received something: the jitter and the loss of what
+came; and the round-trip time, for which Asterisk's own report came. Some phones report before anything has come, and
+when nothing comes; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the phone receives."""
 _LOST: Final = "rlp"
 _LOST_BACK: Final = "lp"
 _RECEIVED: Final = "rxcount"

@@ -210,7 +210,9 @@ def test_a_sound_of_unknown_duration_was_not_played_unless_dial_played_it():
 RTCP = "ssrc=198;themssrc=281;lp={lp};rxjitter={jitter};rxcount={rx};txjitter=0.0005;txcount=73;rlp={rlp};rtt=0.0;{mes}"
 REPORTS = {
     # lost back, reported jitter, packets received, lost, quality, route: confirmed
-    "it lost nothing": (0, "0.000000", 83, 0, "rxmes=88.08;txmes=0.0", "same", True),
+    "it lost nothing": (0, "0.000125", 83, 0, "rxmes=88.08;txmes=0.0", "same", True),
+    "it lost nothing, and got Asterisk's report": (0, "0.000000", 83, 0, "rxmes=88.08;rtt=0.021", "same", True),
+    "it got nothing, and reports that it lost nothing": (0, "0.000000", 83, 0, "rxmes=88.087887", "same", False),
     "of a version without the quality": (0, "0.000250", 83, 0, "", "same", True),
     "no report": (0, "0.000000", 83, 0, "rxmes=0.000000;txmes=0.0", "same", False),
     "no report, and what Asterisk itself received was good": (
@@ -223,9 +225,9 @@ REPORTS = {
         False,
     ),
     "it lost packets": (0, "0.000000", 83, 4, "rxmes=71.2;txmes=0.0", "same", False),
-    "packets from it were lost": (2, "0.000000", 83, 0, "rxmes=88.08;txmes=0.0", "same", False),
-    "nothing came from it but reports": (0, "0.000000", 0, 0, "rxmes=88.08;txmes=0.0", "same", False),
-    "Asterisk sends elsewhere now": (0, "0.000000", 83, 0, "rxmes=88.08;txmes=0.0", "moved", False),
+    "packets from it were lost": (2, "0.000125", 83, 0, "rxmes=88.08;txmes=0.0", "same", False),
+    "nothing came from it but reports": (0, "0.000125", 0, 0, "rxmes=88.08;txmes=0.0", "same", False),
+    "Asterisk sends elsewhere now": (0, "0.000125", 83, 0, "rxmes=88.08;txmes=0.0", "moved", False),
     "figures of a tongue with commas": (0, "0000250", 83, 0, "", "same", True),
     "nothing at all": (0, "", 0, 0, "", "same", False),
 }

@@ -28,12 +28,16 @@ class OutgoingCall(Call):
         self, phone: Phone, uri: Uri, proxy: Address, sender: Party, headers: Iterable[Header], call_id: str = ""
     ) -> None:
         stream = phone.media.open()
-        request = invite(uri, phone.address, sender, [*phone.contact, *headers, SDP], b"", call_id)
+        headers = [*phone.contact, *headers, *([SDP] if phone.offers else [])]
+        request = invite(uri, phone.address, sender, headers, b"", call_id)
         super().__init__(phone, request, request.sender.tag, stream)
         self.session = Session(
-            self._media_address, (*phone.codecs, EVENTS), video=self._video_port() if phone.video else None
+            self._media_address,
+            (*phone.codecs, EVENTS),
+            phone.offers or "sendrecv",
+            self._video_port() if phone.video else None,
         )
-        request.body = self.session.encode()
+        request.body = self.session.encode() if phone.offers else b""
         self._proxy = proxy
         self._heard_back = asyncio.Event()
         self._acknowledgement = b""
@@ -77,7 +81,11 @@ class OutgoingCall(Call):
     def _take_final(self, response: Response, arrival_ns: int) -> None:
         if response.status < 300:
             self.dialog = Dialog.of_caller(self.request, response)
-            self._acknowledge(self.dialog.request("ACK", self._phone.address))
+            ack = self.dialog.request("ACK", self._phone.address)
+            if not self._phone.offers:
+                ack.headers.append(SDP)
+                ack.body = self._answer_to(Session.parse(response.body)).encode()
+            self._acknowledge(ack)
             self.answered_ns = arrival_ns
             self._talk(response)
             self._conclude(response.status)

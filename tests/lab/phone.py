@@ -126,7 +126,11 @@ class Phone:
         self.announced = ""
         """The address in its session descriptions, if it is not the one where its media are: behind NAT."""
         self.reports_s: float | None = None
-        """How often it reports by RTCP what it received; None: never. Both may be changed between calls."""
+        """How often it reports by RTCP what it received; None: never."""
+        self.offers = "sendrecv"
+        """The direction that its calls offer; empty for a late offer: it answers the offer of the 200 in its ACK. These
+        three may be changed between calls.
+        """
         self.calls: list[IncomingCall] = []
         """All incoming calls, in order."""
         self.placed: list[OutgoingCall] = []

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Final, NamedTuple, Self
 
 from .codecs import CODECS, FRAME, encode_frames
@@ -143,7 +143,7 @@ class Stream:
             return
         highest = source[0].sequence + max((each.sequence - source[0].sequence) & 0xFFFF for each in source)
         lost = highest - source[0].sequence + 1 - len(source)
-        block = (source[0].ssrc, lost & 0xFFFFFF, highest, 0, 0, 0)
+        block = (source[0].ssrc, lost & 0xFFFFFF, highest, _jitter(source), 0, 0)
         host, port = self.remote
         self._rtcp.sendto(_REPORT.pack(0x81, 201, 7, self._ssrc, *block), (host, port + 1))
 
@@ -257,6 +257,15 @@ class Media:
         while self._schedule and self._schedule[0][0] <= due_ns:
             stream = self._schedule[0][2]
             heapq.heapreplace(self._schedule, (stream.send(time.time_ns()), next(self._tie), stream))
+
+
+def _jitter(packets: Sequence[Packet]) -> int:
+    """The jitter of what came (RFC 3550, 6.4.1), in units of 8 kHz; at least one, because this clock often has none."""
+    jitter = 0.0
+    for before, packet in pairwise(packets):
+        late = (packet.arrival_ns - before.arrival_ns) * 8 // 1_000_000 - (packet.timestamp - before.timestamp)
+        jitter += (abs(late) - jitter) / 16
+    return max(1, min(round(jitter), 0xFFFFFFFF)) if len(packets) > 1 else 0
 
 
 def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:

@@ -1,0 +1,76 @@
+"""The bench of phones of others: its judgement, and that the pages have its table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from idtone.calls import Party
+from idtone.tones.verification.report import ToneVerdict
+
+from ..lab.phones.between import moved
+from ..lab.phones.recorded import Received
+from ..lab.phones.rtpengine import decoded, encoded
+from .phones import page
+from .phones.claims import Row, Sounding
+from .phones.situations import SITUATIONS
+
+WHOLE = Received(20, 20, ToneVerdict.CONFORMS)
+PART = Received(13, 20, ToneVerdict.PRESENT)
+CLAIMS = {
+    # party, received, delivery, played, astray: more, less
+    "all of it came": (Party.CALLED, WHOLE, "confirmed", True, False, False, False),
+    "it was sent, and came": (Party.CALLED, WHOLE, "sent", True, False, False, False),
+    "it came, and the record does not know": (Party.CALLED, WHOLE, "not-known", True, False, False, True),
+    "a part came, and it is confirmed": (Party.CALLED, PART, "confirmed", True, True, True, False),
+    "a part came of what was sent": (Party.CALLED, PART, "sent", True, False, True, False),
+    "a part came of what was sent, by a way that loses": (Party.CALLED, PART, "sent", True, True, False, False),
+    "a part came, and the record does not know": (Party.CALLED, PART, "not-known", False, False, False, False),
+    "the caller got it": (Party.CALLER, WHOLE, "not-known", True, False, False, False),
+    "the caller got it, and it was not played": (Party.CALLER, WHOLE, "not-known", False, False, False, True),
+}
+
+
+@pytest.mark.parametrize(
+    ("party", "received", "delivery", "played", "astray", "more", "less"), CLAIMS.values(), ids=CLAIMS
+)
+def test_what_a_record_claims(party, received, delivery, played, astray, more, less):
+    sounding = Sounding(party, received, delivery, played, astray)
+    assert (sounding.claims_more, sounding.claims_less) == (more, less)
+
+
+def test_a_row_of_the_table():
+    row = Row(
+        "behind NAT", "pjsua2", [Sounding(Party.CALLED, each, "sent", True) for each in (WHOLE, PART)], 2, nat=True
+    )
+    told = page.table([row.to_json()], page._ENGLISH, 2)
+    assert "| pjsua2 | behind NAT | called | 1 / 2 | 13–20 | sent 2 | 1 | 0 |" in told
+    assert "Behind NAT, 1 of 2 calls" in told
+
+
+def test_each_situation_has_its_own_words():
+    words = Counter((each.phone, each.caller, each.what) for each in SITUATIONS)
+    assert max(words.values()) == 1
+    assert len(SITUATIONS) >= 60
+
+
+@pytest.mark.parametrize(("path", "column"), [(page.ENGLISH, "what"), (page.JAPANESE, "japanese")])
+def test_the_pages_have_all_situations(path, column):
+    made = path.read_text().partition(page.BEGIN)[2].partition(page.END)[0]
+    for situation in SITUATIONS:
+        assert f"| {getattr(situation, column)} |" in made, f"{situation.what}: run make bench-phones"
+
+
+def test_a_session_description_is_moved():
+    body = b"v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp:4001 IN IP4 127.0.0.1\r\na=sendrecv\r\n"
+    assert moved(body, "127.0.0.9", 9) == b"v=0\r\nc=IN IP4 127.0.0.9\r\nm=audio 9 RTP/AVP 0\r\na=sendrecv\r\n"
+
+
+def test_what_rtpengine_is_asked():
+    asked = {"command": "offer", "flags": ["a", "b"], "n": 7}
+    octets = encoded(asked)
+    assert octets == b"d7:command5:offer5:flagsl1:a1:be1:ni7ee"
+    assert decoded(octets) == ({b"command": b"offer", b"flags": [b"a", b"b"], b"n": 7}, b"")
+    assert not re.search(rb"\s", octets)

@@ -1,0 +1,39 @@
+"""What phones of others receive, and what the record says of it: the core of `make bench-phones`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from idtone.calls import Party
+
+from ..bench.phones.situations import ELSEWHERE, Situation, watched, watched_behind_nat
+from ..bench.phones.trying import POLICIES, Trial
+from ..lab.phones.pbx import PhonesPbx
+from ..lab.phones.program import Wanted
+from ..lab.phones.recorded import Judge
+from ..lab.publication import LAB_REGISTRY
+from ..lab.service import Service
+
+CORE: Final = (
+    Situation("", "", "pjsua2", between=watched),
+    Situation("", "", "pjsua2", endpoint="phone-nat", between=watched_behind_nat),
+    Situation("", "", "pjsua2", Wanted(announced=ELSEWHERE), astray=True),
+    Situation("", "", "pjsua2", endpoint="phone-nat", between=watched_behind_nat, hears="both"),
+    Situation("", "", "baresip", endpoint="phone-nat", between=watched_behind_nat),
+)
+
+
+async def test_the_record_claims_what_phones_of_others_received(installation, tmp_path):
+    """PJSUA2 reports when its stream starts, before anything has come; that confirms nothing. With strictrtp, which is
+    Asterisk's default, Dial() plays four packets in vain to a phone behind NAT; then the hook plays the sound again.
+    """
+    with PhonesPbx(installation, tmp_path / "pbx") as pbx, Service(pbx, LAB_REGISTRY, POLICIES["called"]) as service:
+        trial = Trial(pbx, service, Judge(), tmp_path / "calls")
+        rows = await asyncio.gather(*(trial.run(each, 1) for each in CORE))
+    for situation, row in zip(CORE, rows, strict=True):
+        assert (row.calls, row.unfinished, row.missing) == (1, [], ""), situation
+        sounding = row.soundings[0]
+        assert sounding.party is Party.CALLED
+        assert sounding.delivery == "sent", f"{situation}: {sounding}"
+        assert sounding.received.whole is not situation.astray, f"{situation}: {sounding}"

@@ -1,0 +1,16 @@
+"""The kinds of phones of others, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .baresip import Baresip
+from .browser import Browser
+from .linphone import Linphone
+from .program import Aiortc, Pjsua, Program
+from .sipp import Sipp
+
+KINDS: Final[Mapping[str, type[Program]]] = {
+    kind.name: kind for kind in (Pjsua, Baresip, Linphone, Aiortc, Browser, Sipp)
+}
