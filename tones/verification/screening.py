@@ -44,6 +44,9 @@ _SILENCE: Final = 1e-7
 _GATE: Final = 0.15
 """A share of the sound's own score in silence; under equally loud speech the sound keeps more."""
 _LOWEST_GATE: Final = 4.0
+_NEARLY: Final = 0.4
+_AROUND: Final = 8
+"""Frames before and after a peak, in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6
 """The faintest tone may be 16 dB below the loudest."""
 _FAINTEST: Final = 10**-3.5
@@ -118,10 +121,24 @@ class Screen:
         padded = np.pad(contrast, 1)
         peaks = peaks[(contrast[peaks] >= padded[peaks]) & (contrast[peaks] > padded[peaks + 2])]
         scores = self._coherence(values, peaks, lossy=lossy)
+        if least:
+            peaks, scores = self._nearby(values, peaks, scores, least)
         kept = scores > max(self._gate, least)
         order = np.argsort(-scores[kept])
         places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
         return Candidates(places, scores[kept][order])
+
+    def _nearby(
+        self, values: tuple[Reals, Reals], peaks: NDArray[np.intp], scores: Floats, least: float
+    ) -> tuple[NDArray[np.intp], Floats]:
+        """The most coherent place near each peak: a room moves the power to later than the sound."""
+        peaks = peaks[scores > _NEARLY * max(self._gate, least)]
+        around = peaks[:, None] + np.arange(-_AROUND, _AROUND + 1)
+        np.clip(around, 0, len(values[0]) - self._span - 1, out=around)
+        scores = self._coherence(values, around.ravel(), lossy=True).reshape(around.shape)
+        best = scores.argmax(axis=1)
+        rows = np.arange(len(peaks))
+        return around[rows, best], scores[rows, best]
 
     @property
     def _edge(self) -> int:
