@@ -308,18 +308,20 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
 def _pauses(case: Case) -> Test:
     """A tone is silent in the pauses between its bursts."""
     levels = list(_pause_levels_db(case))
-    start_s, loudest = max(levels, key=lambda each: each[1], default=(0.0, -math.inf))
-    if loudest <= _PAUSE_DB:
+    loud = [start_s for start_s, level, _ in levels if level > _PAUSE_DB]
+    if not loud:
         return Test("pauses", CheckOutcome.PASSED, "the pauses are quiet")
     # A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst.
-    continuous = min(level for _, level in levels) > _CONTINUOUS_DB and not case.resounds
+    continuous = min(level for *_, level in levels) > _CONTINUOUS_DB and not case.resounds
     ended = any(each.ends_within(_edge_limit_ms(case.profile, case.plan)) for each in case.bursts)
-    says = f"the tone continues in the pause before {1000 * start_s:.0f} ms"
+    says = f"the tone continues in the pause before {1000 * loud[0]:.0f} ms"
     return Test("pauses", CheckOutcome.FAILED, says, certain=continuous and not ended)
 
 
-def _pause_levels_db(case: Case) -> Iterator[tuple[float, float]]:
-    """For each pause of a tone: the end of it in the plan, and the tone's level there relative to its next burst."""
+def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:
+    """For each pause of a tone: its end in the plan, and the tone's level relative to the next burst, and to the louder
+    one beside it.
+    """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):
         track = case.base.track_of[index]
@@ -328,9 +330,13 @@ def _pause_levels_db(case: Case) -> Iterator[tuple[float, float]]:
         if before is None:
             continue
         level = between(case.base, index, each, case.fitted, case.plan.components[before].end_s, each.start_s)
-        own = case.fitted.components[index].amplitude
-        if level is not None:
-            yield each.start_s, 20 * math.log10(max(level, 1e-9) / max(own, 1e-9))
+        if level is None:
+            continue
+        following, louder = (
+            20 * math.log10(max(level, 1e-9) / max(*(case.fitted.components[one].amplitude for one in beside), 1e-9))
+            for beside in ((index,), (before, index))
+        )
+        yield each.start_s, following, louder
 
 
 def _level(case: Case) -> Test:

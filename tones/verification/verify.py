@@ -125,7 +125,7 @@ class Verifier:
                 base = self._fitter.baseband(samples, heard, rough.first)
             yield self._fitter.fine(base, rough), base
 
-    def features(self, samples: Reals, fitted: Fitted) -> log_odds.Features:
+    def features(self, samples: Reals, fitted: Fitted, *, damaged: bool = False) -> log_odds.Features:
         tolerance = self.profile.tolerance
         return log_odds.features_of(
             samples,
@@ -133,6 +133,7 @@ class Verifier:
             pitch_tolerance=tolerance.frequency_percent / 100,
             tempo_tolerance=tolerance.time_percent / 100,
             judge_errors=self.tolerates(fitted),
+            damaged=damaged,
         )
 
     def tolerates(self, fitted: Fitted) -> bool:
@@ -156,15 +157,17 @@ class Verifier:
         if heard is None and not any(each.verdict in _THERE for each in found):
             # A decoder or a buffer can have lost whole bursts. The rate of false alarms is that of the strict screen:
             # what only this one finds can leave it open at most.
-            damaged = self._judged(samples, heard, self.fits(samples, damaged=True))
+            damaged = self._judged(samples, heard, self.fits(samples, damaged=True), damaged=True)
             open_ = (each for each in damaged if each.verdict is not ToneVerdict.ABSENT)
             found += [replace(each, verdict=ToneVerdict.CANNOT_TELL) for each in open_]
         kept = without_shadows(found, 1000 * (self._plan.length_s + _SHADOW_S))
         return tuple(sorted(kept, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
-    def _judged(self, samples: Reals, heard: Reals | None, fits: Iterator[tuple[Fitted, Baseband]]) -> Iterator[Match]:
+    def _judged(
+        self, samples: Reals, heard: Reals | None, fits: Iterator[tuple[Fitted, Baseband]], *, damaged: bool = False
+    ) -> Iterator[Match]:
         for fitted, base in fits:
-            score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
+            score = log_odds.log_odds(self.features(samples, fitted, damaged=damaged), log_odds.calibration().weights)
             if score >= log_odds.calibration().grey:
                 yield self._judge(samples, heard, fitted, base, score)
 
