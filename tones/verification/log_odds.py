@@ -21,7 +21,6 @@ from .screening import RATE_HZ, Reals, cut
 
 AUDIBLE: Final = 0.4
 """A component counts only if this share of its time is in the recording."""
-_THERE: Final = 10 ** (-12 / 20)
 _WINDOW: Final = 256
 _HOP: Final = 64
 _NEAR_HZ: Final = 80.0
@@ -79,16 +78,10 @@ def log_odds(features: Features, weights: tuple[float, ...]) -> float:
 
 
 def features_of(
-    samples: Reals, fitted: Fitted, *, pitch_tolerance: float, tempo_tolerance: float, judge_errors: bool = True,
-    damaged: bool = False,
-) -> Features:  # fmt: skip
-    """The features of a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as correct; with
-    `damaged`, bursts that are not there do not count, as if they were known to be lost.
-    """
+    samples: Reals, fitted: Fitted, *, pitch_tolerance: float, tempo_tolerance: float, judge_errors: bool = True
+) -> Features:
+    """The features of a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as correct."""
     audible = [each for each in fitted.components if each.heard >= AUDIBLE] or list(fitted.components)
-    if damaged:
-        loudest = max(each.amplitude / each.component.amplitude for each in audible)
-        audible = [each for each in audible if each.amplitude > _THERE * loudest * each.component.amplitude]
     levels = [20 * math.log10(max(each.amplitude, 1e-6) / each.component.amplitude) for each in audible]
     return Features(
         score=min(fitted.score, 80.0) / 10,
@@ -98,7 +91,7 @@ def features_of(
         pitch=min(abs(fitted.pitch) / (pitch_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
         tempo=min(abs(fitted.tempo) / (tempo_tolerance / 2), 1.0) ** 2 if judge_errors else 0.0,
         quiet=max(min(sum(levels) / len(levels), 0.0), -20.0) / 10,
-        few=1 / len({each.component.burst for each in (audible if damaged else fitted.components)}),
+        few=1 / len({each.component.burst for each in fitted.components}),
     )
 
 

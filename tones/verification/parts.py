@@ -30,7 +30,9 @@ _LATE_S: Final = (0.11, 0.16)
 """Both from the end of a burst: a room still holds much of the tone in the first, and less of it in the second."""
 _TAIL: Final = 10 ** (-25 / 20)
 _CONTINUED: Final = 10 ** (-2 / 20)
+"""The tail's amplitude lies between these shares of the burst's: below is silence, above the burst goes on."""
 _DECAY: Final = 10 ** (-3 / 20)
+"""What is late has at most this share of the tail's amplitude."""
 _BLAST: Final = 5.0
 """A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
 

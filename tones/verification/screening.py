@@ -45,7 +45,9 @@ _GATE: Final = 0.15
 """A share of the sound's own score in silence; under equally loud speech the sound keeps more."""
 _LOWEST_GATE: Final = 4.0
 _CONTRAST_DAMAGED: Final = 0.85
+"""Of the contrast of other places: a room's tail lies around the sound."""
 _NEARLY: Final = 0.5
+"""Of the score that a damaged place needs: from here up, a place near the peak may have it."""
 _AROUND: Final = 8
 """Frames before and after a peak, in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6

@@ -35,6 +35,7 @@ from .screening import HOP, RATE_HZ, Reals, Screen
 _COARSE_SCORE: Final = 8.0
 """A fit with a lower score cannot reach the threshold."""
 _COARSE_DAMAGED: Final = 4.0
+"""As `_COARSE_SCORE`, where bursts may be missing: less of the sound is coherent there, most of all of a glide."""
 _RIVAL: Final = 0.7
 """With equal bursts or losses, the best of overlapping candidates can be wrong: fit those with this share of its
 score too."""
@@ -125,7 +126,7 @@ class Verifier:
                 base = self._fitter.baseband(samples, heard, rough.first)
             yield self._fitter.fine(base, rough), base
 
-    def features(self, samples: Reals, fitted: Fitted, *, damaged: bool = False) -> log_odds.Features:
+    def features(self, samples: Reals, fitted: Fitted) -> log_odds.Features:
         tolerance = self.profile.tolerance
         return log_odds.features_of(
             samples,
@@ -133,7 +134,6 @@ class Verifier:
             pitch_tolerance=tolerance.frequency_percent / 100,
             tempo_tolerance=tolerance.time_percent / 100,
             judge_errors=self.tolerates(fitted),
-            damaged=damaged,
         )
 
     def tolerates(self, fitted: Fitted) -> bool:
@@ -157,17 +157,15 @@ class Verifier:
         if heard is None and not any(each.verdict in _THERE for each in found):
             # A decoder or a buffer can have lost whole bursts. The rate of false alarms is that of the strict screen:
             # what only this one finds can leave it open at most.
-            damaged = self._judged(samples, heard, self.fits(samples, damaged=True), damaged=True)
+            damaged = self._judged(samples, heard, self.fits(samples, damaged=True))
             open_ = (each for each in damaged if each.verdict is not ToneVerdict.ABSENT)
             found += [replace(each, verdict=ToneVerdict.CANNOT_TELL) for each in open_]
         kept = without_shadows(found, 1000 * (self._plan.length_s + _SHADOW_S))
         return tuple(sorted(kept, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
-    def _judged(
-        self, samples: Reals, heard: Reals | None, fits: Iterator[tuple[Fitted, Baseband]], *, damaged: bool = False
-    ) -> Iterator[Match]:
+    def _judged(self, samples: Reals, heard: Reals | None, fits: Iterator[tuple[Fitted, Baseband]]) -> Iterator[Match]:
         for fitted, base in fits:
-            score = log_odds.log_odds(self.features(samples, fitted, damaged=damaged), log_odds.calibration().weights)
+            score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
             if score >= log_odds.calibration().grey:
                 yield self._judge(samples, heard, fitted, base, score)
 
@@ -227,11 +225,13 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
     """The verdict on one place: what the line can have done to the sound does not show that it is another one.
 
-    Scores from `threshold` up are the sound; from even odds up, a sound that only the line may have changed is open.
+    Scores from `threshold` up are the sound; from even odds up, a sound of which only the line may have changed the
+    times is open. Music has other frequencies more often than a line changes one: that needs the full score.
     """
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
-        doubtful = score >= _EVEN_ODDS and not any(test.certain for test in failed)
+        needed = threshold if any(test.name == "frequency" for test in failed) else _EVEN_ODDS
+        doubtful = score >= needed and not any(test.certain for test in failed)
         return ToneVerdict.CANNOT_TELL if doubtful else ToneVerdict.ABSENT
     if score < threshold:
         return ToneVerdict.CANNOT_TELL

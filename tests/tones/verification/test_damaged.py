@@ -263,6 +263,8 @@ def outcome(name, outcome, certain=True):
         ([outcome("edges", "failed", certain=False)], 1, "cannot-tell"),
         ([outcome("edges", "failed", certain=False)], -1, "absent"),
         ([outcome("frequency", "failed")], 50, "absent"),
+        ([outcome("frequency", "failed", certain=False)], 2, "absent"),
+        ([outcome("frequency", "failed", certain=False)], 4, "cannot-tell"),
         ([outcome("edges", "failed", certain=False), outcome("further", "failed")], 50, "absent"),
         ([outcome("cadence", "failed", certain=False), outcome("pauses", "failed", certain=False)], 4, "cannot-tell"),
     ],
