@@ -25,6 +25,14 @@ _ASIDE_S: Final = 0.006
 """The edges of a burst, where the filter mixes it with what is around it, belong to no slice."""
 _SLICE_HEARD: Final = 0.5
 """A slice counts only if this share of it is not lost."""
+_TAIL_S: Final = (0.015, 0.055)
+_LATE_S: Final = (0.11, 0.16)
+"""Both from the end of a burst: a room still holds much of the tone in the first, and less of it in the second."""
+_TAIL: Final = 10 ** (-25 / 20)
+_CONTINUED: Final = 10 ** (-2 / 20)
+"""The tail's amplitude lies between these shares of the burst's: below is silence, above the burst goes on."""
+_DECAY: Final = 10 ** (-3 / 20)
+"""What is late has at most this share of the tail's amplitude."""
 _BLAST: Final = 5.0
 """A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
 
@@ -79,6 +87,27 @@ def between(
         return None
     energy = base.explained_spans(index, each, fitted, start, end)[0]
     return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
+
+
+def resounds(base: Baseband, plan: Plan, fitted: Fitted) -> bool:
+    """Whether a tone dies away after the end of a burst, as in a room, instead of ending there."""
+    times = base.times + base.first / RATE_HZ
+
+    def level(index: int, window_s: tuple[float, float]) -> float:
+        first_s, last_s = (fitted.components[index].end_s + each for each in window_s)
+        band = base.bands[base.track_of[index]][(times >= first_s) & (times <= last_s)]
+        return float(np.sqrt(np.mean(np.abs(band) ** 2))) if len(band) else 0.0
+
+    for index, each in enumerate(plan.components):
+        later = plan.components[index + 1 :]
+        same = (other.start_s for other, track in zip(later, base.track_of[index + 1 :], strict=True)
+                if track == base.track_of[index])  # fmt: skip
+        if not each.steady or min(same, default=np.inf) < each.end_s + 1.2 * _LATE_S[1]:
+            continue
+        own, tail, late = fitted.components[index].amplitude, level(index, _TAIL_S), level(index, _LATE_S)
+        if _TAIL * own < tail < _CONTINUED * own and late < _DECAY * tail:
+            return True
+    return False
 
 
 def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:

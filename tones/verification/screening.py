@@ -44,6 +44,12 @@ _SILENCE: Final = 1e-7
 _GATE: Final = 0.15
 """A share of the sound's own score in silence; under equally loud speech the sound keeps more."""
 _LOWEST_GATE: Final = 4.0
+_CONTRAST_DAMAGED: Final = 0.85
+"""Of the contrast of other places: a room's tail lies around the sound."""
+_NEARLY: Final = 0.5
+"""Of the score that a damaged place needs: from here up, a place near the peak may have it."""
+_AROUND: Final = 8
+"""Frames before and after a peak, in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6
 """The faintest tone may be 16 dB below the loudest."""
 _FAINTEST: Final = 10**-3.5
@@ -110,7 +116,7 @@ class Screen:
         """All candidates in `samples` at 8 kHz whose score is above `least`. With `lossy`, bursts may be missing."""
         values = self._values(samples)
         contrast, balance, power = self._compare(values)
-        good = (contrast > self._contrast) & (power > _SILENCE)
+        good = (contrast > self._contrast * (_CONTRAST_DAMAGED if least else 1)) & (power > _SILENCE)
         if not lossy:
             good &= balance > self._balance
         contrast[~good] = 0
@@ -118,10 +124,26 @@ class Screen:
         padded = np.pad(contrast, 1)
         peaks = peaks[(contrast[peaks] >= padded[peaks]) & (contrast[peaks] > padded[peaks + 2])]
         scores = self._coherence(values, peaks, lossy=lossy)
-        kept = scores > max(self._gate, least)
+        if least:
+            peaks, scores = self._nearby(values, peaks, scores, least)
+        kept = scores > (least or self._gate)
         order = np.argsort(-scores[kept])
         places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
         return Candidates(places, scores[kept][order])
+
+    def _nearby(
+        self, values: tuple[Reals, Reals], peaks: NDArray[np.intp], scores: Floats, least: float
+    ) -> tuple[NDArray[np.intp], Floats]:
+        """The most coherent place near each peak: a room moves the power to later than the sound."""
+        peaks = peaks[scores > _NEARLY * least]
+        around = peaks[:, None] + np.arange(-_AROUND, _AROUND + 1)
+        np.clip(around, 0, len(values[0]) - self._span - 1, out=around)
+        scores = self._coherence(values, around.ravel(), lossy=True).reshape(around.shape)
+        best = scores.argmax(axis=1)
+        rows = np.arange(len(peaks))
+        # Near peaks share a place.
+        places, first = np.unique(around[rows, best], return_index=True)
+        return places, scores[rows, best][first]
 
     @property
     def _edge(self) -> int:

@@ -27,13 +27,15 @@ from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .judging import ALONE, TESTS, Case, Surroundings, heard_burst, level_dbm0
-from .parts import blast
+from .parts import blast, resounds
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
 
 _COARSE_SCORE: Final = 8.0
 """A fit with a lower score cannot reach the threshold."""
+_COARSE_DAMAGED: Final = 4.0
+"""As `_COARSE_SCORE`, where bursts may be missing: less of the sound is coherent there, most of all of a glide."""
 _RIVAL: Final = 0.7
 """With equal bursts or losses, the best of overlapping candidates can be wrong: fit those with this share of its
 score too."""
@@ -43,7 +45,6 @@ _DAMAGED_SCORE: Final = 8.0
 """A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
-_MUCH_SCORE: Final = 15.0
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
@@ -111,7 +112,7 @@ class Verifier:
                 continue
             base = self._fitter.baseband(samples, heard, sample)
             fitted = self._fitter.coarse(base)
-            if fitted.score >= _COARSE_SCORE:
+            if fitted.score >= (_COARSE_DAMAGED if damaged else _COARSE_SCORE):
                 coarse.append((fitted, base))
         # With losses, the score cannot tell a lost burst from a missing one; the energy tells a sound from its
         # shifted copy.
@@ -181,7 +182,7 @@ class Verifier:
             for index in range(self._plan.bursts)
         )
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
-        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside)
+        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside, resounds(base, self._plan, fitted))
         tests = tuple(test(case) for test in TESTS)
         return Match(
             verdict_of(tests, score, log_odds.calibration().threshold),
@@ -224,23 +225,17 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
     """The verdict on one place: what the line can have done to the sound does not show that it is another one.
 
-    Scores from `threshold` up are the sound; from even odds up, a sound that only the line may have changed is open.
+    Scores from `threshold` up are the sound; from even odds up, a sound of which only the line may have changed the
+    times is open. Music has other frequencies more often than a line changes one: that needs the full score.
     """
-    outcomes = {test.name: test.outcome for test in tests}
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
-        # A tone that fills the pauses, with bursts or a cadence that are not the sound's, is one of the network or of
-        # an instrument, unless much of the sound is there.
-        if outcomes.get("pauses") is CheckOutcome.FAILED:
-            if outcomes.get("cadence") is CheckOutcome.FAILED:
-                return ToneVerdict.ABSENT
-            if score < _MUCH_SCORE and outcomes.get("bursts", CheckOutcome.PASSED) is not CheckOutcome.PASSED:
-                return ToneVerdict.ABSENT
-        doubtful = score >= _EVEN_ODDS and not any(test.certain for test in failed)
+        needed = threshold if any(test.name == "frequency" for test in failed) else _EVEN_ODDS
+        doubtful = score >= needed and not any(test.certain for test in failed)
         return ToneVerdict.CANNOT_TELL if doubtful else ToneVerdict.ABSENT
     if score < threshold:
         return ToneVerdict.CANNOT_TELL
-    unknown = CheckOutcome.UNKNOWN in outcomes.values()
+    unknown = any(test.outcome is CheckOutcome.UNKNOWN for test in tests)
     return ToneVerdict.PRESENT if unknown else ToneVerdict.CONFORMS
 
 

@@ -72,12 +72,13 @@ CHAINS: Final = {
 
 
 def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: int) -> Trial:
-    """The leg with this number, which also chooses its loss and its room: fifteen in a row have all.
+    """The leg with this number, which also chooses its loss and its room: fifteen in a row have all, and a
+    shorter row has all rooms.
 
     What was lost is not known to the verifier, as in a recording.
     """
     loss = LOSSES[number % len(LOSSES)]
-    room = list(ROOMS.values())[number // len(LOSSES) % len(ROOMS)]
+    room = list(ROOMS.values())[number % len(ROOMS)]
     chance = np.random.default_rng([zlib.crc32(f"{part.value} {profile.id} {chain} {damage}".encode()), number])
     sent = leg_of(DAMAGES[damage](profile, chance), sounding_rms(profile), Condition("any", None), chance, part)
     heard = sent.samples

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,39 +54,40 @@ _TRIALS_AT_ONCE: Final = 30
 _TAKES_AT_ONCE: Final = 2
 
 
-def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int) -> Iterator[Job]:
-    """All that the processes share, the longest work first."""
+def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
+    """All that the processes share, the longest work first. The first trial and take have the number `start`."""
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
+    split = partial(_split, start=start)
     for kind in wanted:
         if kind == "detection":
             for what in CONDITIONS:
-                yield from _split(kind, everybody, what, "", count)
+                yield from split(kind, everybody, what, "", count)
         elif kind == "chains":
             for chain in CHAINS:
                 for damage in DAMAGES:
                     share = CHAIN_SHARE if damage == WHOLE else CHAIN_SHARE / 3
-                    yield from _split(kind, everybody, chain, damage, max(1, round(count * share)))
+                    yield from split(kind, everybody, chain, damage, max(1, round(count * share)))
         elif kind == "near-misses":
             for name in names:
                 for what in near_misses(profiles()[name]):
                     for coding in CODINGS:
-                        yield from _split(kind, (name,), what, coding, near)
+                        yield from split(kind, (name,), what, coding, near)
         elif kind == "frequency":
             sines = tuple(name for name in names if measurements.steady(profiles()[name]))
             if sines:
-                yield from _split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count)
+                yield from split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count)
         elif kind == "false-alarms":
             shares = {"speech": hours, "music": hours * MUSIC_SHARE}
             for what, share in shares.items():
                 for first in range(0, takes_in(share), _TAKES_AT_ONCE):
                     takes = min(_TAKES_AT_ONCE, takes_in(share) - first)
-                    yield Job(kind, everybody, what, "", first, takes, PART)
+                    yield Job(kind, everybody, what, "", start + first, takes, PART)
 
 
-def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int) -> Iterator[Job]:
+def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int, *, start: int) -> Iterator[Job]:
     for first in range(0, count, _TRIALS_AT_ONCE):
-        yield Job(kind, names, what, coding, first, min(_TRIALS_AT_ONCE, count - first), PART)
+        yield Job(kind, names, what, coding, start + first, min(_TRIALS_AT_ONCE, count - first), PART)
 
 
 def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
@@ -118,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.verify", description=__doc__.partition("\n")[0])
     parser.add_argument("--hours", type=float, default=HOURS, help="of speech for false alarms (default %(default)s)")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each kind and profile (default %(default)s)")
+    parser.add_argument(
+        "--start", type=int, default=0, help="number of the first trial: others than those that a change was tried on"
+    )
     parser.add_argument("--only", action="append", choices=PARTS_OF_IT, help="leave the rest out; may be repeated")
     parser.add_argument("--profile", action="append", choices=list(profiles()), help="may be repeated")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
@@ -139,13 +144,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 times = measurements.throughput(name, what, PART)
                 found.append(results.throughput_row(name, what, times, with_numba))
 
-    work = list(jobs(wanted, names, chosen.hours, chosen.trials))
+    work = list(jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
     if work:
         found += results.rows(measure(work, chosen.workers))
     results.print_tables(found)
     if chosen.state:
         results.state_false_alarms(found)
-    settings: dict[str, Any] = {"hours": chosen.hours, "trials": chosen.trials, "part": PART, "profiles": names}
+    settings: dict[str, Any] = {
+        "hours": chosen.hours, "trials": chosen.trials, "start": chosen.start, "part": PART, "profiles": names,
+    }  # fmt: skip
     if chosen.json:
         results.write_json(found, settings, chosen.json)
 

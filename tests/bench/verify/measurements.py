@@ -121,12 +121,10 @@ def _chains(job: Job, name: str, tally: Tally) -> str:
 def _false_alarms(job: Job, name: str, tally: Tally) -> str:
     for index in range(job.first, job.first + job.count):
         take = _take(job.what, job.part, index)
-        alarms = [
-            found
-            for found in verifier(name).verify(take.samples, RATE_HZ).findings
-            if found.verdict in ("conforms", "present")
-        ]
-        tally.update(milliseconds=round(1000 * take.duration_s), alarms=len(alarms))
+        findings = verifier(name).verify(take.samples, RATE_HZ).findings
+        alarms = [found for found in findings if found.verdict in ("conforms", "present")]
+        left_open = sum(found.verdict == "cannot-tell" for found in findings)
+        tally.update({"milliseconds": round(1000 * take.duration_s), "alarms": len(alarms), "cannot-tell": left_open})
         tally.update(conforms=sum(found.verdict == "conforms" for found in alarms))
         tally.update(f"at: {take.name}, {found.start_ms / 1000:.2f} s, {found.verdict}" for found in alarms)
     return job.what

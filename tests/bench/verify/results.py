@@ -71,7 +71,7 @@ def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
         if kind == "detection":
             found += _detection_rows(profile, what, tally)
         elif kind == "false-alarms":
-            found.append(_alarm_row(profile, what, tally))
+            found += [_alarm_row(profile, what, tally), _open_row(profile, what, tally)]
         elif kind == "frequency":
             found.append(_frequency_row(profile, what, tally))
     found += _chain_rows({key: tally for key, tally in tallies.items() if key[0] == "chains"})
@@ -114,6 +114,13 @@ def _alarm_row(profile: str, what: str, tally: Tally) -> Row:
     return Row("false alarms", profile, what, alarms / hours, "/h", bound, alarms, None, hours, 0.0, reached, notes)
 
 
+def _open_row(profile: str, what: str, tally: Tally) -> Row:
+    """What the caution costs: places of speech and music at which the verifier cannot tell."""
+    hours, count = tally["milliseconds"] / 3_600_000, tally["cannot-tell"]
+    bound = confidence.events_at_most(count) / hours
+    return Row("left open in speech and music", profile, what, count / hours, "/h", bound, count, None, hours)
+
+
 def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
     measured = max(1, tally["measured"])
     ratio = (tally["square_millionths"] / 1e6 / measured) ** 0.5
@@ -127,7 +134,7 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
 
 
 def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """Two rows for each profile, and for all together: whole sounds called absent, damaged ones called conforming."""
+    """Whole sounds called absent or left open, and damaged ones called conforming: of each profile, and of all."""
     found = []
     names = tuple(dict.fromkeys(key[1] for key in tallies))
     for profile in (*names, "all") if names else ():
@@ -136,9 +143,10 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
             if profile in (name, "all"):
                 mine.setdefault(what, Counter()).update(tally)
         for measure, wrong, goal in (
-            ("wrong absent", "absent", ABSENT_GOAL), ("wrong conforms", "conforms", DAMAGED_GOAL),
+            ("wrong absent", "absent", ABSENT_GOAL), ("left open", "cannot-tell", None),
+            ("wrong conforms", "conforms", DAMAGED_GOAL),
         ):  # fmt: skip
-            there = {what: each for what, each in mine.items() if what.startswith(WHOLE) == (wrong == "absent")}
+            there = {what: each for what, each in mine.items() if what.startswith(WHOLE) == (wrong != "conforms")}
             hits, trials = sum(each[wrong] for each in there.values()), sum(each["trials"] for each in there.values())
             if not trials:
                 continue
@@ -147,7 +155,7 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
             found.append(
                 Row(
                     measure, profile, f"{len(there)} kinds", rate, "", bound, hits, trials, goal=goal,
-                    reached=_at_most(rate, bound, goal), notes=notes,
+                    reached=Reached.NONE if goal is None else _at_most(rate, bound, goal), notes=notes,
                 )
             )  # fmt: skip
     return found

@@ -30,6 +30,7 @@ def test_a_trial_repeats_and_fifteen_in_a_row_have_all_losses_and_rooms(monkeypa
     monkeypatch.setattr(chains.rooms_and_phones, "in_a_room", lambda heard, chance, *room: rooms.append(room) or heard)
     for number in range(15):
         chain_trial(SAMPLE, "G.711", WHOLE, Part.DEVELOPMENT, number)
+        assert len(rooms) == (number + 1) * 2 // 3, "a short run has all rooms too"
     assert sorted(seen) == pytest.approx(sorted(LOSSES * 3))
     assert len(rooms) == 10
     assert set(rooms) == {room for room in ROOMS.values() if room}

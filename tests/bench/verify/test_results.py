@@ -32,10 +32,11 @@ def test_a_goal_is_reached_by_the_bound_or_only_so_far(conforms, trials, reached
     ],
 )  # fmt: skip
 def test_false_alarms_count_against_the_hours(hours, alarms, what, reached):
-    tally = Counter(milliseconds=hours * 3_600_000, alarms=alarms)
-    (row,) = results.rows({("false-alarms", "sample", what): tally})
+    tally = Counter({"milliseconds": hours * 3_600_000, "alarms": alarms, "cannot-tell": 3})
+    row, left_open = results.rows({("false-alarms", "sample", what): tally})
     assert row.reached is reached
     assert row.value == pytest.approx(alarms / hours)
+    assert (left_open.value, left_open.reached) == (pytest.approx(3 / hours), Reached.NONE)
 
 
 def test_near_misses_are_counted_together_and_the_accepted_are_named():
@@ -59,18 +60,21 @@ def test_every_row_reaches_the_tables_and_the_file(tmp_path, capsys):
 
 def test_chains_count_whole_sounds_called_absent_and_damaged_ones_called_conforming():
     rows = results.rows({
-        ("chains", "sample", "whole · AMR"): Counter(trials=300, conforms=200, absent=1),
-        ("chains", "notice", "whole · AMR"): Counter(trials=300, conforms=100, absent=0),
+        ("chains", "sample", "whole · AMR"): Counter({"trials": 300, "absent": 1, "cannot-tell": 30}),
+        ("chains", "notice", "whole · AMR"): Counter(trials=300, absent=0),
         ("chains", "sample", "first 80 ms missing · AMR"): Counter(trials=100, conforms=1, absent=3),
     })  # fmt: skip
     found = {(row.measure, row.profile): (row.hits, row.trials, row.reached) for row in rows}
     assert found == {
         ("wrong absent", "sample"): (1, 300, Reached.SO_FAR),
+        ("left open", "sample"): (30, 300, Reached.NONE),
         ("wrong conforms", "sample"): (1, 100, Reached.MISSED),
         ("wrong absent", "notice"): (0, 300, Reached.SO_FAR),
+        ("left open", "notice"): (0, 300, Reached.NONE),
         ("wrong absent", "all"): (1, 600, Reached.SO_FAR),
+        ("left open", "all"): (30, 600, Reached.NONE),
         ("wrong conforms", "all"): (1, 100, Reached.MISSED),
     }
     assert [row.notes for row in rows if row.profile == "all"] == [
-        {"whole · AMR": 1}, {"first 80 ms missing · AMR": 1},
+        {"whole · AMR": 1}, {"whole · AMR": 30}, {"first 80 ms missing · AMR": 1},
     ]  # fmt: skip

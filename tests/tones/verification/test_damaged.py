@@ -213,6 +213,42 @@ def test_a_burst_that_a_decoder_muted_leaves_it_open():
     assert "burst 3 is missing" in report.reason
 
 
+def in_a_hall(samples, seed):
+    """Direct sound and reverberation of the same power, which decays by 60 dB in 0.6 s."""
+    length = at(600)
+    response = np.random.default_rng(seed).standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
+    response[:16] = 0
+    response /= np.linalg.norm(response)
+    response[0] = 1
+    return np.convolve(samples, response)[: len(samples)].astype(np.float32)
+
+
+CHORD = make(tone(620, 860, on_ms=150, off_ms=80, ramp_ms=10), tone(620, 860, on_ms=250, ramp_ms=10))
+ONE = make(tone(1004, on_ms=500, ramp_ms=10))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("profile", [SAMPLE, PULSES, CHORD, ONE], ids=["sample", "pulses", "chord", "one"])
+def test_a_room_that_fills_the_pauses_does_not_make_it_another_sound(profile, seed):
+    assert verify(profile, in_a_hall(leg(profile), seed)).verdict != "absent"
+
+
+@pytest.mark.parametrize("length_ms", [440, 560])
+def test_a_single_burst_of_another_length_leaves_it_open(length_ms):
+    """A lost packet at its edge shortens it as much."""
+    assert verify(ONE, leg(make(tone(1004, on_ms=length_ms, ramp_ms=10)))).verdict == "cannot-tell"
+
+
+def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
+    """It may be the first of the sound, found one burst too late."""
+    row = [(520, 120), (650, 120), (1040, 160), (1040, 160)]
+    samples = leg(make(*(tone(hz, on_ms=on_ms, off_ms=20, ramp_ms=10) for hz, on_ms in row)))
+    assert verify(SAMPLE, samples).verdict == "absent"
+    (first_ms, end_ms), *_ = bursts_of(SAMPLE)[1:]
+    samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-30 / 20)
+    assert verify(SAMPLE, samples).verdict == "cannot-tell"
+
+
 def outcome(name, outcome, certain=True):
     return reports.Test(name, CheckOutcome(outcome), "says", certain)
 
@@ -227,11 +263,10 @@ def outcome(name, outcome, certain=True):
         ([outcome("edges", "failed", certain=False)], 1, "cannot-tell"),
         ([outcome("edges", "failed", certain=False)], -1, "absent"),
         ([outcome("frequency", "failed")], 50, "absent"),
+        ([outcome("frequency", "failed", certain=False)], 2, "absent"),
+        ([outcome("frequency", "failed", certain=False)], 4, "cannot-tell"),
         ([outcome("edges", "failed", certain=False), outcome("further", "failed")], 50, "absent"),
-        ([outcome("pauses", "failed", certain=False)], 4, "cannot-tell"),
-        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], 14, "absent"),
-        ([outcome("bursts", "unknown"), outcome("pauses", "failed", certain=False)], 16, "cannot-tell"),
-        ([outcome("cadence", "failed", certain=False), outcome("pauses", "failed", certain=False)], 50, "absent"),
+        ([outcome("cadence", "failed", certain=False), outcome("pauses", "failed", certain=False)], 4, "cannot-tell"),
     ],
 )
 def test_the_verdict_on_a_place(tests, score, verdict):
