@@ -351,6 +351,11 @@ METRICS: Final = (
         lambda observed: observed.evidence.signs,
     ),
     Metric(
+        "idtone_ledger_quarantined_steps", _GAUGE,
+        "Steps in the ledger that idtone did not write, or that were changed: they are never signed.",
+        lambda observed: observed.evidence.quarantined,
+    ),
+    Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",
         _replica(lambda replicator: replicator.status.behind),
     ),

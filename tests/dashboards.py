@@ -84,6 +84,10 @@ ROWS: Final = (
             red_above=1,
         ),
         Panel(
+            "Steps of others", "idtone 以外のステップ", {gauge("idtone_ledger_quarantined_steps"): EACH}, kind="stat",
+            red_above=1,
+        ),
+        Panel(
             "Evidence is signed", "証跡の署名", {gauge("idtone_ledger_signed"): EACH}, kind="stat", red_below=1,
         ),
         Panel(

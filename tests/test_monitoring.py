@@ -42,6 +42,7 @@ WELL = {
     "idtone_canary_every_seconds": "900x90",
     "idtone_ledger_unwritten_steps": "0x90",
     "idtone_ledger_signed": "1x90",
+    "idtone_ledger_quarantined_steps": "0x90",
     "idtone_ledger_unreplicated_steps": "50x90",
     "idtone_ledger_replicated": "1x90",
     "idtone_ledger_reserve_bytes": "64000000x90",
@@ -107,7 +108,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         {"idtone_calls_sound_failed_total": "0+0.2x90", "idtone_calls_with_sound_total": "0+0.2x90"},
         set(),
     ),  # only twelve calls
-    ({"idtone_sound_files_damaged": "0x88 1x2"}, {"IdtoneSoundFileChanged"}),
+    ({"idtone_sound_files_damaged": "0x80 1x10"}, {"IdtoneSoundFileChanged"}),
     ({"idtone_sound_file_changes_total": "0x80 1x10"}, {"IdtoneSoundFileChanged"}),
     ({"idtone_calls_sound_failed_total": "0x90", "idtone_calls_with_sound_total": "0x90"}, set()),
     (
@@ -133,6 +134,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ),
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_ledger_signed": "1x80 0x10"}, {"IdtoneEvidenceNotSigned"}),
+    ({"idtone_ledger_quarantined_steps": "0x80 2x10"}, {"IdtoneEvidenceOfOthers"}),
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
     ({"idtone_journal_held_files_total": "0x80 1x10"}, {"IdtoneJournalHeldOpen"}),
     ({"idtone_ledger_replicated": "1x60 0x30"}, {"IdtoneEvidenceNotReplicated"}),
@@ -153,6 +155,7 @@ COLD: list[tuple[str, str]] = [
     ('idtone_decisions_total{reason="number-of-another-customer"}', "IdtoneNumberOfAnotherCustomer"),
     ('idtone_decisions_total{reason="line-unknown"}', "IdtoneLineUnknown"),
     ("idtone_journal_held_files_total", "IdtoneJournalHeldOpen"),
+    ("idtone_sound_file_changes_total", "IdtoneSoundFileChanged"),
 ]
 CASES += [case for series, alert in COLD for case in (
     ({series: "_x80 71x10"}, {alert}),  # the service, or its monitoring, has just started

@@ -313,7 +313,7 @@ class GroupWriter:
         self._let_go()
         _log.error(
             "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; "
-            "docs/how-to/keep-evidence.md says what to do with the old one",
+            "docs/how-to/damaged-evidence.md says what to do with the old one",
             explained(error, self._path), aside, self._key_ring.continuity.origin,
         )  # fmt: skip
 

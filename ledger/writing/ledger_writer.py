@@ -158,9 +158,13 @@ class LedgerWriter:
         owed, refusal = self._unwritten.owed, self._database.refusal
         late = f"{owed.steps} steps of evidence are not written" if owed else ""
         unsigned = f"evidence is NOT signed: {refusal}" if refusal else ""
-        foreign = self._database.quarantined
-        aside = f"{foreign} steps that idtone did not write are in quarantine" if foreign else ""
+        aside = f"{self.quarantined} steps that idtone did not write are in quarantine" if self.quarantined else ""
         return ", ".join(filter(None, (unsigned, self._database.reserve.words, late, aside)))
+
+    @property
+    def quarantined(self) -> int:
+        """How many steps are set aside that this service did not write. From any thread."""
+        return self._database.quarantined
 
     @property
     def signs(self) -> bool:

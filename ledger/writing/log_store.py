@@ -347,7 +347,7 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
     """Log it."""
     _log.error(
         "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are "
-        "set aside and not signed: somebody else can write this file. docs/how-to/keep-evidence.md says what to do",
+        "set aside and not signed: somebody else can write this file. docs/how-to/damaged-evidence.md says what to do",
         path, aside.steps, ", ".join(list(aside.calls)[:CALLS_TOLD]) or "no call", aside.missing,
     )  # fmt: skip
 

@@ -133,7 +133,7 @@ def aside(files: Sequence[Path]) -> Finding:
         Message("{count} set aside, the latest as {latest}", count=len(files), latest=files[-1]),
         Message(
             "idtone ledger verify --ledger sqlite:///{latest}; then move it to another place, and "
-            "keep it (docs/how-to/keep-evidence.md)",
+            "keep it (docs/how-to/damaged-evidence.md)",
             latest=files[-1],
         ),
     )
