@@ -77,6 +77,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/canary/commands.py": ("canary.result",),  # its lock
     "operations/canary/place_call.py": ("canary.spool",),
     "operations/doctor/write_trial.py": (),  # it tries to write, and removes it
+    "operations/ledger_move.py": ("ledger.url",),
     "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
     "operations/master_import.py": ("idtone tone",),
     "operations/setup/plan_setup.py": (),  # settings without secrets, while they are checked
@@ -89,6 +90,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "service/suspension_confirmations.py": ("….confirmations",),
     "service/used_settings.py": ("….settings",),
     "src/idtone/command_line.py": (),  # /dev/null
+    "src/idtone/settings.py": (),  # a folder of settings, which it only reads
     "src/idtone/pictures.py": (),  # what the modules that draw ask for
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),

@@ -58,7 +58,8 @@ command_line.add_commands(
         ),
         "verify-pack": (
             "idtone.ledger.commands.verify_pack:verify_pack",
-            "Verify an evidence pack: its seal, every file, and each record's proof; then print its records.",
+            "Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and "
+            "that the reports say what the leaves say; then print its records.",
         ),
         "requests": (
             "idtone.ledger.commands.requests:list_requests",

@@ -132,7 +132,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         ),
     ),
     "fallback": Topic(
-        Message("How the hook decides while the service is down (fallback.conf)"),
+        Message("The hook's own decisions (fallback.conf)"),
         Message(
             "While the service is down, only this file stops calls of suspended numbers. If it is missing or cut, "
             "Asterisk refuses every call then."
@@ -207,7 +207,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         ),
     ),
     "lines-fallback": Topic(
-        Message("The table of lines while the service is down (fallback-lines.conf)"),
+        Message("The hook's lines (fallback-lines.conf)"),
         Message(
             "By this file the hook refuses the numbers of other lines then. Without it, it refuses outgoing calls."
         ),

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.ledger.evidence.leaves import leaf, search_keys, step_text
+from idtone.ledger.evidence.leaves import StoredStep, leaf, search_keys, step_text
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.meta import CHECKPOINT
 from idtone.ledger.store.rows import microseconds, row_of
+from idtone.ledger.store.step_macs import INSERT_MACS
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.merkle import Frontier, leaf_hash
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -53,6 +54,7 @@ def fill(
     for rows in filling.pages():
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.execute(INSERT_MACS, (rows[-1][0], b"".join(map(filling.mac, rows))))
         connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(filling.hashes, filling.stored))
         connection.executemany("INSERT INTO sought VALUES (?, ?)", filling.sought)
         connection.execute("COMMIT")
@@ -83,6 +85,12 @@ class _Filling:
         self._offsets = [microseconds(step.at) - microseconds(told[0].at) for step in told]
         self._texts: dict[int, list[str]] = {}
         self._days: dict[str, list[str]] = {}
+        self._newest_mac = b""
+
+    def mac(self, row: tuple[Any, ...]) -> bytes:
+        """Of this row, which follows the one before."""
+        self._newest_mac = self._key_ring.step_key.mac(self._newest_mac, StoredStep._make(row[:-1]), row[-1])
+        return self._newest_mac
 
     def pages(self) -> Iterator[Sequence[tuple[Any, ...]]]:
         rows: list[tuple[Any, ...]] = []
