@@ -204,11 +204,13 @@ class Brake:
     def count_late(
         self, call: ForwardedCall, passed: bool, at_s: float, now_s: float, customer: str | None = None
     ) -> Sequence[Hold]:
-        """Count a call that was decided without the service."""
+        """Count a call that was decided without the service; but not for a subject that was released since then."""
         if not passed:
             return _NONE
         presented, called, risen = call.forwarding_number.e164, call.called.e164 or call.dialled, []
         for subject in self.find(call, at_s, customer):
+            if self._released and at_s <= self._released.get(self._token(subject), 0.0):
+                continue
             subject.count_late(presented, called, at_s, now_s)
             if subject.raised(self._highest_by(call), now_s, call.id):
                 risen.append(self._risen(subject))
@@ -379,6 +381,10 @@ class Brake:
         allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]
         self._awaited = {hold.token: hold for hold in allowed[:MOST_STOPS]}
         self._kept = dict(list(lines.items())[: self._most_lines])
+        for token in (
+            self._kept.keys() & self._released.keys()
+        ):  # what a released line did before must not stop it again
+            self._kept[token] = {field: value for field, value in self._kept[token].items() if field != "windows"}
         for token, each in list(windows.items())[:MOST_STOPS]:
             self._kept[token] = self._kept.get(token, {}) | {"windows": each}
 

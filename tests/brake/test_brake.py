@@ -299,6 +299,19 @@ def test_calls_of_the_hook_count_when_their_lines_are_read():
     assert passed(fast, [call(0)], NOON_S) == 0
 
 
+def test_a_call_before_its_release_does_not_stop_a_line_again():
+    """The service may hear of it afterwards: it was killed before it read the journal."""
+    brake = new_brake()
+    hold = stopped(brake, first_s=NOON_S)
+    brake.release(hold.token, NOON_S + 600)
+    for n in range(600):
+        brake.count_late(call(n, n), True, NOON_S + 570 + n / 20, NOON_S + 601)
+    assert hold.token not in {each.token for each in brake.holds()}
+    for n in range(600):
+        brake.count_late(call(n, n), True, NOON_S + 602 + n / 20, NOON_S + 640)
+    assert hold.token in {each.token for each in brake.holds()}, "calls after it count"
+
+
 def test_days_change_in_japan_and_only_ordinary_days_are_learned():
     brake = new_brake()
     ordinary_days(brake, 6)

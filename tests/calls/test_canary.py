@@ -166,6 +166,7 @@ class Broken:
     what: str
     broken: Callable[[Loop], AbstractContextManager[None]]
     verdict: str
+    """A pattern."""
     fault: str
     detail: str
     """A pattern."""
@@ -178,7 +179,7 @@ BROKEN = [
     Broken("trunk that leads elsewhere", does("announces"), "absent", "not-answered-here", ""),
     Broken("PBX between them that passes silence", does("silences"), "absent", "silence", ""),
     Broken("PBX between them that passes no media", does("mutes"), "absent", "silence", ""),
-    Broken("PBX between them that is too quiet", does("quietens"), "conforms", "level", "-42.*"),
+    Broken("PBX between them that is too quiet", does("quietens"), "conforms|present", "level", "-42.*"),
     Broken("codec", without_codec, "absent", "not-connected", "FAILED.*"),
     Broken("sound file", with_another_sounds_content, "absent", "sound", ".+"),
     Broken("licence", with_an_expired_licence, "absent", "other-sound", "NOTICE, licence-expired"),
@@ -192,9 +193,8 @@ def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Br
     with case.broken(looped):
         code, report = looped.node.canary()
         print(looped.carrier.complaints(), report)
-        assert (code, report["good"], report["verdict"], report["fault"]) == (1, False, case.verdict, case.fault), (
-            report
-        )
+        assert (code, report["good"], report["fault"]) == (1, False, case.fault), report
+        assert re.fullmatch(case.verdict, report["verdict"]), report
         assert re.fullmatch(case.detail, report["detail"]), report
         assert looped.node.metric("idtone_canary_good") == 0
 

@@ -109,11 +109,16 @@ class Site:
         return identity.command(command) if identity else command
 
     def give(self, folder: Path, who: str, mode: int) -> None:
-        """Make `folder` for that user, in Asterisk's group; all files in it become the user's too."""
+        """Make `folder` for that user, in Asterisk's group; all files in it become the user's too. What is the user's
+        already is left alone: a sound's file would seem changed.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         if self.own_users:
+            owner = _uid(who), asterisk_gid()
             for each in (folder, *folder.rglob("*")):
-                os.chown(each, _uid(who), asterisk_gid(), follow_symlinks=False)
+                held = each.lstat()
+                if (held.st_uid, held.st_gid) != owner:
+                    os.chown(each, *owner, follow_symlinks=False)
             folder.chmod(mode)
 
     def own(self, file: Path, who: str) -> None:
