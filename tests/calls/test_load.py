@@ -12,7 +12,7 @@ from .endings import SOUND_S
 from .hearing import assert_heard_then_connected
 
 CALLS, AT_ONCE = 60, 20
-ADDED_LIMIT_MS = 5.0
+ADDED_LIMIT_MS = 12.0
 TURNS = 5
 LATEST_MS = 150
 """When the sound may begin, where twenty calls are answered together."""
