@@ -12,8 +12,8 @@ from .endings import SOUND_S
 from .hearing import assert_heard_then_connected
 
 CALLS, AT_ONCE = 60, 20
-ADDED_LIMIT_MS = 12.0
-TURNS = 5
+ADDED_LIMIT_MS = 5.0
+TURNS = 9
 LATEST_MS = 150
 """When the sound may begin, where twenty calls are answered together."""
 
@@ -63,4 +63,5 @@ async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk,
                 connected_ms.append(placed.connected_after_ms)
     native, hook = (statistics.median(values) - SOUND_S * 1000 for values in took.values())
     print(f"\nanswer → connected, less the sound: native {native:.2f} ms, hook {hook:.2f}, {hook - native:+.2f}")
-    assert hook - native <= ADDED_LIMIT_MS
+    # A machine on which Asterisk itself takes longer than that takes as much longer for the hook.
+    assert hook - native <= max(ADDED_LIMIT_MS, 1.5 * native)
