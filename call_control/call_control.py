@@ -420,7 +420,7 @@ class CallControl:
         else:
             why = found.why or "the sound that was played is not the decided one"
             log.error(
-                "%s: the sound was not played to the %s party: %s",
+                "%s: no evidence of the sound at the %s party: %s",
                 call.id, party, why, extra=about(call.id, call.decision.reason),
             )  # fmt: skip
             entered.append(steps.sound_failed(call.id, line.at, why, party))

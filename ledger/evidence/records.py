@@ -272,7 +272,7 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
         if kind in _NEVER.get(outcome, ()):
             yield Message("{kind} although the outcome is {outcome}", kind=kind, outcome=outcome)
         if kind is StepKind.CONNECTED and outcome in _SOUND_FIRST and unplayed:
-            yield Message("connected before the sound was played")
+            yield Message("connected without evidence of the sound")
         if kind is StepKind.SOUND_ENDED and "instead" in step.details:
             yield Message(
                 "{instead} was played to the {party} party instead of the sound",

@@ -211,12 +211,9 @@ class Pending:
 
 
 def _line(step: Step, key: StepKey) -> bytes:
-    fields = {"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}
-    return json.dumps({**fields, "mac": _mac(fields, key)}).encode() + b"\n"
-
-
-def _mac(fields: dict[str, Any], key: StepKey) -> str:
-    return key.line_mac(json.dumps(fields).encode())
+    """A line of JSON, whose last member is the MAC of the line without it."""
+    text = json.dumps({"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}).encode()
+    return text[:-1] + b', "mac": "' + key.line_mac(text).encode() + b'"}\n'
 
 
 def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
@@ -228,7 +225,8 @@ def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             fields = json.loads(line)
-            if not hmac.compare_digest(str(fields.pop("mac", "")), _mac(fields, key)):
+            mac = str(fields.pop("mac", ""))
+            if not hmac.compare_digest(mac, key.line_mac(json.dumps(fields).encode())):
                 foreign.append(line)
                 _log.error("%s:%d: was not written by idtone with this ledger's key, and does not count", path, number)
                 continue

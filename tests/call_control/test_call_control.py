@@ -420,7 +420,7 @@ def test_a_sound_that_was_not_sent_and_is_played_again(control, evidence, caplog
     assert (failed.at, failed.details["why"]) == (ms(3100), "5 of 22 packets were sent")
     assert (record.sent, record.known_by, record.anomalies) == (True, {"called": "packets"}, ())
     assert record.times[StepKind.CONNECTED] == ms(3560)
-    assert "the sound was not played to the called party: 5 of 22 packets were sent" in caplog.text
+    assert "no evidence of the sound at the called party: 5 of 22 packets were sent" in caplog.text
 
 
 def test_the_notice_after_two_attempts(control, evidence):

@@ -262,7 +262,7 @@ async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, se
         claimed = others if case.who == "called" else case.way.parties
         assert (record["status"], record["complete"], [*record["known_by"]]) == ("CONNECTED", True, claimed), case
         if case.who == "called":
-            assert record["anomalies"] == ["connected before the sound was played"], case
+            assert record["anomalies"] == ["connected without evidence of the sound"], case
         else:
             assert record["known_by"]["caller"] == "time", case
 

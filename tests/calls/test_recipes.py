@@ -96,7 +96,7 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
         (record,) = of(records, case.number)
         assert (record["direction"], record["outcome"], record["status"]) == ("outgoing", "PLAY", "CONNECTED"), case
         assert record["known_by"] == {"called": "packets"}, case
-        assert record["anomalies"] == ["connected before the sound was played"], case
+        assert record["anomalies"] == ["connected without evidence of the sound"], case
 
 
 async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(

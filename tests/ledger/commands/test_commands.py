@@ -97,7 +97,7 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
         (False, True),
         (False, False),
     ]
-    assert records[2]["anomalies"] == ["connected before the sound was played"]
+    assert records[2]["anomalies"] == ["connected without evidence of the sound"]
     key.unlink()  # then the numbers stay sealed
     assert lines(run("list", "--limit", 1))[1][4] == "fixed"
     caller = told("list", "--limit", 1)[0]["numbers"]["caller"]
@@ -172,7 +172,7 @@ def test_show_tells_every_step_in_order():
         "after_ms": 3404.0,
         "details": {"party": "called", "played_ms": 400, "known_by": "packets", "packets": 20},
     }
-    assert "anomaly: connected before the sound was played\n" in run("show", "c-[odd]").stdout
+    assert "anomaly: connected without evidence of the sound\n" in run("show", "c-[odd]").stdout
     assert "sound: " not in run("show", "c-refused").stdout
     for options in ([], ["--json"]):
         unknown = run("show", "c-unknown", *options)
@@ -426,7 +426,7 @@ def test_records_as_csv_and_tsv(option, dialect):
         "fallback": "no", "anomalies": "",
     }  # fmt: skip
     assert (refused["status"], odd["status"], odd["complete"]) == ("REFUSED", "", "no")
-    assert odd["anomalies"] == "connected before the sound was played"
+    assert odd["anomalies"] == "connected without evidence of the sound"
     assert rows("find", "--number", FORWARDING) == [heard, refused, odd]
     assert rows("stats", *ALL, "--by", "day")[0]["day"] == "2026-11-01"
     assert rows("requests") == []
