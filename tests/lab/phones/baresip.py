@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ..asterisk import LOOPBACK, free_ports
 from ..unpacked_packages import command, tree
-from .program import Program, written
+from .program import DESKTOP, Program, written
 
 CODECS: Final = {
     "PCMU": "PCMU/8000/1",
@@ -30,18 +30,7 @@ ROOMY: Final = ("jitter_buffer_type adaptive", "jitter_buffer_delay 2-10", "audi
 EVENTS: Final = {
     "CALL_INCOMING": ("incoming",), "CALL_ESTABLISHED": ("answered", "connected"), "CALL_CLOSED": ("ended",),
 }  # fmt: skip
-WITHOUT: Final = (
-    "mesa-*",
-    "libllvm*",
-    "libz3-*",
-    "libgtk*",
-    "adwaita-*",
-    "fonts-*",
-    "systemd*",
-    "dbus*",
-    "libgl1-*",
-    "alsa-*",
-)
+WITHOUT: Final = (*DESKTOP, "libgl1-*")
 
 
 class Baresip(Program):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..asterisk import LOOPBACK
 from ..debian import PackagesUnavailable
 from ..unpacked_packages import command, tree
-from .program import Program, written
+from .program import DESKTOP, Program, written
 
 MIMES: Final = {
     "PCMU": ("PCMU", 8000),
@@ -21,19 +21,7 @@ MIMES: Final = {
     "GSM": ("GSM", 8000),
     "opus": ("opus", 48000),
 }
-WITHOUT: Final = (
-    "mesa-*",
-    "libllvm*",
-    "libz3-*",
-    "libgtk*",
-    "adwaita-*",
-    "fonts-*",
-    "systemd*",
-    "dbus*",
-    "alsa-*",
-    "perl*",
-    "bind9*",
-)
+WITHOUT: Final = (*DESKTOP, "perl*", "bind9*")
 LOOKS_EVERY_S: Final = 0.25
 INSTALLED: Final = b"/usr/share/belr/"
 TOLD: Final = (

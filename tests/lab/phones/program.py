@@ -24,6 +24,10 @@ from .pbx import MEDIA, PhonesPbx
 STARTS_WITHIN_S: Final = 30.0
 STOPS_WITHIN_S: Final = 5.0
 LOOKS_EVERY_S: Final = 0.02
+DESKTOP: Final = (
+    "mesa-*", "libllvm*", "libz3-*", "libgtk*", "adwaita-*", "fonts-*", "systemd*", "dbus*", "alsa-*",
+)  # fmt: skip
+"""Packages that a phone needs on a desktop alone."""
 
 
 def two_ports() -> int:
