@@ -52,7 +52,7 @@ MODULES = """
     res_pjsip_caller_id res_pjsip_diversion res_pjsip_sdp_rtp res_pjsip_refer res_pjsip_registrar res_format_attr_h264
     res_format_attr_opus res_pjsip_session res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip
     res_pjsip_pubsub res_pjsip_t38 res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_dtmf_info res_rtp_asterisk
-    res_sorcery_config res_sorcery_memory res_sorcery_astdb res_timing_timerfd res_convert res_clioriginate
+    res_sorcery_config res_sorcery_memory res_sorcery_astdb res_srtp res_timing_timerfd res_convert res_clioriginate
     app_mixmonitor
 """.split()
 """Only the modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
@@ -417,7 +417,9 @@ class Asterisk:
                 type = user
                 password = {self.ari_password}
             """,
-            "pjsip.conf": pjsip(self.sip_address, self.site.transport, self.site.trusted, self.certificate),
+            "pjsip.conf": pjsip(
+                self.sip_address, self.site.transport, self.site.trusted, self.certificate, self.site.srtp
+            ),
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}",
             "indications.conf": "[general]\ncountry = jp\n[jp]\ndescription = Japan\nring = 400+15/1000,0/2000\n",

@@ -219,13 +219,13 @@ class Call(abc.ABC):
 
     def _heed(self, theirs: Session, ours: str) -> None:
         """Send as agreed: address, codec and direction. `theirs` has the chosen codec, `ours` is our direction."""
-        self.stream.remote = theirs.address
+        self.stream.agree(theirs.address, theirs.key)
         self.stream.quiet = ours in ("recvonly", "inactive")
         if self.stream.speaking and theirs.payload_type != self.stream.payload_type:
             self.stream.speak(theirs.address, theirs.payload_type, self._phone.voice)
 
     def _answer_to(self, offer: Session, version: int = 1) -> Session:
-        return offer.answer(self._media_address, self._phone.codecs, self._video_port(), version)
+        return offer.answer(self._media_address, self._phone.codecs, self._video_port(), version, self.stream.key)
 
     def _video_port(self) -> int:
         """The port for video; 0 where the phone has no video."""

@@ -106,6 +106,7 @@ class IncomingCall(Call):
 
     def _speak(self, samples: Samples) -> None:
         assert self.session, "the media were never spoken of"
+        self.stream.agree(self._offer.address, self._offer.key)
         self.stream.speak(self._offer.address, self.session.payload_type, samples)
         if self.video and self._offer.video:
             self.video.transmit((self._offer.address[0], self._offer.video), VIDEO, [PICTURE], VIDEO_TICKS)

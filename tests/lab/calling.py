@@ -36,6 +36,7 @@ class OutgoingCall(Call):
             (*phone.codecs, EVENTS),
             phone.offers or "sendrecv",
             self._video_port() if phone.video else None,
+            key=stream.key,
         )
         request.body = self.session.encode() if phone.offers else b""
         self._proxy = proxy
@@ -108,7 +109,6 @@ class OutgoingCall(Call):
             session = Session.parse(response.body)
             if self.video and session.video:
                 self.video.transmit((session.address[0], session.video), VIDEO, [PICTURE], VIDEO_TICKS)
-            if self.stream.speaking:
-                self.stream.remote = session.address
-            else:
+            self.stream.agree(session.address, session.key)
+            if not self.stream.speaking:
                 self.stream.speak(session.address, session.payload_type, self._phone.voice)

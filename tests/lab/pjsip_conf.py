@@ -24,11 +24,18 @@ called phone is `lab`, or the same endpoint as the caller.
 """
 
 
-def pjsip(address: Address, transport: str = "udp", trusted: bool = False, tls: Path | None = None) -> str:
+def pjsip(
+    address: Address,
+    transport: str = "udp",
+    trusted: bool = False,
+    tls: Path | None = None,
+    srtp: bool = False,
+) -> str:
     """The configuration of an Asterisk that listens at `address` by UDP, TCP or TLS, there with the key and certificate
-    in the file `tls`; if `trusted`, it believes its peers' identities.
+    in the file `tls`; if `trusted`, it believes its peers' identities; with `srtp`, all media are encrypted (SDES).
     """
     more = "trust_id_inbound = yes\n" * trusted + f"transport = {transport}\n" * (transport != "udp")
+    more += "media_encryption = sdes\n" * srtp
     secret = f"cert_file = {tls}\npriv_key_file = {tls}\nmethod = tlsv1_2\n" if tls else ""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"

@@ -24,6 +24,7 @@ from typing import Final, NamedTuple, Self
 
 from .codecs import CODECS, FRAME, encode_frames
 from .g711 import PCMU, Samples
+from .srtp import Srtp
 
 Address = tuple[str, int]
 
@@ -87,6 +88,7 @@ class Stream:
         self._due_ns = 0
         self.reports_s: float | None = None
         """How often it reports what it received; None: never."""
+        self.srtp = Srtp() if media.srtp else None
         self._reported_ns = 0
 
     def fileno(self) -> int:
@@ -110,6 +112,17 @@ class Stream:
                 now_ns = self._due_ns = time.time_ns()
                 self._media.schedule(self, self.send(now_ns))
 
+    @property
+    def key(self) -> str:
+        """Ours for the session description; empty without encryption."""
+        return self.srtp.key if self.srtp else ""
+
+    def agree(self, remote: Address, key: str) -> None:
+        """Send to `remote` from now on, and decrypt what comes with this key."""
+        self.remote = remote
+        if self.srtp:
+            self.srtp.accept(key)
+
     def insert(self, packets: Iterable[Inserted]) -> None:
         """Send these packets in place of the voice, which then continues where it would be by then."""
         with self._media.lock:
@@ -124,7 +137,7 @@ class Stream:
         if not self.quiet:
             packet = self._packet()
             if not self._media.loses():
-                self._rtp.sendto(packet, self.remote)
+                self._rtp.sendto(self.srtp.protect(packet) if self.srtp else packet, self.remote)
             self._sequence = (self._sequence + 1) & 0xFFFF
         self.started_ns = self.started_ns or now_ns
         self.worst_delay_ms = max(self.worst_delay_ms, (now_ns - self._due_ns) / 1e6)
@@ -145,7 +158,8 @@ class Stream:
         lost = highest - source[0].sequence + 1 - len(source)
         block = (source[0].ssrc, lost & 0xFFFFFF, highest, _jitter(source), 0, 0)
         host, port = self.remote
-        self._rtcp.sendto(_REPORT.pack(0x81, 201, 7, self._ssrc, *block), (host, port + 1))
+        report = _REPORT.pack(0x81, 201, 7, self._ssrc, *block)
+        self._rtcp.sendto(self.srtp.protect_report(report) if self.srtp else report, (host, port + 1))
 
     def _packet(self) -> bytes:
         voice = Inserted(self.payload_type, self._frames[self._next], marked=self.started_ns is None)
@@ -159,7 +173,9 @@ class Stream:
         received = receive_stamped(self._rtp)
         if received is None:
             return False
-        packet = parse_packet(*received[:2])
+        data, arrival_ns, _ = received
+        plain = self.srtp.unprotect(data) if self.srtp else data
+        packet = parse_packet(plain, arrival_ns) if plain else None
         if packet and not self._media.loses():
             self.packets.append(packet)
         return True
@@ -172,11 +188,13 @@ class Stream:
 class Media:
     """The thread of all streams of a lab. Use it as a context manager.
 
-    `host` is the address of its streams; of 100 packets, `loss` are lost on their way, in each direction.
+    `host` is the address of its streams; of 100 packets, `loss` are lost on their way, in each direction; `srtp`: all
+    are encrypted.
     """
 
-    def __init__(self, host: str = HOST, loss: int = 0) -> None:
+    def __init__(self, host: str = HOST, loss: int = 0, srtp: bool = False) -> None:
         self.host = host
+        self.srtp = srtp
         self._loss = loss
         self._chance = random.Random(loss)
         self.lock = threading.Lock()

@@ -11,16 +11,18 @@ from typing import Final
 from .codecs import CODECS, EVENTS, VIDEO
 from .g711 import PCMA, PCMU
 from .sip import Address, SipError
+from .srtp import SUITE
 
 _NAMES: Final = {number: codec.name for number, codec in CODECS.items()} | {
     EVENTS: "telephone-event/8000",
     VIDEO: "H264/90000",
 }
 _FLIPPED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
-_AUDIO: Final = re.compile(r"m=audio (\d+)(?:/\d+)? RTP/AVP((?: \d+)+)\s*$", re.MULTILINE)
+_AUDIO: Final = re.compile(r"m=audio (\d+)(?:/\d+)? RTP/S?AVP((?: \d+)+)\s*$", re.MULTILINE)
 _VIDEO: Final = re.compile(r"m=video (\d+)", re.MULTILINE)
 _HOST: Final = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+_KEY: Final = re.compile(rf"^a=crypto:\d+ {SUITE} inline:([^|\s]+)", re.MULTILINE)
 _MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 
 
@@ -35,6 +37,8 @@ class Session:
     video: int | None = None
     """The port of the video stream; 0 if it is refused, None if there is no video line."""
     version: int = 1
+    key: str = ""
+    """Of its encryption (SDES); empty without."""
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
@@ -62,6 +66,7 @@ class Session:
             (_DIRECTION.findall(text) or ["sendrecv"])[-1],
             video,
             int(version[1]) if version else 1,
+            next(iter(_KEY.findall(text)), ""),
         )
 
     @property
@@ -70,7 +75,7 @@ class Session:
         return next(number for number in self.formats if number in CODECS)
 
     def answer(
-        self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1
+        self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1, key: str = ""
     ) -> Session:
         """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its
         video at the port `video` (0 refuses it). Raises SipError without a codec in common.
@@ -80,7 +85,7 @@ class Session:
             raise SipError(f"no codec in common: offered were {self.formats}, spoken are {tuple(codecs)}")
         formats = (common, EVENTS) if EVENTS in self.formats else (common,)
         direction = _FLIPPED.get(self.direction, self.direction)
-        return Session(address, formats, direction, None if self.video is None else video, version)
+        return Session(address, formats, direction, None if self.video is None else video, version, key)
 
     def encode(self) -> bytes:
         host, port = self.address
@@ -91,7 +96,8 @@ class Session:
             "s=-",
             f"c=IN {kind} {host}",
             "t=0 0",
-            f"m=audio {port} RTP/AVP {' '.join(map(str, self.formats))}",
+            f"m=audio {port} RTP/{'SAVP' if self.key else 'AVP'} {' '.join(map(str, self.formats))}",
+            *([f"a=crypto:1 {SUITE} inline:{self.key}"] if self.key else []),
             *(f"a=rtpmap:{number} {name}" for number, name in _NAMES.items() if number in self.formats),
             "a=ptime:20",
             f"a={self.direction}",

@@ -56,6 +56,8 @@ class Site:
     """Of the phones and of Asterisk's SIP and RTP: an address of IPv4, or `::1`."""
     transport: str = "udp"
     """Of SIP between the phones and Asterisk: `udp`, `tcp` or `tls`."""
+    srtp: bool = False
+    """RTP between the phones and Asterisk is encrypted (SDES)."""
     trusted: bool = False
     """The trunk believes what its peer says of the caller (`trust_id_inbound`)."""
     loss: int = 0

@@ -35,7 +35,7 @@ SITES: Final[Mapping[str, Site]] = {
     # What is between the phones and Asterisk.
     "ipv6": replace(JAPAN, host="::1"),
     "tcp": replace(JAPAN, transport="tcp"),
-    "tls": replace(JAPAN, transport="tls", host="::1"),
+    "tls": replace(JAPAN, transport="tls", srtp=True, host="::1"),
     "trusting": replace(JAPAN, trusted=True),
     "lossy": replace(JAPAN, loss=3),
     "slow-disk": replace(JAPAN, disk_ms=300),

@@ -46,7 +46,7 @@ DIALPLAN: Final = """
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
 """
 ALSO: Final = (
-    "res_srtp", "res_pjsip_nat", "res_pjsip_transport_websocket", "codec_gsm", "res_http_websocket",
+    "res_pjsip_nat", "res_pjsip_transport_websocket", "codec_gsm", "res_http_websocket",
     "res_pjsip_endpoint_identifier_user",
 )  # fmt: skip
 

@@ -1,0 +1,44 @@
+"""Encrypted RTP (RFC 3711), its keys agreed by SDES (RFC 4568) with the suite that every phone has."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Final
+
+from pylibsrtp import Error, Policy, Session
+
+SUITE: Final = "AES_CM_128_HMAC_SHA1_80"
+_KEY_OCTETS: Final = 30
+"""The master key and its salt."""
+
+
+class Srtp:
+    """One stream's encryption: with our key what it sends, with theirs what it receives."""
+
+    def __init__(self) -> None:
+        octets = os.urandom(_KEY_OCTETS)
+        self.key = base64.b64encode(octets).decode()
+        """As the session description has it."""
+        self._ours = Session(Policy(octets, Policy.SSRC_ANY_OUTBOUND))
+        self._theirs: Session | None = None
+        self._their_key = ""
+
+    def accept(self, key: str) -> None:
+        """Take the key of the other side's description."""
+        if key and key != self._their_key:
+            self._their_key = key
+            self._theirs = Session(Policy(base64.b64decode(key), Policy.SSRC_ANY_INBOUND))
+
+    def protect(self, packet: bytes) -> bytes:
+        return self._ours.protect(packet)
+
+    def protect_report(self, report: bytes) -> bytes:
+        return self._ours.protect_rtcp(report)
+
+    def unprotect(self, data: bytes) -> bytes | None:
+        """The packet; None if it is not encrypted with the other side's key."""
+        try:
+            return self._theirs.unprotect(data) if self._theirs else None
+        except Error:
+            return None
