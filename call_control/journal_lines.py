@@ -9,8 +9,7 @@ Values from outside are URI-encoded; times are seconds since 1970 with six decim
 a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
 empty unless the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. CODECS
 are those of the called party's channel and, after Dial(), a slash and those of the caller's. `reported` comes when the
-called party's channel ends, shortly before or after `ended`. Older hooks write no CODECS, and no PACKET-MS where it
-would be empty; neither CHANNEL and ACCOUNT nor, before that, SIP-CALL-ID.
+called party's channel ends, shortly before or after `ended`.
 """
 
 from __future__ import annotations
@@ -217,17 +216,9 @@ def _decided(
     )
 
 
-def _decided_by_older_hook(
-    call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, dial_string: str, caller: str,
-    outcome: str, reason: str, hears: str, sip_call_id: str = "",
-) -> Decided:  # fmt: skip
-    from_outside = number, direction, called, dial_string, caller
-    return _decided(call_id, nonce, at, *from_outside, "", "", outcome, reason, hears, sip_call_id)
-
-
 def _sounded(
     call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
-    packet_ms: str = "0", codecs: str = "",
+    packet_ms: str, codecs: str,
 ) -> Sounded:  # fmt: skip
     if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
         raise JournalError("its PLAYED field or a file name is invalid")
@@ -235,7 +226,7 @@ def _sounded(
     packets = int(sent) if sent.isdecimal() and len(sent) < 10 else None
     if not files or (sent and packets is None):
         raise JournalError("it names no sound, or its SENT field is not a number")
-    if not _PACKET_MS.fullmatch(packet_ms):
+    if packet_ms and not _PACKET_MS.fullmatch(packet_ms):
         raise JournalError("its PACKET-MS field is invalid")
     if not _CODECS.fullmatch(codecs):
         raise JournalError("its CODECS field is invalid")
@@ -244,15 +235,8 @@ def _sounded(
     own = status.removesuffix(_THROUGH_LOCAL)
     return Sounded(
         call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status,
-        int(packet_ms) or PACKET_MS, _single_codecs(codecs),
+        int(packet_ms or 0) or PACKET_MS, _single_codecs(codecs),
     )  # fmt: skip
-
-
-def _sounded_with_codecs(
-    call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
-    packet_ms: str, codecs: str,
-) -> Sounded:  # fmt: skip
-    return _sounded(call_id, nonce, at, played, called, caller, sent, since, status, packet_ms or "0", codecs)
 
 
 def _single_codecs(codecs: str) -> dict[Party, str]:
@@ -287,12 +271,8 @@ def _ended(
 
 
 _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
-    ("decided", 12): _decided_by_older_hook,
-    ("decided", 13): _decided_by_older_hook,
     ("decided", 15): _decided,
-    ("sounded", 10): _sounded,
-    ("sounded", 11): _sounded,
-    ("sounded", 12): _sounded_with_codecs,
+    ("sounded", 12): _sounded,
     ("reported", 6): _reported,
     ("ended", 9): _ended,
 }

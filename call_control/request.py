@@ -9,10 +9,6 @@ from typing import Final
 from urllib.parse import unquote
 
 _ARGUMENTS: Final = 15
-_OLDER: Final = (11, 13)
-"""How many arguments the hooks of the first releases send."""
-_CHANNEL: Final = 9
-"""The place of the caller's channel."""
 _NONCE: Final = re.compile(r"[0-9]{12}")
 _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
@@ -53,16 +49,11 @@ class Request:
 
         They are: `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called
         number, dial string, caller, the caller's channel, account code, chain, diverting number, SIP Call-ID, chain
-        token. Older hooks send neither channel and account code nor, before that, the last two. Values from outside
-        are URI-encoded.
+        token. Values from outside are URI-encoded.
         """
-        if len(arguments) not in (*_OLDER, _ARGUMENTS) or arguments[0] not in ("decide", "own"):
+        if len(arguments) != _ARGUMENTS or arguments[0] not in ("decide", "own"):
             return None
-        given = list(arguments)
-        if len(given) in _OLDER:
-            given[_CHANNEL:_CHANNEL] = "", ""
-            given += [""] * (_ARGUMENTS - len(given))
-        kind, call_id, nonce, time, *rest = given
+        kind, call_id, nonce, time, *rest = arguments
         if not _NONCE.fullmatch(nonce):
             return None
         number, direction, called, dial_string, caller, channel, account, chain, *more = rest

@@ -37,12 +37,12 @@ def undecided(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
 def sounded(
     call_id: str = "", nonce: str = NONCE, at: datetime = NOW, played: str = "dial", called: str = "sample",
     caller: str = "", sent: int | str = "", since: datetime | None = None, status: str = "",
-    codecs: str | None = None,
+    packet_ms: str = "", codecs: str = "",
 ) -> str:  # fmt: skip
     began = instant(since) if since else ""
     return ",".join(
         ["sounded", call_id or id_of(), nonce, instant(at), played, called, caller, str(sent), began, status,
-         *(["", codecs] if codecs is not None else [])]
+         packet_ms, codecs]
     )  # fmt: skip
 
 

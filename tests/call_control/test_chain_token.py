@@ -197,22 +197,3 @@ def test_a_restarted_service_knows_where_a_call_came_from(control, sounds, evide
     call = later.find(REQUEST.call_id)
     assert call
     assert (call.chained_from, call.announces) == (CALL, True)
-
-
-def test_the_hook_of_the_release_before_is_answered():
-    arguments = [
-        "decide",
-        "c-1",
-        "123456789012",
-        "1793491200.000001",
-        *map(hook.encoded, (LICENSED, "", CALLED, "", CALLER)),
-        "",
-        "",
-    ]
-    before, now = Request.read(arguments), Request.read([*arguments, "a%40b", "v1.x"])
-    assert before
-    assert now
-    assert (before.sip_call_id, before.chain_token) == ("", "")
-    assert (now.sip_call_id, now.chain_token) == ("a@b", "v1.x")
-    assert replace(now, sip_call_id="", chain_token="") == before
-    assert Request.read([*arguments, "a"]) is None

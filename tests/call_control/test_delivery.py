@@ -188,7 +188,7 @@ def check(found: PlayedSound, known: KnownBy | str, lasted_ms: int) -> None:
 )
 def test_packets_of_another_length(packet_ms, sent, known):
     since = NOW - timedelta(milliseconds=446)
-    found = read(f"{sounded(played='first', sent=sent, since=since, status='SUCCESS')},0{packet_ms}")
+    found = read(sounded(played="first", sent=sent, since=since, status="SUCCESS", packet_ms=f"0{packet_ms}"))
     assert isinstance(found, Sounded)
     judged = played_sound(found, CALLED, SOUND_MS)
     assert judged.known_by is known if isinstance(known, KnownBy) else known in judged.why

@@ -30,7 +30,7 @@ def lines(begun_s: float) -> Iterator[str]:
             f"decided,{call},{at_s:.6f},{LICENSED},incoming,09012345678,PJSIP/x,0399990000,,,"
             "NOTICE,service-unavailable,called,"
         )
-        yield f"sounded,{call},{at_s + 1.6:.6f},dial,notice,,28,{at_s + 1.04:.6f},"
+        yield f"sounded,{call},{at_s + 1.6:.6f},dial,notice,,28,{at_s + 1.04:.6f},,,"
         yield f"ended,{call},{at_s + A_CALL_S:.6f},CONNECTED,16,service-unavailable,ANSWER,3400"
 
 

@@ -1,6 +1,6 @@
 """What the first release wrote, and every later one reads, while nodes of a fleet have two versions.
 
-`first_release` and `before_first_release` are recordings: never change a file there.
+`first_release` has recordings: after that release, never change a file there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pytest
 
 from idtone.call_control import journal_lines
 from idtone.call_control.request import Request
@@ -31,32 +29,30 @@ from idtone.shared_settings import SIGNED_BY, read_shared
 from idtone.signed_notes import Signer
 
 RECORDED = Path(__file__).parent / "first_release"
-BEFORE = Path(__file__).parent / "before_first_release"
-"""What the hook wrote before it had the SIP Call-ID."""
 
 
-def text(name: str, folder: Path = RECORDED) -> str:
-    return (folder / name).read_text("utf-8")
+def text(name: str) -> str:
+    return (RECORDED / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize(("folder", "sip_call_id"), [(RECORDED, "abc@192.0.2.9"), (BEFORE, "")])
-def test_the_request_of_its_hook(folder, sip_call_id):
-    request = Request.read(text("request", folder).split("\n")[:-1])
+def test_the_request_of_its_hook():
+    request = Request.read(text("request").split("\n")[:-1])
     assert request
     assert (request.call_id, request.number, request.direction) == ("1795.1-1", "0312345678", "incoming")
     assert (request.called, request.dial_string, request.caller) == ("0312340000", "PJSIP/101", "+81901234567")
     assert (request.chain, request.diverting, request.own_dial) == ("1795.0-1", "0312345678", False)
-    assert (request.asked_s, request.sip_call_id) == (1795597718.123456, sip_call_id)
+    assert (request.asked_s, request.sip_call_id) == (1795597718.123456, "abc@192.0.2.9")
+    assert (request.channel, request.account) == ("PJSIP/6001-00000001", "acme")
 
 
-@pytest.mark.parametrize(("folder", "sip_call_id"), [(RECORDED, "abc@192.0.2.9"), (BEFORE, "")])
-def test_the_lines_of_its_journal(folder, sip_call_id):
-    decided, sounded, ended = map(journal_lines.read, text("journal", folder).splitlines())
+def test_the_lines_of_its_journal():
+    decided, sounded, reported, ended = map(journal_lines.read, text("journal").splitlines())
     assert isinstance(decided, journal_lines.Decided)
     assert isinstance(sounded, journal_lines.Sounded)
+    assert isinstance(reported, journal_lines.Reported)
     assert isinstance(ended, journal_lines.Ended)
-    assert (decided.call.forwarding_number, decided.call.sip_call_id) == (parse("0312345678"), sip_call_id)
-    assert {line.call_id for line in (decided, sounded, ended)} == {decided.call_id}
+    assert (decided.call.forwarding_number, decided.call.sip_call_id) == (parse("0312345678"), "abc@192.0.2.9")
+    assert {line.call_id for line in (decided, sounded, reported, ended)} == {decided.call_id}
     assert ended.status == "CONNECTED"
 
 

@@ -132,7 +132,7 @@ Forgery = Callable[[str, float, str], str]
 """From a call's id, the time, and a mark by which the line is found again, to the line."""
 FORGED: dict[str, Forgery] = {
     "an end": lambda call, at, mark: f"ended,{call},{NONCE},{at:.6f},REFUSED,21,number-suspended,{mark},",
-    "a sound": lambda call, at, mark: f"sounded,{call},{NONCE},{at:.6f},dial,notice,,1,,{mark}",
+    "a sound": lambda call, at, mark: f"sounded,{call},{NONCE},{at:.6f},dial,notice,,1,,{mark},,",
     "a decision": lambda call, at, mark: (
         f"decided,{call},{NONCE},{at:.6f},{SUSPENDED},incoming,{mark},,,,,REFUSE,number-suspended,none,"
     ),

@@ -39,8 +39,8 @@ NEXT: Final = (
     "decide", "9999.0-1", "999999999999", "1795758888.831579", "0312345677", "incoming", "",
     "PJSIP%2F0312340000%40trunk", *[""] * 7,
 )  # fmt: skip
-HOOKS: Final = {11, 13, 15}
-"""How many arguments the hooks of all releases send."""
+ARGUMENTS: Final = 15
+"""Of the hook's request."""
 REFUSE: Final = "v:999999999999:REFUSE:number-suspended:21::::"
 
 JUNK: Final = [
@@ -167,7 +167,7 @@ def told_of(
         asked = [
             (event.arguments[2], parse(unquote(event.arguments[4])))
             for event in heard.entered
-            if event.channel == channel and len(event.arguments) in HOOKS
+            if event.channel == channel and len(event.arguments) == ARGUMENTS
         ]
         for verdict in heard.verdicts(channel) - {"", "v:none"}:
             _, nonce, outcome, *_ = verdict.split(":")
