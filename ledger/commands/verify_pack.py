@@ -19,6 +19,7 @@ from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
+from ..evidence.rules import Rule, breach
 from .shared import WitnessKeysOption, parse_key
 
 
@@ -47,9 +48,11 @@ def verify_pack(
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     missing = [each.name for each in witnesses if each not in verdict.cosigners]
-    verdict.faults += [Message("{name} has not cosigned the tree", name=name) for name in missing]
+    verdict.faults += [
+        breach(Rule.COSIGNATURE, Message("{name} has not cosigned the tree", name=name)) for name in missing
+    ]
     if two_persons and verdict.policy == ONE_PERSON:
-        verdict.faults.append(Message("the pack was made by one person alone"))
+        verdict.faults.append(breach(Rule.REQUEST_FORM, Message("the pack was made by one person alone")))
     if as_json:
         command_line.print_json(_report(verdict))
     else:
@@ -72,6 +75,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "approved": _answered(verdict.request.approval) if verdict.request else None,
         "records": [each.record.to_json() | {"leaves": each.leaves, "opened": _numbers(each)} for each in verdict.told],
         "faults": verdict.faults,
+        "rules": sorted({fault.rule for fault in verdict.faults}),
     }
 
 

@@ -33,6 +33,7 @@ from idtone.signed_notes import Note, Signer, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.records import Record, fold
+from ..evidence.rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
@@ -76,9 +77,13 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
         record = fold(str(rows[0]["node"]), steps)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
-        raise LedgerError(Message("a leaf of call {call_id} cannot be read", call_id=call_id)) from error
+        unread = Message("a leaf of call {call_id} cannot be read", call_id=call_id)
+        raise RuleError(Rule.LEAF_FORM, unread) from error
     first = next((step.details for step in steps if step.kind in FIRST), {})
-    numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
+    try:
+        numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
+    except LedgerError as error:
+        raise RuleError(Rule.NUMBERS, Message("{error}", error=error)) from error
     return PackRecord(record, tuple(sorted(leaves)), numbers)
 
 
@@ -97,9 +102,8 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
     leaf = parsed(content)
     if leaf["call"] != call_id:
-        raise LedgerError(
-            Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
-        )
+        other = Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
+        raise RuleError(Rule.LEAF_CALL, other)
     rows = leaf["steps"]
     return list(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
@@ -9,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING, StoredStep
+from ..evidence.leaf_rules import ANSWERS
+from ..evidence.leaves import ACT_ID, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
@@ -83,6 +85,15 @@ class LedgerRows:
     def quarantined(self, limit: int) -> list[tuple[int, str]]:
         """(id, call_id) of the first steps that the service has set aside."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
+
+    def requests(self, last: int) -> Iterator[tuple[str, str, str | None]]:
+        """(call_id, kind, the request that it names) of each request for disclosure and of what may answer one."""
+        for call_id, kind, details in self._all(_REQUESTS, (ACT_ID, f"{ACT_ID}~", last)):
+            try:
+                request = json.loads(details).get("request")
+            except (ValueError, TypeError, AttributeError, RecursionError):
+                continue  # the leaf is named by the rules for leaves
+            yield call_id, kind, None if request is None else str(request)
 
     def macs(self, key: StepKey) -> StepMacs:
         """By these a step is known to be the service's."""
@@ -187,6 +198,10 @@ _EXTENT: Final = (
     "SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(place) + 1, 0) FROM hashes), "  # noqa: S608
     f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}'), "
     f"(SELECT value FROM meta WHERE key = '{NODE_STEPS}')"
+)
+_REQUESTS: Final = (
+    "SELECT call_id, kind, details FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
+    f"AND kind IN ({literals({StepKind.EXPORT_REQUESTED.value, *ANSWERS})}) ORDER BY id"
 )
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (
