@@ -48,7 +48,7 @@ ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
 """The note that the log signs; the digest is that of the manifest."""
-PROFILE: Final = re.compile(r"profiles/[^/]+\.json")
+PROFILE: Final = re.compile(r"profiles/[a-z0-9][a-z0-9-]*\.json")
 """The names of profiles in a pack."""
 
 

@@ -21,9 +21,12 @@ from .legal_basis import JAPAN, LegalBasis
 
 SKEW: Final = timedelta(minutes=5)
 """By so much clocks may differ."""
-_WORD: Final = re.compile(r"\w+")
-_ALIKE: Final = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
-"""Scripts with letters that look like Latin ones."""
+_WORD: Final = re.compile(r"[\w\u0300-\u036f]+")
+_LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+_ALIKE: Final = re.compile(
+    r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"
+)
+"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu, which look like Latin ones."""
 
 
 class PackedLeaf(NamedTuple):
@@ -34,18 +37,14 @@ class PackedLeaf(NamedTuple):
     checkpoint: Note
 
 
-def leaf_faults(
-    leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]
-) -> Iterator[Breach]:
+def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Breach]:
     """What is wrong with all leaves of a pack, those of its acts included, and with their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}
     for leaf in sorted(leaves, key=lambda each: each.number):
         checkpoint = Checkpoint.parse(leaf.checkpoint.text)
         if roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
-            yield breach(
-                Rule.FORK, Message("the log has signed two trees of {size} leaves", size=checkpoint.size)
-            )
+            yield breach(Rule.FORK, Message("the log has signed two trees of {size} leaves", size=checkpoint.size))
         if leaf.number == last:
             yield breach(Rule.LEAF_TWICE, Message("leaf {number} is there twice", number=leaf.number))
             continue
@@ -79,10 +78,10 @@ def leaf_faults(
 
 
 def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[str, datetime]]:
-    """The first time of each witness's cosignature. The signatures are verified elsewhere."""
+    """The times of each witness's cosignatures. The signatures are verified elsewhere."""
     for witness in witnesses:
         lines = [line for line in note.signatures if (line.name, line.key_id) == (witness.name, witness.key_id)]
-        for line in lines[:1]:
+        for line in lines:
             try:
                 yield witness.name, datetime.fromtimestamp(cosigned_at(line), UTC)
             except (OverflowError, ValueError):
@@ -111,11 +110,12 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
         text = str(value)
         alike = (name == "basis" and not text.isascii()) or unicodedata.normalize("NFC", text) != text
         if alike or any(map(_mixed, _WORD.findall(text))):
-            other = Message("the legal basis has letters in {name} that look like others: {text!r}", name=name, text=text)
+            other = Message(
+                "the legal basis has letters in {name} that look like others: {text!r}", name=name, text=text
+            )
             yield breach(Rule.BASIS_ALIKE, other)
 
 
 def _mixed(word: str) -> bool:
     """Latin letters, and others that look like them."""
-    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()}
-    return "LATIN" in scripts and not scripts.isdisjoint(_ALIKE)
+    return bool(_LATIN.search(word) and _ALIKE.search(word))

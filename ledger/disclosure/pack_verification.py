@@ -107,7 +107,10 @@ def verified(
                 twice = Message("call {call_id} is there twice", call_id=str(entry["call"]))
                 verdict.faults.append(breach(Rule.RECORD_TWICE, twice))
             given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log, leaves)
-        verdict.policy = str(manifest.get("policy", ONE_PERSON))
+        verdict.policy = str(manifest["policy"])
+        if verdict.policy == ONE_PERSON and manifest["acts"] != []:
+            acts = Message("the pack was made by one person, and has acts of a request")
+            verdict.faults.append(breach(Rule.MANIFEST, acts))
         if verdict.policy == TWO_PERSONS:
             _verify_approval(files, manifest, given, verdict, leaves)
         elif verdict.policy != ONE_PERSON:
@@ -140,10 +143,10 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
 
 
 def _moment(text: str) -> datetime:
-    """Raises ValueError."""
+    """Raises ValueError unless the text is in the form of section 1."""
     moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None:
-        raise ValueError("no time zone")
+    if moment.utcoffset() is None or moment.isoformat() != text:
+        raise ValueError("no time zone, or another form")
     return moment
 
 
@@ -239,10 +242,14 @@ def _verify_approval(
         return
     sealed = not any(entry["key"] for entry in manifest["records"])
     records = [index for entry in manifest["records"] for index in entry["leaves"]]
-    if request is None:
+    if request is None or len(manifest["acts"]) != 2:  # noqa: PLR2004
         shown = Message("the pack does not show that one person has requested it and another approved it")
         fault = breach(Rule.REQUEST_FORM, shown)
-    elif request.selection != selection(verdict.case, request.sealed, given, verdict.basis):
+    elif (
+        request.selection != selection(verdict.case, request.sealed, given, verdict.basis)
+        or request.case != verdict.case
+        or list(dict.fromkeys(request.calls)) != list(given)
+    ):
         fault = breach(Rule.SELECTION, Message("what was approved is another selection than this"))
     elif request.basis != verdict.basis:
         fault = breach(Rule.REQUEST_BASIS, Message("what was approved is another legal basis than this"))
@@ -262,6 +269,8 @@ def _proven(
     files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
 ) -> Iterator[tuple[int, bytes, InclusionProof]]:
     """The leaves of an entry of the manifest, with indices and proofs. Raises ProofError if one is not proven."""
+    if entry["leaves"] != sorted({*entry["leaves"]}) or not entry["leaves"]:
+        raise RuleError(Rule.MANIFEST, Message("its leaves do not ascend"))
     for index in entry["leaves"]:
         content, given = (files.get(name, b"") for name in leaf_files(index))
         proof = InclusionProof.parse(given)

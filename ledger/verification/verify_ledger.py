@@ -279,9 +279,7 @@ class _Verification:
             check_call(read_leaf(content), CallState(before, has_end))
         except ProofError as error:
             self._verdict.fault(
-                Message(
-                    "call {call_id}: leaf {leaf}: {error}", call_id=closing.call_id, leaf=closing.leaf, error=error
-                )
+                Message("call {call_id}: leaf {leaf}: {error}", call_id=closing.call_id, leaf=closing.leaf, error=error)
             )
 
     def _look_at_acts(self, last: int) -> None:
