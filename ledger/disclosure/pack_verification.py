@@ -242,7 +242,7 @@ def _verify_approval(
         return
     sealed = not any(entry["key"] for entry in manifest["records"])
     records = [index for entry in manifest["records"] for index in entry["leaves"]]
-    if request is None or len(manifest["acts"]) != 2:  # noqa: PLR2004
+    if request is None or len(manifest["acts"]) != 2:
         shown = Message("the pack does not show that one person has requested it and another approved it")
         fault = breach(Rule.REQUEST_FORM, shown)
     elif (
