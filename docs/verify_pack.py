@@ -62,13 +62,15 @@ def unzip(octets):  # 6.1
     for each in entries:
         head, stream, size = each.FileHeader(), zlib.decompressobj(-15), size + each.file_size
         need(octets.startswith(head, at) and each.header_offset == at and not each.extra, "a header of another form")
+        need((each.flag_bits & ~0x800, each.compress_type) == (0, 8), "a file that is not plainly deflated")
         need(each.filename not in files and size <= 2**29, "two files of one name, or larger than any pack")
         begin, at = at + len(head), at + len(head) + each.compress_size
         files[each.filename] = data = stream.decompress(octets[begin:at], each.file_size + 1)
         fits = (len(data), zlib.crc32(data), stream.eof, stream.unused_data) == (each.file_size, each.CRC, True, b"")
         need(fits, "a damaged file, or octets that belong to no file")
     at += sum(46 + len(each.filename.encode()) for each in entries) + 22
-    return need(len(octets) == at, "octets that belong to no file", files)
+    count = len(entries).to_bytes(2, "little")
+    return need(len(octets) == at and octets[-14:-10] == count * 2, "octets that belong to no file", files)
 
 
 def vkey(text, kind):  # 3.1
@@ -105,7 +107,7 @@ class Pack:
 
     def verify(self):  # 7
         digests = {name: sha256(octets).hexdigest() for name, octets in self.files.items() if name != "manifest.note"}
-        digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"])
+        digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"], parse_float=int)
         case, at, policy, form, records = map(manifest.get, ("case", "exported", "policy", "format", "records"))
         basis = manifest.get("basis", {})
         fits = (canonical(manifest).encode(), "basis" in manifest) == (self.files["manifest.json"], bool(basis))
@@ -121,7 +123,7 @@ class Pack:
         exported = need(fits and moment(at), "of another form, empty, or with a call twice", moment(at))
         self.made = exported.timestamp() + 300
         demand = moment(basis.get("received", at)).timestamp()
-        fits = demand < self.made < time.time() + 86400
+        fits = demand <= self.made <= time.time() + 86400 + 300
         fits &= basis.get("valid_until", "9") >= str(exported.astimezone(JAPAN).date())
         need(fits, "made before the demand, after the warrant, or in the future")
         note, self.told = f"idtone evidence pack v1\n{case}\n{digest}\n", [f"case {case}, exported {at}, {policy}"]
@@ -144,19 +146,19 @@ class Pack:
 
     def same_log(self, text):
         own, named = ((*key[:3], key[3].public_bytes_raw()) for key in (self.log, vkey(text, 1)))
-        need(own == named, "it names the key of another log")
+        need(own == named and text.strip() == text, "it names the key of another log")
 
     def steps(self, entry):  # 2 to 4
         steps, given = [], entry["leaves"]
         need(given and given == sorted({*given}), "its leaves do not ascend")
         for index in given:
             above, _, note = self.files[f"proofs/{index}.tlog-proof"].partition(b"\n\n")
-            form = rf"c2sp\.org/tlog-proof@v1\n(?:extra \S+\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
+            form = rf"c2sp\.org/tlog-proof@v1\n(?:extra (\S+)\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
             proof, text = re.fullmatch(form, above.decode()), signed(note, *self.log)
             head = re.fullmatch(r"([^\n]+)\n([1-9][0-9]{0,18})\n([^\n=]{43}=)\n(?:[^\n]+\n)*", text)
-            fits = proof and head and head[1] == self.log[0] and index < int(head[2])
+            fits = proof and unbase64(proof[1] or "") is not None and head and head[1] == self.log[0] and index < int(head[2])
             need(fits, f"proofs/{index}.tlog-proof: not a proof of this leaf by this log")
-            path, leaf = [unbase64(each) for each in proof[1].split()], self.files[f"leaves/{index}.json"]
+            path, leaf = [unbase64(each) for each in proof[2].split()], self.files[f"leaves/{index}.json"]
             number, last, reached, held = index, int(head[2]) - 1, sha256(b"\0" + leaf).digest(), json.loads(leaf)
             while last:
                 if number != last or number & 1:
@@ -173,7 +175,7 @@ class Pack:
             fits &= len(ids) == 1 if steps else [kind in ENDS for kind in kinds] == [*[False] * (len(ids) - 1), True]
             fits &= self.roots.setdefault(head[2], head[3]) == head[3] and index not in self.leaves
             fits &= ids == sorted(ids)
-            need(fits and max(times) / 1e6 < self.made, f"leaves/{index}.json: not as a ledger writes it")
+            need(fits and max(times) / 1e6 <= self.made, f"leaves/{index}.json: not as a ledger writes it")
             since, self.leaves[index] = max(times) / 1e6 - 300, ids
             self.cosigners = [w for w in self.cosigners if signed(note, *w, since, self.made)]
             steps += held["steps"]

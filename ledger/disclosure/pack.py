@@ -76,7 +76,7 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
         record = fold(str(rows[0]["node"]), steps)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         unread = Message("a leaf of call {call_id} cannot be read", call_id=call_id)
         raise RuleError(Rule.LEAF_FORM, unread) from error
     first = next((step.details for step in steps if step.kind in FIRST), {})
@@ -88,8 +88,8 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
 
 
 def parsed(octets: bytes) -> Any:
-    """JSON that each program reads alike: no object has a name twice. Raises ValueError."""
-    return json.loads(octets, object_pairs_hook=_once)
+    """JSON that each program reads alike: no object has a name twice, and all numbers are whole. Raises ValueError."""
+    return json.loads(octets, object_pairs_hook=_once, parse_float=int, parse_constant=int)
 
 
 def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:

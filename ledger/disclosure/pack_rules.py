@@ -84,7 +84,7 @@ def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[st
         for line in lines:
             try:
                 yield witness.name, datetime.fromtimestamp(cosigned_at(line), UTC)
-            except (OverflowError, ValueError):
+            except (OverflowError, ValueError, OSError):
                 yield witness.name, datetime.max.replace(tzinfo=UTC) - SKEW
 
 

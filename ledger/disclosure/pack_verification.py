@@ -96,6 +96,8 @@ def verified(
         if manifest["log_key"] != str(verdict.log):
             other = Message("the manifest names the key of another log than {name}", name=str(verdict.log))
             verdict.faults.append(breach(Rule.MANIFEST, other))
+        if not isinstance(manifest["files"], dict):
+            verdict.faults.append(breach(Rule.MANIFEST, Message("the manifest's files are no object")))
         if not manifest["records"]:
             verdict.faults.append(breach(Rule.MANIFEST, Message("the pack holds no record")))
         verdict.faults += _unsealed(files, manifest, verdict.log)
@@ -136,10 +138,10 @@ def _rule(error: LedgerError, otherwise: Rule) -> Rule:
 
 def _shown(manifest: Mapping[str, Any], key: str) -> str:
     """Text of a pack that people see. Raises ProofError if it would move the cursor, or is more than one line."""
-    text = str(manifest[key])
-    if not text.isprintable():
+    text = manifest[key]
+    if not isinstance(text, str) or not text.isprintable():
         raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
-    return text
+    return str(text)
 
 
 def _moment(text: str) -> datetime:
@@ -242,7 +244,10 @@ def _verify_approval(
         return
     sealed = not any(entry["key"] for entry in manifest["records"])
     records = [index for entry in manifest["records"] for index in entry["leaves"]]
-    if request is None or len(manifest["acts"]) != 2:
+    order = [max(records), *(index for entry in manifest["acts"] for index in entry["leaves"])]
+    if len(manifest["acts"]) == 2 and order != sorted(order):
+        fault = breach(Rule.REQUEST_ORDER, Message("the request is older than a leaf that it names, or than its answer"))
+    elif request is None or len(manifest["acts"]) != 2:
         shown = Message("the pack does not show that one person has requested it and another approved it")
         fault = breach(Rule.REQUEST_FORM, shown)
     elif (
@@ -257,8 +262,6 @@ def _verify_approval(
         fault = breach(Rule.REQUEST_NUMBERS, Message("the numbers are opened, and that was not approved"))
     elif request.state(datetime.fromisoformat(verdict.exported)) is not RequestState.APPROVED:
         fault = breach(Rule.REQUEST_TIME, Message("the approval had expired when the pack was made"))
-    elif max(records, default=0) > min(acts):
-        fault = breach(Rule.REQUEST_ORDER, Message("the request is older than a leaf that it names"))
     else:
         verdict.request = request
         return
@@ -269,7 +272,8 @@ def _proven(
     files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
 ) -> Iterator[tuple[int, bytes, InclusionProof]]:
     """The leaves of an entry of the manifest, with indices and proofs. Raises ProofError if one is not proven."""
-    if entry["leaves"] != sorted({*entry["leaves"]}) or not entry["leaves"]:
+    leaves = entry["leaves"]
+    if not leaves or leaves != sorted({*leaves}) or not all(type(index) is int and index >= 0 for index in leaves):
         raise RuleError(Rule.MANIFEST, Message("its leaves do not ascend"))
     for index in entry["leaves"]:
         content, given = (files.get(name, b"") for name in leaf_files(index))

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from idtone.errors import LedgerError
 from idtone.translation import Message
 
-from .canonical import canonical
+from .canonical import WHOLE_LIMIT, canonical
 from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
 from .rules import Rule, RuleError
 from .steps import CALL_ID_LIMIT, StepKind
@@ -60,7 +60,9 @@ def read_leaf(content: bytes) -> ReadLeaf:
         call_id, steps, after = members["call"], members["steps"], members.get("after", 0)
         texts = [step_text(s["id"], s["node"], s["kind"], s["at"], canonical(s["details"])) for s in steps]
         values = [value for step in steps for value in step["details"].values()]
-        is_whole = all(type(number) is int for step in steps for number in (step["id"], step["at"])) and (
+        is_whole = all(
+            type(number) is int and abs(number) < WHOLE_LIMIT for step in steps for number in (step["id"], step["at"])
+        ) and (
             type(after) is int and after >= 0 and 0 < len(call_id) <= CALL_ID_LIMIT and min(s["id"] for s in steps) > 0
         )
         # Written again from what was read, it is the same only if it is in the form of a leaf.

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 
 import { LeafRules, judge, moment, unzip } from "./verify-pack.mjs";
 
-const octetsOf = (value) => (isText(value) ? Buffer.from(value) : Buffer.from(value.base64, "base64"));
+const octetsOf = (value) => (typeof value === "string" ? Buffer.from(value) : Buffer.from(value.base64, "base64"));
 
 /** The faults of a vector. `bases`: what it refers to. */
 function judgeVector(vector, bases) {
@@ -27,7 +27,7 @@ function judgeVector(vector, bases) {
     return faults;
   }
   const read = () => {
-    if (vector.zip) return unzip(Buffer.from(vector.zip, "base64"));
+    if (vector.zip !== undefined) return unzip(Buffer.from(vector.zip, "base64"));
     const files = new Map(Object.entries({ ...bases.packs[vector.base], ...vector.files }));
     for (const [name, value] of files) value === null ? files.delete(name) : files.set(name, octetsOf(value));
     return files;

@@ -461,7 +461,7 @@ class Pack {
   }
 
   record(entry) {
-    need(entry.key === null || isText(entry.key), "numbers", "its key is no text");
+    need(entry.key === null || isText(entry.key), "manifest", "its key is no text");
     const steps = this.proven(entry);
     this.told.push(`call ${entry.call}, leaves ${entry.leaves.join(", ")}`);
     const first = steps.find((step) => step.kind === "decided" || step.kind === "fallback")?.details ?? {};
