@@ -156,7 +156,13 @@ class Pack:
             form = rf"c2sp\.org/tlog-proof@v1\n(?:extra (\S+)\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
             proof, text = re.fullmatch(form, above.decode()), signed(note, *self.log)
             head = re.fullmatch(r"([^\n]+)\n([1-9][0-9]{0,18})\n([^\n=]{43}=)\n(?:[^\n]+\n)*", text)
-            fits = proof and unbase64(proof[1] or "") is not None and head and head[1] == self.log[0] and index < int(head[2])
+            fits = (
+                proof
+                and unbase64(proof[1] or "") is not None
+                and head
+                and head[1] == self.log[0]
+                and index < int(head[2])
+            )
             need(fits, f"proofs/{index}.tlog-proof: not a proof of this leaf by this log")
             path, leaf = [unbase64(each) for each in proof[2].split()], self.files[f"leaves/{index}.json"]
             number, last, reached, held = index, int(head[2]) - 1, sha256(b"\0" + leaf).digest(), json.loads(leaf)

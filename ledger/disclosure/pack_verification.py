@@ -246,7 +246,9 @@ def _verify_approval(
     records = [index for entry in manifest["records"] for index in entry["leaves"]]
     order = [max(records), *(index for entry in manifest["acts"] for index in entry["leaves"])]
     if len(manifest["acts"]) == 2 and order != sorted(order):
-        fault = breach(Rule.REQUEST_ORDER, Message("the request is older than a leaf that it names, or than its answer"))
+        fault = breach(
+            Rule.REQUEST_ORDER, Message("the request is older than a leaf that it names, or than its answer")
+        )
     elif request is None or len(manifest["acts"]) != 2:
         shown = Message("the pack does not show that one person has requested it and another approved it")
         fault = breach(Rule.REQUEST_FORM, shown)

@@ -1,5 +1,7 @@
 """Packs that a verifier has to accept or to refuse: what was done, the rule that it breaks, and how it is made."""
 
+# ruff: noqa: E501 - a row of these tables is one thing that was done
+
 from __future__ import annotations
 
 import base64
@@ -50,7 +52,13 @@ def replaced(number: int, content: bytes, **parts: Any) -> Plan:
     """With another leaf in the tree."""
     leaves = tree()
     leaves[number] = content
-    return Plan(**{"leaves": leaves, "records": [{"call": CALL, "key": OPENED, "leaves": [0]}] if number == 0 else SECOND_CALL, **parts})
+    return Plan(
+        **{
+            "leaves": leaves,
+            "records": [{"call": CALL, "key": OPENED, "leaves": [0]}] if number == 0 else SECOND_CALL,
+            **parts,
+        }
+    )
 
 
 def edited(number: int, old: str, new: str, **parts: Any) -> Plan:
@@ -69,7 +77,12 @@ def file(name: str, change: Callable[[bytes], bytes], **parts: Any) -> Plan:
 
 
 def basis(**texts: Any) -> Plan:
-    return Plan(basis={**{k: v for k, v in BASIS.items() if texts.get(k) is not ...}, **{k: v for k, v in texts.items() if v is not ...}})
+    return Plan(
+        basis={
+            **{k: v for k, v in BASIS.items() if texts.get(k) is not ...},
+            **{k: v for k, v in texts.items() if v is not ...},
+        }
+    )
 
 
 def members(name: str, *values: object) -> Iterator[tuple[object, Plan]]:
@@ -100,7 +113,11 @@ def good_packs() -> Iterator[Row]:
         yield f"basis {word}", None, basis(basis=word)
     for name in ("authority", "court", "received", "scope", "valid_until"):
         yield f"no {name}", None, basis(**{name: ...})
-    yield "all facts of a basis", None, basis(reference="7", deadline="2026-11-03", why="at once", confirm_by="2026-12-01")
+    yield (
+        "all facts of a basis",
+        None,
+        basis(reference="7", deadline="2026-11-03", why="at once", confirm_by="2026-12-01"),
+    )
     yield "the first format", None, Plan(basis=None)
     yield "the first format by two persons", None, two(basis=None)
     for number, value in enumerate(DETAILS):
@@ -123,7 +140,11 @@ def good_packs() -> Iterator[Row]:
     yield "the last moment of a warrant", None, Plan(exported="2026-11-07T14:59:59.999999+00:00")
     yield "a demand five minutes later", None, basis(received=time(AT + 7499 * S))
     yield "exported a day after the verifier's time", None, Plan(now=time(AT + 7201 * S - 86_400 * S))
-    yield "a sound after the export by less than five minutes", None, Plan(exported=time(AT + 9 * S - 299 * S), cosigned=[(WITNESS, AT // S - 200)])
+    yield (
+        "a sound after the export by less than five minutes",
+        None,
+        Plan(exported=time(AT + 9 * S - 299 * S), cosigned=[(WITNESS, AT // S - 200)]),
+    )
     yield "a cosignature five minutes after the export", None, Plan(cosigned=[(WITNESS, AT // S + 7499)])
     yield "two witnesses", None, Plan(cosigned=[(WITNESS, AT // S + 60), (SECOND, AT // S + 61)], witnesses=BOTH)
     yield "a witness that is not asked for", None, Plan(cosigned=[(WITNESS, AT // S + 60), (SECOND, AT // S + 10**9)])
@@ -142,11 +163,19 @@ def good_packs() -> Iterator[Row]:
         for index in sorted({0, size // 2, size - 1}):
             records = [{"call": f"c-{index}", "key": None, "leaves": [index]}]
             yield f"leaf {index} of {size}", None, Plan(leaves=leaves, records=records)
-    yield "a call that was interrupted, and whose end came", None, Plan(records=[{"call": OTHER, "key": None, "leaves": [2, 4]}])
+    yield (
+        "a call that was interrupted, and whose end came",
+        None,
+        Plan(records=[{"call": OTHER, "key": None, "leaves": [2, 4]}]),
+    )
     yield "the end is left out of the pack", None, Plan(records=[{"call": OTHER, "key": None, "leaves": [2]}])
     yield "calls in another order", None, manifest(lambda made: made["records"].reverse())
     yield "sealed numbers", None, Plan(records=ONE)
-    yield "no numbers", None, replaced(0, leaf(CALL, step(1, "decided", details=numbers_of(CALL, {})), step(4, "ended")))
+    yield (
+        "no numbers",
+        None,
+        replaced(0, leaf(CALL, step(1, "decided", details=numbers_of(CALL, {})), step(4, "ended"))),
+    )
     yield "a key without numbers", None, Plan(records=[{"call": LATE, "key": OPENED, "leaves": [1, 3]}])
     yield "members that the page does not name", None, manifest(lambda made: made.update(note="x", zz=[1, {"a": None}]))
     yield "a member of a record that it does not name", None, manifest(lambda made: made["records"][0].update(note=1))
@@ -154,8 +183,16 @@ def good_packs() -> Iterator[Row]:
         if name == "sample":
             profile = canonical({"id": name, "played_sha256": "5e" * 32})
             yield "a profile", None, Plan(profiles={name: profile})
-    yield "a text that is no report", None, Plan(touch=lambda files: files.update({"report.html": b"", "report.pdf": b"x"}))
-    yield "two persons of the console", None, two(asked={"by_way": "console"}, given={"by_way": "console", "by_uid": 1001})
+    yield (
+        "a text that is no report",
+        None,
+        Plan(touch=lambda files: files.update({"report.html": b"", "report.pdf": b"x"})),
+    )
+    yield (
+        "two persons of the console",
+        None,
+        two(asked={"by_way": "console"}, given={"by_way": "console", "by_uid": 1001}),
+    )
     yield "two persons of one name", None, two(given={"by": "alice"})
     yield "sealed for two persons", None, two(asked={"numbers_sealed": True}, records=ONE)
     yield "a call twice in the request", None, two(asked={"selected": json.dumps([CALL, LATE, CALL]), "calls": 3})
@@ -242,8 +279,16 @@ def bad_leaves() -> Iterator[Row]:
         yield name, "leaf-form", replaced(1, change(tree()[1]))
     further = leaf(LATE, step(8, "sound-failed"), step(9, "sound-failed"), after=3)
     yield "two steps after the end", "leaf-further", replaced(3, further)
-    yield "the first leaf of a call is left out", "leaf-after", Plan(records=[{"call": LATE, "key": None, "leaves": [3]}])
-    yield "a leaf twice", "leaf-twice", manifest(lambda made: made["records"].append({"call": OTHER, "key": None, "leaves": [0]}))
+    yield (
+        "the first leaf of a call is left out",
+        "leaf-after",
+        Plan(records=[{"call": LATE, "key": None, "leaves": [3]}]),
+    )
+    yield (
+        "a leaf twice",
+        "leaf-twice",
+        manifest(lambda made: made["records"].append({"call": OTHER, "key": None, "leaves": [0]})),
+    )
 
 
 def bad_manifests() -> Iterator[Row]:
@@ -283,9 +328,17 @@ def bad_manifests() -> Iterator[Row]:
     yield "a record without its key", "manifest", manifest(lambda made: made["records"][1].pop("key"))
     yield "a call twice", "record-twice", manifest(lambda made: made["records"].append(made["records"][1]))
     yield "a manifest with a space", "manifest", Plan(write=lambda made: canonical(made) + b" ")
-    yield "a manifest in another order", "manifest", Plan(write=lambda made: json.dumps(made, separators=(",", ":")).encode())
+    yield (
+        "a manifest in another order",
+        "manifest",
+        Plan(write=lambda made: json.dumps(made, separators=(",", ":")).encode()),
+    )
     yield "a member twice", "manifest", Plan(write=lambda made: b'{"acts":[],' + canonical(made)[1:])
-    yield "escaped letters", "manifest", Plan(case="局", write=lambda made: json.dumps(made, sort_keys=True, separators=(",", ":")).encode())
+    yield (
+        "escaped letters",
+        "manifest",
+        Plan(case="局", write=lambda made: json.dumps(made, sort_keys=True, separators=(",", ":")).encode()),
+    )
     yield "a manifest that is an array", "manifest", Plan(write=lambda made: b"[]")
     yield "no manifest's JSON", "manifest", Plan(write=lambda made: b"{")
     yield "a manifest of deep nesting", "manifest", Plan(write=lambda made: b"[" * 9000)
@@ -304,26 +357,44 @@ def bad_manifests() -> Iterator[Row]:
                        ("profiles/-a.json", "files"), ("profiles/x/y.json", "files"), ("leaves/4.json", "files"),
                        ("proofs/2.tlog-proof", "files"), ("profiles/sample.json\n", "files")):  # fmt: skip
         yield f"a file {name!r}", rule, Plan(touch=lambda files, name=name: files.update({name: b"{}"}))
-    yield "a digest in capitals", "files", manifest(lambda made: made["files"].update({n: d.upper() for n, d in made["files"].items()}))
+    yield (
+        "a digest in capitals",
+        "files",
+        manifest(lambda made: made["files"].update({n: d.upper() for n, d in made["files"].items()})),
+    )
     for name in ("leaves/0.json", "proofs/0.tlog-proof"):
         yield f"{name} is not named", "files", manifest(lambda made, name=name: made["files"].pop(name))
-        yield f"{name} was changed afterwards", "files", Plan(after=lambda files, name=name: files.update({name: files[name] + b" "}))
+        yield (
+            f"{name} was changed afterwards",
+            "files",
+            Plan(after=lambda files, name=name: files.update({name: files[name] + b" "})),
+        )
         yield f"{name} was taken away afterwards", "files", Plan(after=lambda files, name=name: files.pop(name))
     yield "the report was changed afterwards", "files", Plan(
         touch=lambda files: files.update({"report.html": b"1"}), after=lambda files: files.update({"report.html": b"2"}))  # fmt: skip
-    yield "another case afterwards", "seal", Plan(after=lambda files: files.update({"manifest.json": files["manifest.json"].replace(b"R-7", b"R-8")}))
+    yield (
+        "another case afterwards",
+        "seal",
+        Plan(after=lambda files: files.update({"manifest.json": files["manifest.json"].replace(b"R-7", b"R-8")})),
+    )
     yield "no seal", "seal", Plan(after=lambda files: files.pop("manifest.note"))
     yield "no manifest", "manifest", Plan(after=lambda files: files.pop("manifest.json"))
     for name, note in SEALS.items():
         yield name, "seal", Plan(seal=note)
     for name, change in NOTES.items():
-        yield name, "seal", Plan(after=lambda files, change=change: files.update({"manifest.note": change(files["manifest.note"])}))
+        yield (
+            name,
+            "seal",
+            Plan(after=lambda files, change=change: files.update({"manifest.note": change(files["manifest.note"])})),
+        )
 
 
 SEALS: Final[dict[str, Callable[[str], Note]]] = {
     "sealed by another key": lambda text: Note(text, (Signer(LOG.name, bytes(32)).sign(text),)),
     "sealed by another name": lambda text: Note(text, (SIGNER.named("pbx-2/idtone").sign(text),)),
-    "a seal for another case": lambda text: Note(text.replace("R-7", "R-8"), (SIGNER.sign(text.replace("R-7", "R-8")),)),
+    "a seal for another case": lambda text: Note(
+        text.replace("R-7", "R-8"), (SIGNER.sign(text.replace("R-7", "R-8")),)
+    ),
     "a seal of version 2": lambda text: Note(text.replace("v1", "v2"), (SIGNER.sign(text.replace("v1", "v2")),)),
     "a seal with another line": lambda text: Note(f"{text}more\n", (SIGNER.sign(f"{text}more\n"),)),
     "a seal on another text": lambda text: Note(text, (SIGNER.sign(text + "x"),)),
@@ -367,7 +438,11 @@ def bad_bases() -> Iterator[Row]:
     yield "the warrant of the day before", "warrant", basis(valid_until="2026-10-31")
     yield "a warrant that ended at midnight in Japan", "warrant", Plan(exported="2026-11-07T15:00:00+00:00")
     yield "a demand after the pack", "export-time", basis(received=time(AT + 7501 * S))
-    yield "made in 2199", "export-time", Plan(exported="2199-01-01T00:00:00+00:00", basis={**BASIS, "valid_until": "2199-01-02"})
+    yield (
+        "made in 2199",
+        "export-time",
+        Plan(exported="2199-01-01T00:00:00+00:00", basis={**BASIS, "valid_until": "2199-01-02"}),
+    )
     yield "made more than a day after the verifier's time", "export-time", Plan(now=time(AT + 7200 * S - 86_401 * S))
 
 
@@ -385,16 +460,30 @@ def bad_proofs() -> Iterator[Row]:
     yield proof("no number", lambda octets: octets.replace(b"index 0\n", b"", 1))
     yield proof("a hash less", lambda octets: b"\n".join((lines := octets.split(b"\n"))[:2] + lines[3:]))
     yield proof("a hash more", lambda octets: octets.replace(b"\n\n", b"\n" + base64.b64encode(bytes(32)) + b"\n\n", 1))
-    yield proof("64 hashes", lambda octets: octets.replace(b"\n\n", (b"\n" + base64.b64encode(bytes(32))) * 61 + b"\n\n", 1))
-    yield proof("hashes in another order", lambda octets: b"\n".join((lines := octets.split(b"\n"))[:2] + [lines[3], lines[2]] + lines[4:]))
+    yield proof(
+        "64 hashes", lambda octets: octets.replace(b"\n\n", (b"\n" + base64.b64encode(bytes(32))) * 61 + b"\n\n", 1)
+    )
+    yield proof(
+        "hashes in another order",
+        lambda octets: b"\n".join((lines := octets.split(b"\n"))[:2] + lines[3:1:-1] + lines[4:]),
+    )
     yield proof("a short hash", lambda octets: octets.replace(b"=\n", b"\n", 1))
     yield proof("an extra that is no base64", lambda octets: octets.replace(b"\n", b"\nextra ?\n", 1))
     yield proof("no checkpoint", lambda octets: octets.partition(b"\n\n")[0] + b"\n\n")
     yield proof("carriage returns", lambda octets: octets.replace(b"\n", b"\r\n", 2))
-    yield proof("no signature of the log", lambda octets: octets[: octets.index("\u2014 pbx".encode())] + octets[octets.index("\u2014 witness".encode()):])
+    yield proof(
+        "no signature of the log",
+        lambda octets: (
+            octets[: octets.index("\u2014 pbx".encode())] + octets[octets.index("\u2014 witness".encode()) :]
+        ),
+    )
     yield "a signature of another key", "proof", Plan(log_lines=lambda text: [Signer(LOG.name, bytes(32)).sign(text)])
     yield "a bad signature of the log's key", "proof", Plan(log_lines=lambda text: [SIGNER.sign(text + "x")])
-    yield "a good and a bad signature", "proof", Plan(log_lines=lambda text: [SIGNER.sign(text), SIGNER.sign(text + "x")])
+    yield (
+        "a good and a bad signature",
+        "proof",
+        Plan(log_lines=lambda text: [SIGNER.sign(text), SIGNER.sign(text + "x")]),
+    )
     for what, change in {
         "another origin": lambda text: text.replace("pbx-1", "pbx-2"),
         "a smaller tree": lambda text: text.replace("\n5\n", "\n4\n"),
@@ -406,25 +495,59 @@ def bad_proofs() -> Iterator[Row]:
         "an empty line": lambda text: text + "\nx\n",
     }.items():
         yield what, "proof", Plan(text=change)
-    yield "a leaf that was changed", "proof", Plan(touch=lambda files: files.update({"leaves/0.json": files["leaves/0.json"].replace(b":16", b":17")}))
-    yield "two leaves that changed places", "proof", Plan(touch=lambda files: files.update({"leaves/0.json": files["leaves/1.json"], "leaves/1.json": files["leaves/0.json"]}))
+    yield (
+        "a leaf that was changed",
+        "proof",
+        Plan(touch=lambda files: files.update({"leaves/0.json": files["leaves/0.json"].replace(b":16", b":17")})),
+    )
+    yield (
+        "two leaves that changed places",
+        "proof",
+        Plan(
+            touch=lambda files: files.update(
+                {"leaves/0.json": files["leaves/1.json"], "leaves/1.json": files["leaves/0.json"]}
+            )
+        ),
+    )
     yield "no such leaf", "proof", manifest(lambda made: made["records"][0].update(leaves=[99]))
     fork = Plan(leaves=[*tree()[:4], leaf("c-9", step(10, "ended"))]).files()
-    yield "two trees of one size", "fork", Plan(touch=lambda files: files.update({n: c for n, c in fork.items() if n.startswith(("proofs/3", "leaves/3"))}))
+    yield (
+        "two trees of one size",
+        "fork",
+        Plan(
+            touch=lambda files: files.update({n: c for n, c in fork.items() if n.startswith(("proofs/3", "leaves/3"))})
+        ),
+    )
     yield "a witness has not cosigned", "cosignature", Plan(cosigned=[])
     yield "one of two witnesses has not cosigned", "cosignature", Plan(witnesses=BOTH)
     yield "cosigned by another key", "cosignature", Plan(cosigned=[(Signer(WITNESS.key.name, bytes(32)), AT // S + 60)])
-    yield "signed, and not cosigned", "cosignature", Plan(cosigned=[], log_lines=lambda text: [SIGNER.sign(text), WITNESS.sign(text)])
+    yield (
+        "signed, and not cosigned",
+        "cosignature",
+        Plan(cosigned=[], log_lines=lambda text: [SIGNER.sign(text), WITNESS.sign(text)]),
+    )
     yield "cosigned in 2199", "cosignature", Plan(cosigned=[(WITNESS, 7_258_118_400)])
     yield "cosigned at the end of time", "cosignature", Plan(cosigned=[(WITNESS, 2**63 - 1)])
-    yield "cosigned once in time, and once too late", "cosignature", Plan(cosigned=[(WITNESS, AT // S + 60), (WITNESS, AT // S + 9999)])
-    yield "cosigned five minutes and a second after the export", "cosignature", Plan(cosigned=[(WITNESS, AT // S + 7502)])
+    yield (
+        "cosigned once in time, and once too late",
+        "cosignature",
+        Plan(cosigned=[(WITNESS, AT // S + 60), (WITNESS, AT // S + 9999)]),
+    )
+    yield (
+        "cosigned five minutes and a second after the export",
+        "cosignature",
+        Plan(cosigned=[(WITNESS, AT // S + 7502)]),
+    )
     yield "cosigned before a leaf", "leaf-time", Plan(cosigned=[(WITNESS, AT // S - 999)])
     for what, keys in {"a witness's key for the log": (str(WITNESS.cosigner), None), "a log's key for a witness": (None, [str(LOG)]),
                        "a key with another id": (str(LOG).replace("+a", "+b"), None)}.items():  # fmt: skip
         yield what, "keys", Plan(log_key=keys[0], witnesses=keys[1])
     yield "another log's key", "manifest", Plan(log_key=str(Signer(LOG.name, bytes(32)).key))
-    yield "another name of the log's key", "manifest", Plan(log_key=str(VerifierKey("pbx-2/idtone", LOG.algorithm, LOG.public)))
+    yield (
+        "another name of the log's key",
+        "manifest",
+        Plan(log_key=str(VerifierKey("pbx-2/idtone", LOG.algorithm, LOG.public))),
+    )
 
 
 def bad_requests() -> Iterator[Row]:
@@ -434,7 +557,11 @@ def bad_requests() -> Iterator[Row]:
     yield "by the same person", "request-form", two(given={"by": "alice", "by_uid": 1001})
     yield "by the same account of another name", "request-form", two(given={"by_uid": 1001})
     yield "one in the console", "request-form", two(given={"by_way": "console"})
-    yield "by the same user of the console", "request-form", two(asked={"by_way": "console"}, given={"by_way": "console", "by": "alice"})
+    yield (
+        "by the same user of the console",
+        "request-form",
+        two(asked={"by_way": "console"}, given={"by_way": "console", "by": "alice"}),
+    )
     yield "of another request", "request-form", two(given={"request": "act-7"})
     yield "of no request", "request-form", two(given={"request": ...})
     yield "a refusal", "request-form", two(kinds=("export-requested", "export-refused"))

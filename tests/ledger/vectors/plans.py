@@ -53,7 +53,9 @@ def time(us: int) -> str:
 
 def numbers_of(call: str, held: dict[str, str] | None = None) -> Details:
     """The details of a step that seals numbers under `RECORD_KEY`."""
-    held = {"called": "+815031234567", "caller": "+819012345679", "forwarding": "+81312345678"} if held is None else held
+    held = (
+        {"called": "+815031234567", "caller": "+819012345679", "forwarding": "+81312345678"} if held is None else held
+    )
     sealed = AESGCM(RECORD_KEY).encrypt(bytes(12), canonical(held).ljust(96), call.encode())
     kinds = {f"{role}_kind": "fixed" for role in held}
     return {
@@ -69,16 +71,22 @@ CALL, LATE, OTHER = "pbx-1-1793491200.1", "pbx-1-1793491200.2", "pbx-1-179349120
 
 
 def tree(before: int = 0) -> list[bytes]:
-    """Five leaves, whose steps come after so many others: a call with numbers, a call that ended during its sound, another call, and what came late of the
-    second one and of the third, which was interrupted.
+    """Five leaves, whose steps come after so many others: a call with numbers, a call that ended during its sound,
+    another call, and what came late of the second one and of the third, which was interrupted.
     """
     ended = {"hangup_cause": 16, "status": "CONNECTED"}
     return [
-        leaf(CALL, step(before + 1, "decided", details={**DECIDED, **numbers_of(CALL)}), step(before + 4, "ended", AT + 9 * S, ended)),
+        leaf(
+            CALL,
+            step(before + 1, "decided", details={**DECIDED, **numbers_of(CALL)}),
+            step(before + 4, "ended", AT + 9 * S, ended),
+        ),
         leaf(
             LATE,
             step(before + 2, "decided", AT + S, DECIDED),
-            step(before + 5, "sound-started", AT + 2 * S, {"party": "called", "profile": "sample", "sha256": "5e" * 32}),
+            step(
+                before + 5, "sound-started", AT + 2 * S, {"party": "called", "profile": "sample", "sha256": "5e" * 32}
+            ),
             step(before + 6, "ended", AT + 3 * S, {"status": "CANCEL"}),
         ),
         leaf(OTHER, step(before + 3, "decided", AT + S, DECIDED), step(before + 7, "interrupted", AT + 4 * S)),
@@ -146,7 +154,10 @@ class Plan:
 
     def selection(self) -> str:
         calls = [
-            [entry["call"], [hashlib.sha256(self.leaves[i]).hexdigest() for i in entry["leaves"] if i < len(self.leaves)]]
+            [
+                entry["call"],
+                [hashlib.sha256(self.leaves[i]).hexdigest() for i in entry["leaves"] if i < len(self.leaves)],
+            ]
             for entry in self.records
         ]
         chosen = {"calls": calls, "case": self.case, "numbers_sealed": self.asked.get("numbers_sealed", False)}

@@ -1,5 +1,7 @@
 """The leaves of whole trees, and octets of ZIP files, that a verifier has to accept or to refuse."""
 
+# ruff: noqa: E501 - a row of these tables is one thing that was done
+
 from __future__ import annotations
 
 import random
@@ -16,7 +18,9 @@ Zip = tuple[str, str | None, bytes]
 
 
 def act(number: int, kind: str, request: str | None = None, name: str = "") -> bytes:
-    return leaf(name or f"act-{number}", step(number, kind, AT + number, {} if request is None else {"request": request}))
+    return leaf(
+        name or f"act-{number}", step(number, kind, AT + number, {} if request is None else {"request": request})
+    )
 
 
 def good_trees() -> Iterator[Tree]:
@@ -28,7 +32,11 @@ def good_trees() -> Iterator[Tree]:
             act(22, "export-requested"), act(23, "export-refused", "act-22")]  # fmt: skip
     yield "all kinds of acts", None, [*tree(), *acts]
     yield "a million steps of calls in progress", None, [leaf("c", step(1_000_000, "ended"))]
-    yield "a late decision", None, [leaf("c", step(1, "fallback"), step(2, "ended")), leaf("c", step(3, "decided"), after=2)]
+    yield (
+        "a late decision",
+        None,
+        [leaf("c", step(1, "fallback"), step(2, "ended")), leaf("c", step(3, "decided"), after=2)],
+    )
     for seed in range(60):
         yield f"calls that overlap, {seed}", None, overlapping(random.Random(seed))
 
@@ -37,9 +45,8 @@ def overlapping(dice: random.Random) -> list[bytes]:
     """Calls in any order, some of which go on after their end."""
     open_calls: dict[str, list[dict]] = {}
     over: dict[str, int] = {}
-    leaves, number = [], 0
-    for _ in range(dice.randrange(4, 10)):
-        number += 1
+    leaves = []
+    for number in range(1, dice.randrange(5, 11)):
         name = f"c-{dice.randrange(4)}"
         if name in over:
             leaves.append(leaf(name, step(number, "sound-reported", AT + dice.randrange(S)), after=over[name]))
@@ -133,7 +140,10 @@ def zipped(files: Files, level: int = 6, **other: int) -> bytes:
         values = {"version": 20, "flags": flags, "method": 8, "time": 0, "date": 33, "crc": zlib.crc32(content),
                   "packed": len(data), "size": len(content), "name": len(name.encode()), "extra": 0}  # fmt: skip
         local, entry = (
-            struct.pack("<5H3I2H", *{**values, **{k.partition("_")[2]: v for k, v in other.items() if k.startswith(part)}}.values())
+            struct.pack(
+                "<5H3I2H",
+                *{**values, **{k.partition("_")[2]: v for k, v in other.items() if k.startswith(part)}}.values(),
+            )
             for part in ("local_", "listed_")
         )
         listed += b"PK\1\2\x14\3" + entry + struct.pack("<3H2I", 0, 0, 0, 0x1800000, len(octets)) + name.encode()
