@@ -58,6 +58,8 @@ class PackVerdict:
     request: DisclosureRequest | None = None
     cosigners: tuple[VerifierKey, ...] = ()
     leaves: int = 0
+    checkpoint: Note | None = None
+    """The signed head of the tree of so many leaves, the largest in the pack."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
 
@@ -203,7 +205,9 @@ def _verify_record(
     try:
         for index, content, proof in _proven(files, entry, log):
             proven.append(PackedLeaf(index, content, proof.checkpoint))
-            verdict.leaves = max(verdict.leaves, believed(proof.checkpoint, log).size)
+            size = believed(proof.checkpoint, log).size
+            if size > verdict.leaves:
+                verdict.leaves, verdict.checkpoint = size, proof.checkpoint
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
             leaves[index] = content
         key = None if entry["key"] is None else decoded(entry["key"])

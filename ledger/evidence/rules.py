@@ -35,6 +35,8 @@ class Rule(StrEnum):
     """Between two leaves are at most a million steps that are in no leaf."""
     LEAF_TWICE = "leaf-twice"
     """A leaf is in a pack once."""
+    LEAF_LEFT_OUT = "leaf-left-out"
+    """A pack has all leaves of its calls that its tree has."""
     LEAF_TIME = "leaf-time"
     """No step is later than the pack, nor than a cosignature of its checkpoint."""
     ACT_REQUEST = "act-request"

@@ -179,11 +179,17 @@ def trouble(error: sqlite3.Error, path: Path) -> Trouble:
     return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, Trouble.OTHER)
 
 
-def code_of(error: sqlite3.Error) -> int:
+def code_of(error: Exception) -> int:
     """SQLite's extended error code; 0 if it gives none."""
-    if isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8):
-        return sqlite3.SQLITE_CORRUPT  # the driver gives no code for this, and shows the text that it could not decode
+    if _is_not_utf8(error):
+        return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", 0)
+
+
+def _is_not_utf8(error: Exception) -> bool:
+    """The driver gives no code for this, and shows the text that it could not decode."""
+    is_told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8)
+    return is_told or isinstance(error, UnicodeDecodeError)
 
 
 _NOT_UTF8: Final = "Could not decode to UTF-8"
@@ -219,11 +225,11 @@ _TROUBLES: Final = {
 }  # fmt: skip
 
 
-def explained(error: sqlite3.Error, path: Path) -> LedgerError:
+def explained(error: Exception, path: Path) -> LedgerError:
     """What a database error means for the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
-    if not str(error).startswith(_NOT_UTF8):
+    if not _is_not_utf8(error):
         said = str(error) or type(error).__name__
     # The low byte is the primary code; the rest says where in SQLite it arose.
     remedy = _REMEDIES.get(code & 0xFF, Message("check the disk and the system log"))

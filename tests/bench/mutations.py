@@ -66,16 +66,28 @@ def changed(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
             return f"{way} at {place}", bytes(made)
 
 
-def _rows(file: Path) -> object:
-    """All that the tables hold; None if they cannot be read to their end."""
+def _contents(file: Path) -> dict[str, list[str]] | None:
+    """All that the tables and their indexes hold; None if they cannot be read to their end."""
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-            rows = {name: sorted(map(repr, connection.execute(f"SELECT * FROM {name} NOT INDEXED"))) for name in names}  # noqa: S608
-            whole = connection.execute("PRAGMA integrity_check").fetchall()
-            return rows, whole
-    except sqlite3.Error:
+            queries = {name: f"SELECT * FROM {name} NOT INDEXED" for name in names}  # noqa: S608
+            for column in ("at", "call_id"):
+                index = f"ix_steps_{column}"
+                queries[index] = f"SELECT {column}, id FROM steps INDEXED BY {index} ORDER BY {column}"  # noqa: S608
+            return {name: sorted(map(repr, connection.execute(query))) for name, query in queries.items()}
+    except (sqlite3.Error, UnicodeDecodeError):
         return None
+
+
+def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] | None) -> str:
+    """Why two states of a ledger say the same; empty if they do not."""
+    if before is None or after is None:
+        return ""
+    differ = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return {frozenset(): "the same is read", frozenset({"macs"}): "MACs of steps that are signed already"}.get(
+        frozenset(differ), ""
+    )
 
 
 def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
@@ -86,7 +98,7 @@ def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for each in file.parent.glob("*-wal"):
         each.unlink()
-    whole, rows, dice = file.read_bytes(), _rows(file), random.Random(seed)
+    whole, before, dice = file.read_bytes(), _contents(file), random.Random(seed)
     for _ in range(count):
         what, octets = changed(dice, whole)
         for each in file.parent.glob("ledger.sqlite3-*"):
@@ -95,8 +107,7 @@ def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         if _faults(lambda: faults(url_of(file))):
             yield Mutation("page", what)
         else:
-            same = _rows(file) == rows
-            yield Mutation("page", what, ("verify",), "the same rows are read" if same else "")
+            yield Mutation("page", what, ("verify",), _harmless(before, _contents(file)))
 
 
 def _faults(verify: Callable[[], object]) -> bool:

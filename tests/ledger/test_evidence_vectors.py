@@ -15,7 +15,7 @@ from .example_pack import PAGE
 from .vectors import FOLDER, bases, lines, vectors
 from .vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
-WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE}
+WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
 """What is wrong with a request may be named by another of these."""
 LINES = 600

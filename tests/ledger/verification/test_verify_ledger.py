@@ -208,6 +208,7 @@ def misled(file: Path, index: str, expression: str) -> None:
         ("ix_steps_call_id", "CASE call_id WHEN '{}' THEN 'x' ELSE call_id END"),
         ("ix_steps_call_id", "CASE WHEN call_id = '{}' AND kind = 'decided' THEN 'x' ELSE call_id END"),
         ("ix_steps_at", "at) WHERE (call_id <> '{}'"),
+        ("ix_steps_at", "CASE WHEN call_id = '{}' AND kind = 'decided' THEN 0 ELSE at END"),
         ("ix_steps_at", "CASE call_id WHEN '{}' THEN 0 ELSE at END"),
     ],
 )
