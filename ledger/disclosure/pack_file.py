@@ -75,7 +75,7 @@ def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
         raise LedgerError(
             Message("{path}: cannot be read: {reason}; name a pack", path=path, reason=error.strerror)
         ) from error
-    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, LookupError, EOFError) as error:
         raise LedgerError(Message("{path}: is not a pack, or is damaged: {error}", path=path, error=error)) from error
     if found is None:
         raise LedgerError(

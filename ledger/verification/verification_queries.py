@@ -230,7 +230,10 @@ _TEXTS_IN_POSTGRESQL: Final = f"""
     FROM steps WHERE id > ? AND id <= ? ORDER BY id
 """  # noqa: S608 - of our own words
 _BY_CALL: Final = "FROM steps AS i INDEXED BY ix_steps_call_id WHERE i.call_id = steps.call_id"
-_BY_TIME: Final = "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id"
+# The call is not in this index: so its row is read by the entry's own row number, which a forged entry may have twice.
+_BY_TIME: Final = (
+    "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id AND i.call_id = steps.call_id"
+)
 _LED_TO: Final = f"""
     SELECT (SELECT count(*) {_BY_CALL} AND i.id <= steps.id) FROM steps
     WHERE id > ? AND id <= ? AND leaf IS NOT NULL AND EXISTS (SELECT 1 {_BY_TIME}) ORDER BY id

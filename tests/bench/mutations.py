@@ -74,7 +74,8 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
             queries = {name: f"SELECT * FROM {name} NOT INDEXED" for name in names}  # noqa: S608
             for column in ("at", "call_id"):
                 index = f"ix_steps_{column}"
-                queries[index] = f"SELECT {column}, id FROM steps INDEXED BY {index} ORDER BY {column}"  # noqa: S608
+                # Which call an entry leads to, by the row that it leads to.
+                queries[index] = f"SELECT {column}, call_id FROM steps INDEXED BY {index} ORDER BY {column}"  # noqa: S608
             return {name: sorted(map(repr, connection.execute(query))) for name, query in queries.items()}
     except (sqlite3.Error, UnicodeDecodeError):
         return None

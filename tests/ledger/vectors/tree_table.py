@@ -174,6 +174,7 @@ def zips() -> Iterator[Zip]:
     yield "a bomb", "zip", zipped({"manifest.json": bytes(2**22)}, 9, local_size=9, listed_size=9)
     twice = zipped({"manifest.json": b"1", "manifest.jsom": b"2"}).replace(b"manifest.jsom", b"manifest.json")
     yield "two files of one name", "zip", twice
+    yield "a name that is not UTF-8", "zip", zipped({"manifest.json": b"1", "é": b"2"}).replace("é".encode(), b"\xe9x")
     yield "no end", "zip", whole[:-22]
     yield "half of it", "zip", whole[: len(whole) // 2]
     yield "nothing", "zip", b""
