@@ -22,6 +22,8 @@ from idtone.translation import Message
 from ..keys.private_files import make_private, open_private
 
 Error = sqlite3.Error
+VALUE_LIMIT: Final = 16 * 2**20
+"""Bytes of a row that readers take."""
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a connection waits for a lock of another one."""
@@ -120,10 +122,13 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal."""
+    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal. A row that is larger than any
+    of idtone's is an error, and does not fill the memory.
+    """
 
     def harmless(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA query_only=1")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
 
     return _connect(path, "ro", BUSY_TIMEOUT_S, harmless)
 
@@ -246,5 +251,8 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_READONLY: Message("give the service's user the right to write it"),
     sqlite3.SQLITE_CANTOPEN: Message("run this as the user that `idtone serve` runs as"),
     sqlite3.SQLITE_NOTADB: Message("it is no SQLite database; let ledger.url name a file of its own"),
-    sqlite3.SQLITE_CORRUPT: Message("keep a copy of it, move it away and restore a backup"),
+    **dict.fromkeys(
+        (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_TOOBIG),
+        Message("keep a copy of it, move it away and restore a backup"),
+    ),
 }

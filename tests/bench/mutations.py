@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from idtone.errors import IdtoneError
 from idtone.ledger.disclosure.pack_file import read_zip, zipped
 from idtone.ledger.store.database import Database
+from idtone.ledger.store.meta import CHECKPOINT, SCHEMA
 from idtone.ledger.tiles.tile_folder import write_tiles
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tiles.tiles_verification import verify_tiles
@@ -27,6 +28,7 @@ from ..ledger.vectors import bases
 from ..ledger.vectors.verifiers import VERIFIERS
 
 BATCH: Final = 500
+_META: Final = "SELECT value FROM meta WHERE key = ?"
 
 
 class Mutation(NamedTuple):
@@ -76,7 +78,10 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
                 index = f"ix_steps_{column}"
                 # Which call an entry leads to, by the row that it leads to.
                 queries[index] = f"SELECT {column}, call_id FROM steps INDEXED BY {index} ORDER BY {column}"  # noqa: S608
-            return {name: sorted(map(repr, connection.execute(query))) for name, query in queries.items()}
+            del queries["meta"]  # which is read by its index
+            meta = [str(connection.execute(_META, (key,)).fetchall()) for key in (SCHEMA, CHECKPOINT)]
+            found = {name: sorted(map(repr, connection.execute(query))) for name, query in queries.items()}
+            return {**found, "meta": meta}
     except (sqlite3.Error, UnicodeDecodeError):
         return None
 

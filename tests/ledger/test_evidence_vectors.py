@@ -11,8 +11,12 @@ import pytest
 
 from idtone.ledger.evidence.rules import Rule
 
+from ..bench.mutations import packs, pages, tile_files
 from .example_pack import PAGE
 from .vectors import FOLDER, bases, lines, vectors
+from .vectors.kinds import in_ledgers
+from .vectors.ledgers import LedgerFiles, rows_of, without_day
+from .vectors.tree_table import trees
 from .vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT}
@@ -71,3 +75,28 @@ def test_the_second_opinion_is_short_and_needs_nothing_but_node():
     assert {Path(path.name).suffix for path in program.parent.iterdir()} == {".mjs", ".md"}
     rules = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', text))
     assert {*map(str, Rule)} - rules == WHAT_CANNOT_BE_IN_A_VECTOR
+
+
+def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(tmp_path):
+    """`make bench-tampering` shows it for packs, too, and counts."""
+    outcomes = list(in_ledgers(tmp_path))
+    assert [each for each in outcomes if each.found is False] == []
+    assert sum(each.found is True for each in outcomes) > 70
+
+
+def test_a_ledger_of_good_leaves_is_good(tmp_path):
+    """Where each step is there: `verify` knows the calls in progress."""
+    files, held = LedgerFiles(tmp_path), 0
+    for name, rule, leaves in trees():
+        content = [without_day(each) for each in leaves]
+        rows = rows_of(content) if rule is None else []
+        if rows and [row[0] for row in rows] == [*range(1, len(rows) + 1)]:
+            held += 1
+            assert files.faults(rows, content) == [], name
+    assert held > 10
+
+
+@pytest.mark.parametrize("where", [pages, tile_files, packs])
+def test_a_random_change_is_found_or_says_the_same(where, tmp_path):
+    """Some; `make bench-tampering` tries 20,000."""
+    assert [each for each in where(tmp_path, 40, 7) if each.missed and not each.harmless] == []

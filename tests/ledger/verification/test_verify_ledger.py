@@ -154,6 +154,12 @@ def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, pl
     assert len(records_of(filled)) > 20
 
 
+def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file):
+    query(file, "UPDATE steps SET details = '{\"a\":\"' || hex(zeroblob(9000000)) || '\"}' WHERE id = 9")
+    (fault,) = faults(filled)
+    assert fault == f"{file}: string or blob too big; keep a copy of it, move it away and restore a backup"
+
+
 def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
     """It would lead the search of a number to a call of another."""
     ((last,),) = query(file, "SELECT max(id) FROM steps")
