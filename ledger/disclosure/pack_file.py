@@ -109,8 +109,8 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
         found[entry.filename] = content
         position = end
     listed, count = sum(_LISTED + len(_octets(entry)) for entry in entries), len(entries)
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, listed, position, 0)
-    return found if len(octets) == position + listed + _END and octets.endswith(end) else None
+    ending = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, listed, position, 0)
+    return found if len(octets) == position + listed + _END and octets.endswith(ending) else None
 
 
 def _header(entry: zipfile.ZipInfo) -> bytes:

@@ -205,7 +205,7 @@ _EXTENT: Final = (
 )
 _REQUESTS: Final = (
     "SELECT call_id, kind, details FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
-    f"AND kind IN ({literals({StepKind.EXPORT_REQUESTED.value, *ANSWERS})}) ORDER BY id"
+    f"AND kind IN ({literals(ANSWERS | {StepKind.EXPORT_REQUESTED.value})}) ORDER BY id"
 )
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (

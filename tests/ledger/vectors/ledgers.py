@@ -40,15 +40,22 @@ def rows_of(leaves: Sequence[bytes]) -> list[Row]:
     """(id, node, call_id, kind, at, details, leaf) by id. Raises NotRows."""
     rows = []
     for number, content in enumerate(leaves):
-        text = content.decode("utf-8", "surrogateescape")
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            raise NotRows from None
         call, found = _CALL.search(text), _STEP.findall(text)
         if not call or not found:
             raise NotRows
         for place, (at, details, step, kind, node) in enumerate(found, 1):
-            values = [json.loads(each) for each in (step, node, call[1], kind, at)]
+            try:
+                # SQLite makes whole numbers of such texts.
+                values = [json.loads(each) for each in (step, node, call[1], kind, at.strip('"'))]
+            except ValueError:
+                raise NotRows from None
             rows.append((*values, details, number if place == len(found) else None))
     ids = [row[0] for row in rows]
-    if len({*ids}) < len(ids) or any(not isinstance(each, int) for each in ids):
+    if any(not isinstance(each, int) or abs(each) >= 2**63 for each in ids) or len({*ids}) < len(ids):
         raise NotRows
     return sorted(rows)
 
