@@ -60,7 +60,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         named = kinds(folder)
-        mutated = random_changes(folder, options.count, options.seed)
+        (folder / "random").mkdir()
+        mutated = random_changes(folder / "random", options.count, options.seed)
         hidden = not PROGRESS.is_terminal
         told = [*track(mutated, "tampering", options.count, console=PROGRESS, disable=hidden)]
         cost = list(costs(folder))
