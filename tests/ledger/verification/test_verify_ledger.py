@@ -160,6 +160,17 @@ def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file
     assert fault == f"{file}: string or blob too big; keep a copy of it, move it away and restore a backup"
 
 
+def test_a_name_of_a_table_that_is_not_utf_8_is_told(filled, file):
+    """Of the driver this is another error than such a text in a row."""
+    whole = file.read_bytes()
+    place = whole.index(b"CREATE TABLE sought") - len("soughtsought") - 1
+    assert whole[place : place + 6] == b"sought", whole[place : place + 40]
+    file.write_bytes(whole[:place] + b"\xe3ought" + whole[place + 6 :])
+    assert faults(filled) == [
+        f"{file}: a text in it is not UTF-8; keep a copy of it, move it away and restore a backup"
+    ]
+
+
 def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
     """It would lead the search of a number to a call of another."""
     ((last,),) = query(file, "SELECT max(id) FROM steps")
@@ -218,7 +229,8 @@ def misled(file: Path, index: str, expression: str) -> None:
         ("ix_steps_at", "CASE call_id WHEN '{}' THEN 0 ELSE at END"),
     ],
 )
-def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, call_id):
+def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, call_id, monkeypatch):
+    monkeypatch.setattr(verifying, "PAGE_ROWS", 7)  # the first page is always looked at closely
     misled(file, index, index.removeprefix("ix_steps_"))
     assert faults(filled) == []
     misled(file, index, expression.format(call_id))
