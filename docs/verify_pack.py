@@ -174,10 +174,9 @@ class Pack:
             need((held["call"], canonical(held).encode()) == (entry["call"], leaf), f"leaves/{index}.json: another's")
             need(whole(held), f"leaves/{index}.json: of another form")
             ids, times, kinds = ([step[name] for step in held["steps"]] for name in ("id", "at", "kind"))
-            is_act, earlier = not ACTS.isdisjoint(kinds), {step["kind"] for step in steps}
-            fits = held.get("after", 0) == len(steps) and is_act == held["call"].startswith("act-")
-            fits &= not (is_act and (steps or len(ids) > 1)) and "interrupted" not in (kinds if steps else ())
-            fits &= "ended" not in earlier or "ended" not in kinds
+            is_act = not ACTS.isdisjoint(kinds)
+            fits = held.get("after", 0) == len(steps) and is_act <= held["call"].startswith("act-")
+            fits &= not (is_act and (steps or len(ids) > 1))
             fits &= len(ids) == 1 if steps else [kind in ENDS for kind in kinds] == [*[False] * (len(ids) - 1), True]
             fits &= self.roots.setdefault(head[2], head[3]) == head[3] and index not in self.leaves
             fits &= ids == sorted(ids)

@@ -42,14 +42,6 @@ class ReadLeaf(NamedTuple):
     request: str | None = None
 
 
-class CallState(NamedTuple):
-    """What the leaves of a call have until now."""
-
-    steps: int = 0
-    has_end: bool = False
-    """Its end is known: one of them is of the kind `ended`."""
-
-
 def read_leaf(content: bytes) -> ReadLeaf:
     """Raises RuleError unless this is the canonical JSON of a leaf."""
     odd = RuleError(Rule.LEAF_FORM, Message("it is not the canonical JSON of a leaf"))
@@ -74,25 +66,22 @@ def read_leaf(content: bytes) -> ReadLeaf:
     return ReadLeaf(call_id, after, ids, kinds, times, None if request is None else str(request))
 
 
-def check_call(read: ReadLeaf, before: CallState = CallState()) -> CallState:  # noqa: B008 - it is immutable
-    """What the leaves of the call have with this one. Raises RuleError unless it can follow what came `before`."""
-    if read.after != before.steps:
+def check_call(read: ReadLeaf, before: int) -> None:
+    """Raises RuleError unless the leaf can follow `before` steps of its call, which are in leaves."""
+    if read.after != before:
         raise RuleError(
             Rule.LEAF_AFTER,
             Message("it says that {after} steps of its call come before, and the leaves have {before}",
-                    after=read.after, before=before.steps),
+                    after=read.after, before=before),
         )  # fmt: skip
     is_act = not ACTS.isdisjoint(read.kinds)
-    if is_act != read.call_id.startswith(ACT_ID) or (is_act and (before.steps or len(read.kinds) > 1)):
+    if is_act and (before or len(read.kinds) > 1 or not read.call_id.startswith(ACT_ID)):
         raise RuleError(Rule.LEAF_ACT, Message("an act is one step with an id of its own, and no step of a call"))
-    if before.steps and len(read.kinds) > 1:
+    if before and len(read.kinds) > 1:
         raise RuleError(Rule.LEAF_FURTHER, Message("its call was over, and it has several steps"))
     closing = [kind in CLOSING for kind in read.kinds]
-    if not before.steps and (not closing[-1] or any(closing[:-1])):
+    if not before and (not closing[-1] or any(closing[:-1])):
         raise RuleError(Rule.LEAF_END, Message("the call is not over with its last step, or was over before"))
-    if before.steps and closing[0] and (before.has_end or read.kinds[0] == StepKind.INTERRUPTED):
-        raise RuleError(Rule.LEAF_ENDS_AGAIN, Message("its call has ended before, and it ends the call again"))
-    return CallState(before.steps + len(read.ids), before.has_end or StepKind.ENDED in read.kinds)
 
 
 class LeafShapes:
@@ -112,13 +101,14 @@ class LeafShapes:
         shape = _VALUE.sub(":", content.decode()), before > 0
         is_act = self._known.get(shape)
         if is_act is not None:
-            return call_id.startswith(ACT_ID) == is_act and 0 < len(call_id) <= CALL_ID_LIMIT
+            return (not is_act or call_id.startswith(ACT_ID)) and 0 < len(call_id) <= CALL_ID_LIMIT
         try:
-            check_call(read_leaf(content), CallState(before, has_end=True))
+            read = read_leaf(content)
+            check_call(read, before)
         except RuleError:
             return False
         if len(self._known) < _SHAPES_LIMIT:
-            self._known[shape] = call_id.startswith(ACT_ID)
+            self._known[shape] = not ACTS.isdisjoint(read.kinds)
         return True
 
 
@@ -128,9 +118,9 @@ class LeafRules:
     `has_all`: each leaf of the tree comes. Else they are all leaves of some calls, and other steps may be missing.
     """
 
-    def __init__(self, states: MutableMapping[str, CallState], has_all: bool) -> None:
-        """`states`, empty at first, keeps what the leaves of each call had."""
-        self._states = states
+    def __init__(self, counts: MutableMapping[str, int], has_all: bool) -> None:
+        """`counts`, empty at first, keeps how many steps the leaves of each call had."""
+        self._counts = counts
         self._has_all = has_all
         self._order: StepOrder | SomeStepOrder = StepOrder() if has_all else SomeStepOrder()
         self._requests: set[str] = set()
@@ -145,9 +135,8 @@ class LeafRules:
     def add(self, content: bytes) -> ReadLeaf:
         """The next leaf. Raises RuleError if it is against the rules."""
         read = read_leaf(content)
-        before = self._states.get(read.call_id, CallState())
-        after = CallState(before.steps + len(read.ids), before.has_end or StepKind.ENDED in read.kinds)
-        self._states[read.call_id] = after
+        before = self._counts.get(read.call_id, 0)
+        self._counts[read.call_id] = before + len(read.ids)
         if self.are_calls_whole:
             check_call(read, before)
         self._order.add(read.ids)

@@ -16,7 +16,7 @@ from idtone.errors import LedgerError, ProofError
 from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import CallState, LeafRules
+from ..evidence.leaf_rules import LeafRules
 from ..tree.checkpoints import believed
 from ..tree.merkle import HASH_BYTES, leaf_hash
 from ..tree.tiles import BUNDLE_LIMIT, CHECKPOINT, WIDTH, Tile, TiledTree, entries_of, tiles
@@ -79,8 +79,8 @@ def verify_tiles(
             tree.check_beginning(believed(kept, log))
         except ProofError as error:
             verdict.fault(f"{name}: {error}")
-    with closing(_States()) as states:
-        rules = LeafRules(states, has_all=True)
+    with closing(_Counts()) as counts:
+        rules = LeafRules(counts, has_all=True)
         for tile in tiles(0, tree.size):
             _verify_bundle(source, tree, tile, rules, each, verdict)
             progress(tile.number * WIDTH + tile.width, tree.size)
@@ -141,22 +141,22 @@ def _verify_bundle(
             verdict.fault(f"{tile.bundle_path}: leaf {index}: {error}")
 
 
-class _States(MutableMapping[str, CallState]):
-    """What the leaves of each call have. It is on the disk if there are many."""
+class _Counts(MutableMapping[str, int]):
+    """How many steps the leaves of each call have. It is on the disk if there are many."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name
         self._database.execute("PRAGMA journal_mode=OFF")
-        self._database.execute("CREATE TABLE calls (call TEXT PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE calls (call TEXT PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID")
 
-    def __getitem__(self, call_id: str) -> CallState:
-        found = self._database.execute("SELECT state FROM calls WHERE call = ?", (call_id,)).fetchone()
+    def __getitem__(self, call_id: str) -> int:
+        found = self._database.execute("SELECT steps FROM calls WHERE call = ?", (call_id,)).fetchone()
         if found is None:
             raise KeyError(call_id)
-        return CallState(found[0] >> 1, bool(found[0] & 1))
+        return int(found[0])
 
-    def __setitem__(self, call_id: str, state: CallState) -> None:
-        self._database.execute("REPLACE INTO calls VALUES (?, ?)", (call_id, state.steps << 1 | state.has_end))
+    def __setitem__(self, call_id: str, count: int) -> None:
+        self._database.execute("REPLACE INTO calls VALUES (?, ?)", (call_id, count))
 
     def __delitem__(self, call_id: str) -> None:
         self._database.execute("DELETE FROM calls WHERE call = ?", (call_id,))

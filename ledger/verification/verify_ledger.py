@@ -18,7 +18,7 @@ from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import CallState, check_call, check_request, read_leaf
+from ..evidence.leaf_rules import check_call, check_request, read_leaf
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
@@ -272,11 +272,8 @@ class _Verification:
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
         """Those for leaves. That no step is in two of them, and that they are in order, follows from the rows."""
-        has_end = before > 0 and any(
-            kind == StepKind.ENDED for kind, *_ in self._rows.of_call(closing.call_id, closing.id - 1)
-        )
         try:
-            check_call(read_leaf(content), CallState(before, has_end))
+            check_call(read_leaf(content), before)
         except ProofError as error:
             self._verdict.fault(
                 Message("call {call_id}: leaf {leaf}: {error}", call_id=closing.call_id, leaf=closing.leaf, error=error)

@@ -134,7 +134,7 @@ function readLeaf(octets) {
 class LeafRules {
   constructor(hasAll) {
     this.hasAll = hasAll;
-    this.calls = new Map(); // id -> {steps, hasEnd}
+    this.calls = new Map(); // id -> how many steps its leaves have
     this.requests = new Set();
     this.reached = 0;
     this.seen = new Set(); // of a whole tree: the steps that are still awaited
@@ -143,8 +143,8 @@ class LeafRules {
   add(octets) {
     const leaf = readLeaf(octets);
     const kinds = leaf.steps.map((step) => step.kind);
-    const before = this.calls.get(leaf.call) ?? { steps: 0, hasEnd: false };
-    this.calls.set(leaf.call, { steps: before.steps + kinds.length, hasEnd: before.hasEnd || kinds.includes("ended") });
+    const before = this.calls.get(leaf.call) ?? 0;
+    this.calls.set(leaf.call, before + kinds.length);
     this.ofCall(leaf, kinds, before);
     this.order(leaf.steps.map((step) => step.id));
     if (kinds[0] === "export-requested") this.requests.add(leaf.call);
@@ -154,14 +154,12 @@ class LeafRules {
   }
 
   ofCall(leaf, kinds, before) {
-    need((leaf.after ?? 0) === before.steps, "leaf-after", `${before.steps} steps of its call come before`);
+    need((leaf.after ?? 0) === before, "leaf-after", `${before} steps of its call come before`);
     const isAct = kinds.some((kind) => ACTS.has(kind));
-    const isAlone = before.steps === 0 && kinds.length === 1;
-    need(isAct === leaf.call.startsWith("act-") && (!isAct || isAlone), "leaf-act", "an act is one step, and no call");
-    if (before.steps) {
+    const isAlone = before === 0 && kinds.length === 1;
+    need(!isAct || (isAlone && leaf.call.startsWith("act-")), "leaf-act", "an act is one step, and no call");
+    if (before) {
       need(kinds.length === 1, "leaf-further", "its call was over, and it has several steps");
-      const again = kinds[0] === "interrupted" || (kinds[0] === "ended" && before.hasEnd);
-      need(!again, "leaf-ends-again", "it ends its call again");
     } else {
       const ends = kinds.findIndex((kind) => ENDS.has(kind));
       need(ends === kinds.length - 1, "leaf-end", "the call is not over with its last step, or was over before");
