@@ -8,7 +8,7 @@ import re
 import time
 import zipfile
 import zlib
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from unicodedata import normalize
@@ -20,10 +20,14 @@ except ImportError:
     raise SystemExit("verify_pack.py needs the library cryptography: apt install python3-cryptography") from None
 
 BASIS = {*"basis law authority reference scope received deadline court valid_until why confirm_by".split()}  # 6.2
-ENDS = "ended", "interrupted", "export-requested", "export-approved"  # 2.1
+ACTS = {*"export-requested export-approved export-refused exported export-received export-confirmed forgotten".split()}
+ACTS |= {*"numbers-opened duty gap continued quarantined".split()}  # 2.1
+ENDS = {"ended", "interrupted"} | ACTS
 JAPAN = timezone(timedelta(hours=9))
-ALIKE = r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u2c80-\u2cff\ua4d0-\ua4ff]"  # 6.2
-MIXED = rf"[A-Za-z\u00c0-\u024f]\w*{ALIKE}|{ALIKE}\w*[A-Za-z\u00c0-\u024f]"
+ALIKE = r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"  # 6.2
+PROFILES = r"profiles/[a-z0-9][a-z0-9-]*\.json"  # 6.5
+LATIN, WITHIN = r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]", r"[\w\u0300-\u036f]*"
+MIXED = f"{LATIN}{WITHIN}{ALIKE}|{ALIKE}{WITHIN}{LATIN}"
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -31,6 +35,22 @@ def need(fact, otherwise, value=None):
     if not fact:
         raise ValueError(otherwise)
     return value
+
+
+def moment(text):  # 1
+    return need((at := datetime.fromisoformat(text)).isoformat() == text and at.tzinfo, "a time of another form", at)
+
+
+def whole(leaf):  # 2.1
+    numbers = [leaf.get("after", 1), *(step[name] for step in leaf["steps"] for name in ("id", "at"))]
+    texts = [leaf["call"], *(step[name] for step in leaf["steps"] for name in ("node", "kind"))]
+    details = [value for step in leaf["steps"] for value in step["details"].values()]
+    fits = all(type(each) is int for each in numbers) and all(type(each) is str for each in texts)
+    fits &= min(numbers[0], *(step["id"] for step in leaf["steps"])) > 0 and 0 < len(leaf["call"]) < 256
+    fits &= {*leaf} - {"after"} == {"call", "steps"}
+    fits &= all({*step} == {"at", "details", "id", "kind", "node"} for step in leaf["steps"])
+    fits &= all(each is None or type(each) in (str, bool, int) for each in details)
+    return fits and all(abs(each) < 2**53 for each in numbers + details if type(each) is int)
 
 
 def unbase64(text):  # 1
@@ -42,13 +62,15 @@ def unzip(octets):  # 6.1
     for each in entries:
         head, stream, size = each.FileHeader(), zlib.decompressobj(-15), size + each.file_size
         need(octets.startswith(head, at) and each.header_offset == at and not each.extra, "a header of another form")
+        need((each.flag_bits & ~0x800, each.compress_type) == (0, 8), "a file that is not plainly deflated")
         need(each.filename not in files and size <= 2**29, "two files of one name, or larger than any pack")
         begin, at = at + len(head), at + len(head) + each.compress_size
         files[each.filename] = data = stream.decompress(octets[begin:at], each.file_size + 1)
         fits = (len(data), zlib.crc32(data), stream.eof, stream.unused_data) == (each.file_size, each.CRC, True, b"")
         need(fits, "a damaged file, or octets that belong to no file")
     at += sum(46 + len(each.filename.encode()) for each in entries) + 22
-    return need(len(octets) == at, "octets that belong to no file", files)
+    count = len(entries).to_bytes(2, "little")
+    return need(len(octets) == at and octets[-14:-10] == count * 2, "octets that belong to no file", files)
 
 
 def vkey(text, kind):  # 3.1
@@ -85,26 +107,31 @@ class Pack:
 
     def verify(self):  # 7
         digests = {name: sha256(octets).hexdigest() for name, octets in self.files.items() if name != "manifest.note"}
-        digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"])
+        digest, manifest = digests.pop("manifest.json"), json.loads(self.files["manifest.json"], parse_float=int)
         case, at, policy, form, records = map(manifest.get, ("case", "exported", "policy", "format", "records"))
         basis = manifest.get("basis", {})
         fits = (canonical(manifest).encode(), "basis" in manifest) == (self.files["manifest.json"], bool(basis))
         fits &= form == f"idtone-evidence/{1 + bool(basis)}"
         fits &= len({entry["call"] for entry in records}) == len(records) > 0 and (case + at).isprintable()
-        fits &= {*basis} <= BASIS and all(type(text) is str and text.isprintable() for text in basis.values())
+        fits &= all(type(text) is str and text.isprintable() and text.strip() for text in basis.values())
+        fits &= {*basis} <= BASIS and all(len(text) <= 300 for text in basis.values())
+        days = [basis[name] for name in ("deadline", "valid_until", "confirm_by") if name in basis]
+        fits &= all(str(date.fromisoformat(day)) == day for day in days)
+        fits &= policy != "one-person" or manifest["acts"] == []
         fits &= not basis or bool(basis["basis"] and basis["basis"].isascii() and basis.get("law"))
         fits &= not any(re.search(MIXED, text) or normalize("NFC", text) != text for text in basis.values())
-        need(fits and (moment := datetime.fromisoformat(at)), "of another form, empty, or with a call twice")
-        self.made = moment.timestamp() + 300
-        demand = datetime.fromisoformat(basis.get("received", at)).timestamp()
-        fits = demand < self.made < time.time() + 86400
-        fits &= basis.get("valid_until", "9") >= str(moment.astimezone(JAPAN).date())
+        exported = need(fits and moment(at), "of another form, empty, or with a call twice", moment(at))
+        self.made = exported.timestamp() + 300
+        demand = moment(basis.get("received", at)).timestamp()
+        fits = demand <= self.made <= time.time() + 86400 + 300
+        fits &= basis.get("valid_until", "9") >= str(exported.astimezone(JAPAN).date())
         need(fits, "made before the demand, after the warrant, or in the future")
         note, self.told = f"idtone evidence pack v1\n{case}\n{digest}\n", [f"case {case}, exported {at}, {policy}"]
         self.told += [f"{name} {text}" for name, text in basis.items()]
+        self.attempt("manifest.json", self.same_log, manifest["log_key"])
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
         held = "|".join(f"{index:d}" for entry in records + manifest["acts"] for index in entry["leaves"])
-        ours = rf"report\.(html|pdf)|profiles/[^/]+\.json|leaves/({held})\.json|proofs/({held})\.tlog-proof"
+        ours = rf"leaves/({held})\.json|proofs/({held})\.tlog-proof|report\.(html|pdf)|{PROFILES}"
         changed = dict(digests.items() ^ manifest["files"].items())
         for name in sorted({*changed, *(name for name in digests if not re.fullmatch(ours, name))}):  # 6.2
             self.faults.append(f"{name}: missing, changed, or not of the pack")
@@ -117,16 +144,27 @@ class Pack:
         if len({*steps}) < len(steps) or lasts != sorted(lasts):
             self.faults.append("leaves/: a step is in two of them, or they are not in order")
 
+    def same_log(self, text):
+        own, named = ((*key[:3], key[3].public_bytes_raw()) for key in (self.log, vkey(text, 1)))
+        need(own == named and text.strip() == text, "it names the key of another log")
+
     def steps(self, entry):  # 2 to 4
-        steps = []
-        for index in sorted(entry["leaves"]):
+        steps, given = [], entry["leaves"]
+        need(given and given == sorted({*given}), "its leaves do not ascend")
+        for index in given:
             above, _, note = self.files[f"proofs/{index}.tlog-proof"].partition(b"\n\n")
-            form = rf"c2sp\.org/tlog-proof@v1\n(?:extra \S+\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
+            form = rf"c2sp\.org/tlog-proof@v1\n(?:extra (\S+)\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
             proof, text = re.fullmatch(form, above.decode()), signed(note, *self.log)
             head = re.fullmatch(r"([^\n]+)\n([1-9][0-9]{0,18})\n([^\n=]{43}=)\n(?:[^\n]+\n)*", text)
-            fits = proof and head and head[1] == self.log[0] and index < int(head[2])
+            fits = (
+                proof
+                and unbase64(proof[1] or "") is not None
+                and head
+                and head[1] == self.log[0]
+                and index < int(head[2])
+            )
             need(fits, f"proofs/{index}.tlog-proof: not a proof of this leaf by this log")
-            path, leaf = [unbase64(each) for each in proof[1].split()], self.files[f"leaves/{index}.json"]
+            path, leaf = [unbase64(each) for each in proof[2].split()], self.files[f"leaves/{index}.json"]
             number, last, reached, held = index, int(head[2]) - 1, sha256(b"\0" + leaf).digest(), json.loads(leaf)
             while last:
                 if number != last or number & 1:
@@ -134,12 +172,15 @@ class Pack:
                 number, last = number >> 1, last >> 1
             need(reached == unbase64(head[3]) and not path and number == 0, f"leaves/{index}.json: not in the tree")
             need((held["call"], canonical(held).encode()) == (entry["call"], leaf), f"leaves/{index}.json: another's")
+            need(whole(held), f"leaves/{index}.json: of another form")
             ids, times, kinds = ([step[name] for step in held["steps"]] for name in ("id", "at", "kind"))
-            fits = all(type(number) is int for number in ids + times) and held.get("after", 0) == len(steps)
+            is_act = not ACTS.isdisjoint(kinds)
+            fits = held.get("after", 0) == len(steps) and is_act <= held["call"].startswith("act-")
+            fits &= not (is_act and (steps or len(ids) > 1))
             fits &= len(ids) == 1 if steps else [kind in ENDS for kind in kinds] == [*[False] * (len(ids) - 1), True]
             fits &= self.roots.setdefault(head[2], head[3]) == head[3] and index not in self.leaves
             fits &= ids == sorted(ids)
-            need(fits and max(times) / 1e6 < self.made, f"leaves/{index}.json: not as a ledger writes it")
+            need(fits and max(times) / 1e6 <= self.made, f"leaves/{index}.json: not as a ledger writes it")
             since, self.leaves[index] = max(times) / 1e6 - 300, ids
             self.cosigners = [w for w in self.cosigners if signed(note, *w, since, self.made)]
             steps += held["steps"]
@@ -149,8 +190,9 @@ class Pack:
         steps = self.steps(entry)
         self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
         first = next((each["details"] for each in steps if each["kind"] in ("decided", "fallback")), {})
-        if entry["key"] and "numbers_key" in first:
-            key, sealed = AESGCM(unbase64(entry["key"])), unbase64(first["numbers"])
+        key = entry["key"] is not None and AESGCM(unbase64(entry["key"]))
+        if key and "numbers_key" in first:
+            sealed = unbase64(first["numbers"])
             numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))
             self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
         self.told += [f"  {datetime.fromtimestamp(s['at'] / 1e6, UTC)} {s['kind']} {s['details']}" for s in steps]
@@ -168,7 +210,11 @@ class Pack:
         others = {0: ask["by_uid"] != answer["by_uid"], 1: False, 2: len(names) == 2}[ways]
         need(answer["request"] == acts[0]["call"] and others, "not by another person")
         need(not (ask["numbers_sealed"] and any(each["key"] for each in records)), "the numbers are opened")
-        made, until, late = map(datetime.fromisoformat, (manifest["exported"], ask["until"], answer["until"]))
+        shown = ask["case"], [*dict.fromkeys(json.loads(ask["selected"]))]
+        need(shown == (manifest["case"], [each["call"] for each in records]), "of other calls than were shown")
+        order = [max(index for each in records for index in each["leaves"]), *(act["leaves"][0] for act in acts)]
+        need(order == sorted(order), "the request is older than a leaf that it names")
+        made, until, late = map(moment, (manifest["exported"], ask["until"], answer["until"]))
         need(asked["at"] - 3e8 <= given["at"] < until.timestamp() * 1e6 and made < late, "too early, or too late")
         self.told.append(f"requested by {ask['by']}, approved by {answer['by']}")
 
@@ -184,6 +230,7 @@ if __name__ == "__main__":
         pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses)
     except Exception as error:
         parser.error(f"{given.pack}: {error}")
-    for line in [*pack.faults, "NOT GOOD" if pack.faults else "good", *pack.told]:
+    note = "report.html, report.pdf and profiles/ were not compared with the leaves: what counts is printed here"
+    for line in [*pack.faults, "NOT GOOD" if pack.faults else "good", *pack.told, note]:
         print("".join(each if each.isprintable() else ascii(each)[1:-1] for each in line))
     raise SystemExit(bool(pack.faults))

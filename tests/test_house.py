@@ -17,7 +17,7 @@ from . import ROOT, files, modules
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "brake", "call_control", "config", "console",
     "correspondence", "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "lines", "misuse",
-    "operations", "registry", "reports", "service", "src", "tests", "tones",
+    "operations", "registry", "reports", "service", "src", "tests", "tones", "tools",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",

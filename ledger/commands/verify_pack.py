@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,9 @@ from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
+from ..evidence.rules import Breach, Rule, breach
+from ..tiles.tile_source import TileSource, tile_source
+from ..tiles.tiles_verification import verify_tiles
 from .shared import WitnessKeysOption, parse_key
 
 
@@ -32,13 +36,20 @@ def verify_pack(
     two_persons: Annotated[
         bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
     ] = False,
+    tiles: Annotated[
+        str | None,
+        typer.Option(
+            "--tiles", metavar="PLACE", help="The member's published tree: is a leaf of the pack's calls left out?"
+        ),
+    ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and that the
     reports say what the leaves say; then print its records.
 
-    Nothing but the pack is needed. Exit 1: something is wrong, a given witness has not cosigned, or the pack lacks the
-    approval that --two-persons demands.
+    Nothing but the pack is needed. That the last leaves of a call are in it is shown by the whole tree alone: with
+    --tiles, a folder or an https address, all of that is read and verified too. Exit 1: something is wrong, a given
+    witness has not cosigned, or the pack lacks the approval that --two-persons demands.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
@@ -46,16 +57,43 @@ def verify_pack(
     verdict = verified(files, log, witnesses, datetime.now(UTC))
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
+    if tiles is not None and verdict.log and not verdict.faults:
+        verdict.faults += left_out(tile_source(tiles), verdict)
     missing = [each.name for each in witnesses if each not in verdict.cosigners]
-    verdict.faults += [Message("{name} has not cosigned the tree", name=name) for name in missing]
+    verdict.faults += [
+        breach(Rule.COSIGNATURE, Message("{name} has not cosigned the tree", name=name)) for name in missing
+    ]
     if two_persons and verdict.policy == ONE_PERSON:
-        verdict.faults.append(Message("the pack was made by one person alone"))
+        verdict.faults.append(breach(Rule.REQUEST_FORM, Message("the pack was made by one person alone")))
     if as_json:
         command_line.print_json(_report(verdict))
     else:
         _tell(verdict)
     if verdict.faults:
         command_line.negative()
+
+
+def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
+    """What the published tree of the pack's log has of its calls, and the pack has not. Raises LedgerError if it cannot
+    be read.
+    """
+    assert verdict.log
+    packed = {each.record.call_id: set(each.leaves) for each in verdict.told}
+    kept = [("the pack", verdict.checkpoint)] if verdict.checkpoint else []
+    missing: list[tuple[str, int]] = []
+
+    def look(number: int, call_id: str) -> None:
+        # What was written after the pack's tree was signed could not be in it.
+        if number < verdict.leaves and number not in packed.get(call_id, {number}):
+            missing.append((call_id, number))
+
+    for text in verify_tiles(source, verdict.log, notes=kept, each=look).faults:
+        yield breach(Rule.PROOF, Message("the published tree: {fault}", fault=text))
+    for call_id, number in missing:
+        gone = Message(
+            "call {call_id}: leaf {number} of the published tree is left out", call_id=call_id, number=number
+        )
+        yield breach(Rule.LEAF_LEFT_OUT, gone)
 
 
 def _report(verdict: PackVerdict) -> dict[str, object]:
@@ -72,6 +110,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "approved": _answered(verdict.request.approval) if verdict.request else None,
         "records": [each.record.to_json() | {"leaves": each.leaves, "opened": _numbers(each)} for each in verdict.told],
         "faults": verdict.faults,
+        "rules": sorted({fault.rule for fault in verdict.faults}),
     }
 
 

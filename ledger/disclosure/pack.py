@@ -33,6 +33,7 @@ from idtone.signed_notes import Note, Signer, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.records import Record, fold
+from ..evidence.rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
@@ -47,7 +48,7 @@ ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
 """The note that the log signs; the digest is that of the manifest."""
-PROFILE: Final = re.compile(r"profiles/[^/]+\.json")
+PROFILE: Final = re.compile(r"profiles/[a-z0-9][a-z0-9-]*\.json")
 """The names of profiles in a pack."""
 
 
@@ -75,16 +76,20 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
         record = fold(str(rows[0]["node"]), steps)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
-        raise LedgerError(Message("a leaf of call {call_id} cannot be read", call_id=call_id)) from error
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        unread = Message("a leaf of call {call_id} cannot be read", call_id=call_id)
+        raise RuleError(Rule.LEAF_FORM, unread) from error
     first = next((step.details for step in steps if step.kind in FIRST), {})
-    numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
+    try:
+        numbers = open_with(record_key, call_id, first) if record_key and SEALED_KEY in first else {}
+    except LedgerError as error:
+        raise RuleError(Rule.NUMBERS, Message("{error}", error=error)) from error
     return PackRecord(record, tuple(sorted(leaves)), numbers)
 
 
 def parsed(octets: bytes) -> Any:
-    """JSON that each program reads alike: no object has a name twice. Raises ValueError."""
-    return json.loads(octets, object_pairs_hook=_once)
+    """JSON that each program reads alike: no object has a name twice, and all numbers are whole. Raises ValueError."""
+    return json.loads(octets, object_pairs_hook=_once, parse_float=int, parse_constant=int)
 
 
 def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,9 +102,8 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
     leaf = parsed(content)
     if leaf["call"] != call_id:
-        raise LedgerError(
-            Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
-        )
+        other = Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
+        raise RuleError(Rule.LEAF_CALL, other)
     rows = leaf["steps"]
     return list(rows)
 

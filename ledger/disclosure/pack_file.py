@@ -75,7 +75,7 @@ def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
         raise LedgerError(
             Message("{path}: cannot be read: {reason}; name a pack", path=path, reason=error.strerror)
         ) from error
-    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, LookupError, EOFError) as error:
         raise LedgerError(Message("{path}: is not a pack, or is damaged: {error}", path=path, error=error)) from error
     if found is None:
         raise LedgerError(
@@ -95,7 +95,10 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
         name = _octets(entry)
         begin = position + _LOCAL + len(name)
         end = begin + entry.compress_size
-        if entry.header_offset != position or entry.extra or entry.comment or octets[position:begin] != _header(entry):
+        is_plain = not entry.flag_bits & ~_UTF8 and entry.compress_type == zipfile.ZIP_DEFLATED
+        if entry.header_offset != position or not is_plain or entry.extra or entry.comment:
+            return None
+        if octets[position:begin] != _header(entry):
             return None
         inflating = zlib.decompressobj(-zlib.MAX_WBITS)
         content = inflating.decompress(octets[begin:end], entry.file_size + 1)
@@ -105,8 +108,9 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
             raise zipfile.BadZipFile(f"{entry.filename} is not what the list says")
         found[entry.filename] = content
         position = end
-    listed = sum(_LISTED + len(_octets(entry)) for entry in entries)
-    return found if len(octets) == position + listed + _END else None
+    listed, count = sum(_LISTED + len(_octets(entry)) for entry in entries), len(entries)
+    ending = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, listed, position, 0)
+    return found if len(octets) == position + listed + _END and octets.endswith(ending) else None
 
 
 def _header(entry: zipfile.ZipInfo) -> bytes:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import rfc8785
+
 from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import Algorithm, Note, VerifierKey
+from idtone.signed_notes import Algorithm, Note, VerifierKey, decoded
 from idtone.translation import Message
 
+from ..evidence.rules import Breach, Rule, RuleError, breach
 from ..evidence.steps import Step
 from ..tree.checkpoints import believed
 from ..tree.inclusion_proof import InclusionProof
@@ -56,8 +58,10 @@ class PackVerdict:
     request: DisclosureRequest | None = None
     cosigners: tuple[VerifierKey, ...] = ()
     leaves: int = 0
+    checkpoint: Note | None = None
+    """The signed head of the tree of so many leaves, the largest in the pack."""
     told: list[PackRecord] = field(default_factory=list)
-    faults: list[Message] = field(default_factory=list)
+    faults: list[Breach] = field(default_factory=list)
 
 
 def verified(
@@ -75,63 +79,78 @@ def verified(
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
     wrong += [each.name for each in witnesses if each.algorithm is not Algorithm.COSIGNATURE]
     if wrong:
-        verdict.faults.append(
-            Message("the key of {names} is of another kind: a log's is no witness's", names=", ".join(wrong))
-        )
+        other = Message("the key of {names} is of another kind: a log's is no witness's", names=", ".join(wrong))
+        verdict.faults.append(breach(Rule.KEYS, other))
         return verdict
     try:
         manifest = parsed(files[MANIFEST])
         if manifest["format"] not in (FORMAT, WITHOUT_BASIS):
-            other = repr(manifest["format"])
-            verdict.faults.append(Message("the pack is {format}, which this version does not know", format=other))
+            named = repr(manifest["format"])
+            unknown = Message("the pack is {format}, which this version does not know", format=named)
+            verdict.faults.append(breach(Rule.FORMAT, unknown))
             return verdict
+        if rfc8785.dumps(manifest) != files[MANIFEST]:
+            verdict.faults.append(breach(Rule.MANIFEST, Message("the manifest is not canonical JSON (RFC 8785)")))
         verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
         exported = _moment(verdict.exported)
         verdict.basis = _basis(manifest)
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
+        if manifest["log_key"] != str(verdict.log):
+            other = Message("the manifest names the key of another log than {name}", name=str(verdict.log))
+            verdict.faults.append(breach(Rule.MANIFEST, other))
+        if not isinstance(manifest["files"], dict):
+            verdict.faults.append(breach(Rule.MANIFEST, Message("the manifest's files are no object")))
+        if not manifest["records"]:
+            verdict.faults.append(breach(Rule.MANIFEST, Message("the pack holds no record")))
         verdict.faults += _unsealed(files, manifest, verdict.log)
         verdict.cosigners = tuple(witnesses) if manifest["records"] else ()
         given: dict[str, Sequence[bytes]] = {}
         leaves: list[PackedLeaf] = []
         for entry in manifest["records"]:
             if str(entry["call"]) in given:
-                verdict.faults.append(Message("call {call_id} is there twice", call_id=str(entry["call"])))
+                twice = Message("call {call_id} is there twice", call_id=str(entry["call"]))
+                verdict.faults.append(breach(Rule.RECORD_TWICE, twice))
             given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log, leaves)
-        verdict.policy = str(manifest.get("policy", ONE_PERSON))
+        verdict.policy = str(manifest["policy"])
+        if verdict.policy == ONE_PERSON and manifest["acts"] != []:
+            acts = Message("the pack was made by one person, and has acts of a request")
+            verdict.faults.append(breach(Rule.MANIFEST, acts))
         if verdict.policy == TWO_PERSONS:
             _verify_approval(files, manifest, given, verdict, leaves)
         elif verdict.policy != ONE_PERSON:
-            verdict.faults.append(
-                Message(
-                    "the pack was made by the policy {policy!r}, which this version does not know",
-                    policy=verdict.policy,
-                )
+            other = Message(
+                "the pack was made by the policy {policy!r}, which this version does not know",
+                policy=verdict.policy,
             )
+            verdict.faults.append(breach(Rule.FORMAT, other))
         verdict.faults += leaf_faults(leaves, exported, witnesses)
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
     except ProofError as error:
-        verdict.faults.append(Message("{error}", error=error))
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        verdict.faults.append(
-            Message("the manifest is missing or cannot be read ({reason})", reason=type(error).__name__)
-        )
+        verdict.faults.append(breach(_rule(error, Rule.MANIFEST), Message("{error}", error=error)))
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        unread = Message("the manifest is missing or cannot be read ({reason})", reason=type(error).__name__)
+        verdict.faults.append(breach(Rule.MANIFEST, unread))
     return verdict
+
+
+def _rule(error: LedgerError, otherwise: Rule) -> Rule:
+    return error.rule if isinstance(error, RuleError) else otherwise
 
 
 def _shown(manifest: Mapping[str, Any], key: str) -> str:
     """Text of a pack that people see. Raises ProofError if it would move the cursor, or is more than one line."""
-    text = str(manifest[key])
-    if not text.isprintable():
+    text = manifest[key]
+    if not isinstance(text, str) or not text.isprintable():
         raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
-    return text
+    return str(text)
 
 
 def _moment(text: str) -> datetime:
-    """Raises ValueError."""
+    """Raises ValueError unless the text is in the form of section 1."""
     moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None:
-        raise ValueError("no time zone")
+    if moment.utcoffset() is None or moment.isoformat() != text:
+        raise ValueError("no time zone, or another form")
     return moment
 
 
@@ -142,34 +161,35 @@ def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
         basis = LegalBasis.of(given)
         known = given == (basis.details() if basis else {}) and bool(basis and basis.law)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ProofError(Message("the manifest's legal basis cannot be read: {error}", error=error)) from error
+        unread = Message("the manifest's legal basis cannot be read: {error}", error=error)
+        raise RuleError(Rule.BASIS_FORM, unread) from error
     if known != (manifest["format"] == FORMAT) or ("basis" in manifest) != known:
-        raise ProofError(Message("the manifest's legal basis is not as its format demands"))
+        raise RuleError(Rule.BASIS_FORM, Message("the manifest's legal basis is not as its format demands"))
     return basis
 
 
-def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[Message]:
+def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[Breach]:
     """What differs from what was sealed."""
     try:
         note = Note.parse(files.get(SEAL, b""))
         if note.text != SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
-            yield Message("the seal is not on this manifest")
+            yield breach(Rule.SEAL, Message("the seal is not on this manifest"))
         elif not note.signed_by([log]):
-            yield Message("the seal is not by {name} with this key", name=log.name)
+            yield breach(Rule.SEAL, Message("the seal is not by {name} with this key", name=log.name))
     except ProofError as error:
-        yield Message("the seal: {error}", error=error)
+        yield breach(Rule.SEAL, Message("the seal: {error}", error=error))
     named = manifest["files"]
     entries = [*manifest["records"], *manifest.get("acts", ())]
     ours = {REPORT, PAPER, *(name for entry in entries for index in entry["leaves"] for name in leaf_files(index))}
     for name in sorted({*named, *files} - {MANIFEST, SEAL}):
         if name not in files:
-            yield Message("{path} is missing", path=name)
+            yield breach(Rule.FILES, Message("{path} is missing", path=name))
         elif name not in named:
-            yield Message("{path} does not belong to the pack", path=name)
+            yield breach(Rule.FILES, Message("{path} does not belong to the pack", path=name))
         elif name not in ours and not PROFILE.fullmatch(name):
-            yield Message("{path} belongs to no record of the pack", path=name)
+            yield breach(Rule.FILES, Message("{path} belongs to no record of the pack", path=name))
         elif hashlib.sha256(files[name]).hexdigest() != named[name]:
-            yield Message("{path} was changed", path=name)
+            yield breach(Rule.FILES, Message("{path} was changed", path=name))
 
 
 def _verify_record(
@@ -185,13 +205,18 @@ def _verify_record(
     try:
         for index, content, proof in _proven(files, entry, log):
             proven.append(PackedLeaf(index, content, proof.checkpoint))
-            verdict.leaves = max(verdict.leaves, believed(proof.checkpoint, log).size)
+            size = believed(proof.checkpoint, log).size
+            if size > verdict.leaves:
+                verdict.leaves, verdict.checkpoint = size, proof.checkpoint
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
             leaves[index] = content
-        key = base64.b64decode(entry["key"]) if entry["key"] else None
+        key = None if entry["key"] is None else decoded(entry["key"])
+        if entry["key"] is not None and not key:
+            raise RuleError(Rule.NUMBERS, Message("its record key is no base64"))
         verdict.told.append(told(call_id, leaves, key))
     except LedgerError as error:
-        verdict.faults.append(Message("call {call_id}: {error}", call_id=call_id, error=error))
+        named = Message("call {call_id}: {error}", call_id=call_id, error=error)
+        verdict.faults.append(breach(_rule(error, Rule.PROOF), named))
     return [leaves[index] for index in sorted(leaves)]
 
 
@@ -218,19 +243,31 @@ def _verify_approval(
         known = requests(acts[index] for index in sorted(acts))
         request = next((each for each in known.values() if each.approval), None)
     except LedgerError as error:
-        verdict.faults.append(Message("the approval: {error}", error=error))
+        named = Message("the approval: {error}", error=error)
+        verdict.faults.append(breach(_rule(error, Rule.PROOF), named))
         return
     sealed = not any(entry["key"] for entry in manifest["records"])
-    if request is None:
-        fault = Message("the pack does not show that one person has requested it and another approved it")
-    elif request.selection != selection(verdict.case, request.sealed, given, verdict.basis):
-        fault = Message("what was approved is another selection than this")
+    records = [index for entry in manifest["records"] for index in entry["leaves"]]
+    order = [max(records), *(index for entry in manifest["acts"] for index in entry["leaves"])]
+    if len(manifest["acts"]) == 2 and order != sorted(order):
+        fault = breach(
+            Rule.REQUEST_ORDER, Message("the request is older than a leaf that it names, or than its answer")
+        )
+    elif request is None or len(manifest["acts"]) != 2:
+        shown = Message("the pack does not show that one person has requested it and another approved it")
+        fault = breach(Rule.REQUEST_FORM, shown)
+    elif (
+        request.selection != selection(verdict.case, request.sealed, given, verdict.basis)
+        or request.case != verdict.case
+        or list(dict.fromkeys(request.calls)) != list(given)
+    ):
+        fault = breach(Rule.SELECTION, Message("what was approved is another selection than this"))
     elif request.basis != verdict.basis:
-        fault = Message("what was approved is another legal basis than this")
+        fault = breach(Rule.REQUEST_BASIS, Message("what was approved is another legal basis than this"))
     elif request.sealed and not sealed:
-        fault = Message("the numbers are opened, and that was not approved")
+        fault = breach(Rule.REQUEST_NUMBERS, Message("the numbers are opened, and that was not approved"))
     elif request.state(datetime.fromisoformat(verdict.exported)) is not RequestState.APPROVED:
-        fault = Message("the approval had expired when the pack was made")
+        fault = breach(Rule.REQUEST_TIME, Message("the approval had expired when the pack was made"))
     else:
         verdict.request = request
         return
@@ -241,6 +278,9 @@ def _proven(
     files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
 ) -> Iterator[tuple[int, bytes, InclusionProof]]:
     """The leaves of an entry of the manifest, with indices and proofs. Raises ProofError if one is not proven."""
+    leaves = entry["leaves"]
+    if not leaves or leaves != sorted({*leaves}) or not all(type(index) is int and index >= 0 for index in leaves):
+        raise RuleError(Rule.MANIFEST, Message("its leaves do not ascend"))
     for index in entry["leaves"]:
         content, given = (files.get(name, b"") for name in leaf_files(index))
         proof = InclusionProof.parse(given)

@@ -17,6 +17,7 @@ from idtone.paper.html import as_html
 from idtone.translation import Message
 
 from ..evidence.records import Record
+from ..evidence.rules import Breach, Rule, breach
 from ..evidence.steps import StepKind
 from .evidence_report import report
 from .pack import PAPER, PROFILE, REPORT
@@ -33,19 +34,20 @@ def report_files(content: Paper) -> dict[str, bytes]:
     return {REPORT: as_html(content), PAPER: as_pdf(content)}
 
 
-def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Message]:
+def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Breach]:
     """What the reports and profiles of a pack, which is good so far, say otherwise than its leaves."""
     try:
         made = remade_reports(files, verdict)
     except ProofError as error:
-        yield Message("{error}", error=error)
+        yield breach(Rule.PROFILE, Message("{error}", error=error))
         return
     for path, content in made.items():
         if path in files and files[path] != content and (path != PAPER or _shown(files[path]) != _shown(content)):
-            yield Message(
+            other = Message(
                 "{path} does not say what the leaves say, or another version of idtone made it: read the leaves",
                 path=path,
             )
+            yield breach(Rule.REPORT, other)
 
 
 def played_files(records: Iterable[Record]) -> dict[str, str | None]:

@@ -7,62 +7,109 @@ that a ledger could have written them.
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping, Sequence
+import re
+from collections.abc import Collection, MutableMapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from idtone.errors import LedgerError, ProofError
+from idtone.errors import LedgerError
 from idtone.translation import Message
 
-from .canonical import canonical
-from .leaves import CLOSING, leaf, step_text
-from .steps import CALL_ID_LIMIT
+from .canonical import WHOLE_LIMIT, canonical
+from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
+from .rules import Rule, RuleError
+from .steps import CALL_ID_LIMIT, StepKind
 
 AWAITED_LIMIT: Final = 1_000_000
 """Steps between two leaves that may belong to calls in progress."""
+ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
+"""Acts that may name a request."""
+_VALUE: Final = re.compile(r':(?<!"kind":)(?:"[^"\\\x00-\x1f]*"|0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))(?=[,}])')
+"""A text or a whole number that can be written in one way only. Kinds stay, because rules depend on them."""
+_SHAPES_LIMIT: Final = 2000
 
 
 class ReadLeaf(NamedTuple):
-    """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps."""
+    """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps.
+
+    `request` is the request that an act names.
+    """
 
     call_id: str
     after: int
     ids: tuple[int, ...]
     kinds: tuple[str, ...]
     times: tuple[int, ...]
+    request: str | None = None
 
 
 def read_leaf(content: bytes) -> ReadLeaf:
-    """Raises ProofError unless this is the canonical JSON of a leaf."""
+    """Raises RuleError unless this is the canonical JSON of a leaf."""
+    odd = RuleError(Rule.LEAF_FORM, Message("it is not the canonical JSON of a leaf"))
     try:
         members: dict[str, Any] = json.loads(content.decode())
         call_id, steps, after = members["call"], members["steps"], members.get("after", 0)
         texts = [step_text(s["id"], s["node"], s["kind"], s["at"], canonical(s["details"])) for s in steps]
         values = [value for step in steps for value in step["details"].values()]
-        is_whole = all(type(number) is int for step in steps for number in (step["id"], step["at"])) and (
-            type(after) is int and after >= 0 and 0 < len(call_id) <= CALL_ID_LIMIT
+        is_whole = all(
+            type(number) is int and abs(number) < WHOLE_LIMIT for step in steps for number in (step["id"], step["at"])
+        ) and (
+            type(after) is int and after >= 0 and 0 < len(call_id) <= CALL_ID_LIMIT and min(s["id"] for s in steps) > 0
         )
         # Written again from what was read, it is the same only if it is in the form of a leaf.
         is_same = leaf(call_id, texts, after) == content
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LedgerError) as error:
-        raise ProofError(Message("it is not the canonical JSON of a leaf")) from error
+        raise odd from error
     if not (steps and is_whole and is_same) or any(isinstance(value, dict | list | float) for value in values):
-        raise ProofError(Message("it is not the canonical JSON of a leaf"))
+        raise odd
     ids, kinds, times = (tuple(step[name] for step in steps) for name in ("id", "kind", "at"))
-    return ReadLeaf(call_id, after, ids, kinds, times)
+    request = steps[0]["details"].get("request") if kinds[0] in ANSWERS else None
+    return ReadLeaf(call_id, after, ids, kinds, times, None if request is None else str(request))
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
-    """Raises ProofError unless the leaf can follow `before` steps of its call, which are in leaves."""
+    """Raises RuleError unless the leaf can follow `before` steps of its call, which are in leaves."""
     if read.after != before:
-        raise ProofError(
+        raise RuleError(
+            Rule.LEAF_AFTER,
             Message("it says that {after} steps of its call come before, and the leaves have {before}",
-                    after=read.after, before=before)
+                    after=read.after, before=before),
         )  # fmt: skip
+    is_act = not ACTS.isdisjoint(read.kinds)
+    if is_act and (before or len(read.kinds) > 1 or not read.call_id.startswith(ACT_ID)):
+        raise RuleError(Rule.LEAF_ACT, Message("an act is one step with an id of its own, and no step of a call"))
     if before and len(read.kinds) > 1:
-        raise ProofError(Message("its call was over, and it has several steps"))
+        raise RuleError(Rule.LEAF_FURTHER, Message("its call was over, and it has several steps"))
     closing = [kind in CLOSING for kind in read.kinds]
     if not before and (not closing[-1] or any(closing[:-1])):
-        raise ProofError(Message("the call is not over with its last step, or was over before"))
+        raise RuleError(Rule.LEAF_END, Message("the call is not over with its last step, or was over before"))
+
+
+class LeafShapes:
+    """Accepts leaves of the ledger that are like one that was read, in a fraction of the time: of the same kinds of
+    steps, with the same details, and with other texts or whole numbers.
+
+    The leaf must have been made of rows (`leaves.leaf`), so its ids, `after` and call are those of rows, and of their
+    types.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bool], bool] = {}
+        """Shape, and whether the call has earlier leaves → whether it is of an act."""
+
+    def accept(self, content: bytes, call_id: str, before: int) -> bool:
+        """False if the leaf needs a closer look. `before`: steps of its call in earlier leaves."""
+        shape = _VALUE.sub(":", content.decode()), before > 0
+        is_act = self._known.get(shape)
+        if is_act is not None:
+            return (not is_act or call_id.startswith(ACT_ID)) and 0 < len(call_id) <= CALL_ID_LIMIT
+        try:
+            read = read_leaf(content)
+            check_call(read, before)
+        except RuleError:
+            return False
+        if len(self._known) < _SHAPES_LIMIT:
+            self._known[shape] = not ACTS.isdisjoint(read.kinds)
+        return True
 
 
 class LeafRules:
@@ -74,7 +121,9 @@ class LeafRules:
     def __init__(self, counts: MutableMapping[str, int], has_all: bool) -> None:
         """`counts`, empty at first, keeps how many steps the leaves of each call had."""
         self._counts = counts
+        self._has_all = has_all
         self._order: StepOrder | SomeStepOrder = StepOrder() if has_all else SomeStepOrder()
+        self._requests: set[str] = set()
         self.are_calls_whole = True
         """Each leaf of each call could be read until now; else what comes before a leaf is not known."""
 
@@ -84,14 +133,26 @@ class LeafRules:
         return self._order.awaited
 
     def add(self, content: bytes) -> ReadLeaf:
-        """The next leaf. Raises ProofError if it is against the rules."""
+        """The next leaf. Raises RuleError if it is against the rules."""
         read = read_leaf(content)
         before = self._counts.get(read.call_id, 0)
         self._counts[read.call_id] = before + len(read.ids)
         if self.are_calls_whole:
             check_call(read, before)
         self._order.add(read.ids)
+        if read.kinds[0] == StepKind.EXPORT_REQUESTED:
+            self._requests.add(read.call_id)
+        if self._has_all and self.are_calls_whole:
+            check_request(read.request, self._requests)
         return read
+
+
+def check_request(request: str | None, known: Collection[str]) -> None:
+    """Raises RuleError if an act names a request that does not come before it."""
+    if request is not None and request not in known:
+        raise RuleError(
+            Rule.ACT_REQUEST, Message("it names the request {request}, which does not come before it", request=request)
+        )
 
 
 class SomeStepOrder:
@@ -104,7 +165,7 @@ class SomeStepOrder:
         self._seen: set[int] = set()
 
     def add(self, ids: Sequence[int]) -> None:
-        """Of the next leaf. Raises ProofError if it cannot follow the ones before."""
+        """Of the next leaf. Raises RuleError if it cannot follow the ones before."""
         _check_last(ids, self._reached)
         self._reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
@@ -126,10 +187,11 @@ class StepOrder:
         return len(self._awaited)
 
     def add(self, ids: Sequence[int]) -> None:
-        """Of the next leaf. Raises ProofError if it cannot follow the ones before."""
+        """Of the next leaf. Raises RuleError if it cannot follow the ones before."""
         _check_last(ids, self._reached)
         if ids[-1] - self._reached + len(self._awaited) > AWAITED_LIMIT:
-            raise ProofError(Message("the steps before its last one, {step}, are missing", step=ids[-1]))
+            missing = Message("the steps before its last one, {step}, are missing", step=ids[-1])
+            raise RuleError(Rule.LEAF_STEPS_MISSING, missing)
         self._awaited.update(range(self._reached + 1, ids[-1] + 1))
         self._reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
@@ -140,8 +202,9 @@ class StepOrder:
 
 def _check_last(ids: Sequence[int], reached: int) -> None:
     if ids[-1] <= reached:
-        raise ProofError(Message("its last step, {step}, is not after those of the leaf before", step=ids[-1]))
+        early = Message("its last step, {step}, is not after those of the leaf before", step=ids[-1])
+        raise RuleError(Rule.LEAF_ORDER, early)
 
 
-def _misplaced(step: int) -> ProofError:
-    return ProofError(Message("its step {step} is in another leaf, or not in order", step=step))
+def _misplaced(step: int) -> RuleError:
+    return RuleError(Rule.LEAF_STEPS, Message("its step {step} is in another leaf, or not in order", step=step))

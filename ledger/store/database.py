@@ -107,5 +107,5 @@ class Database:
         """Raises LedgerError for errors of the database."""
         try:
             yield
-        except self.error as error:
+        except (self.error, UnicodeDecodeError) as error:  # the driver raises both for text that is not UTF-8
             raise self.explain(error) from error

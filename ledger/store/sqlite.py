@@ -22,6 +22,8 @@ from idtone.translation import Message
 from ..keys.private_files import make_private, open_private
 
 Error = sqlite3.Error
+VALUE_LIMIT: Final = 16 * 2**20
+"""Bytes of a row that readers take."""
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a connection waits for a lock of another one."""
@@ -120,10 +122,13 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal."""
+    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal. A row that is larger than any
+    of idtone's is an error, and does not fill the memory.
+    """
 
     def harmless(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA query_only=1")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
 
     return _connect(path, "ro", BUSY_TIMEOUT_S, harmless)
 
@@ -179,11 +184,17 @@ def trouble(error: sqlite3.Error, path: Path) -> Trouble:
     return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, Trouble.OTHER)
 
 
-def code_of(error: sqlite3.Error) -> int:
+def code_of(error: Exception) -> int:
     """SQLite's extended error code; 0 if it gives none."""
-    if isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8):
-        return sqlite3.SQLITE_CORRUPT  # the driver gives no code for this, and shows the text that it could not decode
+    if _is_not_utf8(error):
+        return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", 0)
+
+
+def _is_not_utf8(error: Exception) -> bool:
+    """The driver gives no code for this, and shows the text that it could not decode."""
+    is_told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8)
+    return is_told or isinstance(error, UnicodeDecodeError)
 
 
 _NOT_UTF8: Final = "Could not decode to UTF-8"
@@ -219,11 +230,11 @@ _TROUBLES: Final = {
 }  # fmt: skip
 
 
-def explained(error: sqlite3.Error, path: Path) -> LedgerError:
+def explained(error: Exception, path: Path) -> LedgerError:
     """What a database error means for the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
-    if not str(error).startswith(_NOT_UTF8):
+    if not _is_not_utf8(error):
         said = str(error) or type(error).__name__
     # The low byte is the primary code; the rest says where in SQLite it arose.
     remedy = _REMEDIES.get(code & 0xFF, Message("check the disk and the system log"))
@@ -240,5 +251,8 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_READONLY: Message("give the service's user the right to write it"),
     sqlite3.SQLITE_CANTOPEN: Message("run this as the user that `idtone serve` runs as"),
     sqlite3.SQLITE_NOTADB: Message("it is no SQLite database; let ledger.url name a file of its own"),
-    sqlite3.SQLITE_CORRUPT: Message("keep a copy of it, move it away and restore a backup"),
+    **dict.fromkeys(
+        (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_TOOBIG),
+        Message("keep a copy of it, move it away and restore a backup"),
+    ),
 }

@@ -49,10 +49,12 @@ def verify_tiles(
     witnesses: Sequence[VerifierKey] = (),
     notes: Iterable[tuple[str, Note]] = (),
     progress: Callable[[int, int], None] = lambda leaves, total: None,
+    each: Callable[[int, str], None] = lambda number, call_id: None,
 ) -> TilesVerdict:
     """Whether everything there is what `log` has signed, and `witnesses` have cosigned it.
 
-    `notes` are checkpoints that were kept elsewhere, and where they come from. `progress` gets how many leaves of how
+    `notes` are checkpoints that were kept elsewhere, and where they come from. `each` gets the number and the call of
+    each leaf that is in the tree, `progress` how many leaves of how
     many were verified. Raises LedgerError if there is no checkpoint, or something cannot be read.
     """
     verdict = TilesVerdict()
@@ -80,7 +82,7 @@ def verify_tiles(
     with closing(_Counts()) as counts:
         rules = LeafRules(counts, has_all=True)
         for tile in tiles(0, tree.size):
-            _verify_bundle(source, tree, tile, rules, verdict)
+            _verify_bundle(source, tree, tile, rules, each, verdict)
             progress(tile.number * WIDTH + tile.width, tree.size)
         verdict.awaited = rules.awaited
     return verdict
@@ -106,7 +108,14 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
     return entries_of(octets, tile.width)
 
 
-def _verify_bundle(source: TileSource, tree: TiledTree, tile: Tile, rules: LeafRules, verdict: TilesVerdict) -> None:
+def _verify_bundle(
+    source: TileSource,
+    tree: TiledTree,
+    tile: Tile,
+    rules: LeafRules,
+    each: Callable[[int, str], None],
+    verdict: TilesVerdict,
+) -> None:
     try:
         hashes = tree.hashes(tile)
     except ProofError as error:
@@ -125,7 +134,9 @@ def _verify_bundle(source: TileSource, tree: TiledTree, tile: Tile, rules: LeafR
             rules.are_calls_whole = False
             continue
         try:
-            verdict.steps += len(rules.add(entry).ids)
+            read = rules.add(entry)
+            verdict.steps += len(read.ids)
+            each(index, read.call_id)
         except ProofError as error:
             verdict.fault(f"{tile.bundle_path}: leaf {index}: {error}")
 

@@ -57,5 +57,5 @@ def _witness(note: Note, key: VerifierKey) -> WitnessCheck:
             return WitnessCheck(key.name, None)
         line = next(line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id))
         return WitnessCheck(key.name, datetime.fromtimestamp(cosigned_at(line), UTC))
-    except (ProofError, OverflowError, ValueError) as error:
+    except (ProofError, OverflowError, ValueError, OSError) as error:
         return WitnessCheck(key.name, None, error if isinstance(error, ProofError) else ProofError(str(error)))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from ..evidence.leaf_rules import LeafShapes
 from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored
 from .day_key_check import Sealed
@@ -59,6 +60,7 @@ class RegrownTree:
     """The days whose keys seal numbers → the first of them."""
     node: str = ""
     """The node that wrote the latest steps."""
+    shapes: LeafShapes = field(default_factory=LeafShapes)
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
@@ -76,7 +78,7 @@ class RegrownTree:
         """Add the steps after `after` up to `until`; False if they need a closer look: then nothing has changed."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
-        ordinary = self._group(after, steps, closed)
+        ordinary = self._group(after, steps, closed) and rows.are_timed(after, until)
         if ordinary and len(steps) == until - after and self._hashed(rows, closed, rows.led_to(after, until)):
             return True
         self._ungroup(steps, closed)
@@ -127,7 +129,7 @@ class RegrownTree:
             if digits is None or len(texts) == 1:
                 before = rows.counted(call_id, number) - len(texts)
             data = leaf(call_id, texts, before)
-            if index != size or not _holds(data, len(texts)):
+            if index != size or not _holds(data, len(texts)) or not self.shapes.accept(data, call_id, before):
                 return False
             leaves.append(leaf_hash(data))
             steps.append((before + len(texts),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
@@ -9,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from idtone.translation import Message
 
-from ..evidence.leaves import CLOSING, OPENING, StoredStep
+from ..evidence.leaf_rules import ANSWERS
+from ..evidence.leaves import ACT_ID, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
@@ -84,6 +86,15 @@ class LedgerRows:
         """(id, call_id) of the first steps that the service has set aside."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
 
+    def requests(self, last: int) -> Iterator[tuple[str, str, str | None]]:
+        """(call_id, kind, the request that it names) of each request for disclosure and of what may answer one."""
+        for call_id, kind, details in self._all(_REQUESTS, (ACT_ID, f"{ACT_ID}~", last)):
+            try:
+                request = json.loads(details).get("request")
+            except (ValueError, TypeError, AttributeError, RecursionError):
+                continue  # the leaf is named by the rules for leaves
+            yield call_id, kind, None if request is None else str(request)
+
     def macs(self, key: StepKey) -> StepMacs:
         """By these a step is known to be the service's."""
         return StepMacs(self._connection, key)
@@ -121,6 +132,10 @@ class LedgerRows:
         A step to which the index of times does not lead is left out. None in PostgreSQL, whose indexes we trust.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
+
+    def are_timed(self, after: int, until: int) -> bool:
+        """Whether the index of times leads to each step after `after` up to `until`. True in PostgreSQL."""
+        return not self._indexed or not self._all(_NOT_TIMED, (after, until))
 
     def not_led_to(self, after: int, until: int) -> list[tuple[int, str]]:
         """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead."""
@@ -188,6 +203,10 @@ _EXTENT: Final = (
     f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}'), "
     f"(SELECT value FROM meta WHERE key = '{NODE_STEPS}')"
 )
+_REQUESTS: Final = (
+    "SELECT call_id, kind, details FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
+    f"AND kind IN ({literals(ANSWERS | {StepKind.EXPORT_REQUESTED.value})}) ORDER BY id"
+)
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (
     "SELECT id, node, call_id, kind, at, details, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
@@ -211,11 +230,15 @@ _TEXTS_IN_POSTGRESQL: Final = f"""
     FROM steps WHERE id > ? AND id <= ? ORDER BY id
 """  # noqa: S608 - of our own words
 _BY_CALL: Final = "FROM steps AS i INDEXED BY ix_steps_call_id WHERE i.call_id = steps.call_id"
-_BY_TIME: Final = "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id"
+# The call is not in this index: so its row is read by the entry's own row number, which a forged entry may have twice.
+_BY_TIME: Final = (
+    "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id AND i.call_id = steps.call_id"
+)
 _LED_TO: Final = f"""
     SELECT (SELECT count(*) {_BY_CALL} AND i.id <= steps.id) FROM steps
     WHERE id > ? AND id <= ? AND leaf IS NOT NULL AND EXISTS (SELECT 1 {_BY_TIME}) ORDER BY id
 """  # noqa: S608 - of our own words
+_NOT_TIMED: Final = f"SELECT 1 FROM steps WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 {_BY_TIME}) LIMIT 1"  # noqa: S608 - too
 _NOT_LED_TO: Final = f"""
     SELECT id, call_id FROM steps WHERE id > ? AND id <= ?
     AND NOT (EXISTS (SELECT 1 {_BY_CALL} AND i.id = steps.id) AND EXISTS (SELECT 1 {_BY_TIME})) ORDER BY id

@@ -18,6 +18,7 @@ from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
+from ..evidence.leaf_rules import check_call, check_request, read_leaf
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
@@ -154,6 +155,7 @@ class _Verification:
             verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
+        self._look_at_acts(last)
         if extent.last_mac > last:
             verdict.fault(_missing(last + 1, extent.last_mac))
         size = grown.frontier.size
@@ -245,7 +247,9 @@ class _Verification:
             before = 0
             if digits is None or len(texts) == 1:
                 before = self._rows.counted(step.call_id, step.id) - len(texts)
-            made += grown.grow(grown.frontier, [leaf_hash(leaf(step.call_id, texts, before))])
+            content = leaf(step.call_id, texts, before)
+            self._apply_rules(content, step, before)
+            made += grown.grow(grown.frontier, [leaf_hash(content)])
             closed.append(step.call_id)
             found_by = grown.more_digits.pop(step.call_id, set()) | (digits or set())
             grown.entries.add(bytes.fromhex("".join(f"{each}{step.id:016x}" for each in found_by)))
@@ -265,6 +269,27 @@ class _Verification:
             self._verdict.fault(_missing(after + 1, last))
             return last
         return after
+
+    def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
+        """Those for leaves. That no step is in two of them, and that they are in order, follows from the rows."""
+        try:
+            check_call(read_leaf(content), before)
+        except ProofError as error:
+            self._verdict.fault(
+                Message("call {call_id}: leaf {leaf}: {error}", call_id=closing.call_id, leaf=closing.leaf, error=error)
+            )
+
+    def _look_at_acts(self, last: int) -> None:
+        """Whether each act that names a request comes after it."""
+        known: set[str] = set()
+        for call_id, kind, request in self._rows.requests(last):
+            if kind == StepKind.EXPORT_REQUESTED:
+                known.add(call_id)
+                continue
+            try:
+                check_request(request, known)
+            except ProofError as error:
+                self._verdict.fault(Message("call {call_id}: {error}", call_id=call_id, error=error))
 
     def _step(self, step: StoredRow) -> list[str]:
         """Add the step to its call; returns the texts of the call."""

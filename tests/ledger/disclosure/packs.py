@@ -74,7 +74,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Files], object]]] = {
 
 CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["records"][0].update(call=NAMES[1]), "is of pbx-1-1793491200.0"),
-    (lambda manifest: manifest["records"][0].update(leaves=[]), "cannot be read"),
+    (lambda manifest: manifest["records"][0].update(leaves=[]), "its leaves do not ascend"),
     (lambda manifest: manifest["records"][0].update(leaves=[99]), "not a proof"),
     (lambda manifest: manifest["records"][0].update(key="AAAA"), "not what was sealed under this key"),
     (lambda manifest: manifest["records"].append({}), "cannot be read (KeyError)"),
@@ -90,7 +90,7 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["basis"].update(scope=7), "legal basis cannot be read"),
     (lambda manifest: manifest["records"].pop(), "belongs to no record of the pack"),
     (lambda manifest: manifest["records"][1]["leaves"].pop(0), "steps of its call come before, and the leaves have 0"),
-    (lambda manifest: manifest["records"][0]["leaves"].append(manifest["records"][0]["leaves"][0]), "is there twice"),
+    (lambda manifest: manifest["records"][0]["leaves"].append(manifest["records"][0]["leaves"][0]), "do not ascend"),
     (lambda manifest: manifest.update(exported="2026-10-31T00:00:00+00:00"), "after the pack was made"),
     (lambda manifest: manifest["basis"].update(valid_until="2026-10-31"), "the warrant was valid until 2026-10-31"),
     (

@@ -3,8 +3,16 @@ from __future__ import annotations
 import pytest
 
 from idtone.errors import ProofError
-from idtone.ledger.evidence.leaf_rules import AWAITED_LIMIT, StepOrder, check_call, read_leaf
+from idtone.ledger.evidence.leaf_rules import (
+    AWAITED_LIMIT,
+    LeafRules,
+    LeafShapes,
+    StepOrder,
+    check_call,
+    read_leaf,
+)
 from idtone.ledger.evidence.leaves import leaf, step_text
+from idtone.ledger.evidence.rules import RuleError
 
 STEP = step_text(7, "pbx-1", "ended", 1, '{"status":"BUSY"}')
 
@@ -46,26 +54,84 @@ def test_what_is_no_leaf_is_refused(content):
 
 
 @pytest.mark.parametrize(
-    ("kinds", "after", "before", "fault"),
+    ("call_id", "kinds", "after", "before", "rule"),
     [
-        (["decided", "ended"], 0, 0, ""),
-        (["exported"], 0, 0, ""),
-        (["sound-failed"], 2, 2, ""),
-        (["sound-failed"], 2, 3, "says that 2 steps"),
-        (["sound-failed"], 0, 2, "says that 0 steps"),
-        (["sound-failed", "sound-failed"], 2, 2, "several steps"),
-        (["decided"], 0, 0, "not over"),
-        (["ended", "ended"], 0, 0, "was over before"),
+        ("c", ["decided", "ended"], 0, 0, None),
+        ("act-1", ["exported"], 0, 0, None),
+        ("c", ["sound-failed"], 2, 2, None),
+        ("c", ["ended"], 2, 2, None),
+        ("c", ["sound-failed"], 3, 2, "leaf-after"),
+        ("c", ["sound-failed"], 0, 2, "leaf-after"),
+        ("c", ["sound-failed", "sound-failed"], 2, 2, "leaf-further"),
+        ("c", ["decided"], 0, 0, "leaf-end"),
+        ("c", ["ended", "ended"], 0, 0, "leaf-end"),
+        ("c", ["exported"], 0, 0, "leaf-act"),
+        ("c", ["decided", "exported"], 0, 0, "leaf-act"),
+        ("c", ["duty"], 2, 2, "leaf-act"),
+        ("act-1", ["decided", "ended"], 0, 0, None),
+        ("act-1", ["exported", "exported"], 0, 0, "leaf-act"),
+        ("act-1", ["exported"], 1, 1, "leaf-act"),
     ],
 )
-def test_a_leaf_follows_the_earlier_ones_of_its_call(kinds, after, before, fault):
-    steps = [step_text(number, "n", kind, 1, "{}") for number, kind in enumerate(kinds, 1)]
-    read = read_leaf(leaf("c", steps, after))
-    if not fault:
-        check_call(read, before)
+def test_a_leaf_follows_the_earlier_ones_of_its_call(call_id, kinds, after, before, rule):
+    """By reading it, and by the shape of one that was read before."""
+    content = leaf(call_id, [step_text(number, "n", kind, 1, "{}") for number, kind in enumerate(kinds, 1)], after)
+    shapes = LeafShapes()
+    if rule is None:
+        check_call(read_leaf(content), before)
+        assert [shapes.accept(content, call_id, after) for _ in range(2)] == [True] * 2
         return
-    with pytest.raises(ProofError, match=fault):
-        check_call(read, before)
+    with pytest.raises(RuleError) as told:
+        check_call(read_leaf(content), before)
+    assert told.value.rule == rule
+    assert rule == "leaf-after" or not shapes.accept(content, call_id, before)
+
+
+GOOD = leaf("c", [step_text(4, "n", "decided", 1, '{"day":"x","registry_version":42}'), STEP], 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("42", "4.2"),
+        ("42", "042"),
+        ("42", "9007199254740993"),
+        ("42", "[42]"),
+        ('"x"', '{"a":"x"}'),
+        ('"x"', r'"\u0078"'),
+        ('"day":"x","registry_version":42', '"registry_version":42,"day":"x"'),
+        ('"day":"x"', '"day":"x","day":"x"'),
+        ('{"status":"BUSY"}', "[]"),
+        ('"at":1', '"at":1.5'),
+        ('"kind":"ended"', '"kind":"connected"'),
+        ('"kind":"decided"', '"kind":"ended"'),
+    ],
+)
+def test_a_shape_accepts_no_more_than_the_reader(old, new):
+    shapes = LeafShapes()
+    assert shapes.accept(GOOD, "c", 0)
+    assert shapes.accept(GOOD.replace(b"42", b"-7").replace(b'"x"', '"局"'.encode()), "c", 0)
+    assert not shapes.accept(GOOD.replace(old.encode(), new.encode()), "c", 0)
+    act = leaf("act-1", [STEP.replace("ended", "duty")], 0)
+    assert shapes.accept(act, "act-1", 0)
+    assert not shapes.accept(act.replace(b"act-1", b"c"), "c", 0)
+
+
+def test_an_act_names_a_request_that_comes_before_it():
+    def act(number: int, kind: str, request: str | None) -> bytes:
+        details = "{}" if request is None else f'{{"request":"{request}"}}'
+        return leaf(f"act-{number}", [step_text(number, "n", kind, 1, details)], 0)
+
+    rules = LeafRules({}, has_all=True)
+    for number, kind, request in (
+        (1, "export-requested", None),
+        (2, "export-approved", "act-1"),
+        (3, "exported", "act-1"),
+        (4, "exported", None),
+    ):
+        rules.add(act(number, kind, request))
+    with pytest.raises(RuleError, match="names the request act-6, which does not come before it"):
+        rules.add(act(5, "export-approved", "act-6"))
 
 
 def test_each_step_is_in_one_leaf_and_the_last_steps_are_in_order():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -11,19 +12,25 @@ from typing import Any
 import pytest
 
 from idtone.errors import LedgerError, UsageError
+from idtone.ledger.commands.verify_pack import left_out
+from idtone.ledger.disclosure.pack import MANIFEST, leaf_files
+from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tiles import tile_folder
+from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.tiles import ENTRY_LIMIT, entries_of
 from idtone.signed_notes import Note, Signer
 
 from ..commands.running import run, told
+from ..disclosure.packs import pack_of, resealed
 from ..replication.nodes import Node
 from ..sample_evidence import ALICE, LOG, NOW, SEED, SHA256, at, cancelled_call, heard_call, url_of
 from ..sample_ledger import query, write
+from ..vectors.plans import Plan
 
 WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 LEAVES = 275
@@ -81,6 +88,32 @@ def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):
     entry = entries_of((folder / "tile/entries/000").read_bytes(), 256)[proof.index]
     assert proof.extra == entry
     proof.check(entry, LOG)
+
+
+def test_a_leaf_that_a_pack_leaves_out_is_told_by_the_whole_tree(ledger, out):
+    """The holder of the key could leave out what was recorded after the end of a call. The pack does not show it."""
+    published(out)
+    source = TileFolder(out / "pbx-1/idtone")
+    files = pack_of(ledger.parent)
+    assert list(left_out(source, verified(files, LOG))) == []
+    (record,) = (each for each in json.loads(files[MANIFEST])["records"] if len(each["leaves"]) > 1)
+    gone = leaf_files(record["leaves"][-1])
+
+    def shorten(manifest: dict[str, Any]) -> None:
+        next(each for each in manifest["records"] if each["call"] == record["call"])["leaves"].pop()
+        for name in gone:
+            manifest["files"].pop(name)
+
+    shorter = resealed({name: content for name, content in files.items() if name not in gone}, shorten)
+    verdict = verified(shorter, LOG)
+    assert verdict.faults == []
+    [fault] = left_out(source, verdict)
+    assert (fault.rule, fault.partition(":")[0]) == ("leaf-left-out", f"call {record['call']}")
+    write(url_of(ledger), [steps.sound_failed(record["call"], at(1e8), "x")])  # after the pack
+    published(out)
+    assert list(left_out(source, verified(files, LOG))) == []
+    other, *_ = left_out(source, verified(Plan(cosigned=[], basis=None).files(), LOG))
+    assert "the published tree: the pack" in other
 
 
 def test_later_only_what_is_new_is_written(ledger, out, monkeypatch):

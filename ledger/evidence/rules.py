@@ -1,0 +1,108 @@
+"""The rules for leaves, proofs and packs by their names, as docs/evidence-format.md, section 7, and the vectors beside
+it have them. Pure.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from idtone.errors import ProofError
+from idtone.translation import Message
+
+
+class Rule(StrEnum):
+    """What a verifier checks."""
+
+    LEAF_FORM = "leaf-form"
+    """A leaf is the canonical JSON of an object of section 2.1."""
+    LEAF_CALL = "leaf-call"
+    """A leaf is of the call that the manifest names."""
+    LEAF_AFTER = "leaf-after"
+    """`after` is the number of the call's steps in the leaves before."""
+    LEAF_ACT = "leaf-act"
+    """An act is one step and one leaf, and its id begins with `act-`."""
+    LEAF_END = "leaf-end"
+    """A call's first leaf ends with its only step that ends a call."""
+    LEAF_FURTHER = "leaf-further"
+    """Each further leaf of a call has one step."""
+    LEAF_ORDER = "leaf-order"
+    """The last steps of the leaves ascend."""
+    LEAF_STEPS = "leaf-steps"
+    """The ids of a leaf ascend, and no step is in two leaves."""
+    LEAF_STEPS_MISSING = "leaf-steps-missing"
+    """Between two leaves are at most a million steps that are in no leaf."""
+    LEAF_TWICE = "leaf-twice"
+    """A leaf is in a pack once."""
+    LEAF_LEFT_OUT = "leaf-left-out"
+    """A pack has all leaves of its calls that its tree has."""
+    LEAF_TIME = "leaf-time"
+    """No step is later than the pack, nor than a cosignature of its checkpoint."""
+    ACT_REQUEST = "act-request"
+    """An approval, a refusal and an export name a request that comes before them."""
+    PROOF = "proof"
+    """The proof is of this leaf, and leads to a checkpoint of the log."""
+    FORK = "fork"
+    """Checkpoints of one size have one root."""
+    COSIGNATURE = "cosignature"
+    """Each witness has cosigned each checkpoint, and not later than the pack was made."""
+    ZIP = "zip"
+    """The ZIP file is of the form of section 6.1."""
+    MANIFEST = "manifest"
+    """The manifest is canonical and of the form of section 6.2."""
+    FORMAT = "format"
+    """Format and policy are known."""
+    BASIS_FORM = "basis-form"
+    """The legal basis is of the form that the format demands."""
+    BASIS_ALIKE = "basis-alike"
+    """No text of the legal basis looks like another one."""
+    RECORD_TWICE = "record-twice"
+    """A call is in a pack once."""
+    SEAL = "seal"
+    """The log's key has sealed this manifest."""
+    FILES = "files"
+    """The files are those that the manifest names."""
+    NUMBERS = "numbers"
+    """The record key opens the numbers."""
+    KEYS = "keys"
+    """The keys of log and witnesses are of their kinds."""
+    REQUEST_FORM = "request-form"
+    """With two persons the acts are a request and its approval by another person."""
+    SELECTION = "selection"
+    """What was approved is this selection."""
+    REQUEST_BASIS = "request-basis"
+    """What was approved is this legal basis."""
+    REQUEST_NUMBERS = "request-numbers"
+    """Numbers are opened only if that was approved."""
+    REQUEST_TIME = "request-time"
+    """The approval comes after the request and in time, and the pack was made in time."""
+    REQUEST_ORDER = "request-order"
+    """The request comes after the leaves of the records, and the approval after the request."""
+    EXPORT_TIME = "export-time"
+    """The pack was made after the demand, and not in the future."""
+    WARRANT = "warrant"
+    """The pack was made while the warrant was valid."""
+    REPORT = "report"
+    """The reports say what the leaves say."""
+    PROFILE = "profile"
+    """A profile is that of a sound that was played."""
+
+
+class Breach(Message):
+    """What is wrong, and the rule that it breaks; made by `breach`."""
+
+    rule: Rule
+
+
+def breach(rule: Rule, text: Message) -> Breach:
+    """The same text, with its rule."""
+    self = Breach(text.template, **text.fields)
+    self.rule = rule
+    return self
+
+
+class RuleError(ProofError):
+    """A leaf is against a rule."""
+
+    def __init__(self, rule: Rule, text: Message) -> None:
+        super().__init__(text)
+        self.rule = rule

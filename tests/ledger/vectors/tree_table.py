@@ -1,0 +1,183 @@
+"""The leaves of whole trees, and octets of ZIP files, that a verifier has to accept or to refuse."""
+
+# ruff: noqa: E501 - a row of these tables is one thing that was done
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ..disclosure.packs import HIDINGS
+from .plans import AT, LATE, OTHER, Files, Plan, S, leaf, step, tree
+
+Tree = tuple[str, str | None, list[bytes]]
+Zip = tuple[str, str | None, bytes]
+
+
+def act(number: int, kind: str, request: str | None = None, name: str = "") -> bytes:
+    return leaf(
+        name or f"act-{number}", step(number, kind, AT + number, {} if request is None else {"request": request})
+    )
+
+
+def good_trees() -> Iterator[Tree]:
+    yield "no leaf", None, []
+    yield "five leaves", None, tree()
+    acts = [act(10, "export-requested"), act(11, "export-approved", "act-10"), act(12, "exported", "act-10"),
+            act(13, "export-received"), act(14, "export-confirmed"), act(15, "exported"), act(16, "duty"), act(17, "gap"),
+            act(18, "continued"), act(19, "quarantined"), act(20, "forgotten"), act(21, "numbers-opened"),
+            act(22, "export-requested"), act(23, "export-refused", "act-22")]  # fmt: skip
+    yield (
+        "a call that ended three times",
+        None,
+        [*tree(), leaf(OTHER, step(10, "ended"), after=3), leaf(OTHER, step(11, "ended"), after=4)],
+    )
+    yield "all kinds of acts", None, [*tree(), *acts]
+    yield "a million steps of calls in progress", None, [leaf("c", step(1_000_000, "ended"))]
+    yield (
+        "a late decision",
+        None,
+        [leaf("c", step(1, "fallback"), step(2, "ended")), leaf("c", step(3, "decided"), after=2)],
+    )
+    for seed in range(60):
+        yield f"calls that overlap, {seed}", None, overlapping(random.Random(seed))
+
+
+def overlapping(dice: random.Random) -> list[bytes]:
+    """Calls in any order, some of which go on after their end."""
+    open_calls: dict[str, list[dict]] = {}
+    over: dict[str, int] = {}
+    leaves = []
+    for number in range(1, dice.randrange(5, 11)):
+        name = f"c-{dice.randrange(4)}"
+        if name in over:
+            leaves.append(leaf(name, step(number, "sound-reported", AT + dice.randrange(S)), after=over[name]))
+            over[name] += 1
+        elif name in open_calls and dice.random() < 0.5:
+            steps = [*open_calls.pop(name), step(number, dice.choice(["ended", "interrupted"]), AT + number)]
+            leaves.append(leaf(name, *steps))
+            over[name] = len(steps)
+        else:
+            kind = "answered" if name in open_calls else "decided"
+            open_calls.setdefault(name, []).append(step(number, kind, AT + number, {"why": "x" * dice.randrange(3)}))
+    return leaves
+
+
+TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
+    "a leaf that comes late": ("leaf-order", lambda made: made.insert(2, made.pop(0))),
+    "a leaf that changed places": ("leaf-order", lambda made: made.insert(0, made.pop(1))),
+    "the first and the last in each other's place": ("leaf-after", lambda made: made.__setitem__(slice(None), made[::-1])),
+    "a leaf twice": ("leaf-after", lambda made: made.insert(1, made[1])),
+    "a leaf twice at the end": ("leaf-after", lambda made: made.append(made[1])),
+    "a first leaf that was taken out": ("leaf-after", lambda made: made.pop(1)),
+    "another call's id on a late leaf": ("leaf-after", lambda made: replace(made, 3, LATE, OTHER)),
+    "a late leaf of no call": ("leaf-after", lambda made: replace(made, 3, LATE, "c-9")),
+    "after is too small": ("leaf-after", lambda made: replace(made, 3, '"after":3', '"after":1')),
+    "after is too large": ("leaf-after", lambda made: replace(made, 3, '"after":3', '"after":30')),
+    "after is missing": ("leaf-after", lambda made: replace(made, 3, '"after":3,', "")),
+    "an end that is none": ("leaf-end", lambda made: replace(made, 0, '"ended"', '"connected"')),
+    "a call that was over before": ("leaf-end", lambda made: replace(made, 1, '"sound-started"', '"interrupted"')),
+    "two steps after the end": ("leaf-further", lambda made: made.append(leaf(LATE, step(10, "x"), step(11, "x"), after=4))),
+    "an act in a call": ("leaf-act", lambda made: replace(made, 0, '"ended"', '"gap"')),
+    "an act after a call": ("leaf-act", lambda made: replace(made, 3, '"sound-failed"', '"exported"')),
+    "an act by a call's id": ("leaf-act", lambda made: made.append(act(10, "forgotten", name="c-1"))),
+    "an act of two steps": ("leaf-act", lambda made: made.append(leaf("act-1", step(10, "duty"), step(11, "duty")))),
+    "an act twice": ("leaf-act", lambda made: made.extend([act(10, "duty", name="act-1"), leaf("act-1", step(11, "duty"), after=1)])),
+    "steps that descend": ("leaf-steps", lambda made: replace(made, 1, '"id":5', '"id":1')),
+    "a step twice": ("leaf-steps", lambda made: replace(made, 1, '"id":2', '"id":5')),
+    "a step of another leaf": ("leaf-steps", lambda made: replace(made, 2, '"id":3', '"id":5')),
+    "a step of a call that is over": ("leaf-steps", lambda made: replace(made, 2, '"id":3', '"id":4')),
+    "a step far away": ("leaf-steps-missing", lambda made: made.append(leaf("c", step(2**52, "ended")))),
+    "a million and one steps are missing": ("leaf-steps-missing", lambda made: made.append(leaf("c", step(10**6 + 10, "ended")))),
+    "approved before the request": ("act-request", lambda made: made.extend([act(10, "export-approved", "act-11"), act(11, "export-requested")])),
+    "an approval of no request": ("act-request", lambda made: made.append(act(10, "export-approved", "act-9"))),
+    "a refusal of no request": ("act-request", lambda made: made.append(act(10, "export-refused", "act-9"))),
+    "exported before its request": ("act-request", lambda made: made.extend([act(10, "exported", "act-11"), act(11, "export-requested")])),
+    "a request that is a call": ("act-request", lambda made: made.append(act(10, "exported", LATE))),
+    "half a microsecond": ("leaf-form", lambda made: replace(made, 0, f'"at":{AT}', f'"at":{AT}.5')),
+    "a detail that is an array": ("leaf-form", lambda made: replace(made, 0, ":16", ":[16]")),
+    "a detail with a fraction": ("leaf-form", lambda made: replace(made, 0, ":16", ":1.5")),
+    "a detail twice": ("leaf-form", lambda made: replace(made, 0, ":16", ':16,"hangup_cause":17')),
+    "details in another order": ("leaf-form", lambda made: replace(made, 0, '"hangup_cause":16,"status":"CONNECTED"', '"status":"CONNECTED","hangup_cause":16')),
+    "a number that is too large": ("leaf-form", lambda made: replace(made, 0, ":16", ":9007199254740993")),
+    "an escape that is not needed": ("leaf-form", lambda made: replace(made, 1, "CANCEL", "\\u0043ANCEL")),
+    "an id of 0": ("leaf-form", lambda made: replace(made, 0, '"id":1', '"id":0')),
+    "a call without an id": ("leaf-form", lambda made: replace(made, 0, '"call":"pbx-1-1793491200.1"', '"call":""')),
+    "a call id of 256 characters": ("leaf-form", lambda made: replace(made, 0, "pbx-1-1793491200.1", "x" * 256)),
+    "a leaf of no steps": ("leaf-form", lambda made: made.append(leaf("c"))),
+    "a leaf of no octets": ("leaf-form", lambda made: made.append(b"")),
+}  # fmt: skip
+
+
+def replace(made: list[bytes], number: int, old: str, new: str) -> None:
+    assert old.encode() in made[number], old
+    made[number] = made[number].replace(old.encode(), new.encode(), 1)
+
+
+def trees() -> Iterator[Tree]:
+    yield from good_trees()
+    for name, (rule, change) in TREES.items():
+        made = tree()
+        change(made)
+        yield name, rule, made
+
+
+# -- ZIP files --------------------------------------------------------------------------------------------------------
+
+
+def zipped(files: Files, level: int = 6, **other: int) -> bytes:
+    """A ZIP file whose parts are at hand: `other` has values of its fixed fields, in the headers before the files
+    (`local_…`), or in the list (`listed_…`).
+    """
+    octets, listed = b"", b""
+    for name, content in files.items():
+        deflate = zlib.compressobj(level, wbits=-15)
+        data = deflate.compress(content) + deflate.flush()
+        flags = 0 if name.isascii() else 0x800
+        values = {"version": 20, "flags": flags, "method": 8, "time": 0, "date": 33, "crc": zlib.crc32(content),
+                  "packed": len(data), "size": len(content), "name": len(name.encode()), "extra": 0}  # fmt: skip
+        local, entry = (
+            struct.pack(
+                "<5H3I2H",
+                *{**values, **{k.partition("_")[2]: v for k, v in other.items() if k.startswith(part)}}.values(),
+            )
+            for part in ("local_", "listed_")
+        )
+        listed += b"PK\1\2\x14\3" + entry + struct.pack("<3H2I", 0, 0, 0, 0x1800000, len(octets)) + name.encode()
+        octets += b"PK\3\4" + local + name.encode() + data
+    count = len(files)
+    return octets + listed + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(listed), len(octets), 0)
+
+
+def zips() -> Iterator[Zip]:
+    small = Plan(records=[{"call": OTHER, "key": None, "leaves": [2]}], basis=None, cosigned=[]).files()
+    one = small
+    for level in (1, 6, 9):
+        yield f"compressed at level {level}", None, zipped(small, level)
+    yield "stored in deflate", None, zipped(small, 0)
+    yield "files in another order", None, zipped(dict(reversed(small.items())))
+    whole = zipped(one)
+    for name, hide in HIDINGS.items():
+        yield f"hidden {name}", "zip", hide(whole)
+    for field, value in {"version": 21, "flags": 8, "method": 0, "time": 1, "date": 34, "crc": 1, "packed": 1, "size": 1,
+                         "extra": 4}.items():  # fmt: skip
+        yield f"{field} differs before the file", "zip", zipped(one, **{f"local_{field}": value})
+    for field, value in {"flags": 1, "method": 0, "crc": 1, "packed": 2**31, "size": 2**32 - 1, "extra": 4}.items():
+        yield f"{field} differs in the list", "zip", zipped(one, **{f"listed_{field}": value})
+    yield "encrypted", "zip", zipped(one, local_flags=1, listed_flags=1)
+    yield "a size that is said to be smaller", "zip", zipped(one, local_size=9, listed_size=9)
+    yield "a size that is said to be larger", "zip", zipped(one, local_size=99_999, listed_size=99_999)
+    yield "a bomb that is announced", "zip", zipped(one, local_size=2**30, listed_size=2**30)
+    yield "a bomb", "zip", zipped({"manifest.json": bytes(2**22)}, 9, local_size=9, listed_size=9)
+    twice = zipped({"manifest.json": b"1", "manifest.jsom": b"2"}).replace(b"manifest.jsom", b"manifest.json")
+    yield "two files of one name", "zip", twice
+    yield "a name that is not UTF-8", "zip", zipped({"manifest.json": b"1", "é": b"2"}).replace("é".encode(), b"\xe9x")
+    yield "no end", "zip", whole[:-22]
+    yield "half of it", "zip", whole[: len(whole) // 2]
+    yield "nothing", "zip", b""
+    yield "another count of files", "zip", whole[:-12] + b"\1\0" + whole[-10:]
+    yield "another place of the list", "zip", whole[:-6] + b"\1\0\0\0\0\0"
+    yield "a text", "zip", b"not a pack"
