@@ -132,10 +132,10 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
 
 def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
     before = office.registry.read_text()
-    assert "is already valid until 2027-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
-    told = office.told("renew", "L-0001", "--until", "2028-01-10", *WHY)
+    assert "is already valid until 2037-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
+    told = office.told("renew", "L-0001", "--until", "2038-01-10", *WHY)
     assert told["what"] == [
-        "member m-0001: licence L-0001: the end is 2028-01-10T00:00:00+09:00, was 2027-01-10T00:00:00+09:00"
+        "member m-0001: licence L-0001: the end is 2038-01-10T00:00:00+09:00, was 2037-01-10T00:00:00+09:00"
     ]
     assert len(changed(before, office.registry.read_text())) == 4, "that line, and the one with the version"
     for command, status in (("suspend-licence", "suspended"), ("resume-licence", "active"), ("revoke", "revoked")):
@@ -260,7 +260,7 @@ def test_no_number_and_no_later_request_are_stopped(office):
 
 def test_the_registry_itself_is_extended(office):
     told = office.told("prolong", "--until", "2027-03-01", *WHY)
-    assert told["what"] == ["the registry's expiry is 2027-03-01T00:00:00+09:00, was 2026-12-01T00:00:00+09:00"]
+    assert told["what"] == ["the registry's expiry is 2027-03-01T00:00:00+09:00, was 2036-12-01T00:00:00+09:00"]
     for moment, fault in (
         ("2027-03-01", "would change nothing"),
         ("soon", "is not a day"),

@@ -215,7 +215,7 @@ def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
 
 def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
     text = office.registry.read_text().replace("version: 42", "version: 43")
-    office.registry.write_text(text.replace("2026-12-01", "2026-11-02"))
+    office.registry.write_text(text.replace("2036-12-01", "2026-11-02"))
     office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
     assert "has expired" in office.error("operators", tmp_path / "site", "--trust", office.root)
 

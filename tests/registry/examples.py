@@ -7,7 +7,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 
 GOOD = """\
-registry: {association: JUSA, version: 42, issued: 2026-11-01T00:00:00+09:00, expires: 2026-12-01T00:00:00+09:00}
+registry: {association: JUSA, version: 42, issued: 2026-11-01T00:00:00+09:00, expires: 2036-12-01T00:00:00+09:00}
 tones:
   - {id: sample, title: Sample sound}
 members:
@@ -18,7 +18,7 @@ members:
       - id: L-0001
         tone: sample
         status: active
-        valid: {from: 2026-01-10T00:00:00+09:00, until: 2027-01-10T00:00:00+09:00}
+        valid: {from: 2026-01-10T00:00:00+09:00, until: 2037-01-10T00:00:00+09:00}
         directions: [incoming, outgoing]
     numbers: ["0312345678", "+81312345600-+81312345699", "0612345*"]
   - id: m-0002
@@ -72,5 +72,5 @@ def faults_of(text: str) -> tuple[Fault, ...]:
 
 def valid_until_2096(sha256: str = "") -> str:
     """A registry by which 0312345678 may have the sound `sample`; with `sha256`, of this master alone."""
-    text = GOOD.partition("  - id: m-0002")[0].replace("2026-12-01", "2096-12-01").replace("2027-01-10", "2096-01-10")
+    text = GOOD.partition("  - id: m-0002")[0].replace("2036-12-01", "2096-12-01").replace("2037-01-10", "2096-01-10")
     return text.replace("Sample sound", f"Sample sound, sha256: {sha256}") if sha256 else text

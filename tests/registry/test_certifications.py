@@ -23,8 +23,8 @@ OWN = """certification: {number: A-1, until: 2027-06-01, document: 認定通知�
       mark: E-1, mark_until: 2027-07-01}"""
 OF_LINK = "certification: {number: A-2, until: 2027-04-01, document: 認定通知書, next_check: 2027-08-01}"
 CERTIFIED = (
-    GOOD.replace("2026-12-01", "2096-12-01")
-    .replace("2027-01-10", "2096-01-10")
+    GOOD.replace("2036-12-01", "2096-12-01")
+    .replace("2037-01-10", "2096-01-10")
     .replace("    pledge: {signed: 2026-01-05}", f"    {OWN}\n    pledge: {{signed: 2026-01-05}}")
     .partition("suspensions:")[0]
     + f"""\

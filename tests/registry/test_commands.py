@@ -184,8 +184,8 @@ def test_decide(run, file):
         (("0399999999", "--direction", "outgoing"), 1, "REFUSE", "number-unknown"),
         (("abc",), 1, "REFUSE", "number-malformed"),
         (("",), 1, "REFUSE", "number-withheld"),
-        (("0312345678", "--at", "2026-12-01T00:00:00+09:00"), 1, "NOTICE", "registry-stale"),
-        (("0312345678", "--at", "2026-11-30T14:59:59Z"), 0, "PLAY", "licence-valid"),
+        (("0312345678", "--at", "2036-12-01T00:00:00+09:00"), 1, "NOTICE", "registry-stale"),
+        (("0312345678", "--at", "2036-11-30T14:59:59Z"), 0, "PLAY", "licence-valid"),
         (("0312345678", "--at", "2026-01-09T23:59:59+09:00"), 1, "NOTICE", "licence-not-yet-valid"),
     ):
         ended, answer, _ = run(*DECIDE, "--registry", file, "--caller", "09098765432", "--number", *arguments, "--json")
@@ -225,7 +225,7 @@ def test_decide_uses_the_policy_of_the_settings(run, file, tmp_path):
     arguments = (*DECIDE, "--registry", file, "-c", config, "--number")
     answer = read_json(run, *arguments, "0399999999")
     assert (answer["outcome"], answer["hangup_cause"]) == ("REFUSE", 34)
-    assert read_json(run, *arguments, "0312345678", "--at", "2026-12-01T00:59:59+09:00")["outcome"] == "PLAY"
+    assert read_json(run, *arguments, "0312345678", "--at", "2036-12-01T00:59:59+09:00")["outcome"] == "PLAY"
 
 
 def test_decide_needs_a_moment_with_its_time_zone_and_a_registry(run, file, tmp_path):

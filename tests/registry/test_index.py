@@ -34,7 +34,7 @@ HELD_NUMBERS = [
 
 def test_the_licences_of_the_holder(index):
     registry: Registry = index
-    assert (registry.version, registry.expires) == (42, datetime(2026, 12, 1, tzinfo=JST))
+    assert (registry.version, registry.expires) == (42, datetime(2036, 12, 1, tzinfo=JST))
     for text in HELD_NUMBERS:
         holding = index.holding(parse(text), NOW)
         assert holding, text
@@ -42,7 +42,7 @@ def test_the_licences_of_the_holder(index):
         assert (licence.id, licence.member, licence.tone) == ("L-0001", "m-0001", "sample")
         assert (licence.status, licence.directions) == (LicenceStatus.ACTIVE, frozenset(Direction))
         assert licence.valid_from == datetime(2026, 1, 10, tzinfo=JST)
-        assert licence.valid_until == datetime(2027, 1, 10, tzinfo=JST)
+        assert licence.valid_until == datetime(2037, 1, 10, tzinfo=JST)
         assert (holding.member, holding.chain) == ("m-0001", None)
     assert index.holding(parse("0312340001"), NOW) == Holding("m-0002", ()), "no licence"
 

@@ -18,12 +18,12 @@ FREE, HELD = "0312340001", "members[1].numbers[0]"
 
 def test_a_valid_registry_is_read():
     document = parse_document(GOOD, "registry.yaml")
-    assert (document.registry.version, document.registry.expires) == (42, datetime(2026, 12, 1, tzinfo=JST))
+    assert (document.registry.version, document.registry.expires) == (42, datetime(2036, 12, 1, tzinfo=JST))
     member = document.members[0]
     assert (member.id, member.name.ja, member.name.en) == ("m-0001", "良い電話株式会社", "Good Telecom")
     assert member.pledge.signed == date(2026, 1, 5)
     licence = member.licences[0]
-    assert (licence.valid.start, licence.valid.until) == tuple(datetime(y, 1, 10, tzinfo=JST) for y in (2026, 2027))
+    assert (licence.valid.start, licence.valid.until) == tuple(datetime(y, 1, 10, tzinfo=JST) for y in (2026, 2037))
     assert (licence.status, licence.directions) == (LicenceStatus.ACTIVE, tuple(Direction))
     assert document.suspensions[0].reference == "R-1"
     assert "12345" not in repr(document)
@@ -31,7 +31,7 @@ def test_a_valid_registry_is_read():
     assert document.tones[0].sha256 == "ab" * 32, "it may be written in capitals"
 
 
-ISSUED, UNTIL = "issued: 2026-11-01T00:00:00+09:00", "until: 2027-01-10T00:00:00+09:00"
+ISSUED, UNTIL = "issued: 2026-11-01T00:00:00+09:00", "until: 2037-01-10T00:00:00+09:00"
 LICENCE = "members[0].licences[0]"
 STARTED = "2026-03-01T00:00:00+09:00"
 FAULTS = [
@@ -69,9 +69,9 @@ FAULTS = [
     (", reference: R-1", "", 22, "suspensions[0].reference", "is missing", "Add it"),
     ("suspensions:", "suspension:", 21, "suspension", "not a known key", "'suspensions'"),
     # between values
-    ("expires: 2026-12-01", "expires: 2026-10-01", 1, "registry.expires", "is not after `issued`", "Correct"),
-    ("expires: 2026-12-01", "expires: 2026-11-01", 1, "registry.expires", "is not after `issued`", "Correct"),
-    ("until: 2027-01-10", "until: 2026-01-10", 12, f"{LICENCE}.valid.until", "not after `from`", "Correct"),
+    ("expires: 2036-12-01", "expires: 2026-10-01", 1, "registry.expires", "is not after `issued`", "Correct"),
+    ("expires: 2036-12-01", "expires: 2026-11-01", 1, "registry.expires", "is not after `issued`", "Correct"),
+    ("until: 2037-01-10", "until: 2026-01-10", 12, f"{LICENCE}.valid.until", "not after `from`", "Correct"),
     (
         "{signed: 2026-01-05}",
         "{signed: 2026-01-05, until: 2026-01-05}",

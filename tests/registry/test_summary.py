@@ -10,7 +10,7 @@ from .examples import GOOD, with_numbers
 
 DOCUMENT = parse_document(GOOD, "registry.yaml")
 VALID_FROM = datetime(2026, 1, 9, 15, tzinfo=UTC)
-VALID_UNTIL = datetime(2027, 1, 9, 15, tzinfo=UTC)
+VALID_UNTIL = datetime(2037, 1, 9, 15, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
@@ -31,7 +31,7 @@ def test_without_a_pledge_in_force_no_licence_is_valid():
 def test_an_expired_registry_and_a_future_suspension():
     early, late = (
         registry_report(DOCUMENT, datetime(year, month, 1, tzinfo=UTC), RegistryIndex(DOCUMENT))
-        for year, month in ((2026, 2), (2027, 1))
+        for year, month in ((2026, 2), (2037, 1))
     )
     assert (early["expired"], early["suspensions"][0]["in_force"]) == (False, False)
     assert (late["expired"], late["suspensions"][0]["in_force"]) == (True, True)
