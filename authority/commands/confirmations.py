@@ -1,4 +1,4 @@
-"""`idtone authority confirmations`: which nodes have taken the published suspensions into use."""
+"""`idtone authority in-force`: which nodes have taken the published suspensions into use."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from idtone.translation import Message
 
 from ..change_registry import Attribution
 from ..moments import day as day
+from ..moments import end as end
 from ..moments import in_japan as in_japan
 from ..moments import moment as moment
 

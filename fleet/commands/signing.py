@@ -1,4 +1,4 @@
-"""`idtone fleet signing-key` and `idtone fleet sign`: the signed settings of a fleet."""
+"""`idtone fleet new-signing-key` and `idtone fleet sign`: the signed settings of a fleet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from idtone.translation import Message, translated
 
 from ..difference_rows import difference_rows
 
-_KEYS = "The key that signs (idtone fleet signing-key). Several times while you replace a key: nodes need one of them."
+_KEYS = (
+    "The key that signs (idtone fleet new-signing-key). Several times while you replace a key: nodes need one of them."
+)
 
 
 def signing_key(

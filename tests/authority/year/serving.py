@@ -129,7 +129,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     numbers = {"stopped": STOPPED, "in_range": STOPPED_RANGE[:10], "other": OTHER}
     outcomes = {name: call(year, WHOLESALER, f"c-{name}", now(), each) for name, each in numbers.items()}
     confirm(year, WHOLESALER)
-    shown = year.told("authority", "confirmations", year.office, code=1)
+    shown = year.told("authority", "in-force", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
     said = {
         True: (spoken("confirmed", "確認済み"), Tone.GOOD),
