@@ -44,7 +44,7 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template"})
+MARKS: Final = frozenset({"Message", "template", "asked", "_asked_for"})
 """The functions whose first argument is to be translated."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
@@ -81,6 +81,7 @@ def help_texts(stand_in: Any) -> Iterator[str]:
     for each in {stand_in.help, command.help}:
         yield from paragraphs(each) if each else ()
     yield from filter(None, (getattr(parameter, "help", None) for parameter in command.params))
+    yield from (each.default for each in command.params if each.name == "why" and isinstance(each.default, str))
     yield from filter(None, [getattr(stand_in, "rich_help_panel", None)])
     for inner in getattr(command, "commands", {}).values():
         yield from help_texts(inner)
@@ -89,7 +90,7 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
             if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):

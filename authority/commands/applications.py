@@ -74,7 +74,17 @@ def applications(
         return
     for each in shown:
         print(f"{each['id']}  {each['status']}")
-        print(f"  received {each['received']}, {each['member']}  {each['name_ja']} / {each['name_en']}")
+        print(
+            translated(
+                Message(
+                    "  received {received}, {member}  {name_ja} / {name_en}",
+                    received=each["received"],
+                    member=each["member"],
+                    name_ja=each["name_ja"],
+                    name_en=each["name_en"],
+                )
+            )
+        )
     if not shown:
         print(translated(Message("no application waits")))
 

@@ -19,7 +19,7 @@ from idtone.numbers import Number
 from idtone.persons import acting
 from idtone.registry.number_notation import read_span
 from idtone.settings import PASSPHRASE
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..change_registry import Attribution
 from ..moments import day as day
@@ -81,7 +81,8 @@ def passphrase(whose: str, twice: bool = False) -> str:
     if given is not None:
         return given
     try:
-        return str(typer.prompt(f"Passphrase {whose}", hide_input=True, confirmation_prompt=twice, err=True))
+        question = translated(Message("Passphrase {whose}", whose=whose))
+        return str(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
     except typer.Abort as error:
         raise TrustError(
             Message(

@@ -127,7 +127,7 @@ def refusal_key(
     old = RefusalKey.load(key, passphrase) if key else None
     if old is not None:
         one.check_key(old)
-    made = RefusalKey.make(new, passphrase(f"for the new key {new}", twice=True)) if new else old
+    made = RefusalKey.make(new, passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
     assert made is not None
     reason, screen = line(why, "--why"), Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:

@@ -194,7 +194,7 @@ def reveal_reporter(
     reason = line(why, "--why")
     desk = _reports(folder)
     desk.named(report_id)
-    reporter = desk.reveal(report_id, load_officer_key(key, passphrase(f"of {key}")), reason)
+    reporter = desk.reveal(report_id, load_officer_key(key, passphrase(Message("of {path}", path=key))), reason)
     if as_json:
         command_line.print_json(reporter.model_dump())
     else:
@@ -211,7 +211,7 @@ def report_key(
     folder, and copy report-officer.pub into the authority's folder.
     """
     public = folder / OFFICER_FILE
-    make_officer_key(file, public, passphrase(f"for {file}", twice=True))
+    make_officer_key(file, public, passphrase(Message("for the new key {file}", file=file), twice=True))
     for path in (file, public):
         print(translated(Message("{path} is written", path=path)))
 

@@ -37,7 +37,7 @@ def signing_key(
     if file.exists():
         signer = _signer(file)
     else:
-        made = make_private(file, passphrase(f"for the new key {file}", twice=True))
+        made = make_private(file, passphrase(Message("for the new key {file}", file=file), twice=True))
         signer = Signer(SIGNED_BY, made.private_bytes_raw())
     if as_json:
         command_line.print_json({"key": str(file), "trust": str(signer.key)})

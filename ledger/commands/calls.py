@@ -16,7 +16,7 @@ from idtone import command_line
 from idtone.calls import Delivery, Outcome
 from idtone.errors import UsageError
 from idtone.numbers import Number, NumberKind, parse
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..disclosure.report_words import delivery_in_english
 from ..evidence.call_filter import CallFilter
@@ -198,11 +198,19 @@ def find(
     ledgers = ledgers_of(config, ledger, node, keys or ())
     records = ledgers.find(wanted, first, last) if wanted else ledgers.find_sip_call_id(wanted_id, first, last)
     for name in without_keys(ledgers.nodes):
-        print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
+        print(
+            translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            file=sys.stderr,
+        )
     if form is not command_line.Form.TABLE or records:
         _print(records, form, ledgers.is_shared)
     else:
-        print(f"no call with this {'number' if wanted else 'SIP Call-ID'} was found", file=sys.stderr)
+        print(
+            translated(
+                Message("no call with this {what} was found", what=Message("number") if wanted else "SIP Call-ID")
+            ),
+            file=sys.stderr,
+        )
     if not records:
         command_line.negative()
 
@@ -271,7 +279,7 @@ def _wanted_sip_call_id(text: str) -> str:
 
 
 def _asked_for(what: str) -> str:
-    return str(typer.prompt(what, err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
+    return str(typer.prompt(translated(what), err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
 
 
 def _cell(value: object) -> str:
@@ -299,7 +307,7 @@ def show(
     holder = ledgers.with_call(call_id)
     record = holder.reader.record(call_id) if holder else None
     if record is None:
-        print(f"the ledger holds no call {call_id}", file=sys.stderr)
+        print(translated(Message("the ledger holds no call {call_id}", call_id=call_id)), file=sys.stderr)
         command_line.negative()
     if as_json:
         steps = [

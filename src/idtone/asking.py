@@ -11,7 +11,7 @@ import typer
 from .documents import read_text
 from .errors import NumberError, UsageError
 from .numbers import Number, holds_number, parse, parse_japanese
-from .translation import Message
+from .translation import Message, translated
 
 
 def line(text: str, option: str) -> str:
@@ -56,6 +56,7 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 def asked(what: str, hidden: bool = False) -> str:
     """One line; if `hidden`, the terminal does not show it."""
+    what = translated(what)
     if hidden and sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True, err=True)).strip()
     print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
@@ -63,6 +64,11 @@ def asked(what: str, hidden: bool = False) -> str:
     if not line:
         raise UsageError(Message("{what}: was not given", what=what))
     return line.strip()
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person at the terminal says yes."""
+    return typer.confirm(translated(question), err=True)
 
 
 def number_of(text: str) -> Number:

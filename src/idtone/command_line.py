@@ -31,7 +31,7 @@ import typer.core
 import typer.main
 
 from .errors import IdtoneError, UsageError
-from .translation import Message, is_japanese, paragraphs, translate_libraries, translated
+from .translation import Message, is_japanese, paragraphs, template, translate_libraries, translated
 from .usage_errors import usage_message
 
 if TYPE_CHECKING:
@@ -190,6 +190,8 @@ def _translate(command: Any) -> None:
     for parameter in command.params:
         if getattr(parameter, "help", None):
             parameter.help = translated(parameter.help)
+        if parameter.name == "why" and isinstance(parameter.default, str):
+            parameter.default = translated(parameter.default)
     if panel := getattr(command, "rich_help_panel", None):
         command.rich_help_panel = translated(panel)
     for inner in getattr(command, "commands", {}).values():
@@ -310,6 +312,16 @@ class Rows:
         screen().print(table)
 
 
+def print_facts(facts: Mapping[str, str], indent: str = "") -> None:
+    """Print names and values in two columns, in the language of the environment."""
+    from rich.cells import cell_len
+
+    shown = {translated(name): translated(value) for name, value in facts.items()}
+    width = max(map(cell_len, shown), default=0)
+    for name, value in shown.items():
+        print(f"{indent}{name}{' ' * (width - cell_len(name))} {value}")
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The CSV that `Rows` prints."""
     made = io.StringIO()
@@ -331,9 +343,18 @@ def checksum_line(sha256: str, path: Path) -> str:
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
 
 
-def counted(count: int, what: str) -> str:
+_COUNTED: Final = {
+    "call": (template("{count:,} call"), template("{count:,} calls")),
+    "day": (template("{count:,} day"), template("{count:,} days")),
+    "fault": (template("{count:,} fault"), template("{count:,} faults")),
+    "form": (template("{count:,} form"), template("{count:,} forms")),
+    "number": (template("{count:,} number"), template("{count:,} numbers")),
+}
+
+
+def counted(count: int, what: str) -> Message:
     """`1 day`, `2 days`, `1,000 days`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return Message(_COUNTED[what][count != 1], count=count)
 
 
 @contextmanager
