@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.asking import any_number_of, asked, number_of
+from idtone.asking import any_number_of, asked, number_of, secret
 from idtone.asking import entries_asked as entries_asked
 from idtone.asking import line as line
 from idtone.asking import number_asked as number_asked
@@ -19,7 +19,7 @@ from idtone.numbers import Number
 from idtone.persons import acting
 from idtone.registry.number_notation import read_span
 from idtone.settings import PASSPHRASE
-from idtone.translation import Message, translated
+from idtone.translation import Message
 
 from ..change_registry import Attribution
 from ..moments import day as day
@@ -81,8 +81,7 @@ def passphrase(whose: str, twice: bool = False) -> str:
     if given is not None:
         return given
     try:
-        question = translated(Message("Passphrase {whose}", whose=whose))
-        return str(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
+        return secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
             Message(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import typer
 
@@ -67,8 +68,33 @@ def asked(what: str, hidden: bool = False) -> str:
 
 
 def confirmed(question: str) -> bool:
-    """Whether the person at the terminal says yes."""
-    return typer.confirm(translated(question), err=True)
+    """True if the person at the terminal answers with yes; an empty answer means no. Raises typer.Abort at the end of
+    the input.
+    """
+    while True:
+        print(f"{translated(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        answer = line.strip().lower()
+        if answer in _ANSWERS:
+            return _ANSWERS[answer]
+        print(translated(Message("answer with y (yes) or n (no)")), file=sys.stderr)
+
+
+_ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
+
+
+def secret(question: str, twice: bool = False) -> str:
+    """What a person types at a terminal, which does not show it. `twice`: it is typed again, until both are equal.
+    Raises typer.Abort without a terminal.
+    """
+    shown = translated(question)
+    while True:
+        first = str(typer.prompt(shown, hide_input=True, err=True))
+        if not twice or typer.prompt(translated(Message("The same again")), hide_input=True, err=True) == first:
+            return first
+        print(translated(Message("the two differ; type both again")), file=sys.stderr)
 
 
 def number_of(text: str) -> Number:

@@ -126,6 +126,15 @@ class _Translated:
                 raise
             raise _OwnError(translated(usage_message(error.format_message())), error.ctx) from error
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        above: Any = super()
+        pieces: list[str] = above.collect_usage_pieces(ctx)
+        return list(map(translated, pieces))
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        pieces = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated('Usage:')} ")
+
     def get_help_option(self, ctx: Any) -> Any:
         above: Any = super()
         option = above.get_help_option(ctx)
