@@ -124,8 +124,8 @@ SETTINGS_HEAD_JA: Final = """\
 # 設定
 
 [config/idtone.yaml](../../../config/idtone.yaml) から作られたページです。このファイルを
-`/etc/idtone/idtone.yaml` に複写して使います。変えない項目は省略できます。各項目は同じ名前の環境変数でも指定でき、
-環境変数が優先されます(`ari.url` は `IDTONE_ARI_URL`)。`IDTONE_` で始まる変数で idtone の知らないものは
+`/etc/idtone/idtone.yaml` にコピーして使います。変えない項目は省略できます。各項目は同じ名前の環境変数でも指定でき、
+環境変数が優先されます(`ari.url` は `IDTONE_ARI_URL`)。`IDTONE_` で始まる変数で idtone にないものは
 エラーになります。設定ファイルの場所は `IDTONE_CONFIG` で指定できます。
 """
 SECRET: Final = {

@@ -137,8 +137,8 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     }
     rows = [
         [
-            Box(each["reference"], arrow=spoken("two people", "二名で入力")),
-            Box("suspensions.yaml", arrow=spoken("signed twice", "二名の署名")),
+            Box(each["reference"], arrow=spoken("two people", "2 人で入力")),
+            Box("suspensions.yaml", arrow=spoken("signed twice", "2 人の署名")),
             Box(each["node"] or each["member"], said[bool(each["in_use"])][0], tone=said[bool(each["in_use"])][1]),
         ]
         for each in shown
