@@ -10,6 +10,8 @@ program shows it in English.
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -57,13 +59,24 @@ LIBRARY: Final = (
     "[env var: {}]", "[required]",
 )  # fmt: skip
 """Texts of Typer and Click on our terminal."""
+SYSTEM: Final = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY,
+        errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.ELOOP,
+        errno.ENAMETOOLONG, errno.EMFILE, errno.ETXTBSY,
+        errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETUNREACH,
+        errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.EXDEV,
+    )
+)  # fmt: skip
+"""What the system says of a file or an address, as the `reason` of a message."""
 
 
 @cache
 def texts() -> dict[str, list[tuple[str, int]]]:
     """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for text in [*LIBRARY, *help_texts(typer.main.get_command(app))]:
+    for text in [*LIBRARY, *SYSTEM, *help_texts(typer.main.get_command(app))]:
         found.setdefault(text, [])
     for path in sorted(modules()):
         for text, line in (*message_texts(path), *column_texts(path)):

@@ -368,7 +368,8 @@ def pages() -> Mapping[Path, str]:
         REFERENCE_JA / "metrics.md": lambda: metrics_page.page(japanese=True),
         REFERENCE / "status.md": lambda: status_page.page(japanese=False),
         REFERENCE_JA / "status.md": lambda: status_page.page(japanese=True),
-        endings_page.PAGE: endings_page.page,
+        endings_page.PAGE: lambda: endings_page.page(japanese=False),
+        endings_page.PAGE_JA: lambda: endings_page.page(japanese=True),
     }
     return (
         {path: page() for path, page in made.items()}

@@ -331,9 +331,9 @@ def show(
         for step in record.steps
     )
     if record.delivery:
-        print(f"sound: {delivery_in_english(record)}")
+        print(translated(Message("sound: {delivery}", delivery=delivery_in_english(record))))
     for anomaly in record.anomalies:
-        print(f"anomaly: {anomaly}")
+        print(translated(Message("anomaly: {anomaly}", anomaly=anomaly)))
 
 
 def _line(record: Record) -> tuple[str, ...]:
