@@ -61,7 +61,7 @@ def find(
             lines += suspension_lines(suspensions)
         if never:
             lines += [
-                Message("numbers that never originate"),
+                Message("never originates"),
                 *(f"  {never_originating_line(entry)}" for entry in never),
             ]
         print(*map(translated, lines or [Message("nothing was found")]), sep="\n")

@@ -142,7 +142,10 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     if report["key_from"] == "postgresql":
         print(
             translated(
-                Message("  key          PostgreSQL itself has it: compare it with `idtone ledger key` on the node")
+                Message(
+                    "  key          PostgreSQL itself has it: compare it with what `idtone ledger key` prints on the "
+                    "node"
+                )
             )
         )
         print(f"               {report['log']}")

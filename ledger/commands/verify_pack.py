@@ -108,7 +108,7 @@ def _tell(verdict: PackVerdict) -> None:
         )
     )
     for name, text in basis_lines(verdict.basis).items():
-        _print(joined("", ("  ", name, "  ", text)))
+        _print(f"  {command_line.padded(translated(name), 17)} {text}")
     _print(Message("  sealed by    {log}", log=verdict.log))
     if not verdict.log_is_known:
         _print(
@@ -121,7 +121,7 @@ def _tell(verdict: PackVerdict) -> None:
         _print(Message("  requested by {by}, {at}", by=verdict.request.by, at=verdict.request.at.isoformat()))
         _print(Message("  approved by  {by}, {at}", by=approval.by, at=approval.at.isoformat()))
     elif verdict.policy == ONE_PERSON:
-        _print(Message("  approved by  –: one person alone made it"))
+        _print(Message("  approved by  nobody: it was made by one person alone"))
     for each in verdict.told:
         record = each.record
         sound = (

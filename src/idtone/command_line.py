@@ -321,14 +321,17 @@ class Rows:
         screen().print(table)
 
 
-def print_facts(facts: Mapping[str, str], indent: str = "") -> None:
+def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and values in two columns, in the language of the environment."""
-    from rich.cells import cell_len
+    for name, value in facts.items():
+        print(f"{padded(translated(name), 17)} {translated(value)}")
 
-    shown = {translated(name): translated(value) for name, value in facts.items()}
-    width = max(map(cell_len, shown), default=0)
-    for name, value in shown.items():
-        print(f"{indent}{name}{' ' * (width - cell_len(name))} {value}")
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces up to a width in a terminal's cells, of which a Japanese character has two."""
+    from rich.cells import cell_len  # not every command needs it
+
+    return text + " " * (width - cell_len(text))
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,3 +95,23 @@ def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str,
 def test_wrong_use_is_explained_in_japanese(run: Callable[..., tuple[int, str, str]], words: str, said: str):
     code, _, error = run(*words.split(), **JAPANESE)
     assert (code, said in error, english(error)) == (2, True, []), error
+
+
+TWO = "authority {} nowhere --reference R-1 --requested 2026-11-01"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "asked"),
+    [
+        (TWO.format("suspend-number"), "0312345678\n", "番号(2 人目がもう一度入力)"),
+        (TWO.format("suspend-range"), "0312*\n", "範囲または前方一致"),
+        (TWO.format("suspend-member"), "m-0001\n", "会員(2 人目がもう一度入力)"),
+        ("authority lift nowhere --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
+    ],
+)
+def test_what_a_person_is_asked_and_confirms_is_japanese(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, words: str, typed: str, asked: str
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    code, out, error = run(*words.split(), **JAPANESE)
+    assert (code, asked in error, english(out + error)) == (2, True, []), error
