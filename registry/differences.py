@@ -346,7 +346,7 @@ _STATUS: Final = {
 
 
 def _directions(licence: LicenceEntry) -> str:
-    first, *others = sorted(licence.directions)
+    first, *others = sorted(set(licence.directions))
     return Message("incoming and outgoing") if others else Message(_DIRECTIONS[first])
 
 

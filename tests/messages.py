@@ -52,7 +52,7 @@ FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
 LIBRARY: Final = (
     "Aborted.", "Arguments", "COMMAND [ARGS]...", "Commands", "Error", "Options", "Show this message and exit.",
-    "Usage:", "[OPTIONS]",
+    "[OPTIONS]",
     "Install completion for the current shell.",
     "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
     "No such command {name!r}.", "Try [blue]'{command_path} {help_option}'[/] for help.", "[default: {}]",

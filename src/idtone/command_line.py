@@ -113,6 +113,9 @@ _OwnError: Any = typer.BadParameter.__base__
 """Typer's base of all errors of use, which it does not export by a name."""
 
 
+_USAGE: Final = template("Usage:")
+
+
 class _Translated:
     """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
 
@@ -133,7 +136,7 @@ class _Translated:
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         pieces = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated('Usage:')} ")
+        formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
 
     def get_help_option(self, ctx: Any) -> Any:
         above: Any = super()
