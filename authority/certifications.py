@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import Final
 
 from idtone.asking import line
 from idtone.errors import UsageError
@@ -11,12 +12,15 @@ from idtone.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day
+from .moments import day, day_after
 from .registry_edits import certified, link_certified
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]
 """The fields of `certification` in the registry."""
+_READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
+    "until": day_after, "next_check": day, "mark_until": day_after,
+}  # fmt: skip
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
@@ -26,7 +30,7 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
         text = given.get(key) or ""
         if not text and key.startswith("mark"):
             continue
-        fields[key] = day(text, name(key)) if key in ("until", "next_check", "mark_until") else line(text, name(key))
+        fields[key] = _READ.get(key, line)(text, name(key))
     if ("mark" in fields) != ("mark_until" in fields):
         raise UsageError(Message("{mark} and {end} go together", mark=name("mark"), end=name("mark_until")))
     return fields

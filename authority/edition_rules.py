@@ -23,7 +23,7 @@ from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed
-from idtone.translation import Message
+from idtone.translation import Message, joined
 
 from . import operator_list
 from .edition import Edition
@@ -68,10 +68,14 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
             continue
         if target is None:
             raise _unfit(Message("the published {name}", name=name), Message("does not name {file}", file=file))
-        _fits(target, edition.files.get(file), f"the published {file}")
+        _fits(target, edition.files.get(file), Message("the published {file}", file=file))
     refusals = before[tuf_roles.SUSPENSIONS].signed.targets.get(tuf_roles.REFUSALS_FILE)
     if refusals is not None:
-        _fits(refusals, edition.files.get(tuf_roles.REFUSALS_FILE), f"the published {tuf_roles.REFUSALS_FILE}")
+        _fits(
+            refusals,
+            edition.files.get(tuf_roles.REFUSALS_FILE),
+            Message("the published {file}", file=tuf_roles.REFUSALS_FILE),
+        )
 
 
 # -- the drafts ------------------------------------------------------------------------------------------------------
@@ -227,7 +231,12 @@ def describe(edition: Edition) -> Iterator[str]:
         yield from _file_words(edition, name)
     yield from _key_words(edition)
     for name, draft in edition.metadata.items():
-        yield f"{name}: version {draft.signed.version}, valid until {draft.signed.expires.isoformat()}"
+        yield Message(
+            "{name}: version {version}, valid until {until}",
+            name=name,
+            version=draft.signed.version,
+            until=draft.signed.expires.isoformat(),
+        )
 
 
 def _changed_files(edition: Edition) -> list[str]:
@@ -243,17 +252,26 @@ def _file_words(edition: Edition, name: str) -> Iterator[str]:
     file, kind = tuf_roles.DELEGATED[name], KINDS[name]
     new, octets = kind.parse(_text(edition, file), file), edition.files.get(file)
     if octets is None:
-        yield f"{file}: the first edition, {', '.join(f'{field} {_stamp(kind, new, field)}' for field in kind.stamp)}"
+        yield Message(
+            "{file}: the first edition, {stamp}",
+            file=file,
+            stamp=", ".join(f"{field} {_stamp(kind, new, field)}" for field in kind.stamp),
+        )
         old = kind.emptied(new)
     else:
         old = kind.parse(octets.decode("utf-8-sig"), file)
         if octets != edition.targets[file]:
-            both = (f"{field} {_stamp(kind, new, field)}, was {_stamp(kind, old, field)}" for field in kind.stamp)
-            yield f"{file}: {'; '.join(both)}"
+            both = (
+                Message(
+                    "{field} {new}, was {old}", field=field, new=_stamp(kind, new, field), old=_stamp(kind, old, field)
+                )
+                for field in kind.stamp
+            )
+            yield Message("{file}: {words}", file=file, words=joined("; ", both))
     yield from kind.differences(old, new)
     if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
         for words in differences(_refusals(edition.files), _refusals(edition.targets)):
-            yield f"{tuf_roles.REFUSALS_FILE}: {words}"
+            yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
     yield from _history_words(edition, name)
 
 
@@ -275,7 +293,12 @@ def _history_words(edition: Edition, name: str) -> Iterator[str]:
     target = edition.metadata[name].signed.targets[tuf_roles.DELEGATED[name]]
     anchor = (target.custom or {}).get("history", {})
     if anchor.get("entries"):
-        yield f"history of {name}: {anchor['entries']} lines, SHA-256 {anchor.get('sha256')}"
+        yield Message(
+            "history of {name}: {entries} lines, SHA-256 {sha256}",
+            name=name,
+            entries=anchor["entries"],
+            sha256=anchor.get("sha256"),
+        )
 
 
 def _key_words(edition: Edition) -> Iterator[str]:
@@ -286,7 +309,12 @@ def _key_words(edition: Edition) -> Iterator[str]:
         if old != new and role.keys not in told:
             told.add(role.keys)
             threshold, keyids = new
-            yield f"the set {role.keys} signs with {threshold} of {len(keyids)} keys:"
+            yield Message(
+                "the set {set} signs with {threshold} of {count} keys:",
+                set=role.keys,
+                threshold=threshold,
+                count=len(keyids),
+            )
             yield from (f"  {keyid}" for keyid in keyids)
 
 

@@ -120,12 +120,12 @@ def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
 
     Raises TrustError.
     """
-    given = passphrase(f"of {path}")
+    given = passphrase(Message("of {path}", path=path))
     for _ in range(TRIES - 1):
         try:
             return _read_private(path, given)
         except WrongPassphraseError:
-            before, given = given, passphrase(f"of {path} again, because it was wrong")
+            before, given = given, passphrase(Message("of {path} again, because it was wrong", path=path))
             if given == before:
                 raise
     return _read_private(path, given)
@@ -138,7 +138,7 @@ def signer(name: str, passphrase: Passphrase) -> Signer:
 
     @functools.cache  # the token asks for it again at each signature
     def pin(_: str) -> str:
-        return passphrase(f"(PIN) of the token {name}")
+        return passphrase(Message("(PIN) of the token {file}", file=name))
 
     return HSMSigner.from_priv_key_uri(name, token_key(name, pin), pin)
 
@@ -180,7 +180,7 @@ def load_public(path: Path) -> Key:
         raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError(
-            Message("{path}: is not a public key; `idtone authority key` writes one", path=path)
+            Message("{path}: is not a public key; `idtone authority new-key` writes one", path=path)
         ) from error
     if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
         raise TrustError(Message("{path}: is neither an Ed25519 nor an ECDSA key", path=path))

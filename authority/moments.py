@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from idtone.errors import UsageError
@@ -52,6 +52,19 @@ def moment(text: str, option: str) -> datetime:
             )
         )
     return found
+
+
+def end(text: str, option: str) -> datetime:
+    """The end of a day in Japan, which is the beginning of the next one; or a moment with its time zone. Raises
+    UsageError.
+    """
+    found = moment(text, option)
+    return found + timedelta(days=1) if _DAY.fullmatch(text) else found
+
+
+def day_after(text: str, option: str) -> date:
+    """The first day after a period whose last day, in Japan, is written. Raises UsageError."""
+    return day(text, option) + timedelta(days=1)
 
 
 def in_japan(at: datetime) -> datetime:

@@ -11,7 +11,7 @@ from idtone.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day, in_japan
+from .moments import day, day_after, in_japan
 from .registry_edits import pledged
 from .workspace import Workspace
 
@@ -24,7 +24,7 @@ def record_pledge(
     signed_on = day(signed, name("signed"))
     fields: dict[str, str | date] = {
         "document": line(document, name("document")), "sha256": sha256, "signatory": line(signatory, name("signatory")),
-        "until": day(until, name("until")),
+        "until": day_after(until, name("until")),
     }  # fmt: skip
     if signed_on > in_japan(attribution.at).date():
         raise UsageError(Message("{option} is in the future; write the day of the signature", option=name("signed")))

@@ -17,7 +17,7 @@ from idtone.translation import Message
 
 from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
-from .moments import in_japan, moment
+from .moments import end, in_japan, moment
 from .never_originates_edits import NeverOriginatesRequest, entered, removed
 from .suspension_edits import Request, suspended
 from .workspace import Workspace
@@ -48,7 +48,7 @@ class SuspensionTerms:
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
             raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))
-        ends = moment(until, name("until")) if until else None
+        ends = end(until, name("until")) if until else None
         if ends is not None and ends <= max(begins, now):
             raise UsageError(
                 Message(

@@ -29,8 +29,8 @@ SETTLED_NS: Final = 50_000_000
 """The kernel dates changes by its tick, 10 ms at most: a file that was changed a moment before it was read can be
 changed again without another date."""
 OPENED: Final[Mapping[str, str]] = {"ulaw": "ulaw", "alaw": "alaw", "gsm": "gsm", "g722": "sln16", "opus": "sln16"}
-"""A channel's codec → the format of which Asterisk opens the file, of those that the service makes: the one that costs
-the least transcoding. It is not known for other codecs."""
+"""A channel's codec → the format of the sound file that Asterisk opens for it. Asterisk chooses the file that needs the
+least transcoding. For other codecs the choice is not known."""
 OTHERS: Final = frozenset(
     "g719 g722 g723 g723sf g726-16 g726-24 g726-32 g726-40 g729 gsm ilbc siren7 siren14 vox ogg opus spx spx16 spx32 "
     "mp3 alaw al alw pcm ulaw ul mu ulw au wav wav16 WAV wav49 raw slin "

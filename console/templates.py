@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from idtone.registry.model import JAPAN
 from idtone.translation import Message, translated
 
 from .menu import menu_of
@@ -39,6 +40,15 @@ def spoken(value: object) -> str:
     return "" if value is None else translated(value if isinstance(value, str) else str(value))
 
 
+def last_day(until: datetime | date | str) -> str:
+    """The filter `last_day`: the last day, in Japan, of a period up to, but not including, this moment or day."""
+    if isinstance(until, str):
+        until = datetime.fromisoformat(until) if "T" in until else date.fromisoformat(until)
+    if isinstance(until, datetime):
+        return (until - timedelta(microseconds=1)).astimezone(JAPAN).date().isoformat()
+    return (until - timedelta(days=1)).isoformat()
+
+
 class FiguresHead(str):
     """The filter `figures`: the head of a column of figures, which stand to the right. The test `figures` finds it."""
 
@@ -55,7 +65,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX)
-    environment.filters.update(t=spoken, time=local_time, figures=FiguresHead)
+    environment.filters.update(t=spoken, time=local_time, figures=FiguresHead, last_day=last_day)
     environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
     return environment
 

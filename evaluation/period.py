@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Self
 
 from idtone.errors import UsageError
@@ -52,19 +52,15 @@ class Period:
         return self.start < other.until and other.start < self.until
 
     @classmethod
-    def given(cls, start: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
-        """From two days as a person has entered them; `name` names the fields `from` and `until` in an error. Raises
-        UsageError.
+    def given(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
+        """From the first and the last day as a person has entered them; `name` names the fields `since` and `until` in
+        an error. Raises UsageError.
         """
-        first, after = name("from"), name("until")
-        found = cls(_day(start, first), _day(until, after))
+        first, last = name("since"), name("until")
+        found = cls(_day(since, first), _day(until, last) + timedelta(days=1))
         if not found.start < found.until:
             raise UsageError(
-                Message(
-                    "{until} is not after {first}; it is the first day that does not count any more",
-                    until=after,
-                    first=first,
-                )
+                Message("{until} is before {first}; they are the last and the first day", until=last, first=first)
             )
         return found
 

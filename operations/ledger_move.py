@@ -20,6 +20,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.errors import ChangeError, UsageError
 from idtone.files import replace_durably
 from idtone.ledger.store.sqlite import path_of
@@ -97,7 +98,7 @@ def move(
         old=one.old, new=one.new, files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
     )  # fmt: skip
     print(translated(plan))
-    if not yes and not typer.confirm(translated(Message("Move the ledger?")), err=True):
+    if not yes and not confirmed(Message("Move the ledger?")):
         return
     moved = _moved(one)
     print(translated(Message("the service writes {new} now", new=one.new)))

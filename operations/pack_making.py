@@ -32,7 +32,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
-            print(f"{given}: call {call}", file=sys.stderr)
+            print(translated(Message("{given}: call {call}", given=given, call=call)), file=sys.stderr)
     return whole
 
 

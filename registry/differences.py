@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
+from idtone.calls import Direction, LicenceStatus
 from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
+from idtone.translation import Message, joined, template
 
 from .model import (
     ChainEntry,
@@ -38,15 +40,15 @@ _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
 def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterator[str]:
     """First the registry itself, then its sounds, then its members with their licences and numbers."""
     for name, before, after in (
-        ("the association", old.registry.association, new.registry.association),
-        ("the registry's expiry", old.registry.expires, new.registry.expires),
+        (Message("the association"), old.registry.association, new.registry.association),
+        (Message("the registry's expiry"), old.registry.expires, new.registry.expires),
     ):
         yield from _changed(name, before, after)
-    yield from _items("tone", old.tones, new.tones, _of_tone, _tone)
-    yield from _items("member", old.members, new.members, _of_member, _member)
+    yield from _items(Message("tone"), old.tones, new.tones, _of_tone, _tone)
+    yield from _items(Message("member"), old.members, new.members, _of_member, _member)
     yield from _evaluations(old.evaluations, new.evaluations)
-    yield from _by_numbers("the wholesale chain", old.chains, new.chains, _chain)
-    yield from _by_numbers("the porting", old.portings, new.portings, _porting)
+    yield from _by_numbers(Message("the wholesale chain"), old.chains, new.chains, _chain)
+    yield from _by_numbers(Message("the porting"), old.portings, new.portings, _porting)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -54,15 +56,28 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -
     before, after = ({(entry.kind, scope_of(entry)): entry for entry in each.suspensions} for each in (old, new))
     for key, entry in before.items():
         if key not in after:
-            yield f"{_suspended(entry)}: {_LIFTED[entry.kind]} (reference {entry.reference})"
+            yield Message(
+                "{entry}: {lifted} (reference {reference})",
+                entry=_suspended(entry),
+                lifted=_LIFTED[entry.kind],
+                reference=entry.reference,
+            )
     for key, entry in after.items():
         if key in before:
             yield from _suspension(before[key], entry)
             continue
-        until = f" until {_moment(entry.until)}" if entry.until else ""
+        until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
         asked = f", {entry.authority}" if entry.authority else ""
-        since = f"{_SUSPENDED[entry.kind]} since {_moment(entry.since)}{until}"
-        yield f"{_suspended(entry)}: {since} (reference {entry.reference}{asked})"
+        since = Message(
+            "{what} since {since}{until}", what=_SUSPENDED[entry.kind], since=_moment(entry.since), until=until
+        )
+        yield Message(
+            "{entry}: {since} (reference {reference}{asked})",
+            entry=_suspended(entry),
+            since=since,
+            reference=entry.reference,
+            asked=asked,
+        )
 
 
 def never_originates_differences(old: NeverOriginatesDocument, new: NeverOriginatesDocument) -> Iterator[str]:
@@ -70,36 +85,55 @@ def never_originates_differences(old: NeverOriginatesDocument, new: NeverOrigina
     before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
-            yield f"{masked(span)} of {entry.holder} may originate calls again (reference {entry.reference})"
+            yield Message(
+                "{span} of {holder} may originate calls again (reference {reference})",
+                span=masked(span),
+                holder=entry.holder,
+                reference=entry.reference,
+            )
     for span, entry in after.items():
         if span in before:
             yield from _never_originates(masked(span), before[span], entry)
             continue
-        until = f" until {_moment(entry.until)}" if entry.until else ""
+        until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
         why = f", {entry.why}" if entry.why else ""
-        since = f"never originates since {_moment(entry.since)}{until}"
-        yield f"{masked(span)} of {entry.holder} {since} (reference {entry.reference}{why})"
+        since = Message("never originates since {since}{until}", since=_moment(entry.since), until=until)
+        yield Message(
+            "{span} of {holder} {since} (reference {reference}{why})",
+            span=masked(span),
+            holder=entry.holder,
+            since=since,
+            reference=entry.reference,
+            why=why,
+        )
 
 
 def _never_originates(what: str, old: NeverOriginatesEntry, new: NeverOriginatesEntry) -> Iterator[str]:
-    yield from _changed(f"{what}: its holder", old.holder, new.holder)
-    yield from _changed(f"{what}: the start of its entry", old.since, new.since)
-    yield from _changed(f"{what}: the end of its entry", old.until, new.until)
-    yield from _changed(f"{what}: the reference of its entry", old.reference, new.reference)
-    yield from _changed(f"{what}: the reason of its entry", old.why, new.why)
+    yield from _changed(Message("{what}: its holder", what=what), old.holder, new.holder)
+    yield from _changed(Message("{what}: the start of its entry", what=what), old.since, new.since)
+    yield from _changed(Message("{what}: the end of its entry", what=what), old.until, new.until)
+    yield from _changed(Message("{what}: the reference of its entry", what=what), old.reference, new.reference)
+    yield from _changed(Message("{what}: the reason of its entry", what=what), old.why, new.why)
 
 
-_SUSPENDED: Final = {SuspensionKind.STOP: "is suspended", SuspensionKind.NO_NEW_NUMBERS: "gets no new numbers"}
+_SUSPENDED: Final = {
+    SuspensionKind.STOP: Message("is suspended"),
+    SuspensionKind.NO_NEW_NUMBERS: Message("gets no new numbers"),
+}
 _LIFTED: Final = {
-    SuspensionKind.STOP: "its suspension is lifted",
-    SuspensionKind.NO_NEW_NUMBERS: "may get new numbers again",
+    SuspensionKind.STOP: Message("its suspension is lifted"),
+    SuspensionKind.NO_NEW_NUMBERS: Message("may get new numbers again"),
 }
 
 
 def _suspended(entry: SuspensionEntry) -> str:
     scope = scope_of(entry)
     if not isinstance(scope, NumberSpan):
-        return f"member {scope}" if entry.kind is SuspensionKind.NO_NEW_NUMBERS else f"all numbers of member {scope}"
+        return (
+            Message("member {scope}", scope=scope)
+            if entry.kind is SuspensionKind.NO_NEW_NUMBERS
+            else Message("all numbers of member {scope}", scope=scope)
+        )
     return masked(scope)
 
 
@@ -110,48 +144,67 @@ def _by_numbers(
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
-            yield f"{what} of {masked(span)} is removed: {words(entry)}"
+            yield Message("{what} of {span} is removed: {entry}", what=what, span=masked(span), entry=words(entry))
     for span, entry in after.items():
         if span not in before:
-            yield f"{what} of {masked(span)} is new: {words(entry)}"
+            yield Message("{what} of {span} is new: {entry}", what=what, span=masked(span), entry=words(entry))
         else:
-            yield from _changed(f"{what} of {masked(span)}", words(before[span]), words(entry))
+            yield from _changed(
+                Message("{what} of {span}", what=what, span=masked(span)), words(before[span]), words(entry)
+            )
 
 
 def _porting(entry: PortingEntry) -> str:
-    return f"{entry.giver} > {entry.taker} at {_moment(entry.at)}"
+    return Message("{giver} > {taker} at {at}", giver=entry.giver, taker=entry.taker, at=_moment(entry.at))
 
 
 def _chain(chain: ChainEntry) -> str:
-    return " > ".join((chain.links[0].wholesaler, *map(_reseller, chain.links)))
+    return joined(" > ", (chain.links[0].wholesaler, *map(_reseller, chain.links)))
 
 
 def _reseller(link: ChainLink) -> str:
     check = link.checked
-    words = f"checked {check.day} by {check.by}: {check.document}" if check else "not checked"
-    certified = f"; certification {_certification(link)}" if link.certification else ""
-    return f"{link.reseller} ({words}{certified})"
+    words = (
+        Message("checked {day} by {by}: {document}", day=check.day, by=check.by, document=check.document)
+        if check
+        else Message("not checked")
+    )
+    certified = Message("; certification {link}", link=_certification(link)) if link.certification else ""
+    return Message("{reseller} ({check}{certified})", reseller=link.reseller, check=words, certified=certified)
 
 
 def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
     what = _suspended(new)
-    yield from _changed(f"{what}: the start of its suspension", old.since, new.since)
-    yield from _changed(f"{what}: the end of its suspension", old.until, new.until)
-    yield from _changed(f"{what}: the reference of its suspension", old.reference, new.reference)
-    yield from _changed(f"{what}: the authority of its suspension", old.authority, new.authority)
+    yield from _changed(Message("{what}: the start of its suspension", what=what), old.since, new.since)
+    yield from _changed(Message("{what}: the end of its suspension", what=what), old.until, new.until)
+    yield from _changed(Message("{what}: the reference of its suspension", what=what), old.reference, new.reference)
+    yield from _changed(Message("{what}: the authority of its suspension", what=what), old.authority, new.authority)
 
 
 def _evaluations(old: Iterable[EvaluationEntry], new: Iterable[EvaluationEntry]) -> Iterator[str]:
     before, after = ({entry.member: entry for entry in each} for each in (old, new))
     for member in sorted(before.keys() - after.keys()):
-        yield f"evaluation of {member} is removed"
+        yield Message("evaluation of {member} is removed", member=member)
     for member, entry in after.items():
         if before.get(member) != entry:
-            valid = f"valid from {_moment(entry.valid.start)} until {_moment(entry.valid.until)}"
+            valid = Message(
+                "valid from {start} until {until}", start=_moment(entry.valid.start), until=_moment(entry.valid.until)
+            )
             yield (
-                f"evaluation of {member}: {entry.grade} ({entry.title.ja} / {entry.title.en}), {entry.percent} %, for "
-                f"{entry.period.start}/{entry.period.until} by criteria {entry.criteria.version}, {valid}, result "
-                f"{entry.result[:8]}…"
+                Message(
+                    "evaluation of {member}: {grade} ({ja} / {en}), {percent} %, for {start}/{until} by criteria "
+                    "{version}, {valid}, result {result}…",
+                    member=member,
+                    grade=entry.grade,
+                    ja=entry.title.ja,
+                    en=entry.title.en,
+                    percent=entry.percent,
+                    start=entry.period.start,
+                    until=entry.period.until,
+                    version=entry.criteria.version,
+                    valid=valid,
+                    result=entry.result[:8],
+                )
             )
 
 
@@ -166,12 +219,15 @@ def _items(
     before, after = _by_id(old), _by_id(new)
     for identity, item in before.items():
         if identity not in after:
-            yield f"{kind} {identity} is removed: {summary(item)}"
+            yield Message("{kind} {identity} is removed: {item}", kind=kind, identity=identity, item=summary(item))
     for identity, item in after.items():
         if identity not in before:
-            yield f"{kind} {identity} is new: {summary(item)}"
+            yield Message("{kind} {identity} is new: {item}", kind=kind, identity=identity, item=summary(item))
         elif item != before[identity]:
-            yield from (f"{kind} {identity}: {words}" for words in compare(before[identity], item))
+            yield from (
+                Message("{kind} {identity}: {words}", kind=kind, identity=identity, words=words)
+                for words in compare(before[identity], item)
+            )
 
 
 def _by_id(items: Iterable[Any]) -> Mapping[Hashable, Any]:
@@ -179,57 +235,76 @@ def _by_id(items: Iterable[Any]) -> Mapping[Hashable, Any]:
 
 
 def _of_tone(tone: ToneEntry) -> str:
-    return f"{tone.title}, {f'master {tone.sha256[:8]}…' if tone.sha256 else 'no recording'}"
+    master = Message("master {sha256}…", sha256=tone.sha256[:8]) if tone.sha256 else Message("no recording")
+    return joined(", ", (tone.title, master))
 
 
 def _tone(old: ToneEntry, new: ToneEntry) -> Iterator[str]:
-    yield from _changed("the title", old.title, new.title)
-    yield from _changed("the master", old.sha256, new.sha256)
+    yield from _changed(Message("the title"), old.title, new.title)
+    yield from _changed(Message("the master"), old.sha256, new.sha256)
 
 
 def _of_member(member: Member) -> str:
-    licences = "; ".join(f"licence {licence.id}, {_of_licence(licence)}" for licence in member.licences)
+    licences = joined(
+        "; ",
+        (
+            Message("licence {id}, {licence}", id=licence.id, licence=_of_licence(licence))
+            for licence in member.licences
+        ),
+    )
     numbers = sum(len(read_span(entry)) for entry in member.numbers)
-    pledge = f"pledge {_pledge(member.pledge)}" if member.pledge else "no pledge"
-    certified = f", certification {_certification(member)}" if member.certification else ""
-    return f"{member.name.ja} / {member.name.en}{certified}, {pledge}, {licences or 'no licence'}, {counted(numbers)}"
+    pledge = Message("pledge {pledge}", pledge=_pledge(member.pledge)) if member.pledge else Message("no pledge")
+    certified = Message(", certification {member}", member=_certification(member)) if member.certification else ""
+    name = f"{member.name.ja} / {member.name.en}"
+    certified = joined("", (name, certified))
+    return joined(", ", (certified, pledge, licences or Message("no licence"), counted(numbers)))
 
 
 def _certification(entry: Member | ChainLink) -> str | None:
     it = entry.certification
     if it is None:
         return None
-    words = f"{it.number} until {it.until}, by {it.document}, next check {it.next_check}"
-    return f"{words}, mark {it.mark} until {it.mark_until}" if it.mark else words
+    words = Message(
+        "{number} until {until}, by {document}, next check {next_check}",
+        number=it.number,
+        until=it.until,
+        document=it.document,
+        next_check=it.next_check,
+    )
+    return (
+        Message("{words}, mark {mark} until {mark_until}", words=words, mark=it.mark, mark_until=it.mark_until)
+        if it.mark
+        else words
+    )
 
 
 def _pledge(pledge: Pledge | None) -> str | None:
     if pledge is None:
         return None
-    words = [f"signed {pledge.signed}"]
-    words += [f"by {pledge.signatory}"] if pledge.signatory else []
-    words += [f"version {pledge.document}"] if pledge.document else []
-    words += [f"SHA-256 {pledge.sha256[:8]}…"] if pledge.sha256 else []
-    words += [f"until {pledge.until}"] if pledge.until else []
-    return ", ".join(words)
+    words = [Message("signed {signed}", signed=pledge.signed)]
+    words += [Message("by {signatory}", signatory=pledge.signatory)] if pledge.signatory else []
+    words += [Message("version {document}", document=pledge.document)] if pledge.document else []
+    words += [Message("SHA-256 {sha256}…", sha256=pledge.sha256[:8])] if pledge.sha256 else []
+    words += [Message("until {until}", until=pledge.until)] if pledge.until else []
+    return joined(", ", words)
 
 
 def _member(old: Member, new: Member) -> Iterator[str]:
-    yield from _changed("the Japanese name", old.name.ja, new.name.ja)
-    yield from _changed("the English name", old.name.en, new.name.en)
-    yield from _changed("the certification", _certification(old), _certification(new))
-    yield from _changed("the pledge", _pledge(old.pledge), _pledge(new.pledge))
-    yield from (f"key {key} is removed" for key in old.keys if key not in new.keys)
-    yield from (f"key {key} is new" for key in new.keys if key not in old.keys)
-    yield from _items("licence", old.licences, new.licences, _of_licence, _licence)
+    yield from _changed(Message("the Japanese name"), old.name.ja, new.name.ja)
+    yield from _changed(Message("the English name"), old.name.en, new.name.en)
+    yield from _changed(Message("the certification"), _certification(old), _certification(new))
+    yield from _changed(Message("the pledge"), _pledge(old.pledge), _pledge(new.pledge))
+    yield from (Message("key {key} is removed", key=key) for key in old.keys if key not in new.keys)
+    yield from (Message("key {key} is new", key=key) for key in new.keys if key not in old.keys)
+    yield from _items(Message("licence"), old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:
         before, after = ({_key(span): span for span in map(read_span, each.numbers)} for each in (old, new))
         released = _but([span for key, span in before.items() if key not in after], after.values())
         assigned = _but([span for key, span in after.items() if key not in before], before.values())
-        yield from _numbers("released", released)
-        yield from _numbers("assigned", assigned)
+        yield from _numbers(Message("released"), released)
+        yield from _numbers(Message("assigned"), assigned)
         if not released and not assigned:
-            yield "the same numbers in another notation"
+            yield Message("the same numbers in another notation")
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
@@ -241,22 +316,43 @@ def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[Numb
 
 
 def _of_licence(licence: LicenceEntry) -> str:
-    directions = " and ".join(sorted(licence.directions))
-    until = f"from {_moment(licence.valid.start)} until {_moment(licence.valid.until)}"
-    return f"{licence.status}, tone {licence.tone}, {directions}, {until}"
+    directions = _directions(licence)
+    until = Message(
+        "from {start} until {until}", start=_moment(licence.valid.start), until=_moment(licence.valid.until)
+    )
+    return Message(
+        "{status}, tone {tone}, {directions}, {until}",
+        status=Message(_STATUS[licence.status]),
+        tone=licence.tone,
+        directions=directions,
+        until=until,
+    )
 
 
 def _licence(old: LicenceEntry, new: LicenceEntry) -> Iterator[str]:
-    yield from _changed("the tone", old.tone, new.tone)
-    yield from _changed("the status", old.status, new.status)
-    yield from _changed("the start", old.valid.start, new.valid.start)
-    yield from _changed("the end", old.valid.until, new.valid.until)
-    yield from _changed("the coverage", " and ".join(sorted(old.directions)), " and ".join(sorted(new.directions)))
+    yield from _changed(Message("the tone"), old.tone, new.tone)
+    yield from _changed(Message("the status"), Message(_STATUS[old.status]), Message(_STATUS[new.status]))
+    yield from _changed(Message("the start"), old.valid.start, new.valid.start)
+    yield from _changed(Message("the end"), old.valid.until, new.valid.until)
+    yield from _changed(Message("the coverage"), _directions(old), _directions(new))
+
+
+_DIRECTIONS: Final = {Direction.INCOMING: template("incoming"), Direction.OUTGOING: template("outgoing")}
+_STATUS: Final = {
+    LicenceStatus.ACTIVE: template("active"),
+    LicenceStatus.SUSPENDED: template("suspended"),
+    LicenceStatus.REVOKED: template("revoked"),
+}
+
+
+def _directions(licence: LicenceEntry) -> str:
+    first, *others = sorted(set(licence.directions))
+    return Message("incoming and outgoing") if others else Message(_DIRECTIONS[first])
 
 
 def _numbers(what: str, spans: list[NumberSpan]) -> Iterator[str]:
     for span in spans:
-        yield f"{what}: {masked(span)}"
+        yield Message("{what}: {numbers}", what=what, numbers=masked(span))
 
 
 def _number(text: str) -> str:
@@ -269,11 +365,11 @@ def _key(span: NumberSpan) -> tuple[int, int]:
 
 def _changed(name: str, old: Any, new: Any) -> Iterator[str]:
     if old != new:
-        yield f"{name} is {_value(new)}, was {_value(old)}"
+        yield Message("{name} is {new}, was {old}", name=name, new=_value(new), old=_value(old))
 
 
 def _value(value: Any) -> str:
-    return "none" if value is None else _moment(value) if hasattr(value, "isoformat") else str(value)
+    return Message("none") if value is None else _moment(value) if hasattr(value, "isoformat") else str(value)
 
 
 def _moment(value: Any) -> str:

@@ -89,11 +89,15 @@ def written(span: NumberSpan) -> str:
 def masked(span: NumberSpan) -> str:
     """The last four digits of both ends, and how many numbers there are."""
     ends = [str(parse_japanese(f"+{end}")) for end in (span.first, span.last)]
-    return ends[0] if len(span) == 1 else f"{ends[0]} to {ends[1]} ({counted(len(span))})"
+    return (
+        ends[0]
+        if len(span) == 1
+        else Message("{first} to {last} ({count})", first=ends[0], last=ends[1], count=counted(len(span)))
+    )
 
 
 def counted(numbers: int) -> str:
-    return f"{numbers:,} number{'s' * (numbers != 1)}"
+    return Message("{count:,} number" if numbers == 1 else "{count:,} numbers", count=numbers)
 
 
 def _prefix(text: str) -> NumberSpan:

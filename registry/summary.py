@@ -12,6 +12,7 @@ from typing import Final, TypedDict
 from idtone.calls import link_is_checked
 from idtone.decision import judge
 from idtone.numbers import Number, parse_japanese
+from idtone.translation import Message, joined, template
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
@@ -235,8 +236,10 @@ def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
 
 def porting_words(report: PortingReport) -> str:
     """`m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
-    done = " (done)" if report["done"] else ""
-    return f"{report['giver']} > {report['taker']}  at {report['at']}{done}"
+    done = Message(" (done)") if report["done"] else ""
+    return Message(
+        "{giver} > {taker}  at {at}{done}", giver=report["giver"], taker=report["taker"], at=report["at"], done=done
+    )
 
 
 def suspension_reports(entries: Iterable[SuspensionEntry], now: datetime) -> list[SuspensionReport]:
@@ -300,88 +303,144 @@ def _certification_report(it: Certification | None, now: datetime) -> Certificat
 
 
 def certification_words(report: CertificationReport) -> str:
-    mark = f", mark {report['mark']} until {report['mark_until']}" if report["mark"] else ""
-    state = "" if report["counts"] else " (does not count now)"
-    words = f"{report['number']} until {report['until']}{mark}, by {report['document']}"
-    return f"{words}, next check {report['next_check']}{state}"
+    mark = (
+        Message(", mark {mark} until {mark_until}", mark=report["mark"], mark_until=report["mark_until"])
+        if report["mark"]
+        else ""
+    )
+    state = "" if report["counts"] else Message(" (does not count now)")
+    words = Message(
+        "{number} until {until}{mark}, by {document}",
+        number=report["number"],
+        until=report["until"],
+        mark=mark,
+        document=report["document"],
+    )
+    return Message("{words}, next check {next_check}{state}", words=words, next_check=report["next_check"], state=state)
 
 
 def registry_lines(report: RegistryReport) -> Iterator[str]:
-    expired = " (has expired)" if report["expired"] else ""
-    yield f"{report['association']}, version {report['version']}"
-    yield f"  issued  {report['issued']}"
-    yield f"  expires {report['expires']}{expired}"
-    yield f"  trust   {report['trust']}, good until {report['good_until']}"
-    yield f"  tones   {', '.join(report['tones']) or 'none'}"
+    expired = Message(" (has expired)") if report["expired"] else ""
+    yield Message("{association}, version {version}", association=report["association"], version=report["version"])
+    yield Message("  issued  {issued}", issued=report["issued"])
+    yield Message("  expires {expires}{expired}", expires=report["expires"], expired=expired)
+    yield Message("  trust   {trust}, good until {good_until}", trust=report["trust"], good_until=report["good_until"])
+    yield Message("  tones   {value}", value=", ".join(report["tones"]) or Message("none"))
     for member in report["members"]:
         yield ""
         yield from member_lines(member)
     if report["chains"]:
         yield ""
-        yield "wholesale chains"
+        yield Message("wholesale chains")
         for chain in report["chains"]:
-            yield f"  {chain['numbers']}  {' > '.join((chain['holder'], *map(_reseller, chain['links'])))}"
+            yield joined(
+                "", (f"  {chain['numbers']}  ", joined(" > ", (chain["holder"], *map(_reseller, chain["links"]))))
+            )
     if report["portings"]:
         yield ""
-        yield "portings"
+        yield Message("portings")
         for entry in report["portings"]:
-            yield f"  {entry['numbers']}  {porting_words(entry)}"
+            yield joined("", (f"  {entry['numbers']}  ", porting_words(entry)))
     if report["suspensions"]:
         yield ""
         yield from suspension_lines(report["suspensions"])
 
 
 def _reseller(link: LinkReport) -> str:
-    return link["reseller"] if link["counts"] else f"{link['reseller']} (not checked)"
+    return link["reseller"] if link["counts"] else Message("{reseller} (not checked)", reseller=link["reseller"])
 
 
 def link_words(link: LinkReport) -> str:
     """How the reseller of a link was checked."""
-    words = "not checked"
+    words = Message("not checked")
     if link["checked_on"] is not None:
-        words = f"checked {link['checked_on']} by {link['checked_by']}: {link['document']}"
-        words = words if link["counts"] else f"{words} (does not count now)"
-    return f"{words}; certification {certification_words(link['certification'])}" if link["certification"] else words
+        words = Message(
+            "checked {checked_on} by {checked_by}: {document}",
+            checked_on=link["checked_on"],
+            checked_by=link["checked_by"],
+            document=link["document"],
+        )
+        words = words if link["counts"] else Message("{words} (does not count now)", words=words)
+    return (
+        Message(
+            "{words}; certification {certification}",
+            words=words,
+            certification=certification_words(link["certification"]),
+        )
+        if link["certification"]
+        else words
+    )
 
 
 def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
-    yield "suspensions" if reports else "nothing is suspended"
+    yield Message("suspensions") if reports else Message("nothing is suspended")
     for each in reports:
-        what = each["number"] or each["numbers"] or f"{_OF_MEMBER[SuspensionKind(each['kind'])]} {each['member']}"
-        until = f" until {each['until']}" if each["until"] else ""
+        what = (
+            each["number"]
+            or each["numbers"]
+            or Message(_OF_MEMBER[SuspensionKind(each["kind"])], member=each["member"])
+        )
+        until = Message(" until {until}", until=each["until"]) if each["until"] else ""
         asked = f", {each['authority']}" if each["authority"] else ""
-        state = "" if each["in_force"] else " (not in force)"
-        yield f"  {what}  since {each['since']}{until}{state}  reference {each['reference']}{asked}"
+        state = "" if each["in_force"] else Message(" (not in force)")
+        yield Message(
+            "  {what}  since {since}{until}{state}  reference {reference}{asked}",
+            what=what,
+            since=each["since"],
+            until=until,
+            state=state,
+            reference=each["reference"],
+            asked=asked,
+        )
 
 
 _OF_MEMBER: Final = {
-    SuspensionKind.STOP: "all numbers of member",
-    SuspensionKind.NO_NEW_NUMBERS: "no new numbers for member",
+    SuspensionKind.STOP: template("all numbers of member {member}"),
+    SuspensionKind.NO_NEW_NUMBERS: template("no new numbers for member {member}"),
 }
 
 
 def member_lines(report: MemberReport) -> Iterator[str]:
     yield f"{report['id']}  {report['name_ja']} / {report['name_en']}"
     if report["certification"]:
-        yield f"  certification {certification_words(report['certification'])}"
-    yield f"  pledge  {_pledge(report)}"
-    yield f"  numbers {report['numbers']:,}; entries {report['entries']:,}"
+        yield Message("  certification {certification}", certification=certification_words(report["certification"]))
+    yield Message("  pledge  {report}", report=_pledge(report))
+    yield Message("  numbers {numbers:,}; entries {entries:,}", numbers=report["numbers"], entries=report["entries"])
     for licence in report["licences"]:
-        directions = ", ".join(licence["directions"])
-        yield f"  licence {licence['id']}: {licence['state']}, tone {licence['tone']}, {directions}"
-        yield f"          from {licence['valid_from']} until {licence['valid_until']}"
+        directions = joined(", ", map(Message, licence["directions"]))
+        yield Message(
+            "  licence {id}: {state}, tone {tone}, {directions}",
+            id=licence["id"],
+            state=Message(licence["state"]),
+            tone=licence["tone"],
+            directions=directions,
+        )
+        yield Message(
+            "          from {valid_from} until {valid_until}",
+            valid_from=licence["valid_from"],
+            valid_until=licence["valid_until"],
+        )
     if not report["licences"]:
-        yield "  no licence"
+        yield Message("  no licence")
 
 
 def _pledge(report: MemberReport) -> str:
     if not report["pledge_signed"]:
-        return "none: no licence is valid"
-    words = [f"signed {report['pledge_signed']}"]
-    words += [f"by {report['pledge_signatory']}"] if report["pledge_signatory"] else []
-    words += [f"version {report['pledge_document']}"] if report["pledge_document"] else []
-    words += [f"until {report['pledge_until']}"] if report["pledge_until"] else []
-    return ", ".join(words) + ("" if report["pledge_in_force"] else " (not in force: no licence is valid)")
+        return Message("none: no licence is valid")
+    words = [Message("signed {pledge_signed}", pledge_signed=report["pledge_signed"])]
+    words += (
+        [Message("by {pledge_signatory}", pledge_signatory=report["pledge_signatory"])]
+        if report["pledge_signatory"]
+        else []
+    )
+    words += (
+        [Message("version {pledge_document}", pledge_document=report["pledge_document"])]
+        if report["pledge_document"]
+        else []
+    )
+    words += [Message("until {pledge_until}", pledge_until=report["pledge_until"])] if report["pledge_until"] else []
+    state = "" if report["pledge_in_force"] else Message(" (not in force: no licence is valid)")
+    return joined("", (joined(", ", words), state))
 
 
 def covered(member: Member) -> int:

@@ -1,13 +1,14 @@
-"""docs/reference/endings.md, made of the table of endings; `tests/reference_pages.py` writes it."""
+"""docs/reference/endings.md in both languages, made of the table of endings; `tests/reference_pages.py` writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from . import ROOT
+from . import ROOT, endings_ja
 from .endings import IMPOSSIBLE, TABLE, Ending, Event, Step
 
 PAGE = ROOT / "docs" / "reference" / "endings.md"
+PAGE_JA = ROOT / "docs" / "ja" / "reference" / "endings.md"
 HEAD = """\
 # Every ending of a call
 
@@ -21,36 +22,50 @@ early media, answered (by the called party; the sound is about to begin), soundi
 Asterisk is about to connect the parties), connected.
 """
 ONLY = {"called": "the called party hears it", "both": "both hear it"}
+ONLY_JA = {"called": "着信側だけに音を聞かせる場合", "both": "両者に音を聞かせる場合"}
+COLUMNS = "| while | the caller | the called party | evidence | `IDTONE_STATUS` | `IDTONE_CAUSE` | SIP |"
+COLUMNS_JA = "| 段階 | 発信側 | 着信側 | 証跡 | `IDTONE_STATUS` | `IDTONE_CAUSE` | SIP |"
 
 
-def page() -> str:
-    return "\n".join((HEAD, *(part for event in Event for part in section(event))))
+def page(japanese: bool) -> str:
+    head = endings_ja.HEAD if japanese else HEAD
+    return "\n".join((head, *(part for event in Event for part in section(event, japanese))))
 
 
-def section(event: Event) -> Iterator[str]:
-    yield f"## {event[0].upper()}{event[1:]}\n"
-    yield "| while | the caller | the called party | evidence | `IDTONE_STATUS` | `IDTONE_CAUSE` | SIP |"
+def section(event: Event, japanese: bool) -> Iterator[str]:
+    said = endings_ja.WORDS.__getitem__ if japanese else str
+    yield f"## {endings_ja.EVENTS[event] if japanese else event[0].upper() + event[1:]}\n"
+    yield COLUMNS_JA if japanese else COLUMNS
     yield "|---|---|---|---|---|---|---|"
     for row in TABLE:
         if row.event is event:
             cells = (
-                where(row), row.caller, row.called, row.evidence,
-                either(row.status), either(row.cause), either(row.sip),
+                where(row, japanese), said(row.caller), said(row.called), said(row.evidence),
+                *(either(each, japanese) for each in (row.status, row.cause, row.sip)),
             )  # fmt: skip
             yield f"| {' | '.join(cells)} |"
-    never = [f"{steps_of(steps)}: {why}" for of, steps, why in IMPOSSIBLE if of is event]
-    yield f"\nImpossible while {'; while '.join(never)}.\n" if never else ""
+    never = [f"{steps_of(steps, japanese)}: {said(why)}" for of, steps, why in IMPOSSIBLE if of is event]
+    if japanese:
+        yield f"\n起こり得ない段階と理由 — {'。'.join(never)}。\n" if never else ""
+    else:
+        yield f"\nImpossible while {'; while '.join(never)}.\n" if never else ""
 
 
-def where(row: Ending) -> str:
-    only = [f"by {interface.upper()}" for interface in row.interfaces if len(row.interfaces) == 1]
-    only += [ONLY[notify] for notify in row.notify if len(row.notify) == 1]
-    return steps_of(row.steps) + (f" ({', '.join(only)})" if only else "")
+def where(row: Ending, japanese: bool) -> str:
+    by = "{} の場合" if japanese else "by {}"
+    only = [by.format(interface.upper()) for interface in row.interfaces if len(row.interfaces) == 1]
+    only += [(ONLY_JA if japanese else ONLY)[notify] for notify in row.notify if len(row.notify) == 1]
+    if japanese:
+        return steps_of(row.steps, japanese) + (f"({'、'.join(only)})" if only else "")
+    return steps_of(row.steps, japanese) + (f" ({', '.join(only)})" if only else "")
 
 
-def steps_of(steps: tuple[Step, ...]) -> str:
+def steps_of(steps: tuple[Step, ...], japanese: bool) -> str:
+    if japanese:
+        named = "、".join(endings_ja.STEPS[step] for step in Step if step in steps)
+        return "すべての段階" if set(steps) == set(Step) else named
     return "at any step" if set(steps) == set(Step) else ", ".join(step for step in Step if step in steps)
 
 
-def either(values: Iterable[object]) -> str:
-    return " or ".join(map(str, values)) or "–"
+def either(values: Iterable[object], japanese: bool) -> str:
+    return (" または " if japanese else " or ").join(map(str, values)) or "–"

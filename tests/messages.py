@@ -10,6 +10,8 @@ program shows it in English.
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -44,25 +46,37 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template"})
+MARKS: Final = frozenset({"Message", "template", "asked", "_asked_for"})
 """The functions whose first argument is to be translated."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
 LIBRARY: Final = (
-    "Aborted.", "Arguments", "Commands", "Error", "Options", "Show this message and exit.",
+    "Aborted.", "Arguments", "COMMAND [ARGS]...", "Commands", "Error", "Options", "Show this message and exit.",
+    "[OPTIONS]",
     "Install completion for the current shell.",
     "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
     "No such command {name!r}.", "Try [blue]'{command_path} {help_option}'[/] for help.", "[default: {}]",
     "[env var: {}]", "[required]",
 )  # fmt: skip
 """Texts of Typer and Click on our terminal."""
+SYSTEM: Final = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY,
+        errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.ELOOP,
+        errno.ENAMETOOLONG, errno.EMFILE, errno.ETXTBSY,
+        errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETUNREACH,
+        errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.EXDEV,
+    )
+)  # fmt: skip
+"""What the system says of a file or an address, as the `reason` of a message."""
 
 
 @cache
 def texts() -> dict[str, list[tuple[str, int]]]:
     """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for text in [*LIBRARY, *help_texts(typer.main.get_command(app))]:
+    for text in [*LIBRARY, *SYSTEM, *help_texts(typer.main.get_command(app))]:
         found.setdefault(text, [])
     for path in sorted(modules()):
         for text, line in (*message_texts(path), *column_texts(path)):
@@ -81,6 +95,7 @@ def help_texts(stand_in: Any) -> Iterator[str]:
     for each in {stand_in.help, command.help}:
         yield from paragraphs(each) if each else ()
     yield from filter(None, (getattr(parameter, "help", None) for parameter in command.params))
+    yield from (each.default for each in command.params if each.name == "why" and isinstance(each.default, str))
     yield from filter(None, [getattr(stand_in, "rich_help_panel", None)])
     for inner in getattr(command, "commands", {}).values():
         yield from help_texts(inner)
@@ -89,7 +104,7 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
             if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):

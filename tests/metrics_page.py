@@ -42,7 +42,7 @@ JAPANESE: Final = {
     "idtone_calls_ended_total": "終わった通話(IDTONE_STATUS 別)。終わり方が分からないものは INTERRUPTED",
     "idtone_calls_in_progress": "判定から終わりまでの間にある通話",
     "idtone_calls_with_sound_total": (
-        "接続され、音を聞かせるはずだった、終わった通話。前のインスタンスが判定した通話は除きます"
+        "接続され、音を聞かせるはずだった、終わった通話。前のプロセスが判定した通話は除きます"
     ),
     "idtone_calls_sent_total": "idtone_calls_with_sound_total のうち、すべての音の全パケットを送信した通話",
     "idtone_calls_confirmed_total": "idtone_calls_sent_total のうち、すべての音が電話機自身の報告で確認された通話",
@@ -105,7 +105,7 @@ JAPANESE: Final = {
     ),
     "idtone_canary_every_seconds": "カナリア通話を発信する間隔(canary.every)",
     "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",
-    "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のインスタンスが続けて数えます",
+    "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のプロセスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }
 """The meanings in Japanese."""

@@ -23,6 +23,7 @@ from idtone.calls import Outcome, Reason
 from idtone.cli import app
 from idtone.decision_words import OUTCOMES, REASONS
 from idtone.settings import locations, variable_name
+from idtone.translation import paragraphs
 
 from . import ROOT, dashboards, endings_page, messages, metrics_page, status_page
 from .man_pages import man_pages
@@ -123,8 +124,8 @@ SETTINGS_HEAD_JA: Final = """\
 # 設定
 
 [config/idtone.yaml](../../../config/idtone.yaml) から作られたページです。このファイルを
-`/etc/idtone/idtone.yaml` に複写して使います。変えない項目は省略できます。各項目は同じ名前の環境変数でも指定でき、
-環境変数が優先されます(`ari.url` は `IDTONE_ARI_URL`)。`IDTONE_` で始まる変数で idtone の知らないものは
+`/etc/idtone/idtone.yaml` にコピーして使います。変えない項目は省略できます。各項目は同じ名前の環境変数でも指定でき、
+環境変数が優先されます(`ari.url` は `IDTONE_ARI_URL`)。`IDTONE_` で始まる変数で idtone にないものは
 エラーになります。設定ファイルの場所は `IDTONE_CONFIG` で指定できます。
 """
 SECRET: Final = {
@@ -271,11 +272,20 @@ verdict) or 2 (wrong use or unusable input). Options that mean the same everywhe
 settings file (default: `/etc/idtone/idtone.yaml`); `--json` prints JSON for programs; `--csv` and `--tsv` print fields,
 one line for each row.
 """
+COMMANDS_HEAD_JA: Final = """\
+# コマンド: {title}
+
+コマンドラインから自動的に作られたページです。`--help` でも同じ説明を表示できます。終了コードは、どのコマンドでも
+0(正常)、1(否定的な結果)、2(使い方の誤り、または使えない入力)です。次のオプションは、どのコマンドでも同じ意味です。
+`-c FILE`、`--config FILE` は設定ファイル(既定値は `/etc/idtone/idtone.yaml`)、`--json` はプログラム用の JSON、
+`--csv` と `--tsv` は 1 件を 1 行とする表です。
+"""
 OWN_PAGE: Final = 4
 """A group with so many commands has a page of its own."""
 
 
-def command_pages() -> dict[Path, str]:
+def command_pages(japanese: bool) -> dict[Path, str]:
+    folder, head = (REFERENCE_JA, COMMANDS_HEAD_JA) if japanese else (REFERENCE, COMMANDS_HEAD)
     root = typer.main.get_command(app)
     groups: dict[str, list[tuple[str, Any]]] = {"": []}
     for name, command in root.commands.items():  # type: ignore[attr-defined]
@@ -286,28 +296,30 @@ def command_pages() -> dict[Path, str]:
         else:
             own.append((f"idtone {name}", command))
     return {
-        REFERENCE / f"commands{'-' if group else ''}{group}.md": COMMANDS_HEAD.format(
+        folder / f"commands{'-' if group else ''}{group}.md": head.format(
             title=f"idtone {group}" if group else ", ".join(name for name, _ in commands)
         )
-        + "".join("\n" + "\n".join(command_lines(*each)) + "\n" for each in commands)
+        + "".join("\n" + "\n".join(command_lines(*each, japanese)) + "\n" for each in commands)
         for group, commands in groups.items()
     }
 
 
-def command_lines(name: str, stand_in: Any) -> Iterator[str]:
+def command_lines(name: str, stand_in: Any, japanese: bool) -> Iterator[str]:
     """One command: its text, then its own arguments and options."""
     command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
     shared = {option: each for each in command.params for option in SHARED if option in each.opts and not each.metavar}
     own = [each for each in command.params if each not in shared.values() and "--help" not in each.opts]
     yield f"## {name}\n"
-    yield escaped("\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n")))
+    said = messages.catalogue_text if japanese else str
+    yield escaped("\n\n".join(map(said, paragraphs(command.help or ""))))
     if own:
-        yield "\n| argument, option | meaning |"
+        yield "\n| 引数、オプション | 意味 |" if japanese else "\n| argument, option | meaning |"
         yield "|---|---|"
     for each in own:
-        yield f"| {' '.join(_spellings(each))} | {escaped(_help_of(each))} |"
+        yield f"| {' '.join(_spellings(each))} | {escaped(_help_of(each, japanese))} |"
     if shared:
-        yield f"\nAlso: {', '.join(f'`{option}`' for option in shared)}."
+        names = [f"`{option}`" for option in shared]
+        yield f"\n共通のオプション: {'、'.join(names)}" if japanese else f"\nAlso: {', '.join(names)}."
 
 
 def _spellings(parameter: Any) -> Iterator[str]:
@@ -324,11 +336,17 @@ def _choices(parameter: Any) -> list[str]:
     return [each.value for each in kind] if isinstance(kind, EnumType) else []
 
 
-def _help_of(parameter: Any) -> str:
+def _help_of(parameter: Any, japanese: bool) -> str:
     text = " ".join((parameter.help or "").split())
-    if choices := _choices(parameter):
-        text += f" One of {', '.join(f'`{each}`' for each in choices)}."
-    return f"{text} (required)" if parameter.required and parameter.param_type_name == "option" else text
+    if japanese and text:
+        text = messages.catalogue_text(text)
+    if choices := [f"`{each}`" for each in _choices(parameter)]:
+        text += f"{'、'.join(choices)} のいずれか。" if japanese else f" One of {', '.join(choices)}."
+    return (
+        f"{text}{'(必須)' if japanese else ' (required)'}"
+        if parameter.required and parameter.param_type_name == "option"
+        else text
+    )
 
 
 def escaped(text: str) -> str:
@@ -350,9 +368,16 @@ def pages() -> Mapping[Path, str]:
         REFERENCE_JA / "metrics.md": lambda: metrics_page.page(japanese=True),
         REFERENCE / "status.md": lambda: status_page.page(japanese=False),
         REFERENCE_JA / "status.md": lambda: status_page.page(japanese=True),
-        endings_page.PAGE: endings_page.page,
+        endings_page.PAGE: lambda: endings_page.page(japanese=False),
+        endings_page.PAGE_JA: lambda: endings_page.page(japanese=True),
     }
-    return {path: page() for path, page in made.items()} | command_pages() | man_pages()
+    return (
+        {path: page() for path, page in made.items()}
+        | command_pages(False)
+        | command_pages(True)
+        | man_pages(False)
+        | man_pages(True)
+    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ HEAD_JA: Final = """\
 `idtone status --json` が出力するオブジェクトです(`--watch` なら毎秒 1 行ずつ)。
 サービスは、台帳と同じ場所の Unix ソケット `台帳名.status` に接続した相手にこれを送り、接続を閉じます。
 読めるのはサービスのユーザーと root だけです。時刻は ISO 8601(UTC)です。
-件数はインスタンスごとに 0 から数えます。電話番号と会員は含まれません。
+件数はプロセスごとに 0 から数えます。電話番号と会員は含まれません。
 項目は追加されることがあります。項目が変わるかなくなる場合は `format` が変わります。
 
 サービスが動いていなければ `running` は false で、`trouble` と、
@@ -42,7 +42,7 @@ JAPANESE: Final = {
     "instance.version": "idtone の版",
     "instance.node": "証跡に記録されるこの PBX の名前",
     "instance.pid": "プロセス番号",
-    "instance.since": "このインスタンスが判定を始めた時刻。件数はここから数えます",
+    "instance.since": "このプロセスが判定を始めた時刻。件数はここから数えます",
     "instance.hand_overs": "サービスの起動後に行われた引き継ぎの回数",
     "ari.connected": "Asterisk の ARI に接続しているか",
     "ari.asterisk": "Asterisk の版。接続していなければ null",

@@ -32,7 +32,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/evaluation/plot.py": ("idtone authority evaluations --plot",),
     "authority/evaluation/results.py": ("evaluation/",),
     "authority/history.py": ("history/",),
-    "authority/keys.py": ("idtone authority key",),
+    "authority/keys.py": ("idtone authority new-key",),
     "authority/operator_list_site.py": ("site",),
     "authority/prepared_package.py": ("prepared/",),
     "authority/refused/change_refusals.py": ("refusals.list",),

@@ -22,7 +22,7 @@ from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
 from idtone.settings import Settings, locations
 
-from . import ROOT
+from . import ROOT, messages
 from .reference_pages import pages
 
 DOCS = ROOT / "docs"
@@ -32,9 +32,6 @@ TOP = [
 PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
 HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
-RECORDS = (DOCS / "reference" / "records.md").read_text("utf-8")
-JOURNAL = (DOCS / "reference" / "journal.md").read_text("utf-8")
-EVIDENCE = (DOCS / "explanation" / "evidence.md").read_text("utf-8")
 PATIENCE_LINES = 200
 """Of a page that somebody reads from its beginning to its end."""
 SECTIONS = set(Settings.model_fields)
@@ -104,14 +101,20 @@ def test_status_arguments_and_variables_of_the_hook_are_explained_to_operators()
 
 def test_every_word_of_the_evidence_is_explained_to_its_readers():
     fields = fold("", [steps.answered("c", datetime.now(UTC))]).to_json()
-    for page, words in ((RECORDS, (*StepKind, *fields)), (EVIDENCE, KnownBy), (JOURNAL, Played)):
-        assert [word for word in words if f"`{word}`" not in page] == []
+    for name, words in (
+        ("reference/records.md", (*StepKind, *fields)),
+        ("explanation/evidence.md", KnownBy),
+        ("reference/journal.md", Played),
+    ):
+        for page in (DOCS / name, DOCS / "ja" / name):
+            assert [word for word in words if f"`{word}`" not in page.read_text("utf-8")] == [], page
 
 
 def test_readers_see_the_lines_of_the_journal_as_the_service_reads_them():
     lines = indented(inspect.getdoc(journal_lines) or "")
     assert {line.split(",")[0] for line in lines} == {"decided", "sounded", "reported", "ended"}
-    assert all(line in JOURNAL.splitlines() for line in lines)
+    for page in (DOCS / "reference" / "journal.md", DOCS / "ja" / "reference" / "journal.md"):
+        assert all(line in page.read_text("utf-8").splitlines() for line in lines)
 
 
 def test_a_dialplan_is_shown_as_the_hook_itself_shows_it():
@@ -164,6 +167,19 @@ def test_files_and_targets_that_a_page_at_the_top_names_exist(page):
     assert not [name for name in named if not (ROOT / name).exists()]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"(?:`|^)make ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE)) <= set(targets)
+
+
+GONE = re.compile(
+    "請求|件名|事件番号|持ち出|当番|決定|インスタンス|二名|二人|[^0-9]2 名|複写|写して|フォールバックになり"
+)
+"""Words for which docs/ja/terms.md has another one: of the law, of the field, or of our own."""
+
+
+def test_japanese_texts_use_the_words_of_the_terms_alone():
+    texts = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES if page.match("*.ja.md")}
+    texts |= {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in (DOCS / "ja").rglob("*.md")}
+    texts |= {each.id: str(each.string) for each in messages.catalogue() if each.id}
+    assert {name: found[0] for name, text in texts.items() if (found := GONE.search(text))} == {}
 
 
 def test_every_command_is_in_the_changelog():

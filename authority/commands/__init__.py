@@ -128,7 +128,7 @@ command_line.add_commands(
             "idtone.authority.commands.number_suspensions:allow_new_numbers",
             "Let a member get numbers again. Two people sign it.",
         ),
-        "confirmations": (
+        "in-force": (
             "idtone.authority.commands.confirmations:confirmations",
             "Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.",
         ),
@@ -168,7 +168,7 @@ command_line.add_commands(
             "idtone.authority.commands.refusals:refusals",
             "Show which refusals are in force. Their identities are sealed, and are not shown.",
         ),
-        "refusal-key": (
+        "new-refusal-key": (
             "idtone.authority.commands.refusals:refusal_key",
             "Make the key of the refusals, or begin a new epoch with another key or another identity table.",
         ),
@@ -217,7 +217,7 @@ command_line.add_commands(
             "idtone.authority.commands.reports:reveal_reporter",
             "Show who has reported, if the reporter consented to be named. The office's ledger records it.",
         ),
-        "report-key": (
+        "new-report-key": (
             "idtone.authority.commands.reports:report_key",
             "Make the report officer's key pair. The desk gets its public half, and can then take the names of "
             "reporters.",
@@ -256,7 +256,7 @@ command_line.add_commands(
 command_line.add_commands(
     app,
     {
-        "new": (
+        "new-registry": (
             "idtone.authority.commands.new:new",
             "Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions.",
         ),
@@ -264,7 +264,7 @@ command_line.add_commands(
             "idtone.authority.commands.keys:init",
             "Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.",
         ),
-        "key": (
+        "new-key": (
             "idtone.authority.commands.keys:key",
             "Make your own key and its public half, which the authority needs. For a key in a token: write its "
             "public half.",

@@ -16,7 +16,7 @@ from .. import change_registry
 from ..history import ApplicationStatus, ReviewResult
 from ..workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, in_japan, moment
+from .options import FolderArgument, WhyOption, attributed, end, in_japan, moment
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
 
@@ -74,7 +74,17 @@ def applications(
         return
     for each in shown:
         print(f"{each['id']}  {each['status']}")
-        print(f"  received {each['received']}, {each['member']}  {each['name_ja']} / {each['name_en']}")
+        print(
+            translated(
+                Message(
+                    "  received {received}, {member}  {name_ja} / {name_en}",
+                    received=each["received"],
+                    member=each["member"],
+                    name_ja=each["name_ja"],
+                    name_en=each["name_en"],
+                )
+            )
+        )
     if not shown:
         print(translated(Message("no application waits")))
 
@@ -86,16 +96,16 @@ def grant(
         str,
         typer.Option(
             metavar="MOMENT",
-            help="The licences' end (exclusive): a day in Japan, or ISO 8601 with its time zone.",
+            help="The last day of the licences, in Japan; or the moment of their end, in ISO 8601 with its time zone.",
         ),
     ],
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="MOMENT", help="The start of the licences (default: now).")
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="MOMENT", help="The start of the licences (default: now).")
     ] = None,
     why: WhyOption = "passed its review",
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Grant what an application asks for: enter the member, the licences and the numbers."""
-    begins = moment(start, "--from") if start else in_japan(datetime.now(UTC))
-    ends = moment(until, "--until")
+    begins = moment(since, "--since") if since else in_japan(datetime.now(UTC))
+    ends = end(until, "--until")
     print_change(change_registry.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)

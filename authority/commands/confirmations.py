@@ -1,4 +1,4 @@
-"""`idtone authority confirmations`: which nodes have taken the published suspensions into use."""
+"""`idtone authority in-force`: which nodes have taken the published suspensions into use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from idtone import command_line
 from idtone.registry.commands.checking import checking
 from idtone.registry.model import JAPAN
+from idtone.translation import Message, translated
 
 from ..desk.desk import Desk
 from ..desk.document_rules import RULES
@@ -39,7 +40,8 @@ def confirmations(
         command_line.Rows(_COLUMNS).print(
             (
                 each.reference, each.member, each.node or "-",
-                each.in_use.astimezone(JAPAN).isoformat(timespec="seconds") if each.in_use else "not confirmed",
+                each.in_use.astimezone(JAPAN).isoformat(timespec="seconds")
+                if each.in_use else translated(Message("not confirmed")),
                 each.received.astimezone(JAPAN).isoformat(timespec="seconds") if each.received else "-",
                 each.calls_ended if each.in_use else "-",
             )

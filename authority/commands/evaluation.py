@@ -30,8 +30,8 @@ from .options import FolderArgument, attributed
 
 def evaluate(
     folder: FolderArgument,
-    start: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day of the period, in Japan.")],
-    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The first day after the period, in Japan.")],
+    since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
     assessments: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +55,7 @@ def evaluate(
     workspace, now = Workspace(folder), datetime.now(UTC)
     if is_entered != (why is not None) or (is_entered and member):
         raise UsageError(Message("--enter takes --why, and evaluates all members"))
-    period = period_over(start, until, now, lambda field: f"--{field}")
+    period = period_over(since, until, now, lambda field: f"--{field}")
     attribution = attributed(why) if why is not None else None
     registry, criteria = read_folder(workspace)
     ids = [each.id for each in registry.members]

@@ -16,6 +16,7 @@ from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
 from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
+from idtone.translation import Message, translated
 
 from .never_originating import never_originating_line, never_originating_report
 from .options import FolderArgument, number_asked
@@ -59,8 +60,11 @@ def find(
         if suspensions:
             lines += suspension_lines(suspensions)
         if never:
-            lines += ["never originates", *(f"  {never_originating_line(entry)}" for entry in never)]
-        print(*(lines or ["nothing was found"]), sep="\n")
+            lines += [
+                Message("never originates"),
+                *(f"  {never_originating_line(entry)}" for entry in never),
+            ]
+        print(*map(translated, lines or [Message("nothing was found")]), sep="\n")
     if not members and not stopped and not never:
         command_line.negative()
 

@@ -11,7 +11,7 @@ from idtone import command_line
 from idtone.errors import UsageError
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..change_registry import record_edits
 from ..signed_history import HistorySignature, signed_history
@@ -39,7 +39,7 @@ def history(
         command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
         return
     for entry, signed in entries:
-        print(*lines(entry), f"  {_words(signed)}", sep="\n")
+        print(*map(translated, lines(entry)), f"  {translated(_words(signed))}", sep="\n")
 
 
 def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
@@ -48,10 +48,14 @@ def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
 
 def _words(signed: HistorySignature | None) -> str:
     if signed is None:
-        return "not yet signed"
+        return Message("not yet signed")
     keys = ", ".join(key[:8] for key in signed.keys)
-    return (
-        f"signed with the {tuf_roles.ROLES[signed.role].keys} keys {keys} in version {signed.version} of {signed.role}"
+    return Message(
+        "signed with the {set} keys {keys} in version {version} of {role}",
+        set=tuf_roles.ROLES[signed.role].keys,
+        keys=keys,
+        version=signed.version,
+        role=signed.role,
     )
 
 

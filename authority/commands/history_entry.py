@@ -19,10 +19,20 @@ def as_plain(entry: HistoryEntry) -> dict[str, Any]:
 def lines(entry: HistoryEntry) -> list[str]:
     """For people: one line, then one for each difference."""
     result = f": {entry.result}" if entry.result else ""
-    asked = f" (requested {in_japan(entry.requested):%Y-%m-%d %H:%M})" if entry.requested else ""
-    head = f"{in_japan(entry.at):%Y-%m-%d %H:%M}  {entry.action}{result}  {entry.subject}{asked}"
-    entered = f", entered by {entry.entered_by}" if entry.entered_by else ""
-    return [f"{head}  by {entry.by}{entered}: {entry.why}", *(f"  {difference}" for difference in entry.what)]
+    asked = (
+        Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))
+        if entry.requested
+        else ""
+    )
+    head = Message(
+        "{at:%Y-%m-%d %H:%M}  {action}{result}  {subject}{asked}", at=in_japan(entry.at), action=entry.action,
+        result=result, subject=entry.subject, asked=asked,
+    )  # fmt: skip
+    entered = Message(", entered by {entered_by}", entered_by=entry.entered_by) if entry.entered_by else ""
+    return [
+        Message("{head}  by {by}{entered}: {why}", head=head, by=entry.by, entered=entered, why=entry.why),
+        *(f"  {difference}" for difference in entry.what),
+    ]
 
 
 def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:
@@ -30,6 +40,6 @@ def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:
     if as_json:
         command_line.print_json(as_plain(entry))
         return
-    print(*map(translated, before), *lines(entry), sep="\n")
+    print(*map(translated, (*before, *lines(entry))), sep="\n")
     if entry.what:
         print(translated(Message("publish it, so that members get it")))

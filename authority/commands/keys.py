@@ -1,4 +1,4 @@
-"""`idtone authority key | init | rotate`: make keys, begin a repository with them, and replace them."""
+"""`idtone authority new-key | init | rotate`: make keys, begin a repository with them, and replace them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from idtone.errors import UsageError
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..change_registry import record_edits
 from ..edition_rules import describe
@@ -56,15 +56,21 @@ def key(
     if file.startswith("hsm:"):
         if public is None:
             raise UsageError(Message("name the file for the public half with --public"))
-        made = token_key(file, lambda _: passphrase(f"(PIN) of the token {file}"))
+        made = token_key(file, lambda _: passphrase(Message("(PIN) of the token {file}", file=file)))
         write_public(public, made)
     else:
         public = public or public_beside(Path(file))
-        made = make_key(Path(file), passphrase(f"for the new key {file}", twice=True), public).public_key
+        made = make_key(
+            Path(file), passphrase(Message("for the new key {file}", file=file), twice=True), public
+        ).public_key
     if as_json:
         command_line.print_json({"key": file, "public": str(public), "id": made.keyid})
     else:
-        print(f"give {public} to the authority, and keep the key itself to yourself", f"id {made.keyid}", sep="\n")
+        print(
+            translated(Message("give {public} to the authority, and keep the key itself to yourself", public=public)),
+            f"id {made.keyid}",
+            sep="\n",
+        )
 
 
 def init(
@@ -80,8 +86,8 @@ def init(
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
     With --keys, the command makes all keys: three root keys, three registry keys and two duty keys, each in its own
-    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone authority key`): then name
-    the public halves with --public, and the --package to sign. Give the members the root metadata that the command
+    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone authority new-key`): then
+    name the public halves with --public, and the --package to sign. Give the members the root metadata that the command
     names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.
     """
     workspace = Workspace(folder)
@@ -116,7 +122,7 @@ def _made_here(workspace: Workspace, keys: Path) -> dict[Keys, list[Signer]]:
             Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
         )
     terms = workspace.terms()
-    secret = passphrase("for the new keys", twice=True)
+    secret = passphrase(Message("for the new keys"), twice=True)
     try:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -207,7 +213,7 @@ def _new(path: Path) -> tuple[Key, Signer | None]:
     own = (
         signer(str(path), passphrase)
         if path.exists()
-        else make_key(path, passphrase(f"for the new key {path}", twice=True))
+        else make_key(path, passphrase(Message("for the new key {file}", file=path), twice=True))
     )
     return own.public_key, own
 

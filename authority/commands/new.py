@@ -1,4 +1,4 @@
-"""`idtone authority new`: the two files that an association starts with."""
+"""`idtone authority new-registry`: the two files that an association starts with."""
 
 from __future__ import annotations
 

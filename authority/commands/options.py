@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.asking import any_number_of, asked, number_of
+from idtone.asking import any_number_of, asked, number_of, secret
 from idtone.asking import entries_asked as entries_asked
 from idtone.asking import line as line
 from idtone.asking import number_asked as number_asked
@@ -23,6 +23,7 @@ from idtone.translation import Message
 
 from ..change_registry import Attribution
 from ..moments import day as day
+from ..moments import end as end
 from ..moments import in_japan as in_japan
 from ..moments import moment as moment
 
@@ -80,7 +81,7 @@ def passphrase(whose: str, twice: bool = False) -> str:
     if given is not None:
         return given
     try:
-        return str(typer.prompt(f"Passphrase {whose}", hide_input=True, confirmation_prompt=twice, err=True))
+        return secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
             Message(

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.errors import TrustError, UsageError
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
@@ -149,7 +150,11 @@ def sign(
     with checking():
         edition = read_edition(package)
     if first == bool(edition.before) or first == (trust is not None):
-        remedy = "name the root that you keep with --trust" if edition.before else "it is the first one: say --first"
+        remedy = (
+            Message("name the root that you keep with --trust")
+            if edition.before
+            else Message("it is the first one: say --first")
+        )
         raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
     now = datetime.now(UTC)
     with checking():
@@ -158,8 +163,8 @@ def sign(
         examine(edition, now)
         examine_issued(edition, now)
         shown = list(describe(edition))
-    print(*shown, sep="\n", file=sys.stderr if as_json else sys.stdout)
-    if not yes and not typer.confirm("Sign this?", err=True):
+    print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
+    if not yes and not confirmed(Message("Sign this?")):
         raise UsageError(Message("nothing was signed"))
     signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
     for name, roles in signed.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,7 +19,7 @@ from idtone.translation import Message, translated
 
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_key import RefusalKey
-from .options import FolderArgument, WhyOption, line, moment, passphrase
+from .options import FolderArgument, WhyOption, end, line, moment, passphrase
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
@@ -29,7 +29,7 @@ def refuse_customer(
     folder: FolderArgument,
     key: KeyOption,
     reference: Annotated[str, typer.Option(metavar="TEXT", help="The reference of the request or of the case.")],
-    until: Annotated[str, typer.Option(metavar="DAY", help="The first day on which the refusal no longer counts.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The last day of the refusal, in Japan.")],
     why: WhyOption,
     customer: IdentityArgument = None,
     since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day (default: today).")] = None,
@@ -43,7 +43,7 @@ def refuse_customer(
     """
     now = datetime.now(UTC)
     begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
-    ends, reason, case = _day(until, "--until"), line(why, "--why"), line(reference, "--reference")
+    ends, reason, case = _day_after(until, "--until"), line(why, "--why"), line(reference, "--reference")
     identity = identity_given(customer)
     loaded = RefusalKey.load(key, passphrase)
     with command_line.working(Message("list of refusals")):
@@ -51,7 +51,15 @@ def refuse_customer(
     if as_json:
         command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
     else:
-        print(translated(Message("{refusal} counts until {until} once it is published", refusal=made.id, until=ends)))
+        print(
+            translated(
+                Message(
+                    "{refusal} counts up to and including {until} once it is published",
+                    refusal=made.id,
+                    until=ends - timedelta(days=1),
+                )
+            )
+        )
 
 
 def lift_refusal(
@@ -119,7 +127,7 @@ def refusal_key(
     old = RefusalKey.load(key, passphrase) if key else None
     if old is not None:
         one.check_key(old)
-    made = RefusalKey.make(new, passphrase(f"for the new key {new}", twice=True)) if new else old
+    made = RefusalKey.make(new, passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
     assert made is not None
     reason, screen = line(why, "--why"), Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -135,3 +143,7 @@ def refusal_key(
 
 def _day(text: str, option: str) -> date:
     return moment(text, option).astimezone(JAPAN).date()
+
+
+def _day_after(text: str, option: str) -> date:
+    return end(text, option).astimezone(JAPAN).date()

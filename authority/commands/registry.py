@@ -19,7 +19,7 @@ from ..history import Action
 from ..pledges import record_pledge
 from ..workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
+from .options import FolderArgument, WhyOption, attributed, end, entries_asked
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -28,7 +28,9 @@ NodeKeyArgument = Annotated[
 ]
 UntilOption = Annotated[
     str,
-    typer.Option(metavar="MOMENT", help="The new end (exclusive): a day in Japan, or ISO 8601 with its time zone."),
+    typer.Option(
+        metavar="MOMENT", help="The new last day, in Japan; or the moment of the end, in ISO 8601 with its time zone."
+    ),
 ]
 NumbersOption = Annotated[
     Path | None,
@@ -41,10 +43,10 @@ def renew(
     as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Extend a licence."""
-    end = moment(until, "--until")
+    ends = end(until, "--until")
     entry = change_registry(
         Workspace(folder), Action.RENEW, licence, attributed(why),
-        lambda text, document: registry_edits.renewed(text, document, licence, end),
+        lambda text, document: registry_edits.renewed(text, document, licence, ends),
     )  # fmt: skip
     print_change(entry, as_json)
 
@@ -147,9 +149,9 @@ def prolong(
     folder: FolderArgument, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Extend the registry itself (`expires`); licences keep their own terms."""
-    end = moment(until, "--until")
+    ends = end(until, "--until")
     entry = change_registry(
         Workspace(folder), Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(why),
-        lambda text, _: registry_edits.prolonged(text, end),
+        lambda text, _: registry_edits.prolonged(text, ends),
     )  # fmt: skip
     print_change(entry, as_json)

@@ -21,7 +21,7 @@ from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer
 from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderArgument, WhyOption, any_number_asked, in_japan, line, moment, passphrase
+from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment, passphrase
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `reports` shows it.")]
 
@@ -140,9 +140,12 @@ def overdue_reports(
 def report_stats(
     folder: FolderArgument,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Only reports since then (default: a year ago).")
+        str | None, typer.Option("--since", metavar="TIME", help="Only reports since then (default: a year ago).")
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only reports before then.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Only reports until the end of this day, or before then."),
+    ] = None,
     by: Annotated[CountedBy, typer.Option("--by", help="What is counted apart.")] = CountedBy.MONTH,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -151,10 +154,10 @@ def report_stats(
     """
     now = datetime.now(UTC)
     desk = _reports(folder)
-    start = moment(since, "--from") if since else now - COUNTED_FOR
-    end = moment(until, "--to") if until else now + timedelta(seconds=1)
+    start = moment(since, "--since") if since else now - COUNTED_FOR
+    ends = end(until, "--until") if until else now + timedelta(seconds=1)
     least = desk.rules.statistics.least
-    shown = desk.statistics(by, start, end)
+    shown = desk.statistics(by, start, ends)
     if as_json:
         command_line.print_json({"by": by, "least": least, "counts": dict(shown.counts), "total": shown.total})
         return
@@ -191,7 +194,7 @@ def reveal_reporter(
     reason = line(why, "--why")
     desk = _reports(folder)
     desk.named(report_id)
-    reporter = desk.reveal(report_id, load_officer_key(key, passphrase(f"of {key}")), reason)
+    reporter = desk.reveal(report_id, load_officer_key(key, passphrase(Message("of {path}", path=key))), reason)
     if as_json:
         command_line.print_json(reporter.model_dump())
     else:
@@ -208,7 +211,7 @@ def report_key(
     folder, and copy report-officer.pub into the authority's folder.
     """
     public = folder / OFFICER_FILE
-    make_officer_key(file, public, passphrase(f"for {file}", twice=True))
+    make_officer_key(file, public, passphrase(Message("for the new key {file}", file=file), twice=True))
     for path in (file, public):
         print(translated(Message("{path} is written", path=path)))
 

@@ -41,11 +41,11 @@ class EvaluatedMembers:
     evaluations: Sequence[Evaluation]
 
 
-def period_over(start: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
+def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
     """From two days as a person has entered them; `name` names a field in an error. Raises UsageError if the period is
     not over.
     """
-    period = Period.given(start, until, name)
+    period = Period.given(since, until, name)
     if period.ends > now:
         raise UsageError(Message("the period {period} is not over yet", period=str(period)))
     return period

@@ -45,7 +45,8 @@ class Refusals:
         if found is None:
             raise UsageError(
                 Message(
-                    "{folder}: there is no key of refusals; `idtone authority refusal-key` makes it", folder=self.folder
+                    "{folder}: there is no key of refusals; `idtone authority new-refusal-key` makes it",
+                    folder=self.folder,
                 )
             )
         return found
@@ -80,7 +81,7 @@ class Refusals:
             epoch = self.check_key(key)
             if table_of(self.folder) != epoch.table:
                 raise UsageError(
-                    Message("{file} has changed; run `idtone authority refusal-key` first", file=TABLE_FILE)
+                    Message("{file} has changed; run `idtone authority new-refusal-key` first", file=TABLE_FILE)
                 )
             details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
             refusal = self.store.add(

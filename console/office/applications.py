@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.authority import change_registry
 from idtone.authority.history import ReviewResult
-from idtone.authority.moments import in_japan, moment
+from idtone.authority.moments import end, in_japan, moment
 from idtone.documents import read_text
 from idtone.errors import IdtoneError, UsageError
 from idtone.translation import Message, template
@@ -83,7 +83,7 @@ async def grant(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         given = visit.field("from")
         start = moment(given, Message("Valid from")) if given else in_japan(datetime.now(UTC))
-        until = moment(visit.field("until"), Message("Valid until"))
+        until = end(visit.field("until"), Message("Valid until"))
         change_registry.grant(files.workspace, name, start, until, attributed(visit))
 
     return await acted(visit, act, application, f"{PATH}/{name}")

@@ -14,7 +14,7 @@ from idtone.authority import registry_edits
 from idtone.authority.certifications import certification, certify_member
 from idtone.authority.change_registry import Attribution, assign, change_registry
 from idtone.authority.history import Action
-from idtone.authority.moments import moment
+from idtone.authority.moments import end
 from idtone.authority.pledges import record_pledge
 from idtone.authority.workspace import Workspace
 from idtone.calls import LicenceStatus
@@ -135,7 +135,7 @@ def _release(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
 
 
 def _renew(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    licence, until = _licence(fields, member), moment(fields.get("until", ""), Message("Valid until"))
+    licence, until = _licence(fields, member), end(fields.get("until", ""), Message("Valid until"))
     change_registry(
         workspace, Action.RENEW, licence, attribution,
         lambda text, document: registry_edits.renewed(text, document, licence, until),

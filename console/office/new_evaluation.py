@@ -27,7 +27,7 @@ PATH: Final = f"{EVALUATIONS}/new"
 LIMIT: Final = 2_000_000
 """Bytes of the assessments."""
 LOOK_EVERY_S: Final = 0.5
-_LABELS: Final = {"from": template("First day"), "until": template("First day after the period")}
+_LABELS: Final = {"since": template("First day"), "until": template("Last day")}
 
 
 async def new_evaluation(
@@ -56,7 +56,7 @@ async def _start(visit: Visit, upload: Upload) -> None:
     """Faults in what was handed in are told at once. Raises IdtoneError."""
     workspace = files_of(visit).workspace
     period = period_over(
-        visit.field("from"), visit.field("until"), datetime.now(UTC), lambda name: Message(_LABELS[name])
+        visit.field("since"), visit.field("until"), datetime.now(UTC), lambda name: Message(_LABELS[name])
     )
     registry, _ = await visit.in_thread(read_folder, workspace)
     assessments: Mapping[str, Assessment] = {}

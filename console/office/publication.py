@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.authority.change_registry import change_registry, record_edits
 from idtone.authority.history import Action
-from idtone.authority.moments import moment
+from idtone.authority.moments import end
 from idtone.authority.prepared_package import LIMIT
 from idtone.authority.registry_edits import prolonged
 from idtone.errors import IdtoneError, UsageError
@@ -62,7 +62,7 @@ async def prolong(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        until = moment(visit.field("until"), Message("Valid until"))
+        until = end(visit.field("until"), Message("Valid until"))
         change_registry(
             files.workspace, Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(visit),
             lambda text, _: prolonged(text, until),

@@ -13,7 +13,7 @@ from idtone.authority.desk.reports.report_rules import read_rules
 from idtone.authority.desk.reports.report_store import CountedBy
 from idtone.authority.desk.reports.small_counts import Published
 from idtone.authority.desk.reports.traceback import Stage
-from idtone.authority.moments import moment
+from idtone.authority.moments import end, moment
 from idtone.errors import UsageError
 from idtone.translation import Message, template, translated
 
@@ -48,7 +48,7 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
     rules = await visit.in_thread(read_rules, files_of(visit).folder)
     return visit.render(
         "office_report_statistics.html", status, counted=counted, by=by, kinds=BY, words=WORDS, problem=problem,
-        start=visit.query("from"), until=visit.query("to"), least=rules.statistics.least,
+        start=visit.query("since"), until=visit.query("until"), least=rules.statistics.least,
     )  # fmt: skip
 
 
@@ -71,9 +71,9 @@ def _by(visit: Visit) -> CountedBy:
 def _counted(visit: Visit, by: CountedBy) -> Published:
     """Of the time that the address names, else of a year. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
-    start, until = visit.query("from"), visit.query("to")
+    start, until = visit.query("since"), visit.query("until")
     begins = moment(start, Message("First day")) if start else now - COUNTED_FOR
-    ends = moment(until, Message("Until, without that day")) if until else now + timedelta(seconds=1)
+    ends = end(until, Message("Last day")) if until else now + timedelta(seconds=1)
     return desk.statistics(by, begins, ends) if desk else Published({}, 0)
 
 

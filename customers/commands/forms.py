@@ -63,12 +63,21 @@ def check(
             )
         else:
             print(*(translated(str(fault)) for fault in error.faults), sep="\n")
-            print(f"{form}: {command_line.counted(len(error.faults), 'fault')}")
+            print(f"{form}: {translated(command_line.counted(len(error.faults), 'fault'))}")
         command_line.negative()
     if as_json:
         command_line.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})
     else:
-        print(f"{form}: good, a {found.application.kind} by the rules of {rules.version}")
+        print(
+            translated(
+                Message(
+                    "{form}: good, a {kind} by the rules of {version}",
+                    form=form,
+                    kind=found.application.kind,
+                    version=rules.version,
+                )
+            )
+        )
 
 
 def print_form(

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 import yaml
 
+from idtone.asking import confirmed
 from idtone.documents import read_text
 from idtone.translation import Message, translated
 
@@ -49,7 +50,7 @@ def identity_given(file: Path | None) -> CustomerIdentity:
 
 
 def _confirmed() -> bool:
-    return typer.confirm(translated(Message("Is the customer a company?")), err=True)
+    return confirmed(Message("Is the customer a company?"))
 
 
 def _asked(question: Message) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from idtone import command_line
-from idtone.asking import entries_asked, line, number_asked, number_of
+from idtone.asking import confirmed, entries_asked, line, number_asked, number_of
 from idtone.documents import parse, read_text
 from idtone.errors import CustomerError, UsageError
 from idtone.ledger.commands.shared import answerable, listed, local
@@ -133,7 +133,16 @@ def record(
     if as_json:
         command_line.print_json({"id": filled.id, "record": act, "numbers": len(made.numbers), "digest": digest})
     else:
-        print(f"{filled.id}: recorded for {command_line.counted(len(made.numbers), 'number')}, as {act}")
+        print(
+            translated(
+                Message(
+                    "{id}: recorded for {numbers}, as {act}",
+                    id=filled.id,
+                    numbers=command_line.counted(len(made.numbers), "number"),
+                    act=act,
+                )
+            )
+        )
 
 
 def _put(store: RecordStore, made: CustomerRecord) -> str:
@@ -232,7 +241,14 @@ def show(
         command_line.print_json({"request": act, "id": known.id, "until": until.isoformat()})
     else:
         print(
-            f"requested to open {known.id}; another person approves it until {local(until)}: idtone form approve {act}"
+            translated(
+                Message(
+                    "requested to open {id}; another person approves it until {until}: idtone form approve {act}",
+                    id=known.id,
+                    until=local(until),
+                    act=act,
+                )
+            )
         )
 
 
@@ -295,10 +311,20 @@ def _open(
             }
         )  # fmt: skip
         return
-    print(f"# {id_}: recorded {local(found.at)} by {found.by}, unchanged since then ({known.act})")
-    print(f"# numbers: {', '.join(found.numbers)}")
+    print(
+        translated(
+            Message(
+                "# {id}: recorded {at} by {by}, unchanged since then ({act})",
+                id=id_,
+                at=local(found.at),
+                by=found.by,
+                act=known.act,
+            )
+        )
+    )
+    print(translated(Message("# numbers: {numbers}", numbers=", ".join(found.numbers))))
     print(found.form, end="" if found.form.endswith("\n") else "\n")
-    print(f"opened as {act}", file=sys.stderr)
+    print(translated(Message("opened as {act}", act=act)), file=sys.stderr)
 
 
 def approve(
@@ -314,11 +340,30 @@ def approve(
     person, asked = answerable(office.settings.ledger), _requested(office, request)
     if objection := asked.approval_objection(now, person):
         raise UsageError(Message("request {request} does not count: {why}", request=request, why=objection))
-    print(f"{asked.by.name} asks at {local(asked.at)} to open {asked.id}: {asked.why}")
-    if not yes and not typer.confirm("Approve it?", err=True):
+    print(
+        translated(
+            Message(
+                "{name} asks at {at} to open {id}: {why}",
+                name=asked.by.name,
+                at=local(asked.at),
+                id=asked.id,
+                why=asked.why,
+            )
+        )
+    )
+    if not yes and not confirmed(Message("Approve it?")):
         command_line.negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
-    print(f"approved by {person}; until {local(asked.until)}: idtone form show --request {request}")
+    print(
+        translated(
+            Message(
+                "approved by {person}; until {until}: idtone form show --request {request}",
+                person=person,
+                until=local(asked.until),
+                request=request,
+            )
+        )
+    )
 
 
 def end(
@@ -340,7 +385,16 @@ def end(
         raise UsageError(Message("--on {day} does not count: {why}", day=day, why=why))
     office.enter(FormAct.ENDED, id_, acting(), now, on=day.isoformat())
     known.ends = max(day, known.ends or day)
-    print(f"{id_}: ends on {known.ends}, kept until {known.kept_until(office.rules.keep_years)}")
+    print(
+        translated(
+            Message(
+                "{id}: ends on {ends}, kept until {until}",
+                id=id_,
+                ends=known.ends,
+                until=known.kept_until(office.rules.keep_years),
+            )
+        )
+    )
 
 
 def forget(
@@ -366,7 +420,7 @@ def forget(
             command_line.Rows(columns, whole=("id",)).print(
                 (each.id, local(each.at), each.ends, each.kept_until(years)) for each in due
             )
-            if not typer.confirm(f"Destroy {command_line.counted(len(due), 'form')} forever?", err=True):
+            if not confirmed(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
                 command_line.negative()
 
         def enter(each: RecordHistory) -> None:
@@ -376,4 +430,6 @@ def forget(
     if as_json:
         command_line.print_json({"forgotten": forgotten})
     else:
-        print(f"{command_line.counted(len(forgotten), 'form')} cannot be opened any more")
+        print(
+            translated(Message("{forms} cannot be opened any more", forms=command_line.counted(len(forgotten), "form")))
+        )

@@ -166,17 +166,22 @@ def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[st
     """What a new list changes, in words for those who sign it."""
     if new is None:
         if old is not None:
-            yield f"no list of refusals any more; it had {len(old)} tokens"
+            yield Message("no list of refusals any more; it had {count} tokens", count=len(old))
         return
     if old is None or old.epoch != new.epoch:
-        yield f"a list of refusals by a new key, epoch {new.epoch}: {len(new)} tokens"
+        yield Message("a list of refusals by a new key, epoch {epoch}: {count} tokens", epoch=new.epoch, count=len(new))
     else:
         before, after = set(old.raw()), set(new.raw())
-        yield f"{len(after - before)} tokens more, {len(before - after)} fewer; {len(after)} in all"
+        yield Message(
+            "{more} tokens more, {fewer} fewer; {all} in all",
+            more=len(after - before),
+            fewer=len(before - after),
+            all=len(after),
+        )
         if old.public != new.public:
-            yield "another key in the same epoch"
+            yield Message("another key in the same epoch")
     if old is not None and old.table != new.table:
-        yield "another identity table"
+        yield Message("another identity table")
 
 
 def _damaged() -> TrustError:

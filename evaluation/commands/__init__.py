@@ -16,7 +16,7 @@ command_line.add_commands(
             "idtone.evaluation.commands.figures:send",
             "Send signed figures to the association's desk.",
         ),
-        "criteria": (
+        "check": (
             "idtone.evaluation.commands.criteria:criteria",
             "Find all faults of a file of criteria, and show it: what is measured, and how many points it gives.",
         ),

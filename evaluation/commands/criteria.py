@@ -1,4 +1,4 @@
-"""`idtone evaluation criteria`: check and show a file of criteria."""
+"""`idtone evaluation check`: check and show a file of criteria."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.translation import Message, translated
 
 from ..criteria import Criterion, read_criteria
 
@@ -32,8 +33,20 @@ def criteria(
     )  # fmt: skip
     if form is command_line.Form.TABLE:
         for grade in read.document.grades:
-            print(f"{grade.id}: {grade.title.ja} / {grade.title.en}, from {grade.percent} %")
-        print(f"version {read.terms.version}, SHA-256 {read.sha256}")
+            print(
+                translated(
+                    Message(
+                        "{id}: {ja} / {en}, from {percent} %",
+                        id=grade.id,
+                        ja=grade.title.ja,
+                        en=grade.title.en,
+                        percent=grade.percent,
+                    )
+                )
+            )
+        print(
+            translated(Message("version {version}, SHA-256 {sha256}", version=read.terms.version, sha256=read.sha256))
+        )
 
 
 def _table(criterion: Criterion) -> str:

@@ -38,8 +38,8 @@ from ..period import Period
 
 
 def figures(
-    start: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day of the period, in Japan.")],
-    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The first day after the period, in Japan.")],
+    since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the signed figures.")],
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
@@ -51,7 +51,7 @@ def figures(
     since the end of the period; the figures name that head. The ledger records that the figures were made. Run the
     command on each node.
     """
-    settings, period = load_settings(config), Period.given(start, until)
+    settings, period = load_settings(config), Period.given(since, until)
     signer, now = desk_client.document_signer(settings), datetime.now(UTC)
     if period.ends > now:
         raise UsageError(Message("the period {period} is not over yet", period=str(period)))

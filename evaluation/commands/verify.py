@@ -42,4 +42,13 @@ def verify(
     print(f"{found['member']}: {found['name']['ja']} / {found['name']['en']}")
     title = evaluation["title"]
     print(f"{title['ja']} / {title['en']} ({evaluation['grade']}), {evaluation['percent']} %")
-    print(f"{evaluation['period_from']} – {evaluation['period_until']}, valid until {evaluation['valid_until']}")
+    print(
+        translated(
+            Message(
+                "{period_from} – {period_until}, valid until {valid_until}",
+                period_from=evaluation["period_from"],
+                period_until=evaluation["period_until"],
+                valid_until=evaluation["valid_until"],
+            )
+        )
+    )

@@ -21,11 +21,11 @@ command_line.add_commands(
             "idtone.fleet.commands.calls:calls",
             "List the calls in progress on all nodes, the oldest first.",
         ),
-        "key": (
+        "new-key": (
             "idtone.fleet.commands.key:key",
             "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
         ),
-        "signing-key": (
+        "new-signing-key": (
             "idtone.fleet.commands.signing:signing_key",
             "Make the key that signs the settings of all nodes, and print the line for fleet.trust.",
         ),

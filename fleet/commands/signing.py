@@ -1,4 +1,4 @@
-"""`idtone fleet signing-key` and `idtone fleet sign`: the signed settings of a fleet."""
+"""`idtone fleet new-signing-key` and `idtone fleet sign`: the signed settings of a fleet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from idtone.translation import Message, translated
 
 from ..difference_rows import difference_rows
 
-_KEYS = "The key that signs (idtone fleet signing-key). Several times while you replace a key: nodes need one of them."
+_KEYS = (
+    "The key that signs (idtone fleet new-signing-key). Several times while you replace a key: nodes need one of them."
+)
 
 
 def signing_key(
@@ -35,7 +37,7 @@ def signing_key(
     if file.exists():
         signer = _signer(file)
     else:
-        made = make_private(file, passphrase(f"for the new key {file}", twice=True))
+        made = make_private(file, passphrase(Message("for the new key {file}", file=file), twice=True))
         signer = Signer(SIGNED_BY, made.private_bytes_raw())
     if as_json:
         command_line.print_json({"key": str(file), "trust": str(signer.key)})

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.errors import UsageError
 from idtone.translation import Message, translated
 
@@ -91,7 +92,7 @@ def upgrade(
             raise UsageError(
                 Message("these nodes are done in the upgrade that {path} has; --afresh begins another one", path=path)
             )
-        if not yes and not typer.confirm(translated(Message("Upgrade these nodes?")), err=True):
+        if not yes and not confirmed(Message("Upgrade these nodes?")):
             raise UsageError(Message("nothing was done"))
         kept.begin([node.node for node in chosen], afresh)
         _upgrade(inventory, left, kept, empty, patience or (EMPTY_PATIENCE_S if empty else PATIENCE_S), as_json)

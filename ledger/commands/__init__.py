@@ -22,10 +22,26 @@ command_line.add_commands(
             "Count calls by day (of this machine's clock), member and licence: played, noticed, refused, bypassed, "
             "turned away, sound sent, sound confirmed.",
         ),
+    },
+    panel="Calls",
+)
+command_line.add_commands(
+    app,
+    {
         "replicas": (
             "idtone.ledger.commands.replicas:replicas",
             "List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.",
         ),
+        "forget": (
+            "idtone.ledger.commands.forget:forget",
+            "Destroy the keys of all days before DATE: the numbers of these days can never be opened again.",
+        ),
+    },
+    panel="Keeping the ledger",
+)
+command_line.add_commands(
+    app,
+    {
         "verify": (
             "idtone.ledger.commands.proofs:verify",
             "Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.",
@@ -48,19 +64,16 @@ command_line.add_commands(
             "idtone.ledger.commands.proofs:show_key",
             "Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses.",
         ),
-        "forget": (
-            "idtone.ledger.commands.forget:forget",
-            "Destroy the keys of all days before DATE: the numbers of these days can never be opened again.",
-        ),
         "witness": (
             "idtone.ledger.commands.witness:witness",
             "Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.",
         ),
-        "verify-pack": (
-            "idtone.ledger.commands.verify_pack:verify_pack",
-            "Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and "
-            "that the reports say what the leaves say; then print its records.",
-        ),
+    },
+    panel="Signatures and proofs",
+)
+command_line.add_commands(
+    app,
+    {
         "requests": (
             "idtone.ledger.commands.requests:list_requests",
             "List the requested exports, the newest last, and their states.",
@@ -89,5 +102,11 @@ command_line.add_commands(
             "idtone.ledger.commands.disclosures:disclosures",
             "List all disclosures and requests of a year: legal basis, persons, pack, receipt, refusal, confirmation.",
         ),
+        "verify-pack": (
+            "idtone.ledger.commands.verify_pack:verify_pack",
+            "Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and "
+            "that the reports say what the leaves say; then print its records.",
+        ),
     },
+    panel="Disclosure",
 )

@@ -16,7 +16,7 @@ from idtone import command_line
 from idtone.calls import Delivery, Outcome
 from idtone.errors import UsageError
 from idtone.numbers import Number, NumberKind, parse
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..disclosure.report_words import delivery_in_english
 from ..evidence.call_filter import CallFilter
@@ -36,6 +36,7 @@ from .shared import (
     ledgers_of,
     local,
     parse_since,
+    parse_until,
     whole_id,
 )
 
@@ -54,10 +55,17 @@ def list_calls(
     call_id: Annotated[str | None, typer.Option("--call-id", help="Only this call.")] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="T", help="Only calls since then: ISO 8601, or 2h for two hours ago."),
+        typer.Option(
+            "--since", metavar="T", help="Only calls since then: a day in Japan, ISO 8601, or 2h for two hours ago."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="T", help="Only calls before then, written like --since.")
+        str | None,
+        typer.Option(
+            "--until",
+            metavar="T",
+            help="Only calls until the end of this day, or before this moment; written like --since.",
+        ),
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only calls with this outcome.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Only calls decided for this reason.")] = None,
@@ -92,7 +100,7 @@ def list_calls(
     form = command_line.form(as_json, as_csv, as_tsv)
     if follow and until is not None:
         raise UsageError(Message("--follow has no end, and --until names one; leave out one of them"))
-    start, end = _range(since, until, "--since", "--until")
+    start, end = _range(since, until)
 
     wanted = CallFilter(None, outcome, reason, member, licence, delivery, fallback, odd).accepts
     ledgers = ledgers_of(config, ledger, node, keys or ())
@@ -161,10 +169,13 @@ def find(
         str | None,
         typer.Option("--sip-call-id", metavar="ID", help="The SIP Call-ID of the caller's side, instead of a number."),
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="Only calls that began then or later, like list --since.")
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="Only calls that began then or later, like list --since.")
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Only calls that began before then.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="T", help="Only calls that began until then, like list --until."),
+    ] = None,
     config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
     node: NodeOption = None,
@@ -182,16 +193,24 @@ def find(
         raise UsageError(Message("--number and --sip-call-id are two searches; leave out one of them"))
     wanted = _wanted_number(number) if sip_call_id is None else None
     wanted_id = _wanted_sip_call_id(sip_call_id) if sip_call_id is not None else ""
-    first, last = _range(start, end, "--from", "--to")
+    first, last = _range(since, until)
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())
     records = ledgers.find(wanted, first, last) if wanted else ledgers.find_sip_call_id(wanted_id, first, last)
     for name in without_keys(ledgers.nodes):
-        print(f"not searched: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
+        print(
+            translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            file=sys.stderr,
+        )
     if form is not command_line.Form.TABLE or records:
         _print(records, form, ledgers.is_shared)
     else:
-        print(f"no call with this {'number' if wanted else 'SIP Call-ID'} was found", file=sys.stderr)
+        print(
+            translated(
+                Message("no call with this {what} was found", what=Message("number") if wanted else "SIP Call-ID")
+            ),
+            file=sys.stderr,
+        )
     if not records:
         command_line.negative()
 
@@ -200,7 +219,9 @@ def stats(
     since: Annotated[
         str, typer.Option("--since", metavar="T", help="Only calls since then, like list --since.")
     ] = "30d",
-    until: Annotated[str | None, typer.Option("--until", metavar="T", help="Only calls before then.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="Only calls until then, like list --until.")
+    ] = None,
     by: Annotated[
         list[Part] | None,
         typer.Option("--by", help="Count separately by this; may be repeated (default: by day, member and licence)."),
@@ -222,7 +243,7 @@ def stats(
     held the number. The sent ratio counts connected calls on which a party was to hear a sound.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
-    start, end = _range(since, until, "--since", "--until")
+    start, end = _range(since, until)
     apart = frozenset(by) if by else EACH
     ledgers = ledgers_of(config, ledger, node)
     tallies = tally(
@@ -258,7 +279,7 @@ def _wanted_sip_call_id(text: str) -> str:
 
 
 def _asked_for(what: str) -> str:
-    return str(typer.prompt(what, err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
+    return str(typer.prompt(translated(what), err=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
 
 
 def _cell(value: object) -> str:
@@ -267,14 +288,9 @@ def _cell(value: object) -> str:
     return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
-def _range(
-    start: str | None, end: str | None, start_option: str, end_option: str
-) -> tuple[datetime | None, datetime | None]:
+def _range(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     now = datetime.now(UTC)
-    return (
-        None if start is None else parse_since(start, now, start_option),
-        None if end is None else parse_since(end, now, end_option),
-    )
+    return None if since is None else parse_since(since, now), None if until is None else parse_until(until, now)
 
 
 def show(
@@ -291,7 +307,7 @@ def show(
     holder = ledgers.with_call(call_id)
     record = holder.reader.record(call_id) if holder else None
     if record is None:
-        print(f"the ledger holds no call {call_id}", file=sys.stderr)
+        print(translated(Message("the ledger holds no call {call_id}", call_id=call_id)), file=sys.stderr)
         command_line.negative()
     if as_json:
         steps = [
@@ -315,9 +331,9 @@ def show(
         for step in record.steps
     )
     if record.delivery:
-        print(f"sound: {delivery_in_english(record)}")
+        print(translated(Message("sound: {delivery}", delivery=delivery_in_english(record))))
     for anomaly in record.anomalies:
-        print(f"anomaly: {anomaly}")
+        print(translated(Message("anomaly: {anomaly}", anomaly=anomaly)))
 
 
 def _line(record: Record) -> tuple[str, ...]:

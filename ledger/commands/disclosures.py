@@ -15,7 +15,7 @@ from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.files import replace_durably
 from idtone.paper.content import Paper
 from idtone.settings import load_settings
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -67,7 +67,11 @@ def deliver(
         if as_json:
             command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
         else:
-            print(f"{output}: receipt of {export.act}, case {export.case}")
+            print(
+                translated(
+                    Message("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
+                )
+            )
 
 
 def receipt(
@@ -120,7 +124,13 @@ def receipt(
     if as_json:
         command_line.print_json({"id": export.act, "receipt": act, **proof})
     else:
-        print(f"received by {by} on {day}: {export.act}, case {export.case}")
+        print(
+            translated(
+                Message(
+                    "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
+                )
+            )
+        )
 
 
 def confirm(
@@ -143,7 +153,16 @@ def confirm(
     if as_json:
         command_line.print_json({"id": disclosure, "confirmation": act})
     else:
-        print(f"confirmed by {reference} on {day}: {disclosure}")
+        print(
+            translated(
+                Message(
+                    "confirmed by {reference} on {day}: {disclosure}",
+                    reference=reference,
+                    day=day,
+                    disclosure=disclosure,
+                )
+            )
+        )
 
 
 def disclosures(

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.settings import load_settings
+from idtone.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
@@ -40,8 +42,13 @@ def forget(
     doomed = [day for day in days.days() if day < first]
     if doomed and not yes:
         count = command_line.counted(len(doomed), "day")
-        question = f"Destroy the keys of {count}, from {doomed[0]} to {doomed[-1]}, forever?"
-        if not typer.confirm(question, err=True):
+        question = Message(
+            "Destroy the keys of {count}, from {first} to {last}, forever?",
+            count=count,
+            first=doomed[0],
+            last=doomed[-1],
+        )
+        if not confirmed(question):
             command_line.negative()
     if doomed:
         # First, so that it is recorded whatever happens in between.
@@ -53,4 +60,10 @@ def forget(
     if as_json:
         command_line.print_json({"destroyed": destroyed})
     else:
-        print(f"the numbers of {command_line.counted(len(destroyed), 'day')} cannot be opened any more")
+        print(
+            translated(
+                Message(
+                    "the numbers of {days} cannot be opened any more", days=command_line.counted(len(destroyed), "day")
+                )
+            )
+        )

@@ -95,8 +95,14 @@ def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str
 def _unused(origins: Sequence[str], keys: Sequence[VerifierKey], notes: Sequence[tuple[str, Note]]) -> list[str]:
     """The given keys and checkpoints that belong to no ledger here."""
     given = [(f"--log-key {key.name}", key.name) for key in keys]
-    given += [(f"{source}: a checkpoint of {origin}", origin) for source, note in notes for origin in [_origin(note)]]
-    return [f"{what}: there is no ledger by this name" for what, origin in given if origin not in origins]
+    given += [
+        (Message("{source}: a checkpoint of {origin}", source=source, origin=origin), origin)
+        for source, note in notes
+        for origin in [_origin(note)]
+    ]
+    return [
+        Message("{what}: there is no ledger by this name", what=what) for what, origin in given if origin not in origins
+    ]
 
 
 def _origin(note: Note) -> str:
@@ -106,7 +112,7 @@ def _origin(note: Note) -> str:
 def _verified(
     ledger: NodeLedger, key: VerifierKey, whose: str, notes: Sequence[tuple[str, Note]], settings: Settings
 ) -> dict[str, Any]:
-    with progress_bar(f"verifying {ledger.node}") as progress:
+    with progress_bar(Message("verifying {node}", node=ledger.node)) as progress:
         return {
             "node": ledger.node,
             **verification_report(
@@ -122,21 +128,63 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     name = f"{report['node']}: " if with_node else ""
     for fault in report["faults"]:
         print(f"{name}{translated(fault)}")
-    print(f"{name}{'good' if report['good'] else 'NOT GOOD'}: {report['leaves']:,} leaves of {report['steps']:,} steps")
+    print(
+        translated(
+            Message(
+                "{name}{verdict}: {leaves:,} leaves of {steps:,} steps",
+                name=name,
+                verdict=Message("good") if report["good"] else Message("NOT GOOD"),
+                leaves=report["leaves"],
+                steps=report["steps"],
+            )
+        )
+    )
     if report["key_from"] == "postgresql":
-        print("  key          PostgreSQL itself has it: compare it with what `idtone ledger key` prints on the node")
+        print(
+            translated(
+                Message(
+                    "  key          PostgreSQL itself has it: compare it with what `idtone ledger key` prints on the "
+                    "node"
+                )
+            )
+        )
         print(f"               {report['log']}")
     for each in report["signed"]:
-        print(f"  signed       {each['leaves']:,} leaves ({translated(each['source'])})")
+        print(
+            translated(
+                Message("  signed       {leaves:,} leaves ({source})", leaves=each["leaves"], source=each["source"])
+            )
+        )
     if report["missing_leaves"]:
         print(
-            f"  missing      {report['missing_leaves']:,} leaves that this node has signed: not replicated yet, or cut "
-            "off"
+            translated(
+                Message(
+                    "  missing      {missing_leaves:,} leaves that this node has signed: not replicated yet, or cut "
+                    "off",
+                    missing_leaves=report["missing_leaves"],
+                )
+            )
         )
-    print(f"  root         {report['root']}")
+    print(translated(Message("  root         {root}", root=report["root"])))
     if told := report["continues"]:
-        print(f"  continues    {told['origin']} after {told['leaves']:,} leaves, set aside as {told['file']}")
-    print(f"  in progress  {command_line.counted(report['open_calls'], 'call')}, whose steps are in no leaf yet")
+        print(
+            translated(
+                Message(
+                    "  continues    {origin} after {leaves:,} leaves, set aside as {file}",
+                    origin=told["origin"],
+                    leaves=told["leaves"],
+                    file=told["file"],
+                )
+            )
+        )
+    print(
+        translated(
+            Message(
+                "  in progress  {open_calls}, whose steps are in no leaf yet",
+                open_calls=command_line.counted(report["open_calls"], "call"),
+            )
+        )
+    )
 
 
 def prove(
@@ -161,7 +209,14 @@ def prove(
         own = None if ledgers.is_shared else cosigned_note(settings.ledger, settings.node, holder.reader.origin())
         proven = holder.reader.proofs(call_id, holder.cosigned if ledgers.is_shared else own)
     if not proven:
-        print(f"no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", file=sys.stderr)
+        print(
+            translated(
+                Message(
+                    "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
+                )
+            ),
+            file=sys.stderr,
+        )
         command_line.negative()
     if as_json:
         command_line.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.errors import UsageError
 from idtone.persons import Person
 from idtone.settings import Settings, load_settings
-from idtone.translation import Message
+from idtone.translation import Message, template, translated
 
 from ..disclosure.disclosure_request import (
     DisclosureRequest,
@@ -51,14 +52,23 @@ def approve(
     request = asked.request
     if not as_json:
         _show(request, asked.records, now)
-    if not yes and not typer.confirm("Approve this export?", err=True):
+    if not yes and not confirmed(Message("Approve this export?")):
         command_line.negative()
     act = record_answer(settings, key_ring, asked.step)
     if as_json:
         command_line.print_json({"request": request.act, "approval": act, "until": asked.step.details["until"]})
     else:
         until = local(asked.until)
-        print(f"approved by {person}; until {until}: idtone ledger export --request {request.act} -o FILE")
+        print(
+            translated(
+                Message(
+                    "approved by {person}; until {until}: idtone ledger export --request {act} -o FILE",
+                    person=person,
+                    until=until,
+                    act=request.act,
+                )
+            )
+        )
 
 
 def refuse(
@@ -74,7 +84,7 @@ def refuse(
     if as_json:
         command_line.print_json({"request": request_id, "refusal": act})
     else:
-        print(f"refused by {person}")
+        print(translated(Message("refused by {person}", person=person)))
 
 
 def list_requests(
@@ -106,14 +116,16 @@ def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
 def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> None:
     began = [record.steps[0].at for record in records]
     facts = {
-        "case": request.case,
+        template("case"): request.case,
         **basis_lines(request.basis),
-        "requested by": f"{request.by}, {local(request.at)}",
-        "calls": f"{len(records)}, from {local(min(began))} to {local(max(began))}",
-        "numbers": "stay sealed" if request.sealed else "are opened",
-        "to approve": f"until {local(request.until)}",
+        template("requested by"): f"{request.by}, {local(request.at)}",
+        template("calls"): Message(
+            "{count}, from {first} to {last}", count=len(records), first=local(min(began)), last=local(max(began))
+        ),
+        template("numbers"): Message("stay sealed") if request.sealed else Message("are opened"),
+        template("to approve"): Message("until {until}", until=local(request.until)),
     }
-    print(*(f"{name:<17} {value}" for name, value in facts.items()), sep="\n")
+    command_line.print_facts(facts)
     rows = [
         (
             local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in NumberRole),
@@ -135,7 +147,7 @@ def _line(request: DisclosureRequest, now: datetime) -> tuple[str, ...]:
 def _report(request: DisclosureRequest, now: datetime) -> dict[str, object]:
     return {
         "request": request.act,
-        "case": request.case,
+        template("case"): request.case,
         "basis": request.basis.details() if request.basis else None,
         "calls": list(request.calls),
         "numbers_sealed": request.sealed,

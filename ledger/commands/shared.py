@@ -23,6 +23,7 @@ from idtone.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.signed_notes import Algorithm, Note, VerifierKey
 from idtone.translation import Message
 
+from ..disclosure.legal_basis import JAPAN
 from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys
 from ..keys.key_ring import continuity_of, own_key
@@ -111,19 +112,31 @@ def parse_day(text: str, now: datetime) -> str:
     return day
 
 
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+def parse_until(text: str, now: datetime) -> datetime:
+    """As `parse_since`, but of a day its end."""
+    return parse_since(text, now, "--until") + timedelta(days=bool(_DAY.fullmatch(text)))
+
+
 def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
-    """`2h` (s, m, h, d) before `now`, or a moment in ISO 8601 with its offset. Raises UsageError."""
+    """`2h` (s, m, h, d) before `now`, the beginning of a day in Japan, or a moment in ISO 8601 with its offset. Raises
+    UsageError.
+    """
     ago = _AGO.fullmatch(text)
     try:
         moment = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text)
+        if _DAY.fullmatch(text):
+            moment = moment.replace(tzinfo=JAPAN)
     except (ValueError, OverflowError) as error:
         raise UsageError(
             Message(
-                "{option} {text!r} is not a time; write 2h, 7d or 2026-11-01T00:00:00+09:00", option=option, text=text
+                "{option} {text!r} is not a time; write 2h, 7d, 2026-11-01 or 2026-11-01T09:00:00+09:00",
+                option=option,
+                text=text,
             )
         ) from error
     if moment.utcoffset() is None:

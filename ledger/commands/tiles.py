@@ -13,7 +13,7 @@ from idtone import command_line
 from idtone.errors import LedgerError
 from idtone.settings import Settings, load_settings
 from idtone.signed_notes import Algorithm, Note, VerifierKey
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
@@ -67,7 +67,7 @@ def tiles(
             failed = True
             continue
         if written is None:
-            print(f"{each.origin}: nothing was signed yet", file=sys.stderr)
+            print(translated(Message("{origin}: nothing was signed yet", origin=each.origin)), file=sys.stderr)
             continue
         reports.append(_report(each, written, signed))
         if not as_json:
@@ -130,13 +130,33 @@ def _report(ledger: NodeLedger, written: TilesWritten, signed: int) -> dict[str,
 
 
 def _tell(ledger: NodeLedger, written: TilesWritten, signed: int) -> None:
-    print(f"{ledger.origin}: {written.leaves:,} leaves, {written.leaves - written.before:,} of them new")
-    print(f"  folder       {written.folder}")
-    print(f"  written      {written.files:,} files, {written.octets:,} bytes")
+    print(
+        translated(
+            Message(
+                "{origin}: {leaves:,} leaves, {new:,} of them new",
+                origin=ledger.origin,
+                leaves=written.leaves,
+                new=written.leaves - written.before,
+            )
+        )
+    )
+    print(translated(Message("  folder       {folder}", folder=written.folder)))
+    print(
+        translated(
+            Message("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets)
+        )
+    )
     if written.cosigners:
-        print(f"  cosigned by  {', '.join(written.cosigners)}")
+        print(translated(Message("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners))))
     if signed > written.leaves:
-        print(f"  waiting      {signed - written.leaves:,} leaves, which witnesses have not cosigned yet")
+        print(
+            translated(
+                Message(
+                    "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet",
+                    leaves=signed - written.leaves,
+                )
+            )
+        )
 
 
 def verify_tiles(
@@ -189,8 +209,21 @@ def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
 def _tell_verdict(verdict: TilesVerdict) -> None:
     for fault in verdict.faults:
         print(fault)
-    print(f"{'good' if not verdict.faults else 'NOT GOOD'}: {verdict.leaves:,} leaves of {verdict.steps:,} steps")
+    print(
+        translated(
+            Message(
+                "{verdict}: {leaves:,} leaves of {steps:,} steps",
+                verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
+                leaves=verdict.leaves,
+                steps=verdict.steps,
+            )
+        )
+    )
     for witness in verdict.cosigners:
-        print(f"  cosigned by  {witness.name}")
-    print(f"  root         {verdict.root.hex()}")
-    print(f"  in progress  {verdict.awaited:,} steps between these are in no leaf yet")
+        print(translated(Message("  cosigned by  {name}", name=witness.name)))
+    print(translated(Message("  root         {root}", root=verdict.root.hex())))
+    print(
+        translated(
+            Message("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)
+        )
+    )

@@ -11,7 +11,7 @@ import typer
 
 from idtone import command_line
 from idtone.signed_notes import Algorithm
-from idtone.translation import Message, translated
+from idtone.translation import Message, joined, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.legal_basis import basis_lines
@@ -132,27 +132,41 @@ def _numbers(told: PackRecord) -> dict[str, str]:
 
 def _print(line: str) -> None:
     """Characters that are not printable, which a pack may contain, are shown as escapes."""
-    print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line))
+    print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in translated(line)))
 
 
 def _tell(verdict: PackVerdict) -> None:
     for fault in verdict.faults:
         _print(translated(fault))
-    _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
+    _print(
+        Message(
+            "{verdict}: case {case}, exported {exported}",
+            verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
+            case=verdict.case,
+            exported=verdict.exported,
+        )
+    )
     for name, text in basis_lines(verdict.basis).items():
-        _print(f"  {name:<17} {text}")
-    _print(f"  sealed by    {verdict.log}")
+        _print(f"  {command_line.padded(translated(name), 17)} {text}")
+    _print(Message("  sealed by    {log}", log=verdict.log))
     if not verdict.log_is_known:
-        _print("               this key is from the pack itself: compare it with the key that the member gave you")
+        _print(
+            Message("               this key is from the pack itself: compare it with the key that the member gave you")
+        )
     for witness in verdict.cosigners:
-        _print(f"  cosigned by  {witness.name}")
+        _print(Message("  cosigned by  {name}", name=witness.name))
     if verdict.request and verdict.request.approval:
         approval = verdict.request.approval
-        _print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")
-        _print(f"  approved by  {approval.by}, {approval.at.isoformat()}")
+        _print(Message("  requested by {by}, {at}", by=verdict.request.by, at=verdict.request.at.isoformat()))
+        _print(Message("  approved by  {by}, {at}", by=approval.by, at=approval.at.isoformat()))
     elif verdict.policy == ONE_PERSON:
-        _print("  approved by  nobody: it was made by one person alone")
+        _print(Message("  approved by  nobody: it was made by one person alone"))
     for each in verdict.told:
         record = each.record
-        sound = f"sound for {delivery_in_english(record)}" if record.delivery else "no sound"
-        _print(f"  {record.call_id}: {record.outcome}, {record.reason}, {sound}, {record.status or 'interrupted'}")
+        sound = (
+            Message("sound for {delivery}", delivery=delivery_in_english(record))
+            if record.delivery
+            else Message("no sound")
+        )
+        status = record.status or Message("interrupted")
+        _print(joined("", (f"  {record.call_id}: {record.outcome}, {record.reason}, ", sound, ", ", status)))

@@ -19,7 +19,7 @@ _STATES: Final = {
     RequestState.APPROVED: "承認済み / approved",
     RequestState.REFUSED: "却下 / refused",
     RequestState.EXPIRED: "期限切れ / expired",
-    RequestState.EXPORTED: "持ち出し済み / disclosed",
+    RequestState.EXPORTED: "開示済み / disclosed",
 }
 _BLANKS: Final = (
     "受領年月日 / Received on",
@@ -81,10 +81,10 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
         "期限を過ぎた確認 / overdue confirmations": ", ".join(each.act for each in overdue),
     }
     return Paper(
-        f"証跡の持ち出し目録 / Disclosures of {year}",
+        f"証跡の開示目録 / Disclosures of {year}",
         now.astimezone(JAPAN),
         (
-            Section("証跡の持ち出し目録 / Index of disclosures", known(about)),
+            Section("証跡の開示目録 / Index of disclosures", known(about)),
             Section(
                 "集計 / Figures",
                 paragraphs=(
@@ -94,7 +94,7 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
                     "total is left out.",
                 ),
                 table=Table(
-                    ("法的根拠 / basis", "持ち出し / disclosed", "却下 / refused", "通話数 / calls"),
+                    ("法的根拠 / basis", "開示 / disclosed", "却下 / refused", "通話数 / calls"),
                     [each.row() for each in by_basis],
                 ),
             ),

@@ -121,7 +121,7 @@ def _call(number: int, told: PackRecord) -> Section:
         "方向 / direction": record.direction,
         **{_ROLES[role]: _number(told.numbers.get(role), masked) for role, masked in record.numbers.items()},
         "判定 / outcome": f"{record.outcome}, {record.reason}" if record.outcome else None,
-        "フックが自分で決定 / decided by the hook itself": "はい / yes" if record.fallback else None,
+        "フックが自分で判定 / decided by the hook itself": "はい / yes" if record.fallback else None,
         "会員 / member": record.member,
         "卸の経路 / wholesale chain": record.wholesale_chain,
         "利用者 / customer": record.customer,

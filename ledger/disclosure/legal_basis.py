@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 from idtone.documents import Model, load, parse
 from idtone.errors import UsageError
 from idtone.numbers import holds_number
-from idtone.translation import Message
+from idtone.translation import Message, template
 
 from ..evidence.steps import Scalar
 
@@ -125,14 +125,25 @@ class LegalBasis:
         return found
 
 
+_NAMES: Final = {
+    "law": template("legal basis"),
+    "authority": template("authority"),
+    "reference": template("reference"),
+    "scope": template("scope"),
+    "received": template("received"),
+    "deadline": template("deadline"),
+    "court": template("court"),
+    "valid_until": template("valid until"),
+    "why": template("why at once"),
+    "confirm_by": template("confirm by"),
+}
+
+
 def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
     """What a terminal shows of it: its facts by their names."""
     if basis is None:
-        return {"legal basis": "not recorded"}
-    names = {"law": "legal basis", "why": "why at once"}
-    return {
-        names.get(name, name.replace("_", " ")): str(text) for name, text in basis.details().items() if name != "basis"
-    }
+        return {template("legal basis"): Message("not recorded")}
+    return {_NAMES[name]: str(text) for name, text in basis.details().items() if name != "basis"}
 
 
 BASIS_DETAILS: Final = frozenset(each.name for each in fields(LegalBasis))

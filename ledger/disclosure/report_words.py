@@ -40,7 +40,7 @@ DELIVERY: Final[Mapping[str, Words]] = {
 
 STEPS: Final[Mapping[str, Words]] = {
     StepKind.DECIDED: Words("判定", "decided"),
-    StepKind.FALLBACK: Words("フックの決定", "fallback"),
+    StepKind.FALLBACK: Words("フックの判定", "fallback"),
     StepKind.ANSWERED: Words("応答", "answered"),
     StepKind.SOUND_STARTED: Words("鳴動開始", "sound started"),
     StepKind.SOUND_ENDED: Words("鳴動終了", "sound ended"),

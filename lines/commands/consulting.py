@@ -16,7 +16,7 @@ from idtone.errors import DocumentError, UsageError
 from idtone.numbers import WITHHELD
 from idtone.registry.number_notation import masked
 from idtone.settings import load_settings
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..index import compiled
 from ..model import ALWAYS, Entry, shown_name
@@ -49,12 +49,12 @@ def check(
             command_line.print_json({"source": unread.name, "good": False, "faults": faults})
         else:
             print(*error.faults, sep="\n")
-            print(f"{unread.name}: {command_line.counted(len(error.faults), 'fault')}")
+            print(f"{unread.name}: {translated(command_line.counted(len(error.faults), 'fault'))}")
         command_line.negative()
     if as_json:
         command_line.print_json({"source": unread.name, "good": True, "faults": [], **totals})
     else:
-        print(f"{unread.name}: good")
+        print(translated(Message("{name}: good", name=unread.name)))
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
 
@@ -87,7 +87,7 @@ def show(
             numbers, note = ", ".join(entry["numbers"]) or "-", "" if entry["checked"] else "  (no check)"
             print(f"{entry['customer'] or '-':<12} {names}: {numbers}{note}")
         if not found:
-            print("no entry")
+            print(translated(Message("no entry")))
     if not found:
         command_line.negative()
 

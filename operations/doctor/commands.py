@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.errors import UsageError
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.change_report import Attempt, show_attempts, show_plan
@@ -95,7 +96,7 @@ def doctor(
         attempts = [Attempt(group) for group in groups]
         if not as_json:
             show_plan(groups, out, _NOTHING)
-        if groups and (yes or (not as_json and typer.confirm(translated(_QUESTION), err=True))):
+        if groups and (yes or (not as_json and confirmed(_QUESTION))):
             changer = Changer(AsteriskConsole(exam.folder or USUAL_FOLDER), copies or USUAL_COPIES, exam.now())
             for attempt in attempts:
                 attempt.make(changer)

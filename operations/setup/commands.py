@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.errors import UsageError
 from idtone.numbers import NumberKind, parse
 from idtone.operations.asterisk_console import AsteriskConsole
@@ -109,7 +110,7 @@ def setup(
     if not as_json:
         _show_found(found, out)
         show_plan(found.groups, out, _NOTHING)
-    agreed = yes or (not as_json and (not attempts or typer.confirm(translated(_QUESTION), err=True)))
+    agreed = yes or (not as_json and (not attempts or confirmed(_QUESTION)))
     findings: list[Finding] = []
     trial = None
     if agreed:
@@ -177,7 +178,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
     for hook in filter(None, map(removed_hook, found)):
         _refuse_used_hook(hook.parent)
     all_of_it = Undone()
-    if found and (yes or (not as_json and typer.confirm(translated(Message("Undo this?")), err=True))):
+    if found and (yes or (not as_json and confirmed(Message("Undo this?")))):
         for run_folder in found:
             one = undo(run_folder, AsteriskConsole(folder))
             all_of_it.restored += one.restored

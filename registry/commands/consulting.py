@@ -20,7 +20,7 @@ from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
 from idtone.numbers import NumberKind, parse, perhaps
 from idtone.settings import load_settings
-from idtone.translation import Message
+from idtone.translation import Message, joined, translated
 
 from ..index import RegistryIndex
 from ..local_registry import Known, from_folder, known
@@ -71,12 +71,12 @@ def check(
             command_line.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
         else:
             print(*error.faults, sep="\n")
-            print(f"{path}: {command_line.counted(len(error.faults), 'fault')}")
+            print(f"{path}: {translated(command_line.counted(len(error.faults), 'fault'))}")
         command_line.negative()
     if as_json:
         command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
-        print(f"{path}: good")
+        print(translated(Message("{path}: good", path=path)))
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
 
@@ -165,11 +165,11 @@ def show(
         if as_json:
             command_line.print_json(found)
         elif found["holder"] is None:
-            print("no member holds the number")
+            print(translated(Message("no member holds the number")))
         else:
             command_line.screen().print(_tree(found, document))
             if found["porting"]:
-                print(f"porting: {porting_words(found['porting'])}")
+                print(translated(Message("porting: {porting}", porting=porting_words(found["porting"]))))
         if found["holder"] is None:
             command_line.negative()
         return
@@ -195,11 +195,13 @@ def _tree(found: NumberReport, document: RegistryDocument) -> Tree:
     names = {member.id: f"{member.id}  {member.name.ja} / {member.name.en}" for member in document.members}
 
     def label(member: str, words: str) -> Text:
-        in_charge = ", in charge" if member == found["member"] else ""
-        return Text(f"{names[member]}: {words}{in_charge}")
+        in_charge = Message(", in charge") if member == found["member"] else ""
+        return Text(translated(joined("", (f"{names[member]}: ", words, in_charge))))
 
     assert found["holder"], "a member holds the number"
-    tree = branch = Tree(label(found["holder"], f"holds {found['numbers'] or found['number']}"))
+    tree = branch = Tree(
+        label(found["holder"], Message("holds {numbers}", numbers=found["numbers"] or found["number"]))
+    )
     for link in found["links"]:
         branch = branch.add(label(link["reseller"], link_words(link)))
     return tree
@@ -292,4 +294,4 @@ def _print(report: Any, lines: Iterable[str], as_json: bool) -> None:
     if as_json:
         command_line.print_json(report)
     else:
-        print(*lines, sep="\n")
+        print(*map(translated, lines), sep="\n")

@@ -10,7 +10,7 @@ import typer
 from idtone import command_line
 from idtone.documents import read_text
 from idtone.errors import UsageError
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..file_kinds import KINDS
 from ..trust import tuf_roles
@@ -37,7 +37,7 @@ def diff(
     if as_json:
         command_line.print_json({"differences": differences})
     else:
-        print(*(differences or ["no differences"]), sep="\n")
+        print(*map(translated, differences or [Message("no differences")]), sep="\n")
     if differences:
         command_line.negative()
 

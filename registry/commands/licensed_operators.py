@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.translation import Message, translated
 
 from ..trust.licensed_operators import read_site
 
@@ -23,8 +24,26 @@ def operators(
     if as_json:
         command_line.print_json(listed)
         return
-    print(f"{listed['association']}, registry version {listed['registry_version']}, issued {listed['issued']}")
+    print(
+        translated(
+            Message(
+                "{association}, registry version {registry_version}, issued {issued}",
+                association=listed["association"],
+                registry_version=listed["registry_version"],
+                issued=listed["issued"],
+            )
+        )
+    )
     for operator in listed["operators"]:
         print(f"{operator['name']['ja']} / {operator['name']['en']}")
         for licence in operator["licences"]:
-            print(f"  {licence['id']}: {', '.join(licence['directions'])}, until {licence['valid_until']}")
+            print(
+                translated(
+                    Message(
+                        "  {id}: {directions}, until {valid_until}",
+                        id=licence["id"],
+                        directions=", ".join(licence["directions"]),
+                        valid_until=licence["valid_until"],
+                    )
+                )
+            )

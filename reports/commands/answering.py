@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from idtone import command_line
+from idtone.asking import confirmed
 from idtone.correspondence import desk_client
 from idtone.correspondence.signed_document import signed
 from idtone.errors import UsageError
@@ -167,7 +168,7 @@ def _show(request: Request, content: Answer) -> None:
 
 def _confirmed() -> bool:
     try:
-        return typer.confirm(translated(Message("Sign this answer and send it?")), err=True)
+        return confirmed(Message("Sign this answer and send it?"))
     except typer.Abort:
         return False
 

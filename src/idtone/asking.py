@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from .documents import read_text
 from .errors import NumberError, UsageError
 from .numbers import Number, holds_number, parse, parse_japanese
-from .translation import Message
+from .translation import Message, translated
 
 
 def line(text: str, option: str) -> str:
@@ -56,6 +57,7 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 def asked(what: str, hidden: bool = False) -> str:
     """One line; if `hidden`, the terminal does not show it."""
+    what = translated(what)
     if hidden and sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True, err=True)).strip()
     print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
@@ -63,6 +65,36 @@ def asked(what: str, hidden: bool = False) -> str:
     if not line:
         raise UsageError(Message("{what}: was not given", what=what))
     return line.strip()
+
+
+def confirmed(question: str) -> bool:
+    """True if the person at the terminal answers with yes; an empty answer means no. Raises typer.Abort at the end of
+    the input.
+    """
+    while True:
+        print(f"{translated(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        answer = line.strip().lower()
+        if answer in _ANSWERS:
+            return _ANSWERS[answer]
+        print(translated(Message("answer with y (yes) or n (no)")), file=sys.stderr)
+
+
+_ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
+
+
+def secret(question: str, twice: bool = False) -> str:
+    """What a person types at a terminal, which does not show it. `twice`: it is typed again, until both are equal.
+    Raises typer.Abort without a terminal.
+    """
+    shown = translated(question)
+    while True:
+        first = str(typer.prompt(shown, hide_input=True, err=True))
+        if not twice or typer.prompt(translated(Message("The same again")), hide_input=True, err=True) == first:
+            return first
+        print(translated(Message("the two differ; type both again")), file=sys.stderr)
 
 
 def number_of(text: str) -> Number:

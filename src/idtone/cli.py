@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,6 +22,12 @@ from idtone.tones.commands import app as tone
 
 from . import __version__, command_line
 
+OPERATOR: Final = "For the PBX's operator"
+ENGINEER: Final = "For engineers who make and measure sounds"
+MEMBER: Final = "For a member's office"
+ASSOCIATION: Final = "For the association's office"
+PROGRAMS: Final = "For Asterisk and systemd"
+
 app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
 brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
@@ -37,10 +43,6 @@ command_line.add_commands(
             "idtone.service.status_command:status",
             "Show the state of the running service: Asterisk, calls, registry, evidence. --watch shows it each second.",
         ),
-        "agi": (
-            "idtone.agi.plain_agi_command:agi",
-            "Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
-        ),
         "setup": (
             "idtone.operations.setup.commands:setup",
             "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
@@ -49,32 +51,46 @@ command_line.add_commands(
             "idtone.operations.canary.commands:canary",
             "Call a number of your own through the trunk, and check the sound that arrives there.",
         ),
-        "failed": (
-            "idtone.operations.failure_mail:failed",
-            "Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own "
-            "sendmail.",
-        ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
             "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",
         ),
     },
+    panel=OPERATOR,
 )
-app.add_typer(console, name="console")
-app.add_typer(tone, name="tone")
-app.add_typer(registry, name="registry")
-app.add_typer(authority, name="authority")
-app.add_typer(ledger, name="ledger")
-app.add_typer(fleet, name="fleet")
-app.add_typer(desk, name="desk")
-app.add_typer(form, name="form")
-app.add_typer(reports, name="reports")
-app.add_typer(lines, name="lines")
-app.add_typer(misuse, name="misuse")
-app.add_typer(brake, name="brake")
-app.add_typer(customer, name="customer")
-app.add_typer(evaluation, name="evaluation")
-app.add_typer(hook, name="dialplan")
+for name, commands, panel in (
+    ("dialplan", hook, OPERATOR),
+    ("registry", registry, OPERATOR),
+    ("ledger", ledger, OPERATOR),
+    ("lines", lines, OPERATOR),
+    ("brake", brake, OPERATOR),
+    ("fleet", fleet, OPERATOR),
+    ("console", console, OPERATOR),
+    ("tone", tone, ENGINEER),
+    ("form", form, MEMBER),
+    ("customer", customer, MEMBER),
+    ("misuse", misuse, MEMBER),
+    ("reports", reports, MEMBER),
+    ("desk", desk, MEMBER),
+    ("evaluation", evaluation, MEMBER),
+    ("authority", authority, ASSOCIATION),
+):
+    app.add_typer(commands, name=name, rich_help_panel=panel)
+command_line.add_commands(
+    app,
+    {
+        "agi": (
+            "idtone.agi.plain_agi_command:agi",
+            "Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).",
+        ),
+        "failed": (
+            "idtone.operations.failure_mail:failed",
+            "Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own "
+            "sendmail.",
+        ),
+    },
+    panel=PROGRAMS,
+)
 
 # A command that needs more than one room is not in the table of a room.
 command_line.add_commands(
@@ -103,11 +119,18 @@ command_line.add_commands(
             "idtone.operations.evidence_export:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
         ),
+    },
+    panel="Disclosure",
+)
+command_line.add_commands(
+    ledger,
+    {
         "move": (
             "idtone.operations.ledger_move:move",
             "Move this node's ledger to another folder: its files, the unit's rights, the settings. Run it as root.",
         ),
     },
+    panel="Keeping the ledger",
 )
 command_line.add_commands(
     brake,

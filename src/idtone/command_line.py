@@ -31,7 +31,7 @@ import typer.core
 import typer.main
 
 from .errors import IdtoneError, UsageError
-from .translation import Message, is_japanese, paragraphs, translate_libraries, translated
+from .translation import Message, is_japanese, paragraphs, template, translate_libraries, translated
 from .usage_errors import usage_message
 
 if TYPE_CHECKING:
@@ -113,6 +113,9 @@ _OwnError: Any = typer.BadParameter.__base__
 """Typer's base of all errors of use, which it does not export by a name."""
 
 
+_USAGE: Final = template("Usage:")
+
+
 class _Translated:
     """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
 
@@ -125,6 +128,15 @@ class _Translated:
             if not is_japanese():
                 raise
             raise _OwnError(translated(usage_message(error.format_message())), error.ctx) from error
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        above: Any = super()
+        pieces: list[str] = above.collect_usage_pieces(ctx)
+        return list(map(translated, pieces))
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        pieces = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
 
     def get_help_option(self, ctx: Any) -> Any:
         above: Any = super()
@@ -190,6 +202,8 @@ def _translate(command: Any) -> None:
     for parameter in command.params:
         if getattr(parameter, "help", None):
             parameter.help = translated(parameter.help)
+        if parameter.name == "why" and isinstance(parameter.default, str):
+            parameter.default = translated(parameter.default)
     if panel := getattr(command, "rich_help_panel", None):
         command.rich_help_panel = translated(panel)
     for inner in getattr(command, "commands", {}).values():
@@ -310,6 +324,19 @@ class Rows:
         screen().print(table)
 
 
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print names and values in two columns, in the language of the environment."""
+    for name, value in facts.items():
+        print(f"{padded(translated(name), 17)} {translated(value)}")
+
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces up to a width in a terminal's cells, of which a Japanese character has two."""
+    from rich.cells import cell_len  # not every command needs it
+
+    return text + " " * (width - cell_len(text))
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The CSV that `Rows` prints."""
     made = io.StringIO()
@@ -331,9 +358,18 @@ def checksum_line(sha256: str, path: Path) -> str:
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
 
 
-def counted(count: int, what: str) -> str:
+_COUNTED: Final = {
+    "call": (template("{count:,} call"), template("{count:,} calls")),
+    "day": (template("{count:,} day"), template("{count:,} days")),
+    "fault": (template("{count:,} fault"), template("{count:,} faults")),
+    "form": (template("{count:,} form"), template("{count:,} forms")),
+    "number": (template("{count:,} number"), template("{count:,} numbers")),
+}
+
+
+def counted(count: int, what: str) -> Message:
     """`1 day`, `2 days`, `1,000 days`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return Message(_COUNTED[what][count != 1], count=count)
 
 
 @contextmanager

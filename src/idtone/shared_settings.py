@@ -90,7 +90,7 @@ def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
 
 
 def _of_trust(problem: str) -> DocumentError:
-    remedy = Message("Write the line that `idtone fleet signing-key` prints")
+    remedy = Message("Write the line that `idtone fleet new-signing-key` prints")
     return DocumentError([Fault("settings", 0, 0, "fleet.trust", problem, remedy)])
 
 

@@ -76,8 +76,15 @@ def translated(text: str) -> str:
         return text
     if not isinstance(text, Message):
         return catalogue.gettext(text)
-    fields = {name: translated(value) if isinstance(value, Message) else value for name, value in text.fields.items()}
+    fields = {name: _translated_field(name, value, catalogue) for name, value in text.fields.items()}
     return catalogue.gettext(text.template).format(**fields)
+
+
+def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations) -> Any:
+    """A field of a message. The `reason` of an operating system is a plain text, which the catalogue may have."""
+    if isinstance(value, Message):
+        return translated(value)
+    return catalogue.gettext(value) if name == "reason" and isinstance(value, str) and value else value
 
 
 def paragraphs(text: str) -> list[str]:

@@ -79,7 +79,7 @@ class Office(Terminal):
     def new_keys(self, *names: str, of_set: bool = False) -> list[str]:
         """Make keys as their holders do; the options that give their public halves to `rotate`, or to `init`."""
         self.key("any").parent.mkdir(exist_ok=True)
-        made = {name: self.run("key", self.key(name), "--json")[1]["public"] for name in names}
+        made = {name: self.run("new-key", self.key(name), "--json")[1]["public"] for name in names}
         if of_set:
             return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]
         return [word for name in names for word in ("--new", made[name])]

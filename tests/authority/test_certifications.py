@@ -13,13 +13,13 @@ NOTICE = (
     "--number",
     "A-1",
     "--until",
-    "2028-04-01",
+    "2028-03-31",
     "--document",
     "認定通知書 2026-03-25",
     "--next-check",
     "2027-03-01",
 )
-MARK = ("--mark", "E-1", "--mark-until", "2028-01-01")
+MARK = ("--mark", "E-1", "--mark-until", "2027-12-31")
 
 
 def test_of_a_member_and_again(office):

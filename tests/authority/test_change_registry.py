@@ -35,7 +35,7 @@ def reviewed(office: Office, result: str = "passed") -> None:
 def granted(office: Office, text: str = APPLICATION) -> None:
     applied(office, text)
     reviewed(office)
-    office.told("grant", "A-1", "--from", "2026-12-01", "--until", "2027-12-01")
+    office.told("grant", "A-1", "--since", "2026-12-01", "--until", "2027-11-30")
 
 
 def test_from_the_application_to_the_member(office):
@@ -133,7 +133,7 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
 def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
     before = office.registry.read_text()
     assert "is already valid until 2037-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
-    told = office.told("renew", "L-0001", "--until", "2038-01-10", *WHY)
+    told = office.told("renew", "L-0001", "--until", "2038-01-09", *WHY)
     assert told["what"] == [
         "member m-0001: licence L-0001: the end is 2038-01-10T00:00:00+09:00, was 2037-01-10T00:00:00+09:00"
     ]
@@ -206,7 +206,7 @@ M1, M2 = "m-0001", "m-0002"
 )
 def test_two_people_stop_numbers_and_members_for_a_time_and_lift_it(office, command, typed, written, said):
     twice, different = f"{typed}\n{typed}\n", f"{typed}\n0612340000\n"
-    told = office.told(command, *STOP, "--until", "2099-01-01", "--authority", "警視庁", typed=twice)
+    told = office.told(command, *STOP, "--until", "2098-12-31", "--authority", "警視庁", typed=twice)
     assert (told["action"], told["subject"]) == (command, "R-7")
     [what] = told["what"]
     assert what.startswith(f"{said}: is suspended since ")
@@ -259,10 +259,11 @@ def test_no_number_and_no_later_request_are_stopped(office):
 
 
 def test_the_registry_itself_is_extended(office):
-    told = office.told("prolong", "--until", "2027-03-01", *WHY)
+    told = office.told("prolong", "--until", "2027-02-28", *WHY)
     assert told["what"] == ["the registry's expiry is 2027-03-01T00:00:00+09:00, was 2036-12-01T00:00:00+09:00"]
     for moment, fault in (
-        ("2027-03-01", "would change nothing"),
+        ("2027-02-28", "would change nothing"),
+        ("2027-03-01T00:00:00+09:00", "would change nothing"),
         ("soon", "is not a day"),
         ("2027-03-01T00:00:00", "has no time zone"),
         ("2020-01-01", "is not after"),
@@ -326,10 +327,10 @@ def test_a_pledge_is_renewed(office):
     office.registry.write_text(bare.replace("version: 42", "version: 43"))
     office.told("note", *WHY)
     for member, was in (("m-0001", "signed 2026-01-05"), ("m-0002", "none")):
-        told = office.told("pledge", member, *PLEDGE, "--until", "2027-11-20")
+        told = office.told("pledge", member, *PLEDGE, "--until", "2027-11-19")
         words = "signed 2026-11-20, by 代表取締役 見本, version 2, SHA-256 abababab…, until 2027-11-20"
         assert (told["action"], told["what"]) == ("pledge", [f"member {member}: the pledge is {words}, was {was}"])
-    office.told("pledge", "m-0002", *PLEDGE, "--until", "2028-11-20")
+    office.told("pledge", "m-0002", *PLEDGE, "--until", "2028-11-19")
     members = parse_registry(office.registry.read_text(), "").members
     assert [str(member.pledge.until) for member in members] == ["2027-11-20", "2028-11-20"]
     _, shown, _ = office.run("show", office.folder, "m-0001")
@@ -339,7 +340,7 @@ def test_a_pledge_is_renewed(office):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"--until": "2026-11-20"}, "members[0].pledge.until: is not after `signed`"),
+        ({"--until": "2026-11-19"}, "members[0].pledge.until: is not after `signed`"),
         ({"--sha256": "ab"}, "members[0].pledge.sha256: is not a SHA-256"),
         ({"--signed": "2026-01-04"}, "has signed a later pledge, on 2026-01-05"),
         ({"--signed": "2199-01-01", "--until": "2199-02-01"}, "--signed is in the future"),

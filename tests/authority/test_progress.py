@@ -23,10 +23,10 @@ from idtone.settings import PASSPHRASE
 from ..bench.office import Office, commands, prepare
 
 WITHOUT_REGISTRY = {
-    "key", "new", "note", "never-originating",
+    "new-key", "new-registry", "note", "never-originating",
     "desk", "reports", "report", "close-report", "overdue-reports", "report-stats", "forget-reports",
-    "reveal-reporter", "report-key",
-    "refuse-customer", "lift-refusal", "refusals", "refusal-key",
+    "reveal-reporter", "new-report-key",
+    "refuse-customer", "lift-refusal", "refusals", "new-refusal-key",
 }  # fmt: skip
 """`new` writes a registry without members. What `note` does, `publish --why` does too. The desk shows no progress."""
 

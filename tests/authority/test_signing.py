@@ -193,7 +193,7 @@ def test_a_good_signature_replaces_a_broken_one(office, package, tmp_path):
 
 
 def test_init_names_wrong_options(new_office, tmp_path):
-    new_office.run("key", tmp_path / "one.pem")
+    new_office.run("new-key", tmp_path / "one.pem")
     (tmp_path / "no.pub").write_text("nothing")
     one, package = ["--public", f"root={tmp_path / 'one.pub'}"], ("--package", tmp_path / "package")
     for arguments, fault in (
@@ -209,14 +209,14 @@ def test_init_names_wrong_options(new_office, tmp_path):
 
 
 def test_the_public_half_goes_into_a_new_file(new_office, tmp_path):
-    _, told, _ = new_office.run("key", tmp_path / "m.yamada", "--json")
+    _, told, _ = new_office.run("new-key", tmp_path / "m.yamada", "--json")
     assert told["public"] == str(tmp_path / "m.yamada.pub")
-    _, told, _ = new_office.run("key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
+    _, told, _ = new_office.run("new-key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
     assert told["public"] == str(tmp_path / "b.pub")
     before = (tmp_path / "b.pub").read_bytes()
-    assert "cannot be written here: File exists" in new_office.error("key", tmp_path / "b.pem")
+    assert "cannot be written here: File exists" in new_office.error("new-key", tmp_path / "b.pem")
     assert (tmp_path / "b.pub").read_bytes() == before
-    assert "is a name for a public half" in new_office.error("key", tmp_path / "c.pub")
+    assert "is a name for a public half" in new_office.error("new-key", tmp_path / "c.pub")
 
 
 def test_a_package_that_waited_too_long_is_prepared_again(office, package, monkeypatch):

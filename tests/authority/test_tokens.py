@@ -51,7 +51,7 @@ def with_token(office: Office, *words: object, **environment: str) -> tuple[int,
 def test_a_token_signs_beside_key_files(office, tmp_path):
     trust = ("--trust", office.root, "--yes")
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
-    code, told, error = with_token(office, "key", key, "--public", public)
+    code, told, error = with_token(office, "new-key", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
     new = ["--new", public, *office.new_keys("duty-4")]
     office.told("rotate", "duty", *new, *WHY, "--package", package)
@@ -79,10 +79,10 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
     ],
 )
 def test_a_fault_of_a_token_is_reported(new_office, tmp_path, name, environment, fault):
-    code, _, error = with_token(new_office, "key", name, "--public", tmp_path / "x.pub", **environment)
+    code, _, error = with_token(new_office, "new-key", name, "--public", tmp_path / "x.pub", **environment)
     assert (code, fault in error) == (2, True), error
 
 
 def test_the_public_half_of_a_token_needs_a_file(new_office):
-    code, _, error = with_token(new_office, "key", "hsm:2?label=duty")
+    code, _, error = with_token(new_office, "new-key", "hsm:2?label=duty")
     assert (code, "with --public" in error) == (2, True)

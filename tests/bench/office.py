@@ -202,7 +202,7 @@ def commands(office: Office) -> Iterator[Command]:
     of_holder = ("--holder", "X", "--reference", "N-1", "--requested", "2026-11-02T09:00:00+09:00")
     yield of_office("add-never-originating", *of_holder, typed=f"{part}\n{part}\n")
     yield of_office("remove-never-originating", *WHY, typed=f"{part}\n{part}\n")
-    ended = ("--from", "2025-01-01", "--until", "2026-01-01")
+    ended = ("--since", "2025-01-01", "--until", "2025-12-31")
     yield of_office("evaluate", *ended)
     yield of_office("evaluations")
     yield of_office("prepare", "--package", office.beside("package"))
@@ -215,8 +215,8 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("publish", *every, "--site", office.beside("site"))
     _, words, _ = of_office("publish", *office.key("duty-1", "duty-2"))
     yield "publish, nothing new", words, ""
-    yield of_office("confirmations")
-    _, words, _ = of_office("confirmations", "P-1")
+    yield of_office("in-force")
+    _, words, _ = of_office("in-force", "P-1")
     yield "confirmations REFERENCE", words, ""
     yield (
         "registry operators",

@@ -23,7 +23,7 @@ from ..authority.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, 
 from ..authority.evaluation.conftest import ASSESSMENTS, folder, hand_in
 from ..authority.office import WHY, Office
 from ..authority.refused.test_refusals import REFUSED, SOON
-from ..evaluation.sample_figures import YEAR, content_of
+from ..evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from ..messages import catalogue_text
 from .site import Site, Visitor
 from .test_office import HOSTILE, ME, entry, site_of
@@ -104,7 +104,7 @@ async def test_a_link_that_a_rule_forbids_changes_nothing(at_office, office, cap
 
 
 async def test_a_refusal_is_listed_without_its_identity_and_ended_for_a_reason(at_office, office):
-    office.told("refusal-key", "--new", office.key("refusals"), *WHY)
+    office.told("new-refusal-key", "--new", office.key("refusals"), *WHY)
     words = ("refuse-customer", "--key", office.key("refusals"), "--reference", "K-7", "--until", SOON, *WHY)
     office.told(*words, typed=REFUSED)
     visitor, page = await at_office.visitor(*ME), "/office/refusals"
@@ -157,13 +157,13 @@ async def test_reports_are_found_by_number_counted_for_publication_and_erased(si
     assert re.findall(r'<td>([^<]+)</td><td class="number">([^<]+)<', counts) == [
         ("the office has to close it", "–"), ("traced", "–")
     ], "the small count could be computed from the other one and the total"  # fmt: skip
-    by_month = (await visitor.get(f"{page}/statistics.csv?by=month&from=2026-01-01&to=2199-01-01")).text
+    by_month = (await visitor.get(f"{page}/statistics.csv?by=month&since=2026-01-01&until=2199-01-01")).text
     assert by_month.splitlines()[-1] == "total,6"
     assert [row for row in counts.splitlines() if "total" in row] != []
     assert "5" not in (await visitor.get(f"{page}/statistics.csv?by=result")).text.partition("\n")[2]
-    wrong = await visitor.get(f"{page}/statistics?from=soon")
+    wrong = await visitor.get(f"{page}/statistics?since=soon")
     assert (wrong.status, "First day is not a day" in wrong.text) == (400, True)
-    assert (await visitor.get(f"{page}/statistics.csv?from=soon")).status == 400
+    assert (await visitor.get(f"{page}/statistics.csv?since=soon")).status == 400
 
     assert "can be erased" in (await visitor.send(page, f"{page}/forget", {"before": "2020-01-01"})).text
     before = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
@@ -194,11 +194,11 @@ async def upload(visitor: Visitor, text: str, **fields: str) -> str:
 
 async def test_what_cannot_be_evaluated_is_told_at_once(site_of, folder):
     visitor = await (await site_of(folder.folder)).visitor(*ME)
-    days, before = {"from": str(YEAR.start), "until": str(YEAR.until)}, folder.state()
+    days, before = {"since": str(YEAR.start), "until": str(LAST_DAY)}, folder.state()
     for fields, text, told in (
         ({**days, "until": "2199-01-01"}, ASSESSMENTS, "is not over yet"),
-        ({**days, "from": "soon"}, ASSESSMENTS, "First day &#39;soon&#39; is not a day"),
-        ({**days, "from": days["until"]}, ASSESSMENTS, "First day after the period is not after First day"),
+        ({**days, "since": "soon"}, ASSESSMENTS, "First day &#39;soon&#39; is not a day"),
+        ({**days, "until": "2024-12-31"}, ASSESSMENTS, "Last day is before First day"),
         (days, ASSESSMENTS.replace("m-0001", HOSTILE), "assessments.yaml"),
         (days, ASSESSMENTS.replace(f"until: {YEAR.until}", "until: 2025-07-01"), "Name the file of the period"),
     ):
@@ -214,7 +214,7 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
     hand_in(folder, content_of(YEAR))
     site = await site_of(folder.folder)
     visitor, japanese, public = await site.visitor(*ME), await site.visitor(*ME, language="ja"), await site.visitor()
-    shown = await upload(visitor, ASSESSMENTS, **{"from": str(YEAR.start), "until": str(YEAR.until)})
+    shown = await upload(visitor, ASSESSMENTS, **{"since": str(YEAR.start), "until": str(LAST_DAY)})
     for text in ("1 of 2 members reach a grade", "Good Telecom", "Excellent", "96.0", "figures are missing"):
         assert text in shown, (text, shown)
     assert "最優良" in (await japanese.get(NEW)).text

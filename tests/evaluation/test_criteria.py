@@ -41,7 +41,7 @@ def test_the_key_of_a_log_is_no_witness():
 
 
 def test_the_sample_can_be_shown():
-    shown = CliRunner().invoke(app, ["evaluation", "criteria", str(ROOT / "config" / "evaluation.yaml")])
+    shown = CliRunner().invoke(app, ["evaluation", "check", str(ROOT / "config" / "evaluation.yaml")])
     assert shown.exit_code == 0, shown.output
     assert "≥ 0.995: 10, ≥ 0.98: 7, ≥ 0.95: 4" in " ".join(shown.output.split())
     assert criteria(SAMPLE).sha256 in shown.output

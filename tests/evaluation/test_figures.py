@@ -37,7 +37,7 @@ from .sample_figures import (
 
 LAST = content_of(LAST_YEAR)
 OTHER_TREE = Signer("pbx-1/idtone.2", SEED)
-HALF = Period.given("2024-07-01", "2025-07-01")
+HALF = Period.given("2024-07-01", "2025-06-30")
 
 
 def months(**different: int) -> list[dict]:
@@ -72,7 +72,7 @@ OBJECTIONS = {
     "another tree, which continues it": (
         content_of(YEAR, head=head_of(YEAR, log=OTHER_TREE), continues=LOG.key.name), None,
     ),
-    "not over": (content_of(Period.given("2025-03-01", "2026-03-01")), "the period is not over"),
+    "not over": (content_of(Period.given("2025-03-01", "2026-02-28")), "the period is not over"),
     "no day": (content_of(Period(YEAR.start, YEAR.start)), "has no day"),
     "in the future": (content_of(YEAR, began="2030-01-01T00:00:00+00:00"), "begins in the future"),
 }  # fmt: skip
@@ -157,8 +157,8 @@ def cosign(settings: Path, at: datetime) -> None:
     keys.cosigned.remember(latest[0].with_lines([line]))
 
 
-def run(settings: Path, *arguments: object, period: tuple[str, str] = ("2026-10-15", "2026-11-03")):
-    days = ("--from", period[0], "--until", period[1])
+def run(settings: Path, *arguments: object, period: tuple[str, str] = ("2026-10-15", "2026-11-02")):
+    days = ("--since", period[0], "--until", period[1])
     words = ["evaluation", "figures", *days, "-o", settings.with_name("figures"), "-c", settings, *arguments]
     return CliRunner().invoke(app, [str(word) for word in words])
 
@@ -182,9 +182,9 @@ def test_a_member_computes_its_figures(settings):
 @pytest.mark.parametrize(
     ("cosigned", "period", "said"),
     [
-        (None, ("2026-10-15", "2026-11-03"), "last: never"),
-        (datetime(2026, 11, 2, tzinfo=UTC), ("2026-10-15", "2026-11-03"), "last: 2026-11-02"),
-        (datetime(2026, 11, 3, tzinfo=UTC), ("2026-11-03", "2026-11-03"), "--until is not after --from"),
+        (None, ("2026-10-15", "2026-11-02"), "last: never"),
+        (datetime(2026, 11, 2, tzinfo=UTC), ("2026-10-15", "2026-11-02"), "last: 2026-11-02"),
+        (datetime(2026, 11, 3, tzinfo=UTC), ("2026-11-03", "2026-11-02"), "--until is before --since"),
         (datetime(2026, 11, 3, tzinfo=UTC), ("2026-11", "2026-11-03"), "is not a day"),
         (datetime(2026, 11, 3, tzinfo=UTC), ("2026-10-15", "2096-11-03"), "is not over yet"),
     ],

@@ -116,4 +116,4 @@ def test_a_better_value_never_gets_fewer_points(one, other):
 
 
 def test_the_months_of_a_period():
-    assert Period.given("2025-11-15", "2026-02-01").months == ["2025-11", "2025-12", "2026-01"]
+    assert Period.given("2025-11-15", "2026-01-31").months == ["2025-11", "2025-12", "2026-01"]

@@ -1,4 +1,4 @@
-"""`idtone fleet key`, and the key as the service reads it."""
+"""`idtone fleet new-key`, and the key as the service reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idtone.fleet_settings import FLEET_KEY_BYTES, FleetSettings
 
 
 def make(path: Path):
-    return CliRunner().invoke(app, ["fleet", "key", str(path)])
+    return CliRunner().invoke(app, ["fleet", "new-key", str(path)])
 
 
 def key_of(path: Path) -> bytes | None:

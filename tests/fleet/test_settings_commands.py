@@ -1,4 +1,4 @@
-"""`idtone fleet signing-key`, `sign` and `diff`."""
+"""`idtone fleet new-signing-key`, `sign` and `diff`."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     made = Desk(tmp_path)
-    made.run("signing-key", made.key)
+    made.run("new-signing-key", made.key)
     return made
 
 
 def test_a_signed_file_is_that_of_the_key_and_each_edition_gets_the_next_version(desk, tmp_path):
-    trust = desk.told("signing-key", desk.key)["trust"]
-    assert desk.run("signing-key", desk.key).stdout == f"{trust}\n", "the key that is there is shown, not replaced"
+    trust = desk.told("new-signing-key", desk.key)["trust"]
+    assert desk.run("new-signing-key", desk.key).stdout == f"{trust}\n", "the key that is there is shown, not replaced"
     assert desk.key.stat().st_mode & 0o777 == 0o600
     first = desk.sign()
     assert (first["version"], first["trust"], first["changed"]) == (1, [trust], [])
@@ -94,7 +94,7 @@ def test_what_cannot_be_signed_leaves_the_signed_file_as_it_is(desk, monkeypatch
     assert desk.signed.read_bytes() == before
     monkeypatch.setenv("IDTONE_PASSPHRASE", "a long passphrase")
     other = desk.folder / "other.pem"
-    desk.run("signing-key", other)
+    desk.run("new-signing-key", other)
     with pytest.raises(DocumentError, match="is not signed by the expected key"):
         desk.told("sign", desk.shared, "--key", other, "-o", desk.signed)
 
@@ -123,7 +123,7 @@ def test_two_files_are_compared(desk, tmp_path):
 
 
 def test_a_node_compares_with_its_own_file_and_verifies(desk, tmp_path):
-    trust, node = desk.told("signing-key", desk.key)["trust"], tmp_path / "idtone.yaml"
+    trust, node = desk.told("new-signing-key", desk.key)["trust"], tmp_path / "idtone.yaml"
     desk.sign()
     node.write_text(f"fleet: {{settings: {desk.signed}, trust: {trust}}}\n")
     desk.shared.write_text(SHARED.replace("50", "60"))

@@ -175,7 +175,7 @@ def test_an_error_is_japanese(run, tmp_path):
     settings.write_text("node: a\nnobody: 1\n")
     code, _, error = run("ledger", "list", "-c", str(settings), LANG="ja_JP.UTF-8")
     assert code == 2
-    assert error.startswith(f"idtone: {settings}:2:1: nobody: 知られていないキーです。")
+    assert error.startswith(f"idtone: {settings}:2:1: nobody: 未知のキーです。")
 
 
 def test_the_log_of_the_service_is_english_under_systemd():

@@ -191,7 +191,7 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
     assert "+09:00" in run("disclosures", "-c", office.config).stdout
     run("disclosures", "--pdf", tmp_path / "index.pdf", "-c", office.config)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "index.pdf").pages)
-    assert "証跡の持ち出し目録" in text
+    assert "証跡の開示目録" in text
     assert "a life is in danger" in text
     assert run("disclosures", "--overdue", "-c", office.config).exit_code == 0
     assert office.told("disclosures", "--year", "2001")["disclosures"] == []

@@ -185,6 +185,6 @@ def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
 
 
 def test_the_officers_key_is_made_once(terminal, tmp_path):
-    assert "mine.pem is written" in terminal.shown("authority", "report-key", tmp_path, tmp_path / "mine.pem")
+    assert "mine.pem is written" in terminal.shown("authority", "new-report-key", tmp_path, tmp_path / "mine.pem")
     assert b"ENCRYPTED" in (tmp_path / "mine.pem").read_bytes()
-    assert "never overwritten" in terminal.error("authority", "report-key", tmp_path, tmp_path / "other.pem")
+    assert "never overwritten" in terminal.error("authority", "new-report-key", tmp_path, tmp_path / "other.pem")

@@ -130,7 +130,7 @@ def test_nothing_tells_who_telephones(text: str, observed: Observed) -> None:
 
 
 def test_what_the_hook_waited_for_is_counted(observed: Observed) -> None:
-    fields = f"decide,1795.2-1,123456789012,{time.time() - 0.3:.6f},0312345678,incoming,0312340000,PJSIP/x,,,"
+    fields = f"decide,1795.2-1,123456789012,{time.time() - 0.3:.6f},0312345678,incoming,0312340000,PJSIP/x,,,,,,,"
     asked = Request.read(fields.split(","))
     assert asked
     observed.calls.decide(asked, Interface.AGI)

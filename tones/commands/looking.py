@@ -20,7 +20,7 @@ from rich.table import Column, Table
 from idtone import command_line
 from idtone.command_line import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
@@ -221,7 +221,12 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
     else:
         offset = offset_ms(plan, inspection.bursts)
         if offset is None:
-            print(f"idtone: {file}: no burst of {plan.id} is found in {leg.name}", file=sys.stderr)
+            print(
+                translated(
+                    Message("idtone: {file}: no burst of {id} is found in {name}", file=file, id=plan.id, name=leg.name)
+                ),
+                file=sys.stderr,
+            )
         marks = () if offset is None else marks_of_profile(plan, offset)
     return Panel(leg.name, leg.samples, leg.sample_rate_hz, marks)
 
@@ -251,7 +256,7 @@ def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
         grid.add_row(name, figure)
     screen.print(grid)
     if not inspection.bursts:
-        screen.print("no bursts of tone found")
+        screen.print(translated(Message("no bursts of tone found")))
         return
     names = ("from ms", "to ms", "tone", "dBm0", "dBov", "ramps ms", "SINAD", "click", "off ms")
     columns = [Column(name, justify="right", no_wrap=True) for name in names]
@@ -271,7 +276,9 @@ def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
         )
     screen.print(table)
     if inspection.truncated:
-        screen.print(f"and more: only the first {len(inspection.bursts)} are measured")
+        screen.print(
+            translated(Message("and more: only the first {bursts} are measured", bursts=len(inspection.bursts)))
+        )
 
 
 def _level(level_db: float) -> str:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from idtone import command_line
 from idtone.command_line import ConfigOption, JsonOption
 from idtone.errors import ToneError, UsageError
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..notations.reading import from_notation
 from ..profile import Profile
@@ -141,7 +141,7 @@ def _possible() -> list[SoundFormat]:
         try:
             require(each)
         except ToneError as error:
-            print(f"idtone: left out {each.name}: {error}", file=sys.stderr)
+            print(translated(Message("idtone: left out {name}: {error}", name=each.name, error=error)), file=sys.stderr)
         else:
             possible.append(each)
     return possible

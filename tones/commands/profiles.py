@@ -13,6 +13,7 @@ from rich.table import Table
 from idtone import command_line
 from idtone.command_line import ConfigOption, CsvOption, JsonOption, TsvOption
 from idtone.errors import ToneError
+from idtone.translation import Message, translated
 
 from ..lint import lint
 from ..network_tones import resembled
@@ -64,24 +65,33 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         return
     print(f"{chosen.id}: {chosen.title}")
     level = f"{chosen.level_dbm0:g} dBm0 ({chosen.law})"
-    print(f"standard: {_yes(chosen.standard)}, {level}, {chosen.duration_ms:.10g} ms")
+    print(
+        translated(
+            Message(
+                "standard: {standard}, {level}, {duration_ms:.10g} ms",
+                standard=_yes(chosen.standard),
+                level=level,
+                duration_ms=chosen.duration_ms,
+            )
+        )
+    )
     for line in _other_properties(chosen):
         print(line)
     print()
     if chosen.segments:
         command_line.screen().print(_plan(chosen))
         bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
-        print(f"… {bursts - _ROWS_LIMIT} more\n" if bursts > _ROWS_LIMIT else "")
+        print(translated(Message("… {count} more\n", count=bursts - _ROWS_LIMIT)) if bursts > _ROWS_LIMIT else "")
     print(f"{draw(chosen)}\n")
     if chosen.duration_ms <= CALL_LIMIT_MS:
         Console().print(picture_of(chosen))
         print()
     for player, text, lost in (("Asterisk", tone_string, asterisk_lost), ("FreeSWITCH", markup, freeswitch_lost)):
-        print(f"{player}: {text or 'cannot be written as tones'}")
+        print(f"{player}: {text or translated(Message('cannot be written as tones'))}")
         for loss in lost:
-            print(f"  without {loss}" if text else f"  {loss}")
+            print(translated(Message("  without {loss}", loss=loss)) if text else f"  {loss}")
     for tone in alike:
-        print(f"Warning: this sound can be mistaken for {tone}")
+        print(translated(Message("Warning: this sound can be mistaken for {tone}", tone=tone)))
 
 
 def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -92,10 +102,20 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
         command_line.print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            place = f"segment {finding.segment}" if finding.segment else chosen.id
-            print(f"{'warning' if finding.warning else 'note'} {finding.code}: {place} {finding.message}")
+            place = Message("segment {number}", number=finding.segment) if finding.segment else chosen.id
+            print(
+                translated(
+                    Message(
+                        "{kind} {code}: {place} {finding}",
+                        kind=Message("warning") if finding.warning else Message("note"),
+                        code=finding.code,
+                        place=place,
+                        finding=finding.message,
+                    )
+                )
+            )
         if not findings:
-            print(f"{chosen.id}: no warnings")
+            print(translated(Message("{id}: no warnings", id=chosen.id)))
     if any(finding.warning for finding in findings):
         command_line.negative()
 

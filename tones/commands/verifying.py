@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from idtone import command_line
 from idtone.command_line import UNUSABLE, ConfigOption, JsonOption
 from idtone.errors import RecordingError, UsageError
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..profile import Profile
 from .choice import choose, complete_profile
@@ -70,7 +70,7 @@ def verify(
         checked = [one]
     for each in checked:
         for notice in each.notices:
-            print(f"idtone: {notice}", file=sys.stderr)
+            print(f"idtone: {translated(notice)}", file=sys.stderr)
     if csv is not None:
         write_csv(csv, checked)
     if json:
@@ -122,8 +122,18 @@ def _print_report(leg: str, report: Report) -> None:
     screen.print(f"{escape(leg)}: [{colour}]{report.verdict}[/{colour}]  {escape(report.reason)}")
     for finding in report.findings:
         screen.print(
-            f"  at {finding.start_ms / 1000:z.3f} s to {finding.end_ms / 1000:.3f} s: {finding.verdict}, "
-            f"{finding.level_dbm0:.2f} dBm0, score {finding.score:.1f} (counts from {report.threshold:.1f})"
+            translated(
+                Message(
+                    "  at {start_s:z.3f} s to {end_s:.3f} s: {verdict}, {level_dbm0:.2f} dBm0, score "
+                    "{score:.1f} (counts from {threshold:.1f})",
+                    start_s=finding.start_ms / 1000,
+                    end_s=finding.end_ms / 1000,
+                    verdict=finding.verdict,
+                    level_dbm0=finding.level_dbm0,
+                    score=finding.score,
+                    threshold=report.threshold,
+                )
+            )
         )
         for test in finding.tests:
             mark = {"passed": "✓", "failed": "✗" if test.certain else "≈", "unknown": "?"}[test.outcome]
@@ -137,7 +147,12 @@ def _print_report(leg: str, report: Report) -> None:
             )  # fmt: skip
         screen.print(table)
     screen.print(
-        f"  At this threshold speech and music give at most {report.false_alarms_per_hour:.2g} false alarms an hour."
+        translated(
+            Message(
+                "  At this threshold speech and music give at most {false_alarms_per_hour:.2g} false alarms an hour.",
+                false_alarms_per_hour=report.false_alarms_per_hour,
+            )
+        )
     )
 
 

@@ -76,7 +76,7 @@ def test_who_has_confirmed_and_who_has_not(association, desk, monkeypatch):
     office = Office(association.folder, monkeypatch)
 
     def told(*reference: str) -> tuple[int, list[tuple[object, ...]]]:
-        code, rows, error = office.run("confirmations", association.folder, *reference, "--json")
+        code, rows, error = office.run("in-force", association.folder, *reference, "--json")
         assert not error
         names = ("reference", "node", "calls_ended")
         return code, [(*(row[name] for name in names), row["in_use"] is not None) for row in rows]
@@ -85,11 +85,11 @@ def test_who_has_confirmed_and_who_has_not(association, desk, monkeypatch):
         desk.accept(confirmation(signer), NOW)
     one, two, other = ("R-1", "m-0001/a", 2, True), ("R-1", "m-0001/b", 0, False), ("R-1", "m-0002/c", 2, True)
     assert told() == (1, [one, two, other])
-    shown = office.run("confirmations", association.folder)[1]
+    shown = office.run("in-force", association.folder)[1]
     assert "not confirmed" in shown
     desk.accept(confirmation(TWO), NOW)
     assert told("R-1") == (0, [one, ("R-1", "m-0001/b", 2, True), other])
-    assert "has the reference 'R-2'" in office.refused("confirmations", "R-2")
+    assert "has the reference 'R-2'" in office.refused("in-force", "R-2")
     # A second entry by the same reference, and another reference: what was confirmed before does not cover them.
     later = STOPPED + MORE + MORE.replace("R-2", "R-1").replace("0312345600-0312345619", "061234500*")
     later = later.replace("issued: 2026-11-02", "issued: 2026-11-03")

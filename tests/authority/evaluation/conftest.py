@@ -9,12 +9,12 @@ from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
 from idtone.signed_notes import Signer
 
-from ...evaluation.sample_figures import NODE, YEAR, document_of, write_criteria
+from ...evaluation.sample_figures import LAST_DAY, NODE, YEAR, document_of, write_criteria
 from ...made_once import made_once
 from ...registry.examples import with_keys
 from ..office import WHY, Office
 
-DAYS = ("--from", YEAR.start, "--until", YEAR.until)
+DAYS = ("--since", YEAR.start, "--until", LAST_DAY)
 ASSESSMENTS = f"""\
 period: {{from: {YEAR.start}, until: {YEAR.until}}}
 members:

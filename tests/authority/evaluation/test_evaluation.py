@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -182,8 +181,8 @@ def test_what_changes_a_members_values(folder):
     def rows() -> dict[str, Any]:
         return {row["criterion"]: row["no_value"] or row["value"] for row in evaluated(folder)["members"][0]["rows"]}
 
-    ends = ("2025-01-01", "2025-07-01", "2026-01-01")
-    halves = [content_of(Period.given(*days), 20) for days in pairwise(ends)]
+    days = (("2025-01-01", "2025-06-30"), ("2025-07-01", "2025-12-31"))
+    halves = [content_of(Period.given(*half), 20) for half in days]
     for content in halves:
         content["head"] = head_of(YEAR)
     hand_in(folder, halves[1])
@@ -207,7 +206,7 @@ def test_confirmed_stops_count_before_those_handed_in(folder):
     folder.suspensions.write_text(STOPPED)
     folder.told("publish", *WHY, *folder.all_keys())
     sha256 = hashlib.sha256(STOPPED.encode()).hexdigest()
-    period = ("--from", "2026-11-01", "--until", "2026-11-10")
+    period = ("--since", "2026-11-01", "--until", "2026-11-09")
     [stop] = parse_suspensions(STOPPED, "suspensions.yaml").suspensions
     path = folder.folder / "assessments.yaml"
     path.write_text(
@@ -265,7 +264,7 @@ def _only(signer: Signer, _: str) -> list[VerifierKey]:
 def test_what_is_refused(folder, site):
     write_criteria(folder.folder, CRITERIA.replace("at_least: 0.995", "at_least: 0.9951"))
     assert "raise `version`" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
-    assert "is not over yet" in folder.refused("evaluate", "--from", "2096-01-01", "--until", "2097-01-01")
+    assert "is not over yet" in folder.refused("evaluate", "--since", "2096-01-01", "--until", "2096-12-31")
     assert "--enter takes --why" in folder.refused("evaluate", *DAYS, "--enter")
     for old, new, said in (
         ("complete: 20}", "complete: 21}", "assessments.yaml:5:5: members[0].forms: has more good ones"),
@@ -282,7 +281,7 @@ def test_what_is_refused(folder, site):
 
 def test_the_next_year_and_the_pictures(folder, site, tmp_path):
     write_criteria(folder.folder, CRITERIA.replace("version: 1", "version: 2"))
-    entry = folder.told("evaluate", "--from", LAST_YEAR.start, "--until", LAST_YEAR.until, "--enter", *WHY)["history"]
+    entry = folder.told("evaluate", "--since", LAST_YEAR.start, "--until", "2024-12-31", "--enter", *WHY)["history"]
     assert entry["what"] == ["evaluation of m-0001 is removed"], "without assessments, no grade is reached"
     assert re.search(r"^evaluations: \[\]$|^evaluations:$", folder.registry.read_text(), re.M)
     told = folder.told("evaluations")

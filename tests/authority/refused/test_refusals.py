@@ -41,7 +41,7 @@ REFUSED = "customer: {kind: person, name: 髙橋 太郎, kana: タカハシ タ�
 SPELT = "customer: {kind: person, name: Taro Takahashi, born: 1980-04-01}\n"
 SOMEONE = "customer: {kind: person, name: 見本 花子, born: 1990-05-05}\n"
 NOW = datetime.now(UTC)
-SOON = (NOW + timedelta(days=30)).date().isoformat()
+SOON, DAY_AFTER = ((NOW + timedelta(days=days)).date().isoformat() for days in (30, 31))
 
 
 @dataclass
@@ -85,7 +85,7 @@ def begin(made: Table) -> None:
     office = made.office
     office.registry.write_text(with_keys(office.registry.read_text(), m1=[SIGNER.key]))
     office.told("init", "--keys", office.key("any").parent)
-    office.told("refusal-key", "--new", made.key, *WHY)
+    office.told("new-refusal-key", "--new", made.key, *WHY)
     made.refuse()
     assert "refusals.list: a list of refusals by a new key, epoch 1: 3 tokens" in made.publish()["words"]
     replace_private(made.member.with_name("ledger.key.sign"), b"1" * 32)
@@ -127,7 +127,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
         code, found, _ = table.check(SPELT)
         assert (code, found["refused"]) == (1, True)
         assert [(each["reference"], each["until"], each["equal"]) for each in found["refusals"]] == [
-            ("X-1", SOON, "reading+born")
+            ("X-1", DAY_AFTER, "reading+born")
         ]
         code, none, _ = table.check(SOMEONE)
         assert (code, none["refused"], none["refusals"]) == (0, False, [])
@@ -165,7 +165,7 @@ def test_an_ended_refusal_leaves_the_list_and_its_identity_is_deleted(table):
 def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
     new = table.office.key("refusals-2")
     with running(table):
-        table.office.told("refusal-key", "--key", table.key, "--new", new, *WHY)
+        table.office.told("new-refusal-key", "--key", table.key, "--new", new, *WHY)
         assert "the desk has another key" in table.refused()
         table.use(new)
         table.publish()
@@ -179,7 +179,7 @@ def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
         assert "customer_identity.yaml has changed" in table.office.refused(
             "refuse-customer", "--key", new, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
         )
-        assert table.office.told("refusal-key", "--key", new, *WHY)["epoch"] == 3
+        assert table.office.told("new-refusal-key", "--key", new, *WHY)["epoch"] == 3
         assert "of another epoch than 3" in table.refused()
         assert "refusals.list: another identity table" in table.publish()["words"]
         assert table.check(REFUSED)[0] == 1
@@ -188,7 +188,7 @@ def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
 REFUSALS = {
     "over": (("--until", "2020-01-01"), REFUSED, "ends after today"),
     "too long": (("--until", "2199-01-01"), REFUSED, "has at most 1825 days"),
-    "empty": (("--since", SOON, "--until", SOON), REFUSED, "a refusal lasts from --since to --until"),
+    "empty": (("--since", DAY_AFTER, "--until", SOON), REFUSED, "a refusal lasts from --since to --until"),
     "no day": (("--until", "soon"), REFUSED, "--until is not a day"),
     "no key of a customer": (("--until", SOON), "customer: {kind: person, name: X}", "a person is recognised by"),
 }

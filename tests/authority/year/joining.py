@@ -26,12 +26,12 @@ CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Two files, eight keys, the first edition; and the report officer's key, which the desk needs."""
-    year.authority("new")
+    year.authority("new-registry")
     made = year.told("authority", "init", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
-    year.authority("report-key", year.keys / "officer.pem")
+    year.authority("new-report-key", year.keys / "officer.pem")
     refusals = year.keys / "refusals.pem"
-    year.authority("refusal-key", "--new", refusals, "--why", "first key")
+    year.authority("new-refusal-key", "--new", refusals, "--why", "first key")
     year.start_desk("--refusal-key", refusals)
     rows = [
         [Box(f"root × {_count(year, 'root')}", arrow="2"), Box("root.json", made["root_sha256"][:24] + "…")],

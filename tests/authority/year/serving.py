@@ -129,7 +129,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     numbers = {"stopped": STOPPED, "in_range": STOPPED_RANGE[:10], "other": OTHER}
     outcomes = {name: call(year, WHOLESALER, f"c-{name}", now(), each) for name, each in numbers.items()}
     confirm(year, WHOLESALER)
-    shown = year.told("authority", "confirmations", year.office, code=1)
+    shown = year.told("authority", "in-force", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
     said = {
         True: (spoken("confirmed", "確認済み"), Tone.GOOD),
@@ -137,8 +137,8 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     }
     rows = [
         [
-            Box(each["reference"], arrow=spoken("two people", "二名で入力")),
-            Box("suspensions.yaml", arrow=spoken("signed twice", "二名の署名")),
+            Box(each["reference"], arrow=spoken("two people", "2 人で入力")),
+            Box("suspensions.yaml", arrow=spoken("signed twice", "2 人の署名")),
             Box(each["node"] or each["member"], said[bool(each["in_use"])][0], tone=said[bool(each["in_use"])][1]),
         ]
         for each in shown

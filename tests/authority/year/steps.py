@@ -74,7 +74,7 @@ STEPS: Final = (
         {"stopped": "REFUSE", "in_range": "REFUSE", "other": "PLAY", "confirmed": [True, False]},
         ("entered by two people, signed by two keys: their calls get {stopped}, another one {other}; one node has "
          "confirmed, the other is seen to be late",
-         "二名が入力し、二つの鍵で署名。停止番号の通話は {stopped}、別の番号は {other}。"
+         "2 人が入力し、二つの鍵で署名。停止番号の通話は {stopped}、別の番号は {other}。"
          "一方のノードは確認済み、もう一方は未確認と分かる"), "svg",
     ),
     Step(

@@ -25,7 +25,7 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     (year.office / "evaluation.yaml").write_text(
         criteria.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']"), "utf-8"
     )
-    period = ("--from", days(-365), "--until", days())
+    period = ("--since", days(-365), "--until", days(-1))
     figures = year.folder / "figures"
     for member in CALLS:
         _cosign(year, member)

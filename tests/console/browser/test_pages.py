@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
@@ -80,7 +81,13 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
         demo.console.evaluating.found = None
         browser.open(f"{demo.address}/office/evaluations/new")
         start, until = period.split("_")
-        browser.send({"from": start, "until": until, "file": str(demo.console.office.parent / "assessments.yaml")})
+        browser.send(
+            {
+                "since": start,
+                "until": str(date.fromisoformat(until) - timedelta(days=1)),
+                "file": str(demo.console.office.parent / "assessments.yaml"),
+            }
+        )
         browser.wait_for(rf"{member}[^%]+\d\.\d", WAIT_S)
         browser.open_details()
         wrong += faults_here(browser, f"office-evaluated-{language}", looks)

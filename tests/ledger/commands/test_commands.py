@@ -233,12 +233,13 @@ def test_since():
         ("2h", NOW - timedelta(hours=2)),
         ("7d", NOW - timedelta(days=7)),
         ("2026-11-01T00:00:00+09:00", datetime(2026, 11, 1, tzinfo=timezone(timedelta(hours=9)))),
+        ("2026-11-01", datetime(2026, 10, 31, 15, tzinfo=UTC)),
         ("2026-11-01T00:00:00Z", datetime(2026, 11, 1, tzinfo=UTC)),
     ):
         assert parse_since(text, NOW) == moment, text
     with pytest.raises(UsageError, match="is not a time; write 2h"):
         parse_since("", NOW)
-    for text in ("2", "2w", "-2h", "999999999d", "yesterday", "2026-11-01", "2026-11-01T00:00:00"):
+    for text in ("2", "2w", "-2h", "999999999d", "yesterday", "2026-11-01T00:00:00"):
         with pytest.raises(UsageError, match="has no time zone" if text[4:5] == "-" else "is not a time"):
             parse_since(text, NOW)
 
@@ -354,11 +355,14 @@ def test_a_number_is_found_without_being_on_the_command_line(number):
 def test_what_is_found_can_be_narrowed():
     early, late = at(500).isoformat(), at(1500).isoformat()
     for options, ids in (
-        (["--from", early], ["c-refused", "c-[odd]"]),
-        (["--to", early], ["c-heard"]),
-        (["--from", early, "--to", late], ["c-refused"]),
-        (["--from", "2026-11-02T00:00:00+00:00"], []),
-        (["--to", "2026-10-31T00:00:00+00:00"], []),
+        (["--since", early], ["c-refused", "c-[odd]"]),
+        (["--until", early], ["c-heard"]),
+        (["--since", early, "--until", late], ["c-refused"]),
+        (["--since", "2026-11-02T00:00:00+00:00"], []),
+        (["--until", "2026-10-31T00:00:00+00:00"], []),
+        (["--since", "2026-11-01", "--until", "2026-11-01"], ["c-heard", "c-refused", "c-[odd]"]),
+        (["--until", "2026-10-31"], []),
+        (["--since", "2026-11-02"], []),
     ):
         result = run("find", "--json", *options, typed=f"{CALLER}\n")
         assert [record["call_id"] for record in json.loads(result.stdout)] == ids, options
