@@ -30,6 +30,8 @@ from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.service import canary_result, used_settings
 from idtone.settings import Interface, variable_name
+from idtone.suspensions.own_stops import NO_STOPS
+from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.translation import Message
 
 from . import (
@@ -309,7 +311,11 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
     usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
-    text = fallback_file.text_for(index, usable).text
+    try:
+        stops = StopsInUse(suspensions_path(settings)).index
+    except UsageError:
+        stops = NO_STOPS  # the finding on this node's own suspensions says so
+    text = fallback_file.text_for(index, usable, stops=stops).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 

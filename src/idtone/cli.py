@@ -25,6 +25,7 @@ from . import __version__, command_line
 app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
 brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
+suspensions = command_line.group("This node's own suspensions (番号停止): those that `idtone suspend` has ordered.")
 
 command_line.add_commands(
     app,
@@ -44,6 +45,11 @@ command_line.add_commands(
         "setup": (
             "idtone.operations.setup.commands:setup",
             "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
+        ),
+        "suspend": (
+            "idtone.operations.suspend_command:suspend",
+            "Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you "
+            "directly.",
         ),
         "canary": (
             "idtone.operations.canary.commands:canary",
@@ -72,6 +78,7 @@ app.add_typer(reports, name="reports")
 app.add_typer(lines, name="lines")
 app.add_typer(misuse, name="misuse")
 app.add_typer(brake, name="brake")
+app.add_typer(suspensions, name="suspensions")
 app.add_typer(customer, name="customer")
 app.add_typer(evaluation, name="evaluation")
 app.add_typer(hook, name="dialplan")
@@ -120,6 +127,36 @@ command_line.add_commands(
             "idtone.operations.brake_commands:release",
             "Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the "
             "ledger.",
+        ),
+    },
+)
+command_line.add_commands(
+    suspensions,
+    {
+        "list": (
+            "idtone.operations.suspensions_commands:list_suspensions",
+            "List this node's own suspensions, the newest last: their states, and what is still to be done.",
+        ),
+        "approve": (
+            "idtone.operations.suspensions_commands:approve",
+            "Approve a suspension that another person has asked for, or its end: it counts at once.",
+        ),
+        "lift": (
+            "idtone.operations.suspensions_commands:lift",
+            "Lift a suspension of this node: calls of its numbers pass again.",
+        ),
+        "close": (
+            "idtone.operations.suspensions_commands:close",
+            "Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported.",
+        ),
+        "paper": (
+            "idtone.operations.suspensions_commands:paper",
+            "Make the paper for the police: what was ordered, since when it is in force on this node, which calls were "
+            "ended.",
+        ),
+        "verify-paper": (
+            "idtone.operations.suspensions_commands:verify_paper",
+            "Verify that a paper is what the ledger's key has signed.",
         ),
     },
 )
