@@ -195,7 +195,6 @@ class Instance:
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
-            confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended)
             hook = LoadedHook(self._loaded.hook)
             keeper = self._brake_keeper(calls)
             assert self._fallback
@@ -203,6 +202,7 @@ class Instance:
                 self._settings, self._loaded.stops, lambda: self._loaded.source.current, self._fallback,
                 application.end_suspended, calls.ended_by_own, evidence,
             )  # fmt: skip
+            confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
                 evidence, journal, cosigning, confirming, hook.watch(runner), keeper, suspensions
             )
@@ -281,12 +281,15 @@ class Instance:
         self._metrics.begin()
         bound.callback(self._metrics.close)
 
-    async def _confirm_suspensions(self, end_calls: Callable[[], None], ended: Mapping[str, int]) -> None:
+    async def _confirm_suspensions(
+        self, end_calls: Callable[[], None], ended: Mapping[str, int], own: SuspensionKeeper
+    ) -> None:
         if self._settings.association.desk is None:
             return
         from .suspension_confirmations import SuspensionConfirmations  # imports an HTTP client
 
-        await SuspensionConfirmations(self._settings, lambda: self._loaded.source.current, end_calls, ended).run()
+        registry = lambda: self._loaded.source.current  # noqa: E731
+        await SuspensionConfirmations(self._settings, registry, end_calls, ended, own=lambda: own.known).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
         """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""

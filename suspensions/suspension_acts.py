@@ -39,7 +39,11 @@ def act_details(one: OwnSuspension) -> dict[str, Scalar]:
         "asked_by": one.asked.by, "asked_at": one.asked.at.isoformat(),
         "approved_by": one.approved.by if one.approved and one.persons > 1 else "",
     }  # fmt: skip
-    return {**{name: value for name, value in given.items() if value}, "number_count": one.count, "persons": one.persons}
+    return {
+        **{name: value for name, value in given.items() if value},
+        "number_count": one.count,
+        "persons": one.persons,
+    }
 
 
 def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key: DayKey | None) -> Step:

@@ -63,6 +63,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
     "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
     "ledger/keys/day_keys.py": ("….days",),
+    "ledger/keys/held_keys.py": ("….days-held",),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
     "ledger/tiles/tile_folder.py": ("idtone ledger tiles",),
@@ -81,6 +82,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
     "operations/master_import.py": ("idtone tone",),
     "operations/setup/plan_setup.py": (),  # settings without secrets, while they are checked
+    "operations/suspensions_commands.py": ("idtone suspensions paper -o",),
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/compiling.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
@@ -92,6 +94,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "src/idtone/command_line.py": (),  # /dev/null
     "src/idtone/settings.py": (),  # a folder of settings, which it only reads
     "src/idtone/pictures.py": (),  # what the modules that draw ask for
+    "suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),

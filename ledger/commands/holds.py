@@ -94,6 +94,7 @@ def hold(
     except BaseException:
         held.keep_only(held_calls(_holds(settings).values()))
         raise
+    held.add(keys)  # again: another command may have swept them away before the hold was recorded
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "calls": list(keys)})
     else:

@@ -1,9 +1,9 @@
 """The keys of single records under a legal hold, each encrypted with the ledger's key, in a file beside the day keys.
 
 A record's numbers are sealed under a key of their own, which the day key encrypts (`sealing`). While the day key is
-there, nothing here is needed. When it is destroyed, the record's key in this file still opens the numbers of that record
-and of no other. One line a record, all of one length: `SHA256-OF-THE-CALL-ID BASE64`. A line is added, or its key is
-overwritten in place, and then it is gone.
+there, nothing here is needed. When it is destroyed, the record's key in this file still opens the numbers of that
+record and of no other. One line a record, all of one length:
+`SHA256-OF-THE-CALL-ID BASE64`. A line is added, or its key is overwritten in place, and then it is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import os
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +29,6 @@ _KEY_CHARACTERS: Final = 80
 _DESTROYED: Final = "-" * _KEY_CHARACTERS
 _LINE: Final = re.compile(rf"([0-9a-f]{{64}}) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{_DESTROYED})\n".encode())
 _LINE_BYTES: Final = 64 + 1 + _KEY_CHARACTERS + 1
-SETTLED_S: Final = 3600.0
-"""A key that no hold names is destroyed when the file was not changed for so long: no hold is being placed then."""
 
 
 class HeldKeys:
@@ -78,13 +75,6 @@ class HeldKeys:
                 count += 1
             os.fsync(descriptor)
         return count
-
-    @property
-    def is_settled(self) -> bool:
-        try:
-            return time.time() - self.path.stat().st_mtime > SETTLED_S
-        except OSError:
-            return False
 
     def _lines(self) -> dict[str, str]:
         """The name of each record → its key as it is stored; a later line counts."""

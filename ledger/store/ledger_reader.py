@@ -404,7 +404,10 @@ class LedgerReader:
                     raise self._misled(row.call_id)
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
-        return [fold(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows]) for rows in calls]
+        return [
+            fold(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
+            for rows in calls
+        ]
 
     def _misled(self, call_id: str) -> LedgerError:
         return LedgerError(
