@@ -72,7 +72,7 @@ class SuspensionDesk:
             for each in draft.held.suspensions:
                 if each.is_open and not each.lifted and not each.taken_over and wanted <= set(each.numbers):
                     raise UsageError(
-                        Message("{id} ({state}) is of these numbers already", id=each.id, state=each.state)
+                        Message("{id} ({state}) is of these numbers already", id=each.id, state=each.words)
                     )
             draft.put(one)
 

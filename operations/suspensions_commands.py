@@ -23,6 +23,8 @@ from idtone.registry.number_notation import masked
 from idtone.settings import load_settings
 from idtone.signed_notes import Note, VerifierKey
 from idtone.suspensions.own_suspension import (
+    DUTY_WORDS,
+    Duty,
     DutyKind,
     OwnSuspension,
     SuspensionState,
@@ -74,14 +76,17 @@ def list_suspensions(
     now = datetime.now(UTC)
     command_line.Rows(_COLUMNS, whole=("id",)).print(
         (
-            each.id, each.state, each.reference, _which(each), each.customer, local(each.asked.at), each.asked.by,
-            local(each.in_force) if each.in_force else "", each.calls_ended,
-            ", ".join(
-                f"{duty.kind} {duty.due}{'!' if duty.is_overdue(now) else ''}" for duty in each.open_duties()
-            ),
+            each.id, translated(each.words), each.reference, _which(each), each.customer, local(each.asked.at),
+            each.asked.by, local(each.in_force) if each.in_force else "", each.calls_ended,
+            ", ".join(_shown(duty, now) for duty in each.open_duties()),
         )
         for each in found
     )  # fmt: skip
+
+
+def _shown(duty: Duty, now: datetime) -> str:
+    """An overdue one with an exclamation mark."""
+    return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
 
 
 def _which(one: OwnSuspension) -> str:
@@ -103,9 +108,10 @@ def approve(
     desk = SuspensionDesk(settings)
     one = read_suspensions(desk.path).find(suspension)
     if not yes:
-        ends = one.state is not SuspensionState.ASKED
-        question = Message("Lift {id} ({reference}, {which})?" if ends else "Stop {which} ({reference}, {id})?",
-                           id=one.id, reference=one.reference, which=_which(one))  # fmt: skip
+        known = {"id": one.id, "reference": one.reference, "which": _which(one)}
+        question = Message("Stop {which} ({reference}, {id})?", **known)
+        if one.state is not SuspensionState.ASKED:
+            question = Message("Lift {id} ({reference}, {which})?", **known)
         if not typer.confirm(translated(question), err=True):
             command_line.negative()
     _finish(desk, desk.change(one.id, lambda found: approved(found, desk.act())), as_json)
@@ -145,7 +151,7 @@ def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
     elif one.lift_asked and not one.lifted:
         print(translated(Message("{id}: in force until another person approves its end", id=one.id)))
     else:
-        print(translated(Message("{id}: {state}", id=one.id, state=one.state)))
+        print(translated(Message("{id}: {state}", id=one.id, state=one.words)))
 
 
 def close(
@@ -169,7 +175,7 @@ def close(
     if as_json:
         command_line.print_json(as_plain(one))
     else:
-        print(translated(Message("{id}: {duty} is closed", id=one.id, duty=duty)))
+        print(translated(Message("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))))
 
 
 def paper(

@@ -12,6 +12,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.sources import load_registry
 from idtone.settings import LedgerSettings, RegistrySettings, Settings, load_settings
+from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.translation import Message, joined, translated
 
@@ -239,16 +240,20 @@ def _own_suspensions(own: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
             Message("in force since {at}", at=_local(each["in_force"])) if each["in_force"] else Message("not in force")
         )
         duties = [
-            Message("{kind} OVERDUE since {due}", kind=duty["kind"], due=duty["due"])
-            if duty["overdue"] else Message("{kind} due {due}", kind=duty["kind"], due=duty["due"])
+            Message("{kind} OVERDUE since {due}", kind=_duty(duty), due=duty["due"])
+            if duty["overdue"] else Message("{kind} due {due}", kind=_duty(duty), due=duty["due"])
             for duty in each["duties"]
         ]  # fmt: skip
         known = Message(
             "{id} ({reference}): {state}, {since}, {numbers} numbers, {ended} calls ended",
-            id=each["id"], reference=each["reference"], state=each["state"], since=since, numbers=each["numbers"],
-            ended=each["calls_ended"],
+            id=each["id"], reference=each["reference"], since=since, numbers=each["numbers"],
+            state=Message(STATE_WORDS[SuspensionState(each["state"])]), ended=each["calls_ended"],
         )  # fmt: skip
         yield Message("own suspension"), joined("; ", [known, *duties])
+
+
+def _duty(duty: Mapping[str, Any]) -> Message:
+    return Message(DUTY_WORDS[DutyKind(duty["kind"])])
 
 
 def _lines(lines: Mapping[str, Any] | None) -> str:

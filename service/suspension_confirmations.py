@@ -198,9 +198,7 @@ class SuspensionConfirmations:
         replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
 
     def _not_written(self, error: OSError) -> LedgerError:
-        return LedgerError(
-            Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
-        )
+        return LedgerError(Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror))
 
     def _counted(self, references: list[str]) -> Iterator[dict[str, Any]]:
         for reference in references:

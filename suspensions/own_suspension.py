@@ -25,7 +25,7 @@ from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
 from idtone.persons import AccountKnownBy, Person
 from idtone.registry.model import day_begins
-from idtone.translation import Message
+from idtone.translation import Message, template
 
 ID_BYTES: Final = 4
 LEAST_ID: Final = 6
@@ -52,6 +52,20 @@ class DutyKind(StrEnum):
     """The contract of the numbers' customer ends (契約解除)."""
     CONTRACTOR_REPORT = "contractor-report"
     """The operator reports the contractor (契約者の報告)."""
+
+
+STATE_WORDS: Final = {
+    SuspensionState.ASKED: template("asked, not approved"),
+    SuspensionState.APPROVED: template("approved, not in force"),
+    SuspensionState.IN_FORCE: template("in force"),
+    SuspensionState.TAKEN_OVER: template("taken over by the association"),
+    SuspensionState.LIFTED: template("lifted"),
+    SuspensionState.WITHDRAWN: template("withdrawn"),
+}
+DUTY_WORDS: Final = {
+    DutyKind.CONTRACT_END: template("end of the contract"),
+    DutyKind.CONTRACTOR_REPORT: template("report of the contractor"),
+}
 
 
 class Act(Model):
@@ -128,6 +142,11 @@ class OwnSuspension(Model):
         if self.in_force:
             return SuspensionState.IN_FORCE
         return SuspensionState.APPROVED if self.approved else SuspensionState.ASKED
+
+    @property
+    def words(self) -> Message:
+        """Its state, for people."""
+        return Message(STATE_WORDS[self.state])
 
     @property
     def stops(self) -> bool:
@@ -208,7 +227,7 @@ def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
     if one.lift_asked and not one.lifted and one.stops:
         _another(by, one.lift_asked)
         return one.model_copy(update={"lifted": by})
-    raise UsageError(Message("{id} is {state}; nothing of it waits for an approval", id=one.id, state=one.state))
+    raise UsageError(Message("{id} is {state}; nothing of it waits for an approval", id=one.id, state=one.words))
 
 
 def _another(by: Act, asked: Act) -> None:
@@ -222,7 +241,7 @@ def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
         return one.model_copy(update={"withdrawn": by})
     if not one.stops:
         raise UsageError(
-            Message("{id} is {state} already; no call is refused because of it", id=one.id, state=one.state)
+            Message("{id} is {state} already; no call is refused because of it", id=one.id, state=one.words)
         )
     return one.model_copy(update={"lifted" if persons == 1 else "lift_asked": by})
 
@@ -258,7 +277,7 @@ def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) ->
 def closed(one: OwnSuspension, kind: DutyKind, by: Act, on: date, document: str) -> OwnSuspension:
     """With a duty closed. Raises UsageError."""
     if all(duty.kind is not kind for duty in one.open_duties()):
-        raise UsageError(Message("{id} has no open duty {kind}", id=one.id, kind=kind))
+        raise UsageError(Message("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind])))
     done = {"closed": by, "on": on, "document": document}
     duties = tuple(each.model_copy(update=done) if each.kind is kind else each for each in one.duties)
     return one.model_copy(update={"duties": duties})

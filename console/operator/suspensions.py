@@ -18,7 +18,7 @@ from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
 from idtone.service.suspension_confirmations import Confirmed, confirmed
 from idtone.settings import Settings
-from idtone.suspensions.own_suspension import DutyKind, OwnSuspension, SuspensionState
+from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, OwnSuspension
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.translation import Message, template
 
@@ -31,20 +31,6 @@ ROWS: Final = 500
 KINDS: Final = {
     SuspensionKind.STOP: template("calls are refused"),
     SuspensionKind.NO_NEW_NUMBERS: template("gets no new numbers"),
-}
-
-
-STATES: Final = {
-    SuspensionState.ASKED: template("asked, not approved"),
-    SuspensionState.APPROVED: template("approved, not in force"),
-    SuspensionState.IN_FORCE: template("in force"),
-    SuspensionState.TAKEN_OVER: template("taken over by the association"),
-    SuspensionState.LIFTED: template("lifted"),
-    SuspensionState.WITHDRAWN: template("withdrawn"),
-}
-DUTIES: Final = {
-    DutyKind.CONTRACT_END: template("end of the contract"),
-    DutyKind.CONTRACTOR_REPORT: template("report of the contractor"),
 }
 
 
@@ -115,9 +101,9 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
         return [], str(error)
     return [
         OwnRow(
-            one.id, STATES[one.state], _masked(one), one.reference,
+            one.id, STATE_WORDS[one.state], _masked(one), one.reference,
             ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.in_force, one.calls_ended,
-            tuple((DUTIES[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
+            tuple((DUTY_WORDS[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
         )
         for one in reversed(found[-ROWS:])
     ], ""  # fmt: skip

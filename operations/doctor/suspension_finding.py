@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from idtone.suspensions.own_suspension import OwnSuspension, SuspensionState
+from idtone.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
 from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, unknown, warning
@@ -38,7 +38,10 @@ def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
     overdue = [(each, duty) for each in found for duty in each.open_duties() if duty.is_overdue(now)]
     parts = [
         *(Message("{id} waits for the approval of another person", id=each.id) for each in waiting),
-        *(Message("{id}: {kind} was due on {due}", id=each.id, kind=duty.kind, due=duty.due) for each, duty in overdue),
+        *(
+            Message("{id}: {kind} was due on {due}", id=each.id, kind=Message(DUTY_WORDS[duty.kind]), due=duty.due)
+            for each, duty in overdue
+        ),
     ]
     if parts:
         return warning(
