@@ -316,8 +316,9 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     assert {**kept.suspended, **earlier.suspended}.keys() == kept.suspended.keys(), "nothing is taken out"
     assert (kept.own, kept.never_originating) == (earlier.own, earlier.never_originating)
 
+    fallback.update(now)
     chosen[0] = Stops()
-    assert fallback.update(now)
+    assert fallback.update(now), "they are lifted"
     assert path.read_text() == before
     leave(tmp_path, before[:-1])
     with pytest.raises(FallbackError, match="is missing or not whole"):

@@ -93,7 +93,7 @@ def test_a_duty_is_overdue_after_its_day_in_japan_and_is_closed_by_an_act():
     assert one.is_open, "what follows a stop stays open after its end"
     done = closed(one, DutyKind.CONTRACT_END, act(), date(2026, 12, 20), "D-1")
     assert (done.open_duties(), done.duties[0].document) == ([], "D-1")
-    with pytest.raises(UsageError, match="has no open duty contract-end"):
+    with pytest.raises(UsageError, match="has no open duty end of the contract"):
         closed(done, DutyKind.CONTRACT_END, act(), date(2026, 12, 20), "D-1")
 
 
