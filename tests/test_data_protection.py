@@ -135,6 +135,7 @@ DOCUMENTS = {
     "report-fetch": ("reports", "申告"),
     "report-answer": ("answers", "回答"),
     "suspension-confirmation": ("confirmations of suspensions", "番号停止の適用の報告"),
+    "own-suspension": ("reports of their own ones (no numbers)", "事業者自身による停止の報告(番号なし)"),
     "refusal-check": ("blinded checks of customers", "利用者の照合(目隠しされた値)"),
 }
 """Each kind of document that the desk keeps, and what its row calls it."""
