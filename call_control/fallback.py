@@ -140,7 +140,9 @@ class Fallback:
         if not stops.digest or (stops.digest == self._stopped and self._left == self._identity()):
             return False
         with self._locked():
-            there = self._read() or b""
+            there = self._read()
+            if there is None or end_of(there) is None:
+                return False  # Asterisk refuses every call then; `trouble` says so
             text = with_stops(there, stops)
             if changed := there != text.encode("ascii"):
                 leave(self._directory, text)
