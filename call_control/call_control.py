@@ -17,10 +17,11 @@ from functools import partial
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason, Suspension
 from idtone.decision import (
     NOTHING_REMEMBERED,
     Lines,
+    OwnStops,
     Policy,
     Registry,
     Remembered,
@@ -86,8 +87,12 @@ class CallControl:
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     lines: Callable[[], Lines | None] = lambda: None
     """The table of the customers' lines; None if their numbers are not checked."""
+    own_stops: Callable[[], OwnStops | None] = lambda: None
+    """What the operator has stopped itself (`idtone suspend`)."""
     ended_suspended: Counter[str] = field(default_factory=Counter)
     """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
+    ended_by_own: Counter[str] = field(default_factory=Counter)
+    """Those of the operator's own suspensions, by their ids."""
     emergency_trunks: tuple[str, ...] = ()
     """The trunks, resources and contexts of emergency calls; empty: all."""
     canary: tuple[Number, Number] | None = None
@@ -163,13 +168,15 @@ class CallControl:
         registry, canary = self.registry(), self._is_canary(forwarded)
         lines, braking = (None, None) if canary else (self.lines(), self.braking)  # it comes from no customer's line
         decision = decide(
-            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, lines
-        )
+            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, lines,
+            self.own_stops(),
+        )  # fmt: skip
         if braking and decision.outcome in _CONNECTS:
             braked = braking.refusal(forwarded, decision.customer, now)
             decision = refused_by_brake(decision, braked, self.policy) if braked else decision
         of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
-        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary)
+        by = self._suspended_by(forwarded, now) if decision.reason is Reason.NUMBER_SUSPENDED else None
+        decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary, by)
         call = Call(
             forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
             forwarded.caller, request, forwarded.chained_from,
@@ -194,9 +201,17 @@ class CallControl:
     def _is_canary(self, call: ForwardedCall) -> bool:
         return (call.forwarding_number, call.called) == self.canary
 
-    def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
+    def _suspension(self, numbers: Sequence[Number], at: datetime) -> Suspension | None:
         registry = self.registry()
-        return suspended(call.forwarding_numbers, registry, time_by(registry, at), self.remembered) is not None
+        return suspended(numbers, registry, time_by(registry, at), self.remembered, self.own_stops())
+
+    def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
+        return self._suspension(call.forwarding_numbers, at) is not None
+
+    def _suspended_by(self, call: ForwardedCall, at: datetime) -> steps.SuspendedBy | None:
+        """Whose suspension refuses the call, as far as it is known now."""
+        found = self._suspension(call.forwarding_numbers, at)
+        return steps.SuspendedBy(found.own) if found else None
 
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
         self.deciding[interface].add(self.now().timestamp() - asked_s)
@@ -355,9 +370,11 @@ class CallControl:
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
         of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
+        by = self._suspended_by(line.call, line.at) if line.reason is Reason.NUMBER_SUSPENDED else None
         return steps.fallback(
-            line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended, self._is_canary(line.call)
-        )
+            line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended,
+            self._is_canary(line.call), by,
+        )  # fmt: skip
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
@@ -493,14 +510,14 @@ class CallControl:
         """The calls in progress whose number is now suspended. Emergency calls are never included."""
         if not self.hang_up_suspended:
             return []
-        registry = self.registry()
+        registry, stops = self.registry(), self.own_stops()
         now = time_by(registry, self.now())
         return [
             call
             for call in self._calls.values()
             if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
             and not call.end_requested
-            and suspended(call.forwarding_numbers, registry, now, self.remembered)
+            and suspended(call.forwarding_numbers, registry, now, self.remembered, stops)
         ]
 
     def record_suspension(self, call: Call) -> None:
@@ -508,10 +525,12 @@ class CallControl:
         call.end_requested = True
         if not call.suspended and self.find(call.id) is call:
             call.suspended = True
-            registry = self.registry()
-            cause = suspended(call.forwarding_numbers, registry, time_by(registry, self.now()), self.remembered)
+            registry, cause = self.registry(), self._suspension(call.forwarding_numbers, self.now())
             self.ended_suspended[cause.reference if cause else ""] += 1
-            self.record(steps.suspended(call.id, self.now(), registry.version if registry else None))
+            if cause and cause.own:
+                self.ended_by_own[cause.own] += 1
+            by = steps.SuspendedBy(cause.own) if cause else None
+            self.record(steps.suspended(call.id, self.now(), registry.version if registry else None, by))
 
     # -- evidence -------------------------------------------------------------------------------------------------
 

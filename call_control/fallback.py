@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,17 @@ from idtone.files import replace_durably
 from idtone.translation import Message
 
 from . import fallback_file
-from .fallback_file import FallbackRegistry, Usable, end_of, never_sections, text_for
+from .fallback_file import (
+    NO_OWN_STOPS,
+    FallbackOwnStops,
+    FallbackRegistry,
+    Usable,
+    end_of,
+    never_sections,
+    origin_with,
+    text_for,
+    with_stops,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +49,9 @@ def replace(path: Path, text: str) -> None:
     with contextlib.suppress(OSError):
         path.rmdir()  # an empty folder there; any other is an error below
     try:
-        replace_durably(path, text.encode("ascii"), MODE, path.parent.stat().st_gid)
+        # A command of root's leaves the owner as it is, who could not read the file otherwise.
+        owner = path.stat().st_uid if os.geteuid() == 0 and path.exists() else -1
+        replace_durably(path, text.encode("ascii"), MODE, path.parent.stat().st_gid, owner)
     except OSError as error:
         raise not_written(path.parent, error) from error
 
@@ -55,20 +68,29 @@ def identity(path: Path, directory: Path) -> tuple[int, ...]:
 
 
 class Fallback:
-    """Writes the file when the registry changes, and again when the file was removed or changed.
+    """Writes the file when the registry or the operator's own suspensions change, and again when the file was removed
+    or changed. From any thread.
 
-    Without a registry the file stays as it is: only a newer registry lifts a suspension.
+    Without a registry the file keeps what it has, and only gets the operator's own suspensions: only a newer registry
+    lifts one.
     """
 
-    def __init__(self, directory: Path, usable: Usable, is_latest: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, directory: Path, usable: Usable, is_latest: Callable[[], bool] = lambda: True,
+        stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
+    ) -> None:  # fmt: skip
         """`usable` says which numbers this node may use. `is_latest` is asked before a whole file is replaced: whether
-        no other program has read a newer registry.
+        no other program has read a newer registry. `stops` are the operator's own suspensions.
         """
         self._directory = directory
         self._path = directory / dialplan.FALLBACK_FILE
         self._usable = usable
         self._is_latest = is_latest
+        self._stops = stops
+        self._updating = threading.Lock()
         self._registry: FallbackRegistry | None = None
+        self._stopped = ""
+        """The digest of the operator's own suspensions that are in the file."""
         self._never = never_sections(None)
         """Of the last list. A long one takes a second, and each suspension renders the file again."""
         self._left: tuple[int, ...] = ()
@@ -81,21 +103,28 @@ class Fallback:
 
         Raises FallbackError; the next call tries again.
         """
-        if registry is None or (registry is self._registry and self._left == self._identity()):
+        with self._updating:
+            try:
+                return self._update(registry, self._stops())
+            except FallbackError as error:
+                self._failure = str(error)
+                raise
+
+    def _update(self, registry: FallbackRegistry | None, stops: FallbackOwnStops) -> bool:
+        if registry is None:
+            return self._add(stops)
+        is_same = registry is self._registry and stops.digest == self._stopped
+        if is_same and self._left == self._identity():
             return False
         if registry.never_originating is not self._never.numbers:
             self._never = never_sections(registry.never_originating)
-        made = text_for(registry, self._usable, self._never)
-        try:
-            with self._locked():
-                written = self._write(made.text)
-        except FallbackError as error:
-            self._failure = str(error)
-            raise
+        made = text_for(registry, self._usable, self._never, stops)
+        with self._locked():
+            written = self._write(made.text)
         self._left = self._identity()
-        if written and registry is self._registry and not self._failure:
+        if written and is_same and not self._failure:
             log.error("%s was removed or changed by another program, and is written again", self._path)
-        self._registry, self._failure = registry, ""
+        self._registry, self._stopped, self._failure = registry, stops.digest, ""
         left_out = [
             *([] if made.has_stocks else [_stocks_left_out()]),
             *([] if made.has_never else [_never_left_out()]),
@@ -106,16 +135,32 @@ class Fallback:
             log.critical("%s", self._left_out)
         return written
 
+    def _add(self, stops: FallbackOwnStops) -> bool:
+        """Without a registry: add the operator's own suspensions to the file that is there."""
+        if not stops.digest or (stops.digest == self._stopped and self._left == self._identity()):
+            return False
+        with self._locked():
+            there = self._read()
+            if there is None or end_of(there) is None:
+                return False  # Asterisk refuses every call then; `trouble` says so
+            text = with_stops(there, stops)
+            if changed := there != text.encode("ascii"):
+                leave(self._directory, text)
+        self._left, self._stopped, self._failure = self._identity(), stops.digest, ""
+        return changed
+
     def is_of(self, origin: str) -> bool:
         """Whether the file is whole, can be read by Asterisk's group, and was made of the registry with this origin for
-        these settings.
+        these settings, with the operator's own suspensions.
         """
         end = end_of(self._read() or b"")
-        return end is not None and end.origin == origin and end.usable == self._usable.digest
+        wanted = origin_with(origin, self._stops())
+        return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has(self, registry: FallbackRegistry | None) -> bool:
         """Whether the file has all suspensions of this registry; of None, whether nothing is wrong with it."""
-        return not self.trouble and (registry is None or registry is self._registry)
+        is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
+        return not self.trouble and is_latest
 
     @property
     def trouble(self) -> str:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import merge
 from itertools import islice
 from math import ceil, floor, inf
 from pathlib import Path
@@ -42,6 +43,29 @@ class NeverOriginatingNumbers(Protocol):
     def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
         """All of them, ascending by first number."""
         ...
+
+
+class FallbackOwnStops(Protocol):
+    """What the file needs from the suspensions by this node's operator."""
+
+    @property
+    def digest(self) -> str:
+        """Differs where the stops differ; empty without one."""
+        ...
+
+    def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
+        """What they stop, ascending by first number."""
+        ...
+
+
+class _NoStops:
+    digest = ""
+
+    def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
+        return ()
+
+
+NO_OWN_STOPS: Final[FallbackOwnStops] = _NoStops()
 
 
 class FallbackRegistry(Protocol):
@@ -147,9 +171,14 @@ def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entr
             "",
         )
     )
+    return entries + _end_text(entries, end)
+
+
+def _end_text(entries: str, end: End) -> str:
+    """The end of the file, of what comes before it."""
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
-        f"{entries}[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
+        f"[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
         f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n"
         f"sha256 = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
     )
@@ -184,17 +213,54 @@ def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
         yield from lines
 
 
-def text_for(registry: FallbackRegistry, usable: Usable, never: NeverSections | None = None) -> FileText:
-    """The file's text for a registry. `never` are the sections of its list, if they are known already.
+def origin_with(origin: str, stops: FallbackOwnStops) -> str:
+    """The origin of a file that is made of a registry and of the operator's own suspensions."""
+    return hashlib.sha256(f"{origin} {stops.digest}".encode()).hexdigest() if stops.digest else origin
+
+
+def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
+    """The text of an existing file, and in it the operator's own suspensions, whatever else it says of their numbers.
+
+    It needs no registry. Nothing is taken out. Raises FallbackError if the file is not whole.
+    """
+    end = end_of(octets)
+    if end is None:
+        raise FallbackError(
+            Message(
+                "{file} is missing or not whole, so while this service is down, Asterisk refuses every call; run: "
+                "idtone registry update",
+                file=dialplan.FALLBACK_FILE,
+            )
+        )
+    head, _, rest = octets.decode("ascii").partition(f"[{dialplan.FALLBACK_SUSPENDED}]\n")
+    entries, bracket, rest = rest.partition("[")
+    own = dict(entries_of(stops.spans()))
+    kept = [line for line in entries.splitlines(keepends=True) if line.partition(" = ")[0] not in own]
+    lines = [f"{pattern} = {times}\n" for pattern, times in own.items()]
+    last = f"[{dialplan.FALLBACK_END}]"
+    before = "".join((head, f"[{dialplan.FALLBACK_SUSPENDED}]\n", *kept, *lines, bracket, rest.rpartition(last)[0]))
+    return before + _end_text(before, end)
+
+
+def text_for(
+    registry: FallbackRegistry, usable: Usable, never: NeverSections | None = None,
+    stops: FallbackOwnStops = NO_OWN_STOPS,
+) -> FileText:  # fmt: skip
+    """The file's text for a registry, and for the operator's own suspensions. `never` are the sections of its list, if
+    they are known already.
 
     The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
     the file's entries one by one, so each of the two is left out if it needs more than `ENTRIES_LIMIT`.
     """
-    stocks = _few(entries_of(registry.suspended_spans()))
-    suspended = entries_of(registry.suspended_spans(stocks=False)) if stocks is None else stocks
+
+    def suspended_entries(stocks: bool) -> Iterator[_Entry]:
+        return entries_of(merge(registry.suspended_spans(stocks=stocks), stops.spans(), key=_first))
+
+    stocks = _few(suspended_entries(stocks=True))
+    suspended = suspended_entries(stocks=False) if stocks is None else stocks
     never = never_sections(registry.never_originating) if never is None else never
     own = _ANY if usable.all else _few(entries_of(registry.own_spans(usable.member)))
-    end = End(registry.version, registry.origin, usable.digest, usable.by_line)
+    end = End(registry.version, origin_with(registry.origin, stops), usable.digest, usable.by_line)
     return FileText(
         _text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None
     )  # fmt: skip
@@ -219,6 +285,10 @@ def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
     """None if they are more than `ENTRIES_LIMIT`."""
     few = list(islice(entries, ENTRIES_LIMIT + 1))
     return few if len(few) <= ENTRIES_LIMIT else None
+
+
+def _first(placed: tuple[NumberSpan, _Timed]) -> int:
+    return placed[0].first
 
 
 class _Timed(Protocol):

@@ -19,6 +19,7 @@ from idtone.registry.sources import identity, index_of, origin_of, parse_documen
 from idtone.registry.summary import counts
 from idtone.service.service_user import act_as_service
 from idtone.settings import RegistrySettings, Settings, load_settings
+from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
 
 if TYPE_CHECKING:
     from idtone.registry.trust.client import Published, Repository
@@ -124,7 +125,8 @@ class _Suspended:
         folder = settings.sounds.directory
         policy = settings.policy.policy(settings.association.member)
         usable = Usable.by(policy, settings.lines.source is not None)
-        self._fallback = Fallback(folder, usable, is_latest) if folder.exists() else None
+        stops = StopsInUse(suspensions_path(settings))
+        self._fallback = Fallback(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
         return self._fallback is None or self._fallback.is_of(origin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ from idtone.registry.expiry_warning import Expiry
 from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.settings import RegistrySettings, Settings
+from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
@@ -62,6 +63,8 @@ class Loaded:
     fleet: FleetChain | None
     lines: LinesSource | None = None
     """The table of the customers' lines; None if their numbers are not checked."""
+    stops: StopsInUse = field(kw_only=True)
+    """What the operator has stopped itself."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
@@ -83,7 +86,8 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
         canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
-    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook)
+    stops = StopsInUse(suspensions_path(settings))
+    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook, stops=stops)
 
 
 def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
@@ -156,7 +160,9 @@ def assemble(
     source, lines = loaded.source, loaded.lines
     policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
-    fallback = Fallback(settings.sounds.directory, Usable.by(policy, lines is not None), source.is_latest)
+    stops = loaded.stops
+    usable = Usable.by(policy, lines is not None)
+    fallback = Fallback(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
     files = SoundFiles(loaded.sounds.values(), lambda: ensure_sounds(settings.sounds.directory, loaded.profiles))
     calls = CallControl(
@@ -174,6 +180,7 @@ def assemble(
         canary=settings.canary.numbers(),
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
+        own_stops=lambda: stops.index or None,
         braking=Braking(brake, acting()) if brake else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.

@@ -56,6 +56,7 @@ from .loaded_hook import LoadedHook
 from .metrics import Observed
 from .node_state import NodeStateReport
 from .source_watch import SourceWatch
+from .suspension_keeper import SuspensionKeeper
 from .systemd import ServiceManager
 
 if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only metrics need
@@ -194,17 +195,23 @@ class Instance:
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
-            confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended)
             hook = LoadedHook(self._loaded.hook)
             keeper = self._brake_keeper(calls)
-            background = self._start_background(evidence, journal, cosigning, confirming, hook.watch(runner), keeper)
+            assert self._fallback
+            suspensions = SuspensionKeeper(
+                self._settings, self._loaded.stops, lambda: self._loaded.source.current, self._fallback,
+                application.end_suspended, calls.ended_by_own, evidence,
+            )  # fmt: skip
+            confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended, suspensions)
+            background = self._start_background(
+                evidence, journal, cosigning, confirming, hook.watch(runner), keeper, suspensions
+            )
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
-            assert self._fallback
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook, self._loaded.lines, keeper,
+                hook, self._loaded.lines, keeper, suspensions,
             )  # fmt: skip
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
@@ -274,12 +281,15 @@ class Instance:
         self._metrics.begin()
         bound.callback(self._metrics.close)
 
-    async def _confirm_suspensions(self, end_calls: Callable[[], None], ended: Mapping[str, int]) -> None:
+    async def _confirm_suspensions(
+        self, end_calls: Callable[[], None], ended: Mapping[str, int], own: SuspensionKeeper
+    ) -> None:
         if self._settings.association.desk is None:
             return
         from .suspension_confirmations import SuspensionConfirmations  # imports an HTTP client
 
-        await SuspensionConfirmations(self._settings, lambda: self._loaded.source.current, end_calls, ended).run()
+        registry = lambda: self._loaded.source.current  # noqa: E731
+        await SuspensionConfirmations(self._settings, registry, end_calls, ended, own=lambda: own.known).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
         """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""
@@ -296,6 +306,7 @@ class Instance:
         confirming: Coroutine[Any, Any, None],
         asking: Coroutine[Any, Any, None],
         keeper: BrakeKeeper | None,
+        suspensions: SuspensionKeeper,
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
@@ -314,6 +325,7 @@ class Instance:
                 name="recording what commands do",
             ),
             *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),
+            asyncio.create_task(suspensions.run(), name="putting this node's own suspensions to use"),
         ]
         for task in tasks:
             task.add_done_callback(_log_failure)

@@ -41,6 +41,7 @@ from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
 from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
+from .suspension_keeper import SuspensionKeeper
 
 _DAY_S: Final = 86400
 
@@ -73,6 +74,8 @@ class Observed:
     lines: LinesSource | None = None
     keeper: BrakeKeeper | None = None
     """None if the brake is off."""
+    suspensions: SuspensionKeeper | None = None
+    """This node's own suspensions."""
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
     _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,13 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.sources import load_registry
 from idtone.settings import LedgerSettings, RegistrySettings, Settings, load_settings
-from idtone.translation import Message, translated
+from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
+from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.translation import Message, joined, translated
 
 from . import status_feed
 from .ledger_room import LedgerRoom
+from .suspension_keeper import summary
 from .watching import WatchOption, show
 
 if TYPE_CHECKING:
@@ -49,7 +52,15 @@ def look(settings: Settings) -> dict[str, Any]:
     return {
         "format": status_feed.FORMAT, "running": False, "trouble": trouble,
         "ledger": _ledger(settings.ledger), "registry": _registry(settings.registry),
+        "suspensions": {"own": _own(settings)},
     }  # fmt: skip
+
+
+def _own(settings: Settings) -> list[dict[str, Any]]:
+    try:
+        return summary(read_suspensions(suspensions_path(settings)), datetime.now(UTC))
+    except IdtoneError:
+        return []  # `idtone doctor` reports it
 
 
 def _ledger(settings: LedgerSettings) -> dict[str, Any]:
@@ -119,6 +130,7 @@ def rows_without_service(found: Mapping[str, Any]) -> Iterator[Row]:
             Message("registry"),
             Message("{path}, {expires}", path=registry["path"], expires=_expires(registry["expires"])),
         )
+    yield from _own_suspensions(found.get("suspensions", {}).get("own", []))
 
 
 def rows(found: Mapping[str, Any]) -> Iterator[Row]:
@@ -211,6 +223,7 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         yield Message("member"), trouble
     yield Message("lines"), _lines(found.get("lines"))
     yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
+    yield from _own_suspensions(found.get("suspensions", {}).get("own", []))
     if registry.get("certification_lapses"):
         until = Message("the first lapses, or is to be checked, on {at}", at=_local(registry["certification_lapses"]))
         yield Message("certifications"), until
@@ -219,6 +232,28 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     yield Message("never originate"), entries
     if fallback["trouble"]:
         yield Message("fallback"), fallback["trouble"]
+
+
+def _own_suspensions(own: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    for each in own:
+        since = (
+            Message("in force since {at}", at=_local(each["in_force"])) if each["in_force"] else Message("not in force")
+        )
+        duties = [
+            Message("{kind} OVERDUE since {due}", kind=_duty(duty), due=duty["due"])
+            if duty["overdue"] else Message("{kind} due {due}", kind=_duty(duty), due=duty["due"])
+            for duty in each["duties"]
+        ]  # fmt: skip
+        known = Message(
+            "{id} ({reference}): {state}, {since}, {numbers} numbers, {ended} calls ended",
+            id=each["id"], reference=each["reference"], since=since, numbers=each["numbers"],
+            state=Message(STATE_WORDS[SuspensionState(each["state"])]), ended=each["calls_ended"],
+        )  # fmt: skip
+        yield Message("own suspension"), joined("; ", [known, *duties])
+
+
+def _duty(duty: Mapping[str, Any]) -> Message:
+    return Message(DUTY_WORDS[DutyKind(duty["kind"])])
 
 
 def _lines(lines: Mapping[str, Any] | None) -> str:

@@ -36,6 +36,7 @@ from . import canary_result
 from .call_counts import LABELS
 from .local_sockets import connected, is_ours, listening
 from .metrics import METRICS, Observed
+from .suspension_keeper import summary
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +190,11 @@ def _braked(observed: Observed) -> list[dict[str, Any]] | None:
     return [hold.to_json() for hold in newest]
 
 
+def _own_suspensions(observed: Observed) -> list[dict[str, Any]]:
+    keeper = observed.suspensions
+    return summary(keeper.known, datetime.now(UTC)) if keeper else []
+
+
 FEED: Final = (
     Field("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
     Field("running", "Whether the service runs.", lambda _: True),
@@ -289,6 +295,13 @@ FEED: Final = (
         "registry.suspensions_sha256",
         "The SHA-256 of the signed `suspensions.yaml` in use; null without one.",
         _suspensions,
+    ),
+    Field(
+        "suspensions.own",
+        "This node's own suspensions (`idtone suspend`) that are not over, or whose duties are open, the newest 100: a "
+        "list of `id`, `state`, `reference`, `numbers` (how many), `asked`, `in_force` (null until the service has "
+        "confirmed it), `calls_ended`, and `duties` with `kind`, `due` and `overdue`.",
+        _own_suspensions,
     ),
     Field(
         "registry.certification_lapses",

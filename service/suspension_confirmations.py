@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.correspondence import desk_client
+from idtone.correspondence.own_suspension_report import KIND as OWN_KIND
 from idtone.correspondence.signed_document import signed
 from idtone.correspondence.suspension_confirmation import KIND, STOPS_LIMIT
 from idtone.daemon_thread import in_daemon
@@ -32,6 +33,7 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.suspended_numbers import stops
 from idtone.settings import Settings
+from idtone.suspensions.own_suspension import OwnSuspension, OwnSuspensions
 from idtone.translation import Message
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ AGAIN_S: Final = (1.0, 60.0)
 """How long to wait after a failure: at first, and at most."""
 _SUFFIX: Final = ".note"
 _STATE: Final = "confirmed.json"
+_OWN_STATE: Final = "own.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,10 @@ class SuspensionConfirmations:
         end_calls: Callable[[], object],
         ended: Mapping[str, int],
         send: Callable[[Settings, bytes], object] = desk_client.send,
+        own: Callable[[], OwnSuspensions] = OwnSuspensions,
     ) -> None:
         """`end_calls` ends the calls of suspended numbers, so that they can be counted; `ended` counts them by
-        reference.
+        reference. `own` are this node's own suspensions, which the desk hears of too.
         """
         self._settings = settings
         self._registry = registry
@@ -103,6 +107,9 @@ class SuspensionConfirmations:
         self._seen: RegistryIndex | None = None
         self._unsent = True
         """Whether there may be confirmations that the desk does not have yet."""
+        self._own = own
+        self._own_state = self._folder / _OWN_STATE
+        self._own_seen: OwnSuspensions | None = None
 
     @property
     def waiting(self) -> list[Path]:
@@ -133,6 +140,10 @@ class SuspensionConfirmations:
 
     async def _look(self) -> None:
         """Keep a confirmation if the registry in use has new suspensions. Raises LedgerError; then it tries again."""
+        own = self._own()
+        if own is not self._own_seen:
+            await asyncio.to_thread(self._keep_own, own)
+            self._own_seen = own
         registry = self._registry()
         if registry is None or registry is self._seen or registry.signed is None:
             return
@@ -156,17 +167,38 @@ class SuspensionConfirmations:
                     "in_use": in_use.isoformat(),
                     "stops": list(self._counted(references)),
                 }
-                signer = desk_client.document_signer(self._settings)
-                member = desk_client.member_of(self._settings)
-                document = signed(KIND, member, content, signer, datetime.now(UTC))
-                replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
+                self._put(KIND, content)
             # Last: a confirmation may be sent twice, but none is lost.
             replace_private(self._state, json.dumps(sorted(present)).encode())
             self._unsent = True
         except OSError as error:
-            raise LedgerError(
-                Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
-            ) from error
+            raise self._not_written(error) from error
+
+    def _keep_own(self, own: OwnSuspensions) -> None:
+        """Keep a report about each own suspension that is or was in force, if the desk has not heard of its state."""
+        told = self._read(self._own_state)
+        reports = {
+            hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(): content
+            for content in map(_report, own.suspensions) if content
+        }  # fmt: skip
+        if not reports.keys() - told:
+            return
+        try:
+            for digest in reports.keys() - told:
+                self._put(OWN_KIND, reports[digest])
+            replace_private(self._own_state, json.dumps(sorted(reports)).encode())
+            self._unsent = True
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _put(self, kind: str, content: dict[str, Any]) -> None:
+        """Sign a document, and keep it until the desk has it. Raises OSError."""
+        signer, member = desk_client.document_signer(self._settings), desk_client.member_of(self._settings)
+        document = signed(kind, member, content, signer, datetime.now(UTC))
+        replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
+
+    def _not_written(self, error: OSError) -> LedgerError:
+        return LedgerError(Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror))
 
     def _counted(self, references: list[str]) -> Iterator[dict[str, Any]]:
         for reference in references:
@@ -175,8 +207,11 @@ class SuspensionConfirmations:
             self._told[reference] = count
 
     def _confirmed(self) -> set[str]:
+        return self._read(self._state)
+
+    def _read(self, state: Path) -> set[str]:
         with contextlib.suppress(FileNotFoundError, ValueError):  # if it is lost, all are confirmed again
-            return set(json.loads(self._state.read_bytes()))
+            return set(json.loads(state.read_bytes()))
         return set()
 
     def _send_waiting(self) -> None:
@@ -187,6 +222,16 @@ class SuspensionConfirmations:
                 path.unlink()
                 log.info("a confirmation of suspensions has reached the association's desk")
         self._unsent = False
+
+
+def _report(one: OwnSuspension) -> dict[str, Any] | None:
+    """What the desk is to know of it; None if it was never in force."""
+    if one.in_force is None:
+        return None
+    return {
+        "id": one.id, "reference": one.reference, "numbers": one.count, "in_force": one.in_force.isoformat(),
+        "calls_ended": one.calls_ended, "state": one.state, **({"over": one.over.isoformat()} if one.over else {}),
+    }  # fmt: skip
 
 
 def _digest(entry: SuspensionEntry) -> str:

@@ -81,6 +81,9 @@ JAPANESE: Final = {
     "registry.expires": "期限",
     "registry.suspensions_in_force": "現在有効な停止(番号、番号帯、会員)の数",
     "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
+    "suspensions.own": "このノードによる停止(`idtone suspend`)のうち、終了していないもの、または未了の措置があるもの"
+    "(新しい 100 件)の一覧: `id`、`state`、`reference`、`numbers`(番号の数)、`asked`、"
+    "`in_force`(サービスが確認するまで null)、`calls_ended`、`duties`(`kind`、`due`、`overdue`)",
     "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
     "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",

@@ -63,6 +63,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
     "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
     "ledger/keys/day_keys.py": ("….days",),
+    "ledger/keys/held_keys.py": ("….days-held",),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
     "ledger/tiles/tile_folder.py": ("idtone ledger tiles",),
@@ -81,6 +82,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
     "operations/master_import.py": ("idtone tone",),
     "operations/setup/plan_setup.py": (),  # settings without secrets, while they are checked
+    "operations/suspensions_commands.py": ("idtone suspensions paper -o",),
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/compiling.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
@@ -92,6 +94,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "src/idtone/command_line.py": (),  # /dev/null
     "src/idtone/settings.py": (),  # a folder of settings, which it only reads
     "src/idtone/pictures.py": (),  # what the modules that draw ask for
+    "suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
@@ -132,6 +135,7 @@ DOCUMENTS = {
     "report-fetch": ("reports", "申告"),
     "report-answer": ("answers", "回答"),
     "suspension-confirmation": ("confirmations of suspensions", "番号停止の適用の報告"),
+    "own-suspension": ("reports of their own ones (no numbers)", "事業者自身による停止の報告(番号なし)"),
     "refusal-check": ("blinded checks of customers", "利用者の照合(目隠しされた値)"),
 }
 """Each kind of document that the desk keeps, and what its row calls it."""

@@ -17,7 +17,7 @@ from . import ROOT, files, modules
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "brake", "call_control", "config", "console",
     "correspondence", "customers", "debian", "dialplan", "docs", "evaluation", "fleet", "ledger", "lines", "misuse",
-    "operations", "registry", "reports", "service", "src", "tests", "tones", "tools",
+    "operations", "registry", "reports", "service", "src", "suspensions", "tests", "tones", "tools",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",
@@ -36,6 +36,7 @@ AGAINST_THE_ARROWS = {
     "authority/__init__.py": "call_control",
     "misuse/__init__.py": "authority call_control",
     "brake/__init__.py": "authority call_control service",
+    "suspensions/__init__.py": "authority call_control service",
     "call_control/__init__.py": "authority ari_app agi",
     "customers/__init__.py": "authority call_control",
     "reports/__init__.py": "authority customers",

@@ -13,10 +13,12 @@ from idtone.translation import Message, translated
 
 from ..desk.desk import Desk
 from ..desk.document_rules import RULES
-from ..desk.suspension_confirmations import as_plain
+from ..desk.own_suspensions import member_stops
+from ..desk.suspension_confirmations import as_plain, is_published
 from ..desk.suspension_confirmations import confirmations as found
 from .options import FolderArgument
 
+_OWN_COLUMNS = ("id", "reference", "member", "node", "numbers", "state", "in use since", "calls ended")
 _COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended")
 
 
@@ -30,13 +32,17 @@ def confirmations(
     """Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.
 
     The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
-    counts as missing.
+    counts as missing. Then come the suspensions that members have ordered themselves (`idtone suspend`), because the
+    police called them directly: publish one yourself, and it takes over.
     """
     with checking():
-        rows = list(found(Desk(folder, RULES), reference))
+        desk = Desk(folder, RULES)
+        own = list(member_stops(desk, reference))
+        rows = list(found(desk, reference)) if reference is None or not own or is_published(desk, reference) else []
     if as_json:
-        command_line.print_json([as_plain(each) for each in rows])
-    else:
+        command_line.print_json([*({"by": "association", **as_plain(each)} for each in rows),
+                                 *(each.as_plain() for each in own)])  # fmt: skip
+    elif rows or not own:
         command_line.Rows(_COLUMNS).print(
             (
                 each.reference, each.member, each.node or "-",
@@ -46,6 +52,15 @@ def confirmations(
                 each.calls_ended if each.in_use else "-",
             )
             for each in rows
+        )  # fmt: skip
+    if own and not as_json:
+        print(translated(Message("by members themselves:")))
+        command_line.Rows(_OWN_COLUMNS, whole=("id",)).print(
+            (
+                each.report.id, each.report.reference, each.member, each.node, each.report.numbers, each.report.state,
+                each.report.in_force.astimezone(JAPAN).isoformat(timespec="seconds"), each.report.calls_ended,
+            )
+            for each in own
         )  # fmt: skip
     if any(each.in_use is None for each in rows):
         command_line.negative()

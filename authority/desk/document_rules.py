@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from idtone.correspondence import suspension_confirmation
+from idtone.correspondence import own_suspension_report, suspension_confirmation
 from idtone.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from idtone.evaluation.figures import KIND as FIGURES
 from idtone.reports.report_documents import ANSWER, FETCH, REPORT
 
 from ..evaluation.figures_rule import accept_figures
 from ..refused.evaluation import without_key
-from . import suspension_confirmations
+from . import own_suspensions, suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
 
@@ -22,5 +22,6 @@ RULES: Final[Mapping[str, Rule]] = {
     FETCH: fetch_rule,
     ANSWER: answer_rule,
     suspension_confirmation.KIND: suspension_confirmations.confirmed,
+    own_suspension_report.KIND: own_suspensions.reported,
     REFUSAL_CHECK: without_key,
 }

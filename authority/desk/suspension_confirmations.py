@@ -88,6 +88,13 @@ def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirma
                 yield from _of_member(each, of_reference, member, documents)
 
 
+def is_published(desk: Desk, reference: str) -> bool:
+    """Whether a published stop has the reference."""
+    sha256 = desk.workspace.repository.sha256(tuf_roles.SUSPENSIONS)
+    entries = published_stops(desk.workspace.repository, sha256) if sha256 else None
+    return any(entry.reference == reference for entry in entries or ())
+
+
 @dataclass(frozen=True, slots=True)
 class _Document:
     node: str

@@ -11,11 +11,15 @@ from aiohttp import web
 
 from idtone.calls import Reason
 from idtone.decision import time_by
+from idtone.errors import IdtoneError
 from idtone.ledger.store.sqlite import path_of
+from idtone.number_spans import NumberSpan
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
 from idtone.service.suspension_confirmations import Confirmed, confirmed
 from idtone.settings import Settings
+from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, OwnSuspension
+from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.translation import Message, template
 
 from ..access.rights import Right
@@ -55,9 +59,25 @@ class Effect:
     """Refused, because they came from a number that never originates."""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnRow:
+    """One of this node's own suspensions. `state` is a template."""
+
+    id: str
+    state: str
+    scope: str
+    reference: str
+    by: str
+    in_force: datetime | None
+    calls_ended: int
+    duties: tuple[tuple[str, str, bool], ...]
+    """Of each open duty: what, by when, whether it is overdue."""
+
+
 async def show(visit: Visit) -> web.StreamResponse:
     read = await visit.console.registry.look()
     told = await visit.in_thread(_confirmed, visit.console.settings)
+    own, trouble = await visit.in_thread(_own, visit.console.settings)
     now = time_by(read.index, datetime.now(UTC))
     entries = read.document.suspensions
     in_force = [entry for entry in entries if entry.in_force(now)]
@@ -67,8 +87,31 @@ async def show(visit: Visit) -> web.StreamResponse:
     return visit.render(
         "suspensions.html", read=read, told=told, in_force=rows(in_force, told), coming=rows(coming, told), over=over,
         total=len(in_force), more_coming=len(coming), effect=effect_of(feed) if feed else None,
+        own=own, own_trouble=trouble,
         is_signed=read.index.signed is not None, at=datetime.now(UTC), never=read.index.never_originating,
     )  # fmt: skip
+
+
+def _own(settings: Settings) -> tuple[list[OwnRow], str]:
+    """The newest first; and why they cannot be read."""
+    now = datetime.now(UTC)
+    try:
+        found = read_suspensions(suspensions_path(settings)).suspensions
+    except IdtoneError as error:
+        return [], str(error)
+    return [
+        OwnRow(
+            one.id, STATE_WORDS[one.state], _masked(one), one.reference,
+            ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.in_force, one.calls_ended,
+            tuple((DUTY_WORDS[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
+        )
+        for one in reversed(found[-ROWS:])
+    ], ""  # fmt: skip
+
+
+def _masked(one: OwnSuspension) -> str:
+    words = span_words(NumberSpan(*one.numbers[0]))
+    return Message("{first} and {more:,} more", first=words, more=one.count - 1) if len(one.numbers) > 1 else words
 
 
 def _confirmed(settings: Settings) -> Confirmed:

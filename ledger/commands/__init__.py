@@ -36,6 +36,19 @@ command_line.add_commands(
             "idtone.ledger.commands.forget:forget",
             "Destroy the keys of all days before DATE: the numbers of these days can never be opened again.",
         ),
+        "hold": (
+            "idtone.ledger.commands.holds:hold",
+            "Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.",
+        ),
+        "holds": (
+            "idtone.ledger.commands.holds:list_holds",
+            "List the legal holds, the newest last. Exit 1: someone has to decide about one, because its last day is "
+            "over.",
+        ),
+        "lift-hold": (
+            "idtone.ledger.commands.holds:lift_hold",
+            "Lift a legal hold: the numbers of its calls are forgotten like those of others.",
+        ),
     },
     panel="Keeping the ledger",
 )

@@ -30,8 +30,8 @@ def forget(
 ) -> None:
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
-    The decisions, what is known of the sounds, and the proofs stay. The destruction itself is recorded. Exit 1: you
-    answered no.
+    The decisions, what is known of the sounds, and the proofs stay. So do the numbers of calls under a legal hold
+    (`idtone ledger hold`). The destruction itself is recorded. Exit 1: you answered no.
     """
     first = parse_day(before, datetime.now(UTC))
     whole = load_settings(config)

@@ -97,6 +97,9 @@ NUMBER_SUSPENDED: Final = "number_suspended"
 """The detail of that step that an emergency call has if its forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
 """The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
+SUSPENDED_BY, OWN_SUSPENSION = "suspended_by", "own_suspension"
+"""The details of a step by which a call is refused or ended because its number is suspended: whose suspension it is,
+and the id of one that this node's operator has ordered."""
 CANARY: Final = "canary"
 """The detail of that step that a canary call has (`idtone canary`): statistics and `idtone misuse` leave it out."""
 UNOPENED: Final = "cannot be opened"
@@ -150,9 +153,19 @@ class Step:
         check(self.details)
 
 
+@dataclass(frozen=True, slots=True)
+class SuspendedBy:
+    """Whose suspension it is: the association's, or the operator's own by this id."""
+
+    own: str = ""
+
+    def details(self) -> dict[str, Scalar]:
+        return {SUSPENDED_BY: "operator", OWN_SUSPENSION: self.own} if self.own else {SUSPENDED_BY: "association"}
+
+
 def decided(
     call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None,
-    number_suspended: bool = False, canary: bool = False,
+    number_suspended: bool = False, canary: bool = False, suspended_by: SuspendedBy | None = None,
 ) -> Step:  # fmt: skip
     """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's.
 
@@ -182,6 +195,7 @@ def decided(
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
         CANARY: canary or None,
+        **(suspended_by.details() if suspended_by else {}),
         "chain_node": call.chained_from.node if call.chained_from else None,
         "chain_call": call.chained_from.call_id if call.chained_from else None,
     }
@@ -191,6 +205,7 @@ def decided(
 def fallback(
     call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
     nonce: str | None = None, number_suspended: bool = False, canary: bool = False,
+    suspended_by: SuspendedBy | None = None,
 ) -> Step:  # fmt: skip
     """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
     details: dict[str, Scalar] = {
@@ -202,6 +217,7 @@ def fallback(
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
         CANARY: canary or None,
+        **(suspended_by.details() if suspended_by else {}),
     }
     return _first(StepKind.FALLBACK, call, at, details)
 
@@ -293,10 +309,10 @@ def connected(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.CONNECTED, at)
 
 
-def suspended(call_id: str, at: datetime, registry_version: int | None) -> Step:
-    """`registry_version` is the version with the suspension."""
+def suspended(call_id: str, at: datetime, registry_version: int | None, by: SuspendedBy | None = None) -> Step:
+    """`registry_version` is the version in use, with the suspension if it is the association's."""
     details: dict[str, Scalar] = {} if registry_version is None else {"registry_version": registry_version}
-    return Step(call_id, StepKind.SUSPENDED, at, details)
+    return Step(call_id, StepKind.SUSPENDED, at, {**details, **(by.details() if by else {})})
 
 
 def cause(value: object) -> int | None:

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from idtone.errors import LedgerError
 from idtone.translation import Message
 
+from .held_keys import HeldKeys
 from .private_files import make_parents, open_private
 from .sealing import DayKey, LedgerKey
 
@@ -45,6 +46,8 @@ class DayKeys:
         """`path` need not exist yet."""
         self._path = path
         self.ledger_key = ring
+        self.held = HeldKeys(path.with_name(f"{path.name}-held"), ring)
+        """The keys of single records that outlive the key of their day."""
         self._keys: dict[str, DayKey] = {}
         self._read: tuple[tuple[int, int], list[_Line | None]] | None = None
         """Time and size of the file when it was read, and its lines; None for a damaged line."""

@@ -119,6 +119,7 @@ class LedgerKey:
             )
         self._key = key
         self._wrap = AESGCM(derived(key, b"idtone ledger day key"))
+        self._held = AESGCM(derived(key, b"idtone ledger held record key"))
 
     def step_key(self, origin: str) -> StepKey:
         """Makes the MACs of the steps of the tree that is signed by this name."""
@@ -127,6 +128,24 @@ class LedgerKey:
     def pending_key(self) -> StepKey:
         """Makes the MACs of decisions that are not in the ledger yet."""
         return StepKey(derived(self._key, b"idtone ledger pending decisions"))
+
+    def wrap_record(self, call_id: str, key: bytes) -> bytes:
+        """The stored form of a record's key that is kept without its day's."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._held.encrypt(nonce, key, call_id.encode())
+
+    def unwrap_record(self, call_id: str, kept: bytes) -> bytes:
+        """Raises LedgerError if another ledger's key has wrapped it, or for another call."""
+        try:
+            return self._held.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], call_id.encode())
+        except (InvalidTag, ValueError) as error:
+            raise LedgerError(
+                Message(
+                    "the key of the held call {call_id} was not made with this ledger's key; restore both files from "
+                    "one backup",
+                    call_id=call_id,
+                )
+            ) from error
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
         """A fresh key, and its stored form."""

@@ -404,7 +404,10 @@ class LedgerReader:
                     raise self._misled(row.call_id)
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
-        return [fold(self._node or rows[0].node, [step_of(row, self._key_of) for row in rows]) for rows in calls]
+        return [
+            fold(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
+            for rows in calls
+        ]
 
     def _misled(self, call_id: str) -> LedgerError:
         return LedgerError(
@@ -417,7 +420,8 @@ class LedgerReader:
         )
 
     def record_key(self, call_id: str) -> bytes | None:
-        """The key that opens the numbers of this call alone; None if there is none, or its day key is destroyed.
+        """The key that opens the numbers of this call alone; None if there is none, or its day key is destroyed
+        and the call is not held.
 
         Raises LedgerError if the numbers are not what was sealed.
         """
@@ -425,11 +429,14 @@ class LedgerReader:
         for (text,) in self._all(query, call_id):
             details = json.loads(text)
             key = self._key_of(details.get(DAY, "")) if DAY in details else None
-            return key.record_key(call_id, details) if key else None
+            return key.record_key(call_id, details) if key else self._held_key(call_id)
         return None
 
     def _key_of(self, day: str) -> DayKey | None:
         return self._days.get(day) if self._days else None
+
+    def _held_key(self, call_id: str) -> bytes | None:
+        return self._days.held.get(call_id) if self._days else None
 
     def _all(self, query: str, *values: object) -> list[Any]:
         with self.database.reading() as connection:

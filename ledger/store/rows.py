@@ -15,7 +15,7 @@ from idtone.translation import Message
 from ..evidence.canonical import canonical
 from ..evidence.leaves import StoredStep
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, NumberRole, Step, StepKind
-from ..keys.sealing import DayKey, day_of
+from ..keys.sealing import DayKey, day_of, open_with
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -54,8 +54,11 @@ def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, 
     }
 
 
-def step_of(row: StoredStep, key_of: Callable[[str], DayKey | None]) -> Step:
-    """The step that `row_of` wrote, its time in UTC, and its numbers if `key_of` has the key of their day.
+def step_of(
+    row: StoredStep, key_of: Callable[[str], DayKey | None], held: Callable[[str], bytes | None] = lambda call_id: None
+) -> Step:
+    """The step that `row_of` wrote, its time in UTC, and its numbers if `key_of` has the key of their day, or `held`
+    that of the call.
 
     Raises LedgerError if this version cannot read it.
     """
@@ -67,7 +70,10 @@ def step_of(row: StoredStep, key_of: Callable[[str], DayKey | None]) -> Step:
         }
         numbers: dict[NumberRole, Number] = {}
         try:
-            numbers = key.open(row.call_id, details) if key else {}
+            if key:
+                numbers = key.open(row.call_id, details)
+            elif SEALED_KEY in details and (own := held(row.call_id)):
+                numbers = open_with(own, row.call_id, details)
         except LedgerError:
             shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` names this
         return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)

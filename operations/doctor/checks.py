@@ -16,6 +16,8 @@ from idtone.call_control import fallback_file
 from idtone.calls import Party
 from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, LINES_FILE, Hook
 from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
+from idtone.ledger.disclosure.legal_holds import legal_holds
+from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
 from idtone.ledger.replication.own_replica import own_replica
@@ -30,6 +32,8 @@ from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.service import canary_result, used_settings
 from idtone.settings import Interface, variable_name
+from idtone.suspensions.own_stops import NO_STOPS
+from idtone.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
 from idtone.translation import Message
 
 from . import (
@@ -51,6 +55,7 @@ from . import (
     settings_findings,
     shared_file_findings,
     shared_files,
+    suspension_finding,
     trunk_findings,
 )
 from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
@@ -309,7 +314,11 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
     usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
-    text = fallback_file.text_for(index, usable).text
+    try:
+        stops = StopsInUse(suspensions_path(settings)).index
+    except UsageError:
+        stops = NO_STOPS  # the finding on this node's own suspensions says so
+    text = fallback_file.text_for(index, usable, stops=stops).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
@@ -384,6 +393,32 @@ def _brake(exam: Exam) -> Iterator[Finding]:
         yield brake_finding.judge(exam.settings.brake.highest, read_state(path).holds, now)
     except (LedgerError, UsageError) as error:
         yield brake_finding.unreadable(str(error), path is None or os.access(path, os.R_OK))
+
+
+def _own_suspensions(exam: Exam) -> Iterator[Finding]:
+    path = None
+    try:
+        path = suspensions_path(exam.settings)
+        yield suspension_finding.judge(read_suspensions(path).suspensions, exam.now())
+    except (LedgerError, UsageError) as error:
+        yield suspension_finding.unreadable(str(error), path is None or os.access(path, os.R_OK))
+
+
+def _retention(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings.ledger
+    yield ledger.retention(settings.retention)
+    try:
+        if not path_of(settings.own()).exists():
+            yield ledger.holds((), 0)
+            return
+        with LedgerReader.open(settings.own()) as reader:
+            found = [
+                each for each in legal_holds(reader.acts(frozenset({StepKind.DUTY}))).values() if each.lifted is None
+            ]
+    except (LedgerError, OSError) as error:
+        yield unknown("ledger-holds", str(error), AS_SERVICE)
+        return
+    yield ledger.holds([each.id for each in found if each.is_due(exam.now())], len(found))
 
 
 LINES: Final = ("lines", "lines-fallback", "lines-members", "lines-endpoints")
@@ -558,10 +593,12 @@ CHECKS: Final = (
     Check(("registry-cache",), _registry_cache),
     Check(LINES, _lines),
     Check((brake_finding.TOPIC,), _brake),
+    Check((suspension_finding.TOPIC,), _own_suspensions),
     Check(("name-own",), _own_name),
     Check(("name-ari",), _name_of_ari),
     Check(("clock-synchronised", "clock-date"), _clock),
     Check(LEDGER, _ledger),
+    Check(("ledger-retention", "ledger-holds"), _retention),
     Check(("ledger-postgresql",), _shared),
     Check(("fleet-settings",), _fleet_settings),
     Check((canary_finding.TOPIC,), _canary),

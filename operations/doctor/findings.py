@@ -224,6 +224,13 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("What the brake holds"),
         Message("The calls of a stopped line, customer, trunk or number are refused until a person releases it."),
     ),
+    "own-suspensions": Topic(
+        Message("This node's own suspensions"),
+        Message(
+            "The police expect that a stopped number stays stopped, that the contract ends (契約解除), and that its "
+            "contractor is reported."
+        ),
+    ),
     "ledger": Topic(Message("The ledger"), Message("It holds the evidence (再生証跡) of the sounds that were sent.")),
     "ledger-room": Topic(
         Message("Free space for the ledger"), Message("On a full disk only the reserve has space for evidence.")
@@ -237,6 +244,17 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "ledger-aside": Topic(
         Message("Damaged ledgers"), Message("A damaged ledger is evidence too: verify it and keep it.")
+    ),
+    "ledger-retention": Topic(
+        Message("How long numbers are kept"),
+        Message(
+            "By the guideline on personal data in telecommunications, call history is kept as long as needed: usually "
+            "six months, and at most about a year."
+        ),
+    ),
+    "ledger-holds": Topic(
+        Message("Legal holds"),
+        Message("The numbers of held calls are kept longer than others, so each needs a reason."),
     ),
     "ledger-key": Topic(
         Message("The ledger's key"),

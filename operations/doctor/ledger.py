@@ -25,6 +25,10 @@ ENOUGH_DAYS: Final = 30
 FULL_BYTES: Final = 16 * 2**20
 """With less free space, SQLite's journal may not fit."""
 SHIPPED_WITHIN: Final = timedelta(minutes=5)
+LONGEST_KEPT: Final = timedelta(days=366)
+"""By the guideline on personal data in telecommunications, call history is kept for a year at most, as a rule."""
+SHORTEST_KEPT: Final = timedelta(days=90)
+"""What the police ask for, at least."""
 FULL_INODES: Final = 16
 """The ledger needs a few new files, and so do other programs on the disk."""
 
@@ -249,6 +253,45 @@ def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) ->
             Message("Add `?sslmode=verify-full` to ledger.url, and sslrootcert if its certificate is your own"),
         )
     return good(topic, found)
+
+
+def retention(kept: timedelta | None) -> Finding:
+    """`kept` is ledger.retention; None means for ever."""
+    topic = "ledger-retention"
+    if kept is None:
+        return warning(
+            topic,
+            Message("ledger.retention is null: the numbers of calls can be opened for ever"),
+            Message(
+                "Write ledger.retention: P184D (six months) into the settings, and hold the calls of a case before: "
+                "idtone ledger hold"
+            ),
+        )
+    if kept > LONGEST_KEPT:
+        return warning(
+            topic,
+            Message("ledger.retention is {days} days, longer than the year that the guideline allows", days=kept.days),
+            Message("Write a shorter time, such as P184D, or write down why you need it so long"),
+        )
+    if kept < SHORTEST_KEPT:
+        return warning(
+            topic,
+            Message("ledger.retention is {days} days, and the police ask for three to six months", days=kept.days),
+            Message("Write a longer time, such as P184D"),
+        )
+    return good(topic, Message("numbers can be opened for {days} days", days=kept.days))
+
+
+def holds(due: Sequence[str], standing: int) -> Finding:
+    """`due` are the ids of the holds about which someone has to decide."""
+    topic = "ledger-holds"
+    if due:
+        return warning(
+            topic,
+            Message("the last day of these holds is over: {names}", names=", ".join(due[:5])),
+            Message("idtone ledger holds; lift them by `idtone ledger lift-hold HOLD --why TEXT`, or place a new hold"),
+        )
+    return good(topic, Message("{count} legal holds stand", count=standing))
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:

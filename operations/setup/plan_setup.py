@@ -55,6 +55,10 @@ TIMER: Final = "idtone-registry.timer"
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
 """The units that place canary calls. The operator starts the timer, if the settings name a canary."""
+RETENTION: Final = "P184D"
+"""How long new settings keep numbers: six months of any length. The ministry's guideline wants call history kept as
+long as needed, usually six months and at most about a year, and the police ask for three to six. A case that needs
+longer gets a hold (`idtone ledger hold`)."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
@@ -182,6 +186,7 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
             },
             "registry": {"source": wishes.registry, "trust": wishes.trust},
             "association": {"member": wishes.member},
+            "ledger": {"retention": RETENTION},
         }
     )
     with tempfile.TemporaryDirectory() as place:

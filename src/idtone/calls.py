@@ -285,12 +285,14 @@ class Suspension:
     """Numbers that the police had stopped (番号停止), from `since` up to, but not at, `until`.
 
     Without `until`, only a newer registry lifts the suspension. `reference` is that of the request; it is empty if the
-    suspension was read from Asterisk's file, which lacks it.
+    suspension was read from Asterisk's file, which lacks it. `own` is the id of a suspension by this node's operator
+    (`idtone suspend`); it is empty for one by the association.
     """
 
     since: datetime
     until: datetime | None = None
     reference: str = ""
+    own: str = ""
 
     def in_force(self, now: datetime) -> bool:
         return self.since <= now and (self.until is None or now < self.until)

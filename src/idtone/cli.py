@@ -31,6 +31,7 @@ PROGRAMS: Final = "For Asterisk and systemd"
 app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
 brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
+suspensions = command_line.group("This node's own suspensions (番号停止): those that `idtone suspend` has ordered.")
 
 command_line.add_commands(
     app,
@@ -46,6 +47,11 @@ command_line.add_commands(
         "setup": (
             "idtone.operations.setup.commands:setup",
             "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
+        ),
+        "suspend": (
+            "idtone.operations.suspend_command:suspend",
+            "Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you "
+            "directly.",
         ),
         "canary": (
             "idtone.operations.canary.commands:canary",
@@ -64,6 +70,7 @@ for name, commands, panel in (
     ("ledger", ledger, OPERATOR),
     ("lines", lines, OPERATOR),
     ("brake", brake, OPERATOR),
+    ("suspensions", suspensions, OPERATOR),
     ("fleet", fleet, OPERATOR),
     ("console", console, OPERATOR),
     ("tone", tone, ENGINEER),
@@ -143,6 +150,36 @@ command_line.add_commands(
             "idtone.operations.brake_commands:release",
             "Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the "
             "ledger.",
+        ),
+    },
+)
+command_line.add_commands(
+    suspensions,
+    {
+        "list": (
+            "idtone.operations.suspensions_commands:list_suspensions",
+            "List this node's own suspensions, the newest last: their states, and what is still to be done.",
+        ),
+        "approve": (
+            "idtone.operations.suspensions_commands:approve",
+            "Approve a suspension that another person has asked for, or its end: it counts at once.",
+        ),
+        "lift": (
+            "idtone.operations.suspensions_commands:lift",
+            "Lift a suspension of this node: calls of its numbers pass again.",
+        ),
+        "close": (
+            "idtone.operations.suspensions_commands:close",
+            "Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported.",
+        ),
+        "paper": (
+            "idtone.operations.suspensions_commands:paper",
+            "Make the paper for the police: what was ordered, since when it is in force on this node, which calls were "
+            "ended.",
+        ),
+        "verify-paper": (
+            "idtone.operations.suspensions_commands:verify_paper",
+            "Verify that a paper is what the ledger's key has signed.",
         ),
     },
 )

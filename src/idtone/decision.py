@@ -67,6 +67,14 @@ class Registry(Protocol):
         ...
 
 
+class OwnStops(Protocol):
+    """What the decision needs from the suspensions by this node's operator (`idtone suspend`)."""
+
+    def of(self, number: Number) -> Sequence[Suspension]:
+        """Those of the number."""
+        ...
+
+
 class Lines(Protocol):
     """What the decision needs from the table of the customers' lines."""
 
@@ -212,12 +220,13 @@ def decide(
     remembered: Remembered = NOTHING_REMEMBERED,
     ledger_full: bool = False,
     lines: Lines | None = None,
+    own_stops: OwnStops | None = None,
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
     `remembered` counts only if `registry` is None.
     `ledger_full` means that the ledger has no room for evidence of the call. `lines` is None if customers' numbers are
-    not checked.
+    not checked. `own_stops` count with any registry, and without one.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -228,7 +237,7 @@ def decide(
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
     not_ours = _not_ours(call, registry, holding, policy, now, remembered, unreadable)
     refused: Reason | None = None
-    if suspended(call.forwarding_numbers, registry, now, remembered):
+    if suspended(call.forwarding_numbers, registry, now, remembered, own_stops):
         refused = Reason.NUMBER_SUSPENDED
     elif never_originates(call.originating_numbers, registry, now, remembered):
         refused = Reason.NUMBER_NEVER_ORIGINATES
@@ -298,12 +307,21 @@ def _refuses(
 
 
 def suspended(
-    numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
-) -> Suspension | None:
-    """The first suspension that is in force for one of the numbers; None if there is none."""
+    numbers: Sequence[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED,
+    own_stops: OwnStops | None = None,
+) -> Suspension | None:  # fmt: skip
+    """The first suspension that is in force for one of the numbers, the association's before the operator's own; None
+    if there is none.
+    """
+    # Asterisk's file, which `remembered` is read from, has the operator's own too: what says whose it is comes first.
+    if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):
+        return own
     if registry is not None:
-        return _first_in_force(numbers, registry.suspensions_of, now)
-    return _first_in_force(numbers, partial(_by_pattern, remembered.suspended), now) if remembered.suspended else None
+        found = _first_in_force(numbers, registry.suspensions_of, now)
+    else:
+        kept = remembered.suspended
+        found = _first_in_force(numbers, partial(_by_pattern, kept), now) if kept else None
+    return found or (_first_in_force(numbers, own_stops.of, now) if own_stops is not None else None)
 
 
 def never_originates(

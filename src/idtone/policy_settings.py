@@ -71,6 +71,18 @@ class SuspendedCalls(StrEnum):
     LET_END = "let-end"
 
 
+class OwnSuspensions(StrEnum):
+    """How many persons it takes to stop a number here, or to lift that."""
+
+    ONE_PERSON = "one-person"
+    TWO_PERSONS = "two-persons"
+    """One person asks, another approves."""
+
+    @property
+    def persons(self) -> int:
+        return 2 if self is OwnSuspensions.TWO_PERSONS else 1
+
+
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     fallback: Unlicensed = Unlicensed.NOTICE
@@ -87,6 +99,11 @@ class PolicySettings(Model):
     """How many calls may wait for a verdict at once."""
     overload: Overload = Overload.SHED
     suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
+    own_suspensions: OwnSuspensions = OwnSuspensions.ONE_PERSON
+    contract_end: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=30)
+    """How long after a stop by `idtone suspend` the contract is to be ended; ours, no law names the term."""
+    contractor_report: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=14)
+    """How long after it the contractor is to be reported; ours too."""
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()

@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from idtone.call_control import fallback as module
 from idtone.call_control import fallback_file
 from idtone.call_control.fallback import Fallback, leave
 from idtone.call_control.fallback_file import Usable, remembered, text_for
+from idtone.calls import Suspension
 from idtone.decision import Policy, Unlicensed
 from idtone.errors import FallbackError
+from idtone.number_spans import NumberSpan
 
 from .evidence import registry
 from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
@@ -273,3 +276,50 @@ def test_the_own_numbers_by_the_policy(tmp_path, policy, own):
     assert (found if found is None else found.keys()) == own
     assert fallback.is_of(now.origin)
     assert not Fallback(tmp_path, Usable(all=False, member="m-8")).is_of(now.origin), "the settings were changed"
+
+
+# -- the operator's own suspensions -----------------------------------------------------------------------------------
+
+
+class Stops:
+    """What `idtone suspend` has stopped."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers = numbers
+        self.digest = " ".join(map(str, numbers))
+
+    def spans(self) -> list[tuple[NumberSpan, Suspension]]:
+        return [(NumberSpan(number, number), Suspension(datetime.fromtimestamp(0, UTC))) for number in self.numbers]
+
+
+def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_registry(tmp_path, path):
+    now, stops = registry(), Stops(81312345601, 81312345602)
+    chosen = [Stops()]
+    fallback = Fallback(tmp_path, OWN, stops=lambda: chosen[0])
+    fallback.update(now)
+    before = path.read_text()
+    chosen[0] = stops
+    assert not fallback.has(now)
+    assert not fallback.is_of(now.origin)
+    assert fallback.update(now)
+    assert (fallback.has(now), fallback.is_of(now.origin), fallback.trouble) == (True, True, "")
+    stopped = {"81312345601", "81312345602"}
+    assert stopped <= remembered(tmp_path).suspended.keys()
+    assert not fallback.update(now), "they are there"
+
+    leave(tmp_path, before)
+    assert Fallback(tmp_path, OWN, stops=lambda: stops).update(None)
+    kept = remembered(tmp_path)
+    assert stopped <= kept.suspended.keys()
+    leave(tmp_path, before)
+    earlier = remembered(tmp_path)
+    assert {**kept.suspended, **earlier.suspended}.keys() == kept.suspended.keys(), "nothing is taken out"
+    assert (kept.own, kept.never_originating) == (earlier.own, earlier.never_originating)
+
+    fallback.update(now)
+    chosen[0] = Stops()
+    assert fallback.update(now), "they are lifted"
+    assert path.read_text() == before
+    leave(tmp_path, before[:-1])
+    assert not Fallback(tmp_path, OWN, stops=lambda: stops).update(None), "Asterisk refuses every call then"
+    assert path.read_text() == before[:-1]

@@ -25,7 +25,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.logs import LogFormat
-from idtone.policy_settings import CallerHears, HeardBy, Overload, SuspendedCalls
+from idtone.policy_settings import CallerHears, HeardBy, Overload, OwnSuspensions, SuspendedCalls
 from idtone.settings import (
     CONFIG,
     Exports,
@@ -85,6 +85,9 @@ OTHER = {
     ("policy", "waiting"): ("100", 100),
     ("policy", "overload"): ("fallback", Overload.FALLBACK),
     ("policy", "suspended_calls"): ("let-end", SuspendedCalls.LET_END),
+    ("policy", "own_suspensions"): ("two-persons", OwnSuspensions.TWO_PERSONS),
+    ("policy", "contract_end"): ("P7D", timedelta(days=7)),
+    ("policy", "contractor_report"): ("P3D", timedelta(days=3)),
     ("policy", "refuse_cause"): ("34", 34),
     ("policy", "registry_stale"): ("PT12H", timedelta(hours=12)),
     ("policy", "notify", "incoming"): ("caller", HeardBy.CALLER),

@@ -11,14 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from idtone.correspondence.own_suspension_report import OwnSuspensionReport
 from idtone.correspondence.signed_document import verified
 from idtone.errors import DocumentError, TrustError
+from idtone.number_spans import NumberSpan
+from idtone.persons import AccountKnownBy, Person
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_suspensions
 from idtone.service import suspension_confirmations
 from idtone.service.suspension_confirmations import SuspensionConfirmations
 from idtone.settings import Settings
 from idtone.signed_notes import Signer
+from idtone.suspensions.own_suspension import Act, OwnSuspensions, lifted, ordered, put_to_use
 
 from ..registry.examples import GOOD, index_of
 
@@ -55,12 +59,18 @@ class Node:
         self.ended: Counter[str] = Counter()
         self.away = False
         self.received: list[bytes] = []
+        self.own = OwnSuspensions()
         self.start()
 
     def start(self) -> None:
         """As the next process."""
         self.confirming = SuspensionConfirmations(
-            self.settings, lambda: self.registry, lambda: self.ended.update(self.ending), self.ended, self.send
+            self.settings,
+            lambda: self.registry,
+            lambda: self.ended.update(self.ending),
+            self.ended,
+            self.send,
+            lambda: self.own,
         )
         self.ending: dict[str, int] = {}
 
@@ -123,6 +133,28 @@ async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(no
     assert node.told() == [{"R-1": 0}]
     assert node.confirming.waiting == []
     assert len(json.loads((kept.parent / "confirmed.json").read_text())) == 1
+
+
+async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(node):
+    """Also with an unsigned registry."""
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    by = Act.of(Person(1001, "sato", AccountKnownBy.LOGIN), at)
+    one = ordered([NumberSpan(81312345678, 81312345678)], "R-1", by)
+    running = asyncio.create_task(node.confirming.run())
+    node.own = OwnSuspensions(suspensions=(one,))  # not in force: the desk hears nothing
+    await asyncio.sleep(0.05)
+    one = put_to_use(one, at, True, [])
+    node.own = node.own.put(one)
+    await node.until(1)
+    node.own = node.own.put(lifted(one, by).model_copy(update={"over": at}))
+    await node.until(2)
+    running.cancel()
+    documents = [verified(octets, lambda _: [SIGNER.key]) for octets in node.received]
+    reports = [OwnSuspensionReport.of(each.content) for each in documents]
+    assert [(each.id, each.numbers, each.state, each.over is None) for each in reports] == [
+        (one.id, 1, "in-force", True), (one.id, 1, "lifted", False)
+    ]  # fmt: skip
+    assert all("12345678" not in octets.decode() for octets in node.received)
 
 
 async def test_many_stops_go_in_several_documents(node, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
+from idtone.correspondence import own_suspension_report
 from idtone.correspondence.signed_document import signed
 from idtone.correspondence.suspension_confirmation import KIND
 from idtone.errors import TrustError
@@ -70,6 +71,33 @@ def test_what_is_refused_leaves_nothing(desk, octets, said):
         desk.accept(octets, NOW)
     assert not desk.ledger.acts()
     assert not list(desk.documents.of(KIND))
+
+
+def own_report(state: str = "in-force", number: int = 1, **more: object) -> bytes:
+    content = {
+        "id": f"s-{number:08x}", "reference": "R-77", "numbers": 3, "in_force": NOW.isoformat(), "calls_ended": 2,
+        "state": state, **more,
+    }  # fmt: skip
+    return signed(own_suspension_report.KIND, "m-0001", content, ONE, NOW)
+
+
+def test_what_members_have_stopped_themselves_is_shown_by_the_newest_report(association, desk, monkeypatch):
+    office = Office(association.folder, monkeypatch)
+    for octets, said in (
+        (own_report("asked"), "content is not that of a own-suspension"),
+        (own_report(in_force=(NOW + timedelta(minutes=6)).isoformat()), "in use from a later time than now"),
+    ):
+        with pytest.raises(TrustError, match=said):
+            desk.accept(octets, NOW)
+    reports = own_report(), own_report(number=2), own_report("lifted", over=NOW.isoformat())
+    for seconds, octets in enumerate(reports):
+        desk.accept(octets, NOW + timedelta(seconds=seconds))
+    code, rows, _ = office.run("confirmations", association.folder, "R-77", "--json")
+    told = [(row["by"], row["node"], row["id"], row["state"], row["calls_ended"]) for row in rows]
+    one, two = (("member", "m-0001/a", f"s-{number:08x}") for number in (1, 2))
+    assert (code, told) == (0, [(*one, "lifted", 2), (*two, "in-force", 2)])
+    shown = office.run("confirmations", association.folder)[1]
+    assert shown.index("not confirmed") < shown.index("by members themselves:") < shown.index("s-00000002")
 
 
 def test_who_has_confirmed_and_who_has_not(association, desk, monkeypatch):

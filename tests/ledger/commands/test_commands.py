@@ -269,6 +269,46 @@ def test_what_is_forgotten_cannot_be_opened_any_more(key, sure):
         run("find", "--number", CALLER)
 
 
+def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
+    url = url_of(key.with_name("ledger.sqlite3"))
+    placed = told(
+        "hold", "c-heard", "--reference", "R-9", "--basis", "preservation", "--why", "asked for by the police",
+        "--until", f"{datetime.now(UTC):%Y-%m-%d}",
+    )  # fmt: skip
+    assert placed["calls"] == ["c-heard"]
+    run("forget", "--before", "2026-11-02", "--yes")
+    others = sorted(name for name, record in records_of(url).items() if not name.startswith("act-"))
+    shown = {name: lines(run("list", "--call-id", name))[1][4] for name in others}
+    assert {name for name, number in shown.items() if number == "…5678"} == {"c-heard"}, "no other call of that day"
+    assert run("verify").exit_code == 0
+    assert [each["hold"] for each in told("holds")] == [placed["hold"]]
+    lifted = told("lift-hold", placed["hold"], "--why", "the case is closed")
+    assert lifted["keys_destroyed"] == 1
+    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
+    assert told("holds") == []
+    acts = [record.steps[0].details for name, record in records_of(url).items() if name.startswith("act-")]
+    held, _, lifted = acts
+    assert (held["act"], held["basis"], held["reference"], held["selected"]) == (
+        "hold-placed", "preservation", "R-9", '["c-heard"]'
+    )  # fmt: skip
+    assert (lifted["act"], lifted["subject"]) == ("hold-lifted", placed["hold"])
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--basis", "preservation"], "a request to preserve ends by law"),
+        (["--basis", "preservation", "--until", "2999-01-01"], "60 days from today at most"),
+        (["--basis", "dispute", "--until", "2020-01-01"], "is over"),
+        (["--basis", "dispute", "--until", "soon"], "is not a day"),
+    ],
+)
+def test_a_hold_that_must_not_be_placed(key, more, why):
+    with pytest.raises(UsageError, match=why):
+        run("hold", "c-heard", "--reference", "R-9", "--why", "w", *more)
+    assert told("holds") == []
+
+
 # -- the tree -------------------------------------------------------------------------------------------------------
 
 

@@ -437,6 +437,7 @@ def test_a_file_that_is_not_a_ledger(pbx, intact, tmp_path):
         "ledger": "bad",
         "ledger-reserve": "warning",
         "ledger-signed": "unknown",
+        "ledger-holds": "unknown",
         "service": "bad",
         "service-application": "warning",
     }
@@ -483,7 +484,8 @@ def test_another_user_learns_what_could_not_be_checked(pbx, intact):
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    unseen = ("hook-file", "fallback", "journal", "brake", "service", *WRITABLE, *LEDGER)
+    of_the_service = ("hook-file", "fallback", "journal", "brake", "own-suspensions", "ledger-holds", "service")
+    unseen = (*of_the_service, *WRITABLE, *LEDGER)
     expected = dict.fromkeys(unseen, "unknown")
     assert changed(intact, examine(pbx, prefix=nobody, ARI_PASSWORD=pbx.asterisk.ari_password)) == expected
 

@@ -1,0 +1,180 @@
+"""`idtone ledger hold | holds | lift-hold`: calls whose numbers are not forgotten while a case needs them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from idtone import command_line
+from idtone.asking import number_asked
+from idtone.errors import UsageError
+from idtone.persons import acting
+from idtone.settings import Settings, load_settings
+from idtone.translation import Message, translated
+
+from ..disclosure.disclosure_request import DisclosureRules
+from ..disclosure.legal_holds import (
+    HoldBasis,
+    LegalHold,
+    checked_until,
+    held_calls,
+    legal_holds,
+    lifted_step,
+    new_hold_id,
+    placed_step,
+)
+from ..disclosure.record_act import record_act
+from ..evidence.steps import StepKind
+from ..keys.key_file import read_key
+from ..keys.key_ring import KeyRing
+from ..store.ledger_reader import LedgerReader
+from .shared import complete_call, local, parse_since, whole_id
+
+_COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
+
+
+def hold(
+    reference: Annotated[
+        str, typer.Option("--reference", metavar="TEXT", help="The number of the document that asks, or of the case.")
+    ],
+    basis: Annotated[HoldBasis, typer.Option("--basis", help="Why these calls are kept.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
+    calls: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CALL]…",
+            help="Ids of calls, or unique beginnings of ids. Without one, the command asks for a number, and holds all "
+            "its calls.",
+            autocompletion=complete_call,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DAY", help="The last day in Japan, after which someone decides about it."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Of a number: only calls from this time on, or 7d.")
+    ] = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.
+
+    `ledger.retention` and `idtone ledger forget` destroy the keys of whole days; of a held call the key of its own
+    record stays, which opens no other call. A hold is about calls that are in the ledger now, and stands until
+    `idtone ledger lift-hold`. Exit 1: there is no such call.
+    """
+    settings, ring = _opened(config)
+    now, person = datetime.now(UTC), acting()
+    last = _day(until) if until else None
+    checked_until(basis, last, now)
+    with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
+        if calls:
+            found = [whole_id([reader], each) for each in calls]
+            if unknown := [each for each in found if not reader.knows(each)]:
+                raise UsageError(Message("the ledger has no call {calls}", calls=", ".join(unknown[:5])))
+        else:
+            begin = parse_since(since, now) if since else None
+            found = [each.call_id for each in reader.find(number_asked(), begin)]
+        keys = {call: key for call in dict.fromkeys(found) if (key := reader.record_key(call)) is not None}
+    if not keys:
+        print(translated(Message("no such call has numbers that can still be opened")))
+        command_line.negative()
+    hold_id = new_hold_id()
+    held = ring.days.held
+    held.add(keys)  # first: a day key may be destroyed at any moment
+    try:
+        act = record_act(
+            settings.ledger.own(), settings.node, ring,
+            lambda act_id: placed_step(act_id, now, person, hold_id, basis, reference, why, list(keys), last),
+            DisclosureRules.of(settings.ledger),
+        )  # fmt: skip
+    except BaseException:
+        held.keep_only(held_calls(_holds(settings).values()))
+        raise
+    held.add(keys)  # again: another command may have swept them away before the hold was recorded
+    if as_json:
+        command_line.print_json({"hold": hold_id, "act": act, "calls": list(keys)})
+    else:
+        print(translated(Message("{hold}: {count:,} calls are held", hold=hold_id, count=len(keys))))
+
+
+def list_holds(
+    every: Annotated[bool, typer.Option("--all", help="Also those that were lifted.")] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List the legal holds, the newest last. Exit 1: someone has to decide about one, because its last day is over."""
+    settings, now = load_settings(config), datetime.now(UTC)
+    found = [each for each in _holds(settings).values() if every or each.lifted is None]
+    due = [each for each in found if each.is_due(now)]
+    if as_json:
+        command_line.print_json([_plain(each, now) for each in found])
+    else:
+        command_line.Rows(_COLUMNS, whole=("hold",)).print(
+            (
+                each.id, each.basis, each.reference, len(each.calls), each.by.name, local(each.at),
+                f"{each.until}{'!' if each in due else ''}" if each.until else "",
+                local(each.lifted.at) if each.lifted else "",
+            )
+            for each in found
+        )  # fmt: skip
+    if due:
+        command_line.negative()
+
+
+def lift_hold(
+    hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id, as `holds` prints it.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Lift a legal hold: the numbers of its calls are forgotten like those of others.
+
+    If the keys of their days are destroyed already, the numbers can never be opened again, unless another hold is about
+    the same call.
+    """
+    settings, ring = _opened(config)
+    found = _holds(settings).get(hold_id)
+    if found is None or found.lifted:
+        raise UsageError(Message("no hold {hold!r} stands; look at `idtone ledger holds`", hold=hold_id))
+    now, person, standing = datetime.now(UTC), acting(), found
+    act = record_act(
+        settings.ledger.own(), settings.node, ring, lambda act_id: lifted_step(act_id, now, person, standing, why),
+        DisclosureRules.of(settings.ledger),
+    )  # fmt: skip
+    forgotten = ring.days.held.keep_only(held_calls(_holds(settings).values()))
+    if as_json:
+        command_line.print_json({"hold": hold_id, "act": act, "keys_destroyed": forgotten})
+    else:
+        print(translated(Message("{hold}: is lifted", hold=hold_id)))
+
+
+def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
+    settings = load_settings(config)
+    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
+        read_key(path)  # a missing key is not made here
+    return settings, KeyRing.of(settings.ledger, settings.node)
+
+
+def _holds(settings: Settings) -> dict[str, LegalHold]:
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        return legal_holds(reader.acts(frozenset({StepKind.DUTY})))
+
+
+def _plain(each: LegalHold, now: datetime) -> dict[str, object]:
+    return {
+        "hold": each.id, "basis": each.basis, "law": each.basis.law, "reference": each.reference, "why": each.why,
+        "calls": list(each.calls), "by": each.by.name, "placed": each.at.isoformat(),
+        "until": each.until.isoformat() if each.until else None, "due": each.is_due(now),
+        "lifted": each.lifted.at.isoformat() if each.lifted else None,
+    }  # fmt: skip
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(Message("--until {text!r} is not a day; write it like 2026-12-01", text=text)) from error

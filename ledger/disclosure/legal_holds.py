@@ -1,0 +1,147 @@
+"""Legal holds: calls whose numbers are not forgotten while a case needs them. Pure.
+
+A person places a hold, and a person lifts it; both are acts in the ledger, with a basis and a reference. A hold has no
+end by itself: after `until` it is due for a decision, and stands until then.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from idtone.errors import LedgerError, UsageError
+from idtone.persons import Person
+from idtone.translation import Message
+
+from ..evidence import steps
+from ..evidence.canonical import canonical
+from ..evidence.steps import REQUEST_LIMIT, Scalar, Step, StepKind
+from .disclosure_request import person_of
+from .legal_basis import JAPAN, text_objection
+
+PLACED, LIFTED = "hold-placed", "hold-lifted"
+"""The acts."""
+PRESERVATION_LIMIT: Final = timedelta(days=60)
+"""How long call history may have to be preserved at a request of the police, with its extension (Code of Criminal
+Procedure, article 197, paragraphs 3 and 4)."""
+
+
+class HoldBasis(StrEnum):
+    """Why the calls are kept longer than others. These words are idtone's own; a lawyer confirms them."""
+
+    PRESERVATION = "preservation"
+    DISPUTE = "dispute"
+    DISCLOSURE = "disclosure"
+
+    @property
+    def law(self) -> str:
+        """Its name in both languages, which is recorded."""
+        return _LAWS[self]
+
+
+_LAWS: Final = {
+    HoldBasis.PRESERVATION: "通信履歴の保全要請(刑事訴訟法第197条第3項) / "
+    "request to preserve call history (Code of Criminal Procedure, article 197, paragraph 3)",
+    HoldBasis.DISPUTE: "訴訟・紛争のための証拠 / evidence for a trial or a dispute",
+    HoldBasis.DISCLOSURE: "開示の手続中 / a disclosure is being decided",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHold:
+    """`until`: the day in Japan after whose end someone has to decide about it; None: no such day."""
+
+    id: str
+    at: datetime
+    by: Person
+    basis: HoldBasis
+    reference: str
+    why: str
+    calls: tuple[str, ...]
+    until: date | None = None
+    lifted: Step | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it stands, and someone has to decide about it."""
+        return self.lifted is None and self.until is not None and now.astimezone(JAPAN).date() > self.until
+
+
+def new_hold_id() -> str:
+    return f"h-{secrets.token_hex(4)}"
+
+
+def checked_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
+    """Raises UsageError for a day that the basis does not allow."""
+    today = now.astimezone(JAPAN).date()
+    if until is not None and until < today:
+        raise UsageError(Message("--until {until} is over; write a day that comes", until=until))
+    if basis is HoldBasis.PRESERVATION and (until is None or until > today + PRESERVATION_LIMIT):
+        raise UsageError(
+            Message(
+                "a request to preserve ends by law: give its last day by --until, {days} days from today at most",
+                days=PRESERVATION_LIMIT.days,
+            )
+        )
+
+
+def placed_step(
+    act_id: str, at: datetime, by: Person, hold_id: str, basis: HoldBasis, reference: str, why: str,
+    calls: Sequence[str], until: date | None,
+) -> Step:  # fmt: skip
+    """Raises UsageError for a text that must not be recorded, LedgerError for more calls than a leaf can name."""
+    for name, text in (("reference", reference), ("why", why)):
+        if fault := text_objection(name, text):
+            raise UsageError(fault)
+    details: dict[str, Scalar] = {
+        "basis": basis, "law": basis.law, "reference": reference, "why": why, "calls": len(calls),
+        "selected": json.dumps(list(calls), ensure_ascii=False),
+        **({"until": until.isoformat()} if until else {}),
+    }  # fmt: skip
+    if len(canonical(details).encode()) > REQUEST_LIMIT:
+        raise LedgerError(
+            Message("{count} calls are too many for one hold; hold fewer calls at a time", count=len(calls))
+        )
+    return steps.duty(act_id, at, by, PLACED, hold_id, details)
+
+
+def lifted_step(act_id: str, at: datetime, by: Person, hold: LegalHold, why: str) -> Step:
+    """Raises UsageError."""
+    if fault := text_objection("why", why):
+        raise UsageError(fault)
+    return steps.duty(act_id, at, by, LIFTED, hold.id, {"reference": hold.reference, "why": why})
+
+
+def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
+    """By their ids, the oldest first, from all duties in the order in which they were written."""
+    found: dict[str, LegalHold] = {}
+    for step in acts:
+        if step.kind is not StepKind.DUTY:
+            continue
+        hold_id = str(step.details.get("subject"))
+        if step.details.get("act") == PLACED and hold_id not in found:
+            try:
+                found[hold_id] = _hold(hold_id, step.details, step.at)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # what is of another form has no effect
+        elif step.details.get("act") == LIFTED and hold_id in found and not found[hold_id].lifted:
+            found[hold_id] = replace(found[hold_id], lifted=step)
+    return found
+
+
+def _hold(hold_id: str, details: Mapping[str, Scalar], at: datetime) -> LegalHold:
+    calls = json.loads(str(details["selected"]))
+    until = details.get("until")
+    return LegalHold(
+        hold_id, at, person_of(details), HoldBasis(str(details["basis"])), str(details["reference"]),
+        str(details["why"]), tuple(map(str, calls)), None if until is None else date.fromisoformat(str(until)),
+    )  # fmt: skip
+
+
+def held_calls(holds: Iterable[LegalHold]) -> set[str]:
+    """The calls of the holds that stand."""
+    return {call for hold in holds if hold.lifted is None for call in hold.calls}

@@ -1,0 +1,51 @@
+"""This node's own suspensions, as a finding. Pure; it names no telephone number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from idtone.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
+from idtone.translation import Message, joined
+
+from .findings import Finding, bad, good, unknown, warning
+
+TOPIC: Final = "own-suspensions"
+SOON: Final = timedelta(minutes=1)
+"""An approved suspension is in force within a second; asked for, it waits for a person who is on the telephone."""
+
+
+def unreadable(problem: str, may_read: bool) -> Finding:
+    """`problem` names the file and the remedy. Without `may_read`, only this user cannot read it."""
+    if not may_read:
+        return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))
+    return bad(TOPIC, problem, Message("Do that, then systemctl restart idtone"))
+
+
+def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
+    late = [
+        each for each in found
+        if each.state is SuspensionState.APPROVED and each.approved and now - each.approved.at > SOON
+    ]  # fmt: skip
+    if late:
+        return bad(
+            TOPIC,
+            Message("not in force: {names}", names=", ".join(each.id for each in late)),
+            Message("systemctl start idtone; if it runs, its log says why, and `idtone suspensions list`"),
+        )
+    waiting = [each for each in found if each.state is SuspensionState.ASKED and now - each.asked.at > SOON]
+    overdue = [(each, duty) for each in found for duty in each.open_duties() if duty.is_overdue(now)]
+    parts = [
+        *(Message("{id} waits for the approval of another person", id=each.id) for each in waiting),
+        *(
+            Message("{id}: {kind} was due on {due}", id=each.id, kind=Message(DUTY_WORDS[duty.kind]), due=duty.due)
+            for each, duty in overdue
+        ),
+    ]
+    if parts:
+        return warning(
+            TOPIC, joined("; ", parts), Message("idtone suspensions list; then `approve`, `lift` or `close` there")
+        )
+    in_force = sum(each.state is SuspensionState.IN_FORCE for each in found)
+    return good(TOPIC, Message("{count} in force", count=in_force))

@@ -1,0 +1,154 @@
+"""`idtone suspend`: stop a number at once, because the police call this operator directly."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import command_line
+from idtone.asking import asked, entries_asked, entries_of, line
+from idtone.documents import read_text
+from idtone.errors import LedgerError, NumberError, UsageError
+from idtone.ledger.commands.shared import local, parse_since
+from idtone.lines.reading import read_as_set
+from idtone.number_spans import NumberSpan
+from idtone.numbers import holds_number
+from idtone.registry.number_notation import masked, read_span
+from idtone.settings import Settings, load_settings
+from idtone.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
+from idtone.translation import Message, translated
+
+from .suspending import SuspensionDesk
+
+
+def suspend(
+    reference: Annotated[
+        str, typer.Option("--reference", metavar="TEXT", help="The reference of the police's request.")
+    ],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
+    numbers: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="A file with a number, range or prefix on each line; - reads standard input. Without it, the command "
+            "asks for the number.",
+        ),
+    ] = None,
+    customer: Annotated[
+        str | None,
+        typer.Option("--customer", metavar="ID", help="All numbers of this customer in the table of lines."),
+    ] = None,
+    authority: Annotated[str, typer.Option("--authority", metavar="TEXT", help="Who made the request.")] = "",
+    requested: Annotated[
+        str | None,
+        typer.Option("--requested", metavar="TIME", help="When it arrived, like 2026-11-26T10:00+09:00 or 2h."),
+    ] = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you directly.
+
+    Its calls are refused, and those in progress end, as by a suspension of the association; emergency calls are never
+    touched. It stays until the association's own suspension is in force or someone lifts it (`idtone suspensions
+    lift`), whatever the registry says, also over restarts. With `policy.own_suspensions: two-persons` another person
+    approves it first (`idtone suspensions approve`).
+
+    No telephone number may stand on the command line: every user of the machine can read it there, and it stays in the
+    shell's history. Exit 1: it waits for the approval.
+    """
+    settings = load_settings(config)
+    reference, why = line(reference, "--reference"), line(why, "--why")
+    authority = line(authority, "--authority") if authority else ""
+    now = datetime.now(UTC)
+    arrived = parse_since(requested, now, "--requested") if requested else None
+    desk = SuspensionDesk(settings)
+    spans = _spans(numbers, customer, settings)
+    one = ordered(
+        spans, reference, desk.act(why), persons=desk.persons, customer=customer or "", authority=authority,
+        requested=arrived,
+    )  # fmt: skip
+    desk.enter(one)
+    failure: LedgerError | None = None
+    if one.approved:
+        one = desk.awaited(one, lambda found: found.in_force is not None)
+    try:
+        desk.record_order(one)
+    except LedgerError as error:
+        failure = error  # what counts is that the calls are refused
+    if as_json:
+        command_line.print_json(as_plain(one))
+    else:
+        print(translated(told(one, spans)))
+    if failure:
+        raise LedgerError(
+            Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
+        ) from failure
+    if one.state is SuspensionState.ASKED:
+        command_line.negative()
+
+
+def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
+    """What has become of it."""
+    which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
+    if one.in_force is None:
+        return Message("{id}: asked for, {which}; another person approves it: idtone suspensions approve {id}",
+                       id=one.id, which=which)  # fmt: skip
+    if one.by_service:
+        return Message(
+            "{id}: in force since {at}, {which}; {ended} calls in progress were ended",
+            id=one.id, at=local(one.in_force), which=which, ended=one.calls_ended,
+        )  # fmt: skip
+    return Message(
+        "{id}: in force since {at}, {which}, in Asterisk alone: the service does not run. It ends the calls in "
+        "progress when it starts: systemctl start idtone",
+        id=one.id, at=local(one.in_force), which=which,
+    )  # fmt: skip
+
+
+def as_plain(one: OwnSuspension) -> dict[str, object]:
+    """For JSON; no telephone number."""
+    found = one.model_dump(mode="json", exclude={"numbers", "covered"}, exclude_none=True)
+    return {**found, "state": one.state, "numbers": one.count}
+
+
+def _spans(source: str | None, customer: str | None, settings: Settings) -> list[NumberSpan]:
+    """Raises UsageError."""
+    if customer is not None:
+        if source is not None:
+            raise UsageError(Message("--customer and FILE cannot go together; choose one"))
+        return _of_customer(customer, settings)
+    if source is not None and source != str(command_line.STREAM) and holds_number(source):
+        raise UsageError(
+            Message(
+                "a telephone number must not stand on the command line, where others see it; leave it out, and the "
+                "command asks for it, or write - and pass it by standard input"
+            )
+        )
+    if source is not None:
+        is_stream = source == str(command_line.STREAM)
+        entries = entries_of((sys.stdin.read() if is_stream else read_text(Path(source))).splitlines())
+    else:
+        entries = entries_asked(None)
+        if sys.stdin.isatty() and entries_of([asked(translated(Message("The same again")))]) != entries:
+            raise UsageError(Message("the two entries differ; look at the request again"))
+    try:
+        return sorted({read_span(each) for each in entries}, key=lambda span: span.first)
+    except NumberError as error:
+        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+
+
+def _of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
+    if settings.lines.source is None:
+        raise UsageError(Message("--customer needs the table of lines; set lines.source, or give the numbers"))
+    now_s = datetime.now(UTC).timestamp()
+    entries = read_as_set(settings.lines).entries()
+    found = {span for each in entries if each.customer == customer and each.period[1] > now_s for span in each.spans}
+    if not found:
+        raise UsageError(
+            Message("the table of lines has no numbers of customer {customer!r}; write its id", customer=customer)
+        )
+    return sorted(found, key=lambda span: span.first)

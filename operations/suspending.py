@@ -1,0 +1,161 @@
+"""What the commands of this node's own suspensions do: order, put to use without the service, record. I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_file import Usable
+from idtone.errors import DocumentError, FallbackError, IdtoneError, TrustError, UsageError
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import Scalar, Step
+from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.sealing import day_of
+from idtone.ledger.store.sqlite import path_of
+from idtone.persons import acting
+from idtone.registry.local_registry import known
+from idtone.service import status_feed
+from idtone.service.suspension_keeper import terms
+from idtone.settings import Settings
+from idtone.suspensions.own_suspension import Act, OwnSuspension, put_to_use
+from idtone.suspensions.suspension_acts import IN_FORCE, act_details, ordered_step
+from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
+from idtone.translation import Message
+
+PUT_TO_USE_WITHIN_S: Final = 5.0
+"""How long a command waits for the service."""
+
+
+class SuspensionDesk:
+    """One command's work, as the service's user or as root, whose files get the owner of those that they replace."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises UsageError, also for an account that several persons use if it takes two persons."""
+        self.settings, self.person = settings, acting()
+        key = settings.ledger.key_file
+        read_key(key)  # a missing key is not made here
+        if self.persons > 1 and self.person.uid in (0, key.stat().st_uid):
+            raise UsageError(
+                Message(
+                    "{name} is no person's own account, and a suspension takes two persons here "
+                    "(policy.own_suspensions); log in as yourself and run this by sudo",
+                    name=self.person.name,
+                )
+            )
+        self.path = suspensions_path(settings)
+
+    @property
+    def persons(self) -> int:
+        """How many persons a suspension takes."""
+        return self.settings.policy.own_suspensions.persons
+
+    def act(self, why: str = "") -> Act:
+        return Act.of(self.person, datetime.now(UTC), why)
+
+    def change(self, beginning: str, changed: Callable[[OwnSuspension], OwnSuspension]) -> OwnSuspension:
+        """Raises UsageError."""
+        with changing(self.path) as draft:
+            after = changed(draft.held.find(beginning))
+            draft.put(after)
+        return after
+
+    def enter(self, one: OwnSuspension) -> None:
+        """A new one. It is in the file first, so that a ledger in trouble does not delay it. Raises UsageError."""
+        wanted = set(one.numbers)
+        with changing(self.path) as draft:
+            for each in draft.held.suspensions:
+                if each.is_open and not each.lifted and not each.taken_over and wanted <= set(each.numbers):
+                    raise UsageError(
+                        Message("{id} ({state}) is of these numbers already", id=each.id, state=each.words)
+                    )
+            draft.put(one)
+
+    # -- in force -----------------------------------------------------------------------------------------------------
+
+    def awaited(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
+        """As the service has confirmed it; or this command, while no service runs or if it does not answer.
+
+        Raises UsageError and FallbackError.
+        """
+        if _runs(self.settings):
+            deadline_s = time.monotonic() + PUT_TO_USE_WITHIN_S
+            while time.monotonic() < deadline_s:
+                found = read_suspensions(self.path).find(one.id)
+                if is_done(found):
+                    return found
+                time.sleep(0.02)
+        return self._put_to_use(one.id)
+
+    def _put_to_use(self, suspension: str) -> OwnSuspension:
+        """In Asterisk's file alone."""
+        stops = StopsInUse(self.path)
+        self._write(stops)
+        at = datetime.now(UTC)
+        due = terms(self.settings.policy, at)
+
+        def changed(one: OwnSuspension) -> OwnSuspension:
+            if one.lifted and not one.over:
+                return one.model_copy(update={"over": at})
+            return put_to_use(one, at, False, due)
+
+        one = self.change(suspension, changed)
+        if one.in_force == at:
+            self.record(one, IN_FORCE, {"node": self.settings.node, "calls_ended": 0, "by_service": False})
+        return one
+
+    def _write(self, stops: StopsInUse) -> None:
+        settings = self.settings
+        usable = Usable.by(settings.policy.policy(settings.association.member), settings.lines.source is not None)
+        fallback = Fallback(settings.sounds.directory, usable, stops=lambda: stops.index)
+        try:
+            index = known(settings.registry).index()
+        except (DocumentError, TrustError) as error:
+            if not stops.index:
+                raise FallbackError(
+                    Message(
+                        "the registry cannot be read, so Asterisk keeps what it has while the service is down; run: "
+                        "idtone registry update ({error})",
+                        error=error,
+                    )
+                ) from error
+            index = None
+        fallback.update(index)
+
+    # -- the ledger ---------------------------------------------------------------------------------------------------
+
+    def record(self, one: OwnSuspension, act: str, more: dict[str, Scalar] | None = None) -> str:
+        """Record an act of this person; returns its id. Raises LedgerError."""
+        details = {**act_details(one), **(more or {})}
+        return self._recorded(lambda act_id, _: steps.duty(act_id, _now(), self.person, act, one.id, details))
+
+    def record_order(self, one: OwnSuspension) -> str:
+        return self._recorded(
+            lambda act_id, ring: ordered_step(
+                act_id, _now(), self.person, one, ring.days.writing(day_of(_now()))
+            )
+        )  # fmt: skip
+
+    def _recorded(self, make: Callable[[str, KeyRing], Step]) -> str:
+        settings = self.settings
+        ring = KeyRing.of(settings.ledger, settings.node)
+        return record_act(
+            settings.ledger.own(), settings.node, ring, lambda act_id: make(act_id, ring),
+            DisclosureRules.of(settings.ledger),
+        )  # fmt: skip
+
+
+def _runs(settings: Settings) -> bool:
+    try:
+        return status_feed.ask(path_of(settings.ledger.own())) is not None
+    except IdtoneError:
+        return False  # it does not answer, or it is another one's
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,258 @@
+"""`idtone suspensions list | approve | lift | close | paper | verify-paper`: this node's own suspensions."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone import command_line
+from idtone.asking import line
+from idtone.errors import LedgerError, ProofError, UsageError
+from idtone.files import replace_durably
+from idtone.ledger.commands.shared import local
+from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.keys.key_ring import KeyRing, own_key
+from idtone.ledger.keys.private_files import PRIVATE_FILE
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.number_spans import NumberSpan
+from idtone.registry.number_notation import masked
+from idtone.settings import load_settings
+from idtone.signed_notes import Note, VerifierKey
+from idtone.suspensions.own_suspension import (
+    DUTY_WORDS,
+    Duty,
+    DutyKind,
+    OwnSuspension,
+    SuspensionState,
+    approved,
+    closed,
+    lifted,
+)
+from idtone.suspensions.suspension_acts import (
+    APPROVED,
+    DUTY_CLOSED,
+    LIFT_ASKED,
+    LIFTED,
+    PAPER,
+    WITHDRAWN,
+)
+from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.suspensions.suspension_paper import note_text, suspension_paper
+from idtone.translation import Message, translated
+
+from .suspend_command import as_plain, told
+from .suspending import SuspensionDesk
+
+_COLUMNS: Final = (
+    "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended", "open duties"
+)  # fmt: skip
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The suspension's id, as `list` shows it, or its beginning.")
+]
+_WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
+
+
+def list_suspensions(
+    every: Annotated[bool, typer.Option("--all", help="Also those that are over and have no open duty.")] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List this node's own suspensions, the newest last: their states, and what is still to be done.
+
+    `in force since` is empty until a node has confirmed it. The numbers show their last four digits.
+    """
+    settings = load_settings(config)
+    found = [each for each in read_suspensions(suspensions_path(settings)).suspensions if every or each.is_open]
+    if as_json:
+        command_line.print_json([as_plain(each) for each in found])
+        return
+    if not found:
+        print(translated(Message("this node has stopped no number itself")))
+        return
+    now = datetime.now(UTC)
+    command_line.Rows(_COLUMNS, whole=("id",)).print(
+        (
+            each.id, translated(each.words), each.reference, _which(each), each.customer, local(each.asked.at),
+            each.asked.by, local(each.in_force) if each.in_force else "", each.calls_ended,
+            ", ".join(_shown(duty, now) for duty in each.open_duties()),
+        )
+        for each in found
+    )  # fmt: skip
+
+
+def _shown(duty: Duty, now: datetime) -> str:
+    """An overdue one with an exclamation mark."""
+    return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
+
+
+def _which(one: OwnSuspension) -> str:
+    shown = [masked(NumberSpan(*each)) for each in one.numbers[:3]]
+    return ", ".join(shown) + (f", … ({one.count:,})" if len(one.numbers) > len(shown) else "")
+
+
+def approve(
+    suspension: IdArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Approve a suspension that another person has asked for, or its end: it counts at once.
+
+    Exit 1: you answered no.
+    """
+    settings = load_settings(config)
+    desk = SuspensionDesk(settings)
+    one = read_suspensions(desk.path).find(suspension)
+    if not yes:
+        known = {"id": one.id, "reference": one.reference, "which": _which(one)}
+        question = Message("Stop {which} ({reference}, {id})?", **known)
+        if one.state is not SuspensionState.ASKED:
+            question = Message("Lift {id} ({reference}, {which})?", **known)
+        if not typer.confirm(translated(question), err=True):
+            command_line.negative()
+    _finish(desk, desk.change(one.id, lambda found: approved(found, desk.act())), as_json)
+
+
+def lift(
+    suspension: IdArgument,
+    why: _WhyOption,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Lift a suspension of this node: calls of its numbers pass again. A suspension of the association stays in force.
+
+    If a suspension takes two persons, another one approves its end too. Its duties stay open until they are closed.
+    """
+    desk = SuspensionDesk(load_settings(config))
+    act = desk.act(line(why, "--why"))
+    _finish(desk, desk.change(suspension, lambda found: lifted(found, act, desk.persons)), as_json)
+
+
+def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
+    """Put it to use, record the act, and say what has become of it."""
+    if one.withdrawn:
+        desk.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
+    elif one.lifted:
+        desk.record(one, LIFTED, {"why_lifted": (one.lift_asked or one.lifted).why})
+        one = desk.awaited(one, lambda found: found.over is not None)
+    elif one.lift_asked:
+        desk.record(one, LIFT_ASKED, {"why_lifted": one.lift_asked.why})
+    else:
+        one = desk.awaited(one, lambda found: found.in_force is not None)
+        desk.record(one, APPROVED)
+    if as_json:
+        command_line.print_json(as_plain(one))
+    elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:
+        print(translated(told(one, [NumberSpan(*each) for each in one.numbers])))
+    elif one.lift_asked and not one.lifted:
+        print(translated(Message("{id}: in force until another person approves its end", id=one.id)))
+    else:
+        print(translated(Message("{id}: {state}", id=one.id, state=one.words)))
+
+
+def close(
+    suspension: IdArgument,
+    duty: Annotated[DutyKind, typer.Argument(metavar="DUTY", help="contract-end or contractor-report.")],
+    document: Annotated[
+        str, typer.Option("--document", metavar="TEXT", help="What shows it, such as the number of the letter.")
+    ],
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="DAY", help="The day in Japan on which it was done (default: today).")
+    ] = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
+    desk = SuspensionDesk(load_settings(config))
+    act, document = desk.act(), line(document, "--document")
+    day = _day(on) if on else act.at.astimezone().date()
+    one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
+    desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
+    if as_json:
+        command_line.print_json(as_plain(one))
+    else:
+        print(translated(Message("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))))
+
+
+def paper(
+    suspension: IdArgument,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The paper, a PDF; beside it FILE.note signs it.")
+    ],
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Make the paper for the police: what was ordered, since when it is in force on this node, which calls were ended.
+
+    It is in Japanese and English, with the numbers in full. The ledger's key signs it, as it signs evidence packs:
+    `idtone suspensions verify-paper` checks it.
+    """
+    settings = load_settings(config)
+    desk = SuspensionDesk(settings)
+    one = read_suspensions(desk.path).find(suspension)
+    ring = KeyRing.of(settings.ledger, settings.node)
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        kept = reader.acts(frozenset({StepKind.DUTY}))
+        acts = [each for each in kept if each.details.get("subject") == one.id]
+    now = datetime.now(UTC)
+    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
+
+    octets = as_pdf(suspension_paper(one, settings.node, settings.association.member, acts, str(ring.signer.key), now))
+    digest = hashlib.sha256(octets).hexdigest()
+    desk.record(one, PAPER, {"sha256": digest})
+    text = note_text(one, digest)
+    note = output.with_name(f"{output.name}.note")
+    try:
+        replace_durably(output, octets, PRIVATE_FILE)
+        replace_durably(note, str(Note(text, (ring.signer.sign(text),))).encode(), PRIVATE_FILE)
+    except OSError as error:
+        raise LedgerError(
+            Message("{path}: cannot be written: {reason}; name another file", path=output, reason=error.strerror)
+        ) from error
+    if as_json:
+        command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": digest})
+    else:
+        print(translated(Message("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note)))
+
+
+def verify_paper(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The paper, a PDF; FILE.note is beside it.")],
+    log_key: Annotated[
+        str | None,
+        typer.Option("--log-key", metavar="KEY", help="The ledger's verifier key (default: that of this node)."),
+    ] = None,
+    config: command_line.ConfigOption = None,
+) -> None:
+    """Verify that a paper is what the ledger's key has signed. Exit 1: it is not."""
+    note_file = file.with_name(f"{file.name}.note")
+    try:
+        octets, note_octets = file.read_bytes(), note_file.read_bytes()
+        key = VerifierKey.parse(log_key) if log_key else _own_key(config)
+        note = Note.parse(note_octets)
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be read: {reason}; name another file", path=error.filename,
+                                 reason=error.strerror)) from error  # fmt: skip
+    except ProofError as error:
+        raise UsageError(Message("{path}: {error}", path=note_file, error=error)) from error
+    if note.signed_by([key]) and note.text.endswith(f"\n{hashlib.sha256(octets).hexdigest()}\n"):
+        print(translated(Message("{path}: is what {name} has signed", path=file, name=key.name)))
+        return
+    print(translated(Message("{path}: is NOT what {name} has signed", path=file, name=key.name)))
+    command_line.negative()
+
+
+def _own_key(config: Path | None) -> VerifierKey:
+    settings = load_settings(config)
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        return own_key(settings.ledger, settings.node, reader.origin())
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error

@@ -1,0 +1,176 @@
+"""Puts this node's own suspensions (`idtone suspend`) to use, confirms it in their file, and records it.
+
+No call waits for it. Decisions look at `StopsInUse`; Asterisk gets the numbers by `fallback.conf`. A suspension is in
+force when both have it. The association's own suspension of a number takes over from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from idtone.call_control.fallback import Fallback
+from idtone.errors import FallbackError, IdtoneError
+from idtone.ledger.disclosure.record_act import ActEvidence
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.act_ids import new_act_id
+from idtone.ledger.evidence.steps import Step
+from idtone.log_throttle import LogThrottle
+from idtone.number_spans import NumberSpan
+from idtone.persons import acting
+from idtone.policy_settings import PolicySettings
+from idtone.registry.index import RegistryIndex
+from idtone.registry.model import JAPAN
+from idtone.settings import Settings
+from idtone.suspensions.own_suspension import (
+    DutyKind,
+    OwnSuspension,
+    OwnSuspensions,
+    covered,
+    put_to_use,
+)
+from idtone.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
+from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.1
+AGAIN_S: Final = 30.0
+"""How often it looks again without a change: a suspension of the association may begin by its date."""
+
+
+def terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
+    """The duties that a stop brings, and by when they are due."""
+    given = (DutyKind.CONTRACTOR_REPORT, policy.contractor_report), (DutyKind.CONTRACT_END, policy.contract_end)
+    return [(kind, (at + term).astimezone(JAPAN).date()) for kind, term in given]
+
+
+class SuspensionKeeper:
+    """Runs while the service does."""
+
+    def __init__(
+        self, settings: Settings, stops: StopsInUse, registry: Callable[[], RegistryIndex | None], fallback: Fallback,
+        end_calls: Callable[[], object], ended: Mapping[str, int], evidence: ActEvidence,
+    ) -> None:  # fmt: skip
+        """`end_calls` asks Asterisk to end the calls of stopped numbers; `ended` counts them by the suspension's id."""
+        self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
+        self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
+        self._told: dict[str, int] = {}
+        """What the file has of `ended`."""
+        self._known = read_suspensions(stops.path)
+
+    @property
+    def known(self) -> OwnSuspensions:
+        """The file as it was read last."""
+        return self._known
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        throttle = LogThrottle(log, window_s=60.0)
+        seen: RegistryIndex | None = None
+        again_s, is_due = 0.0, True
+        try:
+            while True:
+                registry = self._registry()
+                waits = any(each.is_open for each in self._known.suspensions)
+                if waits and (registry is not seen or dict(self._ended) != self._told or time.monotonic() >= again_s):
+                    is_due = True
+                if is_due or self._stops.has_changed():
+                    seen, again_s = registry, time.monotonic() + AGAIN_S
+                    try:
+                        await self._settle(registry)
+                        is_due = False
+                    except FallbackError as error:
+                        is_due = True
+                        throttle.log(logging.CRITICAL, str(error))
+                    except IdtoneError as error:
+                        is_due = True
+                        throttle.log(logging.ERROR, f"this node's own suspensions are not confirmed: {error}")
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            throttle.flush()
+
+    async def _settle(self, registry: RegistryIndex | None) -> None:
+        await asyncio.to_thread(self._stops.refresh)  # from here on its calls are refused
+        at = datetime.now(UTC)
+        self._end_calls()
+        ended = dict(self._ended)
+        await asyncio.to_thread(self._confirm, registry, at, ended)
+
+    def _confirm(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
+        """Raises FallbackError and UsageError."""
+        self._fallback.update(registry)
+        self._known = read_suspensions(self._stops.path)
+        by_association = _in_force(registry, at, self._known)
+        if any(self._changed(each, at, ended, by_association) != each for each in self._known.suspensions):
+            with changing(self._stops.path) as draft:
+                pairs = [(each, self._changed(each, at, ended, by_association)) for each in draft.held.suspensions]
+                for _, after in pairs:
+                    draft.put(after)
+            self._known, self._told = draft.held, ended
+            for before, after in pairs:
+                for step in self._steps(before, after):
+                    self._evidence.append(step)
+            self._stops.refresh()
+            self._fallback.update(registry)
+        self._told = ended
+
+    def _changed(
+        self, one: OwnSuspension, at: datetime, ended: Mapping[str, int], by_association: Iterable[NumberSpan]
+    ) -> OwnSuspension:
+        after = put_to_use(one, at, True, terms(self._settings.policy, at))
+        if more := ended.get(one.id, 0) - self._told.get(one.id, 0):
+            after = after.model_copy(update={"calls_ended": after.calls_ended + more})
+        if after.lifted and not after.over:
+            after = after.model_copy(update={"over": at})
+        return covered(after, by_association, at)
+
+    def _steps(self, before: OwnSuspension, after: OwnSuspension) -> Iterator[Step]:
+        by = acting()
+        node = self._settings.node
+        if after.in_force and not before.in_force:
+            log.warning("%s: the suspension of this node is in force (%d numbers)", after.id, after.count)
+            yield steps.duty(
+                new_act_id(), after.in_force, by, IN_FORCE, after.id,
+                {**act_details(after), "node": node, "calls_ended": after.calls_ended},
+            )  # fmt: skip
+        if after.taken_over and not before.taken_over:
+            log.warning("%s: the association's own suspension has taken over", after.id)
+            yield steps.duty(new_act_id(), after.taken_over, by, TAKEN_OVER, after.id, act_details(after))
+        if after.over and not before.over:
+            log.warning("%s: the suspension of this node is lifted", after.id)
+            yield steps.duty(
+                new_act_id(), after.over, by, LIFT_IN_FORCE, after.id, {**act_details(after), "node": node}
+            )
+
+
+def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspensions) -> list[NumberSpan]:
+    """What of the stopped numbers the association has suspended itself."""
+    own = [span for one in known.suspensions for span in one.spans()]
+    if registry is None or not own:
+        return []
+    now = max(at, registry.issued)
+    return [
+        span for span, each in registry.suspended_spans() if each.in_force(now) and any(map(span.overlaps, own))
+    ]  # fmt: skip
+
+
+def summary(known: OwnSuspensions, now: datetime, most: int = 100) -> list[dict[str, Any]]:
+    """Those that are open, for `idtone status`: no field holds a telephone number."""
+    return [
+        {
+            "id": one.id, "state": one.state, "reference": one.reference, "numbers": one.count,
+            "asked": one.asked.at.isoformat(timespec="seconds"),
+            "in_force": one.in_force.isoformat(timespec="seconds") if one.in_force else None,
+            "calls_ended": one.calls_ended,
+            "duties": [
+                {"kind": duty.kind, "due": duty.due.isoformat(), "overdue": duty.is_overdue(now)}
+                for duty in one.open_duties()
+            ],
+        }
+        for one in known.suspensions if one.is_open
+    ][-most:]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Suspensions that this node's operator orders itself, when the police call it directly (`idtone suspend`)."""

@@ -1,0 +1,142 @@
+"""The operator stops a number itself (`idtone suspend`): at once, in each spelling, with the service up and away, over
+a change of the registry and a restart, until the association's own suspension is in force or it is lifted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.suspensions.suspension_file import read_suspensions
+
+from ..conftest import LAB_REGISTRY
+from ..lab.asterisk import IDTONE, Asterisk
+from ..lab.lab import LICENSED, Forwarding, lab, until
+from ..lab.service import Service
+from .proving import by_both, side_by_side
+from .test_suspended import OTHER, WITHIN_S, in_progress, suspend
+
+SPELLINGS = (LICENSED, "+81312345678", "03-1234-5678", "81312345678", "010-81-3-1234-5678")
+REFUSED = ("REFUSED", "number-suspended")
+WHY = ("--reference", "R-77", "--why", "the police called")
+
+
+@pytest.fixture
+def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
+    """A service with a registry that may be changed. What it stopped, no other test knows."""
+    beside.away()
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(LAB_REGISTRY.read_text())
+    with Service(asterisk, registry) as service:
+        yield service
+    for path in (asterisk.scratch / "ledger").glob("*.suspensions*"):
+        path.unlink()
+
+
+def command(service: Service, *words: str, typed: str = "", code: int = 0) -> Any:
+    """What the installed command prints as JSON, run by the service's user."""
+    ended = subprocess.run(
+        service.as_itself([IDTONE, *words, "--json", "-c", service.settings]), input=typed, capture_output=True,
+        text=True, env=service._environment(), timeout=600,
+    )  # fmt: skip
+    assert ended.returncode == code, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def acts(service: Service, suspension: str) -> list[object]:
+    with LedgerReader.open(f"sqlite:///{service.ledger}") as reader:
+        found = reader.acts(frozenset({StepKind.DUTY}))
+    return [step.details["act"] for step in found if step.details["subject"] == suspension]
+
+
+def states(service: Service) -> list[str]:
+    found = read_suspensions(service.ledger.with_name(f"{service.ledger.name}.suspensions"))
+    return [each.state for each in found.suspensions]
+
+
+async def refused(phones, forwardings) -> None:
+    for forwarding, (placed, ending) in await side_by_side(by_both(*forwardings), phones.call):
+        assert (ending.status, ending.reason) == REFUSED, forwarding
+        assert placed.called is None, forwarding
+
+
+async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own):
+    async with lab(asterisk) as phones:
+        calls = await in_progress(phones)
+        began_s = time.monotonic()
+        stopped = await asyncio.to_thread(command, own, "suspend", *WHY, typed=LICENSED)
+        assert (stopped["state"], stopped["by_service"], stopped["calls_ended"]) == ("in-force", True, 4)
+        first = await phones.place()
+        took_s = time.monotonic() - began_s
+        assert (await phones.ending(first)).reason == "number-suspended"
+        for placed in (calls.ringing, *calls.talking):
+            await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
+        for placed in calls.others:
+            assert not placed.caller.ended_ns
+            await phones.talk_and_hang_up(placed)
+        asked, began = (datetime.fromisoformat(each) for each in (stopped["asked"]["at"], stopped["in_force"]))
+        print(
+            f"\nidtone suspend → in force: {(began - asked).total_seconds():.3f} s; with the command's own start → the "
+        )
+        print(f"first refused call: {took_s:.2f} s")
+        await refused(phones, map(Forwarding, SPELLINGS))
+        decided = next(s for s in own.steps((await phones.ending(first)).call_id) if s.kind is StepKind.DECIDED)
+        assert (decided.details["suspended_by"], decided.details["own_suspension"]) == ("operator", stopped["id"])
+
+        suspend(own, "\n")  # a registry without any suspension
+        await until(lambda: "version 43 is in use" in own.log(), "the new registry")
+        await refused(phones, [Forwarding(LICENSED)])
+        await asyncio.to_thread(own.stop)
+        await refused(phones, map(Forwarding, SPELLINGS))
+        _, ending = await phones.call(Forwarding(OTHER))
+        assert ending.status == "CONNECTED"
+        emergency, _ = await phones.call(Forwarding(dialled="110"))
+        assert emergency.called
+        await asyncio.to_thread(own.start)
+        await refused(phones, [Forwarding(LICENSED)])
+
+        lifted = await asyncio.to_thread(command, own, "suspensions", "lift", stopped["id"], "--why", "by mistake")
+        assert (lifted["state"], "over" in lifted) == ("lifted", True)
+        _, ending = await phones.call()
+        assert ending.status == "CONNECTED"
+        await asyncio.to_thread(own.stop)
+        _, ending = await phones.call()
+        assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
+    assert sorted(acts(own, stopped["id"])) == [
+        "suspension-approved", "suspension-in-force", "suspension-lift-in-force", "suspension-lifted"
+    ]  # fmt: skip
+
+
+async def test_while_the_service_is_away_until_the_association_takes_over(asterisk, own):
+    await asyncio.to_thread(own.stop)
+    stopped = await asyncio.to_thread(command, own, "suspend", "-", *WHY, typed=f"{LICENSED}\n{OTHER}\n")
+    assert (stopped["state"], stopped["by_service"], stopped["numbers"]) == ("in-force", False, 2)
+    async with lab(asterisk) as phones:
+        await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
+        await asyncio.to_thread(own.start)
+        await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
+        suspend(own)  # one of the two
+        await until(lambda: "version 43 is in use" in own.log(), "the new registry")
+        assert states(own) == ["in-force"]
+        both = (
+            f"suspensions:\n  - {{numbers: '0312345600-{OTHER}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
+        )
+        registry = own.registry.read_text().partition("\nsuspensions:")[0].replace("version: 43", "version: 44")
+        draft = own.registry.with_name("draft.yaml")
+        draft.write_text(f"{registry}\n{both}")
+        draft.replace(own.registry)
+        await until(lambda: states(own) == ["taken-over"], "the association's suspension")
+        _, ending = await phones.call()
+        decided = next(s for s in own.steps(ending.call_id) if s.kind is StepKind.DECIDED)
+        assert (ending.reason, decided.details["suspended_by"]) == ("number-suspended", "association")
+        await asyncio.to_thread(own.stop)
+        await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
+    assert "suspension-taken-over" in acts(own, stopped["id"])
