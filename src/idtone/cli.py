@@ -16,6 +16,7 @@ from idtone.fleet.commands import app as fleet
 from idtone.ledger.commands import app as ledger
 from idtone.lines.commands import app as lines
 from idtone.misuse.commands import app as misuse
+from idtone.operations.backup.group import app as backup
 from idtone.registry.commands import app as registry
 from idtone.reports.commands import app as reports
 from idtone.tones.commands import app as tone
@@ -49,6 +50,10 @@ command_line.add_commands(
             "idtone.operations.canary.commands:canary",
             "Call a number of your own through the trunk, and check the sound that arrives there.",
         ),
+        "restore": (
+            "idtone.operations.backup.commands:restore",
+            "Make a node of its archives: on this machine, or with --into in a folder.",
+        ),
         "failed": (
             "idtone.operations.failure_mail:failed",
             "Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own "
@@ -60,6 +65,7 @@ command_line.add_commands(
         ),
     },
 )
+app.add_typer(backup, name="backup")
 app.add_typer(console, name="console")
 app.add_typer(tone, name="tone")
 app.add_typer(registry, name="registry")
