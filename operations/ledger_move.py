@@ -23,6 +23,7 @@ from idtone import command_line
 from idtone.asking import confirmed
 from idtone.errors import ChangeError, UsageError
 from idtone.files import replace_durably
+from idtone.ledger.store.home import settle
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
 from idtone.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
@@ -36,7 +37,7 @@ _SETTINGS: Final = "60-ledger.yaml"
 _MOVING: Final = ".moving"
 _NOT_COPIED: Final = (".reserve", ".next", ".status")
 """What the service makes anew: the reserve and its sockets."""
-_SET_ASIDE: Final = (".damaged-", ".moved-")
+_SET_ASIDE: Final = (".damaged-", ".restored-", ".moved-")
 """What stays where it is: its path is recorded, or nobody needs it."""
 _CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 """Folders that the unit does not see."""
@@ -158,6 +159,7 @@ def _moved(one: _Move) -> Path:
         for path in _in(draft):
             path.rename(one.folder / path.name)
         draft.rmdir()
+        settle(one.new)
         written.append(one.own_settings)
         one.own_settings.parent.mkdir(exist_ok=True)
         replace_durably(one.own_settings, _settings_text(one).encode())

@@ -35,7 +35,8 @@ from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 from idtone.settings import Interface, Settings
 
-from . import canary_result
+from . import backup_result, canary_result
+from .backup_result import BackupResult
 from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
@@ -154,6 +155,20 @@ def _canary_made(observed: Observed) -> Values:
         return None
     result = canary_result.read(canary.result)
     return result.at.timestamp() if result else 0
+
+
+def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Observed], Values]:
+    """A moment; 0 if there is none yet, None if this node makes no backups."""
+
+    def value(observed: Observed) -> Values:
+        backup = observed.settings.backup
+        if not backup.wanted:
+            return None
+        result = backup_result.read(backup.result)
+        moment = read(result) if result else None
+        return moment.timestamp() if moment else 0
+
+    return value
 
 
 @cache
@@ -402,6 +417,21 @@ METRICS: Final = (
         "idtone_canary_level_decibels", _GAUGE,
         "The level at which the sound of the last canary call arrived, in dBm0.",
         _canary(lambda result: result.level_dbm0),
+    ),
+    # The backup
+    Metric(
+        "idtone_backup_timestamp_seconds", _GAUGE,
+        "When the last backup was made; 0 if none was yet, missing if the settings name no recipients.",
+        _backup(lambda result: result.at),
+    ),
+    Metric(
+        "idtone_backup_every_seconds", _GAUGE, "How often a backup is to be made (backup.every).",
+        lambda observed: observed.settings.backup.every.total_seconds() if observed.settings.backup.wanted else None,
+    ),
+    Metric(
+        "idtone_backup_drill_timestamp_seconds", _GAUGE,
+        "When `idtone backup drill` was good last on this node; 0 if it never was, missing without recipients.",
+        _backup(lambda result: result.drilled),
     ),
     # The service
     Metric(

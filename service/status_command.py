@@ -205,6 +205,8 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
         )  # fmt: skip
     if canary := found.get("canary"):
         yield Message("canary"), _canary(canary)
+    if backup := found.get("backup"):
+        yield Message("backup"), _backup(backup)
     yield Message("metrics"), found["metrics"]["listen"] or Message("off")
 
 
@@ -305,6 +307,15 @@ def _canary(found: Mapping[str, Any]) -> str:
     if found["at"] is None:
         return Message("no call was placed yet; run idtone canary")
     return Message("{verdict}, {age} ago: {says}", verdict=found["verdict"], age=_age(found["at"]), says=found["says"])
+
+
+def _backup(found: Mapping[str, Any]) -> str:
+    if found["at"] is None:
+        return Message("none was made yet; run: systemctl enable --now idtone-backup.timer")
+    made = Message("{age} ago, {archive}", age=_age(found["at"]), archive=found["archive"])
+    if found["overdue"]:
+        return Message("overdue: the last one {made}; see: journalctl -u idtone-backup", made=made)
+    return made
 
 
 def _room(ledger: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
 from idtone.translation import Message
 
-from . import canary_result
+from . import backup_result, canary_result
 from .call_counts import LABELS
 from .local_sockets import connected, is_ours, listening
 from .metrics import METRICS, Observed
@@ -153,6 +153,25 @@ def _canary(observed: Observed) -> dict[str, Any] | None:
     if result is None:
         return {"every_seconds": canary.every.total_seconds(), "at": None}
     return {"every_seconds": canary.every.total_seconds(), **result.to_json()}
+
+
+def _backup(observed: Observed) -> dict[str, Any] | None:
+    backup = observed.settings.backup
+    if not backup.wanted:
+        return None
+    result = backup_result.read(backup.result)
+
+    def text(moment: datetime | None) -> str | None:
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else None
+
+    return {
+        "every_seconds": backup.every.total_seconds(),
+        "at": text(result.at) if result else None,
+        "archive": result.chain[-1].name if result else None,
+        "newest_call": text(result.newest) if result else None,
+        "drilled_at": text(result.drilled) if result else None,
+        "overdue": backup_result.is_old(result, backup.every.total_seconds(), observed.calls.now()),
+    }
 
 
 def _replication(observed: Observed) -> dict[str, Any] | None:
@@ -396,6 +415,13 @@ FEED: Final = (
         "`detail`, `expected`, `call_id`, `outcome`, `reason`, `status`, `level_dbm0`, `lasted_s`; and "
         "`every_seconds`, how often one is to be placed. Null if the settings name no canary.",
         _canary,
+    ),
+    Field(
+        "backup",
+        "The last backup (`idtone backup`): `at` (null before the first), `archive`, `newest_call` (when the newest "
+        "call in it was over), `drilled_at` (when a drill was good last), `every_seconds`, and whether the next one is "
+        "`overdue`. Null if the settings name no recipients.",
+        _backup,
     ),
     Field(
         "metrics.listen",

@@ -145,6 +145,14 @@ ROWS: Final = (
         ),
         Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_decibels"): EACH}, "dBm"),
     )),
+    Row("Backups", "バックアップ", (
+        Panel(
+            "Since the last backup", "最後のバックアップからの時間",
+            {f"time() - {gauge('idtone_backup_timestamp_seconds')}": "since the last {{instance}}",
+             gauge("idtone_backup_every_seconds"): "period {{instance}}",
+             f"time() - {gauge('idtone_backup_drill_timestamp_seconds')}": "since the last drill {{instance}}"}, "s",
+        ),
+    )),
     Row("Delays", "所要時間", (
         Panel(
             "From the request to the decision", "問い合わせから判定まで",

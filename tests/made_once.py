@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from .ledger_copies import copied
+
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """The folder that `make` fills, and that no test changes."""
@@ -25,7 +27,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Ca
     """Let `folder` hold what `make` makes in it, for a test that changes it. It must name no path of its own."""
     with _alone(factory, name) as kept:
         if kept.exists():
-            shutil.copytree(kept, folder, dirs_exist_ok=True)
+            copied(kept, folder)
         else:
             make()
             draft = kept.with_suffix(".draft")

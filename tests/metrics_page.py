@@ -104,6 +104,14 @@ JAPANESE: Final = {
         "最後にカナリア通話を発信した時刻。まだなければ 0、設定にカナリアがなければありません"
     ),
     "idtone_canary_every_seconds": "カナリア通話を発信する間隔(canary.every)",
+    "idtone_backup_timestamp_seconds": (
+        "最後のバックアップの日時。まだなければ 0。設定に backup.recipients がなければ出力されない"
+    ),
+    "idtone_backup_every_seconds": "バックアップを作成する間隔(backup.every)",
+    "idtone_backup_drill_timestamp_seconds": (
+        "このノードで `idtone backup drill` が最後に正常だった日時。まだなければ 0。"
+        "backup.recipients がなければ出力されない"
+    ),
     "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のプロセスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",

@@ -104,6 +104,11 @@ JAPANESE: Final = {
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
+    "backup": (
+        "最後のバックアップ(`idtone backup`)の `at`(作成前は null)、`archive`、"
+        "`newest_call`(含まれる最新の通話が終わった日時)、`drilled_at`(復元訓練が最後に正常だった日時)、"
+        "`every_seconds`、次が遅れているかどうか(`overdue`)。設定に宛先がなければ null"
+    ),
     "canary": (
         "最後のカナリア通話(`idtone canary`)の `at`(発信前は null)、`good`、`verdict`、`says`、`fault`、`detail`、"
         "`expected`、`call_id`、`outcome`、`reason`、`status`、`level_dbm0`、`lasted_s` と、"

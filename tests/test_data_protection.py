@@ -75,6 +75,11 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "lines/databases.py": (),  # a database, which it only reads
     "lines/source.py": ("lines.cache",),
     "misuse/drawing.py": ("idtone misuse plot",),
+    "operations/backup/archive.py": ("idtone restore --into",),
+    "operations/backup/commands.py": ("idtone backup key -o",),
+    "operations/backup/ledger_packs.py": ("….restored-…",),
+    "operations/backup/make_backup.py": ("backup.directory",),
+    "operations/backup/restore.py": ("….restored-…", "idtone restore --into"),
     "operations/canary/commands.py": ("canary.result",),  # its lock
     "operations/canary/place_call.py": ("canary.spool",),
     "operations/doctor/write_trial.py": (),  # it tries to write, and removes it
@@ -86,6 +91,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/compiling.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
+    "service/backup_result.py": ("backup.result",),
     "service/canary_result.py": ("canary.result", "sounds.directory/canary"),
     "tones/ffmpeg.py": ("idtone tone",),
     "reports/commands/reporting.py": ("idtone reports new",),

@@ -40,6 +40,8 @@ WELL = {
     "idtone_canary_good": "1x90",
     "idtone_canary_timestamp_seconds": "0+60x90",
     "idtone_canary_every_seconds": "900x90",
+    "idtone_backup_timestamp_seconds": "0+60x90",
+    "idtone_backup_every_seconds": "1800x90",
     "idtone_ledger_unwritten_steps": "0x90",
     "idtone_ledger_signed": "1x90",
     "idtone_ledger_quarantined_steps": "0x90",
@@ -132,6 +134,11 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         },
         set(),
     ),
+    ({"idtone_backup_timestamp_seconds": "1800x90"}, {"IdtoneBackupOverdue"}),  # 55 minutes ago, 45 are allowed
+    ({"idtone_backup_timestamp_seconds": "2400x90"}, set()),  # 45 minutes ago
+    ({"idtone_backup_timestamp_seconds": "5400x90"}, {"IdtoneBackupOverdue"}),  # the clock was set back
+    ({"idtone_backup_timestamp_seconds": "0x90"}, {"IdtoneBackupOverdue"}),  # never
+    ({"idtone_backup_timestamp_seconds": "_x90", "idtone_backup_every_seconds": "_x90"}, set()),  # no recipients
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_ledger_signed": "1x80 0x10"}, {"IdtoneEvidenceNotSigned"}),
     ({"idtone_ledger_quarantined_steps": "0x80 2x10"}, {"IdtoneEvidenceOfOthers"}),

@@ -2,14 +2,18 @@
 
 A second tree by the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
 file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
+
+The ledger of a restored node follows in the same way, since the tree that was backed up may have been signed on. One
+backup may be restored twice, so its name has the time and a random number instead: NODE/idtone.202611010000001234.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +27,10 @@ from .private_files import PRIVATE_FILE, replace_private
 
 _COMPANIONS: Final = ("-journal", "-wal", "-shm")
 """SQLite's files beside a database."""
+DAMAGED: Final = "damaged"
+RESTORED: Final = "restored"
+_COUNTED: Final = 9
+"""Digits of a number that counts trees, at most; a restored node's has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +84,12 @@ class Continuity:
         """The tree whose database does not exist yet."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
-    def add(self, checkpoint: Note | None, ledger: Path, file: Path) -> None:
+    def add(self, checkpoint: Note | None, ledger: Path, file: Path, is_restored: bool = False) -> None:
         """Name the next tree. It is on the disk when this returns. Raises OSError."""
         after = self.origin
-        following = f"{self._base}.{len(self.origins) + 1}"
+        is_alone = not is_restored and all(len(each.origin) <= len(self._base) + 1 + _COUNTED for each in self.trees)
+        number = str(len(self.origins) + 1) if is_alone else _unique(datetime.now(UTC))
+        following = f"{self._base}.{number}"
         text = str(checkpoint) if checkpoint else ""
         self._write([*self._all, Continued(self._base, following, after, text, str(ledger.absolute()), str(file))])
 
@@ -107,13 +117,17 @@ class Continuity:
         self._all = trees
 
 
-def name_aside(path: Path, now: datetime) -> Path:
+def _unique(now: datetime) -> str:
+    return f"{now:%Y%m%d%H%M%S}{secrets.randbelow(10**4):04}"
+
+
+def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
     """A free name for a database that is set aside now."""
-    dated = path.absolute().with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
+    dated = path.absolute().with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}")
     number = 1
     while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):
         number += 1
-        dated = dated.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}-{number}")
+        dated = dated.with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}-{number}")
     return dated
 
 

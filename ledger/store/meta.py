@@ -19,6 +19,8 @@ ORIGIN, LOG_KEY, NODE, NODE_STEPS, HEARD_AT, COSIGNED = (
 """In a replica too: the log's origin, its verifier key, and what the node has reported: its name, how many steps
 it has, when (µs since 1970, by PostgreSQL's clock), and the head that witnesses have cosigned."""
 
+HOME: Final = "home"
+"""In a node's own database: the file in which it was made (`home`)."""
 STATE: Final = "state"
 """In a replica: what the node's service says of itself, a JSON object: `heard` (as HEARD_AT), `writer`, `state`."""
 

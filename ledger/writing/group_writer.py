@@ -24,6 +24,7 @@ from ..keys.continuity import move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
+from ..store.home import home_of
 from ..store.rows import row_of
 from ..store.schema import make_or_upgrade, tell_strange
 from ..store.sqlite import (
@@ -274,7 +275,7 @@ class GroupWriter:
                 make_or_upgrade(connection, str(self._path))
                 tell_strange(connection, str(self._path))
             with writing(connection):
-                tree = LogStore.open(connection, self._path, self._key_ring, self._node)
+                tree = LogStore.open(connection, self._path, self._key_ring, self._node, home_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None
             if told:
                 tree.committed(told)

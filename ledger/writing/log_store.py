@@ -24,7 +24,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.sealing import DayKey
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
-from ..store.meta import CHECKPOINT, SET_META, facts
+from ..store.meta import CHECKPOINT, HOME, SET_META, facts
 from ..store.quarantine import SetAside, set_aside_end, set_aside_steps
 from ..store.rows import microseconds, row_of
 from ..store.step_macs import INSERT_MACS, StepMacs
@@ -46,6 +46,15 @@ OPEN_LIMIT: Final = 50_000
 """The steps of so many calls in progress are kept in memory; those of others are read again."""
 
 _RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
+
+
+class CopiedError(LedgerError):
+    """The ledger's file is a copy; `remedy` says how evidence is signed again."""
+
+    def __init__(self) -> None:
+        super().__init__(Message("it is a copy of a ledger whose original may have been signed on since"))
+        self.remedy = Message("run `idtone restore --here`, which begins a ledger that continues this one")
+
 
 CALLS_TOLD: Final = 5
 """Calls that the log names when steps are set aside."""
@@ -111,8 +120,9 @@ class LogStore:
         self.checkpoint = checkpoint
 
     @classmethod
-    def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str) -> LogStore:
-        """Continue the tree that is there. Raises LedgerError if the file of the latest checkpoint cannot be read.
+    def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
+        """Continue the tree that is there. `home` is that of its file. Raises LedgerError if the file of the latest
+        checkpoint cannot be read.
 
         What follows the last step that the service wrote is set aside. A database that is not what was signed is
         written to and no longer signed: calls and their evidence continue. If the tree is damaged, it gets no more
@@ -141,7 +151,8 @@ class LogStore:
             if unknown_key:
                 raise unknown_key
             _check_unsigned(connection, macs, signed or 0, frontier)
-        except RenamedError as error:
+            _check_home(connection, size, home)
+        except (RenamedError, CopiedError) as error:
             checkpoint, refusal = None, _refusing(path, str(error), error.remedy)
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error), _RESTORE)
@@ -333,6 +344,16 @@ def _check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int,
         raise LedgerError(
             Message("its leaves after the first {signed}, which are signed, are not what was written", signed=signed)
         )
+
+
+def _check_home(connection: sqlite3.Connection, size: int, home: str) -> None:
+    """Raises CopiedError if the tree was signed in another file: that one may have been signed on since."""
+    made_in = facts(connection).get(HOME)
+    if made_in == home:
+        return
+    if made_in is not None and size:
+        raise CopiedError
+    connection.execute(SET_META, (HOME, home))
 
 
 def _now() -> int:

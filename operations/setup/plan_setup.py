@@ -59,6 +59,9 @@ RETENTION: Final = "P184D"
 """How long new settings keep numbers: six months of any length. The ministry's guideline wants call history kept as
 long as needed, usually six months and at most about a year, and the police ask for three to six. A case that needs
 longer gets a hold (`idtone ledger hold`)."""
+BACKUP_UNIT: Final = "idtone-backup.service"
+BACKUP_TIMER: Final = "idtone-backup.timer"
+"""The units that make backups. The operator starts the timer, if the settings name recipients."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
@@ -343,8 +346,8 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         raise ChangeError(Message("there is no program idtone in PATH"))
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
-    timers = (TIMER, CANARY_TIMER, DOCTOR_TIMER)
-    for name in (UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, DOCTOR_UNIT, FAILED_UNIT, *timers):
+    timers = (TIMER, CANARY_TIMER, BACKUP_TIMER, DOCTOR_TIMER)
+    for name in (UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, BACKUP_UNIT, DOCTOR_UNIT, FAILED_UNIT, *timers):
         text = (resources.files("idtone.config") / name).read_text("utf-8")
         if name not in timers:
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)

@@ -16,6 +16,7 @@ from idtone.fleet.commands import app as fleet
 from idtone.ledger.commands import app as ledger
 from idtone.lines.commands import app as lines
 from idtone.misuse.commands import app as misuse
+from idtone.operations.backup.group import app as backup
 from idtone.registry.commands import app as registry
 from idtone.reports.commands import app as reports
 from idtone.tones.commands import app as tone
@@ -53,6 +54,10 @@ command_line.add_commands(
             "Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you "
             "directly.",
         ),
+        "restore": (
+            "idtone.operations.backup.commands:restore",
+            "Make a node of its archives: on this machine, or with --into in a folder.",
+        ),
         "canary": (
             "idtone.operations.canary.commands:canary",
             "Call a number of your own through the trunk, and check the sound that arrives there.",
@@ -71,6 +76,7 @@ for name, commands, panel in (
     ("lines", lines, OPERATOR),
     ("brake", brake, OPERATOR),
     ("suspensions", suspensions, OPERATOR),
+    ("backup", backup, OPERATOR),
     ("fleet", fleet, OPERATOR),
     ("console", console, OPERATOR),
     ("tone", tone, ENGINEER),

@@ -12,6 +12,7 @@
     │   ├── LedgerBehindError  evidence is kept, but not on the disk yet
     │   ├── LedgerClosedError  this process writes no evidence any more
     │   └── ProofError      a signed note, a checkpoint or a proof is malformed or wrong
+    ├── BackupError         a backup cannot be made, or an archive cannot be used
     ├── FallbackError       fallback.conf cannot be written
     ├── JournalError        a line of the journal is malformed, or contradicts its call
     ├── AgiError            the peer does not follow the AGI protocol
@@ -72,6 +73,10 @@ class LedgerError(IdtoneError):
 
 class CustomerError(IdtoneError):
     """A customer's form cannot be kept, opened or forgotten."""
+
+
+class BackupError(IdtoneError):
+    """A backup cannot be made, or an archive cannot be used."""
 
 
 class FallbackError(IdtoneError):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
+from .backup_settings import BackupSettings
 from .brake_settings import BrakeSettings
 from .canary_settings import CanarySettings
 from .console_settings import ConsoleSettings
@@ -274,6 +275,7 @@ class Settings(Model):
     customers: CustomersSettings = CustomersSettings()
     lines: LinesSettings = LinesSettings()
     canary: CanarySettings = CanarySettings()
+    backup: BackupSettings = BackupSettings()
     metrics: MetricsSettings = MetricsSettings()
     console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()

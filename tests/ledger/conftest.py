@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 
+from ..ledger_copies import copied
 from .disclosure.packs import Files, pack_of
 from .sample_evidence import evidence, url_of
 from .sample_ledger import opened, write
@@ -47,7 +47,7 @@ def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def filled(file: Path, evidence_folder: Path) -> str:
     """A ledger of `evidence()`; its address."""
-    shutil.copytree(evidence_folder, file.parent)
+    copied(evidence_folder, file.parent)
     return url_of(file)
 
 

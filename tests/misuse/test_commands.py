@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -25,6 +24,7 @@ from idtone.numbers import Number, NumberKind
 
 from ..ledger.sample_evidence import KEY, SEED, url_of
 from ..ledger.sample_ledger import faults, write
+from ..ledger_copies import copied
 from .traffic import DAY, Dice, campaign, clinic, wangiri
 
 ALL = ("--since", f"{DAY}T00:00:00+00:00")
@@ -88,7 +88,7 @@ def _settings(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def own(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A copy of the ledger, to be written; its address."""
-    shutil.copytree(made, tmp_path / "own")
+    copied(made, tmp_path / "own")
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(tmp_path / "own" / "key"))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(tmp_path / "own" / "ledger.sqlite3"))
     return url_of(tmp_path / "own" / "ledger.sqlite3")

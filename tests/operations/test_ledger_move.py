@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from idtone.errors import ChangeError
+from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations import ledger_move
 from idtone.settings import load_settings
 
 from ..call_control.unix_users import needs_root
-from ..ledger.sample_evidence import heard_call
+from ..ledger.sample_evidence import heard_call, key_ring_of
 from ..ledger.sample_ledger import records_of, write
 from ..terminal import Terminal
 
@@ -68,6 +69,8 @@ def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
     assert left == {"l.sqlite3", "l.sqlite3.damaged-20260101T000000Z", "other"}
     (moved,) = node.old.glob("l.sqlite3.moved-*")
     assert f"rm {moved}" in shown
+    with LedgerWriter.open(settings.ledger.url, "pbx-1", key_ring_of(f"sqlite:///{node.old}/l.sqlite3")) as writer:
+        assert writer.signs, "it is no copy: the original is gone"
 
 
 def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,6 +20,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.signed_notes import Note, Signer
 
+from ...ledger_copies import copied
 from ..sample_evidence import (
     CALLER,
     FORWARDING,
@@ -67,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def key(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger that the settings name, and its key, beside which is the key that signs it."""
-    shutil.copytree(made, file.parent)
+    copied(made, file.parent)
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
     monkeypatch.setenv("IDTONE_NODE", "pbx-1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from idtone.settings import LedgerSettings
 from idtone.signed_notes import VerifierKey
 from tests.lab.postgresql import PostgreSQL, changed, database_of
 
+from ...ledger_copies import copied
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call
 from .between import Between
 
@@ -174,7 +174,7 @@ def nodes(
 ) -> Iterator[dict[str, Node]]:
     """Three by name, for this test alone."""
     folder, database = made_nodes
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    copied(folder, tmp_path)
     clone = f"{database}_{secrets.token_hex(3)}"
     postgresql.execute(f"CREATE DATABASE {clone} TEMPLATE {database}")
     yield _by_name(tmp_path, postgresql.url(clone), postgresql.password, monkeypatch)

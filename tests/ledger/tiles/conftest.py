@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from ...ledger_copies import copied
 from ..replication.nodes import made_nodes, untouched  # noqa: F401  fixtures
 from ..sample_evidence import KEY, SEED, evidence, url_of
 from ..sample_ledger import write
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ledger(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Its file, which the settings name."""
-    shutil.copytree(made, file.parent)
+    copied(made, file.parent)
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
     monkeypatch.setenv("IDTONE_NODE", "pbx-1")

@@ -26,6 +26,7 @@ from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_lo
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.signed_notes import Note, Signer, VerifierKey
 
+from ...ledger_copies import copied
 from ..sample_evidence import LOG, heard_call, key_ring_of, put, url_of
 from ..sample_ledger import faults, write, writer_of
 from ..tree.reference import SIGNER
@@ -73,14 +74,14 @@ async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
 
 
 async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, caplog):
-    """Everything was put back, what was signed last too: the witness alone knows better."""
+    """The disk is as it was before, with what was signed last: the witness alone knows better."""
     await written(url, "c-1")
     shutil.copytree(file.parent, tmp_path / "backup")
     await written(url, "c-2")
     async with witnessing(tmp_path) as witness:
         await ask(url, witness)
         shutil.rmtree(file.parent)
-        shutil.copytree(tmp_path / "backup", file.parent)
+        copied(tmp_path / "backup", file.parent)
         with writer_of(url) as writer, caplog.at_level(logging.ERROR):
             assert writer.checkpoint
             await ask(url, witness, writer)

@@ -1,0 +1,47 @@
+"""Which file a ledger is in: the machine and the file itself. A copy is another file, although its content is the same.
+I/O.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from array import array
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from .meta import HOME, SET_META
+from .sqlite import connect_for_writing
+
+_MACHINE: Final = Path("/etc/machine-id")
+_GET_GENERATION: Final = 0x80087601
+"""FS_IOC_GETVERSION (linux/fs.h): a number that a file system gives to each new file, so that a file with the inode
+number of a removed one differs from it.
+"""
+
+
+def home_of(descriptor: int) -> str:
+    """Differs for every copy of an open file; stays the same when the file is written, or renamed on its disk.
+
+    A copy that was written over this very file has its home, and so has the copy of a whole disk. Raises OSError.
+    """
+    machine = ""
+    with suppress(OSError, ValueError):
+        machine = _MACHINE.read_text("ascii").strip()
+    generation = array("q", [0])
+    with suppress(OSError):  # a file system without such numbers
+        fcntl.ioctl(descriptor, _GET_GENERATION, generation)
+    return f"{machine} {os.fstat(descriptor).st_ino} {generation[0] & 0xFFFFFFFF}"
+
+
+def settle(path: Path) -> None:
+    """Let a ledger be at home in this file: the original is gone, and nothing writes to it. Raises OSError,
+    sqlite3.Error.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with closing(connect_for_writing(path)) as connection:
+            connection.execute(SET_META, (HOME, home_of(descriptor)))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,159 @@
+"""The folder of the archives: their names, which one continues which, and which ones go. I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.errors import BackupError
+from idtone.service.backup_result import MadeArchive
+from idtone.translation import Message
+
+from .archive import Identity, members
+
+FORMAT: Final = 1
+HEADER: Final = "backup.json"
+"""The first member of each archive."""
+CHAIN_LIMIT: Final = 400
+"""Archives of which one continues the other; then a whole one is made."""
+_NAME: Final = re.compile(r"idtone-(?P<node>.+)-(?P<made>[0-9]{8}T[0-9]{12}Z)-(whole|more)\.age")
+
+
+def name_of(node: str, made: datetime, whole: bool) -> str:
+    """Sorted, the names of a node's archives are in the order in which they were made."""
+    node = re.sub(r"[^A-Za-z0-9._-]", "_", node)
+    return f"idtone-{node}-{made.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{'whole' if whole else 'more'}.age"
+
+
+def made_at(name: str) -> datetime | None:
+    """None if it is no archive's name."""
+    found = _NAME.fullmatch(name)
+    return found and datetime.strptime(found["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """All archives, the oldest first. Raises BackupError."""
+    try:
+        found = [(made, path) for path in folder.iterdir() if (made := made_at(path.name))]
+    except OSError as error:
+        raise BackupError(Message("{path}: {reason}", path=folder, reason=error.strerror)) from error
+    return [path for _, path in sorted(found)]
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256, hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
+    """Whether the archives of a chain are there, as long as they were made. A drill looks into them."""
+    sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
+    return bool(chain) and sizes == [each.size for each in chain]
+
+
+def remove_old(folder: Path, chain: Sequence[MadeArchive], node: str, keep: timedelta, now: datetime) -> list[Path]:
+    """Remove this node's archives that are older than `keep` and not in the chain; returns them. Also drafts of an
+    earlier run that was killed: only one run at a time gets here. Raises OSError.
+    """
+    own = {each.name for each in chain}
+    prefix = _prefix(node)
+    gone = []
+    for path in folder.iterdir():
+        made = made_at(path.name)
+        is_draft = path.name.startswith(f".{prefix}")
+        if is_draft or (made and path.name.startswith(prefix) and path.name not in own and now - made > keep):
+            path.unlink()
+            gone.append(path)
+    return gone
+
+
+def _prefix(node: str) -> str:
+    return name_of(node, datetime(2000, 1, 1, tzinfo=UTC), True).partition("-20000101T")[0] + "-2"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an archive says of itself. `after` is the name and the SHA-256 of the archive that it continues; `places`
+    are role → path of what is in it.
+    """
+
+    node: str
+    made: datetime
+    after: tuple[str, str] | None
+    places: dict[str, str]
+    ledgers: list[dict[str, Any]]
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Header:
+        """Raises BackupError."""
+        try:
+            found = json.loads(octets)
+            if found["format"] != FORMAT:
+                raise BackupError(Message("a newer idtone made this archive; install that version, and restore by it"))
+            after = found["after"]
+            return cls(
+                found["node"], datetime.fromisoformat(found["made"]), None if after is None else (after[0], after[1]),
+                dict(found["places"]), list(found["ledgers"]),
+            )  # fmt: skip
+        except (ValueError, LookupError, TypeError) as error:
+            raise BackupError(Message("this file is not an archive of idtone")) from error
+
+
+def header_of(path: Path, identities: Sequence[Identity]) -> Header:
+    """Raises BackupError."""
+    reading = members(path, identities)
+    first = next(reading, None)
+    octets = first.octets() if first and first.name == HEADER else b""
+    reading.close()  # type: ignore[attr-defined]
+    return Header.parse(octets)
+
+
+def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> list[Path]:
+    """The archives that make the newest state in a folder, or that of the named archive: the whole one first.
+
+    Raises BackupError if one is missing or not the one that was continued.
+    """
+    folder, path = source, source
+    if source.is_dir():
+        found = archives_in(folder)
+        nodes = sorted({match["node"] for each in found if (match := _NAME.fullmatch(each.name))})
+        if node is not None:
+            found = [each for each in found if each.name.startswith(_prefix(node))]
+        elif len(nodes) > 1:
+            raise BackupError(
+                Message("{path}: archives of several nodes: {nodes}; choose one by --node", path=folder,
+                        nodes=", ".join(nodes))
+            )  # fmt: skip
+        if not found:
+            raise BackupError(Message("{path}: there is no archive of idtone in it", path=folder))
+        path = found[-1]
+    else:
+        folder = source.parent
+    chain = [path]
+    while (after := header_of(chain[0], identities).after) is not None:
+        name, sha256 = after
+        before = folder / Path(name).name
+        if not before.exists():
+            raise BackupError(
+                Message("{path}: it continues {name}, which is not in the folder; fetch that file too", path=chain[0],
+                        name=name)
+            )  # fmt: skip
+        if digest_of(before) != sha256:
+            raise BackupError(
+                Message(
+                    "{path}: it is not the file that {later} continues; fetch it from another copy, or restore an "
+                    "earlier archive by its name",
+                    path=before, later=chain[0].name,
+                )
+            )  # fmt: skip
+        chain.insert(0, before)
+        if len(chain) > 10 * CHAIN_LIMIT:
+            raise BackupError(Message("{path}: its archives continue each other in a circle", path=path))
+    return chain

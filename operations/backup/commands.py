@@ -1,0 +1,273 @@
+"""`idtone backup` and `idtone restore`: their options, and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyrage
+import typer
+
+from idtone import command_line
+from idtone.errors import BackupError, UsageError
+from idtone.files import replace_durably
+from idtone.service import backup_result
+from idtone.service.backup_result import BackupResult
+from idtone.service.service_user import act_as_service
+from idtone.settings import Settings, load_settings
+from idtone.translation import Message, translated
+
+from .archive import Identity, identities_of
+from .archive_folder import chain_of
+from .make_backup import alone, make
+from .restore import Restored, adopt, restore_here, restore_into, scratch
+from .unpack import Unpacked, unpack
+
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-i", "--identity", metavar="FILE", help="The file with the secret key; - reads it from standard input."
+    ),
+]
+NodeOption = Annotated[
+    str | None, typer.Option("--node", metavar="NAME", help="Whose archives, if the folder has those of several nodes.")
+]
+
+
+def run(due: bool, config: Path | None, as_json: bool) -> None:
+    """`idtone backup`."""
+    settings = load_settings(config)
+    if not settings.backup.wanted:
+        if due:
+            return
+        raise UsageError(
+            Message(
+                "backup.recipients names no key; run on another machine: idtone backup key -o FILE; then write what it "
+                "prints into the settings"
+            )
+        )
+    act_as_service(config, settings.backup.result.parent, settings.sounds.directory)
+    with alone(settings.backup.result, wait=due) as is_alone:
+        if not is_alone:
+            return
+        last = backup_result.read(settings.backup.result)
+        if due and last and 0 <= last.age_s(datetime.now(UTC)) < settings.backup.every.total_seconds():
+            return
+        path, result = make(settings, config)
+    if as_json:
+        command_line.print_json({"archive": str(path), **_plain(result)})
+    elif not due:
+        _show(path, result)
+
+
+def _plain(result: BackupResult) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(result), default=str))
+    return plain
+
+
+def _show(path: Path, result: BackupResult) -> None:
+    size = result.chain[-1].size
+    print(f"{path}: {size:,} B, {result.lasted_s:.1f} s")
+    if result.newest:
+        newest = Message(
+            "the newest call in it was over at {at}", at=result.newest.astimezone().isoformat(" ", "seconds")
+        )
+        print(translated(newest))
+
+
+def drill(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SOURCE]", help="The folder of the archives, or one archive (default: backup.directory)."
+        ),
+    ] = None,
+    identity: IdentityOption = None,
+    node: NodeOption = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Restore the newest archives into a scratch folder, verify them, and say how old the newest call in them is.
+
+    The service is not touched, and the folder is removed. Run it on the machine that has the secret key, or bring the
+    key for this one command. Exit 1: what was restored is not what was signed.
+    """
+    settings = load_settings(config)
+    source = source or settings.backup.directory
+    began_s = time.monotonic()
+    identities = _identities(identity)
+    with scratch() as folder:
+        unpacked = unpack(chain_of(source, node, identities), identities, Path(folder))
+        made = restore_into(unpacked, Path(folder) / "node", ask=False)
+        load_settings(made.settings, {})
+        faults, newest, now = unpacked.faults, unpacked.newest, datetime.now(UTC)
+        leaves = sum(tree.leaves for tree in unpacked.trees)
+    if not faults:
+        _remember(settings, now, newest)
+    age_s = None if newest is None else (now - newest).total_seconds()
+    if as_json:
+        found = {
+            "good": not faults, "archive": str(unpacked.archives[-1]), "archives": len(unpacked.archives),
+            "made": unpacked.header.made.isoformat(), "leaves": leaves, "faults": [str(each) for each in faults],
+            "newest_call": newest and newest.isoformat(), "age_seconds": age_s,
+            "lasted_seconds": time.monotonic() - began_s,
+        }  # fmt: skip
+        command_line.print_json(found)
+    else:
+        _show_drill(unpacked, leaves, newest, age_s)
+    if faults:
+        command_line.negative()
+
+
+def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s: float | None) -> None:
+    for fault in unpacked.faults:
+        print(translated(fault), file=sys.stderr)
+    good = Message("good") if not unpacked.faults else Message("NOT GOOD")
+    print(
+        translated(
+            Message(
+                "{verdict}: {path}, {count} archives, {leaves:,} leaves", verdict=good, path=unpacked.archives[-1],
+                count=len(unpacked.archives), leaves=leaves,
+            )
+        )
+    )  # fmt: skip
+    if newest is None or age_s is None:
+        print(translated(Message("no call is in it")))
+    else:
+        at = newest.astimezone().isoformat(" ", "seconds")
+        print(
+            translated(Message("the newest restorable call is {hours:.1f} hours old ({at})", hours=age_s / 3600, at=at))
+        )
+
+
+def _remember(settings: Settings, now: datetime, newest: datetime | None) -> None:
+    """For the metrics of this node, if it is the one that makes the backups."""
+    path = settings.backup.result
+    last = backup_result.read(path) if settings.backup.wanted else None
+    if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        owner = path.stat()
+        backup_result.write(last.after_drill(now, newest), path)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def key(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The new file of the secret key.")],
+) -> None:
+    """Make a key pair: the secret key in a file, and the public key for backup.recipients on the terminal.
+
+    Run it on another machine than the node, or write the file to a medium that you take away. Without the secret key no
+    archive can be opened: keep two copies of it.
+    """
+    made = pyrage.x25519.Identity.generate()
+    if output.exists():
+        raise UsageError(Message("{path} exists; name a new file", path=output))
+    text = f"# idtone backup, {datetime.now(UTC):%Y-%m-%d}\n# public key: {made.to_public()}\n{made}\n"
+    try:
+        replace_durably(output, text.encode(), 0o600)
+    except OSError as error:
+        raise UsageError(Message("{path}: {reason}", path=output, reason=error.strerror)) from error
+    print(made.to_public())
+
+
+def restore(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[SOURCE]", help="The folder of the archives, or one archive.")
+    ] = None,
+    identity: IdentityOption = None,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", metavar="DIR", help="A new folder for all of it, with settings that name it."),
+    ] = None,
+    node: NodeOption = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="The ledger was copied here by other means: begin the one that continues it.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not ask the witnesses and the replica what was signed last.")
+    ] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Make a node of its archives: on this machine, or with --into in a folder.
+
+    Nothing that is there is overwritten. The restored ledger never gets another leaf, because the old node may have
+    signed on: the service begins the next one, whose first leaf names the newest head that the witnesses, the replica
+    and the archives know. Run it as root while the service is stopped. Exit 1: what was restored is not what was
+    signed.
+    """
+    if here:
+        made = adopt(load_settings(config), config, ask=not offline)
+        _show_restored(made, [], as_json)
+        return
+    if source is None:
+        raise UsageError(Message("name the folder of the archives, or one archive"))
+    identities = _identities(identity)
+    with scratch() as folder:
+        unpacked = unpack(chain_of(source, node, identities), identities, Path(folder))
+        if into is not None:
+            made = restore_into(unpacked, into, ask=not offline)
+        else:
+            made = restore_here(unpacked, ask=not offline)
+    _show_restored(made, [str(each) for each in unpacked.faults], as_json)
+    if unpacked.faults:
+        command_line.negative()
+
+
+def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
+    if as_json:
+        command_line.print_json(
+            {
+                "settings": str(made.settings), "ledger": made.origin, "continues": made.after, "leaves": made.leaves,
+                "signed_leaves": made.signed, "restored_ledger": str(made.aside), "faults": faults,
+                "asked": [{"source": each.source, "leaves": each.size, "trouble": each.trouble} for each in made.heads],
+            }
+        )  # fmt: skip
+        return
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    for each in made.heads:
+        if each.trouble:
+            print(translated(Message("{source} was asked: {trouble}", source=each.source, trouble=each.trouble)),
+                  file=sys.stderr)  # fmt: skip
+    if made.lost:
+        lost = Message(
+            "{count:,} leaves were signed that this backup does not have: {leaves:,} of {signed:,} are restored",
+            count=made.lost, leaves=made.leaves, signed=made.signed,
+        )  # fmt: skip
+        print(translated(lost), file=sys.stderr)
+    for message in (
+        Message("restored with the settings {path}; check them: idtone doctor -c {path}", path=made.settings),
+        Message(
+            "the restored calls: idtone ledger list -c {path} --ledger sqlite:///{file}",
+            path=made.settings,
+            file=made.aside,
+        ),
+        Message(
+            "the next ledger is {origin}, which continues {after}; give its key to your witnesses: idtone ledger key "
+            "-c {path}",
+            origin=made.origin,
+            after=made.after,
+            path=made.settings,
+        ),
+    ):
+        print(translated(message))
+
+
+def _identities(path: Path | None) -> list[Identity]:
+    """Raises UsageError, BackupError. An archive that was decrypted already needs none."""
+    if path is None:
+        return []
+    try:
+        octets = sys.stdin.buffer.read() if path == command_line.STREAM else path.read_bytes()
+    except OSError as error:
+        raise BackupError(
+            Message("{path}: the secret key cannot be read: {reason}", path=path, reason=error.strerror)
+        ) from error
+    return identities_of(octets)

@@ -1,0 +1,107 @@
+"""What others know of a ledger's tree: witnesses, the replica, and files on this machine. Its heads were signed, also
+those that a backup does not have. I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+from idtone.errors import IdtoneError, LedgerError, ProofError
+from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.replication.own_replica import ASKED_WITHIN_S
+from idtone.ledger.store.meta import CHECKPOINT, COSIGNED, facts
+from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.witness.add_checkpoint import log_digest
+from idtone.ledger.witness.cosigning import witness_of
+from idtone.settings import LedgerSettings
+from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
+from idtone.translation import Message
+
+ANSWER_WITHIN_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHead:
+    """Who was asked, and the head that it knows: None if it knows none, or did not answer; `trouble` says why."""
+
+    source: str
+    note: Note | None
+    trouble: str = ""
+
+    @property
+    def size(self) -> int:
+        return Checkpoint.parse(self.note.text).size if self.note else 0
+
+
+def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
+    """The one with the most leaves."""
+    return max((each for each in heads if each.note), key=lambda each: each.size, default=None)
+
+
+def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
+    """The heads of the tree by this key's name; with `ask`, also of the witnesses and of the replica."""
+    found = [_in_file(CheckpointFile(path), log) for path in (settings.seen(), settings.cosigned())]
+    if ask and settings.is_shared():
+        found += [_in_replica(settings, log)]
+    if ask and settings.witnesses:
+        found += asyncio.run(_of_witnesses(settings.witnesses, log))
+    return [each for each in found if each.note or each.trouble]
+
+
+def _in_file(file: CheckpointFile, log: VerifierKey) -> KnownHead:
+    try:
+        kept = file.latest(log)
+        return KnownHead(str(file.path), kept[0] if kept else None)
+    except LedgerError as error:
+        return KnownHead(str(file.path), None, str(error))
+
+
+def _in_replica(settings: LedgerSettings, log: VerifierKey) -> KnownHead:
+    source = "PostgreSQL"
+    try:
+        server = Server.of(settings)
+        schema = schema_of(log.name)
+        if schema not in server.schemas(ASKED_WITHIN_S):
+            return KnownHead(source, None)
+        with server.database(schema, str(server), ASKED_WITHIN_S).reading() as there:
+            held = facts(there)
+    except IdtoneError as error:
+        return KnownHead(source, None, str(error))
+    notes = [_believed(held.get(name, "").encode(), log) for name in (CHECKPOINT, COSIGNED)]
+    best = latest(KnownHead(source, note) for note in notes)
+    return best or KnownHead(source, None)
+
+
+def _believed(octets: bytes, log: VerifierKey) -> Note | None:
+    try:
+        note = Note.parse(octets)
+        believed(note, log)
+    except ProofError:
+        return None
+    return note
+
+
+async def _of_witnesses(witnesses: Iterable[str], log: VerifierKey) -> list[KnownHead]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)) as session:
+        return list(await asyncio.gather(*(_of_witness(session, each, log) for each in witnesses)))
+
+
+async def _of_witness(session: aiohttp.ClientSession, entry: str, log: VerifierKey) -> KnownHead:
+    source = entry.partition(" ")[0]
+    try:
+        witness = witness_of(entry)
+        source = witness.key.name
+        async with session.get(f"{witness.url}/checkpoint/{log_digest(log.name)}") as response:
+            if response.status == 404:
+                return KnownHead(source, None)
+            octets = await response.content.read(NOTE_LIMIT)
+    except (IdtoneError, aiohttp.ClientError, TimeoutError) as error:
+        return KnownHead(source, None, str(error) or Message("it did not answer in time"))
+    note = _believed(octets, log)
+    return KnownHead(source, note, "" if note else Message("it shows no head that this log has signed"))

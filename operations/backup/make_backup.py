@@ -1,0 +1,221 @@
+"""`idtone backup`: makes an archive, reads it again, and only then lets it count. I/O."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import pyrage
+
+from idtone import __version__
+from idtone.errors import BackupError, LedgerError
+from idtone.files import draft
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.store.database import Database
+from idtone.service import backup_result
+from idtone.service.backup_result import BackupResult, MadeArchive, Reached
+from idtone.settings import Settings
+from idtone.translation import Message, translated
+
+from . import archive
+from .archive import ArchiveWriter
+from .archive_folder import CHAIN_LIMIT, FORMAT, HEADER, digest_of, is_whole, name_of, remove_old
+from .ledger_packs import NOTHING, LedgerEnd, continues, packs
+from .places import LedgerPlace, files_in, ledgers_of, places
+
+ENDS: Final = "ledgers.json"
+"""The member with where the packs of each ledger end."""
+_MODE: Final = 0o600
+_SQLITE: Final = b"SQLite format 3\0"
+
+
+def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
+    """An archive in the folder, on the disk, read again; and the result. Raises BackupError, LedgerError."""
+    began_s, now = time.monotonic(), datetime.now(UTC)
+    own = settings.backup
+    last = backup_result.read(own.result)
+    ledgers = [_Ledger(place, tree, path) for place in ledgers_of(settings) for tree, path in place.trees()]
+    continued = last if last and _is_continued(settings, last, ledgers, now) else None
+    name = name_of(settings.node, now, continued is None)
+    before = continued.chain[-1] if continued else None
+    header = {
+        "format": FORMAT,
+        "idtone": __version__,
+        "node": settings.node,
+        "made": now.isoformat(),
+        "after": [before.name, before.sha256] if before else None,
+        "places": {role: str(path) for role, path in places(settings, config).items()}
+        | {f"{place.role}/ledger.sqlite3": str(place.database) for place in ledgers_of(settings)},
+        "ledgers": [each.to_json() for each in ledgers],
+    }
+    try:
+        own.directory.mkdir(0o700, parents=True, exist_ok=True)
+        reached = continued.reached if continued else {}
+        path, ends, digest = _written(settings, config, name, header, ledgers, reached)
+        chain = (*(continued.chain if continued else ()), MadeArchive(name, digest, path.stat().st_size, now))
+        newest = max((end.newest for end in ends.values() if end.newest is not None), default=None)
+        result = BackupResult(
+            now, chain, {**reached, **{tree: end.reached for tree, end in ends.items()}},
+            None if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC),
+            time.monotonic() - began_s, last.drilled if last else None, last.drilled_newest if last else None,
+        )  # fmt: skip
+        backup_result.write(result, own.result)
+        remove_old(own.directory, chain, settings.node, own.keep, now)
+    except OSError as error:
+        raise BackupError(
+            Message(
+                "{path}: {reason}; check backup.directory, its permissions and its disk",
+                path=error.filename or own.directory, reason=error.strerror,
+            )
+        ) from error  # fmt: skip
+    return path, result
+
+
+class _Ledger:
+    """A tree of a ledger, and its file."""
+
+    def __init__(self, place: LedgerPlace, tree: str, path: Path) -> None:
+        self.place, self.tree, self.path = place, tree, path
+        self.database = Database.in_file(f"sqlite:///{path}")
+        self.is_present = path == place.database
+
+    def to_json(self) -> dict[str, Any]:
+        key = own_key(self.place.settings, self.place.node, self.tree)
+        return {
+            "role": self.place.role, "node": self.place.node, "tree": self.tree, "key": str(key),
+            "file": self.path.name, "present": self.is_present,
+            "settings": self.place.settings.model_dump(mode="json", exclude={"password"}),
+        }  # fmt: skip
+
+
+def _is_continued(settings: Settings, last: BackupResult, ledgers: list[_Ledger], now: datetime) -> bool:
+    """Whether the next archive continues the last one; else it is a whole one."""
+    own = settings.backup
+    if not is_whole(own.directory, last.chain) or len(last.chain) >= CHAIN_LIMIT:
+        return False
+    age = now - last.chain[0].made
+    if not 0 <= age.total_seconds() < own.whole_every.total_seconds() or set(last.reached) - {e.tree for e in ledgers}:
+        return False
+    return all(each.tree not in last.reached or continues(each.database, last.reached[each.tree]) for each in ledgers)
+
+
+def _written(
+    settings: Settings, config: Path | None, name: str, header: dict[str, Any], ledgers: list[_Ledger],
+    reached: dict[str, Reached] | Any,
+) -> tuple[Path, dict[str, LedgerEnd], str]:  # fmt: skip
+    """The archive is a draft until it was read again, with a key that this process alone has. Raises OSError."""
+    own = pyrage.x25519.Identity.generate()
+    recipients = [*archive.recipients_of(settings.backup.recipients), own.to_public()]
+    target = settings.backup.directory / name
+    with draft(target, _MODE) as new:
+        with archive.write(new.file, recipients) as writer:
+            writer.add(HEADER, json.dumps(header).encode())
+            # The ledgers first: what the keys of a later day seal is not in them.
+            ends = {each.tree: _add_ledger(writer, number, each, reached) for number, each in enumerate(ledgers)}
+            writer.add(ENDS, json.dumps({tree: end.to_json() for tree, end in ends.items()}).encode())
+            for role, path in places(settings, config).items():
+                for inner, file in files_in(role, path):
+                    _add_file(writer, inner, file)
+        if [each.to_json() for each in ledgers] != _ledgers_now(settings):
+            raise BackupError(Message("a ledger was set aside while it was backed up; run this again"))
+        new.settle()
+        for member in archive.members(new.path, [own]):
+            member.name  # noqa: B018 - reading it to its end is the proof
+        digest = digest_of(new.path)
+        new.put()
+    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return target, ends, digest
+
+
+def _ledgers_now(settings: Settings) -> list[dict[str, Any]]:
+    found = [_Ledger(place, tree, path) for place in ledgers_of(settings) for tree, path in place.trees()]
+    return [each.to_json() for each in found]
+
+
+def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: Any) -> LedgerEnd:
+    """Raises LedgerError if the present one cannot be read; one that was set aside because it was damaged is said."""
+    ended: list[LedgerEnd] = []
+    start = reached.get(ledger.tree, NOTHING)
+    try:
+        for first, pack in packs(ledger.database, start, ended):
+            writer.add(f"packs/{number}/{first:012}.json", pack)
+    except LedgerError as error:
+        if ledger.is_present:
+            raise
+        print(translated(Message("not in the archive: {error}", error=error)), file=sys.stderr)
+        return LedgerEnd(start, None, None)
+    return ended[0]
+
+
+def _add_file(writer: ArchiveWriter, role: str, path: Path) -> None:
+    """A file as it is in one moment: a database by SQLite's own backup. Raises OSError; a file that is gone by now is
+    left out.
+    """
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            is_database = file.read(len(_SQLITE)) == _SQLITE
+            if not is_database:
+                file.seek(0)
+                octets = file.read()
+                writer.add(role, octets, status.st_mode & 0o777, _user(status.st_uid))
+                return
+    except FileNotFoundError:
+        return
+    with tempfile.TemporaryFile() as copy:
+        with (
+            closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(":memory:")) as target,
+        ):
+            source.backup(target)
+            copy.write(target.serialize())
+        size = copy.tell()
+        copy.seek(0)
+        writer.add_file(role, copy, size, status.st_mode & 0o777, _user(status.st_uid))
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
+
+
+@contextmanager
+def alone(result: Path, wait: bool) -> Iterator[bool]:
+    """Whether this process is the only one that makes backups. With `wait` (the timer), another one is no fault.
+
+    Raises BackupError.
+    """
+    lock = result.with_name(f"{result.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise backup_result.not_written(lock, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if not wait:
+                raise BackupError(Message("another backup is being made; wait until it has ended")) from error
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,355 @@
+"""`idtone restore`: makes a node of its archives. It never signs by a name by which anything may have been signed. I/O.
+
+The restored ledger is set aside, and the service begins the next one, as after a damaged database: it has a name of
+its own, and its first leaf names the newest head that is known of the old one. Which ledger comes next is on the disk
+before the key that signs is: whenever this is killed, no service can sign a second history.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from idtone.errors import BackupError
+from idtone.files import replace_durably
+from idtone.ledger.keys.continuity import RESTORED, Continuity, move_aside, name_aside
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.keys.private_files import make_parents, replace_private
+from idtone.ledger.store.database import Database
+from idtone.ledger.store.meta import CHECKPOINT, facts
+from idtone.ledger.store.sqlite import lock_for_writing
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.settings import DEFAULT_FILE, Settings
+from idtone.signed_notes import Note
+from idtone.translation import Message
+
+from .known_heads import KnownHead, known_heads, latest
+from .places import FOLDER, KEPT, OFFICE, OWN, SETTINGS, ledgers_of
+from .unpack import RestoredTree, Unpacked
+
+OVERLAY: Final = "90-restored.yaml"
+"""The file of settings that a restored node has."""
+_HEAD: Final = "# Written by `idtone restore`. idtone restore が作成しました。\n"
+_LAST: Final = ("/ledger.key.days", "/ledger.key", "/ledger.key.sign")
+"""The keys come last, and in this order."""
+_SETTINGS_MODE: Final = 0o644
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where each role goes: to the path that it had, or into a folder of its own."""
+
+    places: Mapping[str, str]
+    folder: Path | None
+    final: Path | None = None
+    """The folder's name in what is written, if `folder` is a draft of it."""
+
+    def path(self, role: str) -> Path:
+        """Raises BackupError for a role without a place."""
+        return self._path(role, self.folder)
+
+    def name(self, role: str) -> Path:
+        """As `path`, as it is called afterwards."""
+        return self._path(role, self.final or self.folder)
+
+    def _path(self, role: str, folder: Path | None) -> Path:
+        if folder is not None:
+            return folder / role.removeprefix("settings/")
+        place, rest = role, ""
+        while place not in self.places:
+            place, slash, last = place.rpartition("/")
+            if not slash:
+                raise BackupError(Message("the archive does not say where {role} was", role=role))
+            rest = f"/{last}{rest}"
+        return Path(self.places[place] + rest)
+
+
+@dataclass
+class Restored:
+    """What was made. `heads` were known elsewhere; `lost` leaves were signed that the archives do not have."""
+
+    settings: Path
+    origin: str
+    after: str
+    aside: Path
+    heads: list[KnownHead] = field(default_factory=list)
+    leaves: int = 0
+    signed: int = 0
+
+    @property
+    def lost(self) -> int:
+        return max(0, self.signed - self.leaves)
+
+
+def restore_here(unpacked: Unpacked, ask: bool) -> Restored:
+    """To the paths that the archives name. Raises BackupError if something else is there."""
+    target = Target(unpacked.header.places, None)
+    with _locked(target, unpacked):
+        return _placed(unpacked, target, ask)
+
+
+def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
+    """Into a new folder, in one step, with settings that name it. Raises BackupError if it is not empty."""
+    folder = folder.absolute()
+    if folder.exists() and any(folder.iterdir()):
+        raise BackupError(Message("{path} is not empty; name a new folder", path=folder))
+    draft = folder.with_name(f".{folder.name}.restoring")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)  # of an earlier run that was killed
+        make_parents(draft)
+        draft.mkdir(0o700)
+        restored = _placed(unpacked, Target(unpacked.header.places, draft, folder), ask)
+        if folder.exists():
+            folder.rmdir()
+        draft.rename(folder)
+        _flush(folder.parent)
+    except OSError as error:
+        raise _unwritable(error, draft) from error
+    return restored
+
+
+@contextmanager
+def _locked(target: Target, unpacked: Unpacked) -> Iterator[None]:
+    """Neither a service nor a command writes to these ledgers meanwhile. Raises LedgerInUseError."""
+    held = []
+    try:
+        for role in {tree.role for tree in unpacked.trees}:
+            path = target.path(f"{role}/ledger.sqlite3")
+            make_parents(path)
+            held.append(lock_for_writing(path))
+        yield
+    except OSError as error:
+        raise _unwritable(error, target.path(SETTINGS)) from error
+    finally:
+        for each in held:
+            os.close(each)
+
+
+def _unwritable(error: OSError, path: Path) -> BackupError:
+    return BackupError(
+        Message(
+            "{path}: cannot be restored: {reason}; run this as root, and see whether its disk has room",
+            path=error.filename or path, reason=error.strerror,
+        )
+    )  # fmt: skip
+
+
+def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
+    roles = sorted(str(path.relative_to(unpacked.folder)) for path in unpacked.folder.rglob("*") if path.is_file())
+    keys = [role for role in roles if role.endswith(_LAST)]
+    others = [role for role in roles if role not in keys and not role.endswith("/ledger.key.continued")]
+    _check_free(unpacked, target, [*others, *keys])
+    for role in others:
+        _put(unpacked, role, target.path(role))
+    _write_settings(unpacked, target)
+    made: list[Restored] = []
+    for role in (OWN, OFFICE):
+        trees = [tree for tree in unpacked.trees if tree.role == role]
+        if trees:
+            made.append(_place_ledger(trees, unpacked, target, ask))
+    for role in sorted(keys, key=lambda each: next(n for n, end in enumerate(_LAST) if each.endswith(end))):
+        _put(unpacked, role, target.path(role))
+    if not made:
+        raise BackupError(Message("the archive has no ledger"))
+    return made[0]
+
+
+def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
+    """Nothing of another node is overwritten; what an earlier run has restored may be there. Raises BackupError."""
+    for tree in unpacked.trees:
+        path = target.path(f"{tree.role}/ledger.sqlite3")
+        if path.exists() and path.stat().st_size:
+            raise BackupError(
+                Message(
+                    "{path}: there is a ledger already; stop the service and move it away, or restore into another "
+                    "folder (--into DIR)",
+                    path=path,
+                )
+            )
+    for role in roles:
+        path = target.path(role)
+        is_set = role.startswith(("settings/", "registry/", "lines/cache"))  # what was there is kept beside it
+        if not is_set and path.exists() and path.read_bytes() != (unpacked.folder / role).read_bytes():
+            raise BackupError(
+                Message(
+                    "{path}: there is another file; move it away, or restore into another folder (--into DIR)",
+                    path=path,
+                )
+            )
+
+
+def _put(unpacked: Unpacked, role: str, target: Path) -> None:
+    """Raises OSError. Settings that are there are kept beside the restored ones."""
+    source = unpacked.folder / role
+    octets = source.read_bytes()
+    make_parents(target)
+    if role.startswith("settings/"):
+        if target.exists() and target.read_bytes() != octets:
+            kept = target.with_name(f"{target.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+            replace_durably(kept, target.read_bytes(), _SETTINGS_MODE)
+        replace_durably(target, octets, _SETTINGS_MODE)
+        return
+    owner = _uid(unpacked.owners.get(role, "")) if os.geteuid() == 0 else None
+    if owner is None:
+        replace_private(target, octets)
+    else:
+        replace_durably(target, octets, 0o600, owner=owner)
+    target.chmod(source.stat().st_mode & 0o755)
+
+
+def _uid(name: str) -> int | None:
+    """None if this machine has no such user."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _write_settings(unpacked: Unpacked, target: Target) -> None:
+    """The node's name, which no longer is in its ledger; and in a folder of its own, all paths."""
+    tree: dict[str, Any] = {"node": unpacked.header.node}
+    if target.folder is not None:
+        for key in KEPT:
+            role = key.replace(".", "/")
+            if role in unpacked.header.places:
+                _set(tree, key, str(target.name(role)))
+        if "customers/directory" not in unpacked.header.places:
+            _set(tree, "customers.directory", str(target.name("customers/directory")))
+        for key, role in (("ledger.spool", f"{OWN}/ledger.sqlite3"), ("ledger.key_file", f"{OWN}/ledger.key")):
+            _set(tree, key, str(target.name(role)))
+        if not _is_shared(unpacked):
+            _set(tree, "ledger.url", f"sqlite:///{target.name(f'{OWN}/ledger.sqlite3')}")
+        _set(tree, "ledger.seen_file", str(target.name(f"{OWN}/ledger.key.seen")))
+        _set(tree, "backup.result", str(target.name("backup.json")))
+        _set(tree, "backup.directory", str(target.name("backups")))
+        _set(tree, "canary.result", str(target.name("canary.json")))
+        _rewrite_office(unpacked, target)
+    path = target.path(f"{FOLDER}/{OVERLAY}")
+    make_parents(path)
+    replace_durably(path, (_HEAD + yaml.safe_dump(tree, allow_unicode=True)).encode(), _SETTINGS_MODE)
+    main = target.path(SETTINGS)
+    if not main.exists():  # the node had none
+        replace_durably(main, _HEAD.encode(), _SETTINGS_MODE)
+
+
+def _is_shared(unpacked: Unpacked) -> bool:
+    return any(tree.settings.is_shared() for tree in unpacked.trees if tree.role == OWN)
+
+
+def _rewrite_office(unpacked: Unpacked, target: Target) -> None:
+    path = target.path(f"{OFFICE}/idtone.yaml")
+    if path.exists():
+        found = yaml.safe_load(path.read_text("utf-8"))
+        found["ledger"]["url"] = f"sqlite:///{target.name(f'{OFFICE}/ledger.sqlite3')}"
+        found["ledger"]["key_file"] = str(target.name(f"{OFFICE}/ledger.key"))
+        replace_private(path, yaml.safe_dump(found, sort_keys=False).encode())
+
+
+def _set(tree: dict[str, Any], key: str, value: str) -> None:
+    *above, last = key.split(".")
+    for name in above:
+        tree = tree.setdefault(name, {})
+    tree[last] = value
+
+
+def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target, ask: bool) -> Restored:
+    """Set it aside, and name the one that continues it."""
+    present = next(tree for tree in trees if tree.is_present)
+    role = present.role
+    database, key = target.path(f"{role}/ledger.sqlite3"), target.path(f"{role}/ledger.key")
+    password = target.path("ledger/password_file") if "ledger/password_file" in unpacked.header.places else None
+    named = present.settings.model_copy(update={"password_file": password})
+    heads = known_heads(named, present.key, ask)
+    if present.note:
+        heads.append(KnownHead(str(unpacked.archives[-1]), present.note))
+    head = latest(heads)
+    for tree in trees:
+        if not tree.is_present:
+            _move(tree.file, database.with_name(tree.name))
+    continued = key.with_name(f"{key.name}.continued")
+    source = unpacked.folder / f"{role}/ledger.key.continued"
+    if source.exists() and not continued.exists():
+        replace_private(continued, source.read_bytes())
+    base = named.log_origin(present.node)
+    continuity = Continuity(continued, base)
+    final = target.name(f"{role}/ledger.sqlite3")
+    if all(each.begun for each in continuity.trees):  # else an earlier run was killed after this
+        aside = final.with_name(name_aside(database, datetime.now(UTC), RESTORED).name)
+        continuity.add(head.note if head else None, final, aside, is_restored=True)
+    aside = final.with_name(Path(continuity.trees[-1].file).name)
+    if not database.with_name(aside.name).exists():
+        _move(present.file, database.with_name(aside.name))
+    return Restored(
+        target.name(SETTINGS), continuity.origin, present.tree, aside, heads, present.leaves, head.size if head else 0
+    )
+
+
+def _move(source: Path, target: Path) -> None:
+    """Raises OSError. It may be another disk's."""
+    make_parents(target)
+    draft = target.with_name(f".{target.name}.restoring")
+    shutil.copyfile(source, draft)
+    owner = target.parent.stat().st_uid if os.geteuid() == 0 else -1
+    os.chown(draft, owner, -1)
+    draft.chmod(0o600)
+    descriptor = os.open(draft, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.rename(target)
+    _flush(target.parent)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
+    """Of a ledger that was copied here without `idtone restore`: set it aside, and name the one that continues it.
+
+    Raises LedgerInUseError while the service runs, BackupError if there is none.
+    """
+    place = ledgers_of(settings)[0]
+    path = place.database
+    if not path.exists():
+        raise BackupError(Message("{path}: there is no ledger; name the archives", path=path))
+    lock = lock_for_writing(path)
+    try:
+        continuity = place.continuity
+        key = own_key(place.settings, place.node)
+        database = Database.in_file(place.settings.own())
+        with database.reading() as connection:
+            held = facts(connection).get(CHECKPOINT)
+        heads = known_heads(place.settings, key, ask)
+        note = Note.parse(held.encode()) if held else None
+        heads.append(KnownHead(str(path), note))
+        head = latest(heads)
+        aside = name_aside(path, datetime.now(UTC), RESTORED)
+        continuity.add(head.note if head else None, path, aside, is_restored=True)
+        move_aside(path, aside)
+    except OSError as error:
+        raise _unwritable(error, path) from error
+    finally:
+        os.close(lock)
+    size = Checkpoint.parse(note.text).size if note else 0
+    return Restored(config or DEFAULT_FILE, continuity.origin, key.name, aside, heads, size, head.size if head else 0)
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for what is unpacked, which only this user can read."""
+    return tempfile.TemporaryDirectory(prefix="idtone-restore-")

@@ -1,0 +1,149 @@
+"""Archives, read into a folder: the files by their roles, and the databases that are made of the packs. I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from idtone.errors import BackupError
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.settings import LedgerSettings
+from idtone.signed_notes import Note, VerifierKey
+from idtone.translation import Message
+
+from .archive import Identity, members
+from .archive_folder import HEADER, Header
+from .ledger_packs import LedgerEnd, LedgerGrower
+from .make_backup import ENDS
+
+
+@dataclass
+class RestoredTree:
+    """A tree of a ledger in the archives, grown again in a file. `faults` are what is wrong with it."""
+
+    role: str
+    node: str
+    tree: str
+    key: VerifierKey
+    file: Path
+    """The new database."""
+    name: str
+    """What its file was called."""
+    is_present: bool
+    """It was the tree that was signed then."""
+    settings: LedgerSettings
+    """As they were."""
+    end: LedgerEnd
+    faults: list[Message] = field(default_factory=list)
+
+    @property
+    def note(self) -> Note | None:
+        return Note.parse(self.end.checkpoint.encode()) if self.end.checkpoint else None
+
+    @property
+    def leaves(self) -> int:
+        return self.end.reached.leaves
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest call in it was over."""
+        return None if self.end.newest is None else datetime.fromtimestamp(self.end.newest / 1_000_000, UTC)
+
+    def verify(self) -> None:
+        """Add what `idtone ledger verify` finds. Raises LedgerError."""
+        with LedgerReader.open(f"sqlite:///{self.file}") as reader:
+            verdict = verify_ledger(reader, self.key, with_days=False, is_latest=False)
+        self.faults += [fault for fault in verdict.faults if fault not in self.faults]
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """`header` is that of the newest archive; its files are in `folder` by their roles; `owners` are the
+    names of their users.
+    """
+
+    header: Header
+    folder: Path
+    trees: list[RestoredTree]
+    archives: list[Path]
+    owners: dict[str, str]
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest call in them was over."""
+        return max((each.newest for each in self.trees if each.newest), default=None)
+
+    @property
+    def faults(self) -> list[Message]:
+        return [Message("{tree}: {fault}", tree=each.tree, fault=fault) for each in self.trees for fault in each.faults]
+
+
+def unpack(archives: Sequence[Path], identities: Sequence[Identity], folder: Path) -> Unpacked:
+    """Read a chain of archives, the whole one first, into an empty folder. Raises BackupError, LedgerError, OSError."""
+    growers: dict[tuple[str, str], LedgerGrower] = {}
+    header, ends = None, {}
+    owners: dict[str, str] = {}
+    (folder / "trees").mkdir(mode=0o700)
+    files = folder / "files"
+    with ExitStack() as open_files:
+        for path in archives:
+            is_last = path == archives[-1]
+            header, grown = None, []
+            for member in members(path, identities):
+                if header is None:
+                    header = Header.parse(member.octets() if member.name == HEADER else b"")
+                    grown = [_grower(each, growers, folder, open_files) for each in header.ledgers]
+                elif member.name.startswith("packs/"):
+                    grown[_number(member.name, len(grown))].add(member.octets())
+                elif member.name == ENDS:
+                    ends = json.loads(member.octets())
+                elif is_last:
+                    target = _inside(files, member.name)
+                    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    member.save(target)
+                    owners[member.name] = member.owner
+        if header is None:
+            raise BackupError(Message("this file is not an archive of idtone"))
+        trees = [_tree(each, growers, ends) for each in header.ledgers]
+    for tree in trees:
+        tree.verify()
+    return Unpacked(header, files, trees, list(archives), owners)
+
+
+def _grower(
+    ledger: dict[str, Any], growers: dict[tuple[str, str], LedgerGrower], folder: Path, open_files: ExitStack
+) -> LedgerGrower:
+    place = (str(ledger["role"]), str(ledger["tree"]))
+    if place not in growers:
+        growers[place] = open_files.enter_context(LedgerGrower(folder / "trees" / str(len(growers))))
+    return growers[place]
+
+
+def _tree(ledger: dict[str, Any], growers: dict[tuple[str, str], LedgerGrower], ends: dict[str, Any]) -> RestoredTree:
+    grower, end = growers[ledger["role"], ledger["tree"]], LedgerEnd.of(ends[ledger["tree"]])
+    key = VerifierKey.parse(ledger["key"])
+    return RestoredTree(
+        ledger["role"], ledger["node"], ledger["tree"], key, grower.path, ledger["file"], ledger["present"],
+        LedgerSettings.model_validate(ledger["settings"]), end, grower.finish(end),
+    )  # fmt: skip
+
+
+def _number(name: str, count: int) -> int:
+    number = name.split("/")[1]
+    if not number.isdecimal() or int(number) >= count:
+        raise BackupError(Message("this file is not an archive of idtone"))
+    return int(number)
+
+
+def _inside(folder: Path, role: str) -> Path:
+    """Raises BackupError for a role that leads out of the folder."""
+    parts = Path(role).parts
+    if not parts or Path(role).is_absolute() or ".." in parts:
+        raise BackupError(Message("an archive names {role}, which leads out of its folder", role=role))
+    return folder / role

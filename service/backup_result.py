@@ -1,0 +1,117 @@
+"""The result of the last backup and of the last drill, in a file: `idtone backup` writes it, metrics, status and the
+doctor read it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.errors import BackupError
+from idtone.files import replace_durably
+from idtone.translation import Message
+
+_MODE: Final = 0o600
+_SLACK: Final = 1.5
+"""A result is too old after so many periods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far the archives have a ledger: its steps and leaves, and the tree's root there (hexadecimal)."""
+
+    steps: int
+    leaves: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeArchive:
+    """An archive of the present chain: a whole one, or one that continues the one before."""
+
+    name: str
+    sha256: str
+    size: int
+    made: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """What the last backup has made. `chain` are the archives that the next one continues, the whole one first;
+    `reached` says by the name of each tree how far they have it. `newest` is when the newest call in them was over.
+    `drilled` is when a drill was good last, and `drilled_newest` how new the newest call was that it restored.
+    """
+
+    at: datetime
+    chain: tuple[MadeArchive, ...] = ()
+    reached: Mapping[str, Reached] = field(default_factory=dict)
+    newest: datetime | None = None
+    lasted_s: float = 0.0
+    drilled: datetime | None = None
+    drilled_newest: datetime | None = None
+
+    def age_s(self, now: datetime) -> float:
+        """Negative if the clock was set back meanwhile."""
+        return (now - self.at).total_seconds()
+
+    def after_drill(self, at: datetime, newest: datetime | None) -> BackupResult:
+        return replace(self, drilled=at, drilled_newest=newest)
+
+
+def write(result: BackupResult, path: Path) -> None:
+    """Raises BackupError."""
+    try:
+        replace_durably(path, (json.dumps(asdict(result), default=_text) + "\n").encode(), _MODE)
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> BackupError:
+    return BackupError(
+        Message(
+            "{path}: cannot be written: {reason}; run this as the service's user, or see backup.result and "
+            "backup.directory",
+            path=path, reason=error.strerror,
+        )
+    )  # fmt: skip
+
+
+def _text(value: object) -> str:
+    assert isinstance(value, datetime)
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def read(path: Path) -> BackupResult | None:
+    """The last result; None if there is none, or if it cannot be read: then the next archive is a whole one."""
+    try:
+        found = json.loads(path.read_bytes())
+        return BackupResult(
+            datetime.fromisoformat(found["at"]),
+            tuple(_archive(each) for each in found["chain"]),
+            {
+                name: Reached(int(each["steps"]), int(each["leaves"]), str(each["root"]))
+                for name, each in found["reached"].items()
+            },
+            *(_moment(found["newest"]), float(found["lasted_s"]), _moment(found["drilled"])),
+            _moment(found["drilled_newest"]),
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _archive(found: Mapping[str, Any]) -> MadeArchive:
+    made = datetime.fromisoformat(found["made"])
+    return MadeArchive(str(found["name"]), str(found["sha256"]), int(found["size"]), made)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def is_old(result: BackupResult | None, every_s: float, now: datetime) -> bool:
+    """Whether the next backup is overdue: there is none, or its time is too long ago, or still to come."""
+    return result is None or not -60 <= result.age_s(now) <= _SLACK * every_s

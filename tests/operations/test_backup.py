@@ -1,0 +1,255 @@
+"""`idtone backup`, `idtone restore` and the drill."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.operations.backup.archive import identities_of
+from idtone.operations.backup.archive_folder import chain_of
+from idtone.operations.backup.make_backup import make
+from idtone.operations.backup.restore import restore_here, restore_into
+from idtone.operations.backup.unpack import Unpacked, unpack
+from idtone.service import backup_result
+
+from ..ledger.sample_evidence import heard_call
+from ..terminal import Terminal
+from .backups import SECRET, BackedNode
+from .killed import killed_before
+
+terminal = Terminal()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> BackedNode:
+    return BackedNode.made(tmp_path / "node")
+
+
+def backup(node: BackedNode) -> Any:
+    return terminal.told("backup", "-c", node.config)
+
+
+def restored(node: BackedNode, into: Path, *options: str, code: int = 0) -> tuple[BackedNode, Any]:
+    told = terminal.told(
+        "restore", node.folder / "backups", "-i", node.folder / "secret", "--into", into, *options, code=code
+    )
+    return BackedNode(into), told
+
+
+def test_a_restored_node_never_signs_over_what_the_original_signed_after_the_backup(
+    node: BackedNode, tmp_path: Path
+) -> None:
+    node.sign("c-1", "c-2")
+    backup(node)
+    original = node.sign("c-3")
+    assert original == ("pbx-1/idtone", 3)
+    for name in ("one", "two"):  # restored twice, which no one can know of the other
+        new, told = restored(node, tmp_path / name)
+        assert new.calls(f"sqlite:///{told['restored_ledger']}") == {"c-1", "c-2"}
+        signed = new.sign("c-4")
+        assert signed is not None
+        assert signed[0].startswith("pbx-1/idtone.")
+        assert signed != original
+        assert new.faults() == []
+        assert new.faults(f"sqlite:///{told['restored_ledger']}", "pbx-1/idtone") == []
+    origins = {BackedNode(tmp_path / name).sign() for name in ("one", "two")}
+    assert len(origins) == 2
+
+
+def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedNode, tmp_path: Path) -> None:
+    """With everything beside it, also what was signed last: nothing in the copy says that the original went on."""
+    node.sign("c-1", "c-2")
+    shutil.copytree(node.folder, tmp_path / "kept")
+    node.sign("c-3")
+    shutil.rmtree(node.folder)
+    shutil.copytree(tmp_path / "kept", node.folder)
+    assert node.sign("c-4") is None
+    assert node.calls() == {"c-1", "c-2", "c-4"}
+    told = terminal.told("restore", "--here", "-c", node.config)
+    signed = node.sign("c-5")
+    assert signed is not None
+    assert signed[0].startswith("pbx-1/idtone.")
+    assert node.faults() == []
+    assert node.calls(f"sqlite:///{told['restored_ledger']}") == {"c-1", "c-2", "c-4"}
+
+
+def opened(node: BackedNode, folder: Path) -> Unpacked:
+    identities = identities_of(str(SECRET).encode())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return unpack(chain_of(node.folder / "backups", None, identities), identities, folder)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
+    node: BackedNode, tmp_path: Path, before: int
+) -> None:
+    """Of a first, whole one, and of one that continues another. Nothing of the node is lost, and the next run works."""
+    node.sign("c-1")
+    for _ in range(before):
+        backup(node)
+    node.sign("c-2")
+    kept = tmp_path / "kept"
+    shutil.copytree(node.folder, kept)
+    for act in count(1):
+        was_killed = killed_before(act, node.folder, lambda: make(node.settings, node.config))
+        whole = [name for name in node.archives if name.endswith(".age") and not name.startswith(".")]
+        if whole:
+            unpacked = opened(node, tmp_path / "opened")
+            assert unpacked.faults == []
+            assert sum(tree.leaves for tree in unpacked.trees) in {1, 2}
+        assert len(whole) >= before
+        if not was_killed:
+            break
+        make(node.settings, node.config)
+        assert not [name for name in node.archives if name.startswith(".")], "drafts are removed"
+        assert sum(tree.leaves for tree in opened(node, tmp_path / "opened").trees) == 2
+        for name in ("backups", "backup.json"):
+            path = node.folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if (kept / name).is_dir():
+                shutil.copytree(kept / name, path)
+            elif (kept / name).exists():
+                shutil.copy(kept / name, path)
+    assert act > 5
+
+
+def test_a_restore_that_is_killed_at_any_act_signs_no_fork_and_can_be_repeated(
+    node: BackedNode, tmp_path: Path
+) -> None:
+    node.sign("c-1", "c-2")
+    backup(node)
+    original = node.sign("c-3")
+    unpacked = opened(node, tmp_path / "opened")
+    node.folder.rename(tmp_path / "original")
+    for act in count(1):
+        node.folder.mkdir()
+        was_killed = killed_before(act, node.folder, lambda: restore_here(unpacked, ask=False))
+        if (node.folder / "ledger.key.sign").exists():  # a service that is started now could sign by this key
+            assert node.next_tree().startswith("pbx-1/idtone."), act
+        if was_killed:
+            restore_here(unpacked, ask=False)
+        assert node.next_tree().startswith("pbx-1/idtone.")
+        [aside] = node.folder.glob("ledger.sqlite3.restored-*")
+        assert node.calls(f"sqlite:///{aside}") == {"c-1", "c-2"}
+        assert (node.folder / "customers" / "records" / "C-1").read_bytes() == b"sealed"
+        if not was_killed:
+            break
+        shutil.rmtree(node.folder)
+    assert act > 20
+    signed = node.sign("c-4")
+    assert signed is not None
+    assert signed[0].startswith("pbx-1/idtone.")
+    assert original == ("pbx-1/idtone", 3)
+    assert node.faults() == []
+
+
+def test_a_restore_into_a_folder_is_there_as_a_whole_or_not_at_all(node: BackedNode, tmp_path: Path) -> None:
+    node.sign("c-1")
+    backup(node)
+    unpacked, folder = opened(node, tmp_path / "opened"), tmp_path / "new"
+    for act in count(1, 4):
+        was_killed = killed_before(act, tmp_path, lambda: restore_into(unpacked, folder, ask=False))
+        if not was_killed or folder.exists():
+            break
+    assert act > 20
+    signed = BackedNode(folder).sign("c-2")
+    assert signed is not None
+    assert signed[0].startswith("pbx-1/idtone.")
+
+
+def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedNode, tmp_path: Path) -> None:
+    node.sign("c-1")
+    first = backup(node)
+    node.sign("c-2")
+    node.sign("c-3")
+    second = backup(node)
+    assert [name.rpartition("-")[2] for name in node.archives] == ["more.age", "whole.age"][::-1]
+    assert [first["reached"]["pbx-1/idtone"]["leaves"], second["reached"]["pbx-1/idtone"]["leaves"]] == [1, 3]
+    for source, calls in ((node.folder / "backups", {"c-1", "c-2", "c-3"}), (first["archive"], {"c-1"})):
+        new = tmp_path / f"{len(calls)}"
+        told = terminal.told("restore", source, "-i", node.folder / "secret", "--into", new)
+        assert BackedNode(new).calls(f"sqlite:///{told['restored_ledger']}") == calls
+    Path(first["archive"]).rename(tmp_path / "away")
+    why = terminal.error("backup", "drill", node.folder / "backups", "-i", node.folder / "secret")
+    assert "it continues" in why
+    assert backup(node)["archive"].endswith("-whole.age"), "without its beginning a chain cannot be continued"
+    assert len(backup(node)["chain"]) == 2
+
+
+def test_a_backup_is_made_while_calls_come(node: BackedNode, tmp_path: Path) -> None:
+    """An archive has the calls until some moment, with the head that was signed then."""
+    node.sign("c-0")
+    with node.writer() as writer:
+        for number in range(1, 31):
+            futures = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
+            if number % 10 == 0:
+                make(node.settings, node.config)
+            for future in futures:
+                future.result(20)
+    unpacked = opened(node, tmp_path / "opened")
+    [tree] = unpacked.trees
+    assert unpacked.faults == []
+    assert 20 <= tree.leaves <= 31
+    assert len(unpacked.archives) == 3
+
+
+@pytest.mark.parametrize("spoil", ["cut off", "changed", "another key", "no key"])
+def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedNode, tmp_path: Path, spoil: str) -> None:
+    node.sign("c-1")
+    path = Path(str(backup(node)["archive"]))
+    octets, words = path.read_bytes(), ["-i", str(node.folder / "secret")]
+    if spoil == "cut off":
+        path.write_bytes(octets[:-100])
+    if spoil == "changed":
+        path.write_bytes(octets[:-100] + b"x" + octets[-99:])
+    if spoil == "another key":
+        terminal.shown("backup", "key", "-o", tmp_path / "other")
+        words = ["-i", str(tmp_path / "other")]
+    if spoil == "no key":
+        words = []
+    assert "fetch the file from another copy" in terminal.error("restore", path, *words, "--into", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
+    node.sign("c-1")
+    backup(node)
+    told = terminal.told("backup", "drill", "-i", node.folder / "secret", "-c", node.config)
+    assert (told["good"], told["leaves"]) == (True, 1)
+    assert told["newest_call"].startswith("2026-11-01T00:01:00")
+    result = backup_result.read(node.folder / "backup.json")
+    assert result is not None
+    assert result.drilled is not None
+
+
+def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedNode, tmp_path: Path) -> None:
+    """Here the file of what was signed last, which was on another disk."""
+    node.sign("c-1")
+    backup(node)
+    node.sign("c-2", "c-3")
+    shutil.copy(node.folder / "ledger.key.seen", tmp_path / "seen")
+    new, told = restored(node, tmp_path / "new")
+    assert (told["leaves"], told["signed_leaves"]) == (1, 3)
+    new.sign("c-4")
+    with LedgerReader.open(new.settings.ledger.own()) as reader:
+        continues = reader.continues()
+    assert continues is not None
+    assert (continues.details["origin"], continues.details["leaves"]) == ("pbx-1/idtone", 3)
+
+
+def test_nothing_that_is_there_is_overwritten(node: BackedNode) -> None:
+    node.sign("c-1")
+    backup(node)
+    why = terminal.error("restore", node.folder / "backups", "-i", node.folder / "secret")
+    assert "there is a ledger already" in why
+    (node.folder / "ledger.sqlite3").rename(node.folder / "away")
+    (node.folder / "ledger.key").write_bytes(b"another")
+    why = terminal.error("restore", node.folder / "backups", "-i", node.folder / "secret")
+    assert "there is another file" in why
+    assert node.calls(f"sqlite:///{node.folder}/away") == {"c-1"}
