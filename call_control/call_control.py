@@ -511,7 +511,8 @@ class CallControl:
             registry = self.registry()
             cause = suspended(call.forwarding_numbers, registry, time_by(registry, self.now()), self.remembered)
             self.ended_suspended[cause.reference if cause else ""] += 1
-            self.record(steps.suspended(call.id, self.now(), registry.version if registry else None))
+            known = (registry.version, registry.sha256) if registry else (None, None)
+            self.record(steps.suspended(call.id, self.now(), *known))
 
     # -- evidence -------------------------------------------------------------------------------------------------
 

@@ -30,9 +30,12 @@ from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person
+from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
 from idtone.translation import Message
+
+from .shown_registries import shown_registries
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +195,15 @@ def make_pack(
         for each in chosen
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
+    policy = settings.policy.policy(settings.association.member)
+    registries, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
+    for error in missing:
+        print(f"the pack lacks a registry: {error}", file=sys.stderr)
     reports = report_files(report(case, now, summaries, profiles, str(log), basis, request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval))
+        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval, registries))
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())
 

@@ -24,7 +24,7 @@ class Signed:
     """What the association signs separately from the members: the suspensions, the numbers that never originate (None:
     there is no such list), and the expiry of the whole.
 
-    `sha256` is that of the suspensions' file, `origin` a digest of all files.
+    `sha256` is that of the suspensions' file, `origin` a digest of all files, `metadata` that of what was signed.
     """
 
     suspensions: SuspensionsDocument
@@ -32,6 +32,7 @@ class Signed:
     sha256: str = ""
     origin: str = ""
     never_originating: NeverOriginating | None = None
+    metadata: str = ""
 
 
 class RegistryIndex:
@@ -56,6 +57,7 @@ class RegistryIndex:
     def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
         """The index of a compiled registry."""
         index = cls.__new__(cls)
+        index._origin = ""
         index._hold(ready, (), signed)
         return index
 
@@ -106,6 +108,11 @@ class RegistryIndex:
     def origin(self) -> str:
         """A digest of the files from which it was read; empty if it was not read from files."""
         return self._origin
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
+        return (self._signed.metadata if self._signed else self._origin) or None
 
     @property
     def tones(self) -> Mapping[str, str | None]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final, NamedTuple
+
+import rfc8785
 
 from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey, cosigned_at
@@ -17,6 +22,7 @@ from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
 from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
+from .pack import REGISTRY
 
 SKEW: Final = timedelta(minutes=5)
 """By so much clocks may differ."""
@@ -103,6 +109,27 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Message]:
         alike = (name == "basis" and not text.isascii()) or unicodedata.normalize("NFC", text) != text
         if alike or any(map(_mixed, _WORD.findall(text))):
             yield Message("the legal basis has letters in {name} that look like others: {text!r}", name=name, text=text)
+
+
+def registry_faults(files: Mapping[str, bytes], decided_by: Collection[str | None]) -> Iterator[Message]:
+    """Registries of a pack that are not those with the digests `decided_by`. What they say is not looked at."""
+    for name, content in files.items():
+        found = REGISTRY.fullmatch(name)
+        if found and (found[1] not in decided_by or metadata_digest(content) not in (None, found[1])):
+            yield Message("{path} is not a registry by which a call of the pack was decided", path=name)
+
+
+def metadata_digest(content: bytes) -> str | None:
+    """The digest of the signed metadata in a registry of a pack; None for an unsigned one, empty if unreadable."""
+    try:
+        shown = json.loads(content)
+        metadata = {name: base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
+        if rfc8785.dumps(shown) != content:
+            return ""
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, rfc8785.CanonicalizationError):
+        return ""
+    lines = (f"{sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(metadata.items()))
+    return sha256("".join(lines).encode()).hexdigest() if metadata else None
 
 
 def _mixed(word: str) -> bool:

@@ -24,6 +24,7 @@ from .pack import (
     ONE_PERSON,
     PAPER,
     PROFILE,
+    REGISTRY,
     REPORT,
     SEAL,
     SEAL_TEXT,
@@ -36,7 +37,7 @@ from .pack import (
     selection,
     told,
 )
-from .pack_rules import PackedLeaf, basis_faults, leaf_faults, time_faults
+from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, time_faults
 
 
 @dataclass
@@ -110,6 +111,7 @@ def verified(
         verdict.faults += leaf_faults(leaves, exported, witnesses)
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
+        verdict.faults += registry_faults(files, {each.record.registry_sha256 for each in verdict.told})
     except ProofError as error:
         verdict.faults.append(Message("{error}", error=error))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -166,7 +168,7 @@ def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: Veri
             yield Message("{path} is missing", path=name)
         elif name not in named:
             yield Message("{path} does not belong to the pack", path=name)
-        elif name not in ours and not PROFILE.fullmatch(name):
+        elif name not in ours and not PROFILE.fullmatch(name) and not REGISTRY.fullmatch(name):
             yield Message("{path} belongs to no record of the pack", path=name)
         elif hashlib.sha256(files[name]).hexdigest() != named[name]:
             yield Message("{path} was changed", path=name)

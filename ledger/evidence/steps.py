@@ -178,6 +178,7 @@ def decided(
         "interface": interface,
         "registry_version": decision.registry_version,
         "registry_trust": decision.registry_trust,
+        "registry_sha256": decision.registry_sha256,
         "hangup_cause": decision.hangup_cause,
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
@@ -293,10 +294,12 @@ def connected(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.CONNECTED, at)
 
 
-def suspended(call_id: str, at: datetime, registry_version: int | None) -> Step:
-    """`registry_version` is the version with the suspension."""
-    details: dict[str, Scalar] = {} if registry_version is None else {"registry_version": registry_version}
-    return Step(call_id, StepKind.SUSPENDED, at, details)
+def suspended(
+    call_id: str, at: datetime, registry_version: int | None, registry_sha256: str | None = None
+) -> Step:  # fmt: skip
+    """`registry_version` is the version with the suspension, `registry_sha256` its digest."""
+    details: dict[str, Scalar] = {"registry_version": registry_version, "registry_sha256": registry_sha256}
+    return Step(call_id, StepKind.SUSPENDED, at, {key: value for key, value in details.items() if value is not None})
 
 
 def cause(value: object) -> int | None:
