@@ -73,7 +73,7 @@ def signed(note, name, kind, key_id, public, since=0, until=0):  # 3.2, 3.4: its
 class Pack:
     def __init__(self, files, log, witnesses):
         self.files, self.log, self.cosigners, self.faults, self.told = files, log, witnesses, [], []
-        self.leaves, self.roots, self.made = {}, {}, 0
+        self.leaves, self.roots, self.made, self.registries = {}, {}, 0, set()
         self.attempt("manifest.json", self.verify)
         self.faults += [f"proofs/: {each[0]} has not cosigned" for each in witnesses if each not in self.cosigners]
 
@@ -105,11 +105,14 @@ class Pack:
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
         held = "|".join(f"{index:d}" for entry in records + manifest["acts"] for index in entry["leaves"])
         ours = rf"report\.(html|pdf)|profiles/[^/]+\.json|leaves/({held})\.json|proofs/({held})\.tlog-proof"
+        ours += r"|registry/[0-9a-f]{64}\.json"
         changed = dict(digests.items() ^ manifest["files"].items())
         for name in sorted({*changed, *(name for name in digests if not re.fullmatch(ours, name))}):  # 6.2
             self.faults.append(f"{name}: missing, changed, or not of the pack")
         for entry in records:
             self.attempt(f"call {entry['call']}", self.record, entry)
+        for name in (each for each in digests if each.startswith("registry/")):
+            self.attempt(name, self.registry, name)
         if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
         ids = [each for _, each in sorted(self.leaves.items())]
@@ -149,11 +152,20 @@ class Pack:
         steps = self.steps(entry)
         self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
         first = next((each["details"] for each in steps if each["kind"] in ("decided", "fallback")), {})
+        self.registries.add(first.get("registry_sha256"))
         if entry["key"] and "numbers_key" in first:
             key, sealed = AESGCM(unbase64(entry["key"])), unbase64(first["numbers"])
             numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))
             self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
         self.told += [f"  {datetime.fromtimestamp(s['at'] / 1e6, UTC)} {s['kind']} {s['details']}" for s in steps]
+
+    def registry(self, name):  # 6.6
+        shown = json.loads(self.files[name])
+        octets = sorted((role, sha256(unbase64(text)).hexdigest()) for role, text in shown["metadata"].items())
+        lines = "".join(f"{digest}  {role}\n" for role, digest in octets)
+        fits = not octets or sha256(lines.encode()).hexdigest() == name[9:73]
+        fits &= canonical(shown).encode() == self.files[name]
+        need(fits and name[9:73] in self.registries, "not a registry by which a call of the pack was decided")
 
     def approval(self, manifest, *acts):  # 6.4
         [asked], [given] = map(self.steps, acts)

@@ -48,16 +48,14 @@ class RegistryIndex:
 
         With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
         """
-        self._origin = origin
         listed = document.never_originates if signed is None else None
         never = None if listed is None else compiled_never_originating(listed)
-        self._hold(compiled(document), document.suspensions, signed, never)
+        self._hold(compiled(document), document.suspensions, signed, never, origin)
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
         """The index of a compiled registry."""
         index = cls.__new__(cls)
-        index._origin = ""
         index._hold(ready, (), signed)
         return index
 
@@ -69,7 +67,7 @@ class RegistryIndex:
 
     def _hold(
         self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None,
-        never: NeverOriginating | None = None,
+        never: NeverOriginating | None = None, origin: str = "",
     ) -> None:  # fmt: skip
         self._compiled = ready
         self._tones = MappingProxyType(ready.tones)
@@ -77,8 +75,7 @@ class RegistryIndex:
         self._issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
         self._expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
         self._signed = signed
-        if signed:
-            self._origin = signed.origin
+        self._origin = signed.origin if signed else origin
         self._never = signed.never_originating if signed else never
         self._never_blocks = self._never.blocks if self._never is not None else NO_BLOCKS
         if self._never is not None and self._never.issued:
