@@ -19,7 +19,7 @@ from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
-from .shared import WitnessKeysOption, parse_key
+from .shared import WitnessKeysOption, parse_key, read_roots
 
 
 def verify_pack(
@@ -29,6 +29,14 @@ def verify_pack(
         typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, from another source than the pack."),
     ] = None,
     witness_keys: WitnessKeysOption = None,
+    stamp_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--tsa-root",
+            metavar="FILE",
+            help="Root certificates (PEM) of a time-stamping authority; each tree needs its timestamp.",
+        ),
+    ] = None,
     two_persons: Annotated[
         bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
     ] = False,
@@ -42,8 +50,9 @@ def verify_pack(
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
+    stamp_roots = read_roots(stamp_root) if stamp_root else []
     files = read_zip(pack)
-    verdict = verified(files, log, witnesses, datetime.now(UTC))
+    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots)
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     missing = [each.name for each in witnesses if each not in verdict.cosigners]
@@ -53,7 +62,7 @@ def verify_pack(
     if as_json:
         command_line.print_json(_report(verdict))
     else:
-        _tell(verdict)
+        _tell(verdict, bool(stamp_roots))
     if verdict.faults:
         command_line.negative()
 
@@ -67,6 +76,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "log": str(verdict.log) if verdict.log else None,
         "log_is_known": verdict.log_is_known,
         "cosigners": [each.name for each in verdict.cosigners],
+        "timestamps": {str(size): at.isoformat() for size, at in sorted(verdict.stamps.items())},
         "policy": verdict.policy,
         "requested": _answered(verdict.request),
         "approved": _answered(verdict.request.approval) if verdict.request else None,
@@ -96,7 +106,7 @@ def _print(line: str) -> None:
     print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line))
 
 
-def _tell(verdict: PackVerdict) -> None:
+def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
     for fault in verdict.faults:
         _print(translated(fault))
     _print(f"{'good' if not verdict.faults else 'NOT GOOD'}: case {verdict.case}, exported {verdict.exported}")
@@ -107,6 +117,10 @@ def _tell(verdict: PackVerdict) -> None:
         _print("               this key is from the pack itself: compare it with the key that the member gave you")
     for witness in verdict.cosigners:
         _print(f"  cosigned by  {witness.name}")
+    for size, at in sorted(verdict.stamps.items()):
+        _print(f"  timestamp    {at.isoformat()} on the tree of {size:,} leaves")
+    if verdict.stamps and not stamps_verified:
+        _print("               give the authority's root with --tsa-root: nobody's signature on it was verified")
     if verdict.request and verdict.request.approval:
         approval = verdict.request.approval
         _print(f"  requested by {verdict.request.by}, {verdict.request.at.isoformat()}")

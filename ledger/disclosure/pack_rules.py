@@ -12,17 +12,19 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 import rfc8785
+from cryptography.x509 import Certificate
 
 from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import LeafRules
+from ..evidence.leaf_rules import LeafRules, read_leaf
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
+from ..tree.timestamps import stamped_at
 from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
-from .pack import REGISTRY
+from .pack import REGISTRY, TIMESTAMP
 
 SKEW: Final = timedelta(minutes=5)
 """By so much clocks may differ."""
@@ -109,6 +111,45 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Message]:
         alike = (name == "basis" and not text.isascii()) or unicodedata.normalize("NFC", text) != text
         if alike or any(map(_mixed, _WORD.findall(text))):
             yield Message("the legal basis has letters in {name} that look like others: {text!r}", name=name, text=text)
+
+
+def stamps_of(
+    files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
+) -> tuple[dict[int, datetime], list[Message]]:
+    """When the timestamps of a pack say that its trees were there, by their sizes; and what is wrong with them.
+
+    With `roots`, each tree needs one that leads to one of them.
+    """
+    heads = {Checkpoint.parse(each.checkpoint.text).size: each.checkpoint.text for each in leaves}
+    found: dict[int, datetime] = {}
+    faults: list[Message] = []
+    for name, reply in files.items():
+        if not (named := TIMESTAMP.fullmatch(name)):
+            continue
+        size = int(named[1])
+        if size not in heads:
+            faults.append(Message("{path}: it is of a tree that no proof leads to", path=name))
+            continue
+        try:
+            found[size] = at = stamped_at(reply, heads[size], roots)
+        except ProofError as error:
+            faults.append(Message("{path}: {error}", path=name, error=error))
+            continue
+        if at > exported + SKEW:
+            faults.append(Message("{path}: it is of {at}, after the pack was made", path=name, at=at))
+    for leaf in leaves:
+        size = Checkpoint.parse(leaf.checkpoint.text).size
+        try:
+            latest = moment(max(read_leaf(leaf.content).times))
+        except (ProofError, OverflowError):
+            continue  # which `leaf_faults` names
+        if size in found and latest > found[size] + SKEW:
+            words = Message("leaf {number}: it is of {at}, and its tree has a timestamp of {stamped}",
+                            number=leaf.number, at=latest, stamped=found[size])  # fmt: skip
+            faults.append(words)
+    if roots and (missing := sorted(heads.keys() - found.keys())):
+        faults += [Message("the tree of {size} leaves has no timestamp", size=size) for size in missing]
+    return found, faults
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[str | None]) -> Iterator[Message]:
