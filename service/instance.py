@@ -42,6 +42,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
+from idtone.ledger.writing.clock_status import record_clock
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
@@ -312,6 +313,7 @@ class Instance:
             ),
             asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(asking, name="asking which hook is loaded"),
+            asyncio.create_task(record_clock(evidence), name="recording what is known of the clock"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             *(
                 asyncio.create_task(each, name="forgetting customers' forms")

@@ -67,6 +67,8 @@ class StepKind(StrEnum):
     """The ledger before this one was damaged and set aside."""
     QUARANTINED = "quarantined"
     """Steps that the service had not written, or that were changed, were found in the ledger and set aside."""
+    CLOCK = "clock"
+    """What was known of the machine's clock, each hour."""
 
 
 class CallStatus(StrEnum):
@@ -463,3 +465,8 @@ def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
     """So many steps were set aside, and so many others were written and are gone."""
     return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})
+
+
+def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
+    """What was `known` of the machine's clock (`clock_status`); nothing of it if that is empty."""
+    return Step(act_id, StepKind.CLOCK, at, known)
