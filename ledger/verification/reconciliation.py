@@ -135,15 +135,15 @@ class Reconciliation:
         if not tokens:
             counts.rows_without_key += 1
             return
-        marks = ",".join("?" * len(tokens))
+        marks, values = ",".join("?" * len(tokens)), list[int]()
         seen = self._database.execute(f"UPDATE calls SET seen = 1 WHERE token IN ({marks})", tokens)  # noqa: S608
         if seen.rowcount:
-            table, values = "found (id)", ()
+            table = "found (id)"
         elif not counts.since <= row.start <= counts.until:
             counts.rows_outside += 1
             return
         else:
-            table, values = "missing (id, line, at)", (row.line, microseconds(row.start))
+            table, values = "missing (id, line, at)", [row.line, microseconds(row.start)]
         name = hashlib.blake2b(kept.encode(), key=self._salt, digest_size=16).digest()
         places = ",".join("?" * (1 + len(values)))
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", (name, *values))  # noqa: S608

@@ -7,7 +7,7 @@ import ctypes
 import logging
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +62,9 @@ async def record_clock(evidence: ClockEvidence, every_s: float = EVERY_S) -> Non
 def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]:
     """What the kernel and chrony say of the clock; what they do not say is missing. Blocks for two seconds at most."""
     found = kernel_status()
-    text = (tracking or _chrony_tracking)()
-    return found | (chrony_status(text) if text else {"source": "systemd-timesyncd"} if _TIMESYNCD.exists() else {})
+    if text := (tracking or _chrony_tracking)():
+        return found | chrony_status(text)
+    return found | {"source": "systemd-timesyncd"} if _TIMESYNCD.exists() else found
 
 
 def kernel_status() -> dict[str, Scalar]:
@@ -92,7 +93,7 @@ def _chrony_tracking() -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def chrony_status(text: str) -> Mapping[str, Scalar]:
+def chrony_status(text: str) -> dict[str, Scalar]:
     """Of a line of `chronyc -c tracking`: its reference, and how far the clock is from it; empty if it says nothing."""
     fields = text.strip().split(",")
     try:
