@@ -21,6 +21,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Time
 from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
+from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed
 from idtone.translation import Message, joined
@@ -171,13 +172,17 @@ def _examine_targets(edition: Edition, name: str) -> None:
             raise _unfit(path, Message("is missing from the package"))
         if octets is not None:
             _fits(target, octets, path)
-        custom = {"custom": {"history": (target.custom or {}).get("history")}} if path == file else {}
+        given = target.custom or {}
+        custom = {"custom": {"history": given.get("history"), "numbers": given.get("numbers")}} if path == file else {}
         if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
             raise _unfit(path, Message("has unknown fields"))
     others = {tuf_roles.SUSPENSIONS: {tuf_roles.REFUSALS_FILE}, tuf_roles.NEVER_ORIGINATES: set[str]()}
     if file not in named or (name in others and set(named) - {file} - others[name]):
         raise _unfit(name, Message("does not name its own files alone"))
     document = KINDS[name].parse(_text(edition, file), file)
+    octets = edition.targets[file] if file in edition.targets else edition.files[file]
+    if (named[file].custom or {})["numbers"] != entries_of(octets, document).root:
+        raise _unfit(name, Message("names another root of the numbers than that of {file}", file=file))
     if name == tuf_roles.SUSPENSIONS and tuf_roles.REFUSALS_FILE in named:
         if tuf_roles.REFUSALS_FILE not in edition.targets:
             raise _unfit(tuf_roles.REFUSALS_FILE, Message("is missing from the package"))

@@ -89,7 +89,7 @@ class Call:
             record.licence, {Party(party): profile for party, profile in record.profiles.items()},
             registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
             registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
-            wholesale_chain=record.wholesale_chain, customer=record.customer,
+            wholesale_chain=record.wholesale_chain, customer=record.customer, registry_sha256=record.registry_sha256,
         )  # fmt: skip
         numbers = record.opened
         return cls(

@@ -5,12 +5,14 @@ import base64
 import io
 import json
 import re
+import subprocess
 import time
 import zipfile
 import zlib
 from datetime import UTC, date, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
 try:
@@ -92,10 +94,19 @@ def signed(note, name, kind, key_id, public, since=0, until=0):  # 3.2, 3.4: its
     return parts[1] if found else ""
 
 
+def openssl(*words):
+    command = ["openssl", "ts", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return need(
+        done.returncode == 0, f"openssl ts {words[0]}: {done.stderr.strip() or done.stdout.strip()}", done.stdout
+    )
+
+
 class Pack:
-    def __init__(self, files, log, witnesses):
+    def __init__(self, files, log, witnesses, authority=None):
+        self.authority, self.heads = authority, {}
         self.files, self.log, self.cosigners, self.faults, self.told = files, log, witnesses, [], []
-        self.leaves, self.roots, self.made = {}, {}, 0
+        self.leaves, self.roots, self.made, self.registries = {}, {}, 0, set()
         self.attempt("manifest.json", self.verify)
         self.faults += [f"proofs/: {each[0]} has not cosigned" for each in witnesses if each not in self.cosigners]
 
@@ -132,11 +143,16 @@ class Pack:
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
         held = "|".join(f"{index:d}" for entry in records + manifest["acts"] for index in entry["leaves"])
         ours = rf"leaves/({held})\.json|proofs/({held})\.tlog-proof|report\.(html|pdf)|{PROFILES}"
+        ours += r"|registry/[0-9a-f]{64}\.json|timestamps/[1-9][0-9]*\.tsr"
         changed = dict(digests.items() ^ manifest["files"].items())
         for name in sorted({*changed, *(name for name in digests if not re.fullmatch(ours, name))}):  # 6.2
             self.faults.append(f"{name}: missing, changed, or not of the pack")
         for entry in records:
             self.attempt(f"call {entry['call']}", self.record, entry)
+        for name in (each for each in digests if each.startswith("registry/")):
+            self.attempt(name, self.registry, name)
+        for size in self.heads if self.authority else ():
+            self.attempt(f"timestamps/{size}.tsr", self.timestamp, size)
         if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
         ids = [each for _, each in sorted(self.leaves.items())]
@@ -182,6 +198,7 @@ class Pack:
             fits &= ids == sorted(ids)
             need(fits and max(times) / 1e6 <= self.made, f"leaves/{index}.json: not as a ledger writes it")
             since, self.leaves[index] = max(times) / 1e6 - 300, ids
+            self.heads[head[2]] = text, max(self.heads.get(head[2], ("", 0))[1], max(times) / 1e6)
             self.cosigners = [w for w in self.cosigners if signed(note, *w, since, self.made)]
             steps += held["steps"]
         return need(steps, "without a leaf", steps)
@@ -190,12 +207,34 @@ class Pack:
         steps = self.steps(entry)
         self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
         first = next((each["details"] for each in steps if each["kind"] in ("decided", "fallback")), {})
+        self.registries.add(first.get("registry_sha256"))
         key = entry["key"] is not None and AESGCM(unbase64(entry["key"]))
         if key and "numbers_key" in first:
             sealed = unbase64(first["numbers"])
             numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))
             self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
         self.told += [f"  {datetime.fromtimestamp(s['at'] / 1e6, UTC)} {s['kind']} {s['details']}" for s in steps]
+
+    def registry(self, name):  # 6.6
+        shown = json.loads(self.files[name])
+        octets = sorted((role, sha256(unbase64(text)).hexdigest()) for role, text in shown["metadata"].items())
+        lines = "".join(f"{digest}  {role}\n" for role, digest in octets)
+        fits = not octets or sha256(lines.encode()).hexdigest() == name[9:73]
+        fits &= canonical(shown).encode() == self.files[name]
+        need(fits and name[9:73] in self.registries, "not a registry by which a call of the pack was decided")
+
+    def timestamp(self, size):  # 6.7
+        text, latest = self.heads[size]
+        with TemporaryDirectory() as folder:
+            reply, data = Path(folder, "reply"), Path(folder, "data")
+            reply.write_bytes(self.files[f"timestamps/{size}.tsr"])
+            data.write_text(text)
+            told = openssl("-reply", "-in", reply, "-text")
+            said = re.search(r"^Time stamp: (\w+ +\d+ [\d:]+)(?:\.\d+)? (\d+) GMT$", told, re.MULTILINE)
+            at = datetime.strptime(f"{said[1]} {said[2]} +0000", "%b %d %H:%M:%S %Y %z").timestamp()
+            openssl("-verify", "-in", reply, "-data", data, "-CAfile", self.authority, "-attime", f"{at:.0f}")
+        need(latest - 300 <= at <= self.made, "stamped before it was written, or after the export")
+        self.told.append(f"stamped {datetime.fromtimestamp(at, UTC)}: the tree of {size} leaves")
 
     def approval(self, manifest, *acts):  # 6.4
         [asked], [given] = map(self.steps, acts)
@@ -224,10 +263,11 @@ if __name__ == "__main__":
     parser.add_argument("pack")
     parser.add_argument("--log-key", required=True, metavar="VKEY")
     parser.add_argument("--witness-key", action="append", default=[], metavar="VKEY")
+    parser.add_argument("--tsa-root", metavar="FILE", help="certificates (PEM); each tree needs a timestamp of theirs")
     given = parser.parse_args()
     try:
         log, witnesses = vkey(given.log_key, 1), [vkey(each, 4) for each in given.witness_key]
-        pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses)
+        pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses, given.tsa_root)
     except Exception as error:
         parser.error(f"{given.pack}: {error}")
     note = "report.html, report.pdf and profiles/ were not compared with the leaves: what counts is printed here"

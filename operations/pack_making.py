@@ -26,13 +26,17 @@ from idtone.ledger.disclosure.report_files import played_files, report_files
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.stamps import Stamp, Stamps
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person
+from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
 from idtone.translation import Message, translated
+
+from .shown_registries import shown_registries
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +185,17 @@ def make_pack(
         log = signer.key
         cosigned = key_ring.cosigned.latest(log)
         note = cosigned[0] if cosigned else None
-        chosen = packed_calls(reader, calls, note, sealed)
+        origin, stamps, stamped = signer.key.name, Stamps(settings.ledger.stamps()), dict[int, bytes]()
+
+        def stamp_of(leaf: int) -> Stamp | None:
+            stamp = stamps.holding(origin, leaf)
+            if stamp:
+                stamped[stamp.size] = stamp.reply
+            return stamp
+
+        chosen = packed_calls(reader, calls, note, sealed, stamp_of)
         acts = [request.act, request.approval.act] if request and request.approval else []
-        approval = packed_calls(reader, acts, note, sealed=True)
+        approval = packed_calls(reader, acts, note, True, stamp_of)
     digest_ = selected(case, sealed, chosen, basis)
     if request and digest_ != request.selection:
         raise UsageError(Message("these calls have new records since the request; request them again"))
@@ -192,11 +204,15 @@ def make_pack(
         for each in chosen
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
+    policy = settings.policy.policy(settings.association.member)
+    registries, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
+    for error in missing:
+        print(f"the pack lacks a registry: {error}", file=sys.stderr)
     reports = report_files(report(case, now, summaries, profiles, str(log), basis, request))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval))
+        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval, registries, stamped))
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())
 

@@ -84,7 +84,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
     registry: RegistrySettings = settings.registry
     act_as_service(config, registry.cache, settings.sounds.directory, whole=True)
-    repository = Repository(root, registry.source, registry.cache)
+    repository = Repository(root, registry.source, registry.cache, used_for=settings.ledger.retention)
     with repository.locked():
         before = _kept(repository)
         try:

@@ -24,7 +24,7 @@ class Signed:
     """What the association signs separately from the members: the suspensions, the numbers that never originate (None:
     there is no such list), and the expiry of the whole.
 
-    `sha256` is that of the suspensions' file, `origin` a digest of all files.
+    `sha256` is that of the suspensions' file, `origin` a digest of all files, `metadata` that of what was signed.
     """
 
     suspensions: SuspensionsDocument
@@ -32,6 +32,7 @@ class Signed:
     sha256: str = ""
     origin: str = ""
     never_originating: NeverOriginating | None = None
+    metadata: str = ""
 
 
 class RegistryIndex:
@@ -47,10 +48,9 @@ class RegistryIndex:
 
         With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
         """
-        self._origin = origin
         listed = document.never_originates if signed is None else None
         never = None if listed is None else compiled_never_originating(listed)
-        self._hold(compiled(document), document.suspensions, signed, never)
+        self._hold(compiled(document), document.suspensions, signed, never, origin)
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
@@ -67,7 +67,7 @@ class RegistryIndex:
 
     def _hold(
         self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None,
-        never: NeverOriginating | None = None,
+        never: NeverOriginating | None = None, origin: str = "",
     ) -> None:  # fmt: skip
         self._compiled = ready
         self._tones = MappingProxyType(ready.tones)
@@ -75,8 +75,7 @@ class RegistryIndex:
         self._issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
         self._expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
         self._signed = signed
-        if signed:
-            self._origin = signed.origin
+        self._origin = signed.origin if signed else origin
         self._never = signed.never_originating if signed else never
         self._never_blocks = self._never.blocks if self._never is not None else NO_BLOCKS
         if self._never is not None and self._never.issued:
@@ -106,6 +105,11 @@ class RegistryIndex:
     def origin(self) -> str:
         """A digest of the files from which it was read; empty if it was not read from files."""
         return self._origin
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
+        return (self._signed.metadata if self._signed else self._origin) or None
 
     @property
     def tones(self) -> Mapping[str, str | None]:

@@ -22,6 +22,7 @@ from .never_originating import NeverOriginating, compiled_never_originating
 from .parsers import parse_never_originates, parse_registry, parse_suspensions
 from .rules import registry_faults
 from .trust import tuf_roles
+from .used_registries import UNSIGNED, UsedRegistries, UsedRegistry
 
 if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
     from .trust.client import Published, Repository
@@ -46,7 +47,11 @@ def parse_document(text: str, name: str) -> RegistryDocument:
 
 def load_registry(path: Path) -> RegistryIndex:
     """The registry, ready for look-ups. Raises DocumentError with every fault."""
-    text = unsigned_text(path)
+    return index_of_text(unsigned_text(path), path)
+
+
+def index_of_text(text: str, path: Path) -> RegistryIndex:
+    """As `load_registry`, from the text of the file."""
     return RegistryIndex(parse_document(text, str(path)), origin=origin_of(text))
 
 
@@ -217,7 +222,7 @@ def signed_by(
     """What a generation says beside its members; `suspensions` is its file of them."""
     return Signed(
         suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE], published.origin,
-        never_originating,
+        never_originating, published.metadata,
     )  # fmt: skip
 
 
@@ -255,8 +260,10 @@ class FileSource:
     and reported as faulty.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, used: UsedRegistries | None = None) -> None:
+        """`used` keeps each generation, so that evidence can show it."""
         self._path = path
+        self._used = used
         self._seen: tuple[int, ...] | None = None
         self._refreshing = threading.Lock()
         self.current: RegistryIndex | None = None
@@ -276,7 +283,9 @@ class FileSource:
                 return False
             self._seen = seen  # taken before reading, so that a change meanwhile is found next time
             try:
-                self.current, self.taken = load_registry(self._path), datetime.now(UTC)
+                text = unsigned_text(self._path)
+                self.current, self.taken = index_of_text(text, self._path), datetime.now(UTC)
+                self._keep(text)
             except DocumentError as error:
                 trouble = error.summary()
             else:
@@ -284,6 +293,11 @@ class FileSource:
                 return True
             log.error("the registry cannot be used: %s. %s", trouble, _consequence(self.current))
             return False
+
+    def _keep(self, text: str) -> None:
+        if self._used is not None:
+            digest = origin_of(text)
+            self._used.put(UsedRegistry(digest, {UNSIGNED: digest}), lambda _: text.encode())
 
 
 def _consequence(current: RegistryIndex | None) -> str:

@@ -82,10 +82,11 @@ class SuspendedNumbers:
 
     def _of_stock(self, member: str, period: Period) -> Iterator[Suspension]:
         """The suspensions of a member's whole stock, for a number that it holds in the period."""
-        for suspension in self.stocks.get(member, ()):
-            part = suspension if period == _ALWAYS else suspension.during(period)
-            if part:
-                yield part
+        return in_period(self.stocks.get(member, ()), period)
+
+    def disjoint(self) -> Iterator[tuple[int, int, Sequence[Suspension]]]:
+        """First number, last number and their suspensions, without those of whole stocks; ascending."""
+        return zip(self._firsts, self._lasts, self._covering, strict=True)
 
     def spans(
         self, held: Callable[[str], Iterable[tuple[NumberSpan, Period]]]
@@ -96,6 +97,14 @@ class SuspendedNumbers:
     def _stock(self, member: str, held: Iterable[tuple[NumberSpan, Period]]) -> Iterator[tuple[NumberSpan, Suspension]]:
         for span, period in held:
             yield from ((span, each) for each in self._of_stock(member, period))
+
+
+def in_period(suspensions: Iterable[Suspension], period: Period) -> Iterator[Suspension]:
+    """The parts of suspensions that are in the period."""
+    for suspension in suspensions:
+        part = suspension if period == _ALWAYS else suspension.during(period)
+        if part:
+            yield part
 
 
 _ALWAYS: Final = Period()

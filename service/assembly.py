@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
+from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import RegistrySettings, Settings
 from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -78,7 +79,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
         for file in sound.files:
             if file.written:
                 log.info("made %s", file.path)
-    source = source_of(settings.registry)
+    source = source_of(settings.registry, settings.ledger.retention)
     _read_first(source)
     lines = lines_of(settings.lines)
     journal_of(settings).make()
@@ -140,14 +141,16 @@ def journal_of(settings: Settings) -> JournalFolder:
     return JournalFolder(settings.journal_directory(), settings.sounds.directory)
 
 
-def source_of(registry: RegistrySettings) -> Source:
+def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
+    """`used_for`: for how long evidence may show a registry after its last use; None: for good."""
     root = registry.root()
     if root is None:
         log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
-        return FileSource(registry.file())
+        return FileSource(registry.file(), UsedRegistries(registry.cache / FOLDER, used_for))
     from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
 
-    return SignedSource(Repository(root, registry.source, registry.cache), registry.poll.total_seconds())
+    repository = Repository(root, registry.source, registry.cache, used_for=used_for)
+    return SignedSource(repository, registry.poll.total_seconds())
 
 
 def assemble(

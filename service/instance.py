@@ -36,10 +36,13 @@ from idtone.daemon_thread import in_daemon
 from idtone.decision import time_by
 from idtone.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
 from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
+from idtone.ledger.witness.timestamping import Timestamping
+from idtone.ledger.writing.clock_status import record_clock
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
@@ -313,8 +316,15 @@ class Instance:
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
+            asyncio.create_task(
+                Timestamping(evidence, key_ring, ledger.timestamp, Stamps(ledger.stamps()))
+                .after_witnesses(ledger.witnesses)
+                .run(),
+                name="asking the time-stamping authority",
+            ),
             asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(asking, name="asking which hook is loaded"),
+            asyncio.create_task(record_clock(evidence), name="recording what is known of the clock"),
             asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
             *(
                 asyncio.create_task(each, name="forgetting customers' forms")

@@ -59,6 +59,11 @@ command_line.add_commands(
             "idtone.ledger.commands.proofs:verify",
             "Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.",
         ),
+        "reconcile": (
+            "idtone.ledger.commands.reconcile:reconcile",
+            "Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID. Exit 1: one side "
+            "lacks calls.",
+        ),
         "prove": (
             "idtone.ledger.commands.proofs:prove",
             "Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its "

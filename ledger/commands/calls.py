@@ -23,7 +23,7 @@ from ..evidence.call_filter import CallFilter
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.records import Record, iso_ms
-from ..evidence.steps import FIRST, NumberRole, Step, kept_sip_call_id
+from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
 from ..evidence.tally import EACH, Part, columns, tally
 from ..replication.node_ledgers import without_keys
 from .plot import plot
@@ -121,6 +121,7 @@ def list_calls(
                 name = each.node, each.origin
                 places[name], over = each.reader.over_since(places.get(name, 0))
                 fresh = [record for record in over if (record.node, record.call_id) not in known and wanted(record)]
+                fresh = [record for record in fresh if record.steps[0].kind is not StepKind.CLOCK]
                 if fresh:
                     tell(fresh)
 

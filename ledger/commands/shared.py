@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from cryptography.x509 import Certificate
 from rich.console import Console
 from rich.progress import Progress
 
@@ -31,6 +32,7 @@ from ..keys.sealing import day_of
 from ..replication.node_ledgers import Ledgers, NodeLedger, days_by
 from ..store.ledger_reader import LedgerReader
 from ..store.postgresql import Server
+from ..tree.timestamps import roots_of
 
 LedgerOption = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")
@@ -196,6 +198,16 @@ _MEANT: Final = {
     Algorithm.ED25519: Message("the log's is meant, as `idtone ledger key` says it"),
     Algorithm.COSIGNATURE: Message("a witness's is meant, as it says it when it starts"),
 }
+
+
+def read_roots(path: Path) -> list[Certificate]:
+    """The root certificates in a PEM file. Raises UsageError."""
+    try:
+        return roots_of(path.read_bytes())
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except ProofError as error:
+        raise UsageError(Message("{path}: {error}", path=path, error=error)) from error
 
 
 def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:

@@ -23,7 +23,7 @@ from ..disclosure.report_words import delivery_in_english
 from ..evidence.rules import Breach, Rule, breach
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles
-from .shared import WitnessKeysOption, parse_key
+from .shared import WitnessKeysOption, parse_key, read_roots
 
 
 def verify_pack(
@@ -33,6 +33,14 @@ def verify_pack(
         typer.Option("--log-key", metavar="VKEY", help="The member's verifier key, from another source than the pack."),
     ] = None,
     witness_keys: WitnessKeysOption = None,
+    stamp_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--tsa-root",
+            metavar="FILE",
+            help="Root certificates (PEM) of a time-stamping authority; each tree needs its timestamp.",
+        ),
+    ] = None,
     two_persons: Annotated[
         bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
     ] = False,
@@ -53,8 +61,9 @@ def verify_pack(
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
+    stamp_roots = read_roots(stamp_root) if stamp_root else []
     files = read_zip(pack)
-    verdict = verified(files, log, witnesses, datetime.now(UTC))
+    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots)
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     if tiles is not None and verdict.log and not verdict.faults:
@@ -68,7 +77,7 @@ def verify_pack(
     if as_json:
         command_line.print_json(_report(verdict))
     else:
-        _tell(verdict)
+        _tell(verdict, bool(stamp_roots))
     if verdict.faults:
         command_line.negative()
 
@@ -105,6 +114,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "log": str(verdict.log) if verdict.log else None,
         "log_is_known": verdict.log_is_known,
         "cosigners": [each.name for each in verdict.cosigners],
+        "timestamps": {str(size): at.isoformat() for size, at in sorted(verdict.stamps.items())},
         "policy": verdict.policy,
         "requested": _answered(verdict.request),
         "approved": _answered(verdict.request.approval) if verdict.request else None,
@@ -135,7 +145,7 @@ def _print(line: str) -> None:
     print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in translated(line)))
 
 
-def _tell(verdict: PackVerdict) -> None:
+def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
     for fault in verdict.faults:
         _print(translated(fault))
     _print(
@@ -155,6 +165,12 @@ def _tell(verdict: PackVerdict) -> None:
         )
     for witness in verdict.cosigners:
         _print(Message("  cosigned by  {name}", name=witness.name))
+    for size, at in sorted(verdict.stamps.items()):
+        _print(Message("  timestamp    {at} on the tree of {size} leaves", at=at.isoformat(), size=f"{size:,}"))
+    if verdict.stamps and not stamps_verified:
+        _print(
+            Message("               give the authority's root with --tsa-root: its signature was not verified")
+        )
     if verdict.request and verdict.request.approval:
         approval = verdict.request.approval
         _print(Message("  requested by {by}, {at}", by=verdict.request.by, at=verdict.request.at.isoformat()))

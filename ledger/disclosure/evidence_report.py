@@ -127,6 +127,7 @@ def _call(number: int, told: PackRecord) -> Section:
         "利用者 / customer": record.customer,
         "利用許諾 / licence": record.licence,
         "登録簿の版 / registry version": _registry(record),
+        "登録簿の SHA-256 / SHA-256 of the registry": record.registry_sha256,
         "音の到達 / sounds": delivery_in_both(record) or "音なし / no sound",
         "結果 / status": record.status,
         "葉 / leaves": ", ".join(map(str, told.leaves)),

@@ -7,6 +7,8 @@
     profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
     report.html     the report for people
     report.pdf      the same report on paper
+    timestamps/N.tsr  when an authority says that the signed tree of N leaves was there (RFC 3161)
+    registry/DIGEST.json  what the registries with these digests (`registry_sha256`) say of the numbers of the calls
 
 If exports take two persons, the pack has the leaves of the request and its approval too.
 
@@ -23,6 +25,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import rfc8785
@@ -50,6 +53,10 @@ SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
 """The note that the log signs; the digest is that of the manifest."""
 PROFILE: Final = re.compile(r"profiles/[a-z0-9][a-z0-9-]*\.json")
 """The names of profiles in a pack."""
+TIMESTAMP: Final = re.compile(r"timestamps/([1-9][0-9]{0,18})\.tsr")
+"""The names of timestamps in a pack, by the size of the tree."""
+REGISTRY: Final = re.compile(r"registry/([0-9a-f]{64})\.json")
+"""The names of registries in a pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +139,16 @@ def packed(
     reports: Mapping[str, bytes],
     basis: LegalBasis,
     approval: Sequence[PackedCall] = (),
+    registries: Mapping[str, bytes] = MappingProxyType({}),
+    timestamps: Mapping[int, bytes] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """The files of a pack, except its seal. `act_id` is the record of the export.
 
-    `reports` are its files for people; `approval` the records of the request and of its approval, if there was one.
+    `reports` are its files for people; `approval` the records of the request and of its approval, if there was one;
+    `registries` what the registries with these digests say; `timestamps` those of others on trees of these sizes.
     """
-    files = dict(reports)
+    files = {**reports, **{f"registry/{digest}.json": content for digest, content in registries.items()}}
+    files |= {f"timestamps/{size}.tsr": reply for size, reply in timestamps.items()}
     for call in (*calls, *approval):
         for each in call.proven:
             leaf, proof = leaf_files(each.proof.index)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final, NamedTuple
+
+import rfc8785
+from cryptography.x509 import Certificate
 
 from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import LeafRules
+from ..evidence.leaf_rules import LeafRules, read_leaf
 from ..evidence.rules import Breach, Rule, RuleError, breach
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
+from ..tree.timestamps import stamped_at
 from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
+from .pack import REGISTRY, TIMESTAMP
 
 SKEW: Final = timedelta(minutes=5)
 """By so much clocks may differ."""
@@ -114,6 +122,67 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
                 "the legal basis has letters in {name} that look like others: {text!r}", name=name, text=text
             )
             yield breach(Rule.BASIS_ALIKE, other)
+
+
+def stamps_of(
+    files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
+) -> tuple[dict[int, datetime], list[Breach]]:
+    """When the timestamps of a pack say that its trees were there, by their sizes; and what is wrong with them.
+
+    With `roots`, each tree needs one that leads to one of them.
+    """
+    heads = {Checkpoint.parse(each.checkpoint.text).size: each.checkpoint.text for each in leaves}
+    found: dict[int, datetime] = {}
+    faults: list[Message] = []
+    for name, reply in files.items():
+        if not (named := TIMESTAMP.fullmatch(name)):
+            continue
+        size = int(named[1])
+        if size not in heads:
+            faults.append(Message("{path}: it is of a tree that no proof leads to", path=name))
+            continue
+        try:
+            found[size] = at = stamped_at(reply, heads[size], roots)
+        except ProofError as error:
+            faults.append(Message("{path}: {error}", path=name, error=error))
+            continue
+        if at > exported + SKEW:
+            faults.append(Message("{path}: it is of {at}, after the pack was made", path=name, at=at))
+    for leaf in leaves:
+        size = Checkpoint.parse(leaf.checkpoint.text).size
+        try:
+            latest = moment(max(read_leaf(leaf.content).times))
+        except (ProofError, OverflowError):
+            continue  # which `leaf_faults` names
+        if size in found and latest > found[size] + SKEW:
+            words = Message("leaf {number}: it is of {at}, and its tree has a timestamp of {stamped}",
+                            number=leaf.number, at=latest, stamped=found[size])  # fmt: skip
+            faults.append(words)
+    if roots and (missing := sorted(heads.keys() - found.keys())):
+        faults += [Message("the tree of {size} leaves has no timestamp", size=size) for size in missing]
+    return found, [breach(Rule.TIMESTAMP, each) for each in faults]
+
+
+def registry_faults(files: Mapping[str, bytes], decided_by: Collection[str | None]) -> Iterator[Breach]:
+    """Registries of a pack that are not those with the digests `decided_by`. What they say is not looked at."""
+    for name, content in files.items():
+        found = REGISTRY.fullmatch(name)
+        if found and (found[1] not in decided_by or metadata_digest(content) not in (None, found[1])):
+            other = Message("{path} is not a registry by which a call of the pack was decided", path=name)
+            yield breach(Rule.REGISTRY, other)
+
+
+def metadata_digest(content: bytes) -> str | None:
+    """The digest of the signed metadata in a registry of a pack; None for an unsigned one, empty if unreadable."""
+    try:
+        shown = json.loads(content)
+        metadata = {name: base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
+        if rfc8785.dumps(shown) != content:
+            return ""
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, rfc8785.CanonicalizationError):
+        return ""
+    lines = (f"{sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(metadata.items()))
+    return sha256("".join(lines).encode()).hexdigest() if metadata else None
 
 
 def _mixed(word: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import rfc8785
+from cryptography.x509 import Certificate
 
 from idtone.errors import LedgerError, ProofError
 from idtone.signed_notes import Algorithm, Note, VerifierKey, decoded
@@ -26,9 +27,11 @@ from .pack import (
     ONE_PERSON,
     PAPER,
     PROFILE,
+    REGISTRY,
     REPORT,
     SEAL,
     SEAL_TEXT,
+    TIMESTAMP,
     TWO_PERSONS,
     WITHOUT_BASIS,
     PackRecord,
@@ -38,7 +41,7 @@ from .pack import (
     selection,
     told,
 )
-from .pack_rules import PackedLeaf, basis_faults, leaf_faults, time_faults
+from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, stamps_of, time_faults
 
 
 @dataclass
@@ -60,6 +63,8 @@ class PackVerdict:
     leaves: int = 0
     checkpoint: Note | None = None
     """The signed head of the tree of so many leaves, the largest in the pack."""
+    stamps: Mapping[int, datetime] = field(default_factory=dict)
+    """By the size of the tree: when its timestamp says that it was there."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
 
@@ -69,11 +74,12 @@ def verified(
     log: VerifierKey | None,
     witnesses: Sequence[VerifierKey] = (),
     now: datetime | None = None,
+    stamp_roots: Sequence[Certificate] = (),
 ) -> PackVerdict:
     """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
 
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
-    have made. `now` is the verifier's time.
+    have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -124,8 +130,11 @@ def verified(
             )
             verdict.faults.append(breach(Rule.FORMAT, other))
         verdict.faults += leaf_faults(leaves, exported, witnesses)
+        verdict.stamps, faults = stamps_of(files, leaves, exported, stamp_roots)
+        verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
+        verdict.faults += registry_faults(files, {each.record.registry_sha256 for each in verdict.told})
     except ProofError as error:
         verdict.faults.append(breach(_rule(error, Rule.MANIFEST), Message("{error}", error=error)))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
@@ -186,7 +195,7 @@ def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: Veri
             yield breach(Rule.FILES, Message("{path} is missing", path=name))
         elif name not in named:
             yield breach(Rule.FILES, Message("{path} does not belong to the pack", path=name))
-        elif name not in ours and not PROFILE.fullmatch(name):
+        elif name not in ours and not any(form.fullmatch(name) for form in (PROFILE, REGISTRY, TIMESTAMP)):
             yield breach(Rule.FILES, Message("{path} belongs to no record of the pack", path=name))
         elif hashlib.sha256(files[name]).hexdigest() != named[name]:
             yield breach(Rule.FILES, Message("{path} was changed", path=name))

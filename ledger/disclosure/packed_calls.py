@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from idtone.errors import UsageError
 from idtone.signed_notes import Note
 from idtone.translation import Message
 
+from ..keys.stamps import Stamp
 from ..store.ledger_reader import LedgerReader
 from .legal_basis import LegalBasis
 from .pack import PackedCall, selection
 
 
-def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | None, sealed: bool) -> list[PackedCall]:
-    """Each call once. Raises UsageError if a call is in no leaf."""
+def packed_calls(
+    reader: LedgerReader, calls: Iterable[str], cosigned: Note | None, sealed: bool,
+    stamp_of: Callable[[int], Stamp | None] = lambda leaf: None,
+) -> list[PackedCall]:  # fmt: skip
+    """Each call once. Its proofs lead to the earliest stamped head that holds it, which `stamp_of` gives for a leaf;
+    else to the `cosigned` one. Raises UsageError if a call is in no leaf.
+    """
     found = []
     for call_id in dict.fromkeys(calls):
         proven = reader.proofs(call_id, cosigned)
@@ -24,6 +30,8 @@ def packed_calls(reader: LedgerReader, calls: Iterable[str], cosigned: Note | No
                     "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
                 )
             )
+        if stamp := stamp_of(proven[-1].proof.index):
+            proven = reader.proofs(call_id, stamp.note)
         found.append(PackedCall(call_id, proven, None if sealed else reader.record_key(call_id)))
     return found
 

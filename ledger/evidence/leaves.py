@@ -30,7 +30,12 @@ KEEPERS_ACTS: Final = frozenset(
     )
 )
 """Acts of the ledger's keepers."""
-ACTS: Final = KEEPERS_ACTS | {StepKind.GAP.value, StepKind.CONTINUED.value, StepKind.QUARANTINED.value}
+ACTS: Final = KEEPERS_ACTS | {
+    StepKind.GAP.value,
+    StepKind.CONTINUED.value,
+    StepKind.QUARANTINED.value,
+    StepKind.CLOCK.value,
+}
 """Their acts, and what happened to the ledger itself; each is a record of its own."""
 ACT_ID: Final = "act-"
 """The beginning of an act's id."""

@@ -50,7 +50,8 @@ class Record:
     service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
     announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the operator's
     customer whose call it is, by the id of the table of lines.
-    `canary`: it is a canary call (`idtone canary`), and no customer's.
+    `canary`: it is a canary call (`idtone canary`), and no customer's. `registry_sha256` is the digest of the registry
+    by which it was decided.
     """
 
     call_id: str
@@ -82,6 +83,7 @@ class Record:
     sip_call_id_token: str | None = None
     customer: str | None = None
     canary: bool = False
+    registry_sha256: str | None = None
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
@@ -131,6 +133,7 @@ class Record:
             "interface": self.interface,
             "registry_version": self.registry_version,
             "registry_trust": self.registry_trust,
+            "registry_sha256": self.registry_sha256,
             "numbers": {
                 role.value: {"kind": number.kind.value, "token": number.token, "last4": number.last4}
                 for role, number in self.numbers.items()
@@ -195,6 +198,7 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
         sip_call_id_token=_text(decision, SIP_CALL_ID_TOKEN),
         customer=_text(decision, "customer"),
         canary=decision.get(CANARY) is True,
+        registry_sha256=_text(decision, "registry_sha256"),
     )
 
 

@@ -83,6 +83,10 @@ class Rule(StrEnum):
     """The pack was made while the warrant was valid."""
     REPORT = "report"
     """The reports say what the leaves say."""
+    REGISTRY = "registry"
+    """A registry is one by which a call of the pack was decided, and has its digest."""
+    TIMESTAMP = "timestamp"
+    """A timestamp is of a checkpoint of the pack; no step is later, and it is not later than the pack."""
     PROFILE = "profile"
     """A profile is that of a sound that was played."""
 

@@ -67,6 +67,8 @@ class StepKind(StrEnum):
     """The ledger before this one was damaged and set aside."""
     QUARANTINED = "quarantined"
     """Steps that the service had not written, or that were changed, were found in the ledger and set aside."""
+    CLOCK = "clock"
+    """What was known of the machine's clock, each hour."""
 
 
 class CallStatus(StrEnum):
@@ -191,6 +193,7 @@ def decided(
         "interface": interface,
         "registry_version": decision.registry_version,
         "registry_trust": decision.registry_trust,
+        "registry_sha256": decision.registry_sha256,
         "hangup_cause": decision.hangup_cause,
         "nonce": nonce,
         NUMBER_SUSPENDED: number_suspended or None,
@@ -309,9 +312,15 @@ def connected(call_id: str, at: datetime) -> Step:
     return Step(call_id, StepKind.CONNECTED, at)
 
 
-def suspended(call_id: str, at: datetime, registry_version: int | None, by: SuspendedBy | None = None) -> Step:
-    """`registry_version` is the version in use, with the suspension if it is the association's."""
-    details: dict[str, Scalar] = {} if registry_version is None else {"registry_version": registry_version}
+def suspended(
+    call_id: str, at: datetime, registry_version: int | None, registry_sha256: str | None = None,
+    by: SuspendedBy | None = None,
+) -> Step:  # fmt: skip
+    """`registry_version` is the version in use, with the suspension if it is the association's, `registry_sha256` its
+    digest.
+    """
+    known: dict[str, Scalar] = {"registry_version": registry_version, "registry_sha256": registry_sha256}
+    details = {key: value for key, value in known.items() if value is not None}
     return Step(call_id, StepKind.SUSPENDED, at, {**details, **(by.details() if by else {})})
 
 
@@ -476,3 +485,8 @@ def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
     """So many steps were set aside, and so many others were written and are gone."""
     return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})
+
+
+def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
+    """What was `known` of the machine's clock (`clock_status`); nothing of it if that is empty."""
+    return Step(act_id, StepKind.CLOCK, at, known)

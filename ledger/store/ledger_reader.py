@@ -192,8 +192,8 @@ class LedgerReader:
     def each(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """The same calls one by one, the one with the latest step first."""
-        conditions: list[str] = []
+        """The same calls one by one, the one with the latest step first. Records of the clock only by their id."""
+        conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []
         for condition, value in (
             ("call_id = ?", call_id),

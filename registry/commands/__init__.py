@@ -16,10 +16,6 @@ command_line.add_commands(
             "idtone.registry.commands.consulting:show",
             "Show a registry: its members, the state of their licences, and the suspensions (last four digits only).",
         ),
-        "decide": (
-            "idtone.registry.commands.consulting:decide",
-            "Show the decision for a call, and its reason. Nothing is dialled or recorded.",
-        ),
         "diff": (
             "idtone.registry.commands.diff:diff",
             "List the differences between two registries, or two files of suspensions. Exit 1: there are some.",

@@ -1,4 +1,4 @@
-"""`idtone registry check | show | decide | update`: the content of a registry, and the decision for a call."""
+"""`idtone registry check | show`: the content of a registry."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ import typer
 
 from idtone import command_line
 from idtone.asking import number_asked
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome
-from idtone.decision import decide as decide_call
 from idtone.documents import read_text
 from idtone.errors import DocumentError, UsageError
-from idtone.numbers import NumberKind, parse, perhaps
 from idtone.settings import load_settings
 from idtone.translation import Message, joined, translated
 
-from ..index import RegistryIndex
 from ..local_registry import Known, from_folder, known
 from ..member_application import parse_application
 from ..model import RegistryDocument
@@ -205,89 +201,6 @@ def _tree(found: NumberReport, document: RegistryDocument) -> Tree:
     for link in found["links"]:
         branch = branch.add(label(link["reseller"], link_words(link)))
     return tree
-
-
-def decide(
-    number: Annotated[str, typer.Option(help="The forwarding number, in any usual form.")],
-    direction: Annotated[Direction, typer.Option(help="The direction of forwarding.")],
-    registry: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
-    ] = None,
-    called: Annotated[str, typer.Option(help="The number to which the call is forwarded.")] = "",
-    caller: Annotated[str, typer.Option(help="The caller's number.")] = "",
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="ISO-8601", help="The time of the call, with its time zone (default: now)."),
-    ] = None,
-    member: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="The node's member (default: association.member; without it, with --registry, that of the number).",
-        ),
-    ] = None,
-    config: command_line.ConfigOption = None,
-    as_json: command_line.JsonOption = False,
-) -> None:
-    """Show the decision for a call, and its reason. Nothing is dialled or recorded.
-
-    The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). Of a
-    FILE without a member, it is the decision on a node of the member in charge of the number. Exit 0: PLAY or BYPASS.
-    1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a decision,
-    not an error.
-    """
-    settings = load_settings(config)
-    now = _moment(at)
-    to = parse(called)
-    call = ForwardedCall(
-        "question", direction, parse(number), parse(caller), to, perhaps=perhaps(number),
-        caller_perhaps=perhaps(caller), emergency=to.kind is NumberKind.EMERGENCY,
-    )  # fmt: skip
-    with checking():
-        index = RegistryIndex(read_document(registry)) if registry else known(settings.registry).index()
-    member = member or settings.association.member
-    if member is None and registry is not None:
-        member = index.member(call.forwarding_number, now)
-    decision = decide_call(call, index, settings.policy.policy(member), now)
-    answer = _answer(call, decision, now)
-    _print(answer, (f"{name:<17} {_cell(value)}" for name, value in answer.items()), as_json)
-    if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
-        command_line.negative()
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(Message("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00")) from error
-    if moment.tzinfo is None:
-        raise UsageError(Message("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00"))
-    return moment
-
-
-def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str, Any]:
-    return {
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "member": decision.member,
-        "wholesale_chain": decision.wholesale_chain,
-        "licence": decision.licence,
-        "profile": decision.profile,
-        "parties": sorted(decision.parties),
-        "registry_version": decision.registry_version,
-        "registry_trust": decision.registry_trust,
-        "hangup_cause": decision.hangup_cause,
-        "number": str(call.forwarding_number),
-        "direction": call.direction,
-        "at": now.isoformat(),
-    }
-
-
-def _cell(value: Any) -> str:
-    text = ", ".join(value) if isinstance(value, list) else value
-    return "-" if text in (None, "") else str(text)
 
 
 def _print(report: Any, lines: Iterable[str], as_json: bool) -> None:

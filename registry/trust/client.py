@@ -16,7 +16,7 @@ import pwd
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from idtone.errors import TrustError
 from idtone.files import replace_durably
 from idtone.translation import Message
 
+from ..used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from . import tuf_roles
 from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
@@ -57,6 +58,8 @@ class Published:
     folder: Path
     sha256: Mapping[str, str]
     expires: datetime
+    metadata: str = ""
+    """The digest of the metadata that were verified (`used_registries`)."""
 
     def path(self, file: str) -> Path:
         """The name contains the digest, so that the next generation never overwrites a kept file."""
@@ -119,12 +122,18 @@ def trusted_root(path: Path) -> bytes:
 class Repository:
     """One repository, as a member reads it. Not thread-safe."""
 
-    def __init__(self, root: Path, source: str, cache: Path, fetch: FetcherInterface | None = None) -> None:
-        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone."""
+    def __init__(
+        self, root: Path, source: str, cache: Path, fetch: FetcherInterface | None = None,
+        used_for: timedelta | None = None,
+    ) -> None:  # fmt: skip
+        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone.
+        `used_for`: for how long evidence may show a registry after its last use; None: for good.
+        """
         self._root = root
         self.source = source
         self._cache = cache
         self._metadata, self._targets = cache / tuf_roles.METADATA, cache / tuf_roles.TARGETS
+        self._used = UsedRegistries(cache / FOLDER, used_for)
         self._deadline = Deadline()
         self._fetcher = fetch or fetcher(source, self._deadline)
         self._timestamp: bytes | None = None
@@ -154,7 +163,9 @@ class Repository:
             digests = kept["sha256"]
             files = [each for each in tuf_roles.DELEGATED.values() if each in digests or each not in tuf_roles.OPTIONAL]
             sha256 = {file: str(digests[file]) for file in files}
-            return Published(self._targets, sha256, datetime.fromisoformat(kept["expires"]))
+            return Published(
+                self._targets, sha256, datetime.fromisoformat(kept["expires"]), str(kept.get("metadata", ""))
+            )
         except FileNotFoundError:
             return None
         except PermissionError as error:
@@ -217,13 +228,18 @@ class Repository:
             sha256 = {file: target.hashes["sha256"] for file, target in targets.items()}
             roles = self._verified()
             self._check_keys(roles)
-            published = Published(self._targets, sha256, min(signed.expires for signed in roles.values()))
+            metadata = {name: (self._metadata / name).read_bytes() for name in (f"{role}.json" for role in roles)}
+            published = Published(
+                self._targets, sha256, min(signed.expires for signed in roles.values()), metadata_digest(metadata)
+            )
             for file, target in targets.items():
                 path = str(published.path(file))
                 if not updater.find_cached_target(target, path):
                     self._deadline.within(FILE_S)
                     updater.download_target(target, path)
-            self._timestamp = (self._metadata / _TIMESTAMP).read_bytes()
+            self._timestamp = metadata[_TIMESTAMP]
+            used = UsedRegistry(published.metadata, sha256, metadata)
+            self._used.put(used, lambda file: published.path(file).read_bytes())
             return published
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
@@ -371,7 +387,11 @@ class Repository:
             self._replace_kept(published)
 
     def _replace_kept(self, published: Published) -> None:
-        kept = {"sha256": published.sha256, "expires": published.expires.astimezone(UTC).isoformat()}
+        kept = {
+            "sha256": published.sha256,
+            "expires": published.expires.astimezone(UTC).isoformat(),
+            "metadata": published.metadata,
+        }
         replace_durably(self._cache / tuf_roles.KEPT, json.dumps(kept).encode("ascii"))
         needed = tuple(published.sha256.values())  # also names of compiled files
         for path in self._targets.iterdir():

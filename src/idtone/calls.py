@@ -312,7 +312,8 @@ class Decision(NamedTuple):
     `profiles` names the sound of each party that hears one. `licence` is set if a licence was judged, valid or not;
     `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` is in charge of the
     forwarding number in that version of the registry, by `wholesale_chain` (`m-0001>m-0005`) if others handed it down.
-    `customer` is the operator's customer whose call it is, if the table of lines has one.
+    `customer` is the operator's customer whose call it is, if the table of lines has one. `registry_sha256` is the
+    digest of the registry by which it was decided (`Registry.sha256`).
     """
 
     # A tuple: a frozen dataclass takes twice as long to make, which was a sixth of a decision's time.
@@ -328,6 +329,7 @@ class Decision(NamedTuple):
     member: str | None = None
     wholesale_chain: str | None = None
     customer: str | None = None
+    registry_sha256: str | None = None
 
     @property
     def profile(self) -> str | None:

@@ -114,6 +114,10 @@ command_line.add_commands(
             "Fetch what the association has published, and write the suspended and own numbers for Asterisk "
             "(fallback.conf).",
         ),
+        "decide": (
+            "idtone.operations.registry_decision:decide",
+            "Show the decision for a call, and its reason. Nothing is dialled or recorded.",
+        ),
     },
 )
 command_line.add_commands(

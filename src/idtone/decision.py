@@ -40,6 +40,11 @@ class Registry(Protocol):
     @property
     def trust(self) -> Trust: ...
     @property
+    def sha256(self) -> str | None:
+        """The digest of its signed metadata, or of its file if it is unsigned; None if it was not read from files."""
+        ...
+
+    @property
     def issued(self) -> datetime:
         """When its latest part was issued. It cannot be earlier now, whatever the clock says."""
         ...
@@ -230,7 +235,7 @@ def decide(
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
-    version, trust = (registry.version, registry.trust) if registry else (None, None)
+    version, trust, digest = (registry.version, registry.trust, registry.sha256) if registry else _NO_REGISTRY
     holding = _holding(call, registry, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
@@ -250,7 +255,7 @@ def decide(
     elif call.presents_other:
         refused = Reason.PRESENTED_NUMBER_DIFFERS
     if refused:
-        return _refusal(refused, None, version, trust, policy, member, chain, customer)
+        return _refusal(refused, None, version, trust, policy, member, chain, customer, digest)
     parties, skip = policy.hearing(call), policy.skip(call)
     # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     standing: _Standing | None = None
@@ -268,12 +273,16 @@ def decide(
         reason = Reason.LEDGER_FULL
     if reason is _VALID and licence:
         profiles = {} if skip else licensed
-        return Decision(_PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain, customer)
+        return Decision(
+            _PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain, customer, digest
+        )
     licence_id = licence.id if licence else None
     if _refuses(call, registry, policy, remembered, reason):
-        return _refusal(reason, licence_id, version, trust, policy, member, chain, customer)
+        return _refusal(reason, licence_id, version, trust, policy, member, chain, customer, digest)
     notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
-    return Decision(Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain, customer)
+    return Decision(
+        Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain, customer, digest
+    )  # fmt: skip
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
@@ -349,10 +358,10 @@ def _first_in_force(
 
 def _refusal(
     reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None,
-    chain: str | None, customer: str | None,
+    chain: str | None, customer: str | None, digest: str | None,
 ) -> Decision:  # fmt: skip
     return Decision(
-        Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain, customer
+        Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain, customer, digest
     )
 
 
@@ -364,6 +373,7 @@ def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> H
     return found or (registry.holding(call.perhaps, now) if call.perhaps else None)
 
 
+_NO_REGISTRY: Final = (None, None, None)
 _UNCHECKED: Final = (None, None)
 _NO_NUMBER = {
     NumberKind.WITHHELD: Reason.NUMBER_WITHHELD,

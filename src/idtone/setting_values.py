@@ -182,6 +182,8 @@ def _pattern(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+TimestampUrl = HttpUrl
+"""Replies are signed, so http without TLS will do."""
 DeskUrl = Annotated[str, AfterValidator(_desk_url)]
 RegistrySource = Annotated[str, AfterValidator(_source)]
 """A path, or an address over https."""

@@ -41,6 +41,7 @@ from .setting_values import (
     MetricsAddress,
     Octets,
     RegistrySource,
+    TimestampUrl,
     WitnessLine,
     split_port,
 )
@@ -160,6 +161,21 @@ class Exports(StrEnum):
     """One person requests it, another approves it."""
 
 
+class TimestampSettings(Model):
+    """The time-stamping authority (RFC 3161) that stamps the heads of the tree."""
+
+    url: TimestampUrl | None = None
+    every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))] = timedelta(hours=1)
+    root: Path | None = None
+    """The authority's root certificates (PEM), by which each reply is verified before it is kept."""
+    user: str | None = None
+    password_file: Path | None = None
+
+    def secret(self) -> str:
+        """The password of `user`; empty without one. Raises DocumentError if its file cannot be read."""
+        return read_text(self.password_file, size_limit=4096).strip() if self.password_file else ""
+
+
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     """This node's file, or the PostgreSQL that several nodes share."""
@@ -182,6 +198,7 @@ class LedgerSettings(Model):
     seen_file: Path | None = None
     witnesses: Annotated[tuple[WitnessLine, ...], COMMA_LIST] = ()
     witness_every: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
+    timestamp: TimestampSettings = TimestampSettings()
 
     def is_shared(self) -> bool:
         """Whether the ledgers of several nodes are replicated into PostgreSQL."""
@@ -212,6 +229,10 @@ class LedgerSettings(Model):
     def cosigned(self) -> Path:
         """The file with the last checkpoint that witnesses cosigned."""
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
+
+    def stamps(self) -> Path:
+        """The folder of the checkpoints that have a timestamp of others."""
+        return self.key_file.with_name(f"{self.key_file.name}.stamps")
 
     def continued(self) -> Path:
         """The file with the names of the trees that followed the first one after its database was damaged."""

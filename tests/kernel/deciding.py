@@ -52,6 +52,7 @@ class FakeRegistry:
     stopped: dict[Number, Suspension] = field(default_factory=dict)
     version: int = 42
     trust: Trust = Trust.SIGNED
+    sha256: str | None = None
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
     """Of the number of the node's member."""

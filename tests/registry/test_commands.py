@@ -1,5 +1,6 @@
 """`idtone registry …`, run as the command line runs it."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -200,6 +201,7 @@ def test_decide_reports_all_facts(run, file):
         "profile": "sample", "parties": ["called"],
         "registry_version": 42, "registry_trust": "unsigned", "hangup_cause": None, "number": "…5678",
         "direction": "incoming", "at": "2026-11-10T09:00:00+09:00",
+        "registry_sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest(),
     }  # fmt: skip
     _, out, _ = run(*DECIDE, "--registry", file, "--number", "0312345677")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())

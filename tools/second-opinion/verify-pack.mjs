@@ -18,6 +18,7 @@ const AWAITED_LIMIT = 1e6; // 4.1
 const ACTS = new Set([
   "export-requested", "export-approved", "export-refused", "exported", "export-received", "export-confirmed",
   "forgotten", "numbers-opened", "duty", "gap", "continued", "quarantined",
+  "clock",
 ]); // 2.1
 const ENDS = new Set(["ended", "interrupted", ...ACTS]);
 const ANSWERS = new Set(["export-approved", "export-refused", "exported"]);
@@ -28,6 +29,7 @@ const BASIS_DAYS = ["deadline", "valid_until", "confirm_by"];
 const WORD = /[\p{L}\p{N}_\u0300-\u036f]+/gu; // 7, for 13
 const LATIN = /[A-Za-z\u00c0-\u024f\u1e00-\u1eff]/u;
 const ALIKE = /[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]/u;
+const FURTHER = /^(?:profiles\/[a-z0-9][a-z0-9-]*\.json|registry\/[0-9a-f]{64}\.json|timestamps\/[1-9][0-9]*\.tsr)$/u;
 const PRINTABLE = /^(?:[^\p{C}\p{Z}]| )*$/u; // 1
 
 /** What is wrong, and the rule of section 7.1 that it breaks. */
@@ -334,6 +336,7 @@ function inflated(octets, size) {
 class Pack {
   constructor(files, log, witnesses, now) {
     Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Map(), sizes: new Map() });
+    Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Set(), registries: new Set() });
     this.attempt("manifest.json", () => this.verify());
   }
 
@@ -371,6 +374,9 @@ class Pack {
     const isOne = manifest.policy === "one-person";
     this.attempt("manifest.json", () => need(!isOne || manifest.acts.length === 0, "manifest", "it has acts of a request"));
     if (!isOne) this.attempt("the approval", () => this.approval());
+    for (const name of this.files.keys()) {
+      if (name.startsWith("registry/")) this.attempt(name, () => this.registry(name));
+    }
     this.rules();
     this.attempt("manifest.json", () => this.times());
   }
@@ -418,10 +424,21 @@ class Pack {
       this.attempt(name, () => {
         need(this.files.has(name), "files", "it is missing");
         need(Object.hasOwn(named, name), "files", "it is not in the manifest's files");
-        need(own.has(name) || /^profiles\/[a-z0-9][a-z0-9-]*\.json$/u.test(name), "files", "it belongs to no record");
+        need(own.has(name) || FURTHER.test(name), "files", "it belongs to no record");
         need(sha256(this.files.get(name)).toString("hex") === named[name], "files", "it was changed");
       });
     }
+  }
+
+  /** 6.6; what the registry says of the numbers is not looked at. */
+  registry(name) {
+    const shown = fromCanonical(this.files.get(name));
+    const digest = name.slice("registry/".length, -".json".length);
+    need(this.registries.has(digest) && isObject(shown?.metadata), "registry", "no call of the pack was decided by it");
+    const lines = Object.entries(shown.metadata).map(([role, text]) => [role, unbase64(text)]).sort(([a], [b]) => (a < b ? -1 : 1));
+    need(lines.every(([, octets]) => octets), "registry", "its metadata is not base64");
+    const sums = lines.map(([role, octets]) => `${sha256(octets).toString("hex")}  ${role}\n`).join("");
+    need(sums === "" || sha256(sums).toString("hex") === digest, "registry", "its metadata has another digest");
   }
 
   /** The steps of the proven leaves of a record or an act. */
@@ -463,6 +480,7 @@ class Pack {
     const steps = this.proven(entry);
     this.told.push(`call ${entry.call}, leaves ${entry.leaves.join(", ")}`);
     const first = steps.find((step) => step.kind === "decided" || step.kind === "fallback")?.details ?? {};
+    this.registries.add(first.registry_sha256);
     for (const [role, number] of Object.entries(this.numbers(entry, first))) {
       this.told.push(`  ${role} ${number} (${first[`${role}_kind`]})`);
     }
@@ -579,7 +597,7 @@ function main(given) {
   lines.push(pack.faults.length > 0 ? "NOT GOOD" : "good");
   if (pack.manifest) lines.push(`case ${pack.manifest.case}, exported ${pack.manifest.exported}, ${pack.manifest.policy}`);
   lines.push(...Object.entries(pack.manifest?.basis ?? {}).map(([name, text]) => `${name} ${text}`), ...pack.told);
-  lines.push("report.html, report.pdf and profiles/ were not compared with the leaves: what counts is printed here");
+  lines.push("report.html, report.pdf and profiles/ were not compared with the leaves, and timestamps were not verified");
   const shown = (line) => line.replace(/[\p{C}\p{Z}]/gu, (each) => (each === " " ? each : `\\u{${each.codePointAt(0).toString(16)}}`));
   process.stdout.write(`${lines.map(shown).join("\n")}\n`);
   if (pack.faults.some((fault) => fault.rule === "zip" || fault.rule === "keys")) return 2;

@@ -289,7 +289,7 @@ def test_the_record_of_a_heard_call_and_its_json():
         "call_id": "c-1", "node": "pbx-1", "direction": "incoming", "outcome": "PLAY", "reason": "licence-valid",
         "member": "m-0001", "wholesale_chain": None, "licence": "L-0001", "profile": "sample",
         "profiles": {"called": "sample"}, "skip": None,
-        "interface": None, "registry_version": 42, "registry_trust": None, "numbers": None,
+        "interface": None, "registry_version": 42, "registry_trust": None, "registry_sha256": None, "numbers": None,
         "times": {
             "decided": "2026-11-01T00:00:00.123+00:00", "answered": "2026-11-01T00:00:03.123+00:00",
             "sound-started": "2026-11-01T00:00:03.125+00:00", "sound-ended": "2026-11-01T00:00:03.527+00:00",

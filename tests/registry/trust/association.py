@@ -1,13 +1,15 @@
 """An association with real keys and a real repository, and a member's machine that reads it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from securesystemslib.signer import CryptoSigner
 
 from idtone.authority.workspace import Workspace
+from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Published, Repository
 from idtone.registry.trust.tuf_roles import Keys
@@ -25,6 +27,18 @@ issued: 2026-11-02T00:00:00+09:00
 never_originates:
   - {number: "0335810110", holder: 見本警察署, reference: N-1, since: 2026-11-02T00:00:00+09:00}
 """
+
+
+class _OneRoot:
+    root = "0" * 64
+
+
+def sign_without_rules(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    """Let the association sign a file with faults."""
+    blind = replace(KINDS[role], rules=lambda _: (), differences=lambda old, new: ())
+    monkeypatch.setitem(KINDS, role, blind)
+    for module in ("workspace", "edition_rules"):
+        monkeypatch.setattr(f"idtone.authority.{module}.entries_of", lambda octets, document: _OneRoot)
 
 
 def new_keys() -> dict[Keys, list[CryptoSigner]]:

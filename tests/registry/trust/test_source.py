@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
@@ -15,14 +14,13 @@ from idtone.calls import Direction, ForwardedCall, Reason, Trust
 from idtone.decision import Policy, decide
 from idtone.errors import TrustError
 from idtone.numbers import parse
-from idtone.registry.file_kinds import KINDS
 from idtone.registry.sources import WHOLE_S, SignedSource
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 
 from ...kernel.deciding import NOW
-from .association import STOPPED, Association, Machine
+from .association import STOPPED, Association, Machine, sign_without_rules
 
 STOPPED_NUMBER = parse("0312345677")
 
@@ -102,8 +100,7 @@ def test_the_source_is_polled_at_the_set_interval(association, open_source):
 def test_signed_faults_are_logged_and_change_nothing(association, open_source, caplog, monkeypatch):
     source = open_source()
     source.refresh()
-    blind = replace(KINDS[tuf_roles.SUSPENSIONS], rules=lambda _: ())
-    monkeypatch.setitem(KINDS, tuf_roles.SUSPENSIONS, blind)
+    sign_without_rules(monkeypatch, tuf_roles.SUSPENSIONS)
     association.write(suspensions=STOPPED.replace("03123", "03x23"))
     association.publish()
     for _ in range(3):

@@ -1,0 +1,145 @@
+"""`idtone ledger reconcile`: which calls the ledger lacks, or the call detail records of others."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+from idtone import command_line
+from idtone.errors import LedgerError, UsageError
+from idtone.translation import Message
+
+from ..evidence.records import iso_ms
+from ..replication.node_ledgers import without_keys
+from ..verification.cdr_file import CdrFile
+from ..verification.reconciliation import Compared, MissingCall, MissingRow, Reconciliation, extent
+from .shared import KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since
+
+
+def reconcile(
+    file: Annotated[Path, typer.Argument(metavar="CDR.csv", help="The records, as CSV.")],
+    call_id: Annotated[
+        str,
+        typer.Option("--call-id", metavar="COLUMN", help="The column with the SIP Call-ID: its name or number."),
+    ] = "1",
+    start: Annotated[
+        str, typer.Option("--start", metavar="COLUMN", help="The column with the time when the call began.")
+    ] = "2",
+    zone: Annotated[
+        str | None, typer.Option("--zone", metavar="ZONE", help="Of times without an offset (default: this machine's).")
+    ] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            "--time-format",
+            metavar="FORMAT",
+            help="How times are written (strptime), if neither as 2026-11-30 09:00:00 nor as seconds since 1970.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", metavar="NAME", help="Of the file, such as cp932.")
+    ] = "utf-8-sig",
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="T", help="Only calls since then, like list (default: the first record's)."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="Only calls before then (default: the last record's).")
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", min=0, metavar="N", help="Name so many calls of each side at most."),
+    ] = 1000,
+    config: command_line.ConfigOption = None,
+    ledger: LedgerOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID.
+
+    Rows without a Call-ID are passed over: let only calls of the hook have one (docs/how-to/reconcile.md). Numbers and
+    Call-IDs are not printed. Needs the ledger's key. Exit 1: one side lacks calls. 2: the file or an option cannot be
+    used.
+    """
+    records = CdrFile(file, call_id, start, _zone(zone), time_format, encoding)
+    now = datetime.now(UTC)
+    first = parse_since(since, now) if since else None
+    last = parse_since(until, now, "--until") if until else None
+    if first is None or last is None:
+        within = extent(records.rows())
+        if within is None:
+            raise UsageError(Message("{path}: no record has a SIP Call-ID; name the column with --call-id", path=file))
+        first, last = first or within[0], last or within[1]
+    ledgers = ledgers_of(config, ledger, node, keys or ())
+    for name in without_keys(ledgers.nodes):
+        print(f"not compared: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
+    with Reconciliation.opened(first, last) as comparison:
+        compared_nodes = 0
+        for each in ledgers.nodes:
+            if each.has_keys and (days := each.reader.days):
+                comparison.add_ledger(each.node, each.reader, days)
+                compared_nodes += 1
+        if not compared_nodes:
+            raise LedgerError(
+                Message("SIP Call-IDs are compared with the ledger's key only: run this as a user who may read it")
+            )
+        for row in records.rows():
+            comparison.add_row(row)
+        compared = comparison.compared()
+        rows, calls = list(comparison.missing_rows(limit)), list(comparison.missing_calls(limit))
+    if as_json:
+        command_line.print_json(_report(compared, rows, calls))
+    else:
+        print(*_lines(file, compared, rows, calls), sep="\n")
+    if compared.not_in_ledger or compared.not_in_csv:
+        command_line.negative()
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(Message("--zone {name!r} is not known; write it like Asia/Tokyo", name=name)) from error
+
+
+def _report(compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> dict[str, object]:
+    return {
+        "good": not (compared.not_in_ledger or compared.not_in_csv),
+        **asdict(compared),
+        "since": iso_ms(compared.since),
+        "until": iso_ms(compared.until),
+        "missing_in_ledger": [{"line": each.line, "at": iso_ms(each.at)} for each in rows],
+        "missing_in_csv": [asdict(each) | {"at": iso_ms(each.at)} for each in calls],
+    }
+
+
+def _lines(file: Path, compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> list[str]:
+    lines = [
+        f"calls that began {local(compared.since)} … {local(compared.until)}",
+        f"  in {file.name}: {compared.calls_in_csv:,} calls ({compared.rows:,} rows)",
+        f"  in the ledger: {compared.calls_in_ledger:,} calls",
+    ]
+    for count, words in (
+        (compared.rows_without_call_id, "rows have no SIP Call-ID"),
+        (compared.rows_without_key, "rows are of days without a key, and cannot be compared"),
+        (compared.rows_outside, "rows are of another time"),
+        (compared.without_call_id, "calls of the ledger have no SIP Call-ID, and cannot be compared"),
+        (compared.in_progress, "calls of the ledger are in progress"),
+        (compared.interrupted, "calls of the ledger are interrupted: the journal has no end of them"),
+    ):
+        if count:
+            lines.append(f"  {count:,} {words}")
+    lines.append(f"the ledger lacks {compared.not_in_ledger:,} calls of {file.name}")
+    lines += [f"  {file.name}:{each.line}  {local(each.at)}" for each in rows]
+    lines += [f"  … and {compared.not_in_ledger - len(rows):,} more"] * (compared.not_in_ledger > len(rows))
+    lines.append(f"{file.name} lacks {compared.not_in_csv:,} calls of the ledger")
+    lines += [f"  {each.call_id}  {local(each.at)}  {each.outcome}, {each.ends}" for each in calls]
+    lines += [f"  … and {compared.not_in_csv - len(calls):,} more"] * (compared.not_in_csv > len(calls))
+    return lines

@@ -1,0 +1,69 @@
+"""The checkpoints that have a timestamp of others (RFC 3161), in a folder beside the keys.
+
+    ORIGIN/SIZE.checkpoint   the signed checkpoint of so many leaves, with its cosignatures
+    ORIGIN/SIZE.tsr          the authority's reply
+
+`ORIGIN` is the beginning of the SHA-256 of the tree's name. All of them stay: the earliest one that holds a leaf says
+most about its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from idtone.errors import LedgerError, ProofError
+from idtone.signed_notes import Note
+from idtone.translation import Message
+
+from ..tree.checkpoints import Checkpoint
+from .private_files import replace_private
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A checkpoint and the reply with its timestamp."""
+
+    note: Note
+    size: int
+    reply: bytes
+
+
+class Stamps:
+    """The folder, which need not exist yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _of(self, origin: str) -> Path:
+        return self.folder / hashlib.sha256(origin.encode()).hexdigest()[:16]
+
+    def sizes(self, origin: str) -> list[int]:
+        """Of the trees that have one, ascending."""
+        return sorted(int(path.stem) for path in self._of(origin).glob("*.checkpoint") if path.stem.isdecimal())
+
+    def put(self, note: Note, reply: bytes) -> None:
+        """Raises OSError."""
+        checkpoint = Checkpoint.parse(note.text)
+        path = self._of(checkpoint.origin) / str(checkpoint.size)
+        replace_private(path.with_suffix(".tsr"), reply)
+        replace_private(path.with_suffix(".checkpoint"), str(note).encode())
+
+    def holding(self, origin: str, leaf: int) -> Stamp | None:
+        """The earliest one whose tree has this leaf; None if there is none. Raises LedgerError."""
+        size = next((size for size in self.sizes(origin) if size > leaf), None)
+        if size is None:
+            return None
+        path = self._of(origin) / str(size)
+        try:
+            note = Note.parse(path.with_suffix(".checkpoint").read_bytes())
+            checkpoint = Checkpoint.parse(note.text)
+            reply = path.with_suffix(".tsr").read_bytes()
+        except (OSError, ProofError) as error:
+            raise LedgerError(
+                Message("{path}: cannot be read: {error}; restore it from a backup", path=path, error=error)
+            ) from error
+        if (checkpoint.origin, checkpoint.size) != (origin, size):
+            raise LedgerError(Message("{path}: is of another tree; restore it from a backup", path=path))
+        return Stamp(note, size, reply)

@@ -1,0 +1,203 @@
+"""Compares the ledger with call detail records of others, by SIP Call-ID: which calls one side lacks.
+
+The ledger keeps of a Call-ID only a token, which the key of the day makes. The comparison lies in a temporary SQLite
+file, so that memory does not grow with the number of calls; the file holds tokens and ids of calls, and no numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+from ..evidence.leaves import StoredStep
+from ..evidence.steps import CANARY, FIRST, SIP_CALL_ID_TOKEN, StepKind, kept_sip_call_id
+from ..keys.day_keys import DayKeys
+from ..keys.sealing import DayKey, day_of
+from ..store.ledger_reader import LedgerReader
+from ..store.rows import microseconds, moment
+from .cdr_file import CdrRow
+
+KINDS: Final = frozenset({*FIRST, StepKind.ENDED, StepKind.INTERRUPTED})
+_DAY: Final = timedelta(days=1)
+"""A call may be decided on the day after its record begins; and clocks and time zones differ."""
+_MEMORY_KIB: Final = 16_384
+_SCHEMA: Final = f"""
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -{_MEMORY_KIB};
+CREATE TABLE calls (node TEXT, call TEXT, token BLOB, at INTEGER, outcome TEXT, ends TEXT, canary INTEGER,
+                    seen INTEGER DEFAULT 0, PRIMARY KEY (node, call)) WITHOUT ROWID;
+CREATE INDEX by_token ON calls (token);
+CREATE TABLE missing (id BLOB PRIMARY KEY, line INTEGER, at INTEGER) WITHOUT ROWID;
+CREATE TABLE found (id BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """A call of the CSV that the ledger lacks: its first row there."""
+
+    line: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCall:
+    """A call of the ledger that the CSV lacks. `ends`: `ended`, `interrupted`, or empty while it is in progress."""
+
+    node: str
+    call_id: str
+    at: datetime
+    outcome: str
+    ends: str
+
+
+@dataclass(slots=True)
+class Compared:
+    """Counts. Calls of the CSV are distinct SIP Call-IDs; those of the ledger were decided `since` … `until`."""
+
+    since: datetime
+    until: datetime
+    rows: int = 0
+    rows_without_call_id: int = 0
+    rows_without_key: int = 0
+    """Of days whose key is destroyed, or was never made: they cannot be compared."""
+    rows_outside: int = 0
+    calls_in_csv: int = 0
+    calls_in_ledger: int = 0
+    without_call_id: int = 0
+    in_progress: int = 0
+    interrupted: int = 0
+    not_in_ledger: int = 0
+    not_in_csv: int = 0
+
+
+class Reconciliation:
+    """Use `opened`: first `add_ledger` for each node, then `add_row` for each row, then `compared`."""
+
+    def __init__(self, database: sqlite3.Connection, since: datetime, until: datetime) -> None:
+        self._database = database
+        self._salt = os.urandom(16)
+        self._days: list[DayKeys] = []
+        self._keys: dict[str, list[DayKey]] = {}
+        self._counts = Compared(since, until)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, since: datetime, until: datetime) -> Iterator[Self]:
+        """Of calls that began then, both ends included."""
+        with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
+            database = sqlite3.connect(f"{folder}/compared", isolation_level=None)
+            try:
+                database.executescript(_SCHEMA)
+                database.execute("BEGIN")
+                yield cls(database, since, until)
+            finally:
+                database.close()
+
+    def add_ledger(self, node: str, reader: LedgerReader, days: DayKeys) -> None:
+        """The calls of a node. Raises LedgerError."""
+        self._days.append(days)
+        first = reader.place_before(self._counts.since - _DAY)
+        last = reader.place_before(self._counts.until + _DAY)
+        for step in reader.in_order(first, last, KINDS):
+            if step.kind in FIRST:
+                self._begin(node, step)
+            else:
+                change = "UPDATE calls SET ends = coalesce(ends, ?) WHERE node = ? AND call = ?"
+                self._database.execute(change, (step.kind, node, step.call_id))
+
+    def _begin(self, node: str, step: StoredStep) -> None:
+        details = json.loads(step.details)
+        token = bytes.fromhex(details.get(SIP_CALL_ID_TOKEN, ""))
+        values = (node, step.call_id, token, step.at, str(details.get("outcome", "")), bool(details.get(CANARY)))
+        self._database.execute(
+            "INSERT INTO calls (node, call, token, at, outcome, canary) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO "
+            "UPDATE SET outcome = iif(excluded.outcome = '', outcome, excluded.outcome)", values,
+        )  # fmt: skip
+
+    def add_row(self, row: CdrRow) -> None:
+        counts = self._counts
+        counts.rows += 1
+        kept = kept_sip_call_id(row.sip_call_id)
+        if not kept:
+            counts.rows_without_call_id += 1
+            return
+        tokens = self._tokens(kept, row.start)
+        if not tokens:
+            counts.rows_without_key += 1
+            return
+        marks, values = ",".join("?" * len(tokens)), list[int]()
+        seen = self._database.execute(f"UPDATE calls SET seen = 1 WHERE token IN ({marks})", tokens)  # noqa: S608
+        if seen.rowcount:
+            table = "found (id)"
+        elif not counts.since <= row.start <= counts.until:
+            counts.rows_outside += 1
+            return
+        else:
+            table, values = "missing (id, line, at)", [row.line, microseconds(row.start)]
+        name = hashlib.blake2b(kept.encode(), key=self._salt, digest_size=16).digest()
+        places = ",".join("?" * (1 + len(values)))
+        self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", (name, *values))  # noqa: S608
+
+    def _tokens(self, sip_call_id: str, start: datetime) -> list[bytes]:
+        """Of the day of the record and its neighbours, for each node."""
+        names = {day_of(start + each * _DAY) for each in (-1, 0, 1)}
+        for name in names - self._keys.keys():
+            self._keys[name] = [key for days in self._days if (key := days.get(name))]
+        keys = (key for name in names for key in self._keys[name])
+        return [bytes.fromhex(key.sip_call_id_token(sip_call_id)) for key in keys]
+
+    def compared(self) -> Compared:
+        """The counts, once all is added."""
+        counts, ask = self._counts, self._one
+        window = (microseconds(counts.since), microseconds(counts.until))
+        # A call has several rows, one for each destination that was tried, and may be found by one of them alone.
+        self._database.execute("DELETE FROM missing WHERE id IN (SELECT id FROM found)")
+        counts.not_in_ledger = ask("SELECT count(*) FROM missing")
+        counts.calls_in_csv = counts.not_in_ledger + ask("SELECT count(*) FROM found")
+        within = "SELECT count(*) FROM calls WHERE at BETWEEN ? AND ? AND NOT canary"
+        counts.calls_in_ledger = ask(within, *window)
+        counts.without_call_id = ask(f"{within} AND token = x''", *window)
+        counts.in_progress = ask(f"{within} AND ends IS NULL", *window)
+        counts.interrupted = ask(f"{within} AND ends = ?", *window, StepKind.INTERRUPTED)
+        counts.not_in_csv = ask(f"SELECT count(*) FROM calls WHERE {_LACKING}", *window)  # noqa: S608
+        return counts
+
+    def _one(self, query: str, *values: object) -> int:
+        found: int = self._database.execute(query, values).fetchone()[0]
+        return found
+
+    def missing_rows(self, limit: int) -> Iterator[MissingRow]:
+        """What the ledger lacks, in the order of the file."""
+        for line, at in self._database.execute("SELECT line, at FROM missing ORDER BY line LIMIT ?", (limit,)):
+            yield MissingRow(line, moment(at))
+
+    def missing_calls(self, limit: int) -> Iterator[MissingCall]:
+        """What the CSV lacks, the oldest first."""
+        query = f"SELECT node, call, at, outcome, ends FROM calls WHERE {_LACKING} ORDER BY at LIMIT ?"  # noqa: S608
+        window = (microseconds(self._counts.since), microseconds(self._counts.until))
+        for node, call_id, at, outcome, ends in self._database.execute(query, (*window, limit)):
+            yield MissingCall(node, call_id, moment(at), outcome, ends or "")
+
+
+_LACKING: Final = "at BETWEEN ? AND ? AND NOT canary AND NOT seen AND token != x'' AND ends IS NOT NULL"
+"""A call in progress has no record yet."""
+
+
+def extent(rows: Iterable[CdrRow]) -> tuple[datetime, datetime] | None:
+    """When the first and the last call with a SIP Call-ID began; None if there is none."""
+    first = last = None
+    for row in rows:
+        if row.sip_call_id:
+            first = row.start if first is None else min(first, row.start)
+            last = row.start if last is None else max(last, row.start)
+    return (first, last + timedelta(seconds=1)) if first and last else None

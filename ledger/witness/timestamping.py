@@ -1,0 +1,116 @@
+"""Has the tree's head stamped by a time-stamping authority (RFC 3161) now and then. No call and no signature waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from cryptography.x509 import Certificate
+
+from idtone.errors import LedgerError, ProofError
+from idtone.settings import TimestampSettings
+from idtone.signed_notes import Note
+from idtone.translation import Message
+
+from ..keys.key_ring import KeyRing
+from ..keys.stamps import Stamps
+from ..tree.checkpoints import Checkpoint
+from ..tree.timestamps import QUERY_TYPE, REPLY_LIMIT, query, roots_of, stamped_at
+from .cosigning import Tree
+
+ANSWER_WITHIN_S: Final = 30.0
+AGAIN_AFTER_S: Final = 60.0
+"""After a failure."""
+
+_log = logging.getLogger(__name__)
+
+
+class Timestamping:
+    """Asks the authority whenever there are new leaves, at most as often as the settings say."""
+
+    def __init__(self, tree: Tree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
+        self._tree = tree
+        self._key_ring = key_ring
+        self._settings = settings
+        self._stamps = stamps
+        self._has_witnesses = False
+        self._complaint = ""
+
+    def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
+        """The same; if there are witnesses, it asks only for heads that they have cosigned."""
+        self._has_witnesses = bool(witnesses)
+        return self
+
+    async def run(self) -> None:
+        """Until cancelled; returns at once if there is no authority."""
+        if self._settings.url is None:
+            return
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)) as session:
+            while True:
+                every_s = self._settings.every.total_seconds()
+                await asyncio.sleep(every_s if await self.ask(session) else min(AGAIN_AFTER_S, every_s))
+
+    async def ask(self, session: aiohttp.ClientSession) -> bool:
+        """Have the latest head stamped, if it has none; False if there is no head yet, or that failed."""
+        try:
+            note = await asyncio.to_thread(self._head)
+            if note is None:
+                return False
+            checkpoint = Checkpoint.parse(note.text)
+            if checkpoint.size in await asyncio.to_thread(self._stamps.sizes, checkpoint.origin):
+                return True
+            at = await self._stamp(session, note)
+        except (LedgerError, OSError, aiohttp.ClientError, TimeoutError) as error:
+            complaint = str(error) or "it did not answer in time"
+            if complaint != self._complaint:
+                self._complaint = complaint
+                _log.error("no timestamp: %s: %s", self._settings.url, complaint)
+            return False
+        if self._complaint or checkpoint.size:
+            _log.info("the tree of %d leaves is stamped with %s", checkpoint.size, at)
+        self._complaint = ""
+        return True
+
+    def _head(self) -> Note | None:
+        """The one to be stamped. Raises LedgerError."""
+        if not self._has_witnesses:
+            return self._tree.checkpoint
+        latest = self._key_ring.cosigned.latest(self._key_ring.signer.key)
+        return latest[0] if latest else None
+
+    async def _stamp(self, session: aiohttp.ClientSession, note: Note) -> str:
+        """When the authority says that it was there. Raises LedgerError, OSError, and the errors of HTTP."""
+        settings = self._settings
+        assert settings.url
+        octets, nonce = await asyncio.to_thread(query, note.text)
+        password = await asyncio.to_thread(settings.secret)
+        auth = aiohttp.BasicAuth(settings.user, password) if settings.user else None
+        async with session.post(
+            settings.url, data=octets, headers={"Content-Type": QUERY_TYPE}, auth=auth, allow_redirects=False
+        ) as response:
+            if response.status != HTTPStatus.OK:
+                raise LedgerError(Message("it answered {status}", status=response.status))
+            reply = await response.content.read(REPLY_LIMIT + 1)
+            while len(reply) <= REPLY_LIMIT and (more := await response.content.read(REPLY_LIMIT)):
+                reply += more
+        if len(reply) > REPLY_LIMIT:
+            raise LedgerError(Message("its reply is larger than any timestamp"))
+        return await asyncio.to_thread(self._kept, note, reply, nonce)
+
+    def _kept(self, note: Note, reply: bytes, nonce: int) -> str:
+        at = stamped_at(reply, note.text, roots(self._settings.root) if self._settings.root else (), nonce)
+        self._stamps.put(note, reply)
+        return at.isoformat()
+
+
+def roots(path: Path) -> list[Certificate]:
+    """The authority's roots in a file. Raises ProofError, OSError."""
+    try:
+        return roots_of(path.read_bytes())
+    except ProofError as error:
+        raise ProofError(Message("{path}: {error}", path=path, error=error)) from error

@@ -1,0 +1,198 @@
+"""`idtone registry decide`: the decision for a call, by a registry on this machine or by what a pack shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from idtone import command_line
+from idtone.calls import Decision, Direction, ForwardedCall, Outcome
+from idtone.decision import decide as decide_call
+from idtone.errors import TrustError, UsageError
+from idtone.ledger.commands.shared import parse_key
+from idtone.ledger.disclosure.pack_file import read_zip
+from idtone.ledger.disclosure.pack_verification import verified
+from idtone.numbers import NumberKind, parse, perhaps
+from idtone.registry.commands.checking import checking
+from idtone.registry.local_registry import from_file, known
+from idtone.settings import load_settings
+from idtone.signed_notes import Algorithm
+from idtone.translation import Message, translated
+
+from .shown_registries import Repeated, repeated
+
+
+def decide(
+    number: Annotated[str | None, typer.Option(help="The forwarding number, in any usual form.")] = None,
+    direction: Annotated[Direction | None, typer.Option(help="The direction of forwarding.")] = None,
+    registry: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Registry file (default: registry.source of the settings).")
+    ] = None,
+    called: Annotated[str, typer.Option(help="The number to which the call is forwarded.")] = "",
+    caller: Annotated[str, typer.Option(help="The caller's number.")] = "",
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="ISO-8601", help="The time of the call, with its time zone (default: now)."),
+    ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The node's member (default: association.member; without it, with --registry, that of the number).",
+        ),
+    ] = None,
+    pack: Annotated[
+        Path | None,
+        typer.Option(metavar="PACK", help="Instead: repeat the decisions on the calls of an evidence pack."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --pack: the association's root, from another source.")
+    ] = None,
+    log_key: Annotated[
+        str | None, typer.Option(metavar="VKEY", help="With --pack: the member's verifier key, from another source.")
+    ] = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show the decision for a call, and its reason. Nothing is dialled or recorded.
+
+    The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). Of a
+    FILE without a member, it is the decision on a node of the member in charge of the number. Exit 0: PLAY or BYPASS.
+    1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a decision,
+    not an error.
+
+    With --pack nothing else is needed: the pack shows what the registry said of the numbers, signed by the association.
+    Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
+    """
+    if pack is not None:
+        _repeat(pack, root, log_key, as_json)
+        return
+    if number is None or direction is None:
+        raise UsageError(Message("name the call with --number and --direction, or a pack with --pack"))
+    settings = load_settings(config)
+    now = _moment(at)
+    to = parse(called)
+    call = ForwardedCall(
+        "question", direction, parse(number), parse(caller), to, perhaps=perhaps(number),
+        caller_perhaps=perhaps(caller), emergency=to.kind is NumberKind.EMERGENCY,
+    )  # fmt: skip
+    with checking():
+        index = (from_file(registry) if registry else known(settings.registry)).index()
+    member = member or settings.association.member
+    if member is None and registry is not None:
+        member = index.member(call.forwarding_number, now)
+    decision = decide_call(call, index, settings.policy.policy(member), now)
+    answer = _answer(call, decision, now)
+    if as_json:
+        command_line.print_json(answer)
+    else:
+        print(*(f"{name:<17} {_cell(value)}" for name, value in answer.items()), sep="\n")
+    if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
+        command_line.negative()
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(Message("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00")) from error
+    if moment.tzinfo is None:
+        raise UsageError(Message("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00"))
+    return moment
+
+
+def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str, Any]:
+    return {
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "member": decision.member,
+        "wholesale_chain": decision.wholesale_chain,
+        "licence": decision.licence,
+        "profile": decision.profile,
+        "parties": sorted(decision.parties),
+        "registry_version": decision.registry_version,
+        "registry_trust": decision.registry_trust,
+        "registry_sha256": decision.registry_sha256,
+        "hangup_cause": decision.hangup_cause,
+        "number": str(call.forwarding_number),
+        "direction": call.direction,
+        "at": now.isoformat(),
+    }
+
+
+def _cell(value: Any) -> str:
+    text = ", ".join(value) if isinstance(value, list) else value
+    return "-" if text in (None, "") else str(text)
+
+
+# -- of a pack --------------------------------------------------------------------------------------------------------
+
+
+def _repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
+    files = read_zip(pack)
+    verdict = verified(files, parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None)
+    faults = [translated(fault) for fault in verdict.faults]
+    trusted = None
+    if root is not None:
+        from idtone.registry.trust.roots import read_root  # imports TUF, which takes time
+
+        with checking():
+            trusted = read_root(root)
+    found: list[Repeated] = []
+    for told in verdict.told:
+        try:
+            found.append(repeated(files, told, trusted))
+        except TrustError as error:
+            found.append(Repeated(told.record, why=str(error)))
+    if as_json:
+        command_line.print_json({"faults": faults, "calls": list(map(_again, found))})
+    else:
+        print(*faults, *(line for each in found for line in _told(each)), sep="\n")
+    if faults or not all(each.is_good for each in found):
+        command_line.negative()
+
+
+def _again(one: Repeated) -> dict[str, Any]:
+    record, decision = one.record, one.decision
+    return {
+        "call_id": record.call_id,
+        "recorded": _decided(record),
+        "repeated": _decided(decision) if decision else None,
+        "same": one.is_same,
+        "good": one.is_good,
+        "why": one.why,
+        "registry_version": record.registry_version,
+        "registry_sha256": record.registry_sha256,
+        "registry_trust": record.registry_trust,
+        "signed_by_association": one.signed,
+        "root_is_known": one.root_is_known,
+    }
+
+
+def _decided(made: Any) -> dict[str, Any]:
+    """Of a record or a decision."""
+    names = ("outcome", "reason", "member", "wholesale_chain", "licence")
+    return {name: getattr(made, name) for name in names}
+
+
+def _told(one: Repeated) -> list[str]:
+    record, decision = one.record, one.decision
+    recorded = f"{record.outcome}, {record.reason}"
+    if decision is None:
+        return [f"{record.call_id}: {recorded}; not repeated: {one.why}"]
+    lines = [f"{record.call_id}: {recorded}; {'the same again' if one.is_same else 'NOT THE SAME AGAIN'}"]
+    if not one.is_same:
+        lines += [f"  {name:<17} {_cell(getattr(record, name))}, now {_cell(again)}" for name, again in
+                  _decided(decision).items() if getattr(record, name) != again]  # fmt: skip
+    if not one.signed:
+        words = "unsigned: these are the member's own words"
+    elif one.root_is_known:
+        words = "signed by the association"
+    else:
+        words = "signed; compare the root in the pack with the association's (--root)"
+    return [*lines, f"  registry version {record.registry_version} {record.registry_sha256}: {words}"]

@@ -1,0 +1,134 @@
+"""The registries by which this node has decided, for evidence of later: their files, and what was signed.
+
+    DIGEST.json     the names of the files of one registry with their SHA-256, and its signed metadata
+    SHA256.gz       a file; registries share those that did not change
+
+`DIGEST` is the detail `registry_sha256` of a decision. They stay for as long as the numbers of calls can be opened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import re
+import time
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import TrustError
+from idtone.files import replace_durably
+from idtone.translation import Message
+
+log = logging.getLogger(__name__)
+
+FOLDER: Final = "used"
+"""In the cache of the registry."""
+UNSIGNED: Final = "registry"
+"""The name of the only file of an unsigned registry."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_LARGEST: Final = 64 * 1024 * 1024
+
+
+def metadata_digest(metadata: Mapping[str, bytes]) -> str:
+    """The digest of signed metadata (file name → octets): of the lines that `sha256sum` prints for these files."""
+    lines = (f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(metadata.items()))
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class UsedRegistry:
+    """`files` has the SHA-256 of each file; `metadata`, what was signed, is empty for an unsigned registry."""
+
+    sha256: str
+    files: Mapping[str, str]
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class UsedRegistries:
+    """The folder. Several programs may write to it: a registry has the same files whoever writes them."""
+
+    def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
+        """`kept`: for how long after its last use a registry stays; None: for good."""
+        self._folder = folder
+        self._kept = kept
+
+    def put(self, used: UsedRegistry, read: Callable[[str], bytes]) -> None:
+        """Keep a registry; `read` gives the content of a file. A failure is logged: calls need the registry anyway."""
+        try:
+            self._put(used, read)
+        except OSError as error:
+            log.error("this registry cannot be kept for evidence: %s: %s", error.filename, error.strerror)
+
+    def _put(self, used: UsedRegistry, read: Callable[[str], bytes]) -> None:
+        whole = self._folder / f"{used.sha256}.json"
+        if whole.exists():
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, digest in used.files.items():
+            path = self._folder / f"{digest}.gz"
+            if not path.exists():
+                replace_durably(path, gzip.compress(read(name), mtime=0))
+        metadata = {name: b64encode(octets).decode() for name, octets in used.metadata.items()}
+        replace_durably(whole, json.dumps({"files": dict(used.files), "metadata": metadata}).encode("ascii"))
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        """Remove registries whose successor came longer ago than `kept`, and files that no other one has."""
+        if self._kept is None:
+            return
+        before = time.time() - self._kept.total_seconds()
+        known = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        old = [path for path, after in pairwise(known) if after.stat().st_mtime < before]
+        for path in old:
+            path.unlink()
+        if old:
+            needed = {digest for path in known if path not in old for digest in self._read(path.stem).files.values()}
+            for path in self._folder.glob("*.gz"):
+                if path.stem not in needed:
+                    path.unlink()
+
+    def find(self, sha256: str) -> UsedRegistry | None:
+        """None if it is not there. Raises TrustError where it is damaged, or cannot be read."""
+        if not _DIGEST.fullmatch(sha256) or not self._exists(sha256):
+            return None
+        return self._read(sha256)
+
+    def _exists(self, sha256: str) -> bool:
+        try:
+            return (self._folder / f"{sha256}.json").exists()
+        except OSError as error:
+            raise _unreadable(self._folder, error) from error
+
+    def _read(self, sha256: str) -> UsedRegistry:
+        path = self._folder / f"{sha256}.json"
+        try:
+            found = json.loads(path.read_bytes())
+            metadata = {name: b64decode(text, validate=True) for name, text in found["metadata"].items()}
+            return UsedRegistry(sha256, {str(k): str(v) for k, v in found["files"].items()}, metadata)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise _unreadable(path, error) from error
+
+    def octets(self, used: UsedRegistry, file: str) -> bytes:
+        """The content of one of its files. Raises TrustError."""
+        path = self._folder / f"{used.files[file]}.gz"
+        try:
+            with gzip.open(path) as opened:
+                octets = opened.read(_LARGEST + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _unreadable(path, error) from error
+        if hashlib.sha256(octets).hexdigest() != used.files[file]:
+            raise TrustError(Message("{path}: was changed here", path=path))
+        return octets
+
+
+def _unreadable(path: Path, error: Exception) -> TrustError:
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    return TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=reason))

@@ -1,0 +1,71 @@
+"""Call detail records of a real Asterisk against the ledger of its calls, as docs/how-to/reconcile.md configures it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..lab.asterisk import Asterisk
+from ..lab.commands import printed
+from ..lab.lab import SUSPENDED, Forwarding, lab, until
+from ..lab.phone import Refuse
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
+WITH_CALL_ID = "0312349999"
+"""An extension that sets the record's Call-ID before the hook."""
+
+
+@pytest.fixture
+def records(asterisk: Asterisk) -> Iterator[Path]:
+    """Asterisk's file of records, by the files of the page."""
+    page = HOW_TO.read_text()
+    for name in ("cdr.conf", "cdr_custom.conf"):
+        (asterisk.etc / name).write_text(_block(page, f"`/etc/asterisk/{name}`"))
+    asterisk.site.share(asterisk.etc)
+    folder = asterisk.scratch / "log" / "cdr-custom"  # Debian's package makes it
+    folder.mkdir(exist_ok=True)
+    asterisk.site.give(folder, "asterisk", 0o755)
+    for module in ("res_cdrel_custom", "cdr_custom"):
+        asterisk.command(f"module load {module}.so")
+    asterisk.command("module reload cdr")
+    (setting,) = re.findall(r"Set\((CDR\(sipcallid\)=.*)\)$", page, re.MULTILINE)
+    for step in (f"1,Set({setting})", "2,Goto(from-lab,0312340000,1)"):
+        asterisk.command(f"dialplan add extension {WITH_CALL_ID},{step} into from-lab")
+    yield folder / "idtone.csv"
+    asterisk.command(f"dialplan remove extension {WITH_CALL_ID}@from-lab")
+    asterisk.command("module unload cdr_custom.so")
+    (asterisk.etc / "cdr.conf").write_text("")
+    asterisk.command("module reload cdr")
+
+
+def _block(page: str, after: str) -> str:
+    return page.partition(after)[2].partition("```\n")[2].partition("```")[0]
+
+
+async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(asterisk, service, records):
+    async with lab(asterisk) as phones:
+        endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
+        refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))
+        endings.append(await phones.ending(refused))
+        await phones.place(Forwarding(dialled=WITH_CALL_ID, way="native"), behaviour=Refuse(486))
+        await phones.nothing_is_left()
+    await until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
+    service.entered()
+    compared = ("ledger", "reconcile", records)
+    found = printed(service, *compared, code=1)
+    assert (found["calls_in_csv"], found["not_in_csv"]) == (4, 0), found
+    rows: dict[str, str] = {}
+    for line in records.read_text().splitlines(keepends=True):
+        rows[line.partition(",")[0]] = rows.get(line.partition(",")[0], "") + line
+    calls = [text for name, text in rows.items() if name != '""']
+    [lacking] = found["missing_in_ledger"]
+    assert records.read_text().splitlines(keepends=True)[lacking["line"] - 1] in calls[3], "it went past the hook"
+    records.write_text(calls[0] + calls[2])
+    found = printed(service, *compared, code=1)
+    assert (found["not_in_ledger"], [each["call_id"] for each in found["missing_in_csv"]]) == (0, [endings[1].call_id])
+    records.write_text("".join(calls[:3]))
+    assert printed(service, *compared)["good"]
+    assert "0312340000" not in "".join(rows.values()), "the page's file holds no numbers"

@@ -1,0 +1,279 @@
+"""The registries of a pack: a third party repeats the decisions with nothing else, and notices other words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+from typer.testing import CliRunner
+
+from idtone.calls import Direction, ForwardedCall
+from idtone.cli import app
+from idtone.decision import Policy, decide, time_by
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
+from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.numbers import parse
+from idtone.registry.sources import FileSource, SignedSource
+from idtone.registry.trust.tuf_roles import Keys
+from idtone.registry.used_registries import FOLDER, UsedRegistries
+from idtone.settings import Settings, load_settings
+
+from ..ledger.sample_evidence import put
+from ..registry.examples import GOOD
+from ..registry.trust.association import NEVER, Association, Machine
+from .exporting import WARRANT
+
+SUSPENSIONS = """\
+issued: 2026-11-02T00:00:00+09:00
+suspensions:
+  - {number: "0312345677", since: 2026-03-01T00:00:00+09:00, reference: R-1}
+  - {number: "0312345679", since: 2026-03-01T00:00:00+09:00, until: 2026-04-01T00:00:00+09:00, reference: R-2}
+  - {member: m-0003, since: 2026-03-01T00:00:00+09:00, reference: R-3}
+"""
+THIRD = """\
+  - {id: m-0003, name: {ja: 甲, en: A}, pledge: {signed: 2026-01-05}, numbers: ["0362345600-0362345699"]}
+"""
+CHAIN = """\
+chains:
+  - numbers: "0312345600-0312345649"
+    links: [{from: m-0001, to: m-0002, checked: {by: m-0001, day: 2026-04-01, document: D}}]
+portings:
+  - {numbers: "0312345650-0312345659", from: m-0001, to: m-0002, at: 2026-11-20T00:00:00+09:00}
+"""
+REGISTRY = GOOD.partition("suspensions:")[0] + THIRD + CHAIN
+CALLS = {
+    "licensed": ("0312345678", "09012345679", "licence-valid"),
+    "licensed prefix": ("0612345001", "09012345679", "licence-valid"),
+    "suspended": ("0312345677", "09012345679", "number-suspended"),
+    "suspended stock": ("0362345601", "09012345679", "number-suspended"),
+    "suspended before": ("0312345679", "09012345679", "licence-valid"),
+    "unknown": ("0399999999", "09012345679", "number-unknown"),
+    "another member's": ("0312340001", "09012345679", "number-of-another-member"),
+    "by a chain": ("0312345601", "09012345679", "licence-none"),
+    "before a porting": ("0312345651", "09012345679", "licence-valid"),
+    "never originates": ("0312345678", "0335810110", "number-never-originates"),
+    "withheld": ("", "09012345679", "number-withheld"),
+}
+POLICY = Policy(member="m-0001")
+AT = datetime(2026, 11, 10, tzinfo=UTC)
+
+
+@dataclass
+class Node:
+    """A node that has decided calls, and exports their evidence."""
+
+    config: Path
+    settings: Settings
+    pack: Path
+    root: Path | None
+
+    def decide(self, registry: Any, calls: dict[str, tuple[str, str, str]], at: datetime = AT) -> None:
+        ring = KeyRing.of(self.settings.ledger, "pbx-1")
+        with LedgerWriter.open(self.settings.ledger.url, "pbx-1", ring) as writer:
+            for name, (number, caller, reason) in calls.items():
+                call = ForwardedCall(name, Direction.INCOMING, parse(number), parse(caller), parse("05031234567"))
+                decision = decide(call, registry, POLICY, time_by(registry, at))
+                assert decision.reason == reason, name
+                assert decision.registry_sha256
+                ended = steps.ended(name, at + timedelta(seconds=1), steps.CallStatus.CANCEL, 16)
+                put(writer, steps.decided(call, decision, at, "ari", "123456789012"), ended)
+
+    def export(self, *calls: str, more: tuple[str, ...] = ()) -> dict[str, bytes]:
+        self.pack.unlink(missing_ok=True)
+        told = run("ledger", "export", "--case", "R-7", *WARRANT, *more, *calls, "-o", self.pack, "-c", self.config)
+        assert told.exit_code == 0, told.output
+        return read_zip(self.pack)
+
+    def repeat(self, *more: object) -> tuple[int, dict[str, Any]]:
+        told = run("registry", "decide", "--pack", self.pack, "--json", *more)
+        found = json.loads(told.stdout)
+        return told.exit_code, {"faults": found["faults"], **{each["call_id"]: each for each in found["calls"]}}
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"}, catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def association(tmp_path_factory: pytest.TempPathFactory) -> Association:
+    made = Association(tmp_path_factory.mktemp("association"))
+    made.write(REGISTRY, SUSPENSIONS, NEVER)
+    made.begin()
+    return made
+
+
+@pytest.fixture(scope="module")
+def node(association: Association, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    folder = tmp_path_factory.mktemp("node")
+    machine = Machine(association, folder / "machine")
+    config = folder / "idtone.yaml"
+    config.write_text(
+        f"node: pbx-1\nledger: {{url: 'sqlite:///{folder}/l.sqlite3', key_file: {folder}/key}}\n"
+        f"registry: {{source: {machine.source}, trust: {machine.trust}, cache: {machine.cache}}}\n"
+        "association: {member: m-0001}\n"
+    )
+    source = SignedSource(machine.repository(), 0.0)
+    assert source.refresh()
+    made = Node(config, load_settings(config, {}), folder / "pack.zip", machine.trust)
+    made.decide(source.current, CALLS)
+    return made
+
+
+def test_the_decisions_are_repeated_with_nothing_but_the_pack(node):
+    node.export(*CALLS)
+    code, found = node.repeat("--root", node.root)
+    withheld = found.pop("withheld")
+    assert (withheld["repeated"], withheld["good"]) == (None, True), "there is no number to ask the registry for"
+    assert (code, found.pop("faults")) == (0, [])
+    for name, each in found.items():
+        assert (each["same"], each["signed_by_association"], each["root_is_known"]) == (True, True, True), name
+        assert each["recorded"]["reason"] == CALLS[name][2]
+    assert run("ledger", "verify-pack", node.pack).exit_code == 0
+
+
+def test_a_pack_shows_nothing_of_other_numbers(node):
+    files = node.export("licensed")
+    [shown] = [content.decode() for name, content in files.items() if name.startswith("registry/")]
+    for other in ("1312340001", "136234560", "1335810110", "131234565", "1312345677", "R-1", "良い電話", "見本警察署"):
+        assert other not in shown
+    code, found = node.repeat()
+    assert (code, found["licensed"]["same"], found["licensed"]["root_is_known"]) == (0, True, False)
+
+
+def test_if_the_numbers_stay_sealed_nothing_is_shown_of_them(node):
+    files = node.export("licensed", more=("--sealed",))
+    [shown] = [json.loads(content) for name, content in files.items() if name.startswith("registry/")]
+    assert (shown["numbers"], bool(shown["metadata"])) == ({}, True)
+    code, found = node.repeat()
+    assert (code, found["licensed"]["repeated"]) == (1, None)
+
+
+Shown = dict[str, Any]
+
+
+def _entry(shown: Shown, file: str) -> dict[str, Any]:
+    entry: dict[str, Any] = shown["numbers"]["licensed"][file][0]
+    return entry
+
+
+def _other_words(shown: Shown) -> None:
+    entry = _entry(shown, "registry.yaml")
+    entry["content"] = entry["content"].replace("L-0001", "L-0002")
+
+
+LIES: dict[str, Callable[[Shown], object]] = {
+    "another licence": _other_words,
+    "another place": lambda shown: _entry(shown, "registry.yaml").update(index=0),
+    "another path": lambda shown: _entry(shown, "registry.yaml")["path"].reverse(),
+    "no path": lambda shown: _entry(shown, "suspensions.yaml").update(path=[]),
+    "an entry of another number": lambda shown: _entry(shown, "suspensions.yaml").update(
+        shown["numbers"]["suspended"]["suspensions.yaml"][0]
+    ),
+    "a file less": lambda shown: shown["numbers"]["licensed"].pop("never-originates.yaml"),
+    "no entry": lambda shown: shown["numbers"]["licensed"].update({"registry.yaml": []}),
+    "nothing of the call": lambda shown: shown["numbers"].pop("licensed"),
+    "another member's policy": lambda shown: shown["policy"].update(member="m-0002"),
+    "a number that is none": lambda shown: _entry(shown, "registry.yaml").update(size="x"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_the_association_has_not_signed_is_noticed(node, lie):
+    files = node.export("licensed", "suspended")
+    [name] = [name for name in files if name.startswith("registry/")]
+    shown = json.loads(files[name])
+    LIES[lie](shown)
+    reseal(node, files | {name: rfc8785.dumps(shown)})
+    code, found = node.repeat("--root", node.root)
+    assert code == 1
+    assert not found["licensed"]["same"]
+    assert lie == "another member's policy" or found["suspended"]["good"]
+
+
+def reseal(node: Node, files: dict[str, bytes]) -> None:
+    """As the member could do it, who has the signing key."""
+    manifest = json.loads(files[MANIFEST])
+    manifest["files"] = {
+        name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
+    }
+    files = files | {MANIFEST: rfc8785.dumps(manifest)}
+    signer = KeyRing.of(node.settings.ledger, "pbx-1").signer_of("pbx-1/idtone")
+    write_zip(node.pack, files | {SEAL: seal(files, manifest["case"], signer)})
+
+
+def test_metadata_that_others_have_signed_are_noticed(node, tmp_path):
+    """The member would make an association of its own, with other licences: the digest, or the root, is another."""
+    other = Association(tmp_path / "other")
+    other.write(REGISTRY, SUSPENSIONS, NEVER)
+    other.begin()
+    files = node.export("licensed")
+    code, _ = node.repeat("--root", other.root())
+    assert code == 1
+    [name] = [name for name in files if name.startswith("registry/")]
+    shown = json.loads(files[name])
+    shown["metadata"]["root.json"] = shown["metadata"]["targets.json"]
+    reseal(node, files | {name: rfc8785.dumps(shown)})
+    assert "is not a registry by which" in run("ledger", "verify-pack", node.pack).stdout
+
+
+def test_a_later_registry_does_not_replace_the_earlier_one(association, node, tmp_path):
+    machine = Machine(association, tmp_path / "machine")
+    source = SignedSource(machine.repository(), 0.0)
+    source.refresh()
+    before = source.current.sha256
+    association.publish(association.signers(Keys.DUTY))
+    assert source.refresh(), "the same files, signed again"
+    assert source.current.sha256 != before
+    used = UsedRegistries(machine.cache / FOLDER)
+    assert {bool(used.find(each)) for each in (before, source.current.sha256)} == {True}
+    assert len(list((machine.cache / FOLDER).glob("*.gz"))) == 3, "files that did not change are kept once"
+
+
+def test_an_unsigned_registry_is_shown_as_the_members_own_words(tmp_path):
+    file, config = tmp_path / "registry.yaml", tmp_path / "idtone.yaml"
+    file.write_text(GOOD)
+    config.write_text(
+        f"node: pbx-1\nledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3', key_file: {tmp_path}/key}}\n"
+        f"registry: {{source: {file}, trust: unsigned, cache: {tmp_path}/cache}}\nassociation: {{member: m-0001}}\n"
+    )
+    source = FileSource(file, UsedRegistries(tmp_path / "cache" / FOLDER))
+    source.refresh()
+    node = Node(config, load_settings(config, {}), tmp_path / "pack.zip", None)
+    node.decide(source.current, {name: CALLS[name] for name in ("licensed", "suspended", "unknown")})
+    node.export("licensed", "suspended", "unknown")
+    code, found = node.repeat()
+    assert (code, found["licensed"]["same"], found["licensed"]["signed_by_association"]) == (0, True, False)
+    told = run("registry", "decide", "--pack", node.pack).stdout
+    assert "unsigned: these are the member's own words" in told
+
+
+def test_registries_go_with_the_numbers_that_they_decided(tmp_path):
+    """`ledger.retention`: then no pack can open these numbers."""
+    texts = [GOOD.replace("version: 42", f"version: {version}") for version in (42, 43, 44)]
+    file = tmp_path / "registry.yaml"
+    found = []
+    for days, text in zip((30, 20, 0), texts, strict=True):
+        file.write_text(text)
+        source = FileSource(file, UsedRegistries(tmp_path / "used", timedelta(days=25)))
+        source.refresh()
+        found.append(source.current.sha256)
+        at = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        os.utime(tmp_path / "used" / f"{found[-1]}.json", (at, at))
+    kept = UsedRegistries(tmp_path / "used")
+    assert [bool(kept.find(each)) for each in found] == [True, True, True], "the first was in use until 20 days ago"
+    later = UsedRegistries(tmp_path / "used", timedelta(days=15))
+    file.write_text(GOOD.replace("version: 42", "version: 45"))
+    FileSource(file, later).refresh()
+    assert [bool(kept.find(each)) for each in found] == [False, True, True]
+    assert len(list((tmp_path / "used").glob("*.gz"))) == 3

@@ -1,0 +1,178 @@
+"""Timestamps of an authority: asked for beside the calls, kept, put into packs, and verified by two programs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import runpy
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import rfc8785
+
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
+from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.stamps import Stamps
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.witness.timestamping import Timestamping
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.settings import Settings, TimestampSettings, load_settings
+from idtone.signed_notes import Note
+
+from ..ledger.sample_evidence import heard_call, put
+from ..ledger.witness.authority import Authority
+from .exporting import WARRANT, run, write_settings
+
+VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
+
+
+@dataclass
+class Head:
+    """The tree's head, as the service gives it."""
+
+    checkpoint: Note | None
+
+
+@dataclass
+class Stamped:
+    config: Path
+    settings: Settings
+    authority: Authority
+    url: str
+    pack: Path
+
+    @property
+    def stamps(self) -> Stamps:
+        return Stamps(self.settings.ledger.stamps())
+
+    def ask(self, **more: Any) -> bool:
+        """As the service asks for the present head."""
+        with LedgerReader.open(self.settings.ledger.url) as reader:
+            head = Head(Note.parse(str(reader.checkpoint()).encode()))
+        ring = KeyRing.of(self.settings.ledger, "pbx-1")
+        wanted = TimestampSettings(url=self.url, root=more.get("root", self.authority.root))
+
+        async def once() -> bool:
+            async with aiohttp.ClientSession() as session:
+                return await Timestamping(head, ring, wanted, self.stamps).ask(session)  # type: ignore[arg-type]
+
+        return asyncio.run(once())
+
+    def export(self, *calls: str) -> str:
+        self.pack.unlink(missing_ok=True)
+        told = run("export", "--case", "R-7", *WARRANT, *calls, "-o", self.pack, "-c", self.config, "--json")
+        assert told.exit_code == 0, told.output
+        return str(json.loads(told.stdout)["log_key"])
+
+    def verify(self, *more: object) -> tuple[int, dict[str, Any]]:
+        told = run("verify-pack", self.pack, "--json", *more)
+        return told.exit_code, json.loads(told.stdout)
+
+    def verify_elsewhere(self, log_key: str, capsys: pytest.CaptureFixture[str], *more: object) -> tuple[int, str]:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:  # noqa: PT012
+            patch.setattr(sys, "argv", ["verify_pack.py", str(self.pack), "--log-key", log_key, *map(str, more)])
+            runpy.run_path(str(VERIFIER), run_name="__main__")
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    def reseal(self, files: dict[str, bytes]) -> None:
+        """As the member could do it, who has the signing key."""
+        manifest = json.loads(files[MANIFEST])
+        manifest["files"] = {
+            name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
+        }
+        files = files | {MANIFEST: rfc8785.dumps(manifest)}
+        signer = KeyRing.of(self.settings.ledger, "pbx-1").signer_of("pbx-1/idtone")
+        write_zip(self.pack, files | {SEAL: seal(files, manifest["case"], signer)})
+
+
+@pytest.fixture(scope="module")
+def stamped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stamped]:
+    """A ledger whose first two calls are stamped; a third came later."""
+    folder = tmp_path_factory.mktemp("stamped")
+    config = write_settings(folder)
+    authority = Authority(folder / "authority")
+    with authority.serving() as url:
+        found = Stamped(config, load_settings(config, {}), authority, url, folder / "pack.zip")
+        assert found.ask()
+        ring = KeyRing.of(found.settings.ledger, "pbx-1")
+        with LedgerWriter.open(found.settings.ledger.url, "pbx-1", ring) as writer:
+            put(writer, *heard_call("c-9", 9000))
+        yield found
+
+
+def test_a_head_is_stamped_once(stamped):
+    asked = stamped.authority.asked
+    assert stamped.stamps.sizes("pbx-1/idtone") == [2]
+    assert stamped.stamps.holding("pbx-1/idtone", 2) is None
+    stamp = stamped.stamps.holding("pbx-1/idtone", 1)
+    assert stamp
+    assert 500 < len(stamp.reply) < 5000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stamps, "sizes", lambda self, origin: [3])
+        assert stamped.ask(), "this head has its timestamp"
+    assert stamped.authority.asked == asked
+
+
+def test_the_pack_has_the_earliest_timestamp_and_two_programs_verify_it(stamped, capsys):
+    log_key = stamped.export("c-1", "c-2")
+    root = stamped.authority.root
+    code, told = stamped.verify("--tsa-root", root)
+    assert (code, told["faults"], list(told["timestamps"])) == (0, [], ["2"])
+    code, text = stamped.verify_elsewhere(log_key, capsys, "--tsa-root", root)
+    assert (code, "the tree of 2 leaves" in text) == (0, True), text
+    code, text = stamped.verify_elsewhere(log_key, capsys)
+    assert code == 0, text
+    shown = run("verify-pack", stamped.pack).stdout
+    assert "nobody's signature on it was verified" in shown
+
+
+def test_a_call_after_the_last_timestamp_has_none(stamped, capsys):
+    log_key = stamped.export("c-9")
+    assert stamped.verify()[0] == 0
+    code, told = stamped.verify("--tsa-root", stamped.authority.root)
+    assert (code, told["faults"]) == (1, ["the tree of 4 leaves has no timestamp"]), told
+    assert stamped.verify_elsewhere(log_key, capsys, "--tsa-root", stamped.authority.root)[0] == 1
+
+
+@pytest.mark.parametrize("lie", ["other data", "damaged", "another tree", "another authority", "none"])
+def test_what_no_authority_has_stamped_is_noticed(stamped, capsys, tmp_path, lie):
+    log_key = stamped.export("c-1")
+    files, name = read_zip(stamped.pack), "timestamps/2.tsr"
+    reply, root = files[name], stamped.authority.root
+    if lie == "other data":
+        from idtone.ledger.tree.timestamps import query
+
+        files[name] = stamped.authority.reply(query("pbx-1/idtone\n2\nother\n")[0])
+    elif lie == "damaged":
+        files[name] = reply[:-20] + bytes(20)
+    elif lie == "another tree":
+        files["timestamps/3.tsr"] = reply
+    elif lie == "another authority":
+        root = Authority(tmp_path / "other").root
+    else:
+        del files[name]
+    stamped.reseal(files)
+    assert stamped.verify("--tsa-root", root)[0] == 1
+    if lie != "another tree":
+        assert stamped.verify_elsewhere(log_key, capsys, "--tsa-root", root)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [(b"", "this is no reply"), (b"x" * 70_000, "larger than any timestamp"), (b"0\x030\x01\x02", "this is no reply")],
+)
+def test_what_is_no_timestamp_is_not_kept(stamped, caplog, broken, told):
+    stamped.authority.broken = broken
+    try:
+        assert not stamped.ask()
+    finally:
+        stamped.authority.broken = None
+    assert told in caplog.text
+    assert len(stamped.stamps.sizes("pbx-1/idtone")) == 1
