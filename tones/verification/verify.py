@@ -105,9 +105,10 @@ class Verifier:
         lossy = damaged or heard is not None
         candidates = self._screen.candidates(samples, lossy=lossy, least=_DAMAGED_SCORE if damaged else 0.0)
         needed = _RIVAL if lossy or self._plan.longest_row > 2 else 1.0
+        overlap_s = self._overlap_s
         coarse: list[tuple[Fitted, Baseband]] = []
         for sample, score in zip(candidates.samples.tolist(), candidates.scores.tolist(), strict=True):
-            rivals = np.abs(candidates.samples - sample) < self._overlap_s * RATE_HZ
+            rivals = np.abs(candidates.samples - sample) < overlap_s * RATE_HZ
             if score < needed * candidates.scores[rivals].max():
                 continue
             base = self._fitter.baseband(samples, heard, sample)
@@ -117,11 +118,13 @@ class Verifier:
         # With losses, the score cannot tell a lost burst from a missing one; the energy tells a sound from its
         # shifted copy.
         weight = attrgetter("explained" if lossy else "score")
-        taken: list[float] = []
-        for rough, base in sorted(coarse, key=lambda each: -weight(each[0])):
-            if any(abs(rough.start_s - other_s) < self._overlap_s for other_s in taken):
+        coarse.sort(key=lambda each: -weight(each[0]))
+        starts_s = np.array([rough.start_s for rough, _ in coarse])
+        free = np.ones(len(coarse), bool)
+        for index, (rough, base) in enumerate(coarse):
+            if not free[index]:
                 continue
-            taken.append(rough.start_s)
+            free &= np.abs(starts_s - rough.start_s) >= overlap_s
             if not self._plan.steady:
                 base = self._fitter.baseband(samples, heard, rough.first)
             yield self._fitter.fine(base, rough), base
