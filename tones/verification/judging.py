@@ -163,7 +163,7 @@ class Case:
     """A place where the sound may be.
 
     `share` is that of its tones in all the power while they sound. `beside` holds the bursts around it and their levels
-    relative to its own (dB). `resounds`: its tones die away slowly, as in a room.
+    relative to its own (dB). `tails` says of bursts whether they die away, as in a room.
     """
 
     profile: Profile
@@ -173,7 +173,11 @@ class Case:
     share: float
     bursts: tuple[Burst, ...]
     beside: tuple[tuple[Fitted, float], ...]
-    resounds: bool
+    tails: Sequence[bool]
+
+    @property
+    def resounds(self) -> bool:
+        return any(self.tails)
 
 
 def _frequency(case: Case) -> Test:
@@ -310,7 +314,8 @@ def _pauses(case: Case) -> Test:
     """A tone is silent in the pauses between its bursts."""
     levels = list(_pause_levels_db(case))
     loud = [start_s for start_s, level, _ in levels if level > _PAUSE_DB]
-    if not loud and case.resounds:
+    # A voice after the sound can look like a room, but not after each burst.
+    if not loud and case.resounds and all(case.tails):
         says = "the tones die away slowly, as in a room, which can fill what is missing of a burst"
         return Test("pauses", CheckOutcome.UNKNOWN, says)
     if not loud:

@@ -27,7 +27,7 @@ from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .judging import ALONE, TESTS, Case, Surroundings, heard_burst, level_dbm0
-from .parts import blast, resounds
+from .parts import blast, tails
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
@@ -185,7 +185,7 @@ class Verifier:
             for index in range(self._plan.bursts)
         )
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
-        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside, resounds(base, self._plan, fitted))
+        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside, tails(base, self._plan, fitted))
         tests = tuple(test(case) for test in TESTS)
         return Match(
             verdict_of(tests, score, log_odds.calibration().threshold),
