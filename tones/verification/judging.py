@@ -34,7 +34,7 @@ _EVEN_ALONE: Final = 0.65
 ALONE: Final = 0.9
 """Where its tones have this share of all power, no noise makes a burst uneven, but echo may fill what is missing."""
 _MISSING_DB: Final = -12.0
-_SILENT_DB: Final = -40.0
+_SILENT_DB: Final = -60.0
 """Codecs and buffers leave more of a burst that they damage."""
 _CLEAN: Final = 0.9
 """With this coherence in every burst, the line has changed little."""
@@ -163,7 +163,7 @@ class Case:
     """A place where the sound may be.
 
     `share` is that of its tones in all the power while they sound. `beside` holds the bursts around it and their levels
-    relative to its own (dB). `resounds`: its tones die away slowly, as in a room.
+    relative to its own (dB). `tails` says of bursts whether they die away, as in a room.
     """
 
     profile: Profile
@@ -173,7 +173,11 @@ class Case:
     share: float
     bursts: tuple[Burst, ...]
     beside: tuple[tuple[Fitted, float], ...]
-    resounds: bool
+    tails: Sequence[bool]
+
+    @property
+    def resounds(self) -> bool:
+        return any(self.tails)
 
 
 def _frequency(case: Case) -> Test:
@@ -218,7 +222,8 @@ def _complete(case: Case) -> Test:
     ]
     if missing:
         others = [burst for burst in case.bursts if burst.level_db >= loudest + _MISSING_DB]
-        silent = any(burst.level_db < loudest + _SILENT_DB for _, burst in missing)
+        # Where a codec left something of one of them, the line lost packets, and may have lost the others too.
+        silent = all(burst.level_db < loudest + _SILENT_DB for _, burst in missing)
         certain = silent and all(burst.coherence > _CLEAN for burst in others)
         says = f"{_numbered([index for index, _ in missing])} missing"
         return Test("bursts", CheckOutcome.FAILED, says, certain=certain)
@@ -309,6 +314,10 @@ def _pauses(case: Case) -> Test:
     """A tone is silent in the pauses between its bursts."""
     levels = list(_pause_levels_db(case))
     loud = [start_s for start_s, level, _ in levels if level > _PAUSE_DB]
+    # A voice after the sound can look like a room, but not after each burst.
+    if not loud and case.resounds and all(case.tails):
+        says = "the tones die away slowly, as in a room, which can fill what is missing of a burst"
+        return Test("pauses", CheckOutcome.UNKNOWN, says)
     if not loud:
         return Test("pauses", CheckOutcome.PASSED, "the pauses are quiet")
     # A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst.

@@ -89,9 +89,10 @@ def between(
     return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
 
 
-def resounds(base: Baseband, plan: Plan, fitted: Fitted) -> bool:
-    """Whether a tone dies away after the end of a burst, as in a room, instead of ending there."""
+def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
+    """For each burst after which its tone is seen: whether it dies away, as in a room, instead of ending there."""
     times = base.times + base.first / RATE_HZ
+    found: list[bool] = []
 
     def level(index: int, window_s: tuple[float, float]) -> float:
         first_s, last_s = (fitted.components[index].end_s + each for each in window_s)
@@ -105,9 +106,8 @@ def resounds(base: Baseband, plan: Plan, fitted: Fitted) -> bool:
         if not each.steady or min(same, default=np.inf) < each.end_s + 1.2 * _LATE_S[1]:
             continue
         own, tail, late = fitted.components[index].amplitude, level(index, _TAIL_S), level(index, _LATE_S)
-        if _TAIL * own < tail < _CONTINUED * own and late < _DECAY * tail:
-            return True
-    return False
+        found.append(_TAIL * own < tail < _CONTINUED * own and late < _DECAY * tail)
+    return found
 
 
 def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:

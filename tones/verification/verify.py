@@ -27,7 +27,7 @@ from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .judging import ALONE, TESTS, Case, Surroundings, heard_burst, level_dbm0
-from .parts import blast, resounds
+from .parts import blast, tails
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
@@ -105,9 +105,10 @@ class Verifier:
         lossy = damaged or heard is not None
         candidates = self._screen.candidates(samples, lossy=lossy, least=_DAMAGED_SCORE if damaged else 0.0)
         needed = _RIVAL if lossy or self._plan.longest_row > 2 else 1.0
+        overlap_s = self._overlap_s
         coarse: list[tuple[Fitted, Baseband]] = []
         for sample, score in zip(candidates.samples.tolist(), candidates.scores.tolist(), strict=True):
-            rivals = np.abs(candidates.samples - sample) < self._overlap_s * RATE_HZ
+            rivals = np.abs(candidates.samples - sample) < overlap_s * RATE_HZ
             if score < needed * candidates.scores[rivals].max():
                 continue
             base = self._fitter.baseband(samples, heard, sample)
@@ -117,11 +118,13 @@ class Verifier:
         # With losses, the score cannot tell a lost burst from a missing one; the energy tells a sound from its
         # shifted copy.
         weight = attrgetter("explained" if lossy else "score")
-        taken: list[float] = []
-        for rough, base in sorted(coarse, key=lambda each: -weight(each[0])):
-            if any(abs(rough.start_s - other_s) < self._overlap_s for other_s in taken):
+        coarse.sort(key=lambda each: -weight(each[0]))
+        starts_s = np.array([rough.start_s for rough, _ in coarse])
+        free = np.ones(len(coarse), bool)
+        for index, (rough, base) in enumerate(coarse):
+            if not free[index]:
                 continue
-            taken.append(rough.start_s)
+            free &= np.abs(starts_s - rough.start_s) >= overlap_s
             if not self._plan.steady:
                 base = self._fitter.baseband(samples, heard, rough.first)
             yield self._fitter.fine(base, rough), base
@@ -182,7 +185,7 @@ class Verifier:
             for index in range(self._plan.bursts)
         )
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
-        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside, resounds(base, self._plan, fitted))
+        case = Case(self.profile, self._plan, fitted, base, share, bursts, beside, tails(base, self._plan, fitted))
         tests = tuple(test(case) for test in TESTS)
         return Match(
             verdict_of(tests, score, log_odds.calibration().threshold),

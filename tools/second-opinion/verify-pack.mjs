@@ -336,7 +336,7 @@ function inflated(octets, size) {
 class Pack {
   constructor(files, log, witnesses, now) {
     Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Map(), sizes: new Map() });
-    Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Set(), registries: new Set() });
+    this.registries = new Set();
     this.attempt("manifest.json", () => this.verify());
   }
 

@@ -21,7 +21,7 @@ from . import material
 from .chains import chain_trial
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
 from .material import RATE_HZ, Part, Take
-from .near_misses import near_miss_trials
+from .near_misses import near_miss_trials, signals_take
 from .profiles import profiles
 
 FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="white", snr_db=10)
@@ -35,7 +35,7 @@ Key = tuple[str, str, str]
 """What was measured, on which profile, of what: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {"speech": material.speech_take, "music": material.music_take}
+_TAKES: Final = {"speech": material.speech_take, "music": material.music_take, "signals": signals_take}
 
 
 @dataclass(frozen=True, slots=True)

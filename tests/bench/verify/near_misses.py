@@ -15,7 +15,7 @@ from idtone.tones.profile import Profile, Segment, build_profile
 from . import codings
 from .codings import Coding
 from .conditions import Trial, carried, ring_back, sound_of
-from .material import RATE_HZ, Part, Signal
+from .material import RATE_HZ, TAKE_S, Part, Signal, Take, gain
 from .profiles import profiles
 
 CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codings.g711_mu, "gsm": codings.gsm}
@@ -39,6 +39,25 @@ def near_miss_trials(profile: Profile, name: str, coding: str, first: int, count
     seed = zlib.crc32(f"{part.value} {profile.id} {name} {coding}".encode())
     chances = [np.random.default_rng([seed, first + n]) for n in range(count)]
     return carried([make(chance) for chance in chances], CODINGS[coding], chances, part)
+
+
+def signals_take(part: Part, index: int) -> Take:
+    """The take with this number: the network's signals one after the other, and noise between them, on a noisy line."""
+    chance = np.random.default_rng([zlib.crc32(f"{part.value} signals".encode()), index])
+    kinds, pieces, length = list(_NETWORK.values()), [], 0
+    while length < TAKE_S * RATE_HZ:
+        level = np.float32(10 ** (chance.uniform(-14, 3) / 20))
+        pieces.append(level * kinds[int(chance.integers(len(kinds)))](chance))
+        between = chance.standard_normal(int(chance.uniform(0.1, 2) * RATE_HZ), np.float32)
+        pieces.append(between * np.float32(gain(float(chance.uniform(-70, -14)))))
+        length += len(pieces[-2]) + len(pieces[-1])
+    samples = np.concatenate(pieces)
+    samples += np.float32(gain(float(chance.uniform(-75, -38)))) * chance.standard_normal(len(samples), np.float32)
+    coding = list(CODINGS.values())[index % len(CODINGS)]
+    if coding:
+        decoded = coding(np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16))
+        samples = np.asarray(decoded / np.float32(32768), np.float32)
+    return Take(f"signals #{index}", np.clip(samples, -1, 1))
 
 
 def _fixed(samples: Signal) -> Sound:

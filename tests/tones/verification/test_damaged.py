@@ -213,6 +213,19 @@ def test_a_burst_that_a_decoder_muted_leaves_it_open():
     assert "burst 3 is missing" in report.reason
 
 
+QUICK = make(tone(880, on_ms=50, off_ms=50), repeat=5)
+
+
+@pytest.mark.parametrize(("muted_db", "verdict"), [(-30, "cannot-tell"), (-90, "absent")])
+def test_a_silent_burst_beside_one_that_a_decoder_muted_leaves_it_open(muted_db, verdict):
+    """Loss can have taken both; two bursts that are silent without a trace were never sent."""
+    samples = leg(QUICK)
+    for number, by_db in ((0, -90), (2, muted_db)):
+        first_ms, end_ms = bursts_of(QUICK)[number]
+        samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (by_db / 20)
+    assert verify(QUICK, samples).verdict == verdict
+
+
 def in_a_hall(samples, seed):
     """Direct sound and reverberation of the same power, which decays by 60 dB in 0.6 s."""
     length = at(600)
@@ -231,6 +244,15 @@ ONE = make(tone(1004, on_ms=500, ramp_ms=10))
 @pytest.mark.parametrize("profile", [SAMPLE, PULSES, CHORD, ONE], ids=["sample", "pulses", "chord", "one"])
 def test_a_room_that_fills_the_pauses_does_not_make_it_another_sound(profile, seed):
     assert verify(profile, in_a_hall(leg(profile), seed)).verdict != "absent"
+
+
+def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
+    samples = leg(NOTICE)
+    end_ms = START_MS + bursts_of(NOTICE)[-1][1]
+    samples[at(end_ms - 50) : at(end_ms)] = 0
+    report = verify(NOTICE, in_a_hall(samples, 6))
+    assert report.verdict == "present"
+    assert report.reason == "the tones die away slowly, as in a room, which can fill what is missing of a burst"
 
 
 @pytest.mark.parametrize("length_ms", [440, 560])
