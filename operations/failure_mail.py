@@ -1,4 +1,4 @@
-"""`idtone failed`: a mail that a unit of systemd has failed, or that trouble has begun, by the machine's own sendmail."""
+"""`idtone failed`: a mail that a unit of systemd has failed or trouble has begun, by the machine's own sendmail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.command_line import ConfigOption
-from idtone.errors import UsageError
+from idtone.errors import IdtoneError, UsageError
 from idtone.files import replace_durably
 from idtone.service.status_command import look, restarts
 from idtone.service.troubles import Trouble, troubles
@@ -61,8 +61,10 @@ def told_of_trouble(config: Path | None, to: str) -> None:
     """Mail what has begun or is over since the last run. It is kept only when the mail is handed over."""
     kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
-    found = look(load_settings(config))
-    present = troubles(found, restarts(), datetime.now(UTC))
+    try:
+        present = troubles(look(load_settings(config)), restarts(), datetime.now(UTC))
+    except IdtoneError as error:
+        present = [Trouble("settings", Message("the settings cannot be used: {error}", error=error))]
     news = ToldTroubles.of(kept.read_bytes() if kept.exists() else b"").after(present, now_s)
     if news.is_worth_a_mail:
         send(trouble_mail(present, platform.node(), to, datetime.now(UTC)))

@@ -12,6 +12,7 @@ from idtone.translation import Message
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
 """For how long a restart after a crash is shown."""
 JOURNAL_LAG_S: Final = 10.0
+NO_REGISTRY: Final = Message("there is no registry, so no licence is valid; the log says why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
             Trouble("hook", Message("Asterisk has not loaded the hook: forwarded calls fail; idtone doctor --fix"))
         )
     if not registry["version"]:
-        made.append(Trouble("registry", Message("there is no registry, so no licence is valid; the log says why")))
+        made.append(Trouble("registry", NO_REGISTRY))
     elif registry["expires"] and datetime.fromisoformat(registry["expires"]) <= now:
         made.append(
             Trouble(
@@ -102,12 +103,10 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
                 ),
             )
         )
-    if replication := found["replication"]:
-        if trouble := replication["trouble"]:
-            made.append(Trouble("replication", trouble))
-    if lines := found["lines"]:
-        if trouble := lines["trouble"]:
-            made.append(Trouble("lines", trouble))
+    if (replication := found["replication"]) and (trouble := replication["trouble"]):
+        made.append(Trouble("replication", trouble))
+    if (lines := found["lines"]) and (trouble := lines["trouble"]):
+        made.append(Trouble("lines", trouble))
     if (canary := found["canary"]) and canary["at"] and not canary["good"]:
         made.append(Trouble("canary", Message("the last canary call: {says}", says=canary["says"])))
     return made

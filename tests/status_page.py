@@ -16,7 +16,8 @@ can read it. Times are in ISO 8601, UTC. Counts begin with each instance. No fie
 member. New fields may be added; `format` changes if a field changes or goes.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
-say.
+say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text`
+([How a failure is told](../how-to/when-something-fails.md#how-a-failure-is-told)).
 
 | field | meaning |
 |---|---|
@@ -31,7 +32,8 @@ HEAD_JA: Final = """\
 項目は追加されることがあります。項目が変わるかなくなる場合は `format` が変わります。
 
 サービスが動いていなければ `running` は false で、`trouble` と、
-`ledger`・`registry` のファイルから分かることを出力します。
+`ledger`・`registry` のファイルから分かることを出力します。どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト)を
+加えます([障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))。
 
 | 項目 | 意味 |
 |---|---|
@@ -100,6 +102,7 @@ JAPANESE: Final = {
     "ledger.checkpoint_leaves": "最後に署名したチェックポイントの葉の数。署名がなければ null",
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
+    "ledger.set_aside": "壊れたため別名に変えられ、まだ移動されていない台帳のファイルのリスト",
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
     "canary": (
         "最後のカナリア通話(`idtone canary`)の `at`(発信前は null)、`good`、`verdict`、`says`、`fault`、`detail`、"

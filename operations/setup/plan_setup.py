@@ -60,7 +60,8 @@ DOCTOR_TIMER: Final = "idtone-doctor.timer"
 TROUBLE_UNIT: Final = "idtone-trouble.service"
 TROUBLE_TIMER: Final = "idtone-trouble.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
-"""The daily check, and the mails if it or the service fails, or trouble begins. The service's unit starts the timers."""
+"""The daily check, and the mails if it or the service fails, or trouble begins. The service's unit starts both timers.
+"""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"

@@ -1,6 +1,7 @@
 """The first day and the first month of an operator in Japan: `make test-packages`; DRILLS=all runs all acts.
 
-The tests follow each other on one machine. Each act runs the commands of its page. Afterwards the node is as good as before.
+The tests follow each other on one machine. Each act runs the commands of its page. Afterwards the node is as good as
+before.
 """
 
 from __future__ import annotations

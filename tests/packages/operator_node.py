@@ -57,7 +57,8 @@ class OperatorNode:
         file.chmod(mode)
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
-        """Run lines as an operator types them, in one shell; what they print. Those that begin as `refused` may fail."""
+        """Run lines as an operator types them, in one shell; what they print. Those that begin as `refused` may fail.
+        """
         script = ["cd /root", "umask 027"]
         for line in lines:
             answer = next((text for start, text in ANSWERS.items() if line.startswith(start)), "y")
