@@ -47,7 +47,7 @@ class ToldTroubles:
         here = {each.id: each for each in present}
         first_s = {name: before.first_s.get(name, now_s) for name in here}
         due = {name for name, each in here.items() if each.at_once or now_s - first_s[name] >= LASTS_S}
-        last_s = {name: at_s for name, at_s in before.last_s.items() if now_s - at_s < OVER_S}
+        last_s = {name: at_s for name, at_s in before.last_s.items() if name in here or now_s - at_s < OVER_S}
         begun = due - last_s.keys()
         last_s |= {name: now_s for name in here if name in last_s or name in due}
         is_over = bool(before.last_s) and not last_s and not here

@@ -32,8 +32,9 @@ HEAD_JA: Final = """\
 項目は追加されることがあります。項目が変わるかなくなる場合は `format` が変わります。
 
 サービスが動いていなければ `running` は false で、`trouble` と、
-`ledger`・`registry` のファイルから分かることを出力します。どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト)を
-加えます([障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))。
+`ledger`・`registry` のファイルから分かることを出力します。
+どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト)を加えます
+([障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))。
 
 | 項目 | 意味 |
 |---|---|

@@ -44,7 +44,7 @@ ACTS: Final = (
     Act("evidence", "upkeep.md", every_time=False),
     Act("registry", "upkeep.md", every_time=False),
     Act("brake", "upkeep.md", every_time=False),
-    Act("fix", "upkeep.md"),
+    Act("fix", "upkeep.md", refused=("idtone doctor --fix",)),
 )
 """Those that any node can do at any time, in this order, on one node."""
 LATER: Final = (

@@ -24,10 +24,10 @@ ANSWERS: Final = {"idtone setup --call": NUMBER}
 MAILS: Final = "/var/mails"
 AS_SERVICE: Final = ("runuser", "-u", "idtone", "--")
 _DIALPLAN: Final = """
-[incoming]
-exten = _0XXXXXXXXX,1,Gosub(idtone-forward,s,1(Local/s@phone/n,${EXTEN},incoming,30,09011112222))
+[first-month]
+exten = _0XXXXXXXXX,1,Gosub(idtone-forward,s,1(Local/s@mobile/n,${EXTEN},incoming,30,09011112222))
  same = n,Hangup(${IDTONE_CAUSE})
-[phone]
+[mobile]
 exten = s,1,Answer()
  same = n,Wait(30)
  same = n,Hangup()
@@ -57,9 +57,9 @@ class OperatorNode:
         file.chmod(mode)
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
-        """Run lines as an operator types them, in one shell; what they print. Those that begin as `refused` may fail.
-        """
-        script = ["cd /root", "umask 027"]
+        """Run lines as an operator types them, in one shell, and return what they print. A line that begins as
+        `refused` may fail."""
+        script = ["cd /root"]
         for line in lines:
             answer = next((text for start, text in ANSWERS.items() if line.startswith(start)), "y")
             may_fail = line.startswith(refused) if refused else False
@@ -82,7 +82,7 @@ class OperatorNode:
 
     def place(self) -> None:
         """Begin a forwarded call, whose caller stays for four seconds."""
-        self.machine.run("asterisk", "-rx", f"channel originate Local/{NUMBER}@incoming application Wait 4")
+        self.machine.run("asterisk", "-rx", f"channel originate Local/{NUMBER}@first-month application Wait 4")
 
     def records(self, limit: int = 1) -> list[dict[str, Any]]:
         listed = self.machine.run(*AS_SERVICE, "idtone", "ledger", "list", "--limit", str(limit), "--json")
