@@ -74,20 +74,21 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
                 ),
             )
         )
-    if trouble := found["association"]["trouble"]:
+    # After an upgrade the service may be of the version before, which has fewer fields.
+    if trouble := found.get("association", {}).get("trouble"):
         made.append(Trouble("member", trouble))
     if trouble := found["fallback"]["trouble"]:
         made.append(Trouble("fallback", trouble))
     if trouble := ledger["trouble"]:
         made.append(Trouble("ledger", trouble))
-    if ledger["set_aside"]:
+    if set_aside := ledger.get("set_aside"):
         made.append(
             Trouble(
                 "ledger-damaged",
                 Message(
                     "the ledger was damaged, and a new one was begun: {files}; move the old one to another place "
                     "(docs/how-to/damaged-evidence.md)",
-                    files=", ".join(ledger["set_aside"]),
+                    files=", ".join(set_aside),
                 ),
                 at_once=True,
             )
@@ -105,8 +106,8 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
         )
     if (replication := found["replication"]) and (trouble := replication["trouble"]):
         made.append(Trouble("replication", trouble))
-    if (lines := found["lines"]) and (trouble := lines["trouble"]):
+    if (lines := found.get("lines")) and (trouble := lines["trouble"]):
         made.append(Trouble("lines", trouble))
-    if (canary := found["canary"]) and canary["at"] and not canary["good"]:
+    if (canary := found.get("canary")) and canary["at"] and not canary["good"]:
         made.append(Trouble("canary", Message("the last canary call: {says}", says=canary["says"])))
     return made
