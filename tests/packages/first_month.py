@@ -51,6 +51,8 @@ def node(packages: dict[str, Path]) -> Iterator[OperatorNode]:
         # What this machine is not, and an operator's is: a mirror of today, the right to raise a limit, a known name.
         node.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
         node.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
+        with (node.root / "etc/hosts").open("a") as hosts:  # as Debian's installer writes it
+            hosts.write(f"127.0.1.1 {machine.run('hostname').strip()}\n")
         yield node
         print(machine.run("journalctl", "--unit", "idtone*", "--no-pager", "--lines", "200"))
 
