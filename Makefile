@@ -72,7 +72,7 @@ help:
 	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
 	@echo 'make dist     makes source archive, wheel and list of components (SBOM) in dist/'
 	@echo 'make deb      makes the package of the running Debian in dist/, as root; RELEASES="bookworm trixie" makes these'
-	@echo 'make test-packages  installs, upgrades, removes and purges both packages while calls come, as root; RELEASES=… one of them'
+	@echo 'make test-packages  installs, upgrades, removes and purges both packages while calls come, as root; RELEASES=… one of them, DRILLS=all also rare acts'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make venv     makes .venv with the idtone command'
 	@echo 'make clean    removes .venv and all that was built'
@@ -253,7 +253,8 @@ deb: $(DEV)
 	@$(VENV)/bin/python -m tests.packages.deb $(RELEASES)
 
 test-packages: $(DEV) lab
-	@RELEASES='$(RELEASES)' $(VENV)/bin/python -m pytest tests/packages/installation.py $(ARGS)
+	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest tests/packages/installation.py \
+		tests/packages/first_month.py $(ARGS)
 
 bench-verify: $(DEV)
 	@mkdir -p build

@@ -1,4 +1,4 @@
-"""`idtone failed`: a mail that a unit of systemd has failed, by the machine's own sendmail."""
+"""`idtone failed`: a mail that a unit of systemd has failed or trouble has begun, by the machine's own sendmail."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from contextvars import copy_context
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from idtone.errors import UsageError
-from idtone.translation import Message, translated
+from idtone.command_line import ConfigOption
+from idtone.errors import IdtoneError, UsageError
+from idtone.files import replace_durably
+from idtone.service.status_command import look, restarts
+from idtone.service.troubles import Trouble, troubles
+from idtone.settings import load_settings
+from idtone.translation import JAPANESE, Message, speak, translated
+
+from .told_troubles import ToldTroubles
 
 TO: Final = "IDTONE_MAIL_TO"
 """The environment variable with the receiver of the mails."""
@@ -26,25 +37,70 @@ _PATH: Final = os.pathsep.join(("/usr/sbin", "/usr/lib", os.defpath))
 
 
 def failed(
-    unit: Annotated[str, typer.Argument(metavar="UNIT", help="The unit of systemd that has failed.")],
+    unit: Annotated[str, typer.Argument(metavar="[UNIT]", help="The unit of systemd that has failed.")] = "",
     to: Annotated[
         str, typer.Option("--to", metavar="ADDRESS", envvar=TO, help="Who gets the mail.", show_default=True)
     ] = "root",
+    config: ConfigOption = None,
 ) -> None:
     """Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own sendmail.
 
-    idtone's units run it (`OnFailure=`). Exit 2: there is no sendmail, or it does not take the mail.
+    Without UNIT it looks at the same as `idtone status`, and sends one mail when trouble has begun, and one when all is
+    well again. idtone's units run both (`OnFailure=`, and a timer each 40 seconds). Exit 2: there is no sendmail, or it
+    does not take the mail.
     """
+    if not unit:
+        told_of_trouble(config, to)
+        return
     said = _shown("journalctl", "--unit", unit, "--lines", str(LINES), "--no-pager", "--output", "cat")
     state = _shown("systemctl", "status", "--no-pager", "--lines", "0", unit)
     send(mail(unit, platform.node(), to, state, said, datetime.now(UTC)))
 
 
+def told_of_trouble(config: Path | None, to: str) -> None:
+    """Mail what has begun or is over since the last run. It is kept only when the mail is handed over."""
+    kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
+    now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
+    try:
+        present = troubles(look(load_settings(config)), restarts(), datetime.now(UTC))
+    except IdtoneError as error:
+        present = [Trouble("settings", Message("the settings cannot be used: {error}", error=error))]
+    news = ToldTroubles.of(kept.read_bytes() if kept.exists() else b"").after(present, now_s)
+    if news.is_worth_a_mail:
+        send(trouble_mail(present, platform.node(), to, datetime.now(UTC)))
+    replace_durably(kept, news.told.to_json())
+
+
+def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime) -> EmailMessage:
+    """The mail, in both languages. Pure."""
+    subject = "異常が発生しています / trouble" if present else "復旧しました / all is well again"
+    made = _mail(to, f"[idtone] {node}: {subject}", now)
+    texts = []
+    for language, nothing, advice in (
+        (JAPANESE, "現在、異常はありません。", "`idtone status` と `idtone doctor` で状態と対処を確認してください。"),
+        ("en", "Nothing is wrong now.", "`idtone status` and `idtone doctor` say how it is, and what to do."),
+    ):
+        lines = copy_context().run(_said, language, present)
+        texts.append("\n".join([f"{node}:", *(lines or [nothing]), "", advice]))
+    made.set_content("\n\n".join(texts) + "\n", cte="base64")
+    return made
+
+
+def _said(language: str, present: Sequence[Trouble]) -> list[str]:
+    speak(language)
+    return [f"- {translated(each.text)}" for each in present]
+
+
+def _mail(to: str, subject: str, now: datetime) -> EmailMessage:
+    made = EmailMessage(policy=SMTP)
+    made["To"], made["Subject"] = to, subject
+    made["Date"], made["Auto-Submitted"] = format_datetime(now), "auto-generated"
+    return made
+
+
 def mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
     """The mail, in both languages: who reads it at night has no settings of a language. Pure."""
-    made = EmailMessage(policy=SMTP)
-    made["To"], made["Subject"] = to, f"[idtone] {node}: {unit} が異常終了しました / has failed"
-    made["Date"], made["Auto-Submitted"] = format_datetime(now), "auto-generated"
+    made = _mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(
         f"{node} の {unit} が異常終了しました。`idtone status` と `idtone doctor` で状態を確認してください。\n"
         f"{unit} has failed on {node}. `idtone status` and `idtone doctor` say what is wrong.\n"

@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
@@ -25,6 +26,12 @@ class Room:
 
     free_bytes: int | None = None
     days: float | None = None
+
+
+def set_aside(ledger: Path) -> list[Path]:
+    """Damaged ledgers that lie beside this one, the oldest first."""
+    found = ledger.parent.glob(f"{ledger.name}.damaged-*")
+    return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))
 
 
 class LedgerRoom:

@@ -27,6 +27,7 @@ from idtone.calls import Direction, Outcome, Reason
 from idtone.durations import Durations
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator
+from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.lines.source import LinesSource
@@ -40,7 +41,7 @@ from .backup_result import BackupResult
 from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
-from .ledger_room import LedgerRoom
+from .ledger_room import LedgerRoom, set_aside
 from .loaded_hook import LoadedHook
 from .suspension_keeper import SuspensionKeeper
 
@@ -374,6 +375,10 @@ METRICS: Final = (
         lambda observed: observed.evidence.quarantined,
     ),
     Metric(
+        "idtone_ledger_set_aside", _GAUGE, "Damaged ledgers that were set aside and not moved away.",
+        lambda observed: len(set_aside(path_of(observed.settings.ledger.own()))),
+    ),
+    Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",
         _replica(lambda replicator: replicator.status.behind),
     ),
@@ -434,6 +439,10 @@ METRICS: Final = (
         _backup(lambda result: result.drilled),
     ),
     # The service
+    Metric(
+        "idtone_started_timestamp_seconds", _GAUGE, "When this instance began to decide calls.",
+        lambda observed: observed.calls.since.timestamp(),
+    ),
     Metric(
         "idtone_hand_overs_total", _COUNTER,
         "Hand-overs from one instance to the next since the service was started; it continues with the next instance.",

@@ -18,7 +18,10 @@ from idtone.translation import Message, joined, translated
 
 from . import status_feed
 from .ledger_room import LedgerRoom
+from .service_user import SYSTEMD_S, UNIT
 from .suspension_keeper import summary
+from .systemd import unit_properties
+from .troubles import troubles
 from .watching import WatchOption, show
 
 if TYPE_CHECKING:
@@ -35,9 +38,22 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     or it does not answer; then it shows what the ledger and the registry say.
     """
     settings = load_settings(config)
-    found = show(lambda: look(settings), table, lambda found: found, as_json=as_json, watch=watch)
+    found = show(lambda: whole(settings), table, lambda found: found, as_json=as_json, watch=watch)
     if not found["running"]:
         negative()
+
+
+def whole(settings: Settings) -> dict[str, Any]:
+    """What `look` finds, and in `troubles` what is wrong."""
+    found = look(settings)
+    found["troubles"] = [each.to_json() for each in troubles(found, restarts(), datetime.now(UTC))]
+    return found
+
+
+def restarts() -> int:
+    """How often systemd has restarted the service by itself since it was started; 0 without systemd."""
+    shown = unit_properties(UNIT, ("NRestarts",), SYSTEMD_S) or {}
+    return int(shown.get("NRestarts") or 0)
 
 
 def look(settings: Settings) -> dict[str, Any]:
@@ -106,6 +122,8 @@ def table(found: Mapping[str, Any]) -> Table:
     from rich.text import Text
 
     shown = Table.grid(padding=(0, 2))
+    for trouble in found.get("troubles", ()):
+        shown.add_row(Text(translated(Message("TROUBLE")), "bold red"), Text(translated(trouble["text"])))
     for name, state in rows(found) if found["running"] else rows_without_service(found):
         shown.add_row(Text(translated(name), "bold"), Text(translated(state)))
     return shown

@@ -34,6 +34,7 @@ from idtone.translation import Message
 
 from . import backup_result, canary_result
 from .call_counts import LABELS
+from .ledger_room import set_aside
 from .local_sockets import connected, is_ours, listening
 from .metrics import METRICS, Observed
 from .suspension_keeper import summary
@@ -377,6 +378,11 @@ FEED: Final = (
         "ledger.trouble",
         "What is wrong with the evidence: it is not signed, not written, or has no room; empty if nothing is.",
         lambda observed: observed.evidence.words,
+    ),
+    Field(
+        "ledger.set_aside",
+        "A list of the damaged ledgers that were set aside and not moved away.",
+        lambda observed: [str(each) for each in set_aside(path_of(observed.settings.ledger.own()))],
     ),
     Field(
         "ledger.witnesses",

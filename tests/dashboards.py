@@ -88,6 +88,9 @@ ROWS: Final = (
             red_above=1,
         ),
         Panel(
+            "Damaged ledgers", "壊れた台帳", {gauge("idtone_ledger_set_aside"): EACH}, kind="stat", red_above=1,
+        ),
+        Panel(
             "Evidence is signed", "証跡の署名", {gauge("idtone_ledger_signed"): EACH}, kind="stat", red_below=1,
         ),
         Panel(

@@ -91,6 +91,7 @@ JAPANESE: Final = {
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_signed": "書き込む証跡に署名していれば 1、いなければ 0(理由は `idtone status`)",
     "idtone_ledger_quarantined_steps": "台帳にある、idtone が書いていない、または変更されたステップ(署名されません)",
+    "idtone_ledger_set_aside": "壊れたため別名に変えられ、まだ移動されていない台帳の数",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",
     "idtone_ledger_replicated": "直近の試みで PostgreSQL に証跡を送れていれば 1、いなければ 0",
     "idtone_ledger_reserve_bytes": "証跡のための予備領域の残り",
@@ -113,6 +114,7 @@ JAPANESE: Final = {
         "backup.recipients がなければ出力されない"
     ),
     "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",
+    "idtone_started_timestamp_seconds": "このプロセスが判定を始めた時刻",
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のプロセスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }

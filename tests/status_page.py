@@ -16,7 +16,8 @@ can read it. Times are in ISO 8601, UTC. Counts begin with each instance. No fie
 member. New fields may be added; `format` changes if a field changes or goes.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
-say.
+say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text`
+([How a failure is told](../how-to/when-something-fails.md#how-a-failure-is-told)).
 
 | field | meaning |
 |---|---|
@@ -32,6 +33,8 @@ HEAD_JA: Final = """\
 
 サービスが動いていなければ `running` は false で、`trouble` と、
 `ledger`・`registry` のファイルから分かることを出力します。
+どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト)を加えます
+([障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))。
 
 | 項目 | 意味 |
 |---|---|
@@ -103,6 +106,7 @@ JAPANESE: Final = {
     "ledger.checkpoint_leaves": "最後に署名したチェックポイントの葉の数。署名がなければ null",
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
+    "ledger.set_aside": "壊れたため別名に変えられ、まだ移動されていない台帳のファイルのリスト",
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
     "backup": (
         "最後のバックアップ(`idtone backup`)の `at`(作成前は null)、`archive`、"

@@ -45,6 +45,8 @@ WELL = {
     "idtone_ledger_unwritten_steps": "0x90",
     "idtone_ledger_signed": "1x90",
     "idtone_ledger_quarantined_steps": "0x90",
+    "idtone_ledger_set_aside": "0x90",
+    "idtone_started_timestamp_seconds": "100x90",
     "idtone_ledger_unreplicated_steps": "50x90",
     "idtone_ledger_replicated": "1x90",
     "idtone_ledger_reserve_bytes": "64000000x90",
@@ -142,6 +144,9 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_ledger_signed": "1x80 0x10"}, {"IdtoneEvidenceNotSigned"}),
     ({"idtone_ledger_quarantined_steps": "0x80 2x10"}, {"IdtoneEvidenceOfOthers"}),
+    ({"idtone_ledger_set_aside": "0x80 1x10"}, {"IdtoneLedgerSetAside"}),
+    ({"idtone_started_timestamp_seconds": "100x80 0+60x10"}, {"IdtoneRestarts"}),
+    ({"idtone_started_timestamp_seconds": "100x84 5040x5"}, set()),  # one restart
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
     ({"idtone_journal_held_files_total": "0x80 1x10"}, {"IdtoneJournalHeldOpen"}),
     ({"idtone_ledger_replicated": "1x60 0x30"}, {"IdtoneEvidenceNotReplicated"}),
@@ -300,6 +305,7 @@ def test_every_metric_but_the_version_is_on_the_dashboard() -> None:
     shown = set().union(*map(names, expressions()))
     assert {metric.name for metric in METRICS if not any(name.startswith(metric.name) for name in shown)} == {
         "idtone_build_info", "idtone_ledger_replicated", "idtone_fallback_file_current",
+        "idtone_started_timestamp_seconds",
     }  # fmt: skip
 
 

@@ -64,8 +64,11 @@ BACKUP_TIMER: Final = "idtone-backup.timer"
 """The units that make backups. The operator starts the timer, if the settings name recipients."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
+TROUBLE_UNIT: Final = "idtone-trouble.service"
+TROUBLE_TIMER: Final = "idtone-trouble.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
-"""The daily check, and the mail if it or the service fails. The service's unit starts the timer."""
+"""The daily check, and the mails if it or the service fails, or trouble begins. The service's unit starts both timers.
+"""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -346,8 +349,10 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
         raise ChangeError(Message("there is no program idtone in PATH"))
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
-    timers = (TIMER, CANARY_TIMER, BACKUP_TIMER, DOCTOR_TIMER)
-    for name in (UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, BACKUP_UNIT, DOCTOR_UNIT, FAILED_UNIT, *timers):
+    timers = (TIMER, CANARY_TIMER, BACKUP_TIMER, DOCTOR_TIMER, TROUBLE_TIMER)
+    for name in (
+        UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, BACKUP_UNIT, DOCTOR_UNIT, TROUBLE_UNIT, FAILED_UNIT, *timers,
+    ):  # fmt: skip
         text = (resources.files("idtone.config") / name).read_text("utf-8")
         if name not in timers:
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from idtone.operations import failure_mail
+from idtone.operations.told_troubles import ToldTroubles
+from idtone.service.troubles import NO_REGISTRY, Trouble
 
 from .. import ROOT
 from ..terminal import Terminal
 
 terminal = Terminal()
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -54,7 +58,61 @@ def test_the_units_send_it_and_the_package_has_them() -> None:
     rules, prerm = (ROOT / "debian" / name for name in ("rules", "idtone.prerm"))
     for name in ("idtone", "idtone-doctor"):
         assert "OnFailure=idtone-failed@%n.service\n" in (ROOT / "config" / f"{name}.service").read_text()
-    assert "Wants=idtone-registry.timer idtone-doctor.timer\n" in (ROOT / "config/idtone.service").read_text()
-    for name in ("idtone-doctor.service", "idtone-doctor.timer", "idtone-failed@.service"):
+    for name in (
+        "idtone-doctor.service", "idtone-doctor.timer", "idtone-trouble.service", "idtone-trouble.timer",
+        "idtone-failed@.service",
+    ):  # fmt: skip
         assert re.search(rf"config/{name} (> )?debian/idtone\.{name}\n", rules.read_text())
-    assert "idtone-doctor.timer idtone-doctor.service" in prerm.read_text()
+    for name in ("doctor", "trouble"):
+        assert f"idtone-{name}.timer idtone-{name}.service" in prerm.read_text()
+
+
+BEGUN = Trouble("asterisk", "Asterisk is not connected")
+CRASHED = Trouble("restarts", "3 times", at_once=True)
+
+
+@pytest.mark.parametrize(
+    ("runs", "mails_at_s"),
+    [
+        pytest.param([(at_s, []) for at_s in range(0, 2000, 40)], [], id="all is well"),
+        pytest.param([(0, [BEGUN]), (40, [])], [], id="a restart or an upgrade"),
+        pytest.param([(0, [BEGUN]), (40, [BEGUN]), (80, [BEGUN]), (4000, [BEGUN])], [40], id="one mail"),
+        pytest.param([(0, [CRASHED]), (40, [CRASHED])], [0], id="at once"),
+        pytest.param([(0, [CRASHED]), (40, [BEGUN]), (80, [BEGUN])], [0, 80], id="another one begins"),
+        pytest.param([(0, [CRASHED]), (40, []), (80, [CRASHED]), (120, []), (800, []), (840, [])], [0, 800], id="over"),
+        pytest.param([(9000, [CRASHED]), (40, [CRASHED])], [9000, 40], id="the machine was started again"),
+    ],
+)
+def test_trouble_is_told_once(runs: list[tuple[float, list[Trouble]]], mails_at_s: list[float]) -> None:
+    told, mailed = ToldTroubles(), []
+    for now_s, present in runs:
+        news = ToldTroubles.of(told.to_json()).after(present, now_s)
+        told = news.told
+        if news.is_worth_a_mail:
+            mailed.append(now_s)
+    assert mailed == mails_at_s
+
+
+def test_the_mail_about_trouble_is_in_both_languages() -> None:
+    text = failure_mail.trouble_mail([Trouble("registry", NO_REGISTRY)], "pbx-1", "root", NOW).get_content()
+    assert str(NO_REGISTRY) in text
+    assert "登録簿がない" in text
+    over = failure_mail.trouble_mail([], "pbx-1", "root", NOW)
+    assert "復旧" in over["Subject"]
+    assert ToldTroubles.of(b"[]") == ToldTroubles.of(b'{"first_s": 3}') == ToldTroubles()
+
+
+def test_what_cannot_be_mailed_is_mailed_the_next_time(
+    sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service does not run."""
+    settings = tmp_path / "idtone.yaml"
+    settings.write_text(f"ledger: {{url: 'sqlite:///{tmp_path}/ledger.sqlite3'}}\nregistry: {{source: /nowhere}}\n")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(failure_mail, "restarts", lambda: 3)
+    monkeypatch.setattr(failure_mail, "_PATH", "/nowhere")
+    assert "there is no sendmail" in terminal.error("failed", "-c", str(settings))
+    monkeypatch.setattr(failure_mail, "_PATH", str(tmp_path))
+    terminal.shown("failed", "-c", str(settings))
+    text = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default).get_content()
+    assert "restarted by systemd 3 times" in text

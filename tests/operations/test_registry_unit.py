@@ -27,7 +27,7 @@ def test_it_is_hardened_as_the_service_is_and_runs_as_its_user():
 
 
 def test_the_service_starts_the_timer_and_does_not_stop_it():
-    assert unit(SERVICE)["Unit"]["Wants"] == "idtone-registry.timer idtone-doctor.timer"
+    assert unit(SERVICE)["Unit"]["Wants"] == "idtone-registry.timer idtone-doctor.timer idtone-trouble.timer"
     assert not {"Requires", "BindsTo", "PartOf"} & {*unit(TIMER)["Unit"], *unit(UPDATE)["Unit"]}
     assert unit(TIMER)["Timer"]["OnUnitInactiveSec"] == "60s"
 

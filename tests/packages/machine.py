@@ -25,6 +25,7 @@ from tests.lab.unpacked_packages import cache_directory
 RELEASES: Final = ("bookworm", "trixie")
 """Debian 12 and 13: there is a package for each, because each has its own Python."""
 _ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
+_WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
 BOOT_WITHIN_S: Final = 60
 UP: Final = ("running", "degraded")
 """`degraded`: a unit failed that a machine of this kind cannot have, for example one that loads a kernel module."""
@@ -55,9 +56,11 @@ for lent in "$@"; do mkdir -p "./$lent"; mount --bind "$lent" "./$lent"; done
 mkdir run/before
 pivot_root . run/before
 umount -l /run/before
-exec env -i container=idtone-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init
+exec env -i container=idtone-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --bounding-set -sys_time /sbin/init
 """
-"""Its files are in memory. It reaches Debian and PyPI by this machine's name servers and certificates."""
+"""Its clock is this machine's, so it must not set it: the first `timedatectl set-timezone` since the start of a kernel
+moves the kernel's clock by the zone. Its files are in memory. It reaches Debian and PyPI by this machine's name servers
+and certificates."""
 
 
 class MachineFailed(Exception):
@@ -121,7 +124,7 @@ class Machine:
     def inside(self, *namespaces: str) -> list[str]:
         """The beginning of a command that runs in the machine, or only in these `namespaces` of it."""
         entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
-        return ["nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
+        return [*_WITHOUT_CLOCK, "nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
 
     def run(self, *command: str | Path, **environment: str) -> str:
         """What a command prints, run as root. Raises MachineFailed if it fails."""

@@ -376,7 +376,8 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
         folder.mkdir()
     names = (
         "idtone-registry.service", "idtone-canary.service", "idtone-registry.timer", "idtone-canary.timer",
-        "idtone-doctor.service", "idtone-doctor.timer", "idtone-failed@.service",
+        "idtone-doctor.service", "idtone-doctor.timer", "idtone-trouble.service", "idtone-trouble.timer",
+        "idtone-failed@.service",
     )  # fmt: skip
     units = (unit, *map(unit.with_name, names))
     places = {"SYSTEMD": tmp_path, "UNIT_FILE": unit, "PACKAGED_UNIT_FILE": packaged, "ENABLED": enabled}
@@ -405,11 +406,14 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
         assert f" {command} -c {pbx.config}\n" in text
         assert re.search(rf"^ReadWritePaths=-{pbx.sounds}( -/var/spool/asterisk/outgoing)?$", text, re.MULTILINE)
     assert f" doctor --problems -c {pbx.config}\n" in units[5].read_text()
-    assert " failed %i\n" in units[7].read_text()
+    assert " failed %i\n" in units[9].read_text()
     written = {path: path.read_text() for path in units}
     pbx.undo()
     assert not any(each.exists() for each in units)
-    assert "disable --now idtone idtone-registry.timer idtone-canary.timer idtone-doctor.timer" in asked.read_text()
+    assert (
+        "disable --now idtone idtone-registry.timer idtone-canary.timer idtone-doctor.timer idtone-trouble.timer"
+        in asked.read_text()
+    )
 
     for path, text in written.items():
         (packaged.parent / path.name).write_text(text)

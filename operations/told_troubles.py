@@ -1,0 +1,60 @@
+"""When a mail about trouble is due: once when it has begun, once when all is well again. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from idtone.service.troubles import Trouble
+
+LASTS_S: Final = 20.0
+"""A trouble counts when it is seen again after this time: an upgrade or a restart takes less."""
+OVER_S: Final = 600.0
+"""For how long a trouble must be gone before it is over: one that comes and goes is one trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTroubles:
+    """What the runs before saw, by the trouble's id, in seconds since the machine started."""
+
+    first_s: dict[str, float] = field(default_factory=dict)
+    """Since when a trouble that is there was seen in each run."""
+    last_s: dict[str, float] = field(default_factory=dict)
+    """When a trouble that a mail named was seen last."""
+
+    @classmethod
+    def of(cls, kept: bytes) -> ToldTroubles:
+        """What `to_json` has made; nothing of anything else: then trouble is told again."""
+        try:
+            found = json.loads(kept)
+            return cls(
+                {str(name): float(at_s) for name, at_s in found["first_s"].items()},
+                {str(name): float(at_s) for name, at_s in found["last_s"].items()},
+            )
+        except (ValueError, TypeError, LookupError, AttributeError):
+            return cls()
+
+    def to_json(self) -> bytes:
+        return json.dumps({"first_s": self.first_s, "last_s": self.last_s}).encode()
+
+    def after(self, present: Iterable[Trouble], now_s: float) -> News:
+        """What this run has to tell. After a start of the machine, whose clock begins anew, nothing counts as seen."""
+        before = (
+            self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else ToldTroubles()
+        )
+        here = {each.id: each for each in present}
+        first_s = {name: before.first_s.get(name, now_s) for name in here}
+        due = {name for name, each in here.items() if each.at_once or now_s - first_s[name] >= LASTS_S}
+        last_s = {name: at_s for name, at_s in before.last_s.items() if name in here or now_s - at_s < OVER_S}
+        begun = due - last_s.keys()
+        last_s |= {name: now_s for name in here if name in last_s or name in due}
+        is_over = bool(before.last_s) and not last_s and not here
+        return News(ToldTroubles(first_s, last_s), bool(begun) or is_over)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    told: ToldTroubles
+    is_worth_a_mail: bool

@@ -1,0 +1,113 @@
+"""What is wrong with this node now, by its state: the same words for `idtone status` and for the mail. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from idtone.translation import Message
+
+RESTARTED_WITHIN: Final = timedelta(minutes=10)
+"""For how long a restart after a crash is shown."""
+JOURNAL_LAG_S: Final = 10.0
+NO_REGISTRY: Final = Message("there is no registry, so no licence is valid; the log says why")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    id: str
+    """Stable: a mail about it is sent once."""
+    text: str
+    at_once: bool = False
+    """Whether it is no passing state: a restart that an operator makes looks like a service that is down."""
+
+    def to_json(self) -> dict[str, str]:
+        return {"id": self.id, "text": str(self.text)}
+
+
+def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Trouble]:
+    """All that is wrong by the object of `idtone status`; `restarts` are systemd's, since the unit was started."""
+    made = _without_service(found) if not found["running"] else _of_service(found, now)
+    if restarts and _is_recent(found, now):
+        crashed = Message(
+            "the service ended and was restarted by systemd {restarts} times; journalctl -u idtone says why",
+            restarts=restarts,
+        )
+        made.append(Trouble("restarts", crashed, at_once=True))
+    return made
+
+
+def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the restart was lately; an instance that has taken over says nothing of it."""
+    if not found["running"]:
+        return True
+    instance = found["instance"]
+    return not instance["hand_overs"] and now - datetime.fromisoformat(instance["since"]) < RESTARTED_WITHIN
+
+
+def _without_service(found: Mapping[str, Any]) -> list[Trouble]:
+    return [Trouble("service", found["trouble"])]
+
+
+def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
+    made: list[Trouble] = []
+    registry, ledger, journal = found["registry"], found["ledger"], found["journal"]
+    if not found["ari"]["connected"]:
+        made.append(
+            Trouble("asterisk", Message("Asterisk is not connected: calls fall back; systemctl status asterisk"))
+        )
+    elif found["hook"]["loaded"] == "":
+        made.append(
+            Trouble("hook", Message("Asterisk has not loaded the hook: forwarded calls fail; idtone doctor --fix"))
+        )
+    if not registry["version"]:
+        made.append(Trouble("registry", NO_REGISTRY))
+    elif registry["expires"] and datetime.fromisoformat(registry["expires"]) <= now:
+        made.append(
+            Trouble(
+                "registry-expired",
+                Message(
+                    "the registry has expired: after policy.registry_stale no licence is valid; "
+                    "run: idtone registry update"
+                ),
+            )
+        )
+    # After an upgrade the service may be of the version before, which has fewer fields.
+    if trouble := found.get("association", {}).get("trouble"):
+        made.append(Trouble("member", trouble))
+    if trouble := found["fallback"]["trouble"]:
+        made.append(Trouble("fallback", trouble))
+    if trouble := ledger["trouble"]:
+        made.append(Trouble("ledger", trouble))
+    if set_aside := ledger.get("set_aside"):
+        made.append(
+            Trouble(
+                "ledger-damaged",
+                Message(
+                    "the ledger was damaged, and a new one was begun: {files}; move the old one to another place "
+                    "(docs/how-to/damaged-evidence.md)",
+                    files=", ".join(set_aside),
+                ),
+                at_once=True,
+            )
+        )
+    if journal["lag_seconds"] > JOURNAL_LAG_S:
+        made.append(
+            Trouble(
+                "journal",
+                Message(
+                    "the journal has not been read for {seconds:.0f} s, so evidence is missing; the log names the "
+                    "folder",
+                    seconds=journal["lag_seconds"],
+                ),
+            )
+        )
+    if (replication := found["replication"]) and (trouble := replication["trouble"]):
+        made.append(Trouble("replication", trouble))
+    if (lines := found.get("lines")) and (trouble := lines["trouble"]):
+        made.append(Trouble("lines", trouble))
+    if (canary := found.get("canary")) and canary["at"] and not canary["good"]:
+        made.append(Trouble("canary", Message("the last canary call: {says}", says=canary["says"])))
+    return made

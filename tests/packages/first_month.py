@@ -1,0 +1,236 @@
+"""The first day and the first month of an operator in Japan: `make test-packages`; DRILLS=all runs all acts.
+
+The tests follow each other on one machine. Each act runs the commands of its page. Afterwards the node is as good as
+before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests import ROOT
+from tests.lab.prometheus import Prometheus
+from tests.lab.unpacked_packages import cache_directory
+
+from .acts import ACTS, LATER, Act, commands
+from .conftest import CHOSEN
+from .machine import Machine, image
+from .operator_node import LISTEN, NUMBER, OperatorNode
+from .pbx import SOUNDS
+
+RELEASE: Final = "trixie"
+"""The pages are about Debian 13."""
+pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie")
+ALL: Final = os.environ.get("DRILLS") == "all"
+FIRST_SOUND_S: Final = 600
+TOLD_WITHIN_S: Final = 120
+_LATER: Final = {act.name: act for act in LATER}
+LEDGER: Final = "var/lib/idtone/ledger.sqlite3"
+SAMPLE: Final = "usr/share/doc/idtone/examples/registry.yaml"
+
+
+@pytest.fixture(scope="module")
+def node(packages: dict[str, Path]) -> Iterator[OperatorNode]:
+    """A fresh Debian, with the package in root's home."""
+    with (
+        tempfile.TemporaryDirectory(prefix="first-month-", dir=cache_directory(os.environ, print)) as scratch,
+        Machine(image(RELEASE), Path(scratch)) as machine,
+    ):
+        node = OperatorNode(machine)
+        shutil.copy(packages[RELEASE], node.root / "root")
+        # What this machine is not, and an operator's is: a mirror of today, the right to raise a limit, a known name.
+        node.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
+        node.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
+        with (node.root / "etc/hosts").open("a") as hosts:  # as Debian's installer writes it
+            hosts.write(f"127.0.1.1 {machine.run('hostname').strip()}\n")
+        yield node
+        print(machine.run("journalctl", "--unit", "idtone*", "--no-pager", "--lines", "200"))
+
+
+def test_from_a_fresh_debian_to_the_first_sound(node: OperatorNode) -> None:
+    lines = commands("first day", "first-day.md")
+    began_s = time.monotonic()
+    said = node.type(lines)
+    took_s = time.monotonic() - began_s
+    print(f"\nfrom a fresh Debian to the first sound: {len(lines)} commands, {took_s:.0f} s")
+    assert "着信側の内線に sample が届きました(conforms)" in said, said
+    assert "PLAY (licence-valid) 1" in said
+    assert took_s < FIRST_SOUND_S
+    node.prepare_calls()
+    node.type(["apt install -t forky curl"])  # its libraries are those of forky now
+    record = node.call()
+    assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False)
+
+
+_BEFORE: Final = {
+    "settings": "test ! -e /etc/idtone/idtone.d/70-log.yaml",
+    "fix": f"rm /etc/asterisk/idtone.conf; chown root: {SOUNDS} {SOUNDS}/journal; asterisk -rx 'dialplan reload'",
+}
+"""What happened before an act."""
+
+
+@pytest.mark.parametrize("act", [pytest.param(act, id=act.name) for act in ACTS if ALL or act.every_time])
+def test_after_an_act_the_node_is_as_good_as_before(node: OperatorNode, act: Act) -> None:
+    before = node.bad()
+    if broken := _BEFORE.get(act.name):
+        node.machine.run("sh", "-c", broken)
+    said = node.do(act)
+    node.wait(node.is_well, f"{act.name}: the node is well; {said}", 30)
+    assert node.bad() <= before, said
+    record = node.call()
+    assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False), said
+    print(f"\n{act.name}: {node.took[act.name]:.0f} s")
+    if act.name == "mail":
+        assert "To: noc@example.jp" in node.mails()[-1]
+
+
+def test_the_password_changes_while_calls_come(node: OperatorNode) -> None:
+    """Back to the first user, by the same commands with the two names exchanged; no call falls back."""
+    lines = commands("act: password", "asterisk.md")
+    back = [
+        line.replace("idtone2", "\0").replace("[idtone\\]", "[idtone2\\]").replace("\0", "idtone") for line in lines
+    ]
+    known = {each["call_id"] for each in node.records(1000)}
+    one = f"asterisk -rx 'channel originate Local/{NUMBER}@first-month application Wait 2'"
+    node.machine.run("sh", "-c", f"(for i in $(seq 20); do {one}; sleep 0.5; done) > /dev/null 2>&1 &")
+    node.type(back)
+
+    def are_complete() -> bool:
+        new = [each for each in node.records(1000) if each["call_id"] not in known]
+        return len(new) == 20 and all(each["complete"] for each in new)
+
+    node.wait(are_complete, "the records of 20 calls", 60)
+    new = [each for each in node.records(1000) if each["call_id"] not in known]
+    assert {(each["outcome"], each["status"], each["fallback"]) for each in new} == {("PLAY", "CONNECTED", False)}
+
+
+@pytest.fixture(scope="module")
+def prometheus(node: OperatorNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """With the shipped rules; it scrapes the node, whose network is this machine's."""
+    rules = ROOT / "config/monitoring/idtone-alerts.yml"
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), LISTEN, rules) as one:
+        yield one
+
+
+class Watch:
+    """What status, alerts and mails say of failures, and when they said it first."""
+
+    def __init__(self, node: OperatorNode, prometheus: Prometheus) -> None:
+        self._node, self._prometheus = node, prometheus
+        self._mails = len(node.mails())
+        self._began_s = time.monotonic()
+        self.first_s: dict[str, float] = {}
+
+    def look(self) -> set[str]:
+        here = {f"status: {each['id']}" for each in self._node.status()["troubles"]}
+        alerts = self._prometheus.get("alerts")["alerts"]
+        here |= {f"alert: {each['labels']['alertname']}" for each in alerts if each["state"] == "firing"}
+        here |= {f"mail: {line}" for text in self._node.mails()[self._mails :] for line in text.splitlines()}
+        for each in here:
+            self.first_s.setdefault(each, time.monotonic() - self._began_s)
+        return here
+
+    def until(self, *wanted: str) -> None:
+        """Until each was said once: a beginning of what `look` finds."""
+
+        def are_there() -> bool:
+            self.look()
+            return all(any(said.startswith(each) for said in self.first_s) for each in wanted)
+
+        self._node.wait(are_there, f"{wanted}; {sorted(self.first_s)}", TOLD_WITHIN_S, every_s=2)
+        for each in wanted:
+            first_s = min(s for said, s in self.first_s.items() if said.startswith(each))
+            print(f"\n{each}: {first_s:.0f} s")
+
+
+def test_failures_are_told_by_status_alert_and_mail(node: OperatorNode, prometheus: Prometheus) -> None:
+    """Asterisk away, an expired registry, a damaged ledger, a journal that cannot be read: at the same time."""
+    registry = node.root / SAMPLE
+    text, mode = registry.read_text(), node.machine.run("stat", "--format", "%a", SOUNDS / "journal").strip()
+    expires = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
+    watch = Watch(node, prometheus)
+    registry.write_text(re.sub(r"(?<=expires: )[^,}\n]+", expires, text, count=1))
+    damage(node.root / LEDGER)
+    node.machine.run("systemctl", "restart", "idtone")
+    node.machine.run("systemctl", "stop", "asterisk")
+    node.machine.run("chmod", "0", SOUNDS / "journal")
+    watch.until(
+        "status: asterisk", "alert: IdtoneAriDisconnected", "mail: - Asterisk is not connected",
+        "status: registry-expired", "alert: IdtoneRegistryExpired", "mail: - the registry has expired",
+        "status: ledger-damaged", "alert: IdtoneLedgerSetAside", "mail: - the ledger was damaged",
+        "status: journal", "alert: IdtoneJournalNotRead", "mail: - the journal has not been read",
+    )  # fmt: skip
+    registry.write_text(text)
+    node.machine.run("chmod", mode, SOUNDS / "journal")
+    node.machine.run("systemctl", "start", "asterisk")
+    said = node.do(_LATER["damaged"])
+    node.wait(node.is_well, said, 60)
+    assert node.call()["status"] == "CONNECTED"
+
+
+def damage(ledger: Path) -> None:
+    """Spoil the pages of the database, beginning with the second one."""
+    size = ledger.stat().st_size
+    with ledger.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+
+
+def test_a_crash_loop_is_told(node: OperatorNode, prometheus: Prometheus) -> None:
+    watch = Watch(node, prometheus)
+    loop = "while :; do systemctl kill --kill-whom main --signal KILL idtone; sleep 3; done"
+    pid = node.machine.run("sh", "-c", f"sh -c '{loop}' > /dev/null 2>&1 & echo $!").strip()
+    try:
+        watch.until("status: restarts", "alert: IdtoneRestarts", "mail: - the service ended and was restarted")
+    finally:
+        node.machine.run("sh", "-c", f"kill {pid}")
+    node.machine.run("systemctl", "restart", "idtone")
+    node.wait(node.is_well, "the service", 60)
+    assert node.call()["status"] == "CONNECTED"
+
+
+def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus) -> None:
+    """On a disk of its own, to which the ledger is moved."""
+    disk = "/srv"
+    node.machine.run("mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", disk)
+    said = node.do(_LATER["ledger-move"])
+    node.wait(node.is_well, said, 60)
+    watch = Watch(node, prometheus)
+    node.machine.run("sh", "-c", f"cat /dev/zero > {disk}/filler 2> /dev/null || true")
+    assert node.call()["status"] == "CONNECTED"
+    watch.until("status: ledger", "alert: IdtoneReserveUsed", "mail: - the ledger's disk is")
+    assert node.call()["status"] == "CONNECTED"
+    node.machine.run("rm", f"{disk}/filler")
+    said = node.do(_LATER["disk-full"])
+    node.wait(node.is_well, said, 60)
+
+
+def test_removed_installed_again_and_purged(node: OperatorNode) -> None:
+    plan = node.root / "etc/asterisk/extensions.conf"
+    forwarding = plan.read_text()
+    plan.write_text(forwarding.replace("Gosub(idtone-forward", "NoOp(gosub"))
+    node.machine.run("asterisk", "-rx", "dialplan reload")
+    said = node.do(_LATER["remove"])
+    assert not (node.root / "etc/asterisk/idtone.conf").exists(), said
+    said = node.do(_LATER["again"])
+    node.wait(node.is_well, said, 60)
+    plan.write_text(plan.read_text().replace("NoOp(gosub", "Gosub(idtone-forward"))
+    node.machine.run("asterisk", "-rx", "dialplan reload")
+    assert node.call()["status"] == "CONNECTED"
+    plan.write_text(plan.read_text().replace("Gosub(idtone-forward", "NoOp(gosub"))
+    node.machine.run("asterisk", "-rx", "dialplan reload")
+    node.do(_LATER["purge"])
+    for gone in ("etc/idtone", "var/lib/idtone", "var/lib/idtone-trouble", "opt/venvs/idtone"):
+        assert not (node.root / gone).exists(), gone
+    assert "idtone" not in node.machine.run("systemctl", "list-timers", "--all")
+    assert node.machine.run("systemctl", "is-active", "asterisk").strip() == "active"

@@ -1,0 +1,40 @@
+"""The acts of the first month: both languages have the same commands, and the index names each with its test.
+
+`tests/packages/first_month.py` runs them on a node.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .packages.acts import ACTS, ENGLISH, JAPANESE, LATER, blocks, commands
+from .test_monitoring import ALERTS
+
+PAGES = sorted({"first-day.md", *(act.page for act in (*ACTS, *LATER))})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_have_the_same_commands(page: str) -> None:
+    assert blocks(ENGLISH / page) == blocks(JAPANESE / page) != []
+
+
+def test_the_first_sound_needs_at_most_eight_commands() -> None:
+    assert len(commands("first day", "first-day.md")) <= 8
+
+
+@pytest.mark.parametrize("folder", [ENGLISH, JAPANESE])
+def test_the_index_names_each_act(folder) -> None:
+    listed = set(re.findall(r"`([\w-]+)`", (folder / "first-month.md").read_text("utf-8")))
+    assert {act.name for act in (*ACTS, *LATER)} <= listed
+    marked = {name.removeprefix("act: ") for page in folder.glob("*.md") for name, _ in blocks(page)} - {"first day"}
+    assert marked == {act.name for act in (*ACTS, *LATER)}, "no test runs a marked block"
+
+
+@pytest.mark.parametrize("folder", [ENGLISH, JAPANESE])
+def test_each_failure_has_an_alert(folder) -> None:
+    text = (folder / "when-something-fails.md").read_text("utf-8")
+    table = [line for line in text.splitlines() if re.search(r"\| (`Idtone\w+`\D*)+ \|$", line)]
+    assert len(table) == 7
+    assert set(re.findall(r"Idtone\w+", " ".join(table))) <= {alert["alert"] for alert in ALERTS}
