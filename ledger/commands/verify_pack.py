@@ -168,9 +168,7 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
     for size, at in sorted(verdict.stamps.items()):
         _print(Message("  timestamp    {at} on the tree of {size} leaves", at=at.isoformat(), size=f"{size:,}"))
     if verdict.stamps and not stamps_verified:
-        _print(
-            Message("               give the authority's root with --tsa-root: its signature was not verified")
-        )
+        _print(Message("               give the authority's root with --tsa-root: its signature was not verified"))
     if verdict.request and verdict.request.approval:
         approval = verdict.request.approval
         _print(Message("  requested by {by}, {at}", by=verdict.request.by, at=verdict.request.at.isoformat()))
