@@ -530,8 +530,8 @@ class CallControl:
             if cause and cause.own:
                 self.ended_by_own[cause.own] += 1
             by = steps.SuspendedBy(cause.own) if cause else None
-            known = (registry.version, registry.sha256) if registry else (None, None)
-            self.record(steps.suspended(call.id, self.now(), *known, by))
+            version, sha256 = (registry.version, registry.sha256) if registry else (None, None)
+            self.record(steps.suspended(call.id, self.now(), version, sha256, by))
 
     # -- evidence -------------------------------------------------------------------------------------------------
 
