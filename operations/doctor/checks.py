@@ -316,7 +316,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
     try:
         stops = StopsInUse(suspensions_path(settings)).index
-    except UsageError:
+    except (LedgerError, UsageError):
         stops = NO_STOPS  # the finding on this node's own suspensions says so
     text = fallback_file.text_for(index, usable, stops=stops).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)

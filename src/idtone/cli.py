@@ -16,7 +16,6 @@ from idtone.fleet.commands import app as fleet
 from idtone.ledger.commands import app as ledger
 from idtone.lines.commands import app as lines
 from idtone.misuse.commands import app as misuse
-from idtone.operations.backup.group import app as backup
 from idtone.registry.commands import app as registry
 from idtone.reports.commands import app as reports
 from idtone.tones.commands import app as tone
@@ -32,6 +31,9 @@ PROGRAMS: Final = "For Asterisk and systemd"
 app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
 brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
+backup = command_line.group(
+    "Make an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.", lone=True
+)
 suspensions = command_line.group("This node's own suspensions (番号停止): those that `idtone suspend` has ordered.")
 
 command_line.add_commands(
@@ -163,6 +165,37 @@ command_line.add_commands(
         ),
     },
 )
+command_line.add_commands(
+    backup,
+    {
+        "drill": (
+            "idtone.operations.backup.commands:drill",
+            "Restore the newest archives into a scratch folder, verify them, and say how old the newest call in them "
+            "is.",
+        ),
+        "key": (
+            "idtone.operations.backup.commands:key",
+            "Make a key pair: the secret key in a file, and the public key for backup.recipients on the terminal.",
+        ),
+    },
+)
+
+
+@backup.callback(invoke_without_command=True)
+def _backup(
+    context: typer.Context,
+    due: Annotated[
+        bool, typer.Option("--due", help="Only if the last backup is older than backup.every; the timer runs this.")
+    ] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        from idtone.operations.backup.commands import run
+
+        run(due, config, as_json)
+
+
 command_line.add_commands(
     suspensions,
     {

@@ -625,7 +625,7 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     for _ in range(2):
         control.record_suspension(call)
     assert control.calls_to_end() == []
-    assert of_kind(evidence, "suspended") == [steps.suspended(CALL, NOW, 43, steps.SuspendedBy())]
+    assert of_kind(evidence, "suspended") == [steps.suspended(CALL, NOW, 43, suspending().sha256, steps.SuspendedBy())]
     enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
 

@@ -35,7 +35,7 @@ from .example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made
 from .sample_evidence import LOG
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
-LINES = 240
+LINES = 280
 
 
 @pytest.fixture(scope="module")

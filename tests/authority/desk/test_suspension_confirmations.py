@@ -92,7 +92,7 @@ def test_what_members_have_stopped_themselves_is_shown_by_the_newest_report(asso
     reports = own_report(), own_report(number=2), own_report("lifted", over=NOW.isoformat())
     for seconds, octets in enumerate(reports):
         desk.accept(octets, NOW + timedelta(seconds=seconds))
-    code, rows, _ = office.run("confirmations", association.folder, "R-77", "--json")
+    code, rows, _ = office.run("in-force", association.folder, "R-77", "--json")
     told = [(row["by"], row["node"], row["id"], row["state"], row["calls_ended"]) for row in rows]
     one, two = (("member", "m-0001/a", f"s-{number:08x}") for number in (1, 2))
     assert (code, told) == (0, [(*one, "lifted", 2), (*two, "in-force", 2)])

@@ -15,6 +15,7 @@ from idtone.calls import Party
 from idtone.errors import LedgerError, UsageError
 from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
+from idtone.ledger.disclosure.legal_basis import JAPAN
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.tree.inclusion_proof import InclusionProof
@@ -273,7 +274,7 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     url = url_of(key.with_name("ledger.sqlite3"))
     placed = told(
         "hold", "c-heard", "--reference", "R-9", "--basis", "preservation", "--why", "asked for by the police",
-        "--until", f"{datetime.now(UTC):%Y-%m-%d}",
+        "--until", f"{datetime.now(JAPAN):%Y-%m-%d}",
     )  # fmt: skip
     assert placed["calls"] == ["c-heard"]
     run("forget", "--before", "2026-11-02", "--yes")

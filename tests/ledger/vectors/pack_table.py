@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -252,6 +253,11 @@ LEAVES: Final[dict[str, tuple[str, int, str, str]]] = {
     "later than the pack": ("leaf-time", 3, f'"at":{AT + 3 * S}', f'"at":{AT + 7501 * S}'),
     "later than the cosignature": ("leaf-time", 3, f'"at":{AT + 3 * S}', f'"at":{AT + 5301 * S}'),
 }  # fmt: skip
+
+
+def good_registries() -> Iterator[Row]:
+    yield "the registry that decided", None, registry(REGISTRY)
+    yield "an unsigned registry, whose digest nobody signed", None, registry(REGISTRY, {})
 
 
 def bad_leaves() -> Iterator[Row]:
@@ -582,13 +588,36 @@ def bad_requests() -> Iterator[Row]:
     yield "approved before the request", "request-order", two(approval_first=True)
 
 
+METADATA: Final = {"root.json": b"{}", "registry.json": b"[]"}
+REGISTRY: Final = hashlib.sha256(
+    "".join(f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(METADATA.items())).encode()
+).hexdigest()
+"""The digest of a registry with this metadata (6.6)."""
+
+
+def registry(digest: str, metadata: dict[str, bytes] = METADATA) -> Plan:
+    """With a call that `REGISTRY` decided, and a file that shows a registry."""
+    shown = {name: base64.b64encode(octets).decode() for name, octets in metadata.items()}
+    content = canonical({"metadata": shown, "numbers": {}, "policy": {}, "trust": "signed"})
+    details = {**DECIDED, **numbers_of(CALL), "registry_sha256": REGISTRY}
+    decided = leaf(CALL, step(1, "decided", details=details), step(4, "ended"))
+    return replaced(0, decided, touch=lambda files: files.update({f"registry/{digest}.json": content}))
+
+
+def bad_registries() -> Iterator[Row]:
+    yield "a registry of no call", "registry", registry("ab" * 32)
+    yield "a registry with other metadata", "registry", registry(REGISTRY, {**METADATA, "root.json": b"{ }"})
+    yield "a registry without a part of its metadata", "registry", registry(REGISTRY, {"root.json": b"{}"})
+
+
 def bad_packs() -> Iterator[Row]:
-    for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests):
+    for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests, bad_registries):
         yield from rows()
 
 
 def packs() -> Iterator[Row]:
     yield from good_packs()
+    yield from good_registries()
     yield from bad_packs()
 
 

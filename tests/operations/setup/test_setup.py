@@ -411,8 +411,8 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     pbx.undo()
     assert not any(each.exists() for each in units)
     assert (
-        "disable --now idtone idtone-registry.timer idtone-canary.timer idtone-doctor.timer idtone-trouble.timer"
-        in asked.read_text()
+        "disable --now idtone idtone-registry.timer idtone-canary.timer idtone-backup.timer idtone-doctor.timer "
+        "idtone-trouble.timer" in asked.read_text()
     )
 
     for path, text in written.items():
