@@ -7,10 +7,9 @@ import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from cryptography.x509 import Certificate
 
 from idtone.errors import LedgerError, ProofError
 from idtone.settings import TimestampSettings
@@ -22,6 +21,9 @@ from ..keys.stamps import Stamps
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import QUERY_TYPE, REPLY_LIMIT, query, roots_of, stamped_at
 from .cosigning import Tree
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 ANSWER_WITHIN_S: Final = 30.0
 AGAIN_AFTER_S: Final = 60.0

@@ -96,7 +96,7 @@ def test_what_members_have_stopped_themselves_is_shown_by_the_newest_report(asso
     told = [(row["by"], row["node"], row["id"], row["state"], row["calls_ended"]) for row in rows]
     one, two = (("member", "m-0001/a", f"s-{number:08x}") for number in (1, 2))
     assert (code, told) == (0, [(*one, "lifted", 2), (*two, "in-force", 2)])
-    shown = office.run("confirmations", association.folder)[1]
+    shown = office.run("in-force", association.folder)[1]
     assert shown.index("not confirmed") < shown.index("by members themselves:") < shown.index("s-00000002")
 
 

@@ -377,7 +377,7 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
     names = (
         "idtone-registry.service", "idtone-canary.service", "idtone-registry.timer", "idtone-canary.timer",
         "idtone-doctor.service", "idtone-doctor.timer", "idtone-trouble.service", "idtone-trouble.timer",
-        "idtone-failed@.service",
+        "idtone-failed@.service", "idtone-backup.service", "idtone-backup.timer",
     )  # fmt: skip
     units = (unit, *map(unit.with_name, names))
     places = {"SYSTEMD": tmp_path, "UNIT_FILE": unit, "PACKAGED_UNIT_FILE": packaged, "ENABLED": enabled}
