@@ -20,9 +20,9 @@ SETTINGS: Final = "settings/idtone.yaml"
 FOLDER: Final = "settings/idtone.d"
 OWN: Final = "ledger"
 OFFICE: Final = "console/office/ledger"
-KEYS: Final = ("sign", "days", "continued", "cosigned")
+KEYS: Final = ("sign", "days", "days-held", "continued", "cosigned", "stamps")
 """The files beside a ledger's key. What was signed last is left out: a restored node must not take it for the end."""
-_BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".acts")
+_BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
 """What the service keeps beside a ledger and cannot make again."""
 KEPT: Final = (
     "registry.trust", "registry.source", "registry.cache", "fleet.settings", "fleet.key_file", "ari.password_file",
