@@ -13,7 +13,7 @@ import typer
 
 from idtone import command_line
 from idtone.errors import LedgerError, UsageError
-from idtone.translation import Message
+from idtone.translation import Message, translated
 
 from ..evidence.records import iso_ms
 from ..replication.node_ledgers import without_keys
@@ -79,7 +79,10 @@ def reconcile(
         first, last = first or within[0], last or within[1]
     ledgers = ledgers_of(config, ledger, node, keys or ())
     for name in without_keys(ledgers.nodes):
-        print(f"not compared: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
+        print(
+            translated(Message("not compared: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            file=sys.stderr,
+        )
     with Reconciliation.opened(first, last) as comparison:
         compared_nodes = 0
         for each in ledgers.nodes:
