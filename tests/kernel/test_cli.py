@@ -18,8 +18,8 @@ from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = set(
-    "agi authority backup brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines misuse"
-    " registry reports restore serve setup status suspend suspensions tone".split()
+    "agi authority backup brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines"
+    " misuse registry reports restore serve setup status suspend suspensions tone".split()
 )
 
 
