@@ -207,7 +207,7 @@ def make_pack(
     policy = settings.policy.policy(settings.association.member)
     registries, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
     for error in missing:
-        print(f"the pack lacks a registry: {error}", file=sys.stderr)
+        print(translated(Message("the pack lacks a registry: {error}", error=error)), file=sys.stderr)
     reports = report_files(report(case, now, summaries, profiles, str(log), basis, request))
     made: dict[str, bytes] = {}
 

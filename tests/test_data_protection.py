@@ -65,9 +65,11 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/day_keys.py": ("….days",),
     "ledger/keys/held_keys.py": ("….days-held",),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
+    "ledger/keys/stamps.py": ("….stamps",),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
     "ledger/tiles/tile_folder.py": ("idtone ledger tiles",),
     "ledger/tiles/tiles_verification.py": (),  # call ids in a file without a name, while they are compared
+    "ledger/verification/reconciliation.py": ("idtone ledger reconcile",),
     "ledger/witness/witness.py": ("idtone ledger witness --state",),
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
@@ -83,6 +85,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/canary/commands.py": ("canary.result",),  # its lock
     "operations/canary/place_call.py": ("canary.spool",),
     "operations/doctor/write_trial.py": (),  # it tries to write, and removes it
+    "operations/failure_mail.py": ("idtone failed",),
     "operations/ledger_move.py": ("ledger.url",),
     "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
     "operations/master_import.py": ("idtone tone",),
@@ -91,6 +94,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/compiling.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
+    "registry/used_registries.py": ("registry.cache/used",),
     "service/backup_result.py": ("backup.result",),
     "service/canary_result.py": ("canary.result", "sounds.directory/canary"),
     "tones/ffmpeg.py": ("idtone tone",),

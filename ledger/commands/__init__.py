@@ -61,8 +61,7 @@ command_line.add_commands(
         ),
         "reconcile": (
             "idtone.ledger.commands.reconcile:reconcile",
-            "Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID. Exit 1: one side "
-            "lacks calls.",
+            "Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID.",
         ),
         "prove": (
             "idtone.ledger.commands.proofs:prove",

@@ -13,7 +13,7 @@ import typer
 
 from idtone import command_line
 from idtone.errors import LedgerError, UsageError
-from idtone.translation import Message
+from idtone.translation import Message, template, translated
 
 from ..evidence.records import iso_ms
 from ..replication.node_ledgers import without_keys
@@ -79,7 +79,10 @@ def reconcile(
         first, last = first or within[0], last or within[1]
     ledgers = ledgers_of(config, ledger, node, keys or ())
     for name in without_keys(ledgers.nodes):
-        print(f"not compared: {name}, whose keys are not here (--keys {name}=FILE)", file=sys.stderr)
+        print(
+            translated(Message("not compared: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            file=sys.stderr,
+        )
     with Reconciliation.opened(first, last) as comparison:
         compared_nodes = 0
         for each in ledgers.nodes:
@@ -121,25 +124,42 @@ def _report(compared: Compared, rows: list[MissingRow], calls: list[MissingCall]
 
 
 def _lines(file: Path, compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> list[str]:
-    lines = [
-        f"calls that began {local(compared.since)} … {local(compared.until)}",
-        f"  in {file.name}: {compared.calls_in_csv:,} calls ({compared.rows:,} rows)",
-        f"  in the ledger: {compared.calls_in_ledger:,} calls",
+    name = file.name
+    said = [
+        Message("calls that began {first} … {last}", first=local(compared.since), last=local(compared.until)),
+        Message(
+            "  in {file}: {calls:,} calls ({rows:,} rows)", file=name, calls=compared.calls_in_csv, rows=compared.rows
+        ),
+        Message("  in the ledger: {calls:,} calls", calls=compared.calls_in_ledger),
     ]
     for count, words in (
-        (compared.rows_without_call_id, "rows have no SIP Call-ID"),
-        (compared.rows_without_key, "rows are of days without a key, and cannot be compared"),
-        (compared.rows_outside, "rows are of another time"),
-        (compared.without_call_id, "calls of the ledger have no SIP Call-ID, and cannot be compared"),
-        (compared.in_progress, "calls of the ledger are in progress"),
-        (compared.interrupted, "calls of the ledger are interrupted: the journal has no end of them"),
+        (compared.rows_without_call_id, template("  {count:,} rows have no SIP Call-ID")),
+        (
+            compared.rows_without_key,
+            template("  {count:,} rows are of days without a key, and cannot be compared"),
+        ),
+        (compared.rows_outside, template("  {count:,} rows are of another time")),
+        (
+            compared.without_call_id,
+            template("  {count:,} calls of the ledger have no SIP Call-ID, and cannot be compared"),
+        ),
+        (compared.in_progress, template("  {count:,} calls of the ledger are in progress")),
+        (
+            compared.interrupted,
+            template("  {count:,} calls of the ledger are interrupted: the journal has no end of them"),
+        ),
     ):
-        if count:
-            lines.append(f"  {count:,} {words}")
-    lines.append(f"the ledger lacks {compared.not_in_ledger:,} calls of {file.name}")
-    lines += [f"  {file.name}:{each.line}  {local(each.at)}" for each in rows]
-    lines += [f"  … and {compared.not_in_ledger - len(rows):,} more"] * (compared.not_in_ledger > len(rows))
-    lines.append(f"{file.name} lacks {compared.not_in_csv:,} calls of the ledger")
+        said += [Message(words, count=count)] * (count > 0)
+    said.append(Message("the ledger lacks {count:,} calls of {file}", count=compared.not_in_ledger, file=name))
+    lines = [translated(each) for each in said]
+    lines += [f"  {name}:{each.line}  {local(each.at)}" for each in rows]
+    lines += _more(compared.not_in_ledger - len(rows))
+    lines.append(
+        translated(Message("{file} lacks {count:,} calls of the ledger", file=name, count=compared.not_in_csv))
+    )
     lines += [f"  {each.call_id}  {local(each.at)}  {each.outcome}, {each.ends}" for each in calls]
-    lines += [f"  … and {compared.not_in_csv - len(calls):,} more"] * (compared.not_in_csv > len(calls))
-    return lines
+    return [*lines, *_more(compared.not_in_csv - len(calls))]
+
+
+def _more(count: int) -> list[str]:
+    return [translated(Message("  … and {count:,} more", count=count))] * (count > 0)

@@ -209,7 +209,8 @@ command_line.add_commands(
         ),
         "lift": (
             "idtone.operations.suspensions_commands:lift",
-            "Lift a suspension of this node: calls of its numbers pass again.",
+            "Lift a suspension of this node: calls of its numbers pass again. A suspension of the association stays in "
+            "force.",
         ),
         "close": (
             "idtone.operations.suspensions_commands:close",
@@ -222,7 +223,7 @@ command_line.add_commands(
         ),
         "verify-paper": (
             "idtone.operations.suspensions_commands:verify_paper",
-            "Verify that a paper is what the ledger's key has signed.",
+            "Verify that a paper is what the ledger's key has signed. Exit 1: it is not.",
         ),
     },
 )

@@ -8,7 +8,7 @@ from idtone.ledger.evidence.steps import CallStatus, cause
 
 from .. import ROOT
 from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells
-from ..endings_page import PAGE, page
+from ..endings_page import PAGE, PAGE_JA, page
 
 INTERFACES, NOTIFY = ("ari", "agi"), ("called", "both")
 
@@ -41,4 +41,5 @@ def test_every_row_has_its_proofs_and_each_is_a_test():
 
 
 def test_the_page_matches_the_table():
-    assert PAGE.read_text() == page(), "run `make docs`"
+    assert PAGE.read_text("utf-8") == page(japanese=False), "run `make docs`"
+    assert PAGE_JA.read_text("utf-8") == page(japanese=True), "run `make docs`"

@@ -18,8 +18,8 @@ from idtone.service.commands import UNUSABLE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 GROUPS = set(
-    "agi authority brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines misuse"
-    " registry reports serve setup status tone".split()
+    "agi authority backup brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines"
+    " misuse registry reports restore serve setup status suspend suspensions tone".split()
 )
 
 
@@ -77,7 +77,7 @@ def test_garbage_collection_is_on_again_after_a_command_is_loaded():
 
 COMPLETIONS = {
     "idtone reg": ["registry"],
-    "idtone ledger re": ["replicas", "requests", "refuse", "receipt"],
+    "idtone ledger re": ["replicas", "reconcile", "requests", "refuse", "receipt"],
     "idtone ledger exp": ["export"],
     "idtone tone import --ex": ["--expect-sha256"],
     "idtone tone show s": ["sample"],
