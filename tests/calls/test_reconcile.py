@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk
+from ..lab.bootstrap import AsteriskInstallation
 from ..lab.commands import printed
-from ..lab.lab import SUSPENDED, Forwarding, lab, until
+from ..lab.lab import SUSPENDED, Ending, Forwarding, lab, until
 from ..lab.phone import Refuse
+from ..lab.service import Service
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
 WITH_CALL_ID = "0312349999"
@@ -19,41 +22,52 @@ WITH_CALL_ID = "0312349999"
 
 
 @pytest.fixture
-def records(asterisk: Asterisk) -> Iterator[Path]:
-    """Asterisk's file of records, by the files of the page."""
+def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
+    """A PBX with the files of the page; not shared: Asterisk can die when it unloads a module that writes records."""
     page = HOW_TO.read_text()
-    for name in ("cdr.conf", "cdr_custom.conf"):
-        (asterisk.etc / name).write_text(_block(page, f"`/etc/asterisk/{name}`"))
-    asterisk.site.share(asterisk.etc)
-    folder = asterisk.scratch / "log" / "cdr-custom"  # Debian's package makes it
-    folder.mkdir(exist_ok=True)
-    asterisk.site.give(folder, "asterisk", 0o755)
-    for module in ("res_cdrel_custom", "cdr_custom"):
-        asterisk.command(f"module load {module}.so")
-    asterisk.command("module reload cdr")
-    (setting,) = re.findall(r"Set\((CDR\(sipcallid\)=.*)\)$", page, re.MULTILINE)
-    for step in (f"1,Set({setting})", "2,Goto(from-lab,0312340000,1)"):
-        asterisk.command(f"dialplan add extension {WITH_CALL_ID},{step} into from-lab")
-    yield folder / "idtone.csv"
-    asterisk.command(f"dialplan remove extension {WITH_CALL_ID}@from-lab")
-    asterisk.command("module unload cdr_custom.so")
-    (asterisk.etc / "cdr.conf").write_text("")
-    asterisk.command("module reload cdr")
+    files = {name: _block(page, f"`/etc/asterisk/{name}`") for name in ("cdr.conf", "cdr_custom.conf")}
+    with Asterisk(installation, tmp_path / "pbx", files) as running:
+        folder = running.scratch / "log" / "cdr-custom"  # Debian's package makes it
+        folder.mkdir()
+        running.site.give(folder, "asterisk", 0o755)
+        for module in ("res_cdrel_custom", "cdr_custom"):
+            running.command(f"module load {module}.so")
+        (setting,) = re.findall(r"Set\((CDR\(sipcallid\)=.*)\)$", page, re.MULTILINE)
+        for step in (f"1,Set({setting})", "2,Goto(from-lab,0312340000,1)"):
+            running.command(f"dialplan add extension {WITH_CALL_ID},{step} into from-lab")
+        yield running
+
+
+@pytest.fixture
+def records(own: Asterisk) -> Path:
+    """Asterisk's file of records."""
+    return own.scratch / "log" / "cdr-custom" / "idtone.csv"
 
 
 def _block(page: str, after: str) -> str:
     return page.partition(after)[2].partition("```\n")[2].partition("```")[0]
 
 
-async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(asterisk, service, records):
-    async with lab(asterisk) as phones:
+async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, records):
+    with Service(own, LAB_REGISTRY) as service:
+        endings = await placed(own)
+        await until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
+        service.entered()
+        compare(service, records, endings)
+
+
+async def placed(own: Asterisk) -> list[Ending]:
+    """The endings of three calls by the hook; a fourth goes past it."""
+    async with lab(own) as phones:
         endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
         refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))
         endings.append(await phones.ending(refused))
         await phones.place(Forwarding(dialled=WITH_CALL_ID, way="native"), behaviour=Refuse(486))
         await phones.nothing_is_left()
-    await until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
-    service.entered()
+    return endings
+
+
+def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     compared = ("ledger", "reconcile", records)
     found = printed(service, *compared, code=1)
     assert (found["calls_in_csv"], found["not_in_csv"]) == (4, 0), found

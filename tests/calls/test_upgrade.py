@@ -119,38 +119,6 @@ async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
     assert any(", registry version 42, signed, " in line for line in supervised.told), supervised.told
 
 
-async def test_the_hook_of_the_release_before_is_answered(asterisk, service, references):
-    """It sends neither channel, account code, SIP Call-ID nor chain token; the service is upgraded first."""
-    path = asterisk.etc / "idtone.conf"
-    now = path.read_text()
-    before = now
-    for later in (
-        ",${IDTONE_SIP_CALL_ID},${IDTONE_TOKEN}", ",${IDTONE_SIP_CALL_ID}",
-        ",${URIENCODE(${CHANNEL:0:100})},${URIENCODE(${CHANNEL(accountcode):0:80})}",
-        ",,${URIENCODE(${CHANNEL(peeraccount):0:80})}",
-    ):  # fmt: skip
-        assert later in before
-        before = before.replace(f"{later})", ")")
-    # Where the hook only looks at the Call-ID, it still does.
-    assert (before.count("${IDTONE_SIP_CALL_ID}"), now.count("${IDTONE_SIP_CALL_ID}")) == (2, 13)
-    path.write_text(before)
-    asterisk.command("dialplan reload")
-    try:
-        async with lab(asterisk) as phones:
-            for interface in ("ari", "agi"):
-                placed, ending = await phones.call(Forwarding(interface=interface), 0.6)
-                assert_heard_then_connected(placed, "sample", references)
-                record = service.record(ending.call_id)
-                assert (record["complete"], record["sip_call_id_token"]) == (True, None)
-            refused, ending = await phones.call(Forwarding("03,12"))
-            assert (refused.called, ending.reason) == (None, "number-malformed")
-            assert service.record(ending.call_id)["fallback"]
-            await phones.nothing_is_left()
-    finally:
-        path.write_text(now)
-        asterisk.command("dialplan reload")
-
-
 async def serves_on(asterisk: Asterisk, references: dict[str, Any]) -> None:
     async with lab(asterisk) as phones:
         placed, _ = await phones.call()
