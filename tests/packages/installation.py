@@ -281,7 +281,7 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
     await until(lambda: show(machine, "NRestarts") == "1" and show(machine, "ActiveState") == "active", "the next", 20)
     assert show(machine, "MainPID") != before
     assert "Watchdog timeout" not in log(machine)
-    assert machine.run("journalctl", "--quiet", "--unit", "idtone-failed@*") == "", "a mail for each restart"
+    assert "idtone-failed@" not in machine.run("journalctl", "--no-pager", "--output", "cat"), "a mail for each restart"
     async with lab(pbx) as phones:
         placed = await phones.place()
         await phones.talk_and_hang_up(placed)
