@@ -22,7 +22,7 @@ from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.sqlite import path_of
 from idtone.persons import acting
-from idtone.service import status_feed
+from idtone.service import status_answer
 from idtone.service.brake_keeper import release_in_file
 from idtone.settings import Settings, load_settings
 from idtone.translation import Message, translated
@@ -79,7 +79,7 @@ def release(
         command_line.negative()
         return
     hold = found[0]
-    is_running = status_feed.ask(path_of(settings.ledger.own())) is not None
+    is_running = status_answer.ask(path_of(settings.ledger.own())) is not None
     if not is_running:
         release_in_file(settings, hold.token)
     act = record_act(

@@ -22,7 +22,7 @@ import typer
 from idtone.command_line import ConfigOption
 from idtone.errors import IdtoneError, UsageError
 from idtone.files import replace_durably
-from idtone.service.status_command import look, restarts
+from idtone.service.status_answer import answer, restarts
 from idtone.service.troubles import Trouble, troubles
 from idtone.settings import load_settings
 from idtone.translation import JAPANESE, Message, speak, translated
@@ -46,7 +46,7 @@ def failed(
     """Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own sendmail.
 
     Without UNIT it looks at the same as `idtone status`, and sends one mail when trouble has begun, and one when all is
-    well again. idtone's units run both (`OnFailure=`, and a timer each 40 seconds). Exit 2: there is no sendmail, or it
+    well again. idtone's units run both (`OnFailure=`, and a timer each 50 seconds). Exit 2: there is no sendmail, or it
     does not take the mail.
     """
     if not unit:
@@ -62,7 +62,7 @@ def told_of_trouble(config: Path | None, to: str) -> None:
     kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
     try:
-        present = troubles(look(load_settings(config)), restarts(), datetime.now(UTC))
+        present = troubles(answer(load_settings(config)), restarts(), datetime.now(UTC))
     except IdtoneError as error:
         present = [Trouble("settings", Message("the settings cannot be used: {error}", error=error))]
     news = ToldTroubles.of(kept.read_bytes() if kept.exists() else b"").after(present, now_s)

@@ -20,7 +20,7 @@ from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.sqlite import path_of
 from idtone.persons import acting
 from idtone.registry.local_registry import known
-from idtone.service import status_feed
+from idtone.service import status_answer
 from idtone.service.suspension_keeper import terms
 from idtone.settings import Settings
 from idtone.suspensions.own_suspension import Act, OwnSuspension, put_to_use
@@ -152,7 +152,7 @@ class SuspensionDesk:
 
 def _runs(settings: Settings) -> bool:
     try:
-        return status_feed.ask(path_of(settings.ledger.own())) is not None
+        return status_answer.ask(path_of(settings.ledger.own())) is not None
     except IdtoneError:
         return False  # it does not answer, or it is another one's
 

@@ -16,11 +16,9 @@ from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind,
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.translation import Message, joined, translated
 
-from . import status_feed
 from .ledger_room import LedgerRoom
-from .service_user import SYSTEMD_S, UNIT
+from .status_answer import answer, restarts
 from .suspension_keeper import summary
-from .systemd import unit_properties
 from .troubles import troubles
 from .watching import WatchOption, show
 
@@ -50,23 +48,13 @@ def whole(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def restarts() -> int:
-    """How often systemd has restarted the service by itself since it was started; 0 without systemd."""
-    shown = unit_properties(UNIT, ("NRestarts",), SYSTEMD_S) or {}
-    return int(shown.get("NRestarts") or 0)
-
-
 def look(settings: Settings) -> dict[str, Any]:
     """The service's feed; or, with `running` false, what is known without the service."""
-    try:
-        found = status_feed.ask(path_of(settings.ledger.own()))
-        trouble = Message("no service runs; start it: systemctl start idtone")
-    except IdtoneError as error:
-        found, trouble = None, Message("{error}", error=error)
-    if found:
+    found = answer(settings)
+    if found["running"]:
         return found
     return {
-        "format": status_feed.FORMAT, "running": False, "trouble": trouble,
+        **found,
         "ledger": _ledger(settings.ledger), "registry": _registry(settings.registry),
         "suspensions": {"own": _own(settings)},
     }  # fmt: skip

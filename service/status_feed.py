@@ -17,34 +17,28 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from idtone import __version__
 from idtone.call_control.call import Call
 from idtone.daemon_thread import in_daemon
-from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
 from idtone.registry.node_member import member_trouble, tones_trouble
 from idtone.settings import Interface
 from idtone.shared_settings import fleet_settings_report
-from idtone.translation import Message
 
 from . import backup_result, canary_result
 from .call_counts import LABELS
 from .ledger_room import set_aside
-from .local_sockets import connected, is_ours, listening
+from .local_sockets import is_ours, listening
 from .metrics import METRICS, Observed
+from .status_answer import FORMAT, socket_path
 from .suspension_keeper import summary
 
 log = logging.getLogger(__name__)
 
-FORMAT: Final = 1
-"""The version of the feed. A new field does not change it."""
-ANSWER_WITHIN_S: Final = 5.0
-"""How long a command waits for the feed."""
 READ_WITHIN_S: Final = 1.0
 """How long the service waits for a reader."""
 
@@ -454,11 +448,6 @@ def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def socket_path(ledger: Path) -> Path:
-    """The path of the socket beside a ledger."""
-    return ledger.with_name(ledger.name + ".status")
-
-
 @asynccontextmanager
 async def offered(observed: Observed) -> AsyncIterator[None]:
     """In this context the feed can be read, by one reader at a time. The caller holds the ledger's lock."""
@@ -485,29 +474,3 @@ async def _attend(listener: socket.socket, observed: Observed) -> None:
                     await loop.sock_sendall(end, json.dumps(made).encode() + b"\n")
             except Exception as error:
                 log.error("the status was not read: %s", in_words(error), exc_info=unexpected(error))
-
-
-def ask(ledger: Path) -> dict[str, Any] | None:
-    """The feed of the service that runs on this ledger; None if no service runs. Raises UsageError."""
-    if not ledger.parent.is_dir():
-        return None
-    with connected(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
-        if end is None:
-            return None
-        octets = b""
-        try:
-            while more := end.recv(2**16):
-                octets += more
-            found = json.loads(octets)
-        except TimeoutError as error:
-            raise UsageError(
-                Message(
-                    "the service does not answer within {seconds:g} s; its log, and `systemctl status idtone`, say why",
-                    seconds=ANSWER_WITHIN_S,
-                )
-            ) from error
-        except (OSError, ValueError):
-            return None  # it has just ended
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise UsageError(Message("the service is of another version; use the `idtone` that it runs"))
-    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from ..terminal import Terminal
 
 terminal = Terminal()
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+LOOK_S = 8
+"""How long a look takes at most: a service that hangs is waited for."""
 
 
 @pytest.fixture
@@ -69,6 +73,19 @@ def test_the_units_send_it_and_the_package_has_them() -> None:
 
 BEGUN = Trouble("asterisk", "Asterisk is not connected")
 CRASHED = Trouble("restarts", "3 times", at_once=True)
+
+
+def test_two_looks_are_within_two_minutes() -> None:
+    """Trouble that begins just after a look is told at the second one after it."""
+    timer = dict(re.findall(r"^(\w+)=(\d+)s$", (ROOT / "config/idtone-trouble.timer").read_text(), re.MULTILINE))
+    assert 2 * (int(timer["OnUnitInactiveSec"]) + int(timer["AccuracySec"]) + LOOK_S) <= 120
+
+
+def test_a_look_imports_neither_calls_nor_sounds() -> None:
+    """It comes all day, beside the calls."""
+    loaded = "import sys, idtone.operations.failure_mail; print(*sys.modules)"
+    modules = set(subprocess.check_output([sys.executable, "-c", loaded], text=True).split())
+    assert not modules & {"aiohttp", "numpy", "cryptography", "tuf", "idtone.call_control.call"}
 
 
 @pytest.mark.parametrize(

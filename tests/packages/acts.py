@@ -18,8 +18,6 @@ _BLOCK: Final = re.compile(r"^<!-- (first day|act: [\w-]+) -->\n```\n(.*?)^```$"
 class Act:
     name: str
     page: str
-    every_time: bool = True
-    """Whether the ordinary run has it; `DRILLS=all` has all."""
     refused: tuple[str, ...] = ()
     """Beginnings of commands that end with 1 here, because they say what is wrong."""
 
@@ -30,20 +28,20 @@ ACTS: Final = (
     Act("metrics", "monitor.md"),
     Act("settings", "upkeep.md"),
     Act("settings-back", "upkeep.md"),
-    Act("retention", "upkeep.md", every_time=False),
-    Act("forget", "upkeep.md", every_time=False),
+    Act("retention", "upkeep.md"),
+    Act("forget", "upkeep.md"),
     Act("password", "asterisk.md"),
     Act("host-name", "upkeep.md"),
     Act("time-zone", "upkeep.md"),
-    Act("clock", "upkeep.md", every_time=False),
+    Act("clock", "upkeep.md"),
     Act("log-rotation", "upkeep.md"),
-    Act("stop", "upkeep.md", every_time=False),
-    Act("asterisk-restart", "upkeep.md", every_time=False),
-    Act("asterisk-upgrade", "upkeep.md", every_time=False),
-    Act("hook", "upkeep.md", every_time=False),
-    Act("evidence", "upkeep.md", every_time=False),
-    Act("registry", "upkeep.md", every_time=False),
-    Act("brake", "upkeep.md", every_time=False),
+    Act("stop", "upkeep.md"),
+    Act("asterisk-restart", "upkeep.md"),
+    Act("asterisk-upgrade", "upkeep.md"),
+    Act("hook", "upkeep.md"),
+    Act("evidence", "upkeep.md"),
+    Act("registry", "upkeep.md"),
+    Act("brake", "upkeep.md"),
     Act("fix", "upkeep.md", refused=("idtone doctor --fix",)),
 )
 """Those that any node can do at any time, in this order, on one node."""

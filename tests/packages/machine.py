@@ -1,7 +1,8 @@
 """A Debian of its own, with a real systemd: to build packages in, and to install them.
 
 Its processes, its files and its name are its own; the network is this machine's. It needs root. It ends with
-the Python that started it, and leaves no process and no mount.
+the Python that started it, and leaves no process and no mount. Run one at a time: two share a tree of cgroups, and the
+systemd of one removes those of the other, whose units then fail ("Failed to spawn executor: No such file").
 """
 
 from __future__ import annotations

@@ -21,11 +21,12 @@ import pytest
 from idtone.durations import Durations
 from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
-from idtone.service import status_feed
+from idtone.service import status_answer, status_feed
 from idtone.service.local_sockets import listening
 from idtone.service.metrics import Observed
+from idtone.service.status_answer import ask, socket_path
 from idtone.service.status_command import look, rows, rows_without_service
-from idtone.service.status_feed import FEED, ask, snapshot, socket_path
+from idtone.service.status_feed import FEED, snapshot
 from idtone.settings import Settings
 
 from ..call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
@@ -148,7 +149,7 @@ def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(observed, monkeyp
 
 
 def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkeypatch):
-    monkeypatch.setattr(status_feed, "ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setattr(status_answer, "ANSWER_WITHIN_S", 0.2)
     ledger = path_of(settings.ledger.own())
     assert ask(ledger) is None
     with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
@@ -169,7 +170,7 @@ def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkey
 
         thread = threading.Thread(target=answer)
         thread.start()
-        monkeypatch.setattr(status_feed, "ANSWER_WITHIN_S", 5)
+        monkeypatch.setattr(status_answer, "ANSWER_WITHIN_S", 5)
         with pytest.raises(UsageError, match="of another version"):
             ask(ledger)
         thread.join()

@@ -103,4 +103,5 @@ def test_systemd_takes_the_unit_file(tmp_path):
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text("utf-8").replace("/usr/local/bin/idtone", "/bin/true"), "utf-8")
     verdict = subprocess.run([analyser, "verify", unit], capture_output=True, text=True, check=False)
-    assert (verdict.returncode, verdict.stderr) == (0, "")
+    said = [line for line in verdict.stderr.splitlines() if "RestartMode" not in line]  # Debian 12's does not know it
+    assert (verdict.returncode, said) == (0, [])

@@ -14,7 +14,7 @@ from idtone.errors import DocumentError, LedgerError
 from idtone.ledger.store.sqlite import path_of
 from idtone.operations.doctor import settings_findings
 from idtone.operations.doctor.findings import State
-from idtone.service.status_feed import ask
+from idtone.service.status_answer import ask
 from idtone.service.used_settings import UsedSettings, last_used, record, record_of, refuse_older
 from idtone.settings import Settings, load_settings
 from idtone.shared_settings import SIGNED_BY, fleet_settings_report, signed_settings

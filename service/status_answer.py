@@ -1,0 +1,69 @@
+"""The feed of the running service as a command reads it. It imports little: a timer of systemd reads it each minute."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.errors import IdtoneError, UsageError
+from idtone.ledger.store.sqlite import path_of
+from idtone.settings import Settings
+from idtone.translation import Message
+
+from .local_sockets import connected
+from .service_user import SYSTEMD_S, UNIT
+from .systemd import unit_properties
+
+FORMAT: Final = 1
+"""The version of the feed. A new field does not change it."""
+ANSWER_WITHIN_S: Final = 5.0
+"""How long a command waits for the feed."""
+
+
+def socket_path(ledger: Path) -> Path:
+    """The path of the socket beside a ledger."""
+    return ledger.with_name(ledger.name + ".status")
+
+
+def ask(ledger: Path) -> dict[str, Any] | None:
+    """The feed of the service that runs on this ledger; None if no service runs. Raises UsageError."""
+    if not ledger.parent.is_dir():
+        return None
+    with connected(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
+        if end is None:
+            return None
+        octets = b""
+        try:
+            while more := end.recv(2**16):
+                octets += more
+            found = json.loads(octets)
+        except TimeoutError as error:
+            raise UsageError(
+                Message(
+                    "the service does not answer within {seconds:g} s; its log, and `systemctl status idtone`, say why",
+                    seconds=ANSWER_WITHIN_S,
+                )
+            ) from error
+        except (OSError, ValueError):
+            return None  # it has just ended
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UsageError(Message("the service is of another version; use the `idtone` that it runs"))
+    return found
+
+
+def answer(settings: Settings) -> dict[str, Any]:
+    """The feed; or, with `running` false, why there is none."""
+    try:
+        found = ask(path_of(settings.ledger.own()))
+        trouble = Message("no service runs; start it: systemctl start idtone")
+    except IdtoneError as error:
+        found, trouble = None, Message("{error}", error=error)
+    return found or {"format": FORMAT, "running": False, "trouble": trouble}
+
+
+def restarts() -> int:
+    """How often systemd has restarted the service by itself since it was started; 0 without systemd."""
+    shown = unit_properties(UNIT, ("NRestarts",), SYSTEMD_S) or {}
+    return int(shown.get("NRestarts") or 0)
