@@ -98,7 +98,7 @@ console-pictures: $(DEV) lab
 
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
-CALLING := tests/calls tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
+BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
 WORKERS ?= 3
 CALLERS ?= 6
 # In the order of tests/conftest.py.
@@ -110,8 +110,9 @@ test: $(DEV) lab postgresql
 ifdef ARGS
 	@$(VENV)/bin/python -m pytest $(ARGS)
 else
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(BY_FILE) -m 'not alone' $(CALLING:%=--ignore %)
-	@$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' $(CALLING)
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(BY_FILE) -m 'not alone' --ignore tests/calls $(BESIDE:%=--ignore %)
+	@$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' tests/calls
+	@$(VENV)/bin/python -m pytest -n 2 $(BY_FILE) -m 'not alone' $(BESIDE)
 	@$(VENV)/bin/python -m pytest -m alone $(ALONE)
 endif
 
