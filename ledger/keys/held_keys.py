@@ -2,33 +2,24 @@
 
 A record's numbers are sealed under a key of their own, which the day key encrypts (`sealing`). While the day key is
 there, nothing here is needed. When it is destroyed, the record's key in this file still opens the numbers of that
-record and of no other. One line a record, all of one length:
-`SHA256-OF-THE-CALL-ID BASE64`. A line is added, or its key is overwritten in place, and then it is gone.
+record and of no other. One line a record (`key_lines`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
-import os
-import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
 from idtone.translation import Message
 
-from .private_files import make_parents, open_private
+from .key_lines import DESTROYED, KeyLine, KeyLines
 from .sealing import LedgerKey
 
-_KEY_CHARACTERS: Final = 80
-"""Base64 of nonce, key and tag."""
-_DESTROYED: Final = "-" * _KEY_CHARACTERS
-_LINE: Final = re.compile(rf"([0-9a-f]{{64}}) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{_DESTROYED})\n".encode())
-_LINE_BYTES: Final = 64 + 1 + _KEY_CHARACTERS + 1
+_NAME_BYTES: Final = 64
 
 
 class HeldKeys:
@@ -37,77 +28,36 @@ class HeldKeys:
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         self.path = path
         self._ring = ring
-        self._read: tuple[tuple[int, int], dict[str, str]] | None = None
+        self._lines = KeyLines(path, f"[0-9a-f]{{{_NAME_BYTES}}}", _NAME_BYTES, self._unusable)
 
     def get(self, call_id: str) -> bytes | None:
         """The key of the record; None if it is not held. Raises LedgerError if the file or the key cannot be used."""
-        kept = self._lines().get(_name(call_id))
-        if kept is None or kept == _DESTROYED:
-            return None
-        return self._ring.unwrap_record(call_id, base64.b64decode(kept))
+        kept = self._lines.by_name().get(_name(call_id), DESTROYED)
+        return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
         """Call id → the key of its record. They are on the disk when this returns. Raises LedgerError."""
-        with self._locked() as descriptor:
-            there = self._lines()
-            new = {call: key for call, key in keys.items() if there.get(_name(call), _DESTROYED) == _DESTROYED}
-            whole = os.fstat(descriptor).st_size // _LINE_BYTES * _LINE_BYTES
-            os.ftruncate(descriptor, whole)
-            lines = [
-                f"{_name(call)} {base64.b64encode(self._ring.wrap_record(call, key)).decode()}\n"
-                for call, key in new.items()
-            ]
-            os.pwrite(descriptor, "".join(lines).encode(), whole)
-            os.fsync(descriptor)
+        with self._lines.changing() as change:
+            there = self._lines.by_name()
+            change.add(
+                (_name(call), self._ring.wrap_record(call, key))
+                for call, key in keys.items()
+                if there.get(_name(call), DESTROYED) == DESTROYED
+            )
 
     def keep_only(self, call_ids: Collection[str]) -> int:
         """Overwrite the keys of all other records; returns how many. Raises LedgerError."""
-        kept, count = set(map(_name, call_ids)), 0
         if not self.path.exists():
             return 0
-        with self._locked() as descriptor:
-            octets = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-            for start in range(0, len(octets) - _LINE_BYTES + 1, _LINE_BYTES):
-                match = _LINE.fullmatch(octets[start : start + _LINE_BYTES])
-                if match and (match[1].decode() in kept or match[2] == _DESTROYED.encode()):
-                    continue
-                os.pwrite(descriptor, _DESTROYED.encode(), start + 65)
-                count += 1
-            os.fsync(descriptor)
-        return count
+        kept = set(map(_name, call_ids))
 
-    def _lines(self) -> dict[str, str]:
-        """The name of each record → its key as it is stored; a later line counts."""
-        try:
-            status = self.path.stat()
-            seen = (status.st_mtime_ns, status.st_size)
-            if self._read and self._read[0] == seen:
-                return self._read[1]
-            octets = self.path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise self._unusable(error) from error
-        starts = range(0, len(octets) - _LINE_BYTES + 1, _LINE_BYTES)
-        matches = filter(None, (_LINE.fullmatch(octets[start : start + _LINE_BYTES]) for start in starts))
-        found = {match[1].decode(): match[2].decode() for match in matches}
-        self._read = (seen, found)
-        return found
+        def stays(line: KeyLine | None) -> bool:
+            return line is not None and (line.name in kept or line.key == DESTROYED)
 
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        try:
-            make_parents(self.path)
-            descriptor = open_private(self.path)
-        except OSError as error:
-            raise self._unusable(error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
-        except OSError as error:
-            raise self._unusable(error) from error
-        finally:
-            os.close(descriptor)
+        with self._lines.changing() as change:
+            doomed = [number for number, line in enumerate(self._lines.read()) if not stays(line)]
+            change.destroy(doomed)
+        return len(doomed)
 
     def _unusable(self, error: OSError) -> LedgerError:
         return LedgerError(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError, ProofError
-from idtone.files import replace_durably
+from idtone.files import replace_durably, sync_folder
 from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.translation import Message
 
@@ -169,9 +169,9 @@ class _Writing:
                 )
             ) from error
         for folder in sorted(self._touched):
-            _sync(folder)
+            sync_folder(folder)
         self._put(CHECKPOINT, str(note).encode())
-        _sync(self._folder)
+        sync_folder(self._folder)
         self._remove_partial()
 
     def _write_leaves(self, tree: TiledTree) -> None:
@@ -231,12 +231,3 @@ def _owner_in(folder: Path) -> tuple[int, int]:
     """The user and group of files that are made in it: its own if root makes them, else -1 for those of the process."""
     status = folder.stat()
     return (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
-
-
-def _sync(folder: Path) -> None:
-    """What was renamed in it is there after a power failure, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,7 @@ import pyrage
 
 from idtone import __version__
 from idtone.errors import BackupError, LedgerError
-from idtone.files import draft
+from idtone.files import draft, sync_folder
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.database import Database
 from idtone.service import backup_result
@@ -135,11 +135,7 @@ def _written(
             member.name  # noqa: B018 - reading it to its end is the proof
         digest = digest_of(new.path)
         new.put()
-    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(target.parent)
     return target, ends, digest
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import yaml
 
 from idtone.errors import BackupError
-from idtone.files import replace_durably
+from idtone.files import replace_durably, sync_folder
 from idtone.ledger.keys.continuity import RESTORED, Continuity, move_aside, name_aside
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import make_parents, replace_private
@@ -112,7 +112,7 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
-        _flush(folder.parent)
+        sync_folder(folder.parent)
     except OSError as error:
         raise _unwritable(error, draft) from error
     return restored
@@ -308,15 +308,7 @@ def _move(source: Path, target: Path) -> None:
     finally:
         os.close(descriptor)
     draft.rename(target)
-    _flush(target.parent)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(target.parent)
 
 
 def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:

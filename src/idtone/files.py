@@ -67,3 +67,12 @@ def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: in
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()
+
+
+def sync_folder(folder: Path) -> None:
+    """What was made or renamed in it is there after a power failure, too. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

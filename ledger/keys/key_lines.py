@@ -1,0 +1,121 @@
+"""A file of keys: a line for each, all of one length. A line is added, or its key is overwritten in place, and then it
+is gone; nothing else changes. I/O.
+
+The files are not part of the database, so no key is in the database's free pages, journals and backups.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from idtone.errors import LedgerError
+from idtone.files import sync_folder
+
+from .private_files import make_parents, open_private
+
+_KEY_CHARACTERS: Final = 80
+"""Base64 of nonce, key and tag."""
+DESTROYED: Final = "-" * _KEY_CHARACTERS
+
+
+class KeyLine(NamedTuple):
+    name: str
+    key: str
+
+
+class _Content(NamedTuple):
+    lines: list[KeyLine | None]
+    by_name: dict[str, str]
+
+
+class KeyLines:
+    """From any thread; several processes may use one file, which need not exist."""
+
+    def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
+        """`name` is the pattern of a line's name, which has so many bytes. `unusable` makes the error that is raised if
+        the file cannot be used.
+        """
+        self.path = path
+        self._name_bytes = name_bytes
+        self._line = re.compile(rf"({name}) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{DESTROYED})\n".encode())
+        self._line_bytes = name_bytes + 1 + _KEY_CHARACTERS + 1
+        self._unusable = unusable
+        self._read: tuple[tuple[int, int], _Content] | None = None
+        """Time and size of the file when it was read."""
+
+    def read(self) -> list[KeyLine | None]:
+        """The lines of the file, None for a damaged one, without a last one that was cut off. The same list until the
+        file changes. Raises LedgerError.
+        """
+        return self._content().lines
+
+    def by_name(self) -> dict[str, str]:
+        """Name → key as it is stored; a later line counts. Raises LedgerError."""
+        return self._content().by_name
+
+    def _content(self) -> _Content:
+        try:
+            status = self.path.stat()
+            seen = (status.st_mtime_ns, status.st_size)
+            if self._read and self._read[0] == seen:
+                return self._read[1]
+            octets = self.path.read_bytes()
+        except FileNotFoundError:
+            return _Content([], {})
+        except OSError as error:
+            raise self._unusable(error) from error
+        starts = range(0, len(octets) - self._line_bytes + 1, self._line_bytes)
+        matches = [self._line.fullmatch(octets[start : start + self._line_bytes]) for start in starts]
+        found = [KeyLine(match[1].decode(), match[2].decode()) if match else None for match in matches]
+        content = _Content(found, dict(filter(None, found)))
+        self._read = (seen, content)
+        return content
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """While no other process changes the file. On the disk afterwards. Raises LedgerError."""
+        try:
+            make_parents(self.path)
+            descriptor = open_private(self.path)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Change(self.path, descriptor, self._line_bytes, self._name_bytes + 1)
+        except OSError as error:
+            raise self._unusable(error) from error
+        finally:
+            os.close(descriptor)
+
+
+class Change:
+    """What the holder of the lock does to the file. Raises OSError."""
+
+    def __init__(self, path: Path, descriptor: int, line_bytes: int, key_at: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._line_bytes = line_bytes
+        self._key_at = key_at
+
+    def add(self, keys: Iterable[tuple[str, bytes]]) -> None:
+        """Lines of these names and wrapped keys, at the end."""
+        whole = os.fstat(self._descriptor).st_size // self._line_bytes * self._line_bytes
+        os.ftruncate(self._descriptor, whole)  # a line that was cut off when the machine died sealed nothing
+        lines = [f"{name} {base64.b64encode(wrapped).decode()}\n" for name, wrapped in keys]
+        os.pwrite(self._descriptor, "".join(lines).encode(), whole)
+        os.fsync(self._descriptor)
+        if whole == 0:
+            sync_folder(self._path.parent)
+
+    def destroy(self, numbers: Iterable[int]) -> None:
+        """Overwrite the keys of these lines, the first of which is 0."""
+        for number in numbers:
+            os.pwrite(self._descriptor, DESTROYED.encode(), number * self._line_bytes + self._key_at)
+        os.fsync(self._descriptor)
