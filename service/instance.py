@@ -291,8 +291,9 @@ class Instance:
             return
         from .suspension_confirmations import SuspensionConfirmations  # imports an HTTP client
 
-        registry = lambda: self._loaded.source.current  # noqa: E731
-        await SuspensionConfirmations(self._settings, registry, end_calls, ended, own=lambda: own.known).run()
+        await SuspensionConfirmations(
+            self._settings, lambda: self._loaded.source.current, end_calls, ended, own=lambda: own.known
+        ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
         """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""

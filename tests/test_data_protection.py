@@ -62,8 +62,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/disclosure/record_act.py": ("….acts",),
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
     "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
-    "ledger/keys/day_keys.py": ("….days",),
-    "ledger/keys/held_keys.py": ("….days-held",),
+    "ledger/keys/key_lines.py": ("….days", "….days-held"),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/keys/stamps.py": ("….stamps",),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
@@ -82,7 +81,6 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/backup/ledger_packs.py": ("….restored-…",),
     "operations/backup/make_backup.py": ("backup.directory",),
     "operations/backup/restore.py": ("….restored-…", "idtone restore --into"),
-    "operations/canary/commands.py": ("canary.result",),  # its lock
     "operations/canary/place_call.py": ("canary.spool",),
     "operations/doctor/write_trial.py": (),  # it tries to write, and removes it
     "operations/failure_mail.py": ("idtone failed",),

@@ -147,7 +147,7 @@ def _print(line: str) -> None:
 
 def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
     for fault in verdict.faults:
-        _print(translated(fault))
+        _print(fault)
     _print(
         Message(
             "{verdict}: case {case}, exported {exported}",

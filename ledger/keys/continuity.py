@@ -10,7 +10,6 @@ backup may be restored twice, so its name has the time and a random number inste
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.errors import LedgerError
+from idtone.files import sync_folder
 from idtone.signed_notes import Note
 from idtone.translation import Message
 
@@ -141,11 +141,7 @@ def move_aside(path: Path, aside: Path) -> None:
         # A journal with a database beside it belongs to the new database.
         if journal.exists() and not path.exists() and not _beside(aside, suffix).exists():
             journal.rename(_beside(aside, suffix))
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _beside(path: Path, suffix: str) -> Path:

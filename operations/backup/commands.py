@@ -16,7 +16,7 @@ import typer
 
 from idtone import command_line
 from idtone.errors import BackupError, UsageError
-from idtone.files import replace_durably
+from idtone.files import alone, replace_durably
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from idtone.service.service_user import act_as_service
@@ -25,7 +25,7 @@ from idtone.translation import Message, translated
 
 from .archive import Identity, identities_of
 from .archive_folder import chain_of
-from .make_backup import alone, make
+from .make_backup import make
 from .restore import Restored, adopt, restore_here, restore_into, scratch
 from .unpack import Unpacked, unpack
 
@@ -53,7 +53,9 @@ def run(due: bool, config: Path | None, as_json: bool) -> None:
             )
         )
     act_as_service(config, settings.backup.result.parent, settings.sounds.directory)
-    with alone(settings.backup.result, wait=due) as is_alone:
+    lock = settings.backup.result.with_name(f"{settings.backup.result.name}.lock")
+    busy = None if due else BackupError(Message("another backup is being made; wait until it has ended"))
+    with alone(lock, busy, backup_result.not_written) as is_alone:
         if not is_alone:
             return
         last = backup_result.read(settings.backup.result)

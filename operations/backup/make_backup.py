@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pwd
@@ -10,8 +9,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -191,27 +189,3 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return ""
-
-
-@contextmanager
-def alone(result: Path, wait: bool) -> Iterator[bool]:
-    """Whether this process is the only one that makes backups. With `wait` (the timer), another one is no fault.
-
-    Raises BackupError.
-    """
-    lock = result.with_name(f"{result.name}.lock")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise backup_result.not_written(lock, error) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if not wait:
-                raise BackupError(Message("another backup is being made; wait until it has ended")) from error
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +11,7 @@ import typer
 from idtone import command_line
 from idtone.decision import suspended, time_by
 from idtone.errors import IdtoneError, UsageError
+from idtone.files import alone
 from idtone.registry.local_registry import known
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
@@ -55,7 +52,9 @@ def canary(
             )
         )
     act_as_service(config, settings.canary.result.parent, settings.sounds.directory)
-    with _alone(settings.canary.result, wait=due) as is_alone:
+    lock = settings.canary.result.with_name(f"{settings.canary.result.name}.lock")
+    busy = None if due else UsageError(Message("another canary call is in progress; wait until it has ended"))
+    with alone(lock, busy, canary_result.not_written) as is_alone:
         if not is_alone:
             return
         last = canary_result.read(settings.canary.result)
@@ -69,30 +68,6 @@ def canary(
         _show(result)
     if not result.good:
         command_line.negative()
-
-
-@contextmanager
-def _alone(path: Path, wait: bool) -> Iterator[bool]:
-    """Whether this process is the only one that places canary calls. With `wait` (the timer), another one is no fault.
-
-    Raises UsageError.
-    """
-    lock = path.with_name(f"{path.name}.lock")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise canary_result.not_written(lock, error) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if not wait:
-                raise UsageError(Message("another canary call is in progress; wait until it has ended")) from error
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
 
 
 def _called(settings: Settings, quiet: bool) -> CanaryResult:

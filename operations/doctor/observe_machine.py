@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import grp
 import os
 import pwd
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.dialplan import HOOK_FILE
+from idtone.ledger.writing.clock_status import kernel_status
 from idtone.service.systemd import unit_properties
 
 from .asterisk import Address
@@ -292,30 +292,10 @@ def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
     return time.monotonic() - started_s, resolved.is_set()
 
 
-class _Timex(ctypes.Structure):
-    """`struct timex` of adjtimex(2) up to its status. With `modes` 0 the call sets nothing."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 256),
-    )
-
-
-_STA_UNSYNC: Final = 0x0040
-
-
 def clock_is_synchronised() -> bool | None:
     """Whether the kernel's clock is synchronised; None if adjtimex(2) fails."""
-    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-    state = _Timex()
-    if adjtimex is None or adjtimex(ctypes.byref(state)) < 0:
-        return None
-    return not state.status & _STA_UNSYNC
+    found = kernel_status().get("synchronised")
+    return None if found is None else bool(found)
 
 
 def watchdog(unit: str, deadline_s: float) -> str | None:

@@ -1,15 +1,20 @@
-"""Replaces files atomically: a reader gets the old content or the new, never a part, also after a power failure."""
+"""Replaces files atomically: a reader gets the old content or the new, never a part, also after a power failure. And
+files as locks of programs that must be alone.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from .errors import IdtoneError
 
 READABLE: Final = 0o644
 """Asterisk runs as another user, and must be able to read the files."""
@@ -42,6 +47,28 @@ class Draft:
         """Replace the target, in one step."""
         self.settle()
         os.replace(self.path, self.target)
+
+
+@contextmanager
+def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
+    """Whether no other process holds `lock`. Raises `busy`, if given, where another one does, and what `unusable` makes
+    if the lock cannot be opened.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(lock, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if busy:
+                raise busy from error
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
