@@ -73,7 +73,7 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-            queries = {name: f"SELECT * FROM {name} NOT INDEXED" for name in names}  # noqa: S608
+            queries = {name: f"SELECT * FROM {name} NOT INDEXED" for name in names}  # noqa: S608  words of our own
             for column in ("at", "call_id"):
                 index = f"ix_steps_{column}"
                 # Which call an entry leads to, by the row that it leads to.

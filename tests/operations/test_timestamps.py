@@ -76,7 +76,7 @@ class Stamped:
         return told.exit_code, json.loads(told.stdout)
 
     def verify_elsewhere(self, log_key: str, capsys: pytest.CaptureFixture[str], *more: object) -> tuple[int, str]:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:  # noqa: PT012
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:  # noqa: PT012  both are needed
             patch.setattr(sys, "argv", ["verify_pack.py", str(self.pack), "--log-key", log_key, *map(str, more)])
             runpy.run_path(str(VERIFIER), run_name="__main__")
         return int(ended.value.code or 0), capsys.readouterr().out

@@ -86,7 +86,7 @@ class LedgerFiles:
         with closing(sqlite3.connect(self._file)) as connection, connection:
             connection.execute("PRAGMA synchronous=OFF")
             for table in ("steps", "hashes", "macs"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  words of our own
             connection.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(hashes))
             connection.execute("INSERT INTO macs VALUES (?, ?)", (max(row[0] for row in rows), macs))

@@ -77,7 +77,7 @@ class Authority:
                 self.end_headers()
                 self.wfile.write(reply)
 
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  http.server's own name
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -45,7 +45,7 @@ def test_it_is_a_leaf_that_lists_leave_out(tmp_path, monkeypatch):
     async def some(writer: object) -> None:
         recording = asyncio.create_task(record_clock(writer, 0.01))  # type: ignore[arg-type]
         with LedgerReader.open(url) as reader:
-            while not reader.acts(frozenset({StepKind.CLOCK})):  # noqa: ASYNC110
+            while not reader.acts(frozenset({StepKind.CLOCK})):  # noqa: ASYNC110  the ledger has no event for this
                 await asyncio.sleep(0.01)
         recording.cancel()
 
