@@ -121,9 +121,11 @@ def server(postgresql: PostgreSQL) -> Iterator[Server]:
         yield Server.named(url, postgresql.password)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
-    """A PBX with the hook in its dialplan, shared by all tests that leave it as they found it."""
+    """A PBX with the hook in its dialplan, which the tests of one file share. No file finds what another one left, in
+    whatever order they run.
+    """
     with Asterisk(installation, tmp_path_factory.mktemp("pbx")) as running:
         yield running
 
@@ -201,7 +203,7 @@ class Beside:
             running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def beside(asterisk: Asterisk) -> Iterator[Beside]:
     one = Beside(asterisk)
     yield one

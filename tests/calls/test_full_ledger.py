@@ -21,7 +21,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE, Asterisk
 from ..lab.heard import identify
 from ..lab.lab import SUSPENDED, Forwarding, lab, until
-from ..lab.service import Service
+from ..lab.service import Service, reader_of
 from .proving import by_both, side_by_side
 
 DISK = """
@@ -62,16 +62,11 @@ class Cramped(Service):
         self.seen.with_name("others").unlink()
 
     def _reader(self) -> LedgerReader:
-        """Of a copy: SQLite finds no way to a file by another process's root. Nothing of another ledger is left there,
-        whose checkpoint would not be signed by this key.
-        """
-        for path in self.ledger.parent.iterdir():
-            if path.is_file():
-                path.unlink()
-        for path in self.seen.parent.iterdir():
-            if path.is_file():
-                shutil.copy(path, self.ledger.parent)
-        return super()._reader()
+        """Of a copy: SQLite finds no way to a file by another process's root."""
+        folder = self.ledger.parent.with_name("copy")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.seen.parent, folder)
+        return reader_of(folder / self.ledger.name)
 
 
 @pytest.fixture

@@ -242,7 +242,10 @@ class Service:
         return list(record.steps) if record else []
 
     def _reader(self) -> LedgerReader:
-        days = DayKeys(
-            self.ledger.with_name("ledger.key.days"), LedgerKey(self.ledger.with_name("ledger.key").read_bytes())
-        )
-        return LedgerReader.open(f"sqlite:///{self.ledger}", days)
+        return reader_of(self.ledger)
+
+
+def reader_of(ledger: Path) -> LedgerReader:
+    """The ledger of a service, with the keys that lie beside it."""
+    days = DayKeys(ledger.with_name("ledger.key.days"), LedgerKey(ledger.with_name("ledger.key").read_bytes()))
+    return LedgerReader.open(f"sqlite:///{ledger}", days)
