@@ -65,7 +65,10 @@ class Cramped(Service):
         """Of a copy: SQLite finds no way to a file by another process's root."""
         folder = self.ledger.parent.with_name("copy")
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self.seen.parent, folder)
+        folder.mkdir()
+        for path in self.seen.parent.iterdir():
+            if path.is_file():  # there are sockets too
+                shutil.copy(path, folder)
         return reader_of(folder / self.ledger.name)
 
 
