@@ -180,13 +180,13 @@ def _end_text(entries: str, end: End) -> str:
     return (
         f"[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
         f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n"
-        f"sha256 = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
+        f"{dialplan.FALLBACK_DIGEST} = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
     )
 
 
 _END: Final = re.compile(
     rf"\[{dialplan.FALLBACK_END}\]\nregistry = (\d+)\norigin = (\w*)\nusable = (\w*)\n"
-    rf"{dialplan.FALLBACK_LINES} = (yes|no)\nsha256 = (\w+)\n"
+    rf"{dialplan.FALLBACK_LINES} = (yes|no)\n{dialplan.FALLBACK_DIGEST} = (\w+)\n"
     rf"{dialplan.FALLBACK_COMPLETE} = yes\n".encode()
 )
 

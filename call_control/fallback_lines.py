@@ -4,6 +4,7 @@ is down. The hook reads it with AST_CONFIG() for outgoing calls. The service wri
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -46,7 +47,10 @@ def lines_text(table: LineTable | None) -> str:
     head = "; Written by idtone; the hook reads it while the service is down.\n"
     if table is None or len(lines) > LINES_LIMIT:
         return head
-    return "\n".join((head, *lines, f"[{dialplan.FALLBACK_END}]", f"{dialplan.FALLBACK_COMPLETE} = yes", ""))
+    text = "\n".join((head, *lines, ""))
+    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+    end = f"[{dialplan.FALLBACK_END}]\n{dialplan.FALLBACK_DIGEST} = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
+    return text + end
 
 
 def _lines(table: LineTable) -> Iterator[str]:

@@ -48,6 +48,9 @@ FALLBACK_NEVER_DIGITS: Final = 3
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
 FALLBACK_COMPLETE: Final = "complete"
+FALLBACK_DIGEST: Final = "sha256"
+"""In the last section, before its last line: the digest of all before that section, in hexadecimal. By it the hook sees
+whether Asterisk has read the file that is on the disk."""
 FALLBACK_LINES: Final = "lines"
 """In the last section, = yes: the hook looks at `LINES_FILE` before it connects an outgoing call."""
 LINES_FILE: Final = "fallback-lines.conf"
@@ -340,6 +343,8 @@ def hook(
         "@LINES_FILE@": LINES_FILE,
         "@FALLBACK_NEVER@": FALLBACK_NEVER,
         "@FALLBACK_NEVER_DIGITS@": str(FALLBACK_NEVER_DIGITS),
+        "@FALLBACK_DIGEST@": FALLBACK_DIGEST,
+        "@FALLBACK_DIGEST_AT@": str(-len(f"{'0' * 64}\n{FALLBACK_COMPLETE} = yes\n")),
         "@SOUNDS@": str(sounds),
         "@JOURNAL@": str(journal / JOURNAL_FILE),
         "@NOTICE_TONES@": notice.tones,

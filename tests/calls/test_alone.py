@@ -6,11 +6,16 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from idtone.call_control.fallback import leave
+from idtone.call_control.fallback_file import render
+from idtone.calls import Suspension
 from idtone.dialplan import FALLBACK_FILE
+from idtone.number_spans import NumberSpan
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import IDTONE
@@ -80,6 +85,23 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
             assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
 
 
+async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
+    """Asterisk reads a changed file for one call, and meanwhile gives all others what the file was before. This one is
+    long.
+    """
+    stopped = Suspension(datetime(2026, 3, 1, tzinfo=UTC))
+    numbers = (int(f"81{LICENSED[1:]}"), *range(8150_0000_0000, 8150_0000_0000 + 200_000, 2))
+    async with lab(away) as phones:
+        _, before = await phones.call()
+        leave(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
+        try:
+            for forwarding, (_, ending) in await side_by_side(by_both(*[Forwarding()] * 3), phones.call):
+                assert (ending.status, ending.reason) == REFUSED, forwarding
+        finally:
+            beside.away()  # the next service writes the file
+    assert (before.status, before.reason) == NOTICED
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "removed": Path.unlink,
     "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
@@ -117,8 +139,6 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
         await side_by_side(cases, phones.call)
         DAMAGES[damage](away.sounds / FALLBACK_FILE)
         try:
-            # While Asterisk reads a changed file for one call, another call still gets what the file was before.
-            await phones.call(cases[0])
             for forwarding, (_, ending) in await side_by_side(cases, phones.call):
                 assert (ending.status, ending.reason, ending.cause) == unknown, forwarding
             for forwarding in by_both(Forwarding(LICENSED, way="own-dial")):
@@ -157,9 +177,7 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
     async with lab(away) as phones:
         _, before = await phones.call()
         await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
-        # While Asterisk reads the changed file for one call, another call still gets what the file was before.
-        for forwarding in by_both(Forwarding(LICENSED)):
-            _, ending = await phones.call(forwarding)
+        for forwarding, (_, ending) in await side_by_side(by_both(Forwarding(LICENSED)), phones.call):
             assert (ending.status, ending.reason) == REFUSED, forwarding
     beside.away()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED

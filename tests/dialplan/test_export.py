@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 import sys
@@ -275,7 +276,11 @@ def test_the_fallback_file(code):
     assert f'${{file}},${{IF($["${{section}}" = "never"]?{never}:${{section}}${{group}})}},${{pattern}})' in code
     assert f"{dialplan.FALLBACK_FILE},{dialplan.FALLBACK_LIST},entries)" in code
     by_line = (dialplan.FALLBACK_END, dialplan.FALLBACK_LINES, '" = "yes')
-    assert read_by_hook == [complete, (dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete, by_line, complete]
+    assert read_by_hook == [(dialplan.FALLBACK_OWN, dialplan.FALLBACK_ALL, ""), complete, by_line, complete]
+    for name in (dialplan.FALLBACK_FILE, dialplan.LINES_FILE):
+        assert f"Gosub(idtone-current,s,1({name}))" in code
+    assert f"${{ARG1}},{dialplan.FALLBACK_END},{dialplan.FALLBACK_COMPLETE})" in code
+    assert f"${{ARG1}},{dialplan.FALLBACK_END},{dialplan.FALLBACK_DIGEST})" in code
     sections = [dialplan.FALLBACK_SUSPENDED, "never", dialplan.FALLBACK_OWN, dialplan.LINES_GROUP]
     assert re.findall(r"LOCAL\(section\)=(?:\$\{IF\(.*\?never:)?(\w+)", code) == sections
     text = render([], None)
@@ -283,6 +288,9 @@ def test_the_fallback_file(code):
         dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN, dialplan.FALLBACK_END,
     ]  # fmt: skip
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
+    entries, _, end = text.partition(f"[{dialplan.FALLBACK_END}]\n")
+    (at,) = re.findall(r"FILE\(\$\{IDTONE_SOUNDS\}/\$\{ARG1\},(-\d+),64\)", code)
+    assert end[int(at) :][:64] == hashlib.sha256(entries.encode()).hexdigest()
     assert [Unlicensed(word) for word in re.findall(r'IDTONE_FALLBACK\}" != "(\w+)"', code)] == [Unlicensed.NOTICE]
     assert f"LOCAL(digits)={'x' * OPEN_DIGITS}," in code
     assert f"$[${{open}} <= {OPEN_DIGITS}]?look)" in code

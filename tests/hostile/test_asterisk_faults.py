@@ -40,6 +40,7 @@ exten = answers,1,Answer()
  same = n,Wait(30)
 exten = waits,1,Answer()
  same = n,Wait(30)
+exten = reads,1,Set(GLOBAL(READ)=${AST_CONFIG(${FILE_READ},entries,first)} ${GLOBAL(READ)})
 [asked]
 exten = s,1,Set(GLOBAL(ASKED)=$[0${GLOBAL(ASKED)} + 1])
  same = n,Stasis(faults)
@@ -195,6 +196,36 @@ async def test_the_seconds_since_the_epoch_are_off_by_the_zone(pbx):
 
     await until(lambda: len(told()) == 3, "the dialplan")
     assert told() == {"OFF_UTC": "-32400", "OFF_TOKYO": "0", "OFF_FIELDS": "0"}
+
+
+async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channels(pbx, tmp_path):
+    """Of AST_CONFIG(): however long ago that was."""
+    path = tmp_path / "read.conf"
+    pbx.command(f"dialplan set global FILE_READ {path}")
+
+    def read() -> list[str]:
+        """By all channels so far, the latest first."""
+        lines = [line.strip().partition("=") for line in pbx.command("dialplan show globals").splitlines()]
+        return next((value.split() for name, _, value in lines if name == "READ"), [])
+
+    def write(first: str) -> None:
+        entries = "".join(f"{index} = x\n" for index in range(200_000))
+        path.with_suffix(".next").write_text(f"[entries]\nfirst = {first}\n{entries}")
+        path.with_suffix(".next").rename(path)
+
+    async def reads(channels: int) -> None:
+        already = len(read())
+        for _ in range(channels):
+            pbx.command("channel originate Local/reads@from-lab application NoOp")
+        await until(lambda: len(read()) == already + channels, "the dialplan", 20)
+
+    write("old")
+    await reads(1)
+    write("new")
+    await reads(4)
+    await reads(1)
+    assert read()[0] == "new"
+    assert sorted(set(read()[1:-1])) == ["new", "old"]
 
 
 async def test_the_filter_of_events_filters_answers(pbx):
