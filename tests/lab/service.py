@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from idtone.call_control.journal import JournalFolder
 from idtone.ledger.evidence.leaves import ACT_ID
+from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.sealing import LedgerKey
@@ -218,13 +219,20 @@ class Service:
         return lines
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as in `idtone ledger list --json`, of calls with a step since `since`; acts are left
+        """The evidence by call id, as in `idtone ledger list --json`, of calls that began since `since`; acts are left
         out. It waits for the last step of calls that have just ended, which the service writes later.
+
+        A service that starts closes calls of before: these have a step since then, and did not begin then.
         """
+
+        def kept(record: Record) -> bool:
+            began = min(step.at for step in record.steps)
+            return not record.call_id.startswith(ACT_ID) and (since is None or began >= since)
+
         time.sleep(2 * LINGER_S)
         self.entered()
         with self._reader() as reader:
-            found = reader.records(since=since, keep=lambda record: not record.call_id.startswith(ACT_ID))
+            found = reader.records(since=since, keep=kept)
         return {record.call_id: record.to_json() for record in found}
 
     def record(self, call_id: str) -> dict[str, Any]:
