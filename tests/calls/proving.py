@@ -28,8 +28,6 @@ AFTER_S = SOUND_S + 0.3
 """From the called party's answer to when the parties talk."""
 
 AT_ONCE = 6
-LATEST_MS = 250
-"""When the sound may begin after the answer, where many calls are answered at once."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ async def connect(
 
 def assert_proved(way: Way, placed: Placed, told: Told, references: dict[str, Any]) -> None:
     """The sound was heard by whom it was for, once and whole, before the parties talked; and the evidence says so."""
-    assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, latest_ms=LATEST_MS)
+    assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references)
     assert_connected(way, told)
 
 

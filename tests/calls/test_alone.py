@@ -23,7 +23,7 @@ from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from ..lab.service import Service
 from ..registry.trust.association import Association, Machine
 from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from .proving import LATEST_MS, by_both, side_by_side
+from .proving import by_both, side_by_side
 
 REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
 
@@ -32,7 +32,7 @@ async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_
     cases = by_both(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:
         for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
-            assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, "notice", references)
             if forwarding.way == "hook":
                 assert (ending.status, ending.reason) == NOTICED
 
@@ -82,7 +82,7 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == FOUND[forwarding.number], forwarding
         if FOUND[forwarding.number] == NOTICED:
-            assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, "notice", references)
 
 
 async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
@@ -251,7 +251,7 @@ async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_s
     async with lab(away) as phones:
         for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
             if forwarding.number == LICENSED:
-                assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+                assert_heard_then_connected(placed, "notice", references)
                 assert ending.reason == "registry-missing"
                 continue
             assert placed.caller.answered_ns is None

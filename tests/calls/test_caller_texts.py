@@ -14,7 +14,7 @@ import pytest
 from ..lab.heard import identify
 from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected
-from .proving import LATEST_MS, RECOGNISED_S, by_both, side_by_side
+from .proving import RECOGNISED_S, by_both, side_by_side
 
 NO_UTF_8: Final = "\udcff"
 """The octet FF."""
@@ -47,7 +47,7 @@ async def test_what_a_caller_writes_does_not_avoid_the_licensed_sound(asterisk, 
         calls = await side_by_side(cases, lambda case: phones.call(case[1], RECOGNISED_S))
         await phones.nothing_is_left()
     for (name, _), (placed, _) in calls:
-        assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS), name
+        assert_heard_then_connected(placed, "sample", references), name
     assert asterisk.process.poll() is None
     assert asterisk.process.pid == before
 
@@ -103,7 +103,7 @@ async def test_a_call_id_that_cannot_be_passed_on_falls_back_at_once(asterisk, s
         record = service.record(ending.call_id)
         assert record["reason"] == ("licence-valid" if honest else "call-id-unreadable")
         assert (record["complete"], record["anomalies"]) == (True, [])
-        assert_heard_then_connected(placed, "sample" if honest else "notice", references, latest_ms=LATEST_MS)
+        assert_heard_then_connected(placed, "sample" if honest else "notice", references)
         assert placed.called
         rung_ms = (placed.called.arrival_ns - placed.caller.provisional[0][1]) / 1e6
         assert rung_ms < WAITED_MS

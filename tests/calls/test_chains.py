@@ -11,7 +11,7 @@ from idtone.dialplan import NO_TRUNKS
 from ..lab.heard import hear
 from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from .proving import LATEST_MS, RECOGNISED_S, by_both, side_by_side
+from .proving import RECOGNISED_S, by_both, side_by_side
 
 AGAIN = "0312345679"
 """Another number of the same member, which is forwarded once more."""
@@ -118,7 +118,7 @@ async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references):
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
         if forwarding.dialled == "0312340001":
-            assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, "sample", references)
             continue
         assert_nothing_before_voice(placed, references)
         record = service.record(ending.call_id)

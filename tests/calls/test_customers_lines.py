@@ -18,7 +18,7 @@ from ..lab.service import Service
 from ..lab.site import reach
 from ..lines.databases import FREEPBX
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
-from .proving import LATEST_MS, by_both, side_by_side
+from .proving import by_both, side_by_side
 
 OTHERS, NOBODYS = "0312345700", "0399999999"
 TABLE = f"""
@@ -73,7 +73,7 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await side_by_side(by_both(*ALLOWED), phones.call):
             assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid"), forwarding
-            assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, "sample", references)
             record = own.record(ending.call_id)
             customer = next(name for asked, name in ALLOWED.items() if asked.number == forwarding.number)
             assert (record["customer"], record["anomalies"]) == (customer, []), forwarding
@@ -94,7 +94,7 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
         ):
             record = own.record(ending.call_id)
             if forwarding.direction == "incoming":
-                assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS)
+                assert_heard_then_connected(placed, "sample", references)
                 assert record["customer"] == "c-1"
             else:
                 assert_nothing_before_voice(placed, references)
@@ -184,7 +184,7 @@ async def test_a_table_that_changes_during_calls_counts_for_the_next(asterisk, o
         await until(lambda: "the table of lines is in use" in own.log()[already:], "the table again", 20)
         assert await reason(phones, outgoing(LICENSED)) == "licence-valid"
         await phones.talk_and_hang_up(talking)
-        assert_heard_then_connected(talking, "sample", references, latest_ms=LATEST_MS)
+        assert_heard_then_connected(talking, "sample", references)
 
 
 async def test_a_restart_without_the_table_keeps_the_last_good_one(asterisk, own, table):

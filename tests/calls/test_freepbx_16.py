@@ -11,7 +11,7 @@ from ..lab.bootstrap import AsteriskInstallation
 from ..lab.lab import SUSPENDED
 from ..lab.macro_asterisk import with_macros
 from .hearing import assert_heard_by, assert_nothing_before_voice
-from .proving import LATEST_MS, side_by_side
+from .proving import side_by_side
 from .recipes import Case, Pbx, network, of, recorded, running
 
 HEARD = {
@@ -31,7 +31,7 @@ async def test_calls_by_a_trunk_have_the_sound(pbx: Pbx, references: dict[str, A
     async with recorded(pbx, len(HEARD)) as records, network(pbx) as net:
         calls = await side_by_side([*HEARD], net.talked)
     for case, placed in calls:
-        assert_heard_by(placed, dict.fromkeys(HEARD[case], "sample"), references, latest_ms=LATEST_MS)
+        assert_heard_by(placed, dict.fromkeys(HEARD[case], "sample"), references)
         (record,) = of(records, case.number)
         assert (record["outcome"], record["status"]) == ("PLAY", "CONNECTED"), case
 

@@ -8,7 +8,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.chosen_asterisk import transports
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
-from .proving import LATEST_MS, by_both, side_by_side
+from .proving import by_both, side_by_side
 
 TIMES = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
 NOTICED = {
@@ -60,7 +60,7 @@ async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, re
     records = service.records()
     for forwarding, (placed, ending) in calls:
         expected = NOTICED[forwarding.number, forwarding.direction]
-        assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+        assert_heard_then_connected(placed, "notice", references)
         assert (ending.status, ending.reason) == ("CONNECTED", expected), forwarding
         record = records[ending.call_id]
         assert (record["outcome"], record["reason"], record["profile"]) == ("NOTICE", expected, "notice"), forwarding

@@ -1,4 +1,4 @@
-"""Many calls at once, and what the service costs beyond Asterisk's own announcement."""
+"""How soon the sound begins, many calls at once, and what the service costs beyond Asterisk's own announcement."""
 
 from __future__ import annotations
 
@@ -9,13 +9,30 @@ import pytest
 
 from ..lab.lab import Forwarding, Placed, lab
 from .endings import SOUND_S
-from .hearing import assert_heard_then_connected
+from .hearing import assert_heard_by, assert_heard_then_connected
+from .proving import POLICY, RECOGNISED_S, WAYS, by_both
 
 CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
 TURNS = 9
-LATEST_MS = 150
-"""When the sound may begin, where twenty calls are answered together."""
+ONE_LATEST_MS, LATEST_MS = 80, 150
+"""When the sound may begin after the answer of one call, and where twenty calls are answered together."""
+
+
+@pytest.mark.alone
+async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
+    """By each way into the hook, with the service up and away: one call after the other."""
+    serving(policy=POLICY)
+    async with lab(asterisk) as phones:
+        for profile in ("sample", "notice"):
+            for way in WAYS:
+                placed, _ = await phones.call(way.forwarding(), RECOGNISED_S)
+                heard = dict.fromkeys(way.parties, profile)
+                assert_heard_by(placed, heard, references, latest_ms=ONE_LATEST_MS)
+            for forwarding in by_both(Forwarding(way="own-dial")):
+                placed, _ = await phones.call(forwarding, RECOGNISED_S)
+                assert_heard_then_connected(placed, profile, references, latest_ms=ONE_LATEST_MS)
+            beside.away()
 
 
 @pytest.mark.alone

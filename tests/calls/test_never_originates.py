@@ -17,7 +17,7 @@ from ..registry.trust.association import Association, Machine
 from ..spellings import OF_OTHERS, OF_SUSPENDED, UNREADABLE
 from ..spellings import SUSPENDED as BANK
 from .hearing import assert_heard_then_connected
-from .proving import LATEST_MS, by_both, side_by_side
+from .proving import by_both, side_by_side
 
 MEMBERS = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + "\n"
 LISTED = f"""\
@@ -54,7 +54,7 @@ async def assert_refused(asterisk: Asterisk, references, sound: str) -> None:
         for forwarding, (placed, _) in await side_by_side(by_both(*OWN_DIALS), phones.call):
             assert placed.caller.answered_ns is None, forwarding
         for _, (placed, _) in await side_by_side(by_both(*HONEST), phones.call):
-            assert_heard_then_connected(placed, sound, references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, sound, references)
         _, emergency = await phones.call(Forwarding(BANK, dialled="110", caller=POLICE))
         assert (emergency.status, emergency.reason) == ("CONNECTED", "emergency")
         await phones.nothing_is_left()

@@ -18,8 +18,8 @@ from ..lab.heard import Heard, hear
 from ..lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from ..lab.phone import Redirect, Refuse, ring
 from ..lab.sip import Uri
-from .hearing import assert_heard_by, assert_nothing_before_voice, heard_by_called
-from .proving import LATEST_MS, side_by_side
+from .hearing import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
+from .proving import side_by_side
 from .recipes import QUESTION, Case, Pbx, network, of, presses, recorded, running
 
 
@@ -55,7 +55,7 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
     async with recorded(pbx, len(FORWARDED) + 2) as records, network(pbx, **scripts) as net:
         calls = await side_by_side(FORWARDED, net.talked)
     for case, placed in calls:
-        assert_heard_by(placed, {"called": "sample"}, references, latest_ms=LATEST_MS)
+        assert_heard_by(placed, {"called": "sample"}, references)
         (record,) = of(records, case.number)
         assert (record["outcome"], record["reason"], record["status"]) == ("PLAY", "licence-valid", "CONNECTED"), case
         assert (record["direction"], record["interface"]) == ("incoming", case.interface), case
@@ -92,7 +92,7 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
     async with recorded(pbx, len(OUTGOING)) as records, network(pbx) as net:
         calls = await side_by_side(OUTGOING, net.talked)
     for case, placed in calls:
-        assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, latest_ms=LATEST_MS)
+        assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references)
         (record,) = of(records, case.number)
         assert (record["direction"], record["outcome"], record["status"]) == ("outgoing", "PLAY", "CONNECTED"), case
         assert record["known_by"] == {"called": "packets"}, case
@@ -199,7 +199,7 @@ async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
         placed = await net.talked(Case("together", "200", first))
         (other,) = net.rung(second)
         await other.ended()
-    assert_heard_by(placed, {"called": "sample"}, references, latest_ms=LATEST_MS)
+    assert_heard_by(placed, {"called": "sample"}, references)
     assert (other.answered_ns is not None, other.ended_by) == (True, "them")
     sound = hear(other.packets, other.answered_ns or 0, reference=references["sample"], voice=voices.CALLER)
     assert sound.voice_ms is None, sound  # it may hear its sound to the end
@@ -277,7 +277,7 @@ async def test_the_next_trunk_is_sounded_too(pbx: Pbx, references: dict[str, Any
     async with recorded(pbx, 2) as records, network(pbx) as net:
         net.phones["trunk"].behaviour = Refuse(503, 34)
         placed = await net.talked(Case(case.context, case.exten, case.number, at="trunk2"))
-    assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, latest_ms=LATEST_MS)
+    assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references)
     heard = sorted((record["status"], [*record["known_by"]]) for record in records)
     assert heard == [("CONNECTED", ["called"]), ("FAILED", [])]
 

@@ -30,7 +30,7 @@ from ..lab.sites import SITES
 from ..registry.trust.association import STOPPED, Association, Machine
 from ..registry.trust.serving import over_https, write_certificate
 from .hearing import assert_heard_then_connected
-from .proving import LATEST_MS, by_both, side_by_side
+from .proving import by_both, side_by_side
 
 OTHER = "0312345700"
 """Of the same member, and not suspended."""
@@ -244,4 +244,4 @@ async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(inst
             if forwarding.number == SUSPENDED:
                 assert placed.caller.final_status != 200
             else:
-                assert_heard_then_connected(placed, sound, references, latest_ms=LATEST_MS)
+                assert_heard_then_connected(placed, sound, references)

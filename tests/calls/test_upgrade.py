@@ -21,8 +21,6 @@ CALLS_PER_S = 10
 TALKS_S = 1.0
 """Longer than the start of the next instance takes the processors from Asterisk and the phones."""
 SOUND_S = 0.44
-LATEST_MS = 500.0
-"""When a sound begins at the latest that falls into the moment between two instances."""
 
 
 @asynccontextmanager
@@ -64,7 +62,7 @@ def profile_heard(placed: Placed, references) -> str:
     assert placed.caller.final_status == 200
     profile = identify(placed.called.packets, references)
     assert profile, f"{placed.name}: no sound"
-    assert_heard_then_connected(placed, profile, references, latest_ms=LATEST_MS)
+    assert_heard_then_connected(placed, profile, references)
     return profile
 
 

@@ -10,7 +10,7 @@ import pytest
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
 from .hearing import assert_heard_then_connected
-from .proving import LATEST_MS, by_both, side_by_side
+from .proving import by_both, side_by_side
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
 """Of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""
@@ -62,7 +62,7 @@ async def test_with_the_service_up_and_away(asterisk, serving, beside, reference
             assert (ending.status, ending.cause, placed.rung) == ("REFUSED", "21", ()), forwarding
         else:
             sound = "sample" if reason == PLAYED else "notice"
-            assert_heard_then_connected(placed, sound, references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, sound, references)
     beside.away()
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
@@ -94,7 +94,7 @@ async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, ser
     for calls, reasons in ((up, {OTHERS: FOREIGN, NOBODYS: UNKNOWN}), (away, dict.fromkeys((OTHERS, NOBODYS), ""))):
         for forwarding, (placed, ending) in calls:
             assert ending.reason == (reasons[forwarding.number] or "service-unavailable"), forwarding
-            assert_heard_then_connected(placed, "notice", references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, "notice", references)
     assert stopped.reason == "number-suspended"
 
 
@@ -124,7 +124,7 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
         away = await side_by_side(cases, phones.call)
     for forwarding, (placed, ending) in up:
         if own[forwarding.number]:
-            assert_heard_then_connected(placed, "sample", references, latest_ms=LATEST_MS)
+            assert_heard_then_connected(placed, "sample", references)
         else:
             assert (ending.status, ending.reason, placed.rung) == ("REFUSED", FOREIGN, ()), forwarding
     for forwarding, (_, ending) in away:
