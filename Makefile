@@ -124,7 +124,8 @@ test-sites: $(DEV) lab
 test-asterisk: export ASTERISK_SUITE := $(SUITE)
 test-asterisk: $(DEV)
 	@tests=$$($(VENV)/bin/python -m tests.lab.chosen_asterisk) && \
-		$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) $${ARGS:-$$tests}
+		$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' $${ARGS:-$$tests} && \
+		case "$${ARGS:-$$tests}" in tests/calls*) $(VENV)/bin/python -m pytest -m alone tests/calls;; esac
 
 check: $(DEV) house
 	$(VENV)/bin/ruff format --check .

@@ -20,7 +20,18 @@ from typing import Any, Final
 from idtone.calls import Direction, ForwardedCall, Reason
 
 from .holds import MOST_STOPS, MOST_TOLD, Hold, is_released, label_of, token_of
-from .limits import NO_COUNTS, BrakeStep, Counts, LineKind, ShareLimits, Signal, SubjectKind
+from .limits import (
+    NO_COUNTS,
+    SURGE_LINES,
+    SURGE_ONE_IN,
+    SURGE_S,
+    BrakeStep,
+    Counts,
+    LineKind,
+    ShareLimits,
+    Signal,
+    SubjectKind,
+)
 from .subject import CALM_S, Shares, Subject
 from .subjects import UNNAMED, names_of
 from .windows import Positions
@@ -114,6 +125,7 @@ class Brake:
         """The names of what is slowed or stopped."""
         self.changes = 0
         """It grows when a step or a release changes."""
+        self._surge_until_s = self._look_for_surge_s = 0.0
         self.steps = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
         """How many subjects have come to a step since this process began."""
 
@@ -190,8 +202,8 @@ class Brake:
                 subject.pass_at_s = now_s + subject.pace_s
             if subject.count(
                 "" if kind is _NUMBER else presented, "" if kind is _NUMBER or kind is _TRUNK else called, now_s
-            ) and subject.raised(self._highest_by(call), now_s, call.id):
-                risen = [*(risen or ()), self._risen(subject)]
+            ) and subject.raised(self._highest_by(call), now_s, call.id, now_s < self._surge_until_s):
+                risen = [*(risen or ()), self._risen(subject, now_s)]
                 if subject.step is _STOP:
                     for wider in found[place + 1 :]:
                         wider.begin_anew(now_s)
@@ -212,8 +224,8 @@ class Brake:
             if self._released and at_s <= self._released.get(self._token(subject), 0.0):
                 continue
             subject.count_late(presented, called, at_s, now_s)
-            if subject.raised(self._highest_by(call), now_s, call.id):
-                risen.append(self._risen(subject))
+            if subject.raised(self._highest_by(call), now_s, call.id, now_s < self._surge_until_s):
+                risen.append(self._risen(subject, now_s))
         return risen
 
     def ended(
@@ -235,14 +247,37 @@ class Brake:
                 shares.connected.now += 1
                 shares.short.now += talked_s < limits.short_s
             if subject.raised_by_share(limits, self._highest, now_s, call_id):
-                risen.append(self._risen(subject))
+                risen.append(self._risen(subject, now_s))
         return risen
 
-    def _risen(self, subject: Subject) -> Hold:
+    def _risen(self, subject: Subject, now_s: float) -> Hold:
         self.steps[subject.step] += 1
         self._raised[self._token(subject)] = subject
         self._changed()
+        if subject.kind is SubjectKind.ENDPOINT and subject.is_marked_by_volume:
+            self._look_for_surge(now_s)
         return self._hold(subject)
+
+    # -- surge ----------------------------------------------------------------------------------------------------
+
+    def is_surge(self, now_s: float) -> bool:
+        """Whether so many lines call more than usual that it is not their doing."""
+        return now_s < self._surge_until_s
+
+    def _look_for_surge(self, now_s: float) -> None:
+        """Begin a surge, or let it go on, if enough known lines are marked. What it allows is no longer slowed."""
+        marked = sum(
+            each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)
+            for each in self._raised.values()
+        )
+        if marked < SURGE_LINES:
+            return
+        large = sum(each.is_large(now_s) for each in self._endpoints)
+        if marked * SURGE_ONE_IN < large:
+            return
+        self._surge_until_s = now_s + SURGE_S
+        if [each for each in self._raised.values() if each.ease()]:
+            self._changed()
 
     def _changed(self) -> None:
         """A step or a release has changed."""
@@ -270,8 +305,12 @@ class Brake:
 
     def calm(self, now_s: float) -> None:
         """End the marks and slowings whose time has come. Call it every few seconds."""
+        surge = self.is_surge(now_s)
+        if surge and now_s >= self._look_for_surge_s:
+            self._look_for_surge_s = now_s + SURGE_S / 60  # it looks at all lines
+            self._look_for_surge(now_s)
         for token, subject in list(self._raised.items()):
-            if subject.calmed(now_s):
+            if subject.calmed(now_s, surge):
                 del self._raised[token]
                 self._changed()
         for token, hold in list(self._awaited.items()):

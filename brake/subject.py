@@ -16,6 +16,7 @@ from .limits import (
     NO_COUNTS,
     SLOW_TIMES,
     TIMES,
+    VOLUME,
     BrakeStep,
     Counts,
     LineKind,
@@ -26,6 +27,7 @@ from .limits import (
     pace_s,
     step_of,
     stops_at,
+    stops_in_surge,
     thresholds,
 )
 from .windows import HALF_HOUR_S, HALF_MINUTE_S, MOST_DISTINCT, Halves, Positions, distinct
@@ -38,6 +40,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final = BrakeStep.NOTHING
 _HEAVY: Final = 8
 """Windows are kept over a restart from this part of a limit on."""
+_VOLUME_WORDS: Final = frozenset(signal.word for signal in VOLUME)
 _JUDGED_SHARES: Final = frozenset({LineKind.EXTENSION, LineKind.PBX, LineKind.CALL_CENTRE, LineKind.NUMBER})
 
 
@@ -203,10 +206,43 @@ class Subject:
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    def raised(self, highest: BrakeStep, now_s: float, call_id: str = "") -> bool:
+    def raised(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
         """Compare the counts with the limits; whether the step has become a higher one."""
-        step, signal = step_of(self.counts, self.stops)
+        step, signal = self._asked_for(surge)
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
+
+    def _asked_for(self, surge: bool) -> tuple[BrakeStep, Signal | None]:
+        """The step that the counts ask for. A surge raises the limits of the slowing and the stop, not those of the
+        mark: it says what is more than usual.
+        """
+        step, signal = step_of(self.counts, self.stops)
+        if not surge or step <= BrakeStep.MARK:
+            return step, signal
+        in_surge, of_surge = step_of(self.counts, stops_in_surge(self.line, self.stops))
+        return (in_surge, of_surge) if in_surge > BrakeStep.MARK else (BrakeStep.MARK, signal)
+
+    @property
+    def is_marked_by_volume(self) -> bool:
+        """Whether it has a step because of how much it calls."""
+        return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
+
+    def is_large(self, now_s: float) -> bool:
+        """Whether it is known, ordinarily calls so much that its limits are above the floor, and calls in this hour."""
+        return (
+            len(self.days) >= LEARNED_AFTER and now_s - self._half_begin_s < 2 * HALF_HOUR_S
+            and any(day is not NO_COUNTS for day in self.days)
+        )  # fmt: skip
+
+    def ease(self) -> bool:
+        """End a slowing by volume that a surge does not ask for; whether it ended."""
+        if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
+            return False
+        step, _ = self._asked_for(surge=True)
+        if step >= BrakeStep.SLOW:
+            return False
+        self.step = BrakeStep.MARK
+        self._set_next()
+        return True
 
     def raised_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
         """Compare what became of the calls; whether the step has become a higher one."""
@@ -241,7 +277,7 @@ class Subject:
         self._was_slowed |= step >= BrakeStep.SLOW
         self._set_next()
 
-    def calmed(self, now_s: float) -> bool:
+    def calmed(self, now_s: float, surge: bool = False) -> bool:
         """End a mark or a slowing that the counts have not asked for any more for a while; whether it ended. A stop
         does not end by itself.
         """
@@ -249,7 +285,7 @@ class Subject:
             return False
         if now_s >= self._half_end_s:
             self.turn(now_s)
-        step, _ = step_of(self.counts, self.stops)
+        step, _ = self._asked_for(surge)
         if step >= self.step:
             self.reached_s = now_s
             return False

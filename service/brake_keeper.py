@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from idtone.brake.brake import Brake, LineKinds
 from idtone.brake.holds import Hold, releases_of_json
-from idtone.brake.limits import BrakeStep, ShareLimit, ShareLimits
+from idtone.brake.limits import SURGE_TIMES, BrakeStep, ShareLimit, ShareLimits
 from idtone.brake.state_files import (
     key_of,
     lines_path,
@@ -87,6 +87,7 @@ class BrakeKeeper:
         self._key = key_of(settings)
         self._written = self._reported = brake.changes
         self._reader: NodeReportsReader | None = None
+        self._surges = False
         self.trouble = ""
         """Why the other nodes' stops are not known; empty if they are, or if there are no other nodes."""
 
@@ -107,6 +108,7 @@ class BrakeKeeper:
             if now_s >= calm_s + CALM_EVERY_S:
                 calm_s = now_s
                 brake.calm(_now_s())
+                self._tell_surge(brake.is_surge(_now_s()))
             if brake.changes != self._reported:
                 self._reported = brake.changes
                 self._report_soon()
@@ -118,6 +120,13 @@ class BrakeKeeper:
             if self.shares and now_s >= share_s and (sharing is None or sharing.done()):
                 share_s = now_s + (AGAIN_S if self.trouble else SHARE_EVERY_S)
                 sharing = in_daemon(partial(self._share, asyncio.get_running_loop()), "reading the other nodes' stops")
+
+    def _tell_surge(self, surges: bool) -> None:
+        if surges != self._surges:
+            self._surges = surges
+            log.warning(
+                "many lines call more than usual at once: the brake allows them %d times as many calls", SURGE_TIMES
+            ) if surges else log.warning("the lines call as usual again: the brake has its ordinary limits")
 
     def write(self, lines_too: bool = True) -> None:
         """Write the files; a failure is logged, and tried again with the next change. From any thread."""

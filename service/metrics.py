@@ -285,6 +285,11 @@ METRICS: Final = (
         _brake(lambda brake: {(step.word,): n for step, n in brake.steps.items()}), ("step",),
     ),
     Metric(
+        "idtone_brake_surge", _GAUGE,
+        "1 while so many lines call more than usual at once that the brake allows them more, else 0.",
+        _brake(lambda brake: brake.is_surge(time.time())),
+    ),
+    Metric(
         "idtone_brake_shared", _GAUGE,
         "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
         lambda observed: not observed.keeper.trouble if observed.keeper and observed.keeper.shares else None,

@@ -135,8 +135,11 @@ ROWS: Final = (
             "Marked, slowed, stopped", "記録・抑制・停止中", {gauge("idtone_brake_subjects"): "{{step}} {{instance}}"},
         ),
         Panel(
-            "Steps, and whether nodes share stops", "段階の変化、停止の共有",
-            {rate("idtone_brake_steps_total", "step"): "{{step}}", gauge("idtone_brake_shared"): "shared {{instance}}"},
+            "Steps, surges, and whether nodes share stops", "段階の変化、一斉の増加、停止の共有",
+            {
+                rate("idtone_brake_steps_total", "step"): "{{step}}",
+                gauge("idtone_brake_surge"): "surge {{instance}}", gauge("idtone_brake_shared"): "shared {{instance}}",
+            },
         ),
     )),
     Row("Canary calls", "カナリア通話", (

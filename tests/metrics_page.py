@@ -62,6 +62,7 @@ JAPANESE: Final = {
         "発信の抑止により記録・抑制・停止している回線、利用者、トランク、番号の数。段階(step)別: mark、slow、stop"
     ),
     "idtone_brake_steps_total": "このノードで、それらが各段階になった回数",
+    "idtone_brake_surge": "多くの回線の発信が同時に普段より増え、上限を引き上げている間は 1、それ以外は 0",
     "idtone_brake_shared": (
         "ほかのノードの停止を取得できていれば 1、いなければ 0。PostgreSQL または fleet.key_file がなければ出力しません"
     ),

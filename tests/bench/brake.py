@@ -51,6 +51,8 @@ OUT: Final = """
      same = n,Hangup(${IDTONE_CAUSE})
 """
 """A line of a customer that presents what it likes."""
+CALM_EVERY_S: Final = 60.0
+"""The service does it every five seconds."""
 ROUNDS: Final = 7
 CALLS: Final = 10_000
 
@@ -111,8 +113,12 @@ def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
     calls = refused = 0
     steps: Counter[str] = Counter()
     who: Counter[str] = Counter()
+    calm_s = 0.0
     for day in range(first, first + days):
         for attempt in customers.day(day):
+            if attempt.at_s >= calm_s + CALM_EVERY_S:
+                calm_s = attempt.at_s
+                brake.calm(calm_s)
             went, risen = offer(brake, attempt)
             calls, refused = calls + 1, refused + (not went)
             for hold in risen:

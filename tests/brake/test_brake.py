@@ -16,6 +16,7 @@ from idtone.brake.limits import (
     LIMITS,
     NEVER,
     NO_COUNTS,
+    SURGE_S,
     BrakeStep,
     LineKind,
     Signal,
@@ -477,3 +478,70 @@ def test_ordinary_days_of_200_customers_are_not_braked():
     found = year(7, 1)
     assert found["calls"] > 10_000
     assert (found["refused"], found["stop"], found["slow"]) == (0, 0, 0)
+
+
+# -- a surge: something has happened to everybody ---------------------------------------------------------------------
+
+
+def offices(brake: Brake, lines: int, days: int = 10, an_hour: int = 400) -> None:
+    """So many known lines that ordinarily make so many calls in an hour."""
+    for day in range(-days, 0):
+        busy(brake, lines, an_hour, NOON_S + day * DAY_S)
+
+
+def busy(brake: Brake, lines: int, an_hour: int, first_s: float = NOON_S) -> list[Reason | None]:
+    """An hour of calls of each of the first lines, side by side: why they were refused."""
+    calls = [call(line, hour, f"office-{line}") for hour in range(an_hour) for line in range(lines)]
+    return [reason for reason, _ in offer(brake, calls, first_s, 3600 / len(calls))]
+
+
+def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stopped():
+    """An earthquake; the least number of lines, and more."""
+    for lines in (3, 9):
+        brake = new_brake()
+        offices(brake, lines)
+        assert not any(busy(brake, lines, 6 * 400))
+        assert brake.is_surge(NOON_S + 3600)
+        assert {hold.step for hold in brake.holds() if hold.kind is SubjectKind.ENDPOINT} == {BrakeStep.MARK}
+
+
+@pytest.mark.parametrize(("lines", "of"), [(1, 3), (2, 3), (3, 13)])
+def test_few_lines_that_call_six_times_as_much_are_stopped(lines, of):
+    """Two make no surge, and three none among thirteen that call as they ordinarily do."""
+    brake = new_brake()
+    offices(brake, of)
+    busy(brake, of, 20, NOON_S - 600)
+    busy(brake, lines, 6 * 400)
+    assert not brake.is_surge(NOON_S + 3600)
+    stopped_lines = [hold for hold in brake.holds() if hold.step is BrakeStep.STOP]
+    assert len(stopped_lines) == lines
+
+
+def test_a_surge_does_not_hide_the_line_that_calls_far_more_or_presents_other_numbers():
+    brake = new_brake()
+    offices(brake, 8)
+    busy(brake, 8, 6 * 400)
+    robot = [call(7, n, "office-7") for n in range(10_000)]
+    assert passed(brake, robot, NOON_S + 3600, 0.05) < 6000
+    assert steps(brake)["endpoint office-7"] is BrakeStep.STOP
+    assert passed(brake, [call(n, n, "office-6") for n in range(200)], NOON_S + 4000) <= 45
+    assert steps(brake)["endpoint office-6"] is BrakeStep.STOP
+
+
+def test_a_surge_ends_an_hour_after_the_last_marks():
+    brake = new_brake()
+    offices(brake, 4)
+    busy(brake, 4, 6 * 400)
+    calm_s = next(at_s for at_s in range(0, 4 * 3600, 60) if not (brake.calm(NOON_S + 3600 + at_s), brake.holds())[1])
+    assert brake.is_surge(NOON_S + 3600 + calm_s)
+    assert not brake.is_surge(NOON_S + 3600 + calm_s + SURGE_S)
+
+
+def test_what_was_slowed_before_the_surge_was_seen_may_go_on():
+    brake = new_brake()
+    offices(brake, 4)
+    busy(brake, 1, 1300, NOON_S - 3600)
+    assert steps(brake)["endpoint office-0"] is BrakeStep.SLOW
+    busy(brake, 4, 4 * 400)
+    assert brake.is_surge(NOON_S + 3600)
+    assert steps(brake)["endpoint office-0"] is BrakeStep.MARK

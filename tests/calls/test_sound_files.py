@@ -167,6 +167,8 @@ async def test_the_evidence_names_the_file_that_the_codec_opened(own):
     sounds = own.asterisk.sounds
     async with lab(own.asterisk) as phones:
         for codec, opened in FORMATS.items():
+            if codec == OPUS and not own.asterisk.has_opus:
+                continue
             phones.caller.codecs = (codec,)
             async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(codec,)) as called:
                 host, port = called.address

@@ -224,6 +224,11 @@ class Asterisk:
     def sip_address(self) -> tuple[str, int]:
         return self.site.host, self.sip_port
 
+    @property
+    def has_opus(self) -> bool:
+        """Whether it decodes Opus: Debian's does, one that is built from the public sources does not."""
+        return not self.installation.without(["codec_opus_open_source"])
+
     # -- life ---------------------------------------------------------------------------------------------------
 
     def start(self, timeout_s: float = 30) -> None:
