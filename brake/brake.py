@@ -40,6 +40,7 @@ MOST_LINES: Final = 131_072
 """Endpoints, and customers. Callers cannot invent them."""
 MOST_TRUNKS: Final = 4096
 MOST_NUMBERS: Final = 16_384
+LOOK_FOR_SURGE_S: Final = 60.0
 _OUTGOING: Final = Direction.OUTGOING
 _TRUNK: Final = SubjectKind.TRUNK
 _NUMBER: Final = SubjectKind.NUMBER
@@ -307,7 +308,7 @@ class Brake:
         """End the marks and slowings whose time has come. Call it every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
-            self._look_for_surge_s = now_s + SURGE_S / 60  # it looks at all lines
+            self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
             self._look_for_surge(now_s)
         for token, subject in list(self._raised.items()):
             if subject.calmed(now_s, surge):

@@ -141,14 +141,18 @@ LEARNED_DAYS: Final = 28
 VOLUME: Final = frozenset({Signal.CALLS, Signal.HOUR_CALLS, Signal.HOUR_CALLED})
 """What rises on most lines at once when something has happened to everybody, as in an earthquake."""
 SURGE_TIMES: Final = 3
-"""In a surge the limits of `VOLUME` are so many times as high, but not above the ceiling."""
+"""In a surge the limits of `VOLUME` are so many times as high, but not above 3/2 of the ceiling (the bitmap of called
+numbers does not count further).
+"""
 SURGE_LINES: Final = 3
 """So many known lines, and one in `SURGE_ONE_IN` of those that call, are marked by their `VOLUME` in a surge. On
 ordinary days none is.
 """
 SURGE_ONE_IN: Final = 4
-SURGE_S: Final = 3600.0
-"""A surge lasts until so many lines were not marked for so long."""
+SURGE_S: Final = 6 * 3600.0
+"""A surge lasts until so many lines were not marked for so long. In the evening few lines are left to say that it goes
+on.
+"""
 LEAST_PACE: Final = 4
 """A slowed line has at least this part of the floor of its calls in a minute."""
 
@@ -176,12 +180,13 @@ _NEW: Final = {
 def stops_in_surge(line: LineKind, stops: Counts) -> Counts:
     """The counts from which on a subject is stopped in a surge."""
     limits = LIMITS[line]
-    return tuple(
-        [
-            max(stop, min(SURGE_TIMES * stop, limits[signal].ceiling)) if signal in VOLUME and stop < NEVER else stop
-            for signal, stop in zip(Signal, stops, strict=True)
-        ]
-    )
+
+    def of(signal: Signal, stop: int) -> int:
+        if signal not in VOLUME or stop == NEVER:
+            return stop
+        return max(stop, min(SURGE_TIMES * stop, limits[signal].ceiling * 3 // 2))
+
+    return tuple([of(signal, stop) for signal, stop in zip(Signal, stops, strict=True)])
 
 
 def begins_at(step: BrakeStep, stop_at: int) -> int:

@@ -528,7 +528,7 @@ def test_a_surge_does_not_hide_the_line_that_calls_far_more_or_presents_other_nu
     assert steps(brake)["endpoint office-6"] is BrakeStep.STOP
 
 
-def test_a_surge_ends_an_hour_after_the_last_marks():
+def test_a_surge_ends_hours_after_the_last_marks():
     brake = new_brake()
     offices(brake, 4)
     busy(brake, 4, 6 * 400)
