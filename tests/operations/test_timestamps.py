@@ -54,16 +54,22 @@ class Stamped:
 
     def ask(self, **more: Any) -> bool:
         """As the service asks for the present head."""
+        return self.asked(**more)[0]
+
+    def asked(self, **more: Any) -> tuple[bool, Timestamping]:
+        """Whether the head has a timestamp now, and who has asked for it."""
         with LedgerReader.open(self.settings.ledger.url) as reader:
             head = Head(Note.parse(str(reader.checkpoint()).encode()))
         ring = KeyRing.of(self.settings.ledger, "pbx-1")
         wanted = TimestampSettings(url=self.url, root=more.get("root", self.authority.root))
 
+        asking = Timestamping(head, ring, wanted, self.stamps)  # type: ignore[arg-type]
+
         async def once() -> bool:
             async with aiohttp.ClientSession() as session:
-                return await Timestamping(head, ring, wanted, self.stamps).ask(session)  # type: ignore[arg-type]
+                return await asking.ask(session)
 
-        return asyncio.run(once())
+        return asyncio.run(once()), asking
 
     def export(self, *calls: str) -> str:
         self.pack.unlink(missing_ok=True)
@@ -116,7 +122,9 @@ def test_a_head_is_stamped_once(stamped):
     assert 500 < len(stamp.reply) < 5000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stamps, "sizes", lambda self, origin: [3])
-        assert stamped.ask(), "this head has its timestamp"
+        good, asking = stamped.asked()
+    assert good, "this head has its timestamp"
+    assert (asking.complaint, asking.at is None) == ("", False)
     assert stamped.authority.asked == asked
 
 
@@ -171,8 +179,9 @@ def test_what_no_authority_has_stamped_is_noticed(stamped, capsys, tmp_path, lie
 def test_what_is_no_timestamp_is_not_kept(stamped, caplog, broken, told):
     stamped.authority.broken = broken
     try:
-        assert not stamped.ask()
+        good, asking = stamped.asked()
     finally:
         stamped.authority.broken = None
     assert told in caplog.text
+    assert (good, told in asking.complaint, asking.at) == (False, True, None)
     assert len(stamped.stamps.sizes("pbx-1/idtone")) == 1
