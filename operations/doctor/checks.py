@@ -33,9 +33,9 @@ from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.service import canary_result, used_settings
 from idtone.settings import Interface, variable_name
+from idtone.signed_notes import Note
 from idtone.suspensions.own_stops import NO_STOPS
 from idtone.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
-from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from . import (

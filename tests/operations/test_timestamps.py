@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,11 +27,13 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import Settings, TimestampSettings, load_settings
 from idtone.signed_notes import Note
 
+from ..lab.node import find_or_get_node
 from ..ledger.sample_evidence import heard_call, put
 from ..ledger.witness.authority import Authority
 from .exporting import WARRANT, run, write_settings
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
+SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.mjs"
 
 
 @dataclass
@@ -137,6 +140,10 @@ def test_the_pack_has_the_earliest_timestamp_and_two_programs_verify_it(stamped,
     assert (code, "the tree of 2 leaves" in text) == (0, True), text
     code, text = stamped.verify_elsewhere(log_key, capsys)
     assert code == 0, text
+    second = subprocess.run(
+        [*find_or_get_node(), SECOND, stamped.pack, "--log-key", log_key], capture_output=True, text=True, check=True
+    )
+    assert "timestamps are not checked (this pack has 1)" in second.stdout
     shown = run("verify-pack", stamped.pack).stdout
     assert "its signature was not verified" in shown
 
