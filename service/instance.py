@@ -198,6 +198,9 @@ class Instance:
             ledger = self._settings.ledger
             every_s = ledger.witness_every.total_seconds()
             cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
+            timestamping = Timestamping(
+                evidence, self._loaded.key_ring, ledger.timestamp, Stamps(ledger.stamps())
+            ).after_witnesses(ledger.witnesses)
             hook = LoadedHook(self._loaded.hook)
             keeper = self._brake_keeper(calls)
             assert self._fallback
@@ -207,14 +210,14 @@ class Instance:
             )  # fmt: skip
             confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
-                evidence, journal, cosigning, confirming, hook.watch(runner), keeper, suspensions
+                evidence, journal, cosigning, timestamping, confirming, hook.watch(runner), keeper, suspensions
             )
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook, self._loaded.lines, keeper, suspensions,
+                hook, self._loaded.lines, keeper, suspensions, timestamping,
             )  # fmt: skip
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
@@ -307,6 +310,7 @@ class Instance:
         evidence: LedgerWriter,
         journal: JournalReader,
         cosigning: Cosigning,
+        timestamping: Timestamping,
         confirming: Coroutine[Any, Any, None],
         asking: Coroutine[Any, Any, None],
         keeper: BrakeKeeper | None,
@@ -317,12 +321,7 @@ class Instance:
         tasks = [
             asyncio.create_task(journal.follow(), name="reading the journal"),
             asyncio.create_task(cosigning.run(), name="asking witnesses"),
-            asyncio.create_task(
-                Timestamping(evidence, key_ring, ledger.timestamp, Stamps(ledger.stamps()))
-                .after_witnesses(ledger.witnesses)
-                .run(),
-                name="asking the time-stamping authority",
-            ),
+            asyncio.create_task(timestamping.run(), name="asking the time-stamping authority"),
             asyncio.create_task(confirming, name="confirming suspensions"),
             asyncio.create_task(asking, name="asking which hook is loaded"),
             asyncio.create_task(record_clock(evidence), name="recording what is known of the clock"),

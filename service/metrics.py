@@ -29,6 +29,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
+from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
@@ -78,6 +79,7 @@ class Observed:
     """None if the brake is off."""
     suspensions: SuspensionKeeper | None = None
     """This node's own suspensions."""
+    timestamping: Timestamping | None = None
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
     _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
 
@@ -156,6 +158,12 @@ def _canary_made(observed: Observed) -> Values:
         return None
     result = canary_result.read(canary.result)
     return result.at.timestamp() if result else 0
+
+
+def _stamped(observed: Observed) -> Values:
+    if observed.timestamping is None or observed.settings.ledger.timestamp.url is None:
+        return None
+    return observed.timestamping.at.timestamp() if observed.timestamping.at else 0
 
 
 def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Observed], Values]:
@@ -427,6 +435,19 @@ METRICS: Final = (
         "idtone_canary_level_decibels", _GAUGE,
         "The level at which the sound of the last canary call arrived, in dBm0.",
         _canary(lambda result: result.level_dbm0),
+    ),
+    # The authority's timestamps
+    Metric(
+        "idtone_stamped_timestamp_seconds", _GAUGE,
+        "When the tree's newest head had a timestamp last; 0 if none ever had one, missing without an authority.",
+        _stamped,
+    ),
+    Metric(
+        "idtone_stamped_every_seconds", _GAUGE,
+        "How often the tree's head is to be stamped (ledger.timestamp.every); missing without an authority.",
+        lambda observed: (
+            None if _stamped(observed) is None else observed.settings.ledger.timestamp.every.total_seconds()
+        ),
     ),
     # The backup
     Metric(

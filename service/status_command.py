@@ -298,6 +298,8 @@ def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     for witness in ledger["witnesses"]:
         known = Message("{name} has cosigned {leaves:,} leaves", name=witness["name"], leaves=witness["leaves"])
         yield Message("witness"), witness["trouble"] or known
+    if timestamp := ledger.get("timestamp"):
+        yield Message("timestamp"), _timestamp(timestamp)
     if replication:
         behind = replication["unreplicated_steps"]
         waiting = (
@@ -322,6 +324,13 @@ def _backup(found: Mapping[str, Any]) -> str:
     if found["overdue"]:
         return Message("overdue: the last one {made}; see: journalctl -u idtone-backup", made=made)
     return made
+
+
+def _timestamp(found: Mapping[str, Any]) -> str:
+    last = Message("the last one {age} ago", age=_age(found["at"])) if found["at"] else Message("none was made yet")
+    if found["trouble"]:
+        last = Message("{last}; {trouble}", last=last, trouble=found["trouble"])
+    return Message("overdue: {last}", last=last) if found["overdue"] else last
 
 
 def _room(ledger: Mapping[str, Any]) -> str:

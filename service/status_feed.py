@@ -22,6 +22,7 @@ from typing import Any, Final
 from idtone import __version__
 from idtone.call_control.call import Call
 from idtone.daemon_thread import in_daemon
+from idtone.ledger.keys.stamps import is_overdue
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.logs import in_words, unexpected
@@ -166,6 +167,18 @@ def _backup(observed: Observed) -> dict[str, Any] | None:
         "newest_call": text(result.newest) if result else None,
         "drilled_at": text(result.drilled) if result else None,
         "overdue": backup_result.is_old(result, backup.every.total_seconds(), observed.calls.now()),
+    }
+
+
+def _timestamp(observed: Observed) -> dict[str, Any] | None:
+    settings, timestamping = observed.settings.ledger.timestamp, observed.timestamping
+    if timestamping is None or settings.url is None:
+        return None
+    return {
+        "every_seconds": settings.every.total_seconds(),
+        "at": timestamping.at.isoformat(timespec="seconds") if timestamping.at else None,
+        "overdue": is_overdue(timestamping.at, settings.every, observed.calls.now()),
+        "trouble": timestamping.complaint,
     }
 
 
@@ -385,6 +398,13 @@ FEED: Final = (
             {"name": each.key.name, "leaves": each.size, "trouble": each.complaint}
             for each in observed.cosigning.witnesses
         ],
+    ),
+    Field(
+        "ledger.timestamp",
+        "The authority's timestamps: when the newest head was stamped last (`at`, null if none ever was), "
+        "`every_seconds`, whether that is `overdue`, and `trouble`, what the authority answered. Null if the settings "
+        "name no authority.",
+        _timestamp,
     ),
     Field(
         "replication",

@@ -108,6 +108,16 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
         made.append(Trouble("replication", trouble))
     if (lines := found.get("lines")) and (trouble := lines["trouble"]):
         made.append(Trouble("lines", trouble))
+    if (timestamp := ledger.get("timestamp")) and timestamp["overdue"]:
+        made.append(
+            Trouble(
+                "timestamp",
+                Message(
+                    "the authority has not stamped the evidence in time (ledger.timestamp): {reason}",
+                    reason=timestamp["trouble"] or Message("nothing to stamp came; do witnesses cosign?"),
+                ),
+            )
+        )
     if (canary := found.get("canary")) and canary["at"] and not canary["good"]:
         made.append(Trouble("canary", Message("the last canary call: {says}", says=canary["says"])))
     return made

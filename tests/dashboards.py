@@ -151,6 +151,13 @@ ROWS: Final = (
         ),
         Panel("Level that arrived", "届いた音のレベル", {gauge("idtone_canary_level_decibels"): EACH}, "dBm"),
     )),
+    Row("Timestamps", "タイムスタンプ", (
+        Panel(
+            "Since the last timestamp", "最後のタイムスタンプからの時間",
+            {f"time() - {gauge('idtone_stamped_timestamp_seconds')}": "since the last {{instance}}",
+             gauge("idtone_stamped_every_seconds"): "period {{instance}}"}, "s",
+        ),
+    )),
     Row("Backups", "バックアップ", (
         Panel(
             "Since the last backup", "最後のバックアップからの時間",

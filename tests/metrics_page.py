@@ -106,6 +106,11 @@ JAPANESE: Final = {
         "最後にカナリア通話を発信した時刻。まだなければ 0、設定にカナリアがなければありません"
     ),
     "idtone_canary_every_seconds": "カナリア通話を発信する間隔(canary.every)",
+    "idtone_stamped_timestamp_seconds": (
+        "木の最新の先頭に、時刻認証局のタイムスタンプが最後に付いていた日時。まだなければ 0。"
+        "設定に ledger.timestamp.url がなければ出力されない"
+    ),
+    "idtone_stamped_every_seconds": "タイムスタンプを付与する間隔(ledger.timestamp.every)",
     "idtone_backup_timestamp_seconds": (
         "最後のバックアップの日時。まだなければ 0。設定に backup.recipients がなければ出力されない"
     ),

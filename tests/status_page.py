@@ -107,6 +107,10 @@ JAPANESE: Final = {
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
     "ledger.set_aside": "壊れたため別名に変えられ、まだ移動されていない台帳のファイルのリスト",
+    "ledger.timestamp": (
+        "時刻認証局のタイムスタンプ。最新の先頭に最後に付いた日時(`at`、まだなければ null)、`every_seconds`、"
+        "遅れているかどうか(`overdue`)、認証局の応答の問題(`trouble`)。設定に認証局がなければ null"
+    ),
     "ledger.witnesses": "証人のリスト。名前、最後に連署した葉の数(不明なら 0)、問題",
     "backup": (
         "最後のバックアップ(`idtone backup`)の `at`(作成前は null)、`archive`、"

@@ -40,6 +40,8 @@ WELL = {
     "idtone_canary_good": "1x90",
     "idtone_canary_timestamp_seconds": "0+60x90",
     "idtone_canary_every_seconds": "900x90",
+    "idtone_stamped_timestamp_seconds": "0+60x90",
+    "idtone_stamped_every_seconds": "1200x90",
     "idtone_backup_timestamp_seconds": "0+60x90",
     "idtone_backup_every_seconds": "1800x90",
     "idtone_ledger_unwritten_steps": "0x90",
@@ -136,6 +138,11 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         },
         set(),
     ),
+    ({"idtone_stamped_timestamp_seconds": "1800x90"}, {"IdtoneTimestampOverdue"}),  # 55 minutes ago, 40 are allowed
+    ({"idtone_stamped_timestamp_seconds": "3000x90"}, set()),  # 35 minutes ago
+    ({"idtone_stamped_timestamp_seconds": "5400x90"}, {"IdtoneTimestampOverdue"}),  # the clock was set back
+    ({"idtone_stamped_timestamp_seconds": "0x90"}, {"IdtoneTimestampOverdue"}),  # never
+    ({"idtone_stamped_timestamp_seconds": "_x90", "idtone_stamped_every_seconds": "_x90"}, set()),  # no authority
     ({"idtone_backup_timestamp_seconds": "1800x90"}, {"IdtoneBackupOverdue"}),  # 55 minutes ago, 45 are allowed
     ({"idtone_backup_timestamp_seconds": "2400x90"}, set()),  # 45 minutes ago
     ({"idtone_backup_timestamp_seconds": "5400x90"}, {"IdtoneBackupOverdue"}),  # the clock was set back

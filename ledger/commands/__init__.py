@@ -85,6 +85,14 @@ command_line.add_commands(
             "idtone.ledger.commands.witness:witness",
             "Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.",
         ),
+        "monitor": (
+            "idtone.ledger.commands.monitor:monitor",
+            "Follow the published ledgers of others and ask their witnesses, until SIGTERM; alarms go into the log.",
+        ),
+        "verify-split-view": (
+            "idtone.ledger.commands.monitor:verify_split_view",
+            "Verify that the key of a ledger has signed two histories, by a file that a monitor has kept.",
+        ),
     },
     panel="Signatures and proofs",
 )

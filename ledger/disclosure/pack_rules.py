@@ -19,7 +19,7 @@ from idtone.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.translation import Message
 
 from ..evidence.leaf_rules import LeafRules, read_leaf
-from ..evidence.rules import Breach, Rule, RuleError, breach
+from ..evidence.rules import SKEW, Breach, Rule, RuleError, breach
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import stamped_at
@@ -27,8 +27,6 @@ from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
 from .pack import REGISTRY, TIMESTAMP
 
-SKEW: Final = timedelta(minutes=5)
-"""By so much clocks may differ."""
 _WORD: Final = re.compile(r"[\w\u0300-\u036f]+")
 _LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _ALIKE: Final = re.compile(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, MutableMapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from idtone.errors import LedgerError
 from idtone.translation import Message
@@ -112,18 +112,38 @@ class LeafShapes:
         return True
 
 
+class Counts(Protocol):
+    """How many steps the leaves of each call have; a dict, or more than memory holds."""
+
+    def get(self, call_id: str, default: int, /) -> int: ...
+    def __setitem__(self, call_id: str, count: int, /) -> None: ...
+
+
+class Requests(Protocol):
+    """The ids of the requests of exports; a set, or more than memory holds."""
+
+    def add(self, call_id: str, /) -> None: ...
+    def __contains__(self, call_id: object, /) -> bool: ...
+
+
 class LeafRules:
     """All rules for the leaves of a tree, which come in the order of their numbers.
 
     `has_all`: each leaf of the tree comes. Else they are all leaves of some calls, and other steps may be missing.
     """
 
-    def __init__(self, counts: MutableMapping[str, int], has_all: bool) -> None:
-        """`counts`, empty at first, keeps how many steps the leaves of each call had."""
+    def __init__(
+        self,
+        counts: Counts,
+        has_all: bool,
+        requests: Requests | None = None,
+        order: StepOrder | None = None,
+    ) -> None:
+        """`counts`, `requests` and `order` keep what is known of the leaves before; without leaves they are empty."""
         self._counts = counts
         self._has_all = has_all
-        self._order: StepOrder | SomeStepOrder = StepOrder() if has_all else SomeStepOrder()
-        self._requests: set[str] = set()
+        self._order: StepOrder | SomeStepOrder = order or StepOrder() if has_all else SomeStepOrder()
+        self._requests: Requests = set() if requests is None else requests
         self.are_calls_whole = True
         """Each leaf of each call could be read until now; else what comes before a leaf is not known."""
 
@@ -147,7 +167,7 @@ class LeafRules:
         return read
 
 
-def check_request(request: str | None, known: Collection[str]) -> None:
+def check_request(request: str | None, known: Requests | Collection[str]) -> None:
     """Raises RuleError if an act names a request that does not come before it."""
     if request is not None and request not in known:
         raise RuleError(
@@ -177,23 +197,29 @@ class SomeStepOrder:
 class StepOrder:
     """The ids of the steps: each is in one leaf, and the leaves are in the order of their last steps."""
 
-    def __init__(self) -> None:
-        self._reached = 0
-        self._awaited: set[int] = set()
+    def __init__(self, reached: int = 0, missing: Iterable[int] = ()) -> None:
+        """`reached` is the last step of the leaves before, `missing` are the steps before it that are in none."""
+        self.reached = reached
+        self._awaited = set(missing)
 
     @property
     def awaited(self) -> int:
         """Steps that are in no leaf yet: those of calls in progress."""
         return len(self._awaited)
 
+    @property
+    def missing(self) -> list[int]:
+        """Their ids, ascending."""
+        return sorted(self._awaited)
+
     def add(self, ids: Sequence[int]) -> None:
         """Of the next leaf. Raises RuleError if it cannot follow the ones before."""
-        _check_last(ids, self._reached)
-        if ids[-1] - self._reached + len(self._awaited) > AWAITED_LIMIT:
+        _check_last(ids, self.reached)
+        if ids[-1] - self.reached + len(self._awaited) > AWAITED_LIMIT:
             missing = Message("the steps before its last one, {step}, are missing", step=ids[-1])
             raise RuleError(Rule.LEAF_STEPS_MISSING, missing)
-        self._awaited.update(range(self._reached + 1, ids[-1] + 1))
-        self._reached = ids[-1]
+        self._awaited.update(range(self.reached + 1, ids[-1] + 1))
+        self.reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
             if step <= before or step not in self._awaited:
                 raise _misplaced(step)

@@ -4,10 +4,15 @@ it have them. Pure.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from idtone.errors import ProofError
 from idtone.translation import Message
+
+SKEW: Final = timedelta(minutes=5)
+"""By so much may the clocks of a log, a witness and an authority differ."""
 
 
 class Rule(StrEnum):

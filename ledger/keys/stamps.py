@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from idtone.errors import LedgerError, ProofError
 from idtone.signed_notes import Note
@@ -19,6 +21,19 @@ from idtone.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from .private_files import replace_private
+
+_SLACK: Final = 1.5
+_MORE: Final = timedelta(minutes=10)
+"""A timestamp is overdue after so many periods, and this."""
+_AHEAD: Final = timedelta(minutes=1)
+"""A later one says that the clock was set back."""
+
+
+def is_overdue(at: datetime | None, every: timedelta, now: datetime) -> bool:
+    """`at`: when the newest head had its timestamp last, None if none ever had one. The alert `IdtoneTimestampOverdue`
+    has the same limit.
+    """
+    return at is None or not -_AHEAD <= now - at <= _SLACK * every + _MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,14 @@ class Stamps:
     def sizes(self, origin: str) -> list[int]:
         """Of the trees that have one, ascending."""
         return sorted(int(path.stem) for path in self._of(origin).glob("*.checkpoint") if path.stem.isdecimal())
+
+    def newest(self, origin: str) -> tuple[int, datetime] | None:
+        """The size of the largest tree that has one, and when it got it by this machine's clock; None if none has."""
+        sizes = self.sizes(origin)
+        if not sizes:
+            return None
+        path = self._of(origin) / f"{sizes[-1]}.checkpoint"
+        return sizes[-1], datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def put(self, note: Note, reply: bytes) -> None:
         """Raises OSError."""

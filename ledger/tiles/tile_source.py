@@ -20,6 +20,7 @@ SILENCE_S: Final = 10.0
 """How long a server may be silent."""
 FILE_S: Final = 60.0
 """How long one file may take, with what is tried again."""
+RETRIES: Final = 3
 CHUNK: Final = 65_536
 _SCHEME: Final = "https://"
 _AGAIN: Final = (429, 500, 502, 503, 504)
@@ -67,17 +68,18 @@ class TileFolder:
 class TileSite:
     """A `TileSource` on a web server. It tries again if that may help, and does not follow redirects.
 
-    If ~/.netrc has a user and a password for the server, it sends them.
+    If ~/.netrc has a user and a password for the server, it sends them, over HTTPS alone.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._until_s = 0.0
         host = urlsplit(address).hostname or ""
+        login = _login(host) if address.startswith(_SCHEME) else None
         self._pool = https_pool(host, SILENCE_S, self._left_s)
-        self._headers = urllib3.make_headers(accept_encoding="gzip, identity", basic_auth=_login(host))
+        self._headers = urllib3.make_headers(accept_encoding="gzip, identity", basic_auth=login)
         self._retries = urllib3.Retry(
-            3, redirect=False, status_forcelist=_AGAIN, raise_on_status=False, backoff_factor=0.3,
+            RETRIES, redirect=False, status_forcelist=_AGAIN, raise_on_status=False, backoff_factor=0.3,
             respect_retry_after_header=False,
         )  # fmt: skip
 

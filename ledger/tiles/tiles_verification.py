@@ -7,7 +7,7 @@ and search entries.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,8 +16,9 @@ from idtone.errors import LedgerError, ProofError
 from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import LeafRules
-from ..tree.checkpoints import believed
+from ..evidence.leaf_rules import LeafRules, ReadLeaf
+from ..evidence.rules import RuleError
+from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import HASH_BYTES, leaf_hash
 from ..tree.tiles import BUNDLE_LIMIT, CHECKPOINT, WIDTH, Tile, TiledTree, entries_of, tiles
 from .tile_source import TileSource
@@ -66,7 +67,7 @@ def verify_tiles(
         checkpoint = believed(note, log)
         verdict.leaves = checkpoint.size
         verdict.cosigners = note.signed_by(witnesses)
-        tree = TiledTree(checkpoint.size, checkpoint.root, lambda tile: _read(source, tile, tile.path))
+        tree = signed_tree(source, checkpoint)
         verdict.root = checkpoint.root
     except ProofError as error:
         verdict.fault(str(error))
@@ -81,11 +82,24 @@ def verify_tiles(
             verdict.fault(f"{name}: {error}")
     with closing(_Counts()) as counts:
         rules = LeafRules(counts, has_all=True)
+
+        def count(number: int, read: ReadLeaf) -> None:
+            verdict.steps += len(read.ids)
+            each(number, read.call_id)
+
         for tile in tiles(0, tree.size):
-            _verify_bundle(source, tree, tile, rules, each, verdict)
+            for fault in _bundle_faults(source, tree, tile, rules, count):
+                verdict.fault(fault)
             progress(tile.number * WIDTH + tile.width, tree.size)
         verdict.awaited = rules.awaited
     return verdict
+
+
+def signed_tree(source: TileSource, checkpoint: Checkpoint) -> TiledTree:
+    """The tree of a checkpoint, whose tiles are there. Raises ProofError unless its last ones lead to the root, and
+    LedgerError if they cannot be read.
+    """
+    return TiledTree(checkpoint.size, checkpoint.root, lambda tile: _read(source, tile, tile.path))
 
 
 def _read(source: TileSource, tile: Tile, path: str, limit: int = WIDTH * HASH_BYTES) -> bytes:
@@ -108,64 +122,60 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
     return entries_of(octets, tile.width)
 
 
-def _verify_bundle(
-    source: TileSource,
-    tree: TiledTree,
-    tile: Tile,
-    rules: LeafRules,
-    each: Callable[[int, str], None],
-    verdict: TilesVerdict,
-) -> None:
-    try:
-        hashes = tree.hashes(tile)
-    except ProofError as error:
-        verdict.fault(str(error))
-        rules.are_calls_whole = False
-        return
+def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[bytes | None]:
+    """The entries of a tile of level 0; None for one that is not what was signed.
+
+    Raises ProofError if the tile is not what was signed, or there are no such entries; LedgerError if they cannot be
+    read.
+    """
+    hashes = tree.hashes(tile)
     try:
         entries = _entries(source, tile)
     except ProofError as error:
-        verdict.fault(f"{tile.bundle_path}: {error}")
+        raise ProofError(Message("{path}: {error}", path=tile.bundle_path, error=error)) from error
+    return [entry if leaf_hash(entry) == signed else None for entry, signed in zip(entries, hashes, strict=True)]
+
+
+def _bundle_faults(
+    source: TileSource, tree: TiledTree, tile: Tile, rules: LeafRules, each: Callable[[int, ReadLeaf], None]
+) -> Iterator[str]:
+    try:
+        entries = entries_as_signed(source, tree, tile)
+    except ProofError as error:
+        yield str(error)
         rules.are_calls_whole = False
         return
-    for index, (entry, signed) in enumerate(zip(entries, hashes, strict=True), tile.number * WIDTH):
-        if leaf_hash(entry) != signed:
-            verdict.fault(f"{tile.bundle_path}: leaf {index} is not what was signed")
+    for index, entry in enumerate(entries, tile.number * WIDTH):
+        if entry is None:
+            yield not_as_signed(tile, index)
             rules.are_calls_whole = False
             continue
         try:
             read = rules.add(entry)
-            verdict.steps += len(read.ids)
-            each(index, read.call_id)
-        except ProofError as error:
-            verdict.fault(f"{tile.bundle_path}: leaf {index}: {error}")
+        except RuleError as error:
+            yield Message("{path}: leaf {index}: {error}", path=tile.bundle_path, index=index, error=error)
+        else:
+            each(index, read)
 
 
-class _Counts(MutableMapping[str, int]):
-    """How many steps the leaves of each call have. It is on the disk if there are many."""
+def not_as_signed(tile: Tile, index: int) -> Message:
+    return Message("{path}: leaf {index} is not what was signed", path=tile.bundle_path, index=index)
+
+
+class _Counts:
+    """How many steps the leaves of each call have (`leaf_rules.Counts`). It is on the disk if there are many."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name
         self._database.execute("PRAGMA journal_mode=OFF")
         self._database.execute("CREATE TABLE calls (call TEXT PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID")
 
-    def __getitem__(self, call_id: str) -> int:
+    def get(self, call_id: str, default: int, /) -> int:
         found = self._database.execute("SELECT steps FROM calls WHERE call = ?", (call_id,)).fetchone()
-        if found is None:
-            raise KeyError(call_id)
-        return int(found[0])
+        return default if found is None else int(found[0])
 
-    def __setitem__(self, call_id: str, count: int) -> None:
+    def __setitem__(self, call_id: str, count: int, /) -> None:
         self._database.execute("REPLACE INTO calls VALUES (?, ?)", (call_id, count))
-
-    def __delitem__(self, call_id: str) -> None:
-        self._database.execute("DELETE FROM calls WHERE call = ?", (call_id,))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([call_id for (call_id,) in self._database.execute("SELECT call FROM calls")])
-
-    def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM calls").fetchone()[0])
 
     def close(self) -> None:
         self._database.close()

@@ -46,6 +46,15 @@ class Subtree:
         last = ((self.number + 1) << self.level) - 1
         return stored(last) + self.level
 
+    @classmethod
+    def at(cls, place: int) -> Subtree:
+        """The one whose hash is at this place of the list."""
+        last = place // 2  # each leaf before takes less than two hashes
+        while stored(last + 1) <= place:
+            last += 1
+        level = place - stored(last)
+        return cls(level, last >> level)
+
 
 def stored(size: int) -> int:
     """How many hashes the list of a tree of `size` leaves has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from idtone.errors import ProofError
 from idtone.translation import Message
 
 from .checkpoints import Checkpoint
-from .merkle import HASH_BYTES, Frontier, node_hash
+from .merkle import HASH_BYTES, Frontier, Subtree, node_hash
 
 CHECKPOINT: Final = "checkpoint"
 """The name of the file with the signed checkpoint."""
@@ -121,6 +121,15 @@ class TiledTree:
         """The root that the tree had at `size` leaves, not more than it has. Raises as `hashes`."""
         held = (Tile(each.level, each.number, self._width(each.level, each.number)) for each in edge(size))
         return _root(size, [self.hashes(tile)[: each.width] for tile, each in zip(held, edge(size), strict=True)])
+
+    def read(self, places: Sequence[int]) -> Mapping[int, bytes]:
+        """The hashes at these places of the list of complete subtrees (`merkle.Read`). Raises as `hashes`."""
+        return {place: self._subtree(Subtree.at(place)) for place in places}
+
+    def _subtree(self, subtree: Subtree) -> bytes:
+        level, below = divmod(subtree.level, BITS)
+        number, first = divmod(subtree.number << below, WIDTH)
+        return _joined(self.hashes(Tile(level, number, self._width(level, number)))[first : first + (1 << below)])
 
     def _width(self, level: int, number: int) -> int:
         return min(WIDTH, (self.size >> BITS * level) - number * WIDTH)

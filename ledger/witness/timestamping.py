@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,7 +42,10 @@ class Timestamping:
         self._settings = settings
         self._stamps = stamps
         self._has_witnesses = False
-        self._complaint = ""
+        self.complaint = ""
+        """What was logged last; empty if the authority answers."""
+        self.at: datetime | None = None
+        """When the newest head had its timestamp last; None if none ever had one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
         """The same; if there are witnesses, it asks only for heads that they have cosigned."""
@@ -52,6 +56,8 @@ class Timestamping:
         """Until cancelled; returns at once if there is no authority."""
         if self._settings.url is None:
             return
+        if stamped := await asyncio.to_thread(self._stamps.newest, self._key_ring.signer.key.name):
+            self.at = stamped[1]
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)) as session:
             while True:
                 every_s = self._settings.every.total_seconds()
@@ -65,17 +71,17 @@ class Timestamping:
                 return False
             checkpoint = Checkpoint.parse(note.text)
             if checkpoint.size in await asyncio.to_thread(self._stamps.sizes, checkpoint.origin):
+                self.at = datetime.now(UTC)
                 return True
             at = await self._stamp(session, note)
         except (LedgerError, OSError, aiohttp.ClientError, TimeoutError) as error:
             complaint = str(error) or "it did not answer in time"
-            if complaint != self._complaint:
-                self._complaint = complaint
+            if complaint != self.complaint:
+                self.complaint = complaint
                 _log.error("no timestamp: %s: %s", self._settings.url, complaint)
             return False
-        if self._complaint or checkpoint.size:
-            _log.info("the tree of %d leaves is stamped with %s", checkpoint.size, at)
-        self._complaint = ""
+        _log.info("the tree of %d leaves is stamped with %s", checkpoint.size, at)
+        self.complaint, self.at = "", datetime.now(UTC)
         return True
 
     def _head(self) -> Note | None:

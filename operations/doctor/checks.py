@@ -20,18 +20,20 @@ from idtone.ledger.disclosure.legal_holds import legal_holds
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
-from idtone.ledger.tree.checkpoints import RenamedError, check_name
+from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.lines.index import compiled
 from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.service import canary_result, used_settings
 from idtone.settings import Interface, variable_name
+from idtone.signed_notes import Note
 from idtone.suspensions.own_stops import NO_STOPS
 from idtone.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
 from idtone.translation import Message
@@ -421,6 +423,24 @@ def _retention(exam: Exam) -> Iterator[Finding]:
     yield ledger.holds([each.id for each in found if each.is_due(exam.now())], len(found))
 
 
+def _stamped(exam: Exam) -> Finding:
+    settings = exam.settings.ledger
+    stamps, leaves, newest = Stamps(settings.stamps()), 0, None
+    try:
+        if settings.timestamp.url and path_of(settings.own()).exists():
+            with LedgerReader.open(settings.own()) as reader:
+                signed = reader.checkpoint()
+            if signed:
+                checkpoint = Checkpoint.parse(Note.parse(signed.encode()).text)
+                leaves = checkpoint.size
+                if stamps.folder.exists():
+                    os.listdir(stamps.folder)  # `glob` finds nothing in a folder that cannot be read
+                newest = stamps.newest(checkpoint.origin)
+    except (LedgerError, OSError) as error:
+        return unknown("ledger-timestamp", str(error), AS_SERVICE)
+    return ledger.stamped(settings.timestamp.url, newest, leaves, settings.timestamp.every, exam.now())
+
+
 LINES: Final = ("lines", "lines-fallback", "lines-members", "lines-endpoints")
 REGISTRY: Final = (
     "registry", "registry-trust", "registry-fresh", "registry-member", "registry-never-originates",
@@ -599,6 +619,7 @@ CHECKS: Final = (
     Check(("clock-synchronised", "clock-date"), _clock),
     Check(LEDGER, _ledger),
     Check(("ledger-retention", "ledger-holds"), _retention),
+    Check(("ledger-timestamp",), lambda exam: iter((_stamped(exam),))),
     Check(("ledger-postgresql",), _shared),
     Check(("fleet-settings",), _fleet_settings),
     Check((canary_finding.TOPIC,), _canary),

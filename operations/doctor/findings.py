@@ -256,6 +256,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("Legal holds"),
         Message("The numbers of held calls are kept longer than others, so each needs a reason."),
     ),
+    "ledger-timestamp": Topic(
+        Message("The authority's timestamps"),
+        Message("Without them the times in the evidence are only those of this machine."),
+    ),
     "ledger-key": Topic(
         Message("The ledger's key"),
         Message("It opens the day keys beside it, and these open the telephone numbers. No other key can."),

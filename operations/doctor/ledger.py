@@ -10,6 +10,7 @@ from typing import Final
 
 from idtone.errors import LedgerError
 from idtone.ledger.keys.key_file import KEY_BYTES
+from idtone.ledger.keys.stamps import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.store.growth import Growth
 from idtone.ledger.store.sqlite import wal_is_safe
@@ -201,6 +202,26 @@ def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> 
         topic,
         Message("{leaves:,} leaves, all signed", leaves=leaves) if leaves else Message("there is nothing to sign yet"),
     )
+
+
+def stamped(
+    url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
+) -> Finding:
+    """`url` is the authority's address, `newest` the largest tree that has a timestamp, and since when; `leaves` are
+    those that are signed.
+    """
+    topic = "ledger-timestamp"
+    if url is None:
+        return good(topic, Message("not used: the settings name no authority"))
+    remedy = Message("See `journalctl -u idtone`, which says what the authority answers; then ledger.timestamp")
+    if newest is None:
+        found = Message("the authority has stamped nothing yet")
+        return warning(topic, found, remedy) if leaves else good(topic, Message("there is nothing to stamp yet"))
+    size, at = newest
+    found = Message(
+        "{size:,} leaves, of {leaves:,}, stamped at {at:%Y-%m-%d %H:%M} UTC", size=size, leaves=leaves, at=at
+    )
+    return warning(topic, found, remedy) if size < leaves and is_overdue(at, every, now) else good(topic, found)
 
 
 def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:

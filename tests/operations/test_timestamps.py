@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,11 +27,13 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import Settings, TimestampSettings, load_settings
 from idtone.signed_notes import Note
 
+from ..lab.node import find_or_get_node
 from ..ledger.sample_evidence import heard_call, put
 from ..ledger.witness.authority import Authority
 from .exporting import WARRANT, run, write_settings
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
+SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.mjs"
 
 
 @dataclass
@@ -54,16 +57,22 @@ class Stamped:
 
     def ask(self, **more: Any) -> bool:
         """As the service asks for the present head."""
+        return self.asked(**more)[0]
+
+    def asked(self, **more: Any) -> tuple[bool, Timestamping]:
+        """Whether the head has a timestamp now, and who has asked for it."""
         with LedgerReader.open(self.settings.ledger.url) as reader:
             head = Head(Note.parse(str(reader.checkpoint()).encode()))
         ring = KeyRing.of(self.settings.ledger, "pbx-1")
         wanted = TimestampSettings(url=self.url, root=more.get("root", self.authority.root))
 
+        asking = Timestamping(head, ring, wanted, self.stamps)  # type: ignore[arg-type]
+
         async def once() -> bool:
             async with aiohttp.ClientSession() as session:
-                return await Timestamping(head, ring, wanted, self.stamps).ask(session)  # type: ignore[arg-type]
+                return await asking.ask(session)
 
-        return asyncio.run(once())
+        return asyncio.run(once()), asking
 
     def export(self, *calls: str) -> str:
         self.pack.unlink(missing_ok=True)
@@ -116,7 +125,9 @@ def test_a_head_is_stamped_once(stamped):
     assert 500 < len(stamp.reply) < 5000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stamps, "sizes", lambda self, origin: [3])
-        assert stamped.ask(), "this head has its timestamp"
+        good, asking = stamped.asked()
+    assert good, "this head has its timestamp"
+    assert (asking.complaint, asking.at is None) == ("", False)
     assert stamped.authority.asked == asked
 
 
@@ -129,6 +140,10 @@ def test_the_pack_has_the_earliest_timestamp_and_two_programs_verify_it(stamped,
     assert (code, "the tree of 2 leaves" in text) == (0, True), text
     code, text = stamped.verify_elsewhere(log_key, capsys)
     assert code == 0, text
+    second = subprocess.run(
+        [*find_or_get_node(), SECOND, stamped.pack, "--log-key", log_key], capture_output=True, text=True, check=True
+    )
+    assert "timestamps are not checked (this pack has 1)" in second.stdout
     shown = run("verify-pack", stamped.pack).stdout
     assert "its signature was not verified" in shown
 
@@ -171,8 +186,9 @@ def test_what_no_authority_has_stamped_is_noticed(stamped, capsys, tmp_path, lie
 def test_what_is_no_timestamp_is_not_kept(stamped, caplog, broken, told):
     stamped.authority.broken = broken
     try:
-        assert not stamped.ask()
+        good, asking = stamped.asked()
     finally:
         stamped.authority.broken = None
     assert told in caplog.text
+    assert (good, told in asking.complaint, asking.at) == (False, True, None)
     assert len(stamped.stamps.sizes("pbx-1/idtone")) == 1

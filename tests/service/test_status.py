@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,11 +24,11 @@ from idtone.errors import UsageError
 from idtone.ledger.store.sqlite import path_of
 from idtone.service import status_answer, status_feed
 from idtone.service.local_sockets import listening
-from idtone.service.metrics import Observed
+from idtone.service.metrics import METRICS, Observed
 from idtone.service.status_answer import ask, socket_path
 from idtone.service.status_command import look, rows, rows_without_service
 from idtone.service.status_feed import FEED, snapshot
-from idtone.settings import Settings
+from idtone.settings import Settings, TimestampSettings
 
 from ..call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from ..ledger.sample_evidence import CALLED, FORWARDING
@@ -85,6 +86,30 @@ def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observe
     assert value(found, "ledger.witnesses") == []
     assert value(found, "replication") is None
     assert value(found, "ledger.free_bytes") > 0
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "trouble", "overdue", "row"),
+    [
+        (None, "it answered 503", True, "overdue: none was made yet; it answered 503"),
+        (5.2, "", False, "the last one 0:00:0[56] ago"),
+        (101 * 60, "", True, "overdue: the last one 1:41:0[01] ago"),
+    ],
+)
+def test_how_old_the_last_timestamp_is(observed, ago_s, trouble, overdue, row):
+    timestamp = TimestampSettings(url="https://tsa.example")
+    ledger = observed.settings.ledger.model_copy(update={"timestamp": timestamp})
+    observed.settings = observed.settings.model_copy(update={"ledger": ledger})
+    at = None if ago_s is None else datetime.now(UTC) - timedelta(seconds=ago_s)
+    observed.timestamping = SimpleNamespace(at=at, complaint=trouble)
+    found = snapshot(observed)
+    assert found["ledger"]["timestamp"]["overdue"] == overdue
+    (shown,) = (str(state) for name, state in rows(found) if name == "timestamp")
+    assert re.fullmatch(row, shown), shown
+    values = {metric.name: metric.read(observed) for metric in METRICS if "stamped" in metric.name}
+    assert values == {
+        "idtone_stamped_timestamp_seconds": at.timestamp() if at else 0, "idtone_stamped_every_seconds": 3600,
+    }  # fmt: skip
 
 
 def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Observed) -> None:

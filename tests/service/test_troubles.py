@@ -39,6 +39,8 @@ DOWN = {"running": False, "trouble": "no service runs", "ledger": {}, "registry"
         ({"association": {"trouble": "not set"}, "fallback": {"trouble": "cannot be written"}}, ["member", "fallback"]),
         ({"ledger": {"trouble": "the ledger's disk is full", "set_aside": []}}, ["ledger"]),
         ({"ledger": {"trouble": "", "set_aside": ["/l.damaged-1"]}}, ["ledger-damaged"]),
+        ({"ledger": {"trouble": "", "timestamp": {"overdue": True, "trouble": "it answered 503"}}}, ["timestamp"]),
+        ({"ledger": {"trouble": "", "timestamp": {"overdue": False, "trouble": "it answered 503"}}}, []),
         ({"ledger": {"trouble": ""}}, []),  # a service of the version before
         ({"journal": {"lag_seconds": 11}}, ["journal"]),
         ({"replication": {"trouble": "no answer"}, "lines": {"trouble": "faults"}}, ["replication", "lines"]),

@@ -20,6 +20,7 @@ TOO_NEW = LedgerError("a newer idtone made this ledger; upgrade idtone")
 MISSING = MissingSteps(NOW, datetime(2026, 11, 2, tzinfo=UTC), 12_000, 2000)
 SLOW = Growth(1000, 0.1 * MIB)
 MB = 1_000_000
+MINUTE = timedelta(minutes=1)
 
 
 def opened(*observed):
@@ -28,6 +29,10 @@ def opened(*observed):
 
 def key(*observed):
     return ledger.key(Path("/var/lib/idtone/ledger.key"), *observed)
+
+
+def stamped(*observed):
+    return ledger.stamped(*observed, timedelta(hours=1), NOW)
 
 
 def shared(*observed):
@@ -68,6 +73,16 @@ TABLE = {
         ((0, "", True), GOOD, "there is nothing to sign yet"),
         ((None, "2 of its 3 leaves are not signed", True), BAD, "2 of its 3"),
         ((None, "Permission denied", False), UNKNOWN, "Permission denied"),
+    ],
+    # the authority, the largest tree with a timestamp, signed leaves
+    stamped: [
+        ((None, None, 5), GOOD, "the settings name no authority"),
+        (("https://tsa", None, 0), GOOD, "there is nothing to stamp yet"),
+        (("https://tsa", None, 5), WARNING, "has stamped nothing yet"),
+        (("https://tsa", (4, NOW - 101 * MINUTE), 5), WARNING, "4 leaves, of 5, stamped at 2026-10-31 22:19"),
+        (("https://tsa", (4, NOW - 99 * MINUTE), 5), GOOD, "4 leaves, of 5"),
+        (("https://tsa", (5, NOW - 999 * MINUTE), 5), GOOD, "5 leaves, of 5"),
+        (("https://tsa", (4, NOW + 2 * MINUTE), 5), WARNING, "4 leaves, of 5"),
     ],
     # SQLite's version, whether the ledger is in WAL mode
     ledger.sqlite: [

@@ -1,0 +1,134 @@
+"""`idtone ledger monitor | verify-split-view`: follow the logs of others, and prove that one has two histories."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone import command_line, logs
+from idtone.errors import ProofError, UsageError
+from idtone.settings import load_settings
+from idtone.signed_notes import Algorithm
+from idtone.translation import Message, translated
+
+from ..monitor.alarms import second
+from ..monitor.findings_page import LogReport
+from ..monitor.monitor import Monitor
+from ..monitor.monitored_logs import read_monitored
+from ..monitor.split_view import LIMIT, SplitView
+from ..tree.checkpoints import Checkpoint
+from .shared import parse_key
+
+
+def monitor(
+    logs_file: Annotated[Path, typer.Argument(metavar="FILE", help="The logs to follow (YAML), like monitor.yaml.")],
+    once: Annotated[bool, typer.Option("--once", help="Look at each log once, print what was found, and end.")] = False,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Follow the published ledgers of others and ask their witnesses, until SIGTERM; alarms go into the log.
+
+    It reads what is new, verifies that this continues all that it has seen, and judges each record by the rules of the
+    ledger. It raises an alarm if a log has two histories or fewer records than before, is silent, or breaks a rule, and
+    if a witness is late. What proves two histories is kept. With `page` in FILE it writes a page of its findings.
+
+    Of the settings it uses `log` alone. Exit 1, with --once: there is an alarm.
+    """
+    followed = read_monitored(logs_file)
+    over = threading.Event()
+    if as_json and not once:
+        raise UsageError(Message("--json prints what one look has found; add --once"))
+    with Monitor(followed).held() as held, _ended_by_signal(over):
+        if not once:
+            log = load_settings(config).log
+            logs.begin(log.format, log.level)
+            logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it tries again is an alarm in the end
+            held.run(over)
+            return
+        reports = held.look(over.is_set)
+    if as_json:
+        command_line.print_json([each.to_json() for each in reports])
+    else:
+        for each in reports:
+            _tell(each)
+    if over.is_set() or any(each.alarms or each.trouble for each in reports):
+        command_line.negative()
+
+
+@contextmanager
+def _ended_by_signal(over: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set `over`: what was verified until then is kept."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: over.set()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _tell(report: LogReport) -> None:
+    head = Message(
+        "{origin}: {leaves:,} leaves, {judged:,} of them judged",
+        origin=report.origin, leaves=report.leaves, judged=report.known.checked,
+    )  # fmt: skip
+    print(translated(head))
+    if report.trouble:
+        print(f"  {translated(report.trouble)}")
+    for each in report.alarms:
+        print(translated(Message("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since))), end="")
+        print(translated(each.text))
+        if each.proof:
+            print(translated(Message("  proof {path}", path=each.proof)))
+
+
+def verify_split_view(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What a monitor has kept: split-view-….json.")],
+    log_key: Annotated[
+        str,
+        typer.Option(
+            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone ledger key), from its keeper."
+        ),
+    ],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Verify that the key of a ledger has signed two histories, by a file that a monitor has kept.
+
+    Nothing but the file and the key is needed. Exit 1: the file does not prove it.
+    """
+    log = parse_key("--log-key", log_key, Algorithm.ED25519)
+    try:
+        with file.open("rb") as opened:
+            octets = opened.read(LIMIT)
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be read: {reason}", path=file, reason=error.strerror)) from error
+    fault, sizes = "", (0, 0)
+    try:
+        view = SplitView.parse(octets)
+        view.check(log)
+        sizes = (view.size, Checkpoint.parse(view.second.text).size)
+    except ProofError as error:
+        fault = str(error)
+    if as_json:
+        command_line.print_json({"proven": not fault, "log": str(log), "leaves": list(sizes), "fault": fault})
+    elif fault:
+        print(translated(Message("NOT PROVEN: {fault}", fault=fault)))
+    else:
+        print(
+            translated(
+                Message(
+                    "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
+                    "of {second:,}; they differ within the first {first:,}",
+                    log=log.name, first=sizes[0], second=sizes[1],
+                )
+            )
+        )  # fmt: skip
+    if fault:
+        command_line.negative()

@@ -1,0 +1,102 @@
+"""What a monitor raises an alarm for, and when a log or a witness is late. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from idtone.translation import Message
+
+
+class AlarmKind(StrEnum):
+    """What is wrong with a log, the worst first."""
+
+    SPLIT_VIEW = "split-view"
+    """The log's key has signed two histories."""
+    RULE = "rule"
+    """A leaf that was signed is against a rule for leaves, or a cosignature is not one."""
+    SHRUNK = "shrunk"
+    """The log shows fewer leaves than before."""
+    KEY = "key"
+    """What the log shows as its head is not signed by its key."""
+    TILE = "tile"
+    """A file is not what was signed, or is missing."""
+    UNREACHABLE = "unreachable"
+    """The log's files cannot be read."""
+    SILENCE = "silence"
+    """The log has not grown for too long, or withholds what a witness has cosigned."""
+    LATE_COSIGNATURE = "late-cosignature"
+    """A witness has not cosigned for too long what the log shows."""
+    WITNESS = "witness"
+    """A witness, or a copy of the log, cannot be asked, or shows something else than a head of the log."""
+
+
+LASTING: Final = frozenset({AlarmKind.SPLIT_VIEW, AlarmKind.RULE})
+"""What was signed stays signed: these alarms stay. The others end when what is wrong does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`since` is when the monitor has seen it first, `proof` the file that proves it to others."""
+
+    kind: AlarmKind
+    text: str
+    since: datetime
+    proof: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a witness has cosigned, as far as the monitor knows.
+
+    `size` leaves; and if the log has shown more: how many, when that was seen first.
+    """
+
+    size: int = 0
+    waiting: int | None = None
+    since: datetime | None = None
+
+    def seen(self, head: int, cosigned: int, now: datetime) -> Coverage:
+        """After the log has shown `head` leaves, and the witness has cosigned `cosigned` of them."""
+        size = max(self.size, cosigned)
+        if size >= head:
+            return Coverage(size)
+        if self.waiting is None or size >= self.waiting:
+            return Coverage(size, head, now)
+        return replace(self, size=size)
+
+
+def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: datetime) -> Alarm | None:
+    if coverage.since is None or now - coverage.since <= within:
+        return None
+    text = Message(
+        "{witness} has cosigned {size:,} leaves; the log has shown {waiting:,} since {since}",
+        witness=witness, size=coverage.size, waiting=coverage.waiting, since=second(coverage.since),
+    )  # fmt: skip
+    return Alarm(AlarmKind.LATE_COSIGNATURE, text, now)
+
+
+def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) -> Alarm | None:
+    """`grown` is when the log has grown last; None if it was never read."""
+    if grown is None or now - grown <= silent_for:
+        return None
+    return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=second(grown)), now)
+
+
+def withheld_alarm(
+    place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
+) -> Alarm | None:
+    """A witness or a copy has `shown` leaves since then, and the log itself has not."""
+    if now - since <= within:
+        return None
+    text = Message(
+        "{place} has a head of {shown:,} leaves since {since}; the log shows {head:,}",
+        place=place, shown=shown, since=second(since), head=head,
+    )  # fmt: skip
+    return Alarm(AlarmKind.SILENCE, text, now)
+
+
+def second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,107 @@
+"""The findings of a monitor as a page in Japanese and English. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.paper.content import Paper, Section, Table, known
+from idtone.translation import speak, translated
+
+from .alarms import Alarm, AlarmKind, second
+from .log_state import Known
+
+KINDS: Final[Mapping[AlarmKind, str]] = {
+    AlarmKind.SPLIT_VIEW: "二重の履歴 / split view",
+    AlarmKind.RULE: "規則違反 / broken rule",
+    AlarmKind.SHRUNK: "葉の減少 / fewer leaves",
+    AlarmKind.KEY: "署名の不一致 / not signed by the key",
+    AlarmKind.TILE: "ファイルの改変または欠落 / altered or missing file",
+    AlarmKind.UNREACHABLE: "取得不能 / cannot be read",
+    AlarmKind.SILENCE: "更新の停止 / silence",
+    AlarmKind.LATE_COSIGNATURE: "連署の遅れ / late cosignature",
+    AlarmKind.WITNESS: "証人の異常 / witness in trouble",
+}
+_TITLE: Final = "台帳の監視結果 / Monitor of ledgers"
+_MEANS: Final = (
+    "このページは、監視プログラムが自動で作成します。「確認」の時刻が古い場合は、監視プログラムが止まっています。",
+    "The monitor makes this page. If the time of the last look is old, the monitor does not run.",
+)
+
+
+@dataclass
+class LogReport:
+    """What is known of a log after a look at it; `trouble` says why nothing could be kept."""
+
+    origin: str
+    place: str
+    known: Known = field(default_factory=Known)
+    alarms: Sequence[Alarm] = ()
+    trouble: str = ""
+
+    @property
+    def leaves(self) -> int:
+        return self.known.checkpoint.size if self.known.checkpoint else 0
+
+    def to_json(self) -> dict[str, Any]:
+        known = self.known
+        return {
+            "log": self.origin,
+            "place": self.place,
+            "good": not self.alarms and not self.trouble,
+            "leaves": self.leaves,
+            "judged": known.checked,
+            "root": known.checkpoint.root.hex() if known.checkpoint else None,
+            "grown": second(known.grown) if known.grown else None,
+            "looked": second(known.looked) if known.looked else None,
+            "cosigned": {name: each.size for name, each in known.coverage.items()},
+            "alarms": [
+                {"kind": str(each.kind), "text": each.text, "since": second(each.since), "proof": each.proof}
+                for each in self.alarms
+            ],
+            "trouble": self.trouble,
+        }
+
+
+def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:
+    alarms = sum(len(each.alarms) + bool(each.trouble) for each in reports)
+    facts = {"確認 / last look": second(now), "台帳 / ledgers": str(len(reports)), "警報 / alarms": str(alarms)}
+    return Paper(_TITLE, now, [Section(_TITLE, known(facts), _MEANS), *map(_section, reports)])
+
+
+def _section(report: LogReport) -> Section:
+    state = report.known
+    facts = {
+        "場所 / place": report.place,
+        "葉 / leaves": f"{report.leaves:,}",
+        "判定済み / judged": f"{state.checked:,}",
+        "最後の追加 / last growth": second(state.grown) if state.grown else "–",
+        "連署 / cosigned": "\n".join(f"{name}: {each.size:,}" for name, each in state.coverage.items()),
+        "障害 / trouble": _both(report.trouble) if report.trouble else None,
+    }
+    rows = [(KINDS[each.kind], _both(each.text), second(each.since), _file(each)) for each in report.alarms]
+    table = Table(("警報 / alarm", "内容 / what was found", "検出 / since", "証拠 / proof"), rows) if rows else None
+    return Section(report.origin, known(facts), () if rows or report.trouble else ("異常なし / good",), table)
+
+
+def _file(alarm: Alarm) -> str:
+    """Its name, and no path of the machine: others may read the page."""
+    return Path(alarm.proof).name if alarm.proof else ""
+
+
+def _both(text: str) -> str:
+    return "\n".join(dict.fromkeys(_in_each_language(text)))
+
+
+def _in_each_language(text: str) -> Iterator[str]:
+    for language in ("ja", "en"):
+        yield copy_context().run(_said, language, text)
+
+
+def _said(language: str, text: str) -> str:
+    speak(language)
+    return translated(text)

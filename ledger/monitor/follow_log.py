@@ -1,0 +1,347 @@
+"""One look at a log: its head against all that was seen of it before and elsewhere, and its new leaves by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError, ProofError
+from idtone.signed_notes import NOTE_LIMIT, Note, SignatureLine
+from idtone.translation import Message
+
+from ..evidence.leaf_rules import LeafRules
+from ..evidence.rules import SKEW, RuleError
+from ..keys.private_files import replace_private
+from ..store.rows import moment
+from ..tiles.tile_source import TileSource, tile_source
+from ..tiles.tiles_verification import entries_as_signed, not_as_signed, signed_tree
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.merkle import consistency_proof
+from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
+from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, second, silence_alarm, withheld_alarm
+from .log_state import ALARMS_LIMIT, LogState, Pending
+from .monitored_logs import MonitoredLog
+from .shown_heads import ShownHead, cosigners, shown_heads
+from .split_view import SplitView
+
+TILES_A_STEP: Final = 32
+"""Tiles whose leaves are judged between two commits: 8,192 leaves."""
+
+
+def follow(
+    log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool] = lambda: False
+) -> None:
+    """Look at the log once, and keep what was found in `state`, and what proves a split view in the folder `proofs`.
+
+    As soon as `is_over`, it ends; what was verified until then is kept. Raises LedgerError if nothing can be kept.
+    """
+    try:
+        _Look(log, state, proofs, now, is_over).run()
+    except OSError as error:
+        raise LedgerError(
+            Message("{path}: cannot be written: {reason}", path=error.filename or proofs, reason=error.strerror)
+        ) from error
+
+
+class _Look:
+    def __init__(
+        self, log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool]
+    ) -> None:
+        self._log = log
+        self._state = state
+        self._proofs = proofs
+        self._now = now
+        self._is_over = is_over
+        self._known = state.known()
+        self._is_new = self._known.head is None
+        self._source: TileSource = tile_source(log.place)
+        self._tree: TiledTree | None = None
+        """Of the head that is known."""
+        self._is_followed = False
+        """Whether the log shows the head that is known."""
+        self._split_at: set[str] = set()
+        """Where another history was seen."""
+        self._alarms: list[Alarm] = []
+
+    def run(self) -> None:
+        note = self._read_head()
+        if note:
+            self._take(note)
+        cosigned = self._cosigned()
+        shown = list(shown_heads(self._log))
+        self._compare(shown)
+        if self._is_followed:
+            self._judge_leaves(cosigned)
+            self._read_again()
+        self._look_at_times(cosigned, shown)
+        self._known.looked = self._now
+        with self._state.step(self._known):
+            self._state.raise_alarms(self._alarms)
+
+    def _alarm(self, kind: AlarmKind, text: str, proof: str | None = None) -> None:
+        if sum(each.kind is kind for each in self._alarms) < ALARMS_LIMIT:
+            self._alarms.append(Alarm(kind, text, self._now, proof))
+
+    def _alarm_of(self, error: LedgerError) -> None:
+        """Of files that are missing or not what was signed, or that cannot be read."""
+        self._alarm(AlarmKind.TILE if isinstance(error, ProofError) else AlarmKind.UNREACHABLE, str(error))
+
+    # -- the head -----------------------------------------------------------------------------------------------------
+
+    def _read_head(self) -> Note | None:
+        """What the log shows, if its key has signed that."""
+        try:
+            octets = self._source.read(CHECKPOINT, NOTE_LIMIT)
+            if octets is None:
+                missing = Message("{place}: there is no file {name}", place=self._log.place, name=CHECKPOINT)
+                self._alarm(AlarmKind.UNREACHABLE, missing)
+                return None
+            note = Note.parse(octets)
+            believed(note, self._log.log_key)
+        except ProofError as error:
+            self._alarm(AlarmKind.KEY, str(error))
+            return None
+        except LedgerError as error:
+            self._alarm(AlarmKind.UNREACHABLE, str(error))
+            return None
+        return note
+
+    def _take(self, note: Note) -> None:
+        """Follow the head if it continues the one that is known."""
+        head, held, known = Checkpoint.parse(note.text), self._known.head, self._known.checkpoint
+        if held and known and head.size < known.size:
+            text = Message("it shows {size:,} leaves; it has shown {known:,}", size=head.size, known=known.size)
+            self._alarm(AlarmKind.SHRUNK, text)
+            with suppress(LedgerError):  # the files of the larger tree may be gone
+                self._check_continued(note, self._log.place)
+        elif held and known and head.size == known.size:
+            if self._check_continued(note, self._log.place):
+                self._known.head = self._verified(note).with_lines(held.signatures)
+                self._is_followed = True
+        else:
+            try:
+                self._grow(note, head)
+            except LedgerError as error:
+                self._alarm_of(error)
+
+    def _grow(self, note: Note, head: Checkpoint) -> None:
+        """Raises ProofError if the files are not of this head, LedgerError if they cannot be read."""
+        held, known = self._known.head, self._known.checkpoint
+        tree = signed_tree(self._source, head)
+        if held and known and (root := tree.root_at(known.size)) != known.root:
+            self._split(held, note, root, tree, self._log.place)
+            return
+        self._tree, self._known.head, self._known.grown = tree, self._verified(note), self._now
+        self._is_followed = True
+
+    def _check_continued(self, note: Note, place: str) -> bool:
+        """Whether the known head continues this one, which has not more leaves; if not, the alarm is raised.
+
+        Raises as `_grow`, if that cannot be seen.
+        """
+        head, held, known = Checkpoint.parse(note.text), self._known.head, self._known.checkpoint
+        assert held
+        assert known
+        tree = self._known_tree() if head.size < known.size else None
+        root = tree.root_at(head.size) if tree else known.root
+        if root != head.root:
+            self._split(note, held, root, tree, place)
+        return root == head.root
+
+    def _known_tree(self) -> TiledTree:
+        """Raises as `_grow`."""
+        if self._tree is None:
+            known = self._known.checkpoint
+            assert known
+            self._tree = signed_tree(self._source, known)
+        return self._tree
+
+    def _split(self, first: Note, second_head: Note, root: bytes, tree: TiledTree | None, place: str) -> None:
+        """Keep the proof. `root` is that of the second head's tree at the size of the first."""
+        old, new = Checkpoint.parse(first.text), Checkpoint.parse(second_head.text)
+        proof = tuple(consistency_proof(old.size, new.size, tree.read)) if tree else ()
+        view = SplitView(first, second_head, root, proof, (self._log.place, place))
+        view.check(self._log.log_key)
+        digest = sha256(old.root + root).hexdigest()[:16]
+        path = self._proofs / f"split-view-{old.size}-{digest}.json"
+        if not path.exists():
+            replace_private(path, bytes(view))
+        text = Message(
+            "its key has signed two histories: the one that the monitor follows, and what {place} shows; they differ "
+            "within {size:,} leaves",
+            place=place, size=old.size,
+        )  # fmt: skip
+        self._split_at.add(place)
+        self._alarm(AlarmKind.SPLIT_VIEW, text, str(path))
+
+    # -- witnesses and copies -----------------------------------------------------------------------------------------
+
+    def _verified(self, note: Note) -> Note:
+        """With the signatures of the log and its witnesses alone, each verified."""
+        lines: list[SignatureLine] = []
+        for key in (self._log.log_key, *(key for _, key in self._log.witness_keys())):
+            try:
+                if note.signed_by([key]):
+                    lines += (line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id))
+            except ProofError as error:
+                self._alarm(AlarmKind.RULE, Message("the checkpoint: {error}", error=error))
+        return Note(note.text, tuple(dict.fromkeys(lines)))
+
+    def _cosigned(self) -> dict[str, datetime]:
+        """The witnesses that have cosigned the known head, and when they say that they did."""
+        found: dict[str, datetime] = {}
+        for _, key in self._log.witness_keys() if self._known.head else ():
+            assert self._known.head
+            with suppress(ProofError):  # the alarm was raised when the head came
+                found |= cosigners(self._known.head, key)
+        for name, at in found.items():
+            if at > self._now + SKEW:
+                text = Message("{witness} has cosigned at {at}, which is in the future", witness=name, at=second(at))
+                self._alarm(AlarmKind.RULE, text)
+        return found
+
+    def _compare(self, shown: Sequence[ShownHead]) -> None:
+        """The heads that others show, with the one that is known and with each other."""
+        places = {each.place for each in shown}
+        self._known.pending = {place: each for place, each in self._known.pending.items() if place in places}
+        later: dict[int, Note] = {}
+        for each in shown:
+            if each.trouble:
+                self._alarm(AlarmKind.WITNESS, each.trouble)
+            pending = self._known.pending.pop(each.place, None)
+            if pending and not self._is_compared(pending.note, each.place):
+                self._known.pending[each.place] = pending
+                self._compare_later(later, pending.note, each.place)
+            if each.note and not self._is_compared(each.note, each.place):
+                self._known.pending.setdefault(each.place, Pending(each.note, self._now))
+                self._compare_later(later, each.note, each.place)
+
+    def _is_compared(self, note: Note, place: str) -> bool:
+        """Compare it with the known head; False if that is not possible yet."""
+        known = self._known.checkpoint
+        if known is None or Checkpoint.parse(note.text).size > known.size:
+            return False
+        try:
+            self._check_continued(note, place)
+        except LedgerError as error:
+            if self._is_followed:
+                self._alarm_of(error)
+            return False
+        return True
+
+    def _compare_later(self, later: dict[int, Note], note: Note, place: str) -> None:
+        head = Checkpoint.parse(note.text)
+        other = later.setdefault(head.size, note)
+        if (root := Checkpoint.parse(other.text).root) != head.root:
+            self._split(note, other, root, None, place)
+
+    # -- the leaves ---------------------------------------------------------------------------------------------------
+
+    def _judge_leaves(self, cosigned: dict[str, datetime]) -> None:
+        """Those that are new. It stops at a file that is not what was signed, until that is repaired."""
+        known = self._known.checkpoint
+        if known is None or self._known.checked >= known.size:
+            return
+        limit, by = min(((at, name) for name, at in cosigned.items()), default=(self._now, ""))
+        newest = datetime.fromtimestamp(0, UTC)
+        try:
+            tree = self._known_tree()
+        except LedgerError as error:
+            self._alarm_of(error)
+            return
+        waiting = tiles(0, known.size, self._known.checked)
+        while some := list(islice(waiting, TILES_A_STEP)):
+            with self._state.step(self._known):
+                rules = LeafRules(self._state.counts, True, self._state.requests, self._known.order)
+                for tile in some:
+                    times = self._judge_tile(tree, tile, rules)
+                    if times is None:
+                        return
+                    for number, at in times:
+                        newest = max(newest, at)
+                        if at > min(limit, self._now) + SKEW:
+                            self._look_at_time(number, at, limit, by)
+            if self._is_over():
+                return
+        if self._is_new:
+            self._known.grown = min(self._now, newest)
+
+    def _judge_tile(self, tree: TiledTree, tile: Tile, rules: LeafRules) -> list[tuple[int, datetime]] | None:
+        """The numbers and times of its new leaves; None if a file is not what was signed."""
+        times = []
+        entries = self._entries(tree, tile)
+        for number, entry in enumerate(entries or (), tile.number * WIDTH):
+            if number < self._known.checked:
+                continue
+            try:
+                read = rules.add(entry)
+            except RuleError as error:
+                self._alarm(AlarmKind.RULE, Message("leaf {index}: {error}", index=number, error=error))
+            else:
+                times.append((number, moment(max(read.times))))
+        if entries is None:
+            return None
+        self._known.checked = tile.number * WIDTH + tile.width
+        return times
+
+    def _entries(self, tree: TiledTree, tile: Tile) -> list[bytes] | None:
+        """All of them as they were signed; else the alarm is raised."""
+        try:
+            found = entries_as_signed(self._source, tree, tile)
+        except LedgerError as error:
+            self._alarm_of(error)
+            return None
+        entries = [entry for entry in found if entry is not None]
+        if len(entries) < len(found):
+            self._alarm(AlarmKind.TILE, not_as_signed(tile, tile.number * WIDTH + found.index(None)))
+            return None
+        return entries
+
+    def _look_at_time(self, number: int, at: datetime, limit: datetime, by: str) -> None:
+        if by and limit < self._now:
+            text = Message(
+                "leaf {number}: it is of {at}, and {witness} has cosigned it at {cosigned}",
+                number=number, at=at, witness=by, cosigned=limit,
+            )  # fmt: skip
+        else:
+            text = Message("leaf {number}: it is of {at}, which is in the future", number=number, at=at)
+        self._alarm(AlarmKind.RULE, text)
+
+    def _read_again(self) -> None:
+        """A full tile that was verified before: a file may change later."""
+        known, count = self._known.checkpoint, self._known.checked // WIDTH
+        if known is None or not count:
+            return
+        number = self._known.audited % count
+        try:
+            if self._entries(self._known_tree(), Tile(0, number)):
+                self._known.audited = number + 1
+        except LedgerError as error:
+            self._alarm_of(error)
+
+    # -- times --------------------------------------------------------------------------------------------------------
+
+    def _look_at_times(self, cosigned: dict[str, datetime], shown: Sequence[ShownHead]) -> None:
+        known, now = self._known, self._now
+        size = known.checkpoint.size if known.checkpoint else 0
+        covered = dict.fromkeys(cosigned, size)
+        for each in shown:
+            if each.witness and each.checkpoint and not each.trouble and each.place not in self._split_at:
+                covered[each.witness] = max(covered.get(each.witness, 0), min(each.checkpoint.size, size))
+        coverage = {
+            key.name: known.coverage.get(key.name, Coverage()).seen(size, covered.get(key.name, 0), now)
+            for _, key in self._log.witness_keys()
+        }
+        known.coverage = coverage
+        late = [cosignature_alarm(name, each, self._log.cosigned_within, now) for name, each in coverage.items()]
+        late.append(silence_alarm(known.grown, self._log.silent_for, now))
+        late += [
+            withheld_alarm(place, each.checkpoint.size, size, each.since, self._log.silent_for, now)
+            for place, each in known.pending.items()
+        ]
+        self._alarms += filter(None, late)

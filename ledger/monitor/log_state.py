@@ -1,0 +1,244 @@
+"""What a monitor knows of one log: a file of SQLite, which changes as a whole with each step of the work.
+
+It grows by some 25 bytes for each call, because a later leaf of a call says how many steps come before it. All else is
+in memory, and small.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.errors import LedgerError, ProofError
+from idtone.signed_notes import Note
+from idtone.translation import Message
+
+from ..evidence.leaf_rules import StepOrder
+from ..keys.private_files import make_parents
+from ..tree.checkpoints import Checkpoint
+from .alarms import LASTING, Alarm, AlarmKind, Coverage
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS calls (call BLOB PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests (call BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alarms (kind TEXT, text TEXT, since TEXT NOT NULL, proof TEXT, PRIMARY KEY (kind, text));
+CREATE TABLE IF NOT EXISTS known (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_PAGES_KB: Final = 8192
+_NAME_BYTES: Final = 16
+ALARMS_LIMIT: Final = 100
+"""Alarms of one kind that are kept of a log."""
+
+
+@dataclass
+class Pending:
+    """A head that a witness or a copy has shown, and that the log has not reached since then."""
+
+    note: Note
+    since: datetime
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint.parse(self.note.text)
+
+
+@dataclass
+class Known:
+    """What was verified of a log until now."""
+
+    head: Note | None = None
+    """The newest head whose tree continues all that was seen before."""
+    checked: int = 0
+    """So many leaves are as they were signed, and were judged by the rules."""
+    audited: int = 0
+    """The full tile that is read again next."""
+    grown: datetime | None = None
+    looked: datetime | None = None
+    order: StepOrder = field(default_factory=StepOrder)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        return Checkpoint.parse(self.head.text) if self.head else None
+
+
+class _DamagedError(Exception):
+    def __str__(self) -> str:
+        return "it is damaged"
+
+
+class LogState:
+    """Counts and requests of `LeafRules`, `Known`, and the alarms. Use `opened`."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self.counts = _Counts(database)
+        self.requests = _Requests(database)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[LogState]:
+        """Raises LedgerError if the file cannot be used, also while it is."""
+        try:
+            make_parents(path)
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database:
+                database.execute(f"PRAGMA cache_size=-{_PAGES_KB}")
+                database.executescript(_SCHEMA)
+                yield cls(database)
+        except (OSError, sqlite3.Error, _DamagedError) as error:
+            raise LedgerError(
+                Message(
+                    "{path}: what is known of the log cannot be kept: {error}; if the file is damaged, remove it, and "
+                    "the log is read from its beginning",
+                    path=path, error=error,
+                )
+            ) from error  # fmt: skip
+
+    @contextmanager
+    def step(self, known: Known) -> Iterator[None]:
+        """All that is done in it, and `known` as it is at its end, is kept together, or nothing of it."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.executemany("REPLACE INTO known VALUES (?, ?)", _texts(known).items())
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def known(self) -> Known:
+        texts = dict(self._database.execute("SELECT name, value FROM known"))
+        try:
+            return _known(texts)
+        except (ValueError, LookupError, TypeError, ProofError) as error:
+            raise _DamagedError from error
+
+    def alarms(self) -> list[Alarm]:
+        """The worst first."""
+        order = list(AlarmKind)
+        rows = self._database.execute("SELECT kind, text, since, proof FROM alarms ORDER BY since").fetchall()
+        found = [
+            Alarm(AlarmKind(kind), _message(json.loads(text)), datetime.fromisoformat(since), proof)
+            for kind, text, since, proof in rows
+        ]
+        return sorted(found, key=lambda alarm: order.index(alarm.kind))
+
+    def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Those of this run: the earlier ones that do not last end; of one that stays, `since` stays."""
+        now = {(str(each.kind), _text(each)): each for each in alarms}
+        held = self._database.execute("SELECT kind, text FROM alarms").fetchall()
+        over = [key for key in held if key not in now and AlarmKind(key[0]) not in LASTING]
+        self._database.executemany("DELETE FROM alarms WHERE kind = ? AND text = ?", over)
+        room = {kind: ALARMS_LIMIT - count for kind, count in Counter(kind for kind, _ in held).items()}
+        for key, each in now.items():
+            room.setdefault(each.kind, ALARMS_LIMIT)
+            if key not in held and room[each.kind] > 0:
+                room[each.kind] -= 1
+                self._database.execute(
+                    "INSERT INTO alarms VALUES (?, ?, ?, ?)", (*key, each.since.isoformat(), each.proof)
+                )
+
+
+def _name(call_id: str) -> bytes:
+    """Of a call in the file. A log that makes two calls of one name would harm its own evidence alone."""
+    return sha256(call_id.encode(errors="surrogatepass")).digest()[:_NAME_BYTES]
+
+
+class _Counts:
+    """`leaf_rules.Counts` on the disk."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def get(self, call_id: str, default: int, /) -> int:
+        found = self._database.execute("SELECT steps FROM calls WHERE call = ?", (_name(call_id),)).fetchone()
+        return default if found is None else int(found[0])
+
+    def __setitem__(self, call_id: str, count: int, /) -> None:
+        self._database.execute("REPLACE INTO calls VALUES (?, ?)", (_name(call_id), count))
+
+
+class _Requests:
+    """`leaf_rules.Requests` on the disk."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def add(self, call_id: str, /) -> None:
+        self._database.execute("INSERT OR IGNORE INTO requests VALUES (?)", (_name(call_id),))
+
+    def __contains__(self, call_id: object, /) -> bool:
+        found = self._database.execute("SELECT 1 FROM requests WHERE call = ?", (_name(str(call_id)),))
+        return found.fetchone() is not None
+
+
+# -- as text ----------------------------------------------------------------------------------------------------------
+
+
+def _texts(known: Known) -> dict[str, str]:
+    values: dict[str, Any] = {
+        "head": str(known.head) if known.head else None,
+        "checked": known.checked,
+        "audited": known.audited,
+        "grown": _iso(known.grown),
+        "looked": _iso(known.looked),
+        "reached": known.order.reached,
+        "missing": known.order.missing,
+        "coverage": {name: (each.size, each.waiting, _iso(each.since)) for name, each in known.coverage.items()},
+        "pending": {name: (str(each.note), _iso(each.since)) for name, each in known.pending.items()},
+    }
+    return {name: json.dumps(value) for name, value in values.items()}
+
+
+def _known(texts: dict[str, str]) -> Known:
+    if not texts:
+        return Known()
+    values = {name: json.loads(text) for name, text in texts.items()}
+    return Known(
+        Note.parse(values["head"].encode()) if values["head"] else None,
+        values["checked"],
+        values["audited"],
+        _moment(values["grown"]),
+        _moment(values["looked"]),
+        StepOrder(values["reached"], values["missing"]),
+        {name: Coverage(size, waiting, _moment(at)) for name, (size, waiting, at) in values["coverage"].items()},
+        {
+            name: Pending(Note.parse(note.encode()), datetime.fromisoformat(since))
+            for name, (note, since) in values["pending"].items()
+        },
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _text(alarm: Alarm) -> str:
+    return json.dumps(_parts(alarm.text), ensure_ascii=False)
+
+
+def _parts(text: object) -> object:
+    """A message as its template and its fields, so that it can be shown in each language."""
+    if not isinstance(text, Message):
+        return text if isinstance(text, int | str) else str(text)
+    return [text.template, {name: _parts(value) for name, value in text.fields.items()}]
+
+
+def _message(parts: Any) -> Any:
+    if not isinstance(parts, list):
+        return parts
+    template, fields = parts
+    return Message(template, **{name: _message(value) for name, value in fields.items()})

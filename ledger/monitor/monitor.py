@@ -1,0 +1,105 @@
+"""Looks at all logs, one after the other, and writes the page of the findings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from idtone.errors import LedgerError, UsageError
+from idtone.files import alone, replace_durably
+from idtone.paper.html import as_html
+from idtone.translation import Message
+
+from ..keys.private_files import make_parents
+from ..witness.add_checkpoint import log_digest
+from .findings_page import LogReport, findings_page
+from .follow_log import follow
+from .log_state import LogState
+from .monitored_logs import MonitoredLog, MonitoredLogs
+
+PROOFS: Final = "proofs"
+"""The folder beside what is known of the logs, with what proves split views to others."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Monitor:
+    """Use `held`."""
+
+    logs: MonitoredLogs
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @contextmanager
+    def held(self) -> Iterator[Monitor]:
+        """A folder belongs to one monitor. Raises UsageError if another one uses it, or it cannot be used."""
+        lock = self.logs.state / "lock"
+        busy = UsageError(Message("{folder}: another monitor keeps its state here", folder=self.logs.state))
+        try:
+            make_parents(lock)
+        except OSError as error:
+            raise _unusable(lock, error) from error
+        with alone(lock, busy, _unusable):
+            yield self
+
+    def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:
+        """Look at each log once; then write the page. Raises UsageError if that cannot be written."""
+        reports = []
+        for log in self.logs.logs:
+            if is_over():
+                break
+            reports.append(self._look_at(log, is_over))
+        else:
+            self._write_page(reports)
+        return reports
+
+    def run(self, over: threading.Event) -> None:
+        """Again and again until `over`; the log gets each alarm when it is raised, and when it ends."""
+        before: dict[str, set[str]] = {}
+        while not over.is_set():
+            try:
+                reports = self.look(over.is_set)
+            except UsageError as error:
+                _log.error("%s", error)
+                reports = []
+            for report in reports:
+                now = {f"{each.kind}: {each.text}" for each in report.alarms} | set(filter(None, [report.trouble]))
+                known = before.get(report.origin, set())
+                for text in sorted(now - known):
+                    _log.error("%s: %s", report.origin, text)
+                for text in sorted(known - now):
+                    _log.info("%s: no longer: %s", report.origin, text)
+                before[report.origin] = now
+            over.wait(self.logs.every.total_seconds())
+
+    def _look_at(self, log: MonitoredLog, is_over: Callable[[], bool]) -> LogReport:
+        report = LogReport(log.origin, log.place)
+        name = log_digest(log.origin)[:16]
+        try:
+            with LogState.opened(self.logs.state / f"{name}.sqlite3") as state:
+                follow(log, state, self.logs.state / PROOFS / name, self.clock(), is_over)
+                report.known, report.alarms = state.known(), state.alarms()
+        except LedgerError as error:
+            report.trouble = str(error)
+        return report
+
+    def _write_page(self, reports: list[LogReport]) -> None:
+        page = self.logs.page
+        if page is None:
+            return
+        try:
+            replace_durably(page, as_html(findings_page(reports, self.clock())))
+        except OSError as error:
+            raise UsageError(
+                Message("{path}: cannot be written: {reason}", path=page, reason=error.strerror)
+            ) from error
+
+
+def _unusable(path: Path, error: OSError) -> UsageError:
+    return UsageError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror))

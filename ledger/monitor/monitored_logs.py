@@ -1,0 +1,107 @@
+"""The file that says which logs a monitor follows (`config/monitor.yaml`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from idtone.documents import Model, ValidationFault, load
+from idtone.errors import ProofError
+from idtone.setting_values import RegistrySource, WitnessLine
+from idtone.signed_notes import Algorithm, VerifierKey
+from idtone.translation import Message
+
+SIZE_LIMIT: Final = 2**20
+
+
+def _log_key(value: str) -> str:
+    return _key(value, Algorithm.ED25519, Message("Write what `idtone ledger key` prints there"))
+
+
+def _witness_line(value: str) -> str:
+    url, _, key = value.partition(" ")
+    _key(key, Algorithm.COSIGNATURE, Message("Write the line that the witness prints when it starts"))
+    return f"{_over_tls(url)} {key}"
+
+
+def _over_tls(url: str) -> str:
+    """A witness on another machine could answer for ever, octet by octet, if it were not for the deadline of HTTPS."""
+    parts = url.partition("://")
+    if parts[0] != "https" and parts[2].rpartition(":")[0] not in ("127.0.0.1", "[::1]", "localhost"):
+        raise ValueError(Message("is not an address that begins with https://"))
+    return url
+
+
+def _key(value: str, algorithm: Algorithm, remedy: Message) -> str:
+    try:
+        key = VerifierKey.parse(value)
+    except ProofError as error:
+        raise ValueError(str(error), remedy) from error
+    if key.algorithm is not algorithm:
+        raise ValueError(Message("is a key of another kind"), remedy)
+    return str(key)
+
+
+Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=366))]
+
+
+class MonitoredLog(Model):
+    """A log, who else knows its heads, and how late it may be."""
+
+    place: RegistrySource
+    """The folder with the file `checkpoint`, or its address."""
+    key: Annotated[str, AfterValidator(_log_key)]
+    witnesses: tuple[Annotated[WitnessLine, AfterValidator(_witness_line)], ...] = ()
+    copies: tuple[RegistrySource, ...] = ()
+    """Further places of the same log, and what other monitors keep of it: their file `checkpoint` is compared."""
+    silent_for: Limit = timedelta(hours=3)
+    cosigned_within: Limit = timedelta(hours=1)
+
+    @property
+    def log_key(self) -> VerifierKey:
+        return VerifierKey.parse(self.key)
+
+    @property
+    def origin(self) -> str:
+        return self.log_key.name
+
+    def witness_keys(self) -> list[tuple[str, VerifierKey]]:
+        """The address and the key of each."""
+        lines = (line.partition(" ") for line in self.witnesses)
+        return [(url, VerifierKey.parse(key)) for url, _, key in lines]
+
+
+class MonitoredLogs(Model):
+    """What a monitor follows, and where it keeps what it knows."""
+
+    state: Path
+    page: Path | None = None
+    every: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=5)
+    logs: tuple[MonitoredLog, ...]
+
+
+def read_monitored(path: Path) -> MonitoredLogs:
+    """Raises DocumentError with all faults of the file."""
+    return load(path, MonitoredLogs, _faults, size_limit=SIZE_LIMIT)
+
+
+def _faults(read: MonitoredLogs) -> Iterator[ValidationFault]:
+    if not read.logs:
+        yield ValidationFault(("logs",), Message("names no log"), Message("Write one log at least, as in monitor.yaml"))
+    known: set[str] = set()
+    for number, log in enumerate(read.logs):
+        if log.origin in known:
+            problem = Message("{origin} is there twice", origin=log.origin)
+            yield ValidationFault(
+                ("logs", number, "key"), problem, Message("Name further places of a log under `copies`")
+            )
+        known.add(log.origin)
+        names = [key.name for _, key in log.witness_keys()]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                problem = Message("{origin} is there twice", origin=name)
+                yield ValidationFault(("logs", number, "witnesses", place), problem, Message("Keep one of the two"))

@@ -1,0 +1,81 @@
+"""The heads of a log that its witnesses and its copies show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from idtone.errors import LedgerError, ProofError
+from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey, cosigned_at
+from idtone.translation import Message
+
+from ..tiles.tile_source import TileSite, TileSource, tile_source
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.tiles import CHECKPOINT
+from ..witness.add_checkpoint import log_digest
+from .monitored_logs import MonitoredLog
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHead:
+    """What one of them shows: a head that the log's key has signed, and what is wrong with it. `witness` is the name of
+    a witness, which has cosigned that head unless there is trouble.
+    """
+
+    place: str
+    note: Note | None = None
+    trouble: str = ""
+    witness: str | None = None
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        return Checkpoint.parse(self.note.text) if self.note else None
+
+
+def shown_heads(log: MonitoredLog) -> Iterator[ShownHead]:
+    """What each witness and each copy shows now. A witness may have no such page (HTTP 404): then it shows nothing."""
+    for url, key in log.witness_keys():
+        yield _shown(TileSite(url), f"checkpoint/{log_digest(log.origin)}", url, log.log_key, key)
+    for place in log.copies:
+        yield _shown(tile_source(place), CHECKPOINT, place, log.log_key, None)
+
+
+def _shown(source: TileSource, path: str, place: str, log: VerifierKey, witness: VerifierKey | None) -> ShownHead:
+    name = witness.name if witness else None
+    trouble = ""
+    try:
+        octets = source.read(path, NOTE_LIMIT)
+        note = Note.parse(octets) if octets is not None else None
+        if note:
+            believed(note, log)
+    except ProofError as error:
+        return ShownHead(place, trouble=Message("{place}: {error}", place=place, error=error), witness=name)
+    except LedgerError as error:
+        return ShownHead(place, trouble=str(error), witness=name)
+    if note is None and not witness:
+        trouble = Message("{place}: there is no file {name}", place=place, name=CHECKPOINT)
+    elif note and witness and not _is_cosigned(note, witness):
+        trouble = Message("{place}: {witness} has not cosigned what it shows", place=place, witness=witness.name)
+    return ShownHead(place, note, trouble, name)
+
+
+def _is_cosigned(note: Note, witness: VerifierKey) -> bool:
+    try:
+        return bool(note.signed_by([witness]))
+    except ProofError:
+        return False
+
+
+def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
+    """The witness and when it has cosigned the head, by its latest cosignature; empty if it has not.
+
+    Raises ProofError if a line names the witness and is not by it, or has no such time.
+    """
+    if not note.signed_by([witness]):
+        return {}
+    lines = [line for line in note.signatures if (line.name, line.key_id) == (witness.name, witness.key_id)]
+    try:
+        return {witness.name: datetime.fromtimestamp(max(map(cosigned_at, lines)), UTC)}
+    except (OverflowError, ValueError, OSError) as error:
+        raise ProofError(Message("the line of {name} is no cosignature", name=witness.name)) from error

@@ -1,0 +1,80 @@
+"""The proof that a log has shown two histories: two heads that its key has signed, and that cannot both be true. Pure.
+
+A third party needs this file, `format` 1, and the log's key. If the heads are of one size, their roots differ. Else the
+consistency proof (RFC 6962, section 2.1.2) leads from `root`, that of the first leaves of the second tree, to the
+second head; and `root` is not that of the first head.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from idtone.errors import ProofError
+from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
+from idtone.translation import Message
+
+from ..tree.checkpoints import Checkpoint, believed
+from ..tree.merkle import check_consistency
+
+FORMAT: Final = 1
+LIMIT: Final = 4 * NOTE_LIMIT
+"""Octets of the file: two notes, with JSON's escapes, and a proof."""
+_HASHES_LIMIT: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class SplitView:
+    """`first` has not more leaves than `second`. `root` is that of the second tree at the size of the first."""
+
+    first: Note
+    second: Note
+    root: bytes
+    proof: tuple[bytes, ...] = ()
+    places: Sequence[str] = ()
+    """Where each head was seen; that proves nothing."""
+
+    @property
+    def size(self) -> int:
+        """The number of leaves at which the histories differ."""
+        return Checkpoint.parse(self.first.text).size
+
+    def check(self, log: VerifierKey) -> None:
+        """Raises ProofError unless this proves that `log` has signed two histories."""
+        first, second = believed(self.first, log), believed(self.second, log)
+        if first.size > second.size:
+            raise ProofError(Message("the first head has more leaves than the second"))
+        check_consistency(first.size, self.root, second.size, second.root, self.proof)
+        if self.root == first.root:
+            raise ProofError(Message("the heads are of one history"))
+
+    def __bytes__(self) -> bytes:
+        members = {
+            "format": FORMAT,
+            "first": str(self.first),
+            "second": str(self.second),
+            "root": base64.b64encode(self.root).decode(),
+            "proof": [base64.b64encode(each).decode() for each in self.proof],
+            "places": list(self.places),
+        }
+        return json.dumps(members, ensure_ascii=False, indent=1).encode() + b"\n"
+
+    @classmethod
+    def parse(cls, octets: bytes) -> SplitView:
+        """Raises ProofError."""
+        odd = ProofError(Message("this is no proof of a split view"))
+        try:
+            members: dict[str, Any] = json.loads(octets)
+            first, second = (Note.parse(members[name].encode()) for name in ("first", "second"))
+            root, *proof = (decoded(each) for each in (members["root"], *members["proof"][:_HASHES_LIMIT]))
+            places = tuple(map(str, members["places"]))
+            is_known = members["format"] == FORMAT
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise odd from error
+        hashes = [each for each in proof if each is not None]
+        if not is_known or root is None or len(hashes) != len(proof):
+            raise odd
+        return cls(first, second, root, tuple(hashes), places)
