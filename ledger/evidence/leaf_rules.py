@@ -28,6 +28,9 @@ _VALUE: Final = re.compile(r':(?<!"kind":)(?:"[^"\\\x00-\x1f]*"|0|-?(?:[1-9][0-9
 _SHAPES_LIMIT: Final = 2000
 
 
+AFTER_END: Final = Message("it follows the leaf with which its log has ended")
+
+
 class ReadLeaf(NamedTuple):
     """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps.
 
@@ -124,6 +127,7 @@ class LeafRules:
         self._has_all = has_all
         self._order: StepOrder | SomeStepOrder = StepOrder() if has_all else SomeStepOrder()
         self._requests: set[str] = set()
+        self._has_ended = False
         self.are_calls_whole = True
         """Each leaf of each call could be read until now; else what comes before a leaf is not known."""
 
@@ -135,6 +139,9 @@ class LeafRules:
     def add(self, content: bytes) -> ReadLeaf:
         """The next leaf. Raises RuleError if it is against the rules."""
         read = read_leaf(content)
+        if self._has_all and self._has_ended:
+            raise RuleError(Rule.LOG_ENDED, AFTER_END)
+        self._has_ended = read.kinds[0] == StepKind.LOG_ENDED
         before = self._counts.get(read.call_id, 0)
         self._counts[read.call_id] = before + len(read.ids)
         if self.are_calls_whole:

@@ -256,6 +256,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("Legal holds"),
         Message("The numbers of held calls are kept longer than others, so each needs a reason."),
     ),
+    "ledger-token": Topic(
+        Message("The token with the key of the log"), Message("Without it, evidence is written and not signed.")
+    ),
     "ledger-key": Topic(
         Message("The ledger's key"),
         Message("It opens the day keys beside it, and these open the telephone numbers. No other key can."),
