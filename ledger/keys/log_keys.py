@@ -80,10 +80,13 @@ class LogKeys:
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
-        """Signs the tree by this name; with `key`, if it is given. A missing key file is made. Raises LedgerError."""
+        """Signs the tree by this name; with `key`, if it is given. A missing file is made, unless its key is
+        known. Raises LedgerError.
+        """
         key = key or self.of(origin)
         if not is_in_token(key.place):
-            return _checked(Signer(origin, load_key(self.file(key.place))), key)
+            read = load_key if key.public is None else read_key
+            return _checked(Signer(origin, read(self.file(key.place))), key)
         return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
 
     def verifier(self, origin: str) -> VerifierKey:
