@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -50,6 +50,7 @@ help:
 	@echo 'make bench-numbers  presents own, foreign and forbidden numbers in all spellings, with the service up, away and restarting; CALLS=10000 RATE=20 SEED=… JSON=1'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
 	@echo 'make bench-ledger  writes, proves, verifies, searches and publishes evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
+	@echo 'make bench-token  signs with the key of the log in a file and in a PKCS#11 token (SoftHSM), in turns; JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
 	@echo 'make bench-brake  replays fraud and an ordinary year of 200 customers at the brake; DAYS=30 SEED=1000 JSON=1'
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
@@ -173,6 +174,9 @@ bench-reports: $(DEV)
 
 bench-ledger: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(JSON),--json)
+
+bench-token: $(DEV)
+	@$(VENV)/bin/python -m tests.bench.token $(if $(JSON),--json)
 
 bench-misuse: $(DEV)
 	@$(VENV)/bin/python -m tests.bench.misuse $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)

@@ -13,7 +13,6 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -30,12 +29,12 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
-from idtone.errors import TrustError
+from idtone.errors import TokenError, TrustError
 from idtone.files import READABLE
+from idtone.tokens import PREFIX, TokenKeyName, fault_of, no_library
 from idtone.translation import Message
 
 _KEY_MODE: Final = 0o600
-_TOKEN: Final = f"{HSMSigner.SCHEME}:"
 PUBLIC: Final = ".pub"
 TRIES: Final = 3
 
@@ -133,7 +132,7 @@ def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
 
 def signer(name: str, passphrase: Passphrase) -> Signer:
     """The key in a file or, as `hsm:…`, in a token. Raises TrustError."""
-    if not name.startswith(_TOKEN):
+    if not name.startswith(PREFIX):
         return CryptoSigner(private(Path(name), passphrase))
 
     @functools.cache  # the token asks for it again at each signature
@@ -145,18 +144,14 @@ def signer(name: str, passphrase: Passphrase) -> Signer:
 
 def token_key(name: str, pin: Callable[[str], str]) -> Key:
     """The public half of a key in a token. Raises TrustError if there is no such token or key."""
-    number, _, query = name.removeprefix(_TOKEN).partition("?")
-    label = dict(parse_qsl(query)).get("label")
-    if number and not (number.isascii() and number.isdecimal()):
-        raise TrustError(Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=name))
     try:
-        _, key = HSMSigner.import_(int(number) if number else None, label, pin)
+        _, key = HSMSigner.import_(*TokenKeyName.parse(name), pin)
+    except TokenError as error:
+        raise TrustError(str(error)) from error
     except UnsupportedLibraryError as error:
-        raise TrustError(
-            Message("{name}: tokens need the package python-pkcs11; install idtone[token]", name=name)
-        ) from error
+        raise TrustError(no_library(name)) from error
     except (ValueError, RuntimeError) as error:  # python-pkcs11 raises subclasses, and may not be installed
-        raise TrustError(Message("{name}: {error}", name=name, error=str(error) or type(error).__name__)) from error
+        raise TrustError(fault_of(name, error)) from error
     return key
 
 

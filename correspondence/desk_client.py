@@ -9,9 +9,10 @@ from typing import Any, Final
 import urllib3
 
 from idtone.errors import DocumentError, Fault, TrustError
-from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.key_ring import continuity_of
+from idtone.ledger.keys.log_keys import LogKeys
 from idtone.settings import Settings
-from idtone.signed_notes import Signer
+from idtone.signed_notes import NoteSigner
 from idtone.translation import Message
 
 PATH: Final = "/documents"
@@ -35,13 +36,16 @@ def member_of(settings: Settings) -> str:
     return settings.association.member
 
 
-def document_signer(settings: Settings) -> Signer:
+def document_signer(settings: Settings) -> NoteSigner:
     """Signs this node's documents: with the key of its ledger, by the name MEMBER/NODE.
 
     Raises DocumentError, and LedgerError if there is no key.
     """
     name = f"{member_of(settings)}/{'-'.join(settings.node.replace('+', '-').split())}"
-    return Signer(name, read_key(settings.ledger.signing_key()))
+    continuity = continuity_of(settings.ledger, settings.node)
+    keys = LogKeys(settings.ledger, continuity)
+    keys.need()
+    return keys.signer(continuity.origin).named(name)
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:

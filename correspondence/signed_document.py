@@ -22,7 +22,7 @@ from typing import Any, Final
 import rfc8785
 
 from idtone.errors import ProofError, TrustError
-from idtone.signed_notes import Note, Signer, VerifierKey
+from idtone.signed_notes import Note, NoteSigner, VerifierKey
 from idtone.translation import Message
 
 HEADER: Final = "idtone-document/1"
@@ -47,7 +47,7 @@ class SignedDocument:
     octets: bytes
 
 
-def signed(kind: str, member: str, content: Mapping[str, Any], signer: Signer, at: datetime) -> bytes:
+def signed(kind: str, member: str, content: Mapping[str, Any], signer: NoteSigner, at: datetime) -> bytes:
     """The note of a new document. Raises TrustError if the content has no canonical JSON."""
     fields: Any = {
         "at": at.astimezone(UTC).isoformat(),

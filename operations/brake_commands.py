@@ -18,8 +18,7 @@ from idtone.ledger.commands.shared import local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
-from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.store.sqlite import path_of
 from idtone.persons import acting
 from idtone.service import status_answer
@@ -69,8 +68,7 @@ def release(
     again. The record names the person who ran the command. Exit 1: the brake holds no such token.
     """
     settings = load_settings(config)
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # a missing key is not made here
+    need_keys(settings.ledger, settings.node)
     why, person = line(why, "--why"), acting()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:

@@ -24,8 +24,8 @@ from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.disclosure.report_files import played_files, report_files
 from idtone.ledger.evidence import steps
-from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.key_ring import need_keys as need_log_keys
 from idtone.ledger.keys.stamps import Stamp, Stamps
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -52,8 +52,7 @@ class MadePack:
 
 def need_keys(settings: Settings) -> None:
     """Raises LedgerError if a key of the ledger is missing: no export and no answer to a request makes a new one."""
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)
+    need_log_keys(settings.ledger, settings.node)
 
 
 def checked_case(case: str | None) -> str:

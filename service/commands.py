@@ -21,6 +21,8 @@ from idtone.decision import time_by
 from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.key_ring import continuity_of
+from idtone.ledger.keys.log_keys import LogKeys
 from idtone.lines.reading import read_as_set
 from idtone.lines_settings import LinesSettings
 from idtone.registry.index import RegistryIndex
@@ -134,7 +136,7 @@ def check_settings(settings: Settings) -> None:
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
         Repository(root, settings.registry.source, settings.registry.cache).usable()
-    _check_keys(settings.ledger)
+    _check_keys(settings.ledger, settings.node)
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
@@ -155,9 +157,9 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
         return None
 
 
-def _check_keys(ledger: LedgerSettings) -> None:
+def _check_keys(ledger: LedgerSettings, node: str) -> None:
     """The ledger's keys, if they were made yet. Raises LedgerError."""
-    for path in (ledger.key_file, ledger.signing_key()):
+    for path in (ledger.key_file, *LogKeys(ledger, continuity_of(ledger, node)).files()):
         try:
             there = path.exists()
         except OSError:

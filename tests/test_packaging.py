@@ -23,7 +23,7 @@ from .packages import dist
 BROUGHT = {"pydantic_core": "pydantic"}
 """Libraries that come with a declared one, in the one version that fits it."""
 
-NEEDED_BY = {"audioop-lts": "pydub", "python-pkcs11": "securesystemslib"}
+NEEDED_BY = {"audioop-lts": "pydub"}
 """Libraries that a declared one imports without declaring them."""
 TOOLS = {"audit", "dev", "docs", "fuzz", "release"}
 """Extras of which the product itself imports nothing."""

@@ -23,8 +23,7 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Scalar, Step, StepKind
-from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.persons import Person, acting
 from idtone.settings import Exports, Settings, load_settings
@@ -58,8 +57,7 @@ class _Office:
     @classmethod
     def of(cls, config: Path | None) -> _Office:
         settings = load_settings(config)
-        for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-            read_key(path)  # a missing key is not made here
+        need_keys(settings.ledger, settings.node)
         key_ring = KeyRing.of(settings.ledger, settings.node)
         return cls(settings, load_rules(settings.customers.rules), key_ring)
 

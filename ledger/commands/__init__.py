@@ -81,6 +81,14 @@ command_line.add_commands(
             "idtone.ledger.commands.proofs:show_key",
             "Print the verifier key of this ledger. Others verify its signatures with it; give it to your witnesses.",
         ),
+        "replace-key": (
+            "idtone.ledger.commands.log_keys:replace_key",
+            "Replace the key that signs the log: its tree ends, and another one, with the new key, continues it.",
+        ),
+        "end": (
+            "idtone.ledger.commands.log_keys:end",
+            "End the log, for a node that records no more evidence: its last leaf says so, and no leaf may follow.",
+        ),
         "witness": (
             "idtone.ledger.commands.witness:witness",
             "Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.",

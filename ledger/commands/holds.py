@@ -27,8 +27,7 @@ from ..disclosure.legal_holds import (
 )
 from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
-from ..keys.key_file import read_key
-from ..keys.key_ring import KeyRing
+from ..keys.key_ring import KeyRing, need_keys
 from ..store.ledger_reader import LedgerReader
 from .shared import complete_call, local, parse_since, whole_id
 
@@ -154,8 +153,7 @@ def lift_hold(
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # a missing key is not made here
+    need_keys(settings.ledger, settings.node)
     return settings, KeyRing.of(settings.ledger, settings.node)
 
 

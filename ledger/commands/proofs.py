@@ -177,6 +177,23 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
                 )
             )
         )
+        if key := told.get("key"):
+            print(translated(Message("               whose key was {key}", key=key)))
+    if report["compromised_after"] is not None:
+        print(
+            translated(
+                Message(
+                    "  compromised  the key is not trusted: only the first {leaves:,} leaves count",
+                    leaves=report["compromised_after"],
+                )
+            )
+        )
+    if ended := report["ended"]:
+        print(
+            translated(Message("  ended        {at}, by {by}: {why}", at=ended["at"], by=ended["by"], why=ended["why"]))
+        )
+        if key := ended.get("next_key"):
+            print(translated(Message("               it continues with the key {key}", key=key)))
     print(
         translated(
             Message(

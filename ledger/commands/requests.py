@@ -24,8 +24,7 @@ from ..disclosure.legal_basis import basis_lines
 from ..disclosure.request_answers import approval, record_answer, refusal
 from ..evidence.records import Record
 from ..evidence.steps import NumberRole
-from ..keys.key_file import read_key
-from ..keys.key_ring import KeyRing
+from ..keys.key_ring import KeyRing, need_keys
 from ..store.ledger_reader import LedgerReader
 from .shared import LedgerOption, answerable, local
 
@@ -108,8 +107,7 @@ def list_requests(
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # a missing key is not made here
+    need_keys(settings.ledger, settings.node)
     return settings, KeyRing.of(settings.ledger, settings.node)
 
 

@@ -28,6 +28,7 @@ from ..disclosure.legal_basis import JAPAN
 from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys
 from ..keys.key_ring import continuity_of, own_key
+from ..keys.log_keys import LogKeys
 from ..keys.sealing import day_of
 from ..replication.node_ledgers import Ledgers, NodeLedger, days_by
 from ..store.ledger_reader import LedgerReader
@@ -228,10 +229,8 @@ def _note(path: Path) -> Note:
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
     """The key to verify a node's replica with, and where it comes from: `own` or `postgresql`. Raises LedgerError."""
-    if (
-        ledger.origin in continuity_of(settings.ledger, settings.node).origins
-        and settings.ledger.signing_key().exists()
-    ):
+    trees = continuity_of(settings.ledger, settings.node)
+    if ledger.origin in trees.origins and LogKeys(settings.ledger, trees).is_here(ledger.origin):
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
     assert ledger.key is not None
     return ledger.key, "postgresql"

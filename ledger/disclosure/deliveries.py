@@ -12,8 +12,7 @@ from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from ..evidence.steps import Step
-from ..keys.key_file import read_key
-from ..keys.key_ring import KeyRing
+from ..keys.key_ring import KeyRing, need_keys
 from .disclosure_request import DisclosureRules
 from .pack import digest
 from .pack_file import BYTES_LIMIT, read_zip
@@ -35,8 +34,7 @@ def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: in
 
 def record_delivery(settings: Settings, known: Mapping[str, Export], make: Callable[[str], Step]) -> str:
     """Record a receipt or a confirmation; returns the id of the act. Raises UsageError, LedgerError."""
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # a missing key is not made here
+    need_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)
     key_ring = KeyRing.of(settings.ledger, settings.node)

@@ -32,7 +32,7 @@ import rfc8785
 
 from idtone.errors import LedgerError
 from idtone.numbers import Number
-from idtone.signed_notes import Note, Signer, VerifierKey
+from idtone.signed_notes import Note, NoteSigner, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.records import Record, fold
@@ -189,7 +189,7 @@ def digest(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(files[MANIFEST]).hexdigest()
 
 
-def seal(files: Mapping[str, bytes], case: str, signer: Signer) -> bytes:
+def seal(files: Mapping[str, bytes], case: str, signer: NoteSigner) -> bytes:
     """The signature on a pack."""
     text = SEAL_TEXT.format(case=case, digest=digest(files))
     return str(Note(text, (signer.sign(text),))).encode()

@@ -28,6 +28,9 @@ _VALUE: Final = re.compile(r':(?<!"kind":)(?:"[^"\\\x00-\x1f]*"|0|-?(?:[1-9][0-9
 _SHAPES_LIMIT: Final = 2000
 
 
+AFTER_END: Final = Message("it follows the leaf with which its log has ended")
+
+
 class ReadLeaf(NamedTuple):
     """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps.
 
@@ -138,12 +141,17 @@ class LeafRules:
         has_all: bool,
         requests: Requests | None = None,
         order: StepOrder | None = None,
+        has_ended: bool = False,
     ) -> None:
-        """`counts`, `requests` and `order` keep what is known of the leaves before; without leaves they are empty."""
+        """`counts`, `requests`, `order` and `has_ended` keep what is known of the leaves before; without any they are
+        empty.
+        """
         self._counts = counts
         self._has_all = has_all
         self._order: StepOrder | SomeStepOrder = order or StepOrder() if has_all else SomeStepOrder()
         self._requests: Requests = set() if requests is None else requests
+        self.has_ended = has_ended
+        """The last leaf ends the log."""
         self.are_calls_whole = True
         """Each leaf of each call could be read until now; else what comes before a leaf is not known."""
 
@@ -155,6 +163,9 @@ class LeafRules:
     def add(self, content: bytes) -> ReadLeaf:
         """The next leaf. Raises RuleError if it is against the rules."""
         read = read_leaf(content)
+        if self._has_all and self.has_ended:
+            raise RuleError(Rule.LOG_ENDED, AFTER_END)
+        self.has_ended = read.kinds[0] == StepKind.LOG_ENDED
         before = self._counts.get(read.call_id, 0)
         self._counts[read.call_id] = before + len(read.ids)
         if self.are_calls_whole:

@@ -34,6 +34,7 @@ ACTS: Final = KEEPERS_ACTS | {
     StepKind.GAP.value,
     StepKind.CONTINUED.value,
     StepKind.QUARANTINED.value,
+    StepKind.LOG_ENDED.value,
     StepKind.CLOCK.value,
 }
 """Their acts, and what happened to the ledger itself; each is a record of its own."""

@@ -44,6 +44,8 @@ class Rule(StrEnum):
     """No step is later than the pack, nor than a cosignature of its checkpoint."""
     ACT_REQUEST = "act-request"
     """An approval, a refusal and an export name a request that comes before them."""
+    LOG_ENDED = "log-ended"
+    """No leaf follows the one that ends the log."""
     PROOF = "proof"
     """The proof is of this leaf, and leads to a checkpoint of the log."""
     FORK = "fork"

@@ -67,6 +67,8 @@ class StepKind(StrEnum):
     """The ledger before this one was damaged and set aside."""
     QUARANTINED = "quarantined"
     """Steps that the service had not written, or that were changed, were found in the ledger and set aside."""
+    LOG_ENDED = "log-ended"
+    """The tree ends with this leaf: its key was replaced, or the node records no more evidence."""
     CLOCK = "clock"
     """What was known of the machine's clock, each hour."""
 
@@ -475,11 +477,30 @@ def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
     return Step(act_id, StepKind.GAP, at, missing)
 
 
-def continued(act_id: str, at: datetime, origin: str, size: int, root: str, file: str) -> Step:
+def continued(
+    act_id: str, at: datetime, origin: str, size: int, root: str, file: str, replaced: Mapping[str, Scalar] = _NOTHING
+) -> Step:
     """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as known; its ledger is
-    now `file`.
+    now `file`. `replaced`: what is told of its key, if this tree has another one (`key_replaced`).
     """
-    return Step(act_id, StepKind.CONTINUED, at, {"origin": origin, "leaves": size, "root": root, "file": file})
+    details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
+    return Step(act_id, StepKind.CONTINUED, at, details)
+
+
+def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str, Scalar]:
+    """Details of `continued`: the verifier key of the tree before. If the key was `compromised`, nothing that it signs
+    is trusted, but the head that `continued` names.
+    """
+    told: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why), "key": key}
+    return {**told, "compromised": True} if compromised else told
+
+
+def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
+    """No leaf follows this one in its tree. `successor` is the verifier key of the tree that continues it, under its
+    name; None: the person names none. `why` as in `sound_failed`.
+    """
+    details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
+    return Step(act_id, StepKind.LOG_ENDED, at, {**details, "next_key": successor} if successor else details)
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:

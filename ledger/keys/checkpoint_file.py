@@ -22,8 +22,7 @@ class CheckpointFile:
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
         """None if nothing was signed under this name yet.
 
-        A checkpoint that this key signed under another name is one of another log. Raises LedgerError if the file holds
-        anything else.
+        A checkpoint of another name is one of another log. Raises LedgerError if the file holds anything else.
         """
         try:
             octets = self.path.read_bytes()[: NOTE_LIMIT + 1]
@@ -40,12 +39,15 @@ class CheckpointFile:
         try:
             note = Note.parse(octets)
             origin = note.text.partition("\n")[0]
-            checkpoint = believed(note, replace(log, name=origin))
+            if origin != log.name:
+                note.signed_by([replace(log, name=origin)])  # by this key or another one, and unchanged
+                return None
+            checkpoint = believed(note, log)
         except ProofError as error:
             raise LedgerError(
                 Message("{path}: {error}; restore this file from a backup", path=self.path, error=error)
             ) from error
-        return (note, checkpoint) if origin == log.name else None
+        return note, checkpoint
 
     def remember(self, note: Note) -> None:
         """Replace what was there. Raises OSError."""

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from idtone.errors import LedgerError
 from idtone.files import sync_folder
-from idtone.signed_notes import Note
+from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
+from ..evidence.steps import Scalar
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import Frontier
 from .private_files import PRIVATE_FILE, replace_private
@@ -29,6 +31,7 @@ _COMPANIONS: Final = ("-journal", "-wal", "-shm")
 """SQLite's files beside a database."""
 DAMAGED: Final = "damaged"
 RESTORED: Final = "restored"
+ENDED: Final = "ended"
 _COUNTED: Final = 9
 """Digits of a number that counts trees, at most; a restored node's has more."""
 
@@ -47,6 +50,12 @@ class Continued:
     file: str
     begun: bool = False
     """Whether the new database exists."""
+    key: str = ""
+    """The verifier key of this tree if the key was replaced; empty if it is that of the tree before."""
+    key_at: str = ""
+    """Where that key is, as in `log_keys`."""
+    told: dict[str, Scalar] = field(default_factory=dict)
+    """What the first leaf says besides, of a key that was replaced."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
@@ -55,6 +64,14 @@ class Continued:
             return self.after, 0, Frontier().root()
         last = Checkpoint.parse(Note.parse(self.checkpoint.encode()).text)
         return last.origin, last.size, last.root
+
+
+class NextKey(NamedTuple):
+    """The key of the next tree, by any name; `told` is what the first leaf of that tree says of the replacement."""
+
+    public: VerifierKey
+    place: str
+    told: Mapping[str, Scalar]
 
 
 class Continuity:
@@ -84,14 +101,22 @@ class Continuity:
         """The tree whose database does not exist yet."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
-    def add(self, checkpoint: Note | None, ledger: Path, file: Path, is_restored: bool = False) -> None:
+    def add(
+        self, checkpoint: Note | None, ledger: Path, file: Path, is_restored: bool = False, key: NextKey | None = None
+    ) -> None:
         """Name the next tree. It is on the disk when this returns. Raises OSError."""
-        after = self.origin
+        after, following = self.origin, self.following(is_restored)
+        text = str(checkpoint) if checkpoint else ""
+        added = Continued(self._base, following, after, text, str(ledger.absolute()), str(file))
+        if key:
+            added = replace(added, key=str(replace(key.public, name=following)), key_at=key.place, told=dict(key.told))
+        self._write([*self._all, added])
+
+    def following(self, is_restored: bool = False) -> str:
+        """The name of the next tree."""
         is_alone = not is_restored and all(len(each.origin) <= len(self._base) + 1 + _COUNTED for each in self.trees)
         number = str(len(self.origins) + 1) if is_alone else _unique(datetime.now(UTC))
-        following = f"{self._base}.{number}"
-        text = str(checkpoint) if checkpoint else ""
-        self._write([*self._all, Continued(self._base, following, after, text, str(ledger.absolute()), str(file))])
+        return f"{self._base}.{number}"
 
     def finish(self, begun: Continued) -> None:
         """Raises OSError."""

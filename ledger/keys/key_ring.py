@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from idtone.settings import LedgerSettings
-from idtone.signed_notes import Note, Signer, VerifierKey
+from idtone.signed_notes import Note, NoteSigner, VerifierKey
 
 from .checkpoint_file import CheckpointFile
-from .continuity import Continuity
+from .continuity import Continuity, NextKey
 from .day_keys import DayKeys
-from .key_file import load_key, read_key
+from .key_file import load_key
+from .log_keys import LogKeys
 from .sealing import LedgerKey
 from .step_key import StepKey
 
@@ -22,43 +23,57 @@ class KeyRing:
     """`signer` signs with the log's origin as its name; its key is the log's key."""
 
     days: DayKeys
-    signer: Signer
+    signer: NoteSigner
     seen: CheckpointFile
     """What was signed last."""
     cosigned: CheckpointFile
     """What witnesses have cosigned last."""
     continuity: Continuity
+    keys: LogKeys | None = None
+    """The keys of all trees; None: `signer` has the only one."""
 
     @property
     def step_key(self) -> StepKey:
         """Makes the MACs of the steps of the present tree."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
-    def go_on(self, checkpoint: Note | None, ledger: Path, file: Path) -> KeyRing:
-        """The key ring of the tree that follows this one. `checkpoint` was signed last. Raises OSError."""
-        self.continuity.add(checkpoint, ledger, file)
-        return replace(self, signer=self.signer.named(self.continuity.origin))
+    def go_on(self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None) -> KeyRing:
+        """The key ring of the tree that follows this one, with its key if that is a new one. `checkpoint` was signed
+        last. Raises OSError, LedgerError.
+        """
+        self.continuity.add(checkpoint, ledger, file, key=key)
+        return replace(self, signer=self._signer(self.continuity.origin))
 
     def renewed(self) -> KeyRing:
         """With the tree that another process may have begun since this was read. Raises LedgerError."""
         self.continuity.read_again()
-        return replace(self, signer=self.signer.named(self.continuity.origin))
+        return replace(self, signer=self._signer(self.continuity.origin))
 
-    def signer_of(self, origin: str | None) -> Signer:
-        """With this name if it is one of our trees'; else with the name of the present tree."""
-        return self.signer.named(origin) if origin in self.continuity.origins else self.signer
+    def signer_of(self, origin: str | None) -> NoteSigner:
+        """That of the tree by this name if it is one of ours; else that of the present tree. Raises LedgerError."""
+        return self._signer(origin) if origin in self.continuity.origins else self.signer
+
+    def _signer(self, origin: str) -> NoteSigner:
+        return self.keys.signer(origin) if self.keys else self.signer.named(origin)
+
+    def close(self) -> None:
+        """Let go of the tokens; the next signature opens them again."""
+        if self.keys:
+            self.keys.close()
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
         """Missing keys are made. Raises LedgerError if the keys cannot be used."""
-        ledger_key, seed = LedgerKey(load_key(settings.key_file)), load_key(settings.signing_key())
+        ledger_key = LedgerKey(load_key(settings.key_file))
         continuity = continuity_of(settings, node)
+        keys = LogKeys(settings, continuity)
         return cls(
             DayKeys(settings.day_keys(), ledger_key),
-            Signer(continuity.origin, seed),
+            keys.signer(continuity.origin),
             CheckpointFile(settings.seen()),
             CheckpointFile(settings.cosigned()),
             continuity,
+            keys,
         )
 
 
@@ -74,7 +89,12 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
     """
     continuity = continuity_of(settings, node)
     name = origin if origin in continuity.origins else continuity.origin
-    return Signer(name, read_key(settings.signing_key())).key
+    return LogKeys(settings, continuity).verifier(name or continuity.origin)
+
+
+def need_keys(settings: LedgerSettings, node: str) -> None:
+    """Raises LedgerError if a key of the present tree is missing: a command that only reads makes none."""
+    LogKeys(settings, continuity_of(settings, node)).need()
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:

@@ -257,7 +257,9 @@ class _Look:
         waiting = tiles(0, known.size, self._known.checked)
         while some := list(islice(waiting, TILES_A_STEP)):
             with self._state.step(self._known):
-                rules = LeafRules(self._state.counts, True, self._state.requests, self._known.order)
+                rules = LeafRules(
+                    self._state.counts, True, self._state.requests, self._known.order, self._known.has_ended
+                )  # fmt: skip
                 for tile in some:
                     times = self._judge_tile(tree, tile, rules)
                     if times is None:
@@ -286,7 +288,7 @@ class _Look:
                 times.append((number, moment(max(read.times))))
         if entries is None:
             return None
-        self._known.checked = tile.number * WIDTH + tile.width
+        self._known.checked, self._known.has_ended = tile.number * WIDTH + tile.width, rules.has_ended
         return times
 
     def _entries(self, tree: TiledTree, tile: Tile) -> list[bytes] | None:

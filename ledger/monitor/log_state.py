@@ -63,6 +63,8 @@ class Known:
     grown: datetime | None = None
     looked: datetime | None = None
     order: StepOrder = field(default_factory=StepOrder)
+    has_ended: bool = False
+    """Its last leaf ends it."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
 
@@ -193,6 +195,7 @@ def _texts(known: Known) -> dict[str, str]:
         "looked": _iso(known.looked),
         "reached": known.order.reached,
         "missing": known.order.missing,
+        "has_ended": known.has_ended,
         "coverage": {name: (each.size, each.waiting, _iso(each.since)) for name, each in known.coverage.items()},
         "pending": {name: (str(each.note), _iso(each.since)) for name, each in known.pending.items()},
     }
@@ -210,6 +213,7 @@ def _known(texts: dict[str, str]) -> Known:
         _moment(values["grown"]),
         _moment(values["looked"]),
         StepOrder(values["reached"], values["missing"]),
+        values["has_ended"],
         {name: Coverage(size, waiting, _moment(at)) for name, (size, waiting, at) in values["coverage"].items()},
         {
             name: Pending(Note.parse(note.encode()), datetime.fromisoformat(since))

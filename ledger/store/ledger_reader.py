@@ -360,6 +360,14 @@ class LedgerReader:
         rows = self._all(f"SELECT {STEP} FROM steps WHERE id = 1 AND kind = ?", StepKind.CONTINUED.value)  # noqa: S608
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
+    def ending(self) -> Step | None:
+        """The end of the log; None if it goes on. Raises LedgerError."""
+        rows = self._all(
+            f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? ORDER BY id LIMIT 1",  # noqa: S608
+            ACT_ID, f"{ACT_ID}~", StepKind.LOG_ENDED.value,
+        )  # fmt: skip
+        return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
+
     def close(self) -> None:
         """Each read has a connection of its own, and has closed it."""
 

@@ -95,6 +95,11 @@ class LedgerRows:
                 continue  # the leaf is named by the rules for leaves
             yield call_id, kind, None if request is None else str(request)
 
+    def after_end(self, last: int) -> list[tuple[str, int]]:
+        """(call_id, leaf) of the first leaf, up to this step, that follows the end of the log."""
+        ends = self._all(_LOG_ENDS, (ACT_ID, f"{ACT_ID}~", last))
+        return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
+
     def macs(self, key: StepKey) -> StepMacs:
         """By these a step is known to be the service's."""
         return StepMacs(self._connection, key)
@@ -203,6 +208,11 @@ _EXTENT: Final = (
     f"(SELECT coalesce(max(last), 0) FROM macs), (SELECT value FROM meta WHERE key = '{CHECKPOINT}'), "
     f"(SELECT value FROM meta WHERE key = '{NODE_STEPS}')"
 )
+_LOG_ENDS: Final = (
+    "SELECT id FROM steps WHERE call_id >= ? AND call_id < ? AND id <= ? "  # noqa: S608 - our own word
+    f"AND kind = '{StepKind.LOG_ENDED}' ORDER BY id LIMIT 1"
+)
+_FIRST_LEAF: Final = "SELECT call_id, leaf FROM steps WHERE id > ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
 _REQUESTS: Final = (
     "SELECT call_id, kind, details FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
     f"AND kind IN ({literals(ANSWERS | {StepKind.EXPORT_REQUESTED.value})}) ORDER BY id"

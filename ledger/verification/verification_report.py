@@ -8,9 +8,13 @@ from typing import Any
 
 from idtone.settings import Settings
 from idtone.signed_notes import Note, VerifierKey
+from idtone.translation import Message
 
+from ..evidence.steps import Step
 from ..keys.checkpoint_file import CheckpointFile
+from ..keys.continuity import Continued
 from ..keys.key_ring import continuity_of
+from ..keys.log_keys import LogKeys, same_key
 from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint
 from .verify_ledger import verify_ledger
@@ -43,7 +47,10 @@ def verification_report(
         is_latest=is_own and key.name == continuity_of(settings.ledger, settings.node).origin,
         progress=progress,
     )  # fmt: skip
-    continues = reader.continues()
+    continues, ending = reader.continues(), reader.ending()
+    replaced = _replaced(settings, key) if is_own else None
+    if is_own:
+        verdict.faults += _key_faults(settings, key, continues, ending)
     return {
         "good": not verdict.faults,
         "log": str(key),
@@ -55,8 +62,36 @@ def verification_report(
         "open_calls": verdict.open_calls,
         "signed": [{"source": each.source, "leaves": each.checkpoint.size} for each in verdict.signed],
         "continues": dict(continues.details) if continues else None,
+        "ended": {**ending.details, "at": ending.at.isoformat()} if ending else None,
+        "compromised_after": replaced.ended[1] if replaced and replaced.told.get("compromised") else None,
         "faults": verdict.faults,
     }
+
+
+def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
+    """The tree that follows that of this key with another key; None if there is none."""
+    trees = continuity_of(settings.ledger, settings.node).trees
+    return next((each for each in trees if each.after == key.name and each.key), None)
+
+
+def _key_faults(
+    settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None
+) -> Iterator[Message]:  # fmt: skip
+    """Where the first or last leaf names another key than this node has for the tree before or after it."""
+    trees = continuity_of(settings.ledger, settings.node)
+    keys = LogKeys(settings.ledger, trees)
+    following = next((each.origin for each in trees.trees if each.after == key.name), None)
+    for told, origin in (
+        (continues and continues.details.get("key"), continues and continues.details.get("origin")),
+        (following and ending and ending.details.get("next_key"), following),
+    ):
+        if (
+            told
+            and origin in trees.origins
+            and keys.is_here(str(origin))
+            and not same_key(str(told), keys.verifier(str(origin)))
+        ):
+            yield Message("the tree names another key of {origin} than this node has: {key}", origin=origin, key=told)
 
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:

@@ -18,7 +18,7 @@ from idtone.errors import ProofError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
-from ..evidence.leaf_rules import check_call, check_request, read_leaf
+from ..evidence.leaf_rules import AFTER_END, check_call, check_request, read_leaf
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
@@ -156,6 +156,8 @@ class _Verification:
         self._read(last)
         self._look_at_open_calls(last)
         self._look_at_acts(last)
+        for call_id, index in self._rows.after_end(last):
+            verdict.fault(Message("call {call_id}: leaf {leaf}: {error}", call_id=call_id, leaf=index, error=AFTER_END))
         if extent.last_mac > last:
             verdict.fault(_missing(last + 1, extent.last_mac))
         size = grown.frontier.size

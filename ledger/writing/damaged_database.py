@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 def continued(begun: Continued) -> Step:
     """The first step of the next database."""
     origin, size, root = begun.ended
-    return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name)
+    return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name, begun.told)
 
 
 def emptied() -> sqlite3.DatabaseError:

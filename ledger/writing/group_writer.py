@@ -20,7 +20,7 @@ from idtone.signed_notes import Note
 from idtone.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step
-from ..keys.continuity import move_aside, name_aside
+from ..keys.continuity import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
@@ -134,6 +134,24 @@ class GroupWriter:
         tree = self._tree
         return tree.quarantined if tree else 0
 
+    @property
+    def owes_signature(self) -> bool:
+        """Leaves are on the disk that the token has not signed yet."""
+        return self._tree is not None and self._tree.owes_signature
+
+    def sign_head(self) -> None:
+        """Try again to sign what is on the disk."""
+        if self._connection is None or self._tree is None:
+            return
+        try:
+            with writing(self._connection):
+                note = self._tree.sign_head(self._connection)
+        except sqlite3.Error as error:
+            _log.error("the head is signed and cannot be written: %s", explained(error, self._path))
+            return
+        if note:
+            self._tree.signed(note)
+
     def distrust(self, reason: str) -> None:
         """Stop signing: another tree was signed under this name. From any thread."""
         if self._tree:
@@ -141,6 +159,7 @@ class GroupWriter:
 
     def close(self) -> None:
         self._resources.close()
+        self._key_ring.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
         """Write a group in one transaction: all of it or nothing.
@@ -291,6 +310,10 @@ class GroupWriter:
                 tree.go_on_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
+        if tree.has_ended:
+            _log.warning("%s: this log has ended; another one is begun, which continues it", self._path)
+            self._begin_next(ENDED, self._latest())
+            self._start()
 
     def _is_ours(self) -> bool:
         """Whether this file was opened as our ledger before."""
@@ -304,19 +327,48 @@ class GroupWriter:
 
         Raises OSError if that cannot be written down; then nothing has changed.
         """
-        checkpoint = latest(self._path, self._key_ring, self.checkpoint)
-        aside = name_aside(self._path, datetime.now(UTC))
-        self._key_ring = self._key_ring.go_on(checkpoint, self._path, aside)
+        aside = self._begin_next(DAMAGED, self._latest())
         self._set_aside_s = time.monotonic()
-        if self._tree:
-            self._unclosed = self._tree.unclosed()
-        self._tree = self._doubtful = None
-        self._let_go()
         _log.error(
             "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; "
             "docs/how-to/damaged-evidence.md says what to do with the old one",
             explained(error, self._path), aside, self._key_ring.continuity.origin,
         )  # fmt: skip
+
+    def _latest(self) -> Note | None:
+        return latest(self._path, self._key_ring, self.checkpoint)
+
+    def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None) -> Path:
+        """Name the next tree, which continues this one after `head`, and which the next `_start` begins; the calls in
+        progress go with it. Returns where this database will be.
+        """
+        aside = name_aside(self._path, datetime.now(UTC), why)
+        self._key_ring = self._key_ring.go_on(head, self._path, aside, key)
+        if self._tree:
+            self._unclosed = self._tree.unclosed()
+        self._tree = self._doubtful = None
+        self._let_go()
+        return aside
+
+    # -- the end of a log ---------------------------------------------------------------------------------------------
+
+    def end(self, ending: Step) -> None:
+        """Write the last leaf of this tree. The next start begins another tree. Raises NotWrittenError, LedgerError."""
+        self.write([ending])
+        if self.refusal:
+            raise LedgerError(Message("the end is written and not signed: {why}", why=self.refusal))
+
+    def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
+        """End this tree with `ending`, and begin one that `key` signs. Returns where the database of this tree is now.
+        Without `ending` the key of this tree is compromised, and `trusted` is the last head that counts.
+
+        Raises NotWrittenError, LedgerError, OSError.
+        """
+        if ending:
+            self.end(ending)
+        aside = self._begin_next(ENDED, self._latest() if ending else trusted, key)
+        self._start()
+        return aside
 
     def _let_go(self) -> None:
         self._connection, self._descriptor = None, -1

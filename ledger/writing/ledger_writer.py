@@ -210,6 +210,8 @@ class LedgerWriter:
                 self._keep(group)
             elif group:
                 self._write(group)
+            elif self._database.owes_signature:
+                self._database.sign_head()
         self._retry_s = 0.0
         if not self._catch_up(BUSY_TIMEOUT_S):
             owed = self._unwritten.owed
@@ -221,10 +223,12 @@ class LedgerWriter:
             )  # fmt: skip
 
     def _groups(self) -> Iterator[list[_Appended]]:
-        """The waiting steps, in order; while steps are kept, now and then an empty group. Ends with `close`."""
+        """The waiting steps, in order; while steps or a signature are owed, now and then an empty group. Ends with
+        `close`.
+        """
         while True:
             try:
-                head = self._queue.get(timeout=RETRY_S if self._unwritten else None)
+                head = self._queue.get(timeout=RETRY_S if self._is_owing else None)
             except Empty:
                 yield []
                 continue
@@ -239,6 +243,10 @@ class LedgerWriter:
                     return
                 group.append(pending)
             yield group
+
+    @property
+    def _is_owing(self) -> bool:
+        return bool(self._unwritten) or self._database.owes_signature
 
     def _linger(self) -> None:
         """Wait until `hurry`; by poll(), whose time does not depend on the wall clock."""

@@ -12,16 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from idtone.errors import LedgerError
+from idtone.errors import LedgerError, TokenAwayError
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.act_ids import new_act_id
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, search_keys
-from ..evidence.steps import quarantined
+from ..evidence.steps import StepKind, quarantined
 from ..keys.checkpoint_file import CheckpointFile
 from ..keys.key_ring import KeyRing
 from ..keys.sealing import DayKey
+from ..keys.token_signer import TokenSigner
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, HOME, SET_META, facts
@@ -117,7 +118,11 @@ class LogStore:
         self._next_id = next_id
         self._open: dict[str, OpenCall] = {}
         self._refusal = refusal
+        self._away = ""
+        """Why the token does not sign now; empty if it does, or the key is in a file."""
         self.checkpoint = checkpoint
+        self.has_ended = False
+        """The last leaf is the end of the log: no other follows."""
 
     @classmethod
     def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
@@ -142,7 +147,9 @@ class LogStore:
             frontier = read_frontier(connection, size)
             if kept.trouble:
                 raise kept.trouble
-            if size:
+            is_never_signed = held is None and kept.least is None and not kept.found
+            # With a token, the leaves may be older than the first signature; their MACs are looked at below.
+            if size and not (is_never_signed and isinstance(key_ring.signer, TokenSigner)):
                 checkpoint = Note.parse((held or "").encode())
                 check_name(Checkpoint.parse(checkpoint.text).origin, log.name)
                 believed(checkpoint, log)
@@ -157,7 +164,9 @@ class LogStore:
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error), _RESTORE)
         newest = newest_id(connection)
+        ended = scalar(connection, "SELECT 1 FROM steps WHERE id = ? AND kind = ?", (newest, StepKind.LOG_ENDED.value))
         opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal, path, node, macs.of(newest))
+        opened.has_ended = ended is not None
         opened._aside, opened._is_known_key = aside or SetAside(), aside is not None
         opened._read_calls_in_progress(connection)
         # What was set aside now counts when it is committed.
@@ -191,7 +200,27 @@ class LogStore:
     @property
     def refusal(self) -> str:
         """Why nothing is signed; empty if it is. From any thread."""
-        return self._refusal
+        return self._refusal or self._away
+
+    @property
+    def owes_signature(self) -> bool:
+        """Leaves are on the disk whose head the token has not signed yet."""
+        if self._refusal or not self.size:
+            return False
+        return self.checkpoint is None or Checkpoint.parse(self.checkpoint.text).size < self.size
+
+    def sign_head(self, connection: sqlite3.Connection) -> Note | None:
+        """Sign the head of what is on the disk, and write that; None if the token is still away. Hand it to `signed`
+        when it is committed.
+        """
+        note = self._sign(self._frontier) if self._frontier and not self._refusal else None
+        if note:
+            connection.execute(SET_META, (CHECKPOINT, str(note)))
+        return note
+
+    def signed(self, note: Note) -> None:
+        """Keep it in memory."""
+        self.checkpoint = None if self._refusal else note
 
     @property
     def next_id(self) -> int:
@@ -261,6 +290,7 @@ class LogStore:
         """Take over what only the memory held before the database was opened anew."""
         if before._next_id == self._next_id:
             self._open = before._open
+        self._away = self._away or before._away
         if before._refusal:
             self._refusal, self.checkpoint = before._refusal, None
 
@@ -297,9 +327,20 @@ class LogStore:
             return OpenCall()
         return self._open_call(connection, StepMacs(connection, self._key), step.call_id, appended.aside)
 
-    def _sign(self, frontier: Frontier) -> Note:
+    def _sign(self, frontier: Frontier) -> Note | None:
+        """None if the key is in a token that is away."""
         text = Checkpoint(self._signer.key.name, frontier.size, frontier.root()).text
-        return Note(text, (self._signer.sign(text),))
+        try:
+            note = Note(text, (self._signer.sign(text),))
+        except TokenAwayError as error:
+            if not self._away:
+                _log.error("%s: evidence is written and not signed: %s", self._path, error)
+            self._away = str(error)
+            return None
+        if self._away:
+            _log.warning("%s: the token signs again: %d leaves are signed", self._path, frontier.size)
+            self._away = ""
+        return note
 
 
 class _Latest(NamedTuple):

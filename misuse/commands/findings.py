@@ -23,8 +23,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import NumberRole
-from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.replication.node_ledgers import Ledgers, NodeLedger
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.persons import acting
@@ -207,8 +206,7 @@ def review(
     person who ran the command, and holds no telephone number. Exit 1: there is no such finding.
     """
     settings = load_settings(config)
-    for path in (settings.ledger.key_file, settings.ledger.signing_key()):
-        read_key(path)  # a missing key is not made here
+    need_keys(settings.ledger, settings.node)
     why, person = line(why, "--why"), acting()
     with LedgerReader.open(settings.ledger.own()) as reader:
         own = Ledgers([NodeLedger(settings.node, "", reader)], is_shared=False)

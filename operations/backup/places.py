@@ -20,14 +20,17 @@ SETTINGS: Final = "settings/idtone.yaml"
 FOLDER: Final = "settings/idtone.d"
 OWN: Final = "ledger"
 OFFICE: Final = "console/office/ledger"
-KEYS: Final = ("sign", "days", "days-held", "continued", "cosigned", "stamps")
-"""The files beside a ledger's key. What was signed last is left out: a restored node must not take it for the end."""
+KEYS: Final = ("sign", "token", "days", "days-held", "continued", "cosigned", "stamps")
+"""The files beside a ledger's key, with those of replaced keys, `sign-2` and so on. What was signed
+last is left out: a restored node must not take it for the end.
+"""
 _BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
 """What the service keeps beside a ledger and cannot make again."""
 KEPT: Final = (
     "registry.trust", "registry.source", "registry.cache", "fleet.settings", "fleet.key_file", "ari.password_file",
-    "ledger.password_file", "ledger.legal_bases", "customers.directory", "customers.rules", "lines.source",
-    "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file", "console.office",
+    "ledger.password_file", "ledger.token.pin_file", "ledger.legal_bases", "customers.directory", "customers.rules",
+    "lines.source", "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file",
+    "console.office",
 )  # fmt: skip
 """The settings whose files belong to a backup, if they name any on this machine."""
 
@@ -62,7 +65,8 @@ class LedgerPlace:
         """Role → path of its keys, and of what the service keeps beside it."""
         key, database = self.settings.key_file, self.database
         found = {f"{self.role}/ledger.key": key}
-        found |= {f"{self.role}/ledger.key.{name}": key.with_name(f"{key.name}.{name}") for name in KEYS}
+        names = [*KEYS, *(path.name.removeprefix(f"{key.name}.") for path in key.parent.glob(f"{key.name}.sign-*"))]
+        found |= {f"{self.role}/ledger.key.{name}": key.with_name(f"{key.name}.{name}") for name in names}
         return found | {f"{self.role}/ledger.sqlite3{end}": database.with_name(database.name + end) for end in _BESIDE}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ from .unpack import RestoredTree, Unpacked
 OVERLAY: Final = "90-restored.yaml"
 """The file of settings that a restored node has."""
 _HEAD: Final = "# Written by `idtone restore`. idtone restore が作成しました。\n"
-_LAST: Final = ("/ledger.key.days", "/ledger.key", "/ledger.key.sign")
+_LAST: Final = (r"/ledger\.key\.days", r"/ledger\.key", r"/ledger\.key\.sign(-[0-9]+)?")
 """The keys come last, and in this order."""
 _SETTINGS_MODE: Final = 0o644
 
@@ -146,7 +147,7 @@ def _unwritable(error: OSError, path: Path) -> BackupError:
 
 def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
     roles = sorted(str(path.relative_to(unpacked.folder)) for path in unpacked.folder.rglob("*") if path.is_file())
-    keys = [role for role in roles if role.endswith(_LAST)]
+    keys = sorted((role for role in roles if _turn_of(role) is not None), key=lambda role: _turn_of(role) or 0)
     others = [role for role in roles if role not in keys and not role.endswith("/ledger.key.continued")]
     _check_free(unpacked, target, [*others, *keys])
     for role in others:
@@ -157,11 +158,16 @@ def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
         trees = [tree for tree in unpacked.trees if tree.role == role]
         if trees:
             made.append(_place_ledger(trees, unpacked, target, ask))
-    for role in sorted(keys, key=lambda each: next(n for n, end in enumerate(_LAST) if each.endswith(end))):
+    for role in keys:
         _put(unpacked, role, target.path(role))
     if not made:
         raise BackupError(Message("the archive has no ledger"))
     return made[0]
+
+
+def _turn_of(role: str) -> int | None:
+    """The place of a key among those that come last; None for anything else."""
+    return next((turn for turn, end in enumerate(_LAST) if re.search(f"{end}$", role)), None)
 
 
 def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:

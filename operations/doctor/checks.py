@@ -20,6 +20,7 @@ from idtone.ledger.disclosure.legal_holds import legal_holds
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.log_keys import LogKeys, is_in_token
 from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store.growth import growth
@@ -498,6 +499,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
     yield _aside(exam)
     yield _signed(exam, exists)
+    yield _token(exam)
     yield ledger.sqlite(sqlite3.sqlite_version_info, observe_machine.is_wal(path))
     key = settings.key_file
     try:
@@ -540,6 +542,22 @@ def _signed(exam: Exam, exists: bool) -> Finding:
     return ledger.signed(leaves, "", looked=True)
 
 
+def _token(exam: Exam) -> Finding:
+    settings = exam.settings.ledger
+    try:
+        trees = key_ring.continuity_of(settings, exam.settings.node)
+        keys = LogKeys(settings, trees)
+        place = keys.of(trees.origin).place
+        if not is_in_token(place):
+            return good("ledger-token", Message("not used: the key of the log is in a file"))
+        known = keys.verifier(trees.origin).public if keys.is_here(trees.origin) else None
+        found = keys.look_at_token(place)
+    except LedgerError as error:
+        return ledger.token("", str(error))
+    other = Message("{place}: the key in the token is another one than that of the log", place=place)
+    return ledger.token(place, "" if known in (None, found) else other)
+
+
 def _shared(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings.ledger
     if not settings.is_shared():
@@ -562,6 +580,7 @@ LEDGER: Final = (
     "ledger-aside",
     "ledger-key",
     "ledger-signed",
+    "ledger-token",
     "ledger-sqlite",
 )
 

@@ -260,6 +260,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("The authority's timestamps"),
         Message("Without them the times in the evidence are only those of this machine."),
     ),
+    "ledger-token": Topic(
+        Message("The token with the key of the log"), Message("Without it, evidence is written and not signed.")
+    ),
     "ledger-key": Topic(
         Message("The ledger's key"),
         Message("It opens the day keys beside it, and these open the telephone numbers. No other key can."),

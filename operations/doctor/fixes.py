@@ -178,6 +178,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ledger-retention": Fix(_nothing, Message("Forgetting numbers cannot be undone, so a person sets the time.")),
     "ledger-holds": Fix(_nothing, Message("Only a person decides whether a case still needs the calls.")),
     "ledger-timestamp": Fix(_nothing, Message("It needs the authority to answer.")),
+    "ledger-token": Fix(_nothing, Message("Only a person connects a token, or types its PIN.")),
     "ledger-key": Fix(_private, _EVIDENCE),
     "ledger-signed": Fix(_nothing, _EVIDENCE),
     "ledger-postgresql": Fix(_nothing, _EVIDENCE),

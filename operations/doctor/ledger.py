@@ -66,6 +66,21 @@ def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) 
     return good("ledger", Message("{path} can be read and written", path=path))
 
 
+def token(place: str, trouble: str) -> Finding:
+    """The token with the log's key, asked without its PIN; `trouble` is empty if it has the key."""
+    topic = "ledger-token"
+    if not trouble:
+        return good(topic, Message("{place}: the token has the key of the log", place=place))
+    return bad(
+        topic,
+        trouble,
+        Message(
+            "Connect the token, and check ledger.token; meanwhile evidence is written and not signed. A refused PIN is "
+            "not tried again until the service is restarted"
+        ),
+    )
+
+
 def room(room: Room, growth: Growth | None) -> Finding:
     """`growth` None means that the rate is not known yet."""
     topic = "ledger-room"

@@ -16,6 +16,7 @@ from idtone.correspondence.signed_document import signed
 from idtone.documents import read_text
 from idtone.errors import UsageError
 from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.sealing import derived
 from idtone.numbers import parse
 from idtone.settings import load_settings
 from idtone.translation import Message, translated
@@ -72,7 +73,7 @@ def send(
     the same file again: it stays one report, with the same receipt number.
     """
     settings, report, now = load_settings(config), _read(file), datetime.now(UTC)
-    receipt = receipt_of(report, read_key(settings.ledger.signing_key()))
+    receipt = receipt_of(report, derived(read_key(settings.ledger.key_file), b"idtone report receipts"))
     sealed = sealed_report(report, receipt, *desk_keys(settings))
     member = desk_client.member_of(settings)
     octets = signed(REPORT, member, sealed.model_dump(), desk_client.document_signer(settings), now)

@@ -11,7 +11,9 @@
     │   ├── LedgerInUseError  another process writes to the ledger
     │   ├── LedgerBehindError  evidence is kept, but not on the disk yet
     │   ├── LedgerClosedError  this process writes no evidence any more
+    │   ├── TokenAwayError  the token that signs cannot be used now
     │   └── ProofError      a signed note, a checkpoint or a proof is malformed or wrong
+    ├── TokenError          a hardware token has no such key, or does not sign
     ├── BackupError         a backup cannot be made, or an archive cannot be used
     ├── FallbackError       fallback.conf cannot be written
     ├── JournalError        a line of the journal is malformed, or contradicts its call
@@ -67,8 +69,20 @@ class TrustError(IdtoneError):
     """The registry's signatures do not hold, or it cannot be fetched or signed."""
 
 
+class TokenError(IdtoneError):
+    """A hardware token has no such key, or does not sign; `is_final`: do not try again without a person."""
+
+    def __init__(self, text: str, is_final: bool = False) -> None:
+        super().__init__(text)
+        self.is_final = is_final
+
+
 class LedgerError(IdtoneError):
     """Evidence cannot be written or read."""
+
+
+class TokenAwayError(LedgerError):
+    """The token that holds the log's key cannot be used now; evidence is written and not signed."""
 
 
 class CustomerError(IdtoneError):

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from .errors import NumberError
+from .errors import NumberError, TokenError
 from .numbers import parse_pattern
+from .tokens import TokenKeyName
 from .translation import Message
 
 
@@ -34,6 +35,14 @@ def _source(value: str) -> str:
     if "://" in value and not value.startswith("https://"):
         raise ValueError(Message("is neither a path nor an address that begins with https://"))
     return value.rstrip("/") or "/"
+
+
+def _token_key(value: str) -> str:
+    try:
+        TokenKeyName.parse(value)
+    except TokenError as error:
+        raise ValueError(Message("is not a key in a token"), Message("Write it like hsm:1?label=ledger")) from error
+    return value
 
 
 _PORT: Final = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
@@ -194,6 +203,7 @@ IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 PrometheusUrl = Annotated[str, AfterValidator(_prometheus_url)]
 ConsoleAddress = Annotated[str, AfterValidator(_console_address)]
 """As `AgiAddress`."""
+TokenKeyText = Annotated[str, AfterValidator(_token_key)]
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]
 WitnessLine = Annotated[str, AfterValidator(_witness)]
 """Address, space, verifier key of the witness."""

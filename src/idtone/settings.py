@@ -42,6 +42,7 @@ from .setting_values import (
     Octets,
     RegistrySource,
     TimestampUrl,
+    TokenKeyText,
     WitnessLine,
     split_port,
 )
@@ -176,6 +177,20 @@ class TimestampSettings(Model):
         return read_text(self.password_file, size_limit=4096).strip() if self.password_file else ""
 
 
+class TokenSettings(Model):
+    """The PKCS#11 token that holds the key of the log, instead of a file."""
+
+    library: Path | None = None
+    """The token's PKCS#11 library."""
+    key: TokenKeyText | None = None
+    """None: the key is in a file."""
+    pin_file: Path | None = None
+
+    def pin(self) -> str:
+        """Empty without a file. Raises DocumentError if it cannot be read."""
+        return read_text(self.pin_file, size_limit=4096).strip() if self.pin_file else ""
+
+
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     """This node's file, or the PostgreSQL that several nodes share."""
@@ -199,6 +214,7 @@ class LedgerSettings(Model):
     witnesses: Annotated[tuple[WitnessLine, ...], COMMA_LIST] = ()
     witness_every: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
     timestamp: TimestampSettings = TimestampSettings()
+    token: TokenSettings = TokenSettings()
 
     def is_shared(self) -> bool:
         """Whether the ledgers of several nodes are replicated into PostgreSQL."""
@@ -218,9 +234,9 @@ class LedgerSettings(Model):
         """The origin in the checkpoints (C2SP): the unique name of this node's tree."""
         return self.origin or re.sub(r"[\s+]+", "-", f"{node}/idtone")
 
-    def signing_key(self) -> Path:
-        """The file of the key that signs the checkpoints."""
-        return self.key_file.with_name(f"{self.key_file.name}.sign")
+    def token_public(self) -> Path:
+        """The file with the public half of the key in the token."""
+        return self.key_file.with_name(f"{self.key_file.name}.token")
 
     def seen(self) -> Path:
         """The file with the last signed checkpoint."""

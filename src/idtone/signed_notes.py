@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -127,6 +127,15 @@ class VerifierKey:
         except InvalidSignature:
             return False
         return True
+
+
+class NoteSigner(Protocol):
+    """Signs notes by one name, with a key that may be elsewhere."""
+
+    @property
+    def key(self) -> VerifierKey: ...
+    def named(self, name: str) -> NoteSigner: ...
+    def sign(self, text: str) -> SignatureLine: ...
 
 
 class Signer:

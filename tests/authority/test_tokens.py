@@ -1,37 +1,21 @@
 """Keys in a hardware token: a real PKCS#11 library (SoftHSM), which never gives its keys away."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pkcs11
 import pytest
-from pkcs11.util.ec import encode_named_curve_parameters
 
-from ..lab import packages
+from ..lab import token
 from .office import WHY, Office
-
-PIN = "987654"
 
 
 @pytest.fixture(scope="module")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A library with one token and a key in it. The tests share it, because a library keeps its first settings."""
-    folder, root = tmp_path_factory.mktemp("token"), packages.tree("softhsm2")
-    library = root / "usr/lib/softhsm/libsofthsm2.so"
-    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}\nlog.level = ERROR\n")
-    make = [*packages.command(root, "usr/bin/softhsm2-util"), "--module", str(library), "--init-token", "--free"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
-        subprocess.run([*make, "--label", "duty", "--so-pin", PIN, "--pin", PIN], check=True, stdout=subprocess.DEVNULL)
-        token = pkcs11.lib(str(library)).get_token(token_label="duty")  # noqa: S106
-        with token.open(rw=True, user_pin=PIN) as session:
-            curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
-            made = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
-            made.generate_keypair(store=True, id=b"\x02")
+    with token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
+        token.new_key(library, "duty", 2, token.P256)
         yield library
-        pkcs11.unload(str(library))
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +26,7 @@ def _library(softhsm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def with_token(office: Office, *words: object, **environment: str) -> tuple[int, Any, str]:
     """What its holder does, who types the PIN."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ({"IDTONE_PASSPHRASE": PIN} | environment).items():
+        for name, value in ({"IDTONE_PASSPHRASE": token.PIN} | environment).items():
             patch.setenv(name, value)
         code, told, error = office.run(*words, "--json")
         return code, told, " ".join(error.split())

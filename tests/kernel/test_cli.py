@@ -77,7 +77,7 @@ def test_garbage_collection_is_on_again_after_a_command_is_loaded():
 
 COMPLETIONS = {
     "idtone reg": ["registry"],
-    "idtone ledger re": ["replicas", "reconcile", "requests", "refuse", "receipt"],
+    "idtone ledger re": ["replicas", "reconcile", "replace-key", "requests", "refuse", "receipt"],
     "idtone ledger exp": ["export"],
     "idtone tone import --ex": ["--expect-sha256"],
     "idtone tone show s": ["sample"],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.operations.backup.archive import identities_of
 from idtone.operations.backup.archive_folder import chain_of
@@ -241,6 +242,19 @@ def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: Back
         continues = reader.continues()
     assert continues is not None
     assert (continues.details["origin"], continues.details["leaves"]) == ("pbx-1/idtone", 3)
+
+
+def test_the_keys_that_were_replaced_are_restored(node: BackedNode, tmp_path: Path) -> None:
+    node.sign("c-1")
+    terminal.told("ledger", "replace-key", "--why", "x", "--yes", "-c", node.config)
+    node.sign("c-2")
+    backup(node)
+    new, _ = restored(node, tmp_path / "new")
+    assert new.next_tree() != node.next_tree()
+    new.sign("c-3")
+    assert new.faults() == []
+    keys = [own_key(each.settings.ledger, "pbx-1").public for each in (node, new)]
+    assert keys[0] == keys[1] != own_key(new.settings.ledger, "pbx-1", "pbx-1/idtone").public
 
 
 def test_nothing_that_is_there_is_overwritten(node: BackedNode) -> None:

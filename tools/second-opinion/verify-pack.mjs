@@ -18,7 +18,7 @@ const AWAITED_LIMIT = 1e6; // 4.1
 const ACTS = new Set([
   "export-requested", "export-approved", "export-refused", "exported", "export-received", "export-confirmed",
   "forgotten", "numbers-opened", "duty", "gap", "continued", "quarantined",
-  "clock",
+  "clock", "log-ended",
 ]); // 2.1
 const ENDS = new Set(["ended", "interrupted", ...ACTS]);
 const ANSWERS = new Set(["export-approved", "export-refused", "exported"]);
@@ -138,6 +138,7 @@ class LeafRules {
     this.hasAll = hasAll;
     this.calls = new Map(); // id -> how many steps its leaves have
     this.requests = new Set();
+    this.hasEnded = false;
     this.reached = 0;
     this.seen = new Set(); // of a whole tree: the steps that are still awaited
   }
@@ -145,6 +146,8 @@ class LeafRules {
   add(octets) {
     const leaf = readLeaf(octets);
     const kinds = leaf.steps.map((step) => step.kind);
+    need(!this.hasAll || !this.hasEnded, "log-ended", "it follows the leaf with which its log has ended");
+    this.hasEnded = kinds[0] === "log-ended";
     const before = this.calls.get(leaf.call) ?? 0;
     this.calls.set(leaf.call, before + kinds.length);
     this.ofCall(leaf, kinds, before);

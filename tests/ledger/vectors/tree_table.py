@@ -35,7 +35,7 @@ def good_trees() -> Iterator[Tree]:
         None,
         [*tree(), leaf(OTHER, step(10, "ended"), after=3), leaf(OTHER, step(11, "ended"), after=4)],
     )
-    yield "all kinds of acts", None, [*tree(), *acts]
+    yield "all kinds of acts", None, [*tree(), *acts, act(24, "clock"), act(25, "log-ended")]
     yield "a million steps of calls in progress", None, [leaf("c", step(1_000_000, "ended"))]
     yield (
         "a late decision",
@@ -97,6 +97,10 @@ TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
     "a refusal of no request": ("act-request", lambda made: made.append(act(10, "export-refused", "act-9"))),
     "exported before its request": ("act-request", lambda made: made.extend([act(10, "exported", "act-11"), act(11, "export-requested")])),
     "a request that is a call": ("act-request", lambda made: made.append(act(10, "exported", LATE))),
+    "a call after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), leaf("c-9", step(11, "ended"))])),
+    "an act after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "duty")])),
+    "a log that ended twice": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "log-ended")])),
+    "a late leaf after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), leaf(LATE, step(11, "sound-failed"), after=4)])),
     "half a microsecond": ("leaf-form", lambda made: replace(made, 0, f'"at":{AT}', f'"at":{AT}.5')),
     "a detail that is an array": ("leaf-form", lambda made: replace(made, 0, ":16", ":[16]")),
     "a detail with a fraction": ("leaf-form", lambda made: replace(made, 0, ":16", ":1.5")),

@@ -293,7 +293,7 @@ def test_the_two_link_up(tmp_path, monkeypatch):
     """By the commands that an operator has."""
     file = tmp_path / "l.sqlite3"
     settings = LedgerSettings(url=f"sqlite:///{file}", key_file=tmp_path / "key")
-    for path in (settings.key_file, settings.signing_key()):
+    for path in (settings.key_file, tmp_path / "key.sign"):
         load_key(path)
     for first in (0, CALLS):
         with LedgerWriter.open(settings.url, "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:

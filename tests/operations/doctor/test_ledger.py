@@ -48,6 +48,10 @@ TABLE = {
         ((False, True, None), WARNING, "does not exist yet"),
         ((True, True, TOO_NEW), BAD, "upgrade idtone"),
     ],
+    ledger.token: [
+        (("hsm:1", ""), GOOD, "the token has the key"),
+        (("", "hsm:1: there is no such token"), BAD, "there is no such token"),
+    ],
     ledger.room: [
         ((Room(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),
         ((Room(1000 * MIB, None), Growth(0, 100)), GOOD, "the rate of calls is not known"),

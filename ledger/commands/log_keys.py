@@ -1,0 +1,161 @@
+"""`idtone ledger replace-key | end`: another key for the log, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone import command_line
+from idtone.asking import confirmed, line
+from idtone.errors import LedgerError, LedgerInUseError, TokenError, UsageError
+from idtone.persons import acting
+from idtone.settings import Settings, load_settings
+from idtone.signed_notes import Algorithm, Note, VerifierKey
+from idtone.tokens import TokenKeyName
+from idtone.translation import Message, translated
+
+from ..evidence import steps
+from ..evidence.act_ids import new_act_id
+from ..keys.continuity import NextKey
+from ..keys.key_ring import KeyRing, need_keys
+from ..keys.log_keys import FILE, LogKey, LogKeys
+from ..store.sqlite import path_of
+from ..tree.checkpoints import Checkpoint, believed
+from ..writing.group_writer import GroupWriter
+from .shared import read_checkpoints
+
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+NONE: Final = "none"
+
+
+def replace_key(
+    why: WhyOption,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token", metavar="KEY", help="The new key, in a token: hsm:2?label=ledger. Default: a new file."
+        ),
+    ] = None,
+    compromised: Annotated[
+        str | None,
+        typer.Option(
+            "--compromised",
+            metavar="CHECKPOINT",
+            help="The old key may be in other hands: nothing that it signed counts after the head in this file; none: "
+            "no head counts. The old key signs nothing more.",
+        ),
+    ] = None,
+    config: command_line.ConfigOption = None,
+    yes: YesOption = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Replace the key that signs the log: its tree ends, and another one, with the new key, continues it.
+
+    Stop the service first. The last leaf of the old tree, which the old key signs, names the new key; the first leaf of
+    the new tree names the old one. The old database is set aside beside the new one, and stays evidence. Give the new
+    key to the association and to your witnesses. Exit 1: you answered no.
+    """
+    settings, why = load_settings(config), line(why, "--why")
+    need_keys(settings.ledger, settings.node)
+    with _writing(settings) as (writer, ring):
+        before, origin = ring.signer.key, ring.continuity.following()
+        trusted = _trusted(compromised, before) if compromised else None
+        if not (yes or confirmed(Message("End the tree {log} and begin {next}, with another key?", log=before.name,
+                                         next=origin))):  # fmt: skip
+            command_line.negative()
+        key = _new_key(ring, token, origin)
+        told = steps.key_replaced(acting(), why, str(before), compromised is not None)
+        if compromised is None and ring.keys:
+            ring.keys.check(before.name)
+        ending = (
+            None if compromised else steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why, str(key.public))
+        )
+        aside = writer.replace_key(key._replace(told=told), ending, trusted)
+        if writer.checkpoint:
+            ring.seen.remember(writer.checkpoint)
+    if as_json:
+        command_line.print_json({"log": str(key.public), "before": str(before), "file": str(aside)})
+        return
+    print(key.public)
+    print(translated(Message("the old tree is set aside as {file}", file=aside)))
+    print(translated(Message("start the service, and give this key to the association and to your witnesses")))
+
+
+def end(
+    why: WhyOption,
+    config: command_line.ConfigOption = None,
+    yes: YesOption = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """End the log, for a node that records no more evidence: its last leaf says so, and no leaf may follow.
+
+    Stop the service first, and do not start it again: it would begin another log that continues this one. Keep the
+    database, the keys and the backup as long as evidence may be demanded. Exit 1: you answered no.
+    """
+    settings, why = load_settings(config), line(why, "--why")
+    need_keys(settings.ledger, settings.node)
+    with _writing(settings) as (writer, ring):
+        name = ring.signer.key.name
+        if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
+            command_line.negative()
+        writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
+        note = writer.checkpoint
+        assert note
+        ring.seen.remember(note)
+    leaves = Checkpoint.parse(note.text).size
+    if as_json:
+        command_line.print_json({"log": name, "leaves": leaves, "checkpoint": str(note)})
+    else:
+        print(translated(Message("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves)))
+
+
+@contextmanager
+def _writing(settings: Settings) -> Iterator[tuple[GroupWriter, KeyRing]]:
+    """As the only writer of a ledger that exists. Raises LedgerError."""
+    ledger = settings.ledger
+    path = path_of(ledger.own())
+    if not path.exists():
+        raise LedgerError(Message("{path}: there is no ledger", path=path))
+    ring = KeyRing.of(ledger, settings.node)
+    try:
+        writer = GroupWriter.open(path, settings.node, ring, None)
+    except LedgerInUseError as error:
+        raise LedgerError(Message("{error}: stop the service first (systemctl stop idtone)", error=error)) from error
+    try:
+        yield writer, ring.renewed()
+    except OSError as error:
+        raise LedgerError(Message("{path}: {reason}", path=path, reason=error.strerror)) from error
+    finally:
+        writer.close()
+
+
+def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
+    """A new one in a file, or the one in the token."""
+    keys = ring.keys
+    assert isinstance(keys, LogKeys)
+    if token is None:
+        place = f"{FILE}-{len(ring.continuity.origins) + 1}"
+        return NextKey(keys.signer(origin, LogKey(place)).key, place, {})
+    try:
+        TokenKeyName.parse(token)
+    except TokenError as error:
+        raise UsageError(str(error)) from error
+    key = VerifierKey(origin, Algorithm.ED25519, keys.read_token(token))
+    if key.public == ring.signer.key.public:
+        raise UsageError(Message("{token}: this is the present key; make another one in the token", token=token))
+    return NextKey(key, token, {})
+
+
+def _trusted(compromised: str, log: VerifierKey) -> Note | None:
+    """The head that counts, which the old key has signed. Raises UsageError, ProofError."""
+    if compromised == NONE:
+        return None
+    [(_, note)] = read_checkpoints([Path(compromised)])
+    believed(note, log)
+    return note

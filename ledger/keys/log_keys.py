@@ -1,0 +1,170 @@
+"""The keys that sign the trees of a node, one after the other: where each is, and its signer. I/O.
+
+A place is text: `sign`, the ending of a file beside the ledger's key; `sign-2`, that of the key of the second tree;
+`hsm:…`, a key in a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from idtone.errors import LedgerError, ProofError
+from idtone.settings import LedgerSettings
+from idtone.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
+from idtone.tokens import PREFIX
+from idtone.translation import Message
+
+from .continuity import Continuity
+from .key_file import load_key, read_key
+from .private_files import replace_private
+from .token_signer import TokenProcess, TokenSigner
+
+FILE: Final = "sign"
+
+
+class LogKey(NamedTuple):
+    """Where a key is, and its public half; None: as the place says."""
+
+    place: str
+    public: bytes | None = None
+
+
+class LogKeys:
+    """The keys of the trees of `continuity`. Each token has one process for all of them."""
+
+    def __init__(self, settings: LedgerSettings, continuity: Continuity) -> None:
+        self._settings = settings
+        self._continuity = continuity
+        self._tokens: dict[str, TokenProcess] = {}
+
+    def of(self, origin: str | None) -> LogKey:
+        """That of the tree by this name; of the present tree for any other name."""
+        trees = self._continuity.trees
+        names = self._continuity.origins
+        reached = names.index(origin) if origin in names else len(trees)
+        for each in reversed(trees[:reached]):
+            if each.key_at:
+                return LogKey(each.key_at, VerifierKey.parse(each.key).public)
+        # What the settings say of the first key may have changed since it was replaced.
+        before = next((str(each.told["key"]) for each in trees[reached:] if each.key), None)
+        return LogKey(self._settings.token.key or FILE, VerifierKey.parse(before).public if before else None)
+
+    def is_here(self, origin: str) -> bool:
+        """Whether the tree by this name can be verified with what this machine has."""
+        key = self.of(origin)
+        if key.public is not None:
+            return True
+        return (self._settings.token_public() if is_in_token(key.place) else self.file(key.place)).exists()
+
+    def check(self, origin: str) -> None:
+        """Raises TokenAwayError if the key is in a token that is away."""
+        if (place := self.of(origin).place).startswith(PREFIX):
+            self.read_token(place)
+
+    def file(self, place: str) -> Path:
+        """Of a key that is not in a token."""
+        own = self._settings.key_file
+        return own.with_name(f"{own.name}.{place}")
+
+    def need(self, origin: str | None = None) -> None:
+        """Raises LedgerError if the key of the tree is missing, so that none is made."""
+        read_key(self._settings.key_file)
+        if not (place := self.of(origin).place).startswith(PREFIX):
+            read_key(self.file(place))
+
+    def files(self) -> Iterable[Path]:
+        """Those of the keys that are in files."""
+        places = [self.of(origin).place for origin in self._continuity.origins]
+        return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
+
+    def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
+        """Signs the tree by this name; with `key`, if it is given. A missing file is made, unless its key is
+        known. Raises LedgerError.
+        """
+        key = key or self.of(origin)
+        if not is_in_token(key.place):
+            read = load_key if key.public is None else read_key
+            return _checked(Signer(origin, read(self.file(key.place))), key)
+        return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
+
+    def verifier(self, origin: str) -> VerifierKey:
+        """The key that verifies the tree by this name. Raises LedgerError if it is not known here."""
+        key = self.of(origin)
+        if key.public is None and not is_in_token(key.place):
+            return Signer(origin, read_key(self.file(key.place))).key
+        return VerifierKey(origin, Algorithm.ED25519, key.public or self._public(key.place))
+
+    def read_token(self, place: str) -> bytes:
+        """The public half of a key in a token. Raises TokenAwayError."""
+        return self._token(place).public()
+
+    def look_at_token(self, place: str) -> bytes:
+        """As `read_token`, without the PIN: a wrong one would count. Raises TokenAwayError."""
+        process = TokenProcess(self._library(place), place, lambda: "")
+        try:
+            return process.public()
+        finally:
+            process.close()
+
+    def close(self) -> None:
+        """Let go of the tokens."""
+        for process in self._tokens.values():
+            process.close()
+
+    def _public(self, place: str) -> bytes:
+        """Of the key in the token of the settings: the token is asked once, and its answer kept."""
+        path = self._settings.token_public()
+        try:
+            name, _, digits = path.read_text("ascii").strip().partition(" ")
+            if name == place and len(public := bytes.fromhex(digits)) == KEY_BYTES:
+                return public
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            raise _unusable(path, error) from error
+        public = self.read_token(place)
+        try:
+            replace_private(path, f"{place} {public.hex()}\n".encode())
+        except OSError as error:
+            raise _unusable(path, error) from error
+        return public
+
+    def _token(self, place: str) -> TokenProcess:
+        if place not in self._tokens:
+            self._tokens[place] = TokenProcess(self._library(place), place, self._settings.token.pin)
+        return self._tokens[place]
+
+    def _library(self, place: str) -> Path:
+        if self._settings.token.library is None:
+            raise LedgerError(Message("{place}: name the token's PKCS#11 library in ledger.token.library", place=place))
+        return self._settings.token.library
+
+
+def is_in_token(place: str) -> bool:
+    """Whether the key at this place is in a token."""
+    return place.startswith(PREFIX)
+
+
+def _checked(signer: Signer, key: LogKey) -> Signer:
+    if key.public is not None and signer.key.public != key.public:
+        raise LedgerError(
+            Message("{place}: this is another key than that of the log {log}; restore it from a backup",
+                    place=key.place, log=signer.key.name)
+        )  # fmt: skip
+    return signer
+
+
+def _unusable(path: Path, error: Exception) -> LedgerError:
+    reason = error.strerror if isinstance(error, OSError) else Message("it is not what idtone wrote")
+    return LedgerError(Message("{path}: cannot be used: {reason}; check the path and its permissions", path=path,
+                               reason=reason))  # fmt: skip
+
+
+def same_key(text: str, key: VerifierKey) -> bool:
+    """Whether a verifier key as text is this one."""
+    try:
+        return VerifierKey.parse(text) == key
+    except ProofError:
+        return False

@@ -1,0 +1,225 @@
+"""The log's key in a hardware token: it signs in a process of its own, and nobody waits long for it.
+
+While the token is away, each signature fails at once, and one is tried beside it now and then. A refused PIN is not
+tried again: tokens lock themselves after a few.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from idtone.daemon_thread import in_daemon
+from idtone.errors import DocumentError, TokenAwayError, TokenError
+from idtone.signed_notes import Algorithm, SignatureLine, VerifierKey
+from idtone.tokens import fault_of
+from idtone.translation import Message
+
+PROGRAM: Final = [sys.executable, "-m", "idtone.tokens"]
+WITHIN_S: Final = 1.0
+"""How long a signature is waited for, once; a slow token takes some 0.1 s."""
+START_WITHIN_S: Final = 10.0
+"""The same for the first one: the process starts, and the token is opened."""
+HUNG_S: Final = 30.0
+"""A process that has not answered for so long is killed."""
+AGAIN_AFTER_S: Final = 5.0
+_ANSWER_LIMIT: Final = 4096
+
+
+@dataclass
+class TokenProcess:
+    """The process that holds a session with the token. From any thread; starts with the first signature."""
+
+    library: Path
+    name: str
+    """As `tokens.TokenKeyName` reads it."""
+    pin: Callable[[], str] = field(repr=False)
+    """Raises DocumentError if its file cannot be read."""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._public = b""
+        self._pending: Future[bytes] | None = None
+        self._away: TokenError | None = None
+        self._again_s = 0.0
+
+    def public(self) -> bytes:
+        """The public half, from the token. Raises TokenAwayError."""
+        self._signed(None)
+        return self._public
+
+    def sign(self, octets: bytes) -> bytes:
+        """Raises TokenAwayError, after `WITHIN_S` or at once."""
+        return self._signed(octets)
+
+    def close(self) -> None:
+        """End the process; the next signature starts it again."""
+        with self._lock:
+            if self._pending and not self._pending.done() and self._process:
+                self._process.kill()  # the thread that waits for its answer sees its end
+            else:
+                self._end()
+
+    def _signed(self, octets: bytes | None) -> bytes:
+        with self._lock:
+            try:
+                return self._tried(octets)
+            except TokenError as error:
+                raise TokenAwayError(
+                    Message("{error}; `idtone doctor` says what to do", error=error)
+                ) from error  # fmt: skip
+
+    def _tried(self, octets: bytes | None) -> bytes:
+        if self._pending:
+            if not self._pending.done():
+                raise self._away or TokenError("")
+            pending, self._pending = self._pending, None
+            try:
+                pending.result()
+            except TokenError as error:
+                raise self._failed(error) from error
+            self._away = None
+        if self._away:
+            if self._away.is_final or time.monotonic() < self._again_s:
+                raise self._away
+            self._pending = self._begun(octets)
+            raise self._away
+        within_s = WITHIN_S if self._process else START_WITHIN_S
+        pending = self._begun(octets)
+        try:
+            return pending.result(within_s)
+        except TimeoutError:
+            self._pending = pending
+            raise self._failed(TokenError(self._slow(within_s))) from None
+        except TokenError as error:
+            raise self._failed(error) from error
+
+    def _begun(self, octets: bytes | None) -> Future[bytes]:
+        return in_daemon(lambda: self._asked(octets), "idtone-token")
+
+    def _failed(self, error: TokenError) -> TokenError:
+        self._away, self._again_s = error, time.monotonic() + AGAIN_AFTER_S
+        return error
+
+    def _slow(self, within_s: float) -> Message:
+        return Message("{name}: the token has not answered within {seconds:g} s", name=self.name, seconds=within_s)
+
+    # -- one at a time, in a thread beside --------------------------------------------------------------------------
+
+    def _asked(self, octets: bytes | None) -> bytes:
+        """Raises TokenError."""
+        try:
+            process = self._process or self._started()
+            if octets is None:
+                return b""
+            assert process.stdin
+            process.stdin.write(octets.hex().encode() + b"\n")
+            process.stdin.flush()
+            return self._answer(process, b"signed")
+        except (OSError, ValueError, DocumentError) as error:
+            self._end()
+            raise TokenError(fault_of(self.name, error)) from error
+        except TokenError:
+            self._end()
+            raise
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        asked = {"library": str(self.library), "key": self.name, "pin": self.pin()}
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            PROGRAM,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._process, self._ending = process, weakref.finalize(self, _end, process)
+        assert process.stdin
+        process.stdin.write(json.dumps(asked).encode() + b"\n")
+        process.stdin.flush()
+        self._public = self._answer(process, b"key")
+        return process
+
+    def _answer(self, process: subprocess.Popen[bytes], wanted: bytes) -> bytes:
+        assert process.stdout
+        line = _line_of(process.stdout, HUNG_S)
+        word, _, rest = line.partition(b" ")
+        if word == wanted:
+            return bytes.fromhex(rest.decode())
+        if word == b"error":
+            raise TokenError(*json.loads(rest))
+        if line:
+            raise TokenError(self._slow(HUNG_S))
+        raise TokenError(Message("{name}: the token's library has ended the process", name=self.name))
+
+    def _end(self) -> None:
+        if self._process:
+            self._process = None
+            self._ending()
+
+
+def _line_of(stream: IO[bytes], within_s: float) -> bytes:
+    """A line without its newline; empty at the end of the stream, `…` if none came in time."""
+    line, until_s = b"", time.monotonic() + within_s
+    waiting = select.poll()
+    waiting.register(stream, select.POLLIN)
+    while not line.endswith(b"\n"):
+        if not waiting.poll(1000 * max(0.0, until_s - time.monotonic())):
+            return "…".encode()
+        read = os.read(stream.fileno(), _ANSWER_LIMIT)
+        if not read:
+            return b""
+        line += read
+    return line[:-1]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            try:
+                stream.close()
+            except OSError:
+                pass  # what was not sent to the process is not needed
+
+
+class TokenSigner:
+    """Signs notes by one name with the key in a token; as `signed_notes.Signer`, except that it may fail."""
+
+    def __init__(self, name: str, public: bytes, process: TokenProcess) -> None:
+        """`public` is what the token must have. Raises ProofError if the name cannot be used in signatures."""
+        self.key = VerifierKey(name, Algorithm.ED25519, public)
+        self._process = process
+
+    def named(self, name: str) -> TokenSigner:
+        """The same key by another name. Raises ProofError."""
+        return TokenSigner(name, self.key.public, self._process)
+
+    def sign(self, text: str) -> SignatureLine:
+        """Raises TokenAwayError."""
+        signature = self._process.sign(text.encode())
+        if not self.key.verifies(text, signature):
+            raise TokenAwayError(
+                Message(
+                    "{name}: the key in the token is another one than that of the log {log}; put the right token in "
+                    "its place, or replace the key (idtone ledger replace-key)",
+                    name=self._process.name,
+                    log=self.key.name,
+                )
+            )
+        return SignatureLine(self.key.name, self.key.key_id, signature)
+
+    def close(self) -> None:
+        """Let go of the token."""
+        self._process.close()

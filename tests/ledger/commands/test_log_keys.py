@@ -1,0 +1,221 @@
+"""`idtone ledger replace-key` and `end`: what the trees before and after say of each other, and what verifies."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.errors import LedgerError, TokenAwayError, UsageError
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys.key_ring import KeyRing, own_key
+from idtone.ledger.keys.log_keys import LogKeys
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.settings import LedgerSettings, load_settings
+from idtone.signed_notes import Note, VerifierKey
+
+from ...lab import token
+from ..sample_evidence import ALICE, NOW, decided, heard_call, put
+from ..sample_ledger import opened
+from .running import run, told
+
+LOG = "pbx-1/idtone"
+
+
+class Node:
+    """A ledger with two calls that are over and one in progress, and its settings."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.config = folder / "idtone.yaml"
+        self.config.write_text(
+            f"node: pbx-1\nledger:\n  url: sqlite:///{folder}/l/l.sqlite3\n  key_file: {folder}/l/key\n{more}"
+        )
+        self.write(*heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="open"))
+
+    @property
+    def settings(self) -> LedgerSettings:
+        return load_settings(self.config, {}).ledger
+
+    def ring(self) -> KeyRing:
+        return KeyRing.of(self.settings, "pbx-1")
+
+    def write(self, *told_steps: Any) -> None:
+        with LedgerWriter.open(self.settings.url, "pbx-1", self.ring()) as writer:
+            put(writer, *told_steps)
+
+    def run(self, *words: object) -> Any:
+        return told(*words, "-c", self.config)
+
+    def verify(self, *words: object) -> dict[str, Any]:
+        return json.loads(run("verify", "-c", self.config, "--json", *words).stdout)
+
+    def head(self) -> Path:
+        """A file with the last signed head."""
+        path = self.config.with_name("head")
+        path.write_bytes(self.settings.seen().read_bytes())
+        return path
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_a_key_is_replaced(node):
+    old = own_key(node.settings, "pbx-1")
+    made = node.run("replace-key", "--why", "every two years", "--yes")
+    assert (made["before"], VerifierKey.parse(made["log"]).name) == (str(old), "pbx-1/idtone.2")
+    assert VerifierKey.parse(made["log"]).public != old.public
+    node.write(*heard_call("c-3", 20_000))
+
+    now = node.verify()
+    assert (now["good"], now["log"], now["leaves"]) == (True, made["log"], 2)
+    assert {name: now["continues"][name] for name in ("origin", "leaves", "key", "why")} == {
+        "origin": LOG, "leaves": 3, "key": str(old), "why": "every two years"
+    }  # fmt: skip
+    before = node.verify("--ledger", f"sqlite:///{made['file']}")
+    assert (before["good"], before["log"], before["leaves"]) == (True, str(old), 3)
+    assert (before["ended"]["next_key"], before["ended"]["why"]) == (made["log"], "every two years")
+    assert before["compromised_after"] is None
+    # The call in progress goes on in the new tree, with its numbers.
+    with opened(node.settings.url, node.ring().days) as reader:
+        assert reader.record("open").numbers
+    # The old key seals what is disclosed of the old tree.
+    assert node.ring().signer_of(LOG).key == old
+    assert (
+        "it continues with the key" in run("verify", "-c", node.config, "--ledger", f"sqlite:///{made['file']}").stdout
+    )
+
+
+def test_two_replacements_leave_three_keys(node):
+    first = own_key(node.settings, "pbx-1")
+    node.run("replace-key", "--why", "one", "--yes")
+    node.run("replace-key", "--why", "two", "--yes")
+    ring = node.ring()
+    keys = [own_key(node.settings, "pbx-1", origin) for origin in ring.continuity.origins]
+    assert keys[0] == first
+    assert len({key.public for key in keys}) == 3
+    assert [ring.signer_of(key.name).key for key in keys] == keys
+    assert node.verify()["good"]
+
+
+def test_a_compromised_key_counts_until_the_head_that_is_named(node):
+    old, head = own_key(node.settings, "pbx-1"), node.head()
+    node.write(*heard_call("forged", 30_000))
+    made = node.run("replace-key", "--why", "it lay in a backup", "--compromised", head, "--yes")
+    now = node.verify()
+    assert now["good"]
+    assert (now["continues"]["compromised"], now["continues"]["leaves"], now["continues"]["key"]) == (True, 2, str(old))
+    before = node.verify("--ledger", f"sqlite:///{made['file']}")
+    assert (before["good"], before["leaves"], before["ended"], before["compromised_after"]) == (True, 3, None, 2)
+    text = run("verify", "-c", node.config, "--ledger", f"sqlite:///{made['file']}").stdout
+    assert "only the first 2 leaves count" in text
+
+
+def test_of_a_compromised_key_no_head_may_count(node):
+    made = node.run("replace-key", "--why", "who knows since when", "--compromised", "none", "--yes")
+    assert node.verify()["continues"]["leaves"] == 0
+    assert node.verify("--ledger", f"sqlite:///{made['file']}")["compromised_after"] == 0
+
+
+def test_a_tree_without_the_head_that_counts_is_not_good(node, tmp_path):
+    """An attacker with the old key rewrites the old tree after the replacement."""
+    made = node.run("replace-key", "--why", "x", "--compromised", node.head(), "--yes")
+    (tmp_path / "other").mkdir()
+    other = Node(tmp_path / "other")
+    signed = node.ring().signer_of(LOG)
+    Path(made["file"]).unlink()
+    path_of(other.settings.url).rename(made["file"])
+    with closing(sqlite3.connect(made["file"])) as connection, connection:
+        ((text,),) = connection.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchall()
+        body = Note.parse(text.encode()).text
+        note = str(Note(body, (signed.sign(body),)))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint'", (note,))
+    report = run("verify", "-c", node.config, "--ledger", f"sqlite:///{made['file']}", "--json")
+    assert report.exit_code == 1
+    assert "are not those that were signed" in report.stdout
+
+
+def test_a_head_of_others_cannot_count(node, tmp_path):
+    (tmp_path / "other").mkdir()
+    head = Node(tmp_path / "other").head()
+    with pytest.raises(LedgerError, match="is not signed by the key of pbx-1/idtone"):
+        node.run("replace-key", "--why", "x", "--compromised", head, "--yes")
+    assert node.ring().continuity.origins == [LOG]
+
+
+def test_a_log_ends(node):
+    made = node.run("end", "--why", "the node is taken down", "--yes")
+    report = node.verify()
+    assert (report["good"], report["ended"]["why"], made["leaves"]) == (True, "the node is taken down", 3)
+    checkpoint = Checkpoint.parse(Note.parse(made["checkpoint"].encode()).text)
+    assert (checkpoint.origin, checkpoint.size, checkpoint.root.hex()) == (LOG, 3, report["root"])
+    # Calls must not suffer if the service is started all the same: another log continues this one.
+    node.write(*heard_call("c-3", 20_000))
+    again = node.verify()
+    assert (again["good"], again["continues"]["origin"], again["continues"]["leaves"]) == (True, LOG, 3)
+
+
+@pytest.mark.parametrize("words", [("end", "--why", "x"), ("replace-key", "--why", "x")])
+def test_the_service_must_not_run(node, words):
+    with (
+        LedgerWriter.open(node.settings.url, "pbx-1", node.ring()),
+        pytest.raises(LedgerError, match="stop the service first"),
+    ):
+        node.run(*words, "--yes")
+
+
+@pytest.mark.parametrize("why", ["", "two\nlines", "x" * 201, "call 0312345678"])
+def test_the_reason_is_one_line_without_numbers(node, why):
+    with pytest.raises(UsageError):
+        node.run("end", "--why", why, "--yes")
+
+
+def test_a_leaf_after_the_end_is_found(node):
+    """Written and signed by one who has all keys, and another program."""
+    node.write(steps.log_ended("act-1", NOW, ALICE, "x"), *heard_call("later", 20_000))
+    report = run("verify", "-c", node.config, "--json")
+    assert report.exit_code == 1
+    assert json.loads(report.stdout)["faults"] == [
+        "call later: leaf 3: it follows the leaf with which its log has ended"
+    ]
+
+
+@pytest.mark.parametrize("at", ["key", "told"])
+def test_another_key_beside_the_ledger_is_found(node, at):
+    made = node.run("replace-key", "--why", "x", "--yes")
+    path = node.settings.continued()
+    [entry] = json.loads(path.read_text())
+    stranger = str(
+        VerifierKey(LOG if at == "told" else "pbx-1/idtone.2", VerifierKey.parse(made["log"]).algorithm, bytes(32))
+    )
+    if at == "key":
+        entry["key"] = stranger
+    else:
+        entry["told"]["key"] = stranger
+    path.write_text(json.dumps([entry]))
+    where = ["--ledger", f"sqlite:///{made['file']}"] if at == "key" else []
+    report = run("verify", "-c", node.config, "--json", *where)
+    assert report.exit_code == 1
+    assert "names another key of" in report.stdout
+
+
+def test_the_key_moves_into_a_token_and_needs_it(tmp_path):
+    with token.softhsm(tmp_path, "log") as library:
+        token.new_key(library, "log", 2, token.EDWARDS)
+        (tmp_path / "pin").write_text(token.PIN)
+        node = Node(tmp_path, f"  token: {{library: {library}, pin_file: {tmp_path}/pin}}\n")
+        made = node.run("replace-key", "--why", "a token", "--token", "hsm:2?label=log", "--yes")
+        node.write(*heard_call("c-3", 20_000))
+        assert (node.verify()["good"], node.verify()["log"]) == (True, made["log"])
+        (tmp_path / "pin").write_text("1234")
+        with pytest.raises(TokenAwayError, match="PinIncorrect"):
+            node.run("replace-key", "--why", "back to a file", "--yes")
+        assert node.verify()["ended"] is None
+        assert len(list(LogKeys(node.settings, node.ring().continuity).files())) == 1

@@ -1,0 +1,189 @@
+"""The log's key in a token: it signs the tree; while it is away, evidence is written and calls wait for nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from idtone.errors import LedgerError, TokenAwayError
+from idtone.ledger.keys import token_signer
+from idtone.ledger.keys.key_ring import KeyRing, own_key
+from idtone.ledger.keys.log_keys import LogKeys
+from idtone.ledger.keys.token_signer import TokenProcess, TokenSigner
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.settings import LedgerSettings, TokenSettings
+
+from ...lab import token
+from ..sample_evidence import LOG, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
+from ..sample_ledger import faults, query
+
+PLACE = "hsm:1?label=log"
+
+
+@dataclass
+class Stub:
+    """A token that does what it is told; `ring` has its key."""
+
+    mode: Path
+    url: str
+    pin: str = token.PIN
+
+    def does(self, word: str) -> None:
+        self.mode.write_text(word)
+
+    @property
+    def starts(self) -> list[str]:
+        file = self.mode.with_suffix(".starts")
+        return file.read_text().splitlines() if file.exists() else []
+
+    def ring(self) -> KeyRing:
+        process = TokenProcess(Path("/none.so"), PLACE, lambda: self.pin)
+        return replace(key_ring_of(self.url), signer=TokenSigner(LOG.name, LOG.public, process))
+
+    def writer(self) -> LedgerWriter:
+        return LedgerWriter.open(self.url, "pbx-1", self.ring())
+
+
+@pytest.fixture
+def stub(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    mode = file.parent.parent / "mode"
+    program = [sys.executable, str(Path(__file__).with_name("token_stub.py")), str(mode), SEED.hex()]
+    monkeypatch.setattr(token_signer, "PROGRAM", program)
+    monkeypatch.setattr(token_signer, "WITHIN_S", 0.3)
+    monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.05)
+    made = Stub(mode, url)
+    made.does("good")
+    return made
+
+
+@pytest.fixture(scope="module")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with token.softhsm(tmp_path_factory.mktemp("token"), "log") as library:
+        token.new_key(library, "log", 1, token.EDWARDS)
+        yield library
+
+
+def in_token(folder: Path, library: Path, key: str = PLACE, pin: str = token.PIN) -> LedgerSettings:
+    folder.mkdir(exist_ok=True)
+    (folder / "pin").write_text(f"{pin}\n")
+    placed = TokenSettings(library=library, key=key, pin_file=folder / "pin")
+    return LedgerSettings(url=f"sqlite:///{folder}/l.sqlite3", key_file=folder / "key", token=placed)
+
+
+def test_a_token_signs_the_tree(softhsm, tmp_path):
+    settings = in_token(tmp_path / "ledger", softhsm)
+    with LedgerWriter.open(settings.url, "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
+        put(writer, *heard_call("c-1"))
+        assert writer.signs
+    assert not (tmp_path / "ledger/key.sign").exists()
+    (tmp_path / "ledger/pin").unlink()  # to verify, the token is not needed
+    with LedgerReader.open(settings.url) as reader:
+        verdict = verify_ledger(reader, own_key(settings, "pbx-1"))
+    assert (verdict.faults, [each.checkpoint.size for each in verdict.signed]) == ([], [1])
+
+
+@pytest.mark.parametrize(
+    ("key", "pin", "fault"),
+    [
+        ("hsm:1?label=other", token.PIN, "there is no such token"),
+        ("hsm:7?label=log", token.PIN, "has no such Ed25519 key"),
+        (PLACE, "1234", "PinIncorrect"),
+    ],
+)
+def test_a_fault_of_a_token_is_reported(softhsm, tmp_path, key, pin, fault):
+    with pytest.raises(TokenAwayError, match=fault):
+        own_key(in_token(tmp_path / "ledger", softhsm, key, pin), "pbx-1")
+
+
+def test_another_key_in_the_token_signs_nothing(softhsm, tmp_path):
+    settings = in_token(tmp_path / "ledger", softhsm)
+    own_key(settings, "pbx-1")
+    settings.token_public().write_text(f"{PLACE} {LOG.public.hex()}\n")
+    with pytest.raises(LedgerError, match="is another one than that of the log"):
+        KeyRing.of(settings, "pbx-1").signer.sign("text\n")
+
+
+@pytest.mark.parametrize("word", ["hang", "crash", "error"])
+def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(stub, word, caplog):
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-1"))
+        assert writer.signs
+        stub.does(word)
+        put(writer, *heard_call("c-2", 1000))
+        assert not writer.signs
+        assert "evidence is NOT signed" in writer.words
+        begin_s = time.process_time(), time.monotonic()
+        put(writer, *(step for call in range(4) for step in heard_call(f"late-{call}", 5000)))
+        # Each of 24 commits would have waited for the token.
+        assert time.monotonic() - begin_s[1] < 24 * token_signer.WITHIN_S
+        assert caplog.text.count("evidence is written and not signed") == 1
+        assert any("is not signed" in fault for fault in faults(stub.url))
+        stub.does("good")
+        wait_until(lambda: writer.signs)
+        assert "the token signs again: 6 leaves are signed" in caplog.text
+    assert faults(stub.url) == []
+
+
+def test_what_was_not_signed_is_signed_after_the_next_start(stub, file):
+    stub.does("error")
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-1"))
+        assert not writer.signs
+    assert query(file, "SELECT value FROM meta WHERE key = 'checkpoint'") == []
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: writer.checkpoint)
+    assert faults(stub.url) == []
+
+
+def test_what_others_wrote_while_the_token_was_away_is_not_signed(stub, file):
+    stub.does("error")
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-1"), *heard_call("c-2", 5000))
+    query(file, "UPDATE steps SET details = replace(details, 'PLAY', 'NOTICE') WHERE kind = 'decided'")
+    stub.does("good")
+    with stub.writer() as writer:
+        assert not writer.signs
+        assert writer.checkpoint is None
+
+
+def test_a_refused_pin_is_not_tried_again(stub):
+    stub.does("refused")
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-1"))
+        stub.does("good")
+        put(writer, *heard_call("c-2", 5000), *heard_call("c-3", 9000))
+        assert not writer.signs
+    assert len(stub.starts) == 1
+    assert token.PIN in stub.starts[0]
+
+
+def test_a_signature_waits_once(stub, monkeypatch):
+    stub.does("hang")
+    ring = stub.ring()
+    waited: list[float] = []
+    sign: Callable[[], object] = lambda: ring.signer.sign("text\n")  # noqa: E731
+    monkeypatch.setattr(token_signer, "START_WITHIN_S", 0.3)
+    for _ in range(20):
+        begin_s = time.monotonic()
+        with pytest.raises(TokenAwayError):
+            sign()
+        waited.append(time.monotonic() - begin_s)
+    assert waited[0] >= 0.3
+    assert sorted(waited)[-2] < 0.3
+    stub.does("good")
+    ring.signer._process.close()
+
+
+def test_the_token_is_looked_at_without_its_pin(softhsm, tmp_path):
+    settings = in_token(tmp_path / "ledger", softhsm, pin="1234")
+    keys = LogKeys(settings, continuity_of(settings.url))
+    # A wrong PIN would count each time.
+    assert len({keys.look_at_token(PLACE) for _ in range(2)}) == 1
