@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Final
 
@@ -69,6 +70,7 @@ ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|
 """What a caller's telephone writes in place of a number that is to be withheld."""
 
 
+@functools.cache
 def other_digits() -> str:
     """A pattern for the digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
     starts = sorted({_encoded(chr(code))[:-1] for code in range(0x80, sys.maxunicode) if chr(code).isdigit()})

@@ -34,7 +34,7 @@ from .made_once import shared
 # How long an example takes is a fact of the machine and of what runs beside it. Each run tries the same examples, and
 # fails only for what was changed; `make fuzz` looks for new ones.
 hypothesis.settings.register_profile("idtone", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "idtone"))
 
 # Here and not beside them: tests of other folders import them too, and are read first.

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -53,13 +55,23 @@ SETTINGS = [
 ]
 
 
+@functools.cache
+def idtone() -> Any:
+    return typer.main.get_command(app)
+
+
+@functools.cache
+def loaded(command: Any) -> Any:
+    return command.loaded()
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
-    command, rest = typer.main.get_command(app), [word for word in words if word not in PLACEHOLDERS]
+    command, rest = idtone(), [word for word in words if word not in PLACEHOLDERS]
     while hasattr(command, "commands") and (rest or not command.invoke_without_command):
         name, *rest = rest
         command = command.commands[name]
-    command = command.loaded() if hasattr(command, "loaded") else command  # a group may be a command by itself
+    command = loaded(command) if hasattr(command, "loaded") else command  # a group may be a command by itself
     context = command.context_class(command)
     given, left, _ = command.make_parser(context).parse_args(rest)
     assert not left

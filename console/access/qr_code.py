@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel
-
 MARGIN: Final = 4
 """Light squares around the code (ISO/IEC 18004)."""
 _BLOCKS: Final = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
@@ -14,6 +12,9 @@ _DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 
 def squares(text: str) -> list[list[bool]]:
     """The rows of the code, without its margin; True is dark."""
+    # It imports all of ReportLab's graphics, for half a second; only who gets a second factor needs it.
+    from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel
+
     code = QRCode(None, QRErrorCorrectLevel.M)
     code.addData(QR8bitByte(text))
     code.make()

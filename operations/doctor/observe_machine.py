@@ -252,10 +252,11 @@ def _holder(path: Path) -> tuple[int | None, bool]:
     hidden = False
     for process in _PROC.glob("[0-9]*"):
         try:
-            for descriptor in (process / "fd").iterdir():
-                found = descriptor.stat()
-                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    return int(process.name), False
+            with os.scandir(process / "fd") as descriptors:
+                for descriptor in descriptors:
+                    found = descriptor.stat()
+                    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                        return int(process.name), False
         except PermissionError:
             command, _ = read(process / "cmdline")
             hidden = hidden or "serve" in (command or "").split("\0")

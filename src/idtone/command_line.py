@@ -167,7 +167,8 @@ def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], pa
     is the first paragraph of the function's docstring.
     """
     for name, (target, summary) in commands.items():
-        group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(_placeholder)
+        # Typer needs a function; one without annotations, which it would evaluate for each command at each start.
+        group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(lambda: None)
 
 
 def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
@@ -187,10 +188,6 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             return self.loaded().make_context(info_name, args, parent, **extra)
 
     return LazyCommand
-
-
-def _placeholder() -> None:
-    """Stands for the function of a lazy command, because Typer needs one."""
 
 
 def _translate(command: Any) -> None:

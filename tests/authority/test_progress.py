@@ -20,6 +20,7 @@ from idtone.registry import file_kinds, index
 from idtone.registry.commands import app as registry
 from idtone.settings import PASSPHRASE
 
+from ..bench import office as bench
 from ..bench.office import Office, commands, prepare
 
 WITHOUT_REGISTRY = {
@@ -64,7 +65,9 @@ class Typed(io.StringIO):
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.setattr(bench, "APPLICATIONS", 20)
+    monkeypatch.setattr(bench, "ENTRIES", 100)
     made = Office(tmp_path / "authority", 1_000, 10)
     prepare(made, 20, 20)
     return made

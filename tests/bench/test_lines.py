@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from idtone.calls import Reason
 from idtone.lines.index import compiled
 
+from . import lines
 from .lines import calls_of, entries, measure
 
 
@@ -33,7 +34,8 @@ def _is_anothers(index, call) -> bool:
     return index.customer_of(call.forwarding_number, now) != index.customer_of_line(call.endpoint, call.account, now)
 
 
-def test_it_measures():
+def test_it_measures(monkeypatch):
+    monkeypatch.setattr(lines, "ROUNDS", 1)
     found = measure(10_000, 100)
     assert found["table"]["octets_mb"] > 0
     assert all(figures["with_us"] > 0 for name, figures in found.items() if "with_us" in figures)

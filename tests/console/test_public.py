@@ -109,17 +109,17 @@ def rezipped(change: dict[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("octets", "status"),
     [
-        (b"", 400),
-        (b"no zip", 400),
-        (PACK.read_bytes()[:-7], 400),
-        (rezipped({"bomb": bytes(packs.LIMIT + 1)}), 400),
-        (rezipped({"manifest.json": HOSTILE.encode()}), 200),
+        (lambda: b"", 400),
+        (lambda: b"no zip", 400),
+        (lambda: PACK.read_bytes()[:-7], 400),
+        (lambda: rezipped({"bomb": bytes(packs.LIMIT + 1)}), 400),
+        (lambda: rezipped({"manifest.json": HOSTILE.encode()}), 200),
     ],
     ids=["nothing", "no ZIP", "cut", "bomb", "another manifest"],
 )
 async def test_what_is_no_pack_is_told_in_words(public, octets, status):
     visitor = await public.visitor()
-    answer = await visitor.upload("/public/pack?lang=en", octets, HOSTILE)
+    answer = await visitor.upload("/public/pack?lang=en", octets(), HOSTILE)
     assert answer.status == status
     assert "Good. Each" not in answer.text
     assert HOSTILE not in answer.text

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -378,7 +378,6 @@ def is_emergency(text: str) -> bool:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
-@settings(max_examples=300)
 def test_the_hook_and_the_service_read_the_same_numbers(text):
     number, narrow = parse(text), ANY.narrow(text)
     called = ANY.matches(re.escape("${ARG1}&/${ARG5})"), f"/{text}") and ANY.matches(
@@ -422,7 +421,6 @@ CALLED = st.sampled_from(("", "110", "1-1-9", "１１０", "110;x=0312340000", "
 
 @pytest.mark.parametrize("trunks", HOOKS, ids=str)
 @given(DIALLED | WHOLE, CALLED, st.booleans())
-@settings(max_examples=300)
 def test_the_hook_and_the_service_recognise_the_same_emergency_calls(trunks, dial_string, called, own_dial):
     by_service = is_emergency_call(ascii_form(dial_string), ascii_form(called), trunks, is_emergency, own_dial)
     assert HOOKS[trunks].is_emergency_call(dial_string, called, own_dial) is by_service

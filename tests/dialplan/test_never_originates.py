@@ -1,5 +1,5 @@
-"""The hook in a real Asterisk without the service: numbers that never originate, in every spelling, as the forwarding
-number and as the number that the caller presents.
+"""The hook in a real Asterisk without the service: numbers that never originate, in every spelling as the number that
+the caller presents, in some as the forwarding number.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from ..spellings import SUSPENDED as BANK
 
 LICENSED, STOPPED = "0312345678", "0312345600"
 FORMS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
+SOME = tuple(form for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS) for form in tuple(kind)[::11])
+"""Of each kind: test_hook has all of them as the forwarding number, which the hook reads in one place."""
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 REFUSED = "REFUSED number-never-originates"
 PERIODS = {
@@ -66,7 +68,7 @@ def forwarding(context: str, numbers: tuple[str, ...]) -> str:
 EXTENSIONS = "\n".join(
     [
         "#include idtone.conf",
-        forwarding("numbers", FORMS),
+        forwarding("numbers", SOME),
         presenting("callers", FORMS),
         forwarding("periods", tuple(PERIODS)),
         presenting("presented", tuple(PERIODS)),
@@ -88,12 +90,12 @@ def is_bank(form: str) -> bool:
     return parse(BANK) in (parse(form), perhaps(form))
 
 
-def test_every_spelling_of_the_forwarding_number(hooked):
-    found = dict(zip(FORMS, results(hooked, "numbers"), strict=True))
+def test_spellings_of_the_forwarding_number(hooked):
+    found = dict(zip(SOME, results(hooked, "numbers"), strict=True))
     expected = {
         form: REFUSED if form in OF_SUSPENDED else "UNAVAILABLE service-unavailable" if form in OF_OTHERS
         else "REFUSED number-malformed"
-        for form in FORMS
+        for form in SOME
     }  # fmt: skip
     assert {form: result for form, result in found.items() if result != expected[form]} == {}
 
@@ -101,10 +103,10 @@ def test_every_spelling_of_the_forwarding_number(hooked):
 def test_with_unreadable_notice_the_digits_alone_are_refused(hooked):
     hooked.command("dialplan set global IDTONE_UNREADABLE notice")
     try:
-        found = dict(zip(FORMS, results(hooked, "numbers"), strict=True))
+        found = dict(zip(SOME, results(hooked, "numbers"), strict=True))
     finally:
         hooked.command("dialplan set global IDTONE_UNREADABLE refuse")
-    assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, FORMS))
+    assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, SOME))
 
 
 def test_every_spelling_of_the_number_that_the_caller_presents(hooked):

@@ -268,12 +268,19 @@ class Asterisk:
                 self.process.wait()
         self.process = None
 
+    def kill(self) -> None:
+        """End Asterisk at once, for those whose test is over: to stop it takes 1.6 s, in which it waits for itself."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
     def __enter__(self) -> Asterisk:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.kill()
 
     def in_path(self, folder: Path) -> str:
         """A PATH in which it is the program `asterisk`, by a file in `folder`."""

@@ -119,7 +119,6 @@ def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: in
     st.lists(ENTRY, max_size=6), st.integers(FIRST - 2, FIRST + 45), st.sampled_from(["", *"abcd"]),
     st.sampled_from(["", *"abcd"]), st.sampled_from([0, 49, 50, 99, 100, 149, 150, 199, 200]),
 )  # fmt: skip
-@settings(max_examples=500, deadline=None)
 def test_the_index_answers_like_one_who_reads_every_entry(entries, number, endpoint, account, at):
     assume(not list(entry_faults(entries)))
     index = compiled(entries)

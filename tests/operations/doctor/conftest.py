@@ -24,7 +24,7 @@ class Installed(Service):
     forks = False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
     """An Asterisk and a service, which each test leaves as it found them. Other users can enter its folder."""
     with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:

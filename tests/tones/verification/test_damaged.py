@@ -151,7 +151,7 @@ def replayed(profile, first_ms, end_ms, gap_ms):
         *((NOTICE, 0, end_ms) for end_ms in (100, 220, 300, 500)),
     ],
 )
-@pytest.mark.parametrize("gap_ms", [20, 40, 60, 150])
+@pytest.mark.parametrize("gap_ms", [20, 150])
 def test_a_sound_that_the_hook_played_again_is_recognised(profile, first_ms, end_ms, gap_ms):
     report = verify(profile, replayed(profile, first_ms, end_ms, gap_ms))
     assert report.verdict in ("conforms", "present"), report.reason
@@ -240,7 +240,7 @@ CHORD = make(tone(620, 860, on_ms=150, off_ms=80, ramp_ms=10), tone(620, 860, on
 ONE = make(tone(1004, on_ms=500, ramp_ms=10))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("profile", [SAMPLE, PULSES, CHORD, ONE], ids=["sample", "pulses", "chord", "one"])
 def test_a_room_that_fills_the_pauses_does_not_make_it_another_sound(profile, seed):
     assert verify(profile, in_a_hall(leg(profile), seed)).verdict != "absent"
