@@ -53,8 +53,9 @@ def suspend(
     """Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you directly.
 
     Its calls are refused, and those in progress end, as by a suspension of the association; emergency calls are never
-    touched. It stays until the association's own suspension is in force or someone lifts it (`idtone suspensions
-    lift`), whatever the registry says, also over restarts. With `policy.own_suspensions: two-persons` another person
+    touched. The other nodes of its fleet (`fleet.key_file`, PostgreSQL) stop it within seconds too. It stays until the
+    association's own suspension is in force or someone lifts it (`idtone suspensions lift`), whatever the registry
+    says, also over restarts. With `policy.own_suspensions: two-persons` another person
     approves it first (`idtone suspensions approve`).
 
     No telephone number may stand on the command line: every user of the machine can read it there, and it stays in the
@@ -79,10 +80,12 @@ def suspend(
         desk.record_order(one)
     except LedgerError as error:
         failure = error  # what counts is that the calls are refused
+    one = desk.awaited_elsewhere(one)
     if as_json:
         command_line.print_json(as_plain(one))
     else:
         print(translated(told(one, spans)))
+        show_nodes(one)
     if failure:
         raise LedgerError(
             Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
@@ -107,6 +110,20 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
         "progress when it starts: systemctl start idtone",
         id=one.id, at=local(one.in_force), which=which,
     )  # fmt: skip
+
+
+def show_nodes(one: OwnSuspension) -> None:
+    """What the other nodes of the fleet have confirmed, if there are any."""
+    waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
+    if one.elsewhere and not waiting and (one.over or one.in_force):
+        print(translated(Message("confirmed by all {count} nodes", count=of)))
+    elif waiting:
+        print(
+            translated(
+                Message("not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
+                        nodes=", ".join(waiting), count=of)
+            )
+        )  # fmt: skip
 
 
 def as_plain(one: OwnSuspension) -> dict[str, object]:

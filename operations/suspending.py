@@ -21,15 +21,18 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.persons import acting
 from idtone.registry.local_registry import known
 from idtone.service import status_answer
+from idtone.service.other_nodes import shares
 from idtone.service.suspension_keeper import terms
 from idtone.settings import Settings
-from idtone.suspensions.own_suspension import Act, OwnSuspension, put_to_use
+from idtone.suspensions.own_suspension import Act, OwnSuspension, SuspensionState, put_to_use
 from idtone.suspensions.suspension_acts import IN_FORCE, act_details, ordered_step
 from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
 from idtone.translation import Message
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
 """How long a command waits for the service."""
+ELSEWHERE_WITHIN_S: Final = 6.0
+"""How long it waits for the other nodes, which need some three seconds."""
 
 
 class SuspensionDesk:
@@ -91,6 +94,18 @@ class SuspensionDesk:
                     return found
                 time.sleep(0.02)
         return self._put_to_use(one.id)
+
+    def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
+        """As the other nodes of the fleet have confirmed it meanwhile, or some of them."""
+        if one.state is SuspensionState.ASKED or not shares(self.settings) or not _runs(self.settings):
+            return one
+        deadline_s = time.monotonic() + ELSEWHERE_WITHIN_S
+        while time.monotonic() < deadline_s:
+            one = read_suspensions(self.path).find(one.id)
+            if one.elsewhere and not one.waiting_nodes():
+                break
+            time.sleep(0.05)
+        return one
 
     def _put_to_use(self, suspension: str) -> OwnSuspension:
         """In Asterisk's file alone."""

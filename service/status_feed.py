@@ -400,7 +400,7 @@ FEED: Final = (
     Field(
         "brake.trouble",
         "Why the stops of other nodes are not known; empty if they are, or without other nodes.",
-        lambda observed: observed.keeper.trouble if observed.keeper else "",
+        lambda observed: observed.others.trouble if observed.others else "",
     ),
     Field(
         "settings",

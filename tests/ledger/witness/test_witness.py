@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -22,7 +21,7 @@ from idtone.errors import DocumentError, LedgerError, UsageError
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint, log_digest
 from idtone.ledger.witness.cosigning import Cosigning
-from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_logs
+from idtone.ledger.witness.witness import WitnessState, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.signed_notes import Note, Signer, VerifierKey
 
@@ -32,6 +31,7 @@ from ..sample_ledger import faults, write, writer_of
 from ..tree.reference import SIGNER
 from .asking import WITNESS, asking
 from .witnessing import NAME, witnessing
+
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:
     """As the service does now and then; with a ledger that is opened for it, if none is given."""
