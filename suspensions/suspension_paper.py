@@ -52,7 +52,7 @@ def suspension_paper(
         "状態 / state": _STATES[one.state],
         "事業者 / member": member,
         "設備(ノード) / node": node,
-        "停止を請求したノード / ordered on": one.home or None,
+        "停止を申請したノード / ordered on": one.home or None,
         "停止の請求 / asked by": _act(one.asked),
         "停止の承認 / approved by": _act(one.approved) if one.persons > 1 else None,
         "停止の開始 / in force since": _in_japan(one.in_force) or "未実施 / not in force",

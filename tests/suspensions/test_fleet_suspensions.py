@@ -8,6 +8,8 @@ from itertools import permutations
 import pytest
 
 from idtone.errors import UsageError
+from idtone.operations.doctor import suspension_finding
+from idtone.operations.doctor.findings import State
 from idtone.suspensions.fleet_suspensions import TOLD_LIMIT, SuspensionSeal, taken_over, to_tell
 from idtone.suspensions.own_suspension import (
     DutyKind,
@@ -20,6 +22,7 @@ from idtone.suspensions.own_suspension import (
     lifted,
     put_to_use,
 )
+from idtone.suspensions.suspension_paper import suspension_paper
 
 from .test_own_suspension import DUE, NOW, SATO, SUZUKI, act, in_force, stop
 
@@ -125,3 +128,17 @@ def test_what_stops_calls_is_told_before_what_is_over():
     assert many.numbers == told.suspensions[-1].numbers
     assert len(told.suspensions) > 50
     assert len(told.model_dump_json(exclude_defaults=True)) < TOLD_LIMIT + 100
+
+
+def test_the_paper_and_the_doctor_name_the_nodes_that_have_not_confirmed():
+    home, other = Node("a", in_force()), Node("b")
+    other.hear(home)
+    home.hear(other, Node("c"))
+    tables = [section.table for section in suspension_paper(home.one, "a", None, (), "key", NOW).sections]
+    [nodes] = [table.rows for table in tables if table and table.columns[0].startswith("ノード")]
+    assert [row[:2] for row in nodes] == [
+        ("b", "2026-12-01 12:00:02.000+09:00"), ("c", "未確認 / not confirmed")
+    ]  # fmt: skip
+    for after, state in ((timedelta(seconds=30), State.GOOD), (timedelta(minutes=2), State.WARNING)):
+        found = suspension_finding.judge([home.one], NOW + after)
+        assert (found.state, "not confirmed by c" in found.found) == (state, state is State.WARNING)
