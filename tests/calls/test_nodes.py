@@ -255,7 +255,9 @@ async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
         await asyncio.to_thread(b.service.start)
         again_s = time.monotonic()
         await until(lambda: states(b.service) == ["lifted"], "the node that was away to hear of it")
-        print(f"after its start, a node that was away knows that it is lifted within {time.monotonic() - again_s:.3f} s")
+        print(
+            f"after its start, a node that was away knows that it is lifted within {time.monotonic() - again_s:.3f} s"
+        )
         await until(lambda: "suspension-lift-in-force" in acts(b.service, stopped["id"]), "the end of the stop")
         assert await placed() == ("CONNECTED", "licence-valid")
     told = [each for each in acts(b.service, stopped["id"]) if each.startswith("suspension")]

@@ -60,7 +60,11 @@ def test_every_field_is_known_to_who_reads_it() -> None:
     assert node_state.FORMAT == KNOWN_FORMAT
     told, read = {field.name for field in STATE}, {*paths(NodeState)}
     # What the others say in `brake` and `suspensions`, the keepers of each node read.
-    assert {each.partition("replication.")[0] or "replication" for each in read} == told - {"format", "brake", "suspensions"}
+    assert {each.partition("replication.")[0] or "replication" for each in read} == told - {
+        "format",
+        "brake",
+        "suspensions",
+    }
 
 
 def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypatch):
