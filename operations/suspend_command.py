@@ -72,14 +72,7 @@ def suspend(
         spans, reference, desk.act(why), persons=desk.persons, customer=customer or "", authority=authority,
         requested=arrived,
     )  # fmt: skip
-    desk.enter(one)
-    failure: LedgerError | None = None
-    if one.approved:
-        one = desk.awaited(one, lambda found: found.in_force is not None)
-    try:
-        desk.record_order(one)
-    except LedgerError as error:
-        failure = error  # what counts is that the calls are refused
+    one, failure = desk.order(one)
     one = desk.awaited_elsewhere(one)
     if as_json:
         command_line.print_json(as_plain(one))
@@ -87,9 +80,7 @@ def suspend(
         print(translated(told(one, spans)))
         show_nodes(one)
     if failure:
-        raise LedgerError(
-            Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
-        ) from failure
+        raise not_recorded(failure) from failure
     if one.state is SuspensionState.ASKED:
         command_line.negative()
 
@@ -110,6 +101,12 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
         "progress when it starts: systemctl start idtone",
         id=one.id, at=local(one.in_force), which=which,
     )  # fmt: skip
+
+
+def not_recorded(failure: LedgerError) -> LedgerError:
+    return LedgerError(
+        Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
+    )
 
 
 def show_nodes(one: OwnSuspension) -> None:
@@ -137,7 +134,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
     if customer is not None:
         if source is not None:
             raise UsageError(Message("--customer and FILE cannot go together; choose one"))
-        return _of_customer(customer, settings)
+        return of_customer(customer, settings)
     if source is not None and source != str(command_line.STREAM) and holds_number(source):
         raise UsageError(
             Message(
@@ -158,9 +155,12 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
         raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
 
 
-def _of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
+def of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
+    """The numbers that the table of lines has of a customer now. Raises UsageError."""
     if settings.lines.source is None:
-        raise UsageError(Message("--customer needs the table of lines; set lines.source, or give the numbers"))
+        raise UsageError(
+            Message("the numbers of a customer come from the table of lines; set lines.source, or give the numbers")
+        )
     now_s = datetime.now(UTC).timestamp()
     entries = read_as_set(settings.lines).entries()
     found = {span for each in entries if each.customer == customer and each.period[1] > now_s for span in each.spans}

@@ -33,12 +33,8 @@ from idtone.suspensions.own_suspension import (
     lifted,
 )
 from idtone.suspensions.suspension_acts import (
-    APPROVED,
     DUTY_CLOSED,
-    LIFT_ASKED,
-    LIFTED,
     PAPER,
-    WITHDRAWN,
 )
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.suspensions.suspension_paper import note_text, suspension_paper
@@ -136,17 +132,7 @@ def lift(
 
 def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
     """Put it to use, record the act, and say what has become of it."""
-    if one.withdrawn:
-        desk.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
-    elif one.lifted:
-        desk.record(one, LIFTED, {"why_lifted": (one.lift_asked or one.lifted).why})
-        one = desk.awaited_elsewhere(desk.awaited(one, lambda found: found.over is not None))
-    elif one.lift_asked:
-        desk.record(one, LIFT_ASKED, {"why_lifted": one.lift_asked.why})
-    else:
-        one = desk.awaited(one, lambda found: found.in_force is not None)
-        desk.record(one, APPROVED)
-        one = desk.awaited_elsewhere(one)
+    one = desk.awaited_elsewhere(desk.finish(one))
     if as_json:
         command_line.print_json(as_plain(one))
     elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:
