@@ -50,6 +50,7 @@ from .operator import (
     nodes,
     now,
     sounds,
+    stop_numbers,
     suspensions,
 )
 from .own_address import OwnAddress
@@ -73,6 +74,7 @@ PAGES: Final[tuple[Page, ...]] = (
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
+    *stop_numbers.PAGES,
     *braked.PAGES,
     *sounds.PAGES,
     *health.PAGES,

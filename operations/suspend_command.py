@@ -53,8 +53,9 @@ def suspend(
     """Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you directly.
 
     Its calls are refused, and those in progress end, as by a suspension of the association; emergency calls are never
-    touched. It stays until the association's own suspension is in force or someone lifts it (`idtone suspensions
-    lift`), whatever the registry says, also over restarts. With `policy.own_suspensions: two-persons` another person
+    touched. The other nodes of its fleet (`fleet.key_file`, PostgreSQL) stop it within seconds too. It stays until the
+    association's own suspension is in force or someone lifts it (`idtone suspensions lift`), whatever the registry
+    says, also over restarts. With `policy.own_suspensions: two-persons` another person
     approves it first (`idtone suspensions approve`).
 
     No telephone number may stand on the command line: every user of the machine can read it there, and it stays in the
@@ -71,22 +72,15 @@ def suspend(
         spans, reference, desk.act(why), persons=desk.persons, customer=customer or "", authority=authority,
         requested=arrived,
     )  # fmt: skip
-    desk.enter(one)
-    failure: LedgerError | None = None
-    if one.approved:
-        one = desk.awaited(one, lambda found: found.in_force is not None)
-    try:
-        desk.record_order(one)
-    except LedgerError as error:
-        failure = error  # what counts is that the calls are refused
+    one, failure = desk.order(one)
+    one = desk.awaited_elsewhere(one)
     if as_json:
         command_line.print_json(as_plain(one))
     else:
         print(translated(told(one, spans)))
+        show_nodes(one)
     if failure:
-        raise LedgerError(
-            Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
-        ) from failure
+        raise not_recorded(failure) from failure
     if one.state is SuspensionState.ASKED:
         command_line.negative()
 
@@ -109,6 +103,26 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
     )  # fmt: skip
 
 
+def not_recorded(failure: LedgerError) -> LedgerError:
+    return LedgerError(
+        Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
+    )
+
+
+def show_nodes(one: OwnSuspension) -> None:
+    """What the other nodes of the fleet have confirmed, if there are any."""
+    waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
+    if one.elsewhere and not waiting and (one.over or one.in_force):
+        print(translated(Message("confirmed by all {count} nodes", count=of)))
+    elif waiting:
+        print(
+            translated(
+                Message("not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
+                        nodes=", ".join(waiting), count=of)
+            )
+        )  # fmt: skip
+
+
 def as_plain(one: OwnSuspension) -> dict[str, object]:
     """For JSON; no telephone number."""
     found = one.model_dump(mode="json", exclude={"numbers", "covered"}, exclude_none=True)
@@ -120,7 +134,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
     if customer is not None:
         if source is not None:
             raise UsageError(Message("--customer and FILE cannot go together; choose one"))
-        return _of_customer(customer, settings)
+        return of_customer(customer, settings)
     if source is not None and source != str(command_line.STREAM) and holds_number(source):
         raise UsageError(
             Message(
@@ -141,9 +155,12 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
         raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
 
 
-def _of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
+def of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
+    """The numbers that the table of lines has of a customer now. Raises UsageError."""
     if settings.lines.source is None:
-        raise UsageError(Message("--customer needs the table of lines; set lines.source, or give the numbers"))
+        raise UsageError(
+            Message("the numbers of a customer come from the table of lines; set lines.source, or give the numbers")
+        )
     now_s = datetime.now(UTC).timestamp()
     entries = read_as_set(settings.lines).entries()
     found = {span for each in entries if each.customer == customer and each.period[1] > now_s for span in each.spans}

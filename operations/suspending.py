@@ -9,7 +9,7 @@ from typing import Final
 
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable
-from idtone.errors import DocumentError, FallbackError, IdtoneError, TrustError, UsageError
+from idtone.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -21,15 +21,26 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.persons import acting
 from idtone.registry.local_registry import known
 from idtone.service import status_answer
+from idtone.service.other_nodes import shares
 from idtone.service.suspension_keeper import terms
 from idtone.settings import Settings
-from idtone.suspensions.own_suspension import Act, OwnSuspension, put_to_use
-from idtone.suspensions.suspension_acts import IN_FORCE, act_details, ordered_step
+from idtone.suspensions.own_suspension import Act, OwnSuspension, SuspensionState, put_to_use
+from idtone.suspensions.suspension_acts import (
+    APPROVED,
+    IN_FORCE,
+    LIFT_ASKED,
+    LIFTED,
+    WITHDRAWN,
+    act_details,
+    ordered_step,
+)
 from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
 from idtone.translation import Message
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
 """How long a command waits for the service."""
+ELSEWHERE_WITHIN_S: Final = 6.0
+"""How long it waits for the other nodes, which need some three seconds."""
 
 
 class SuspensionDesk:
@@ -40,7 +51,7 @@ class SuspensionDesk:
         self.settings, self.person = settings, acting()
         key = settings.ledger.key_file
         read_key(key)  # a missing key is not made here
-        if self.persons > 1 and self.person.uid in (0, key.stat().st_uid):
+        if self.persons > 1 and not self.person.is_by_console and self.person.uid in (0, key.stat().st_uid):
             raise UsageError(
                 Message(
                     "{name} is no person's own account, and a suspension takes two persons here "
@@ -76,6 +87,33 @@ class SuspensionDesk:
                     )
             draft.put(one)
 
+    def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
+        """Enter a new one, put it to use if it is approved, and record it; why the ledger has not recorded it. What
+        counts is that the calls are refused. Raises UsageError and FallbackError.
+        """
+        self.enter(one)
+        if one.approved:
+            one = self.awaited(one, lambda found: found.in_force is not None)
+        try:
+            self.record_order(one)
+        except LedgerError as error:
+            return one, error
+        return one, None
+
+    def finish(self, one: OwnSuspension) -> OwnSuspension:
+        """Put a changed one to use, and record the act. Raises UsageError, FallbackError and LedgerError."""
+        if one.withdrawn:
+            self.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
+        elif one.lifted:
+            self.record(one, LIFTED, {"why_lifted": (one.lift_asked or one.lifted).why})
+            one = self.awaited(one, lambda found: found.over is not None)
+        elif one.lift_asked:
+            self.record(one, LIFT_ASKED, {"why_lifted": one.lift_asked.why})
+        else:
+            one = self.awaited(one, lambda found: found.in_force is not None)
+            self.record(one, APPROVED)
+        return one
+
     # -- in force -----------------------------------------------------------------------------------------------------
 
     def awaited(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
@@ -91,6 +129,19 @@ class SuspensionDesk:
                     return found
                 time.sleep(0.02)
         return self._put_to_use(one.id)
+
+    def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
+        """As the other nodes of the fleet have confirmed it meanwhile, or some of them."""
+        waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
+        if waits or not shares(self.settings) or not _runs(self.settings):
+            return one
+        deadline_s = time.monotonic() + ELSEWHERE_WITHIN_S
+        while time.monotonic() < deadline_s:
+            one = read_suspensions(self.path).find(one.id)
+            if one.elsewhere and not one.waiting_nodes():
+                break
+            time.sleep(0.05)
+        return one
 
     def _put_to_use(self, suspension: str) -> OwnSuspension:
         """In Asterisk's file alone."""

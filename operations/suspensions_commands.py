@@ -33,22 +33,19 @@ from idtone.suspensions.own_suspension import (
     lifted,
 )
 from idtone.suspensions.suspension_acts import (
-    APPROVED,
     DUTY_CLOSED,
-    LIFT_ASKED,
-    LIFTED,
     PAPER,
-    WITHDRAWN,
 )
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.suspensions.suspension_paper import note_text, suspension_paper
 from idtone.translation import Message, translated
 
-from .suspend_command import as_plain, told
+from .suspend_command import as_plain, show_nodes, told
 from .suspending import SuspensionDesk
 
 _COLUMNS: Final = (
-    "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended", "open duties"
+    "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended",
+    "not confirmed by", "open duties",
 )  # fmt: skip
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The suspension's id, as `list` shows it, or its beginning.")
@@ -63,7 +60,8 @@ def list_suspensions(
 ) -> None:
     """List this node's own suspensions, the newest last: their states, and what is still to be done.
 
-    `in force since` is empty until a node has confirmed it. The numbers show their last four digits.
+    `in force since` is empty until this node has confirmed it; `not confirmed by` names the other nodes of its fleet
+    that have not. The numbers show their last four digits.
     """
     settings = load_settings(config)
     found = [each for each in read_suspensions(suspensions_path(settings)).suspensions if every or each.is_open]
@@ -78,7 +76,7 @@ def list_suspensions(
         (
             each.id, translated(each.words), each.reference, _which(each), each.customer, local(each.asked.at),
             each.asked.by, local(each.in_force) if each.in_force else "", each.calls_ended,
-            ", ".join(_shown(duty, now) for duty in each.open_duties()),
+            ", ".join(each.waiting_nodes()), ", ".join(_shown(duty, now) for duty in each.open_duties()),
         )
         for each in found
     )  # fmt: skip
@@ -134,24 +132,17 @@ def lift(
 
 def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
     """Put it to use, record the act, and say what has become of it."""
-    if one.withdrawn:
-        desk.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
-    elif one.lifted:
-        desk.record(one, LIFTED, {"why_lifted": (one.lift_asked or one.lifted).why})
-        one = desk.awaited(one, lambda found: found.over is not None)
-    elif one.lift_asked:
-        desk.record(one, LIFT_ASKED, {"why_lifted": one.lift_asked.why})
-    else:
-        one = desk.awaited(one, lambda found: found.in_force is not None)
-        desk.record(one, APPROVED)
+    one = desk.awaited_elsewhere(desk.finish(one))
     if as_json:
         command_line.print_json(as_plain(one))
     elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:
         print(translated(told(one, [NumberSpan(*each) for each in one.numbers])))
+        show_nodes(one)
     elif one.lift_asked and not one.lifted:
         print(translated(Message("{id}: in force until another person approves its end", id=one.id)))
     else:
         print(translated(Message("{id}: {state}", id=one.id, state=one.words)))
+        show_nodes(one)
 
 
 def close(

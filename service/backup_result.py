@@ -43,7 +43,8 @@ class MadeArchive:
 class BackupResult:
     """What the last backup has made. `chain` are the archives that the next one continues, the whole one first;
     `reached` says by the name of each tree how far they have it. `newest` is when the newest call in them was over.
-    `drilled` is when a drill was good last, and `drilled_newest` how new the newest call was that it restored.
+    `drilled` is when a drill was good last, and `drilled_newest` how new the newest call was that it restored;
+    `drill_failed` is when the last one failed, None if it was good.
     """
 
     at: datetime
@@ -53,13 +54,17 @@ class BackupResult:
     lasted_s: float = 0.0
     drilled: datetime | None = None
     drilled_newest: datetime | None = None
+    drill_failed: datetime | None = None
 
     def age_s(self, now: datetime) -> float:
         """Negative if the clock was set back meanwhile."""
         return (now - self.at).total_seconds()
 
     def after_drill(self, at: datetime, newest: datetime | None) -> BackupResult:
-        return replace(self, drilled=at, drilled_newest=newest)
+        return replace(self, drilled=at, drilled_newest=newest, drill_failed=None)
+
+    def after_failed_drill(self, at: datetime) -> BackupResult:
+        return replace(self, drill_failed=at)
 
 
 def write(result: BackupResult, path: Path) -> None:
@@ -97,7 +102,7 @@ def read(path: Path) -> BackupResult | None:
                 for name, each in found["reached"].items()
             },
             *(_moment(found["newest"]), float(found["lasted_s"]), _moment(found["drilled"])),
-            _moment(found["drilled_newest"]),
+            *(_moment(found["drilled_newest"]), _moment(found["drill_failed"])),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

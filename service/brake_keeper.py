@@ -1,8 +1,7 @@
 """Keeps the brake's steps over restarts, and shares its stops with the other nodes. No call waits for it.
 
 A thread writes the files (`brake.state_files`). The stops and releases of this node stand in its state in PostgreSQL
-(`node_state`), authenticated with the fleet's key; a thread reads those of the other nodes there each second. While
-PostgreSQL is away, each node brakes by itself, and what was taken over still counts.
+(`node_state`), authenticated with the fleet's key; `OtherNodes` reads those of the other nodes there.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -37,22 +36,20 @@ from idtone.daemon_thread import in_daemon
 from idtone.errors import UsageError
 from idtone.ledger.disclosure.record_act import ActEvidence
 from idtone.ledger.evidence.steps import Step
-from idtone.ledger.replication.node_reports import NodeReportsReader
-from idtone.ledger.store.postgresql import Server
+from idtone.ledger.replication.node_reports import NodeReport
 from idtone.logs import in_words, unexpected
 from idtone.misuse.limits import load_limits
 from idtone.settings import Settings
 
+from .other_nodes import shares
+
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.1
-SHARE_EVERY_S: Final = 1.0
 CALM_EVERY_S: Final = 5.0
 WINDOWS_EVERY_S: Final = 10.0
 """How often the windows of marked and slowed subjects are written."""
 LINES_EVERY_S: Final = 600.0
-AGAIN_S: Final = 30.0
-"""How long to wait at most after a failure of PostgreSQL."""
 
 
 def brake_of(settings: Settings) -> Brake | None:
@@ -86,22 +83,15 @@ class BrakeKeeper:
         self._settings, self._brake, self._report_soon = settings, brake, report_soon
         self._key = key_of(settings)
         self._written = self._reported = brake.changes
-        self._reader: NodeReportsReader | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._surges = False
-        self.trouble = ""
-        """Why the other nodes' stops are not known; empty if they are, or if there are no other nodes."""
-
-    @property
-    def shares(self) -> bool:
-        """Whether there are other nodes to share with: a PostgreSQL, and a key that all nodes have."""
-        return self._settings.ledger.is_shared() and self._settings.fleet.key_file is not None
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._loop = asyncio.get_running_loop()
         brake, now_s = self._brake, time.monotonic()
-        calm_s, windows_s, lines_s, share_s = now_s, now_s, now_s, 0.0
+        calm_s, windows_s, lines_s = now_s, now_s, now_s
         writing: Future[None] | None = None
-        sharing: Future[None] | None = None
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now_s = time.monotonic()
@@ -117,9 +107,6 @@ class BrakeKeeper:
                 windows_s, lines_too = now_s, now_s >= lines_s + LINES_EVERY_S
                 lines_s = now_s if lines_too else lines_s
                 writing = in_daemon(partial(self.write, lines_too), "writing the brake's state")
-            if self.shares and now_s >= share_s and (sharing is None or sharing.done()):
-                share_s = now_s + (AGAIN_S if self.trouble else SHARE_EVERY_S)
-                sharing = in_daemon(partial(self._share, asyncio.get_running_loop()), "reading the other nodes' stops")
 
     def _tell_surge(self, surges: bool) -> None:
         if surges != self._surges:
@@ -146,7 +133,7 @@ class BrakeKeeper:
 
     def told(self) -> dict[str, str] | None:
         """What other nodes read of this one, authenticated; None if there is nothing to share. From any thread."""
-        if not self.shares:
+        if not shares(self._settings):
             return None
         text = json.dumps(self._brake.told())
         return {"told": text, "mac": self._mac(self._settings.node, text)}
@@ -154,24 +141,14 @@ class BrakeKeeper:
     def _mac(self, node: str, text: str) -> str:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
-    def _share(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            self._reader = self._reader or NodeReportsReader(Server.of(self._settings.ledger))
-            holds: list[Hold] = []
-            released: dict[str, float] = {}
-            for report in self._reader.read().reports:
-                if report.node != self._settings.node:
-                    self._read(report.node, report.state, holds, released)
-            loop.call_soon_threadsafe(lambda: self._brake.adopt(holds, released, _now_s()))
-            self.trouble = ""
-        except Exception as error:
-            trouble = in_words(error) or type(error).__name__
-            if trouble != self.trouble:
-                log.error(
-                    "the stops of other nodes are not known, and this node brakes by itself: %s", trouble,
-                    exc_info=unexpected(error),
-                )  # fmt: skip
-            self.trouble = trouble
+    def hear(self, reports: Sequence[NodeReport]) -> None:
+        """Take over what other nodes have stopped and released. From any thread."""
+        holds: list[Hold] = []
+        released: dict[str, float] = {}
+        for report in reports:
+            self._read(report.node, report.state, holds, released)
+        if self._loop:
+            self._loop.call_soon_threadsafe(lambda: self._brake.adopt(holds, released, _now_s()))
 
     def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
         """Add what one node says, if the fleet's key made it."""

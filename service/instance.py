@@ -58,6 +58,7 @@ from .ledger_room import LedgerRoom
 from .loaded_hook import LoadedHook
 from .metrics import Observed
 from .node_state import NodeStateReport
+from .other_nodes import OtherNodes
 from .source_watch import SourceWatch
 from .suspension_keeper import SuspensionKeeper
 from .systemd import ServiceManager
@@ -206,18 +207,27 @@ class Instance:
             assert self._fallback
             suspensions = SuspensionKeeper(
                 self._settings, self._loaded.stops, lambda: self._loaded.source.current, self._fallback,
-                application.end_suspended, calls.ended_by_own, evidence,
+                application.end_suspended, calls.ended_by_own, evidence, self._report_soon,
             )  # fmt: skip
+            others = OtherNodes(self._settings, [suspensions.hear, *([keeper.hear] if keeper else [])])
             confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
-                evidence, journal, cosigning, timestamping, confirming, hook.watch(runner), keeper, suspensions
+                evidence,
+                journal,
+                cosigning,
+                timestamping,
+                confirming,
+                hook.watch(runner),
+                keeper,
+                suspensions,
+                others,
             )
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             observed = Observed(
                 calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
                 application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook, self._loaded.lines, keeper, suspensions, timestamping,
+                hook, self._loaded.lines, keeper, suspensions, timestamping, others,
             )  # fmt: skip
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
@@ -315,6 +325,7 @@ class Instance:
         asking: Coroutine[Any, Any, None],
         keeper: BrakeKeeper | None,
         suspensions: SuspensionKeeper,
+        others: OtherNodes,
     ) -> list[asyncio.Task[None]]:
         """Start the background tasks."""
         ledger, key_ring = self._settings.ledger, self._loaded.key_ring
@@ -336,6 +347,7 @@ class Instance:
             ),
             *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),
             asyncio.create_task(suspensions.run(), name="putting this node's own suspensions to use"),
+            asyncio.create_task(others.run(), name="reading what the other nodes say"),
         ]
         for task in tasks:
             task.add_done_callback(_log_failure)
@@ -349,8 +361,12 @@ class Instance:
     def _brake_keeper(self, calls: CallControl) -> BrakeKeeper | None:
         if calls.braking is None:
             return None
-        report_soon = self._replicator.report_soon if self._replicator else lambda: None
-        return BrakeKeeper(self._settings, calls.braking.brake, report_soon)
+        return BrakeKeeper(self._settings, calls.braking.brake, self._report_soon)
+
+    def _report_soon(self) -> None:
+        """Let the other nodes hear of a change at once."""
+        if self._replicator:
+            self._replicator.report_soon()
 
     def _watch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

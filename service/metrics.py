@@ -44,6 +44,7 @@ from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
 from .ledger_room import LedgerRoom, set_aside
 from .loaded_hook import LoadedHook
+from .other_nodes import OtherNodes, shares
 from .suspension_keeper import SuspensionKeeper
 
 _DAY_S: Final = 86400
@@ -80,6 +81,7 @@ class Observed:
     suspensions: SuspensionKeeper | None = None
     """This node's own suspensions."""
     timestamping: Timestamping | None = None
+    others: OtherNodes | None = None
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
     _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
 
@@ -300,7 +302,9 @@ METRICS: Final = (
     Metric(
         "idtone_brake_shared", _GAUGE,
         "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
-        lambda observed: not observed.keeper.trouble if observed.keeper and observed.keeper.shares else None,
+        lambda observed: (
+            not observed.others.trouble if observed.keeper and observed.others and shares(observed.settings) else None
+        ),
     ),
     # Asterisk
     Metric(

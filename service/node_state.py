@@ -107,6 +107,12 @@ STATE: Final = (
         "`mac`, by the fleet's key; null without one.",
         lambda it: it.observed.keeper.told() if it.observed.keeper else None,
     ),
+    StateField(
+        "suspensions",
+        "This node's own suspensions (`idtone suspend`) for the other nodes, sealed with the fleet's key; null without "
+        "one, or without suspensions.",
+        lambda it: it.observed.suspensions.told if it.observed.suspensions else None,
+    ),
     *_from_feed("replication", "settings"),
 )  # fmt: skip
 

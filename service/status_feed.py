@@ -327,7 +327,8 @@ FEED: Final = (
         "suspensions.own",
         "This node's own suspensions (`idtone suspend`) that are not over, or whose duties are open, the newest 100: a "
         "list of `id`, `state`, `reference`, `numbers` (how many), `asked`, `in_force` (null until the service has "
-        "confirmed it), `calls_ended`, and `duties` with `kind`, `due` and `overdue`.",
+        "confirmed it), `calls_ended`, `home` (the node that ordered it, empty for this one), `not_confirmed_by` (the "
+        "other nodes that have not confirmed it), and `duties` with `kind`, `due` and `overdue`.",
         _own_suspensions,
     ),
     Field(
@@ -420,7 +421,7 @@ FEED: Final = (
     Field(
         "brake.trouble",
         "Why the stops of other nodes are not known; empty if they are, or without other nodes.",
-        lambda observed: observed.keeper.trouble if observed.keeper else "",
+        lambda observed: observed.others.trouble if observed.others else "",
     ),
     Field(
         "settings",

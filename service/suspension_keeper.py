@@ -2,6 +2,9 @@
 
 No call waits for it. Decisions look at `StopsInUse`; Asterisk gets the numbers by `fallback.conf`. A suspension is in
 force when both have it. The association's own suspension of a number takes over from then on.
+
+The nodes of a fleet stop together: what this one knows stands sealed in its state in PostgreSQL (`node_state`), and
+what the others know is taken over into the file (`fleet_suspensions`).
 """
 
 from __future__ import annotations
@@ -9,16 +12,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from idtone.call_control.fallback import Fallback
-from idtone.errors import FallbackError, IdtoneError
+from idtone.errors import FallbackError, IdtoneError, UsageError
+from idtone.fleet_settings import read_fleet_key
 from idtone.ledger.disclosure.record_act import ActEvidence
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Step
+from idtone.ledger.replication.node_reports import NodeReport
 from idtone.log_throttle import LogThrottle
 from idtone.number_spans import NumberSpan
 from idtone.persons import acting
@@ -26,6 +31,7 @@ from idtone.policy_settings import PolicySettings
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import JAPAN
 from idtone.settings import Settings
+from idtone.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
 from idtone.suspensions.own_suspension import (
     DutyKind,
     OwnSuspension,
@@ -35,6 +41,8 @@ from idtone.suspensions.own_suspension import (
 )
 from idtone.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions
+
+from .other_nodes import shares
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +63,55 @@ class SuspensionKeeper:
     def __init__(
         self, settings: Settings, stops: StopsInUse, registry: Callable[[], RegistryIndex | None], fallback: Fallback,
         end_calls: Callable[[], object], ended: Mapping[str, int], evidence: ActEvidence,
+        report_soon: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`end_calls` asks Asterisk to end the calls of stopped numbers; `ended` counts them by the suspension's id."""
+        """`end_calls` asks Asterisk to end the calls of stopped numbers; `ended` counts them by the suspension's id.
+
+        `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
+        used.
+        """
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
         self._told: dict[str, int] = {}
         """What the file has of `ended`."""
         self._known = read_suspensions(stops.path)
+        self._report_soon = report_soon
+        key = settings.fleet.key_file if shares(settings) else None
+        self._seal = SuspensionSeal(read_fleet_key(key)) if key else None
+        self.told: str | None = None
+        """What the other nodes read of this one; None if there is nothing to share. From any thread."""
+        self._told_known = OwnSuspensions()
+        self._tell()
 
     @property
     def known(self) -> OwnSuspensions:
         """The file as it was read last."""
         return self._known
+
+    def _tell(self) -> None:
+        """Tell the other nodes what the file has."""
+        if self._seal and self._known != self._told_known:
+            self._told_known = self._known
+            self.told = self._seal.sealed(self._settings.node, to_tell(self._known, self._settings.node))
+            self._report_soon()
+
+    def hear(self, reports: Sequence[NodeReport]) -> None:
+        """Take over what the other nodes know, and note what they have confirmed. From any thread."""
+        if not self._seal:
+            return
+        node = self._settings.node
+        others = {each.node: self._seal.opened(each.node, _field(each.state)) for each in reports}
+        if taken_over(self._known, node, others) == self._known:
+            return
+        try:
+            with changing(self._stops.path) as draft:
+                before, draft.held = draft.held, taken_over(draft.held, node, others)
+        except UsageError as error:
+            log.error("suspensions of other nodes are not taken over: %s", error)
+            return
+        for one in draft.held.suspensions:
+            if one.home and all(each.id != one.id for each in before.suspensions):
+                log.warning("%s: %s has stopped %d numbers", one.id, one.home, one.count)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -118,6 +163,7 @@ class SuspensionKeeper:
             self._stops.refresh()
             self._fallback.update(registry)
         self._told = ended
+        self._tell()
 
     def _changed(
         self, one: OwnSuspension, at: datetime, ended: Mapping[str, int], by_association: Iterable[NumberSpan]
@@ -148,6 +194,10 @@ class SuspensionKeeper:
             )
 
 
+def _field(state: object) -> object:
+    return state.get("suspensions") if isinstance(state, dict) else None
+
+
 def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspensions) -> list[NumberSpan]:
     """What of the stopped numbers the association has suspended itself."""
     own = [span for one in known.suspensions for span in one.spans()]
@@ -166,7 +216,7 @@ def summary(known: OwnSuspensions, now: datetime, most: int = 100) -> list[dict[
             "id": one.id, "state": one.state, "reference": one.reference, "numbers": one.count,
             "asked": one.asked.at.isoformat(timespec="seconds"),
             "in_force": one.in_force.isoformat(timespec="seconds") if one.in_force else None,
-            "calls_ended": one.calls_ended,
+            "calls_ended": one.calls_ended, "home": one.home, "not_confirmed_by": one.waiting_nodes(),
             "duties": [
                 {"kind": duty.kind, "due": duty.due.isoformat(), "overdue": duty.is_overdue(now)}
                 for duty in one.open_duties()

@@ -6,8 +6,8 @@
     withdrawn               lifted
 
 With one person the order is its own approval. `in force` is a word of the node: the service, or the command while no
-service runs, has put the stop to use. What follows a stop, the end of the contract (契約解除) and the report of the
-contractor, stays open as a duty until a person closes it.
+service runs, has put the stop to use; each node of a fleet says it for itself. What follows a stop, the end of the
+contract (契約解除) and the report of the contractor, stays open as a duty until a person closes it.
 """
 
 from __future__ import annotations
@@ -99,6 +99,17 @@ class Duty(Model):
         return self.closed is None and now >= day_begins(self.due + timedelta(days=1))
 
 
+class NodeConfirmation(Model):
+    """What another node of the fleet has said of a suspension. `in_force` is None if it has not confirmed it."""
+
+    node: str
+    in_force: AwareDatetime | None = None
+    by_service: bool = False
+    over: AwareDatetime | None = None
+    taken_over: AwareDatetime | None = None
+    calls_ended: int = 0
+
+
 Span = tuple[int, int]
 """First and last number, as the integers of their E.164 digits."""
 
@@ -108,7 +119,8 @@ class OwnSuspension(Model):
 
     `in_force` and `over` are when this node began and ended to refuse the calls. `by_service`: the service confirmed
     it; else the command, for the calls that the hook decides. `covered` are the numbers of which the association's own
-    suspension is in force.
+    suspension is in force. `home` is the node on which it was ordered, empty for this one; `elsewhere` is what the
+    other nodes have confirmed.
     """
 
     id: str
@@ -130,6 +142,8 @@ class OwnSuspension(Model):
     lifted: Act | None = None
     over: AwareDatetime | None = None
     duties: tuple[Duty, ...] = ()
+    home: str = ""
+    elsewhere: tuple[NodeConfirmation, ...] = ()
 
     @property
     def state(self) -> SuspensionState:
@@ -152,6 +166,19 @@ class OwnSuspension(Model):
     def stops(self) -> bool:
         """Whether calls of its numbers are to be refused because of it."""
         return self.state in (SuspensionState.APPROVED, SuspensionState.IN_FORCE)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it stops calls, here or on another node, or waits for its approval."""
+        return not self.withdrawn and not self.lifted
+
+    def waiting_nodes(self) -> list[str]:
+        """The other nodes that have not confirmed it yet, or its end."""
+        if self.lifted:
+            return [each.node for each in self.elsewhere if each.in_force and not each.over]
+        if not self.approved or self.withdrawn:
+            return []
+        return [each.node for each in self.elsewhere if not each.in_force and not each.taken_over]
 
     @property
     def count(self) -> int:
@@ -231,7 +258,8 @@ def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
 
 
 def _another(by: Act, asked: Act) -> None:
-    if not by.person.is_another_than(asked.person):
+    # By name too: one person's accounts on two nodes may have different user ids.
+    if by.by == asked.by or not by.person.is_another_than(asked.person):
         raise UsageError(Message("{name} has asked for this; another person has to approve it", name=by.by))
 
 
@@ -249,10 +277,10 @@ def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
 def put_to_use(
     one: OwnSuspension, at: datetime, by_service: bool, terms: Iterable[tuple[DutyKind, date]]
 ) -> OwnSuspension:
-    """The node has confirmed it. `terms` are the days by which its duties are due."""
+    """The node has confirmed it. `terms` are the days by which its duties are due; they are those of its home."""
     if one.state is not SuspensionState.APPROVED:
         return one
-    duties = one.duties or tuple(Duty(kind=kind, due=due) for kind, due in terms)
+    duties = one.duties or tuple(Duty(kind=kind, due=due) for kind, due in terms if not one.home)
     return one.model_copy(update={"in_force": at, "by_service": by_service, "duties": duties})
 
 

@@ -37,7 +37,7 @@ def act_details(one: OwnSuspension) -> dict[str, Scalar]:
         "reference": one.reference, "authority": one.authority, "customer": one.customer,
         "requested": one.requested.isoformat() if one.requested else "", "why": one.asked.why,
         "asked_by": one.asked.by, "asked_at": one.asked.at.isoformat(),
-        "approved_by": one.approved.by if one.approved and one.persons > 1 else "",
+        "approved_by": one.approved.by if one.approved and one.persons > 1 else "", "ordered_on": one.home,
     }  # fmt: skip
     return {
         **{name: value for name, value in given.items() if value},

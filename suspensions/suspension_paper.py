@@ -52,6 +52,7 @@ def suspension_paper(
         "状態 / state": _STATES[one.state],
         "事業者 / member": member,
         "設備(ノード) / node": node,
+        "停止を申請したノード / ordered on": one.home or None,
         "停止の請求 / asked by": _act(one.asked),
         "停止の承認 / approved by": _act(one.approved) if one.persons > 1 else None,
         "停止の開始 / in force since": _in_japan(one.in_force) or "未実施 / not in force",
@@ -68,6 +69,7 @@ def suspension_paper(
             Section("番号停止の実施報告書 / Report of a suspension", known({"作成 / made": _in_japan(now)})),
             Section("要請の内容 / What was ordered", known(order)),
             Section("実施の内容 / What was done", known(done)),
+            *_elsewhere(one),
             Section(
                 "停止後の措置 / What follows",
                 table=Table(
@@ -86,10 +88,10 @@ def suspension_paper(
                 "この報告書について / About this paper",
                 known({"検証鍵 / verifier key": log_key}),
                 paragraphs=(
-                    "停止の開始は、このノードが停止を実施したことを確認した時刻です。ほかのノードの状況は示しません。"
-                    "緊急通報(110、118、119)は停止の対象外です。",
-                    "`In force since` is when this node confirmed that it refuses the calls. It says nothing of other "
-                    "nodes. Emergency calls (110, 118, 119) are never refused.",
+                    "停止の開始は、そのノードが停止を実施したことを自ら確認した時刻です。"
+                    "この書面に記載のないノードの状況は示しません。緊急通報(110、118、119)は停止の対象外です。",
+                    "`In force since` is when a node itself confirmed that it refuses the calls. The paper says "
+                    "nothing of nodes that are not in it. Emergency calls (110, 118, 119) are never refused.",
                     "切断した通話の数は、この停止のためにこのノードが交換機に切断を求めた通話の数です。",
                     "`Calls ended` counts the calls in progress that this node asked the PBX to end because of it.",
                     "このファイルと同じ場所の .note ファイルは、台帳の鍵による署名です。"
@@ -101,6 +103,24 @@ def suspension_paper(
             ),
         ),
     )
+
+
+def _elsewhere(one: OwnSuspension) -> tuple[Section, ...]:
+    """What the other nodes of the fleet have confirmed, if there are any."""
+    if not one.elsewhere:
+        return ()
+    rows = [
+        (
+            each.node, _in_japan(each.in_force) or "未確認 / not confirmed",
+            _in_japan(each.over) or _in_japan(each.taken_over) or "", str(each.calls_ended),
+        )
+        for each in one.elsewhere
+    ]  # fmt: skip
+    columns = (
+        "ノード / node", "停止の開始 / in force since", "解除・引き継ぎ / over or taken over",
+        "切断した通話 / calls ended",
+    )  # fmt: skip
+    return (Section("ほかのノードでの実施 / On the other nodes", table=Table(columns, rows, (60, 62, 62, None))),)
 
 
 def _confirmed(one: OwnSuspension) -> str | None:

@@ -86,7 +86,8 @@ JAPANESE: Final = {
     "registry.suspensions_sha256": "使用中の署名付き `suspensions.yaml` の SHA-256。なければ null",
     "suspensions.own": "このノードによる停止(`idtone suspend`)のうち、終了していないもの、または未了の措置があるもの"
     "(新しい 100 件)の一覧: `id`、`state`、`reference`、`numbers`(番号の数)、`asked`、"
-    "`in_force`(サービスが確認するまで null)、`calls_ended`、`duties`(`kind`、`due`、`overdue`)",
+    "`in_force`(サービスが確認するまで null)、`calls_ended`、`home`(停止を申請したノード。このノードなら空)、"
+    "`not_confirmed_by`(まだ確認していないほかのノード)、`duties`(`kind`、`due`、`overdue`)",
     "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
     "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",
@@ -169,6 +170,10 @@ STATE_JAPANESE: Final = {
     "rivals": "直近 10 回の報告のうち、同じノードを名乗る別のサービスの報告を置き換えた回数",
     "calls.a_second": "1 秒あたりに判定した通話(直近 10 秒間)。初回は null",
     "calls.over": "終わった通話",
+    "suspensions": (
+        "このノードの事業者による停止(`idtone suspend`)をほかのノードに伝えるもの。フリートの鍵で暗号化しています。"
+        "鍵がないか、停止がなければ null"
+    ),
     "ledger.witness_troubles": "連署していない証人のリスト。名前、問題",
 }
 """The meanings in Japanese of the fields that the feed does not have."""

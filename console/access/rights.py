@@ -18,6 +18,8 @@ class Right(StrEnum):
     """See and search telephone numbers, with a purpose, which is recorded."""
     REQUEST_EXPORTS = "request-exports"
     APPROVE_EXPORTS = "approve-exports"
+    STOP_NUMBERS = "stop-numbers"
+    """Stop a number on this node and its fleet, approve that, and lift it."""
     OFFICE = "office"
     """Do the work of the association's office."""
     ADMINISTER = "administer"
@@ -30,6 +32,8 @@ class Role(StrEnum):
     VIEWER = "viewer"
     INVESTIGATOR = "investigator"
     APPROVER = "approver"
+    DUTY = "duty"
+    """Takes the calls of the police, also at night."""
     OFFICE = "office"
     ADMINISTRATOR = "administrator"
 
@@ -38,6 +42,7 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.VIEWER: frozenset({Right.LOOK}),
     Role.INVESTIGATOR: frozenset({Right.LOOK, Right.OPEN_NUMBERS, Right.REQUEST_EXPORTS}),
     Role.APPROVER: frozenset({Right.LOOK, Right.APPROVE_EXPORTS}),
+    Role.DUTY: frozenset({Right.LOOK, Right.STOP_NUMBERS}),
     Role.OFFICE: frozenset({Right.OFFICE}),
     Role.ADMINISTRATOR: frozenset({Right.LOOK, Right.ADMINISTER}),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,11 +15,12 @@ from idtone.decision import time_by
 from idtone.errors import IdtoneError
 from idtone.ledger.store.sqlite import path_of
 from idtone.number_spans import NumberSpan
+from idtone.persons import Person, acting
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
 from idtone.service.suspension_confirmations import Confirmed, confirmed
 from idtone.settings import Settings
-from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, OwnSuspension
+from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, OwnSuspension, SuspensionState
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.translation import Message, template
 
@@ -72,9 +74,18 @@ class OwnRow:
     calls_ended: int
     duties: tuple[tuple[str, str, bool], ...]
     """Of each open duty: what, by when, whether it is overdue."""
+    waiting: tuple[str, ...]
+    """The other nodes that have not confirmed it."""
+    asked: str
+    """What waits for another person: `stop`, `lift`, or empty."""
+    is_own: bool
+    """This visitor has asked for it."""
+    stops: bool
 
 
-async def show(visit: Visit) -> web.StreamResponse:
+async def show(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
     read = await visit.console.registry.look()
     told = await visit.in_thread(_confirmed, visit.console.settings)
     own, trouble = await visit.in_thread(_own, visit.console.settings)
@@ -85,7 +96,9 @@ async def show(visit: Visit) -> web.StreamResponse:
     over = len(entries) - len(in_force) - len(coming)
     feed = visit.console.live.newest.feed
     return visit.render(
-        "suspensions.html", read=read, told=told, in_force=rows(in_force, told), coming=rows(coming, told), over=over,
+        "suspensions.html", status, problem=problem, may_stop=visit.may(Right.STOP_NUMBERS),
+        persons=visit.console.settings.policy.own_suspensions.persons,
+        read=read, told=told, in_force=rows(in_force, told), coming=rows(coming, told), over=over,
         total=len(in_force), more_coming=len(coming), effect=effect_of(feed) if feed else None,
         own=own, own_trouble=trouble,
         is_signed=read.index.signed is not None, at=datetime.now(UTC), never=read.index.never_originating,
@@ -94,7 +107,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
     """The newest first; and why they cannot be read."""
-    now = datetime.now(UTC)
+    now, me = datetime.now(UTC), acting()
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
     except IdtoneError as error:
@@ -104,9 +117,19 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
             one.id, STATE_WORDS[one.state], _masked(one), one.reference,
             ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.in_force, one.calls_ended,
             tuple((DUTY_WORDS[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
+            tuple(one.waiting_nodes()), *_asked(one, me), one.stops,
         )
         for one in reversed(found[-ROWS:])
     ], ""  # fmt: skip
+
+
+def _asked(one: OwnSuspension, me: Person) -> tuple[str, bool]:
+    """What waits for another person, and whether this one has asked for it."""
+    if one.state is SuspensionState.ASKED:
+        return "stop", not me.is_another_than(one.asked.person)
+    if one.lift_asked and one.stops:
+        return "lift", not me.is_another_than(one.lift_asked.person)
+    return "", False
 
 
 def _masked(one: OwnSuspension) -> str:

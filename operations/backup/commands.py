@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyrage
 import typer
 
 from idtone import command_line
-from idtone.errors import BackupError, UsageError
+from idtone.errors import BackupError, IdtoneError, UsageError
 from idtone.files import alone, replace_durably
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
@@ -104,14 +105,21 @@ def drill(
     source = source or settings.backup.directory
     began_s = time.monotonic()
     identities = _identities(identity)
+    is_own = node in (None, settings.node)
     with scratch() as folder:
-        unpacked = unpack(chain_of(source, node, identities), identities, Path(folder))
-        made = restore_into(unpacked, Path(folder) / "node", ask=False)
-        load_settings(made.settings, {})
+        try:
+            unpacked = unpack(chain_of(source, node, identities), identities, Path(folder))
+            is_own = unpacked.header.node == settings.node
+            made = restore_into(unpacked, Path(folder) / "node", ask=False)
+            load_settings(made.settings, {})
+        except IdtoneError:
+            if is_own:
+                _remember(settings, lambda last: last.after_failed_drill(datetime.now(UTC)))
+            raise
         faults, newest, now = unpacked.faults, unpacked.newest, datetime.now(UTC)
         leaves = sum(tree.leaves for tree in unpacked.trees)
-    if not faults:
-        _remember(settings, now, newest)
+    if is_own:
+        _remember(settings, lambda last: last.after_failed_drill(now) if faults else last.after_drill(now, newest))
     age_s = None if newest is None else (now - newest).total_seconds()
     if as_json:
         found = {
@@ -148,13 +156,13 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
         )
 
 
-def _remember(settings: Settings, now: datetime, newest: datetime | None) -> None:
-    """For the metrics of this node, if it is the one that makes the backups."""
+def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
+    """For the metrics and the doctor of this node, if it is the one that makes the backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.wanted else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         owner = path.stat()
-        backup_result.write(last.after_drill(now, newest), path)
+        backup_result.write(changed(last), path)
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -98,8 +99,10 @@ async def _of_witness(session: aiohttp.ClientSession, entry: str, log: VerifierK
         witness = witness_of(entry)
         source = witness.key.name
         async with session.get(f"{witness.url}/checkpoint/{log_digest(log.name)}") as response:
-            if response.status == 404:
+            if response.status == HTTPStatus.NOT_FOUND:
                 return KnownHead(source, None)
+            if response.status != HTTPStatus.OK:
+                return KnownHead(source, None, Message("it answered {status}", status=response.status))
             octets = await response.content.read(NOTE_LIMIT)
     except (IdtoneError, aiohttp.ClientError, TimeoutError) as error:
         return KnownHead(source, None, str(error) or Message("it did not answer in time"))

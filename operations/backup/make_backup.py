@@ -67,7 +67,7 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
         result = BackupResult(
             now, chain, {**reached, **{tree: end.reached for tree, end in ends.items()}},
             None if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC),
-            time.monotonic() - began_s, last.drilled if last else None, last.drilled_newest if last else None,
+            time.monotonic() - began_s, *((last.drilled, last.drilled_newest, last.drill_failed) if last else ()),
         )  # fmt: skip
         backup_result.write(result, own.result)
         remove_old(own.directory, chain, settings.node, own.keep, now)

@@ -32,7 +32,7 @@ from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.lines.index import compiled
 from idtone.lines.reading import read_as_set
 from idtone.registry.local_registry import known
-from idtone.service import canary_result, used_settings
+from idtone.service import backup_result, canary_result, used_settings
 from idtone.settings import Interface, variable_name
 from idtone.signed_notes import Note
 from idtone.suspensions.own_stops import NO_STOPS
@@ -44,6 +44,7 @@ from . import (
     asterisk,
     asterisk_files,
     asterisk_version,
+    backup_finding,
     brake_finding,
     canary_finding,
     hook,
@@ -616,6 +617,14 @@ def _canary(exam: Exam) -> Iterator[Finding]:
     yield canary_finding.judge(canary, canary_result.read(canary.result), exam.now())
 
 
+def _backup(exam: Exam) -> Iterator[Finding]:
+    backup = exam.settings.backup
+    if backup.wanted and backup.result.exists() and not os.access(backup.result, os.R_OK):
+        yield backup_finding.unreadable(backup)
+        return
+    yield backup_finding.judge(backup, backup_result.read(backup.result), exam.now())
+
+
 CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
@@ -641,6 +650,7 @@ CHECKS: Final = (
     Check(("ledger-timestamp",), lambda exam: iter((_stamped(exam),))),
     Check(("ledger-postgresql",), _shared),
     Check(("fleet-settings",), _fleet_settings),
+    Check((backup_finding.TOPIC,), _backup),
     Check((canary_finding.TOPIC,), _canary),
     Check(("service",), _service),
     Check(("agi",), _agi),

@@ -287,6 +287,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "A node with other settings than its fleet decides, sounds or keeps evidence otherwise than the others."
         ),
     ),
+    "backup": Topic(
+        Message("The backups"),
+        Message("Only an archive that a drill has restored brings the evidence and its keys back."),
+    ),
     "canary": Topic(
         Message("The last canary call"),
         Message("Only a call that is answered shows that the sound which Asterisk sends arrives at a telephone."),

@@ -186,6 +186,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "fleet-settings": Fix(
         _nothing, Message("It needs another file, or a reload, which puts all its settings in force.")
     ),
+    "backup": Fix(_nothing, Message("It needs a key of yours that is kept on another machine.")),
     "canary": Fix(_nothing, Message("It needs a person who sees where the sound gets lost, or who starts the timer.")),
     "service": Fix(_nothing, _SERVICE),
     "service-application": Fix(_nothing, _SERVICE),

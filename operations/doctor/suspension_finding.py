@@ -35,9 +35,14 @@ def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
             Message("systemctl start idtone; if it runs, its log says why, and `idtone suspensions list`"),
         )
     waiting = [each for each in found if each.state is SuspensionState.ASKED and now - each.asked.at > SOON]
+    elsewhere = [
+        (each, nodes) for each in found
+        if (act := each.lifted or each.approved) and now - act.at > SOON and (nodes := each.waiting_nodes())
+    ]  # fmt: skip
     overdue = [(each, duty) for each in found for duty in each.open_duties() if duty.is_overdue(now)]
     parts = [
         *(Message("{id} waits for the approval of another person", id=each.id) for each in waiting),
+        *(Message("{id}: not confirmed by {nodes}", id=each.id, nodes=", ".join(nodes)) for each, nodes in elsewhere),
         *(
             Message("{id}: {kind} was due on {due}", id=each.id, kind=Message(DUTY_WORDS[duty.kind]), due=duty.due)
             for each, duty in overdue
@@ -45,7 +50,11 @@ def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
     ]
     if parts:
         return warning(
-            TOPIC, joined("; ", parts), Message("idtone suspensions list; then `approve`, `lift` or `close` there")
+            TOPIC,
+            joined("; ", parts),
+            Message("idtone fleet status")
+            if elsewhere and len(parts) == len(elsewhere)
+            else Message("idtone suspensions list; then `approve`, `lift` or `close` there"),
         )
     in_force = sum(each.state is SuspensionState.IN_FORCE for each in found)
     return good(TOPIC, Message("{count} in force", count=in_force))

@@ -1,5 +1,5 @@
 """Two PBXs of a fleet, each with its service: a call that passes both is sounded once, and no header from outside,
-forged, old or repeated, silences a call.
+forged, old or repeated, silences a call. A number that one node stops is stopped on the other one too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from textwrap import dedent
 
 import pytest
@@ -19,17 +20,19 @@ import pytest
 from idtone.call_control.chain_token import VALID, mac_of, token_text
 from idtone.calls import RemoteCall
 from idtone.ledger.keys.key_file import KEY_BYTES
+from idtone.ledger.store.postgresql import Server
 from idtone.numbers import parse
 
 from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import Asterisk, free_ports
 from ..lab.heard import hear
-from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab
+from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
 from ..lab.pjsip_conf import pjsip, trunk
 from ..lab.service import Service
 from ..lab.site import reach
 from .hearing import assert_heard_then_connected, assert_nothing_before_voice
 from .proving import RECOGNISED_S
+from .test_own_suspensions import acts, command, states
 
 KEY = bytes(range(KEY_BYTES))
 HEADER = "Idtone-Chain"
@@ -62,11 +65,12 @@ class Node:
 
 
 @pytest.fixture(scope="module")
-def nodes(installation, tmp_path_factory) -> Iterator[tuple[Node, Node]]:
+def nodes(installation, tmp_path_factory, postgresql) -> Iterator[tuple[Node, Node]]:
     key_file = tmp_path_factory.mktemp("fleet") / "fleet.key"
     key_file.write_text(f"{KEY.hex()}\n")
     key_file.chmod(0o600)
     with ExitStack() as life:
+        shared = Server.named(life.enter_context(postgresql.database()), postgresql.password)
         made = []
         for name, other in zip(ADDRESSES, reversed(ADDRESSES), strict=True):
             exported = {"IDTONE_NODE": name, "IDTONE_FLEET_TRUNKS": other}
@@ -75,7 +79,7 @@ def nodes(installation, tmp_path_factory) -> Iterator[tuple[Node, Node]]:
             metrics = f"127.0.0.1:{free_ports(1)[0]}"
             pbx.site.own(key_file, "idtone")
             reach(key_file.parent)
-            service = Service(pbx, LAB_REGISTRY, node=name, fleet=fleet, metrics=metrics)
+            service = Service(pbx, LAB_REGISTRY, node=name, fleet=fleet, metrics=metrics, shared=shared)
             made.append(Node(name, other, pbx, service))
         ports = dict(zip(ADDRESSES, free_ports(len(ADDRESSES)), strict=True))
         for node in made:
@@ -224,3 +228,37 @@ async def test_a_node_whose_service_is_down_announces_too(nodes, references, dow
             await phones.nothing_is_left()
     finally:
         nodes[down].service.start()
+
+
+async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
+    """Within seconds, in Asterisk's file too; a node that was away learns at its return that it was lifted."""
+    a, b = nodes
+
+    async def placed() -> tuple[str, str]:
+        _, ending = await phones.call()
+        return ending.status, ending.reason
+
+    stop = ("suspend", "--reference", "R-77", "--why", "the police called")
+    stopped = await asyncio.to_thread(command, a.service, *stop, typed=LICENSED)
+    [elsewhere] = stopped["elsewhere"]
+    began = [datetime.fromisoformat(each["in_force"]) for each in (stopped, elsewhere)]
+    print(f"\nidtone suspend: in force here, and {(began[1] - began[0]).total_seconds():.3f} s later on the other node")
+    assert (elsewhere["node"], elsewhere["by_service"]) == (b.name, True)
+    refused = ("REFUSED", "number-suspended")
+    async with lab(b.asterisk) as phones:
+        assert await placed() == refused
+        await asyncio.to_thread(b.service.stop)
+        assert await placed() == refused
+        lift = ("suspensions", "lift", stopped["id"], "--why", "by mistake")
+        lifted = await asyncio.to_thread(command, a.service, *lift)
+        assert (lifted["state"], "over" in lifted["elsewhere"][0]) == ("lifted", False)
+        await asyncio.to_thread(b.service.start)
+        again_s = time.monotonic()
+        await until(lambda: states(b.service) == ["lifted"], "the node that was away to hear of it")
+        print(
+            f"after its start, a node that was away knows that it is lifted within {time.monotonic() - again_s:.3f} s"
+        )
+        await until(lambda: "suspension-lift-in-force" in acts(b.service, stopped["id"]), "the end of the stop")
+        assert await placed() == ("CONNECTED", "licence-valid")
+    told = [each for each in acts(b.service, stopped["id"]) if each.startswith("suspension")]
+    assert told == ["suspension-in-force", "suspension-lift-in-force"]

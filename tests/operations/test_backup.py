@@ -17,6 +17,7 @@ from idtone.operations.backup.make_backup import make
 from idtone.operations.backup.restore import restore_here, restore_into
 from idtone.operations.backup.unpack import Unpacked, unpack
 from idtone.service import backup_result
+from idtone.service.backup_result import BackupResult
 
 from ..ledger.sample_evidence import heard_call
 from ..terminal import Terminal
@@ -218,15 +219,36 @@ def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedNode,
     assert not (tmp_path / "new").exists()
 
 
+def known(node: BackedNode) -> BackupResult:
+    result = backup_result.read(node.folder / "backup.json")
+    assert result is not None
+    return result
+
+
 def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
     node.sign("c-1")
     backup(node)
     told = terminal.told("backup", "drill", "-i", node.folder / "secret", "-c", node.config)
     assert (told["good"], told["leaves"]) == (True, 1)
     assert told["newest_call"].startswith("2026-11-01T00:01:00")
-    result = backup_result.read(node.folder / "backup.json")
-    assert result is not None
-    assert result.drilled is not None
+    drilled = known(node).drilled
+    assert drilled is not None
+    [archive] = (node.folder / "backups").iterdir()
+    octets = archive.read_bytes()
+    archive.write_bytes(octets[:-100])
+    drill = ["backup", "drill", "-i", node.folder / "secret", "-c", node.config]
+    terminal.error(*drill)
+    assert known(node).drill_failed is not None, "the doctor says it"
+    assert known(node).drilled == drilled
+    archive.write_bytes(octets)
+    terminal.told(*drill)
+    assert known(node).drill_failed is None
+    other = BackedNode.made(node.folder / "other", node="pbx-2")
+    other.sign("c-1")
+    backup(other)
+    before = known(node)
+    terminal.told("backup", "drill", other.folder / "backups", "-i", node.folder / "secret", "-c", node.config)
+    assert known(node) == before, "a drill of another node's archives says nothing of this one's"
 
 
 def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedNode, tmp_path: Path) -> None:

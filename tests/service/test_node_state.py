@@ -59,8 +59,12 @@ def test_the_state_is_what_the_feed_says_and_other_nodes_can_read_it(observed: O
 def test_every_field_is_known_to_who_reads_it() -> None:
     assert node_state.FORMAT == KNOWN_FORMAT
     told, read = {field.name for field in STATE}, {*paths(NodeState)}
-    # The keeper of each node's brake reads what the others say in `brake`.
-    assert {each.partition("replication.")[0] or "replication" for each in read} == told - {"format", "brake"}
+    # What the others say in `brake` and `suspensions`, the keepers of each node read.
+    assert {each.partition("replication.")[0] or "replication" for each in read} == told - {
+        "format",
+        "brake",
+        "suspensions",
+    }
 
 
 def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypatch):

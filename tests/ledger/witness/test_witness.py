@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -22,7 +21,7 @@ from idtone.errors import DocumentError, LedgerError, UsageError
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint, log_digest
 from idtone.ledger.witness.cosigning import Cosigning
-from idtone.ledger.witness.witness import Witness, WitnessState, attend, read_logs
+from idtone.ledger.witness.witness import WitnessState, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.signed_notes import Note, Signer, VerifierKey
 
@@ -31,22 +30,7 @@ from ..sample_evidence import LOG, heard_call, key_ring_of, put, url_of
 from ..sample_ledger import faults, write, writer_of
 from ..tree.reference import SIGNER
 from .asking import WITNESS, asking
-
-NAME = "witness.example/1"
-
-
-@asynccontextmanager
-async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
-    """A witness for one log; what `ledger.witnesses` is to say of it."""
-    over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
-    with WitnessState.held(folder / "witness") as state:
-        signer = state.signer(NAME)
-        witness = Witness(state, signer, {key.name: [key]})
-        task = asyncio.create_task(attend(witness, "127.0.0.1", 0, bound.set_result, over))
-        await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
-        yield f"http://127.0.0.1:{bound.result()} {signer.cosigner}"
-        over.set()
-        await task
+from .witnessing import NAME, witnessing
 
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:

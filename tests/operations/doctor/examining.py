@@ -24,10 +24,10 @@ from ...lab.service import Service
 Findings = dict[str, dict[str, Any]]
 OF_THE_MACHINE = {
     "clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "sound-codecs", "lines",
-    "ledger-retention",
+    "ledger-retention", "backup",
 }  # fmt: skip
-"""The lab cannot control these, except that its registry is unsigned, that it names no trunk, no table of lines and no
-time for numbers, and that one endpoint has a codec without a transcoder."""
+"""The lab cannot control these, except that its registry is unsigned, that it names no trunk, no table of lines, no
+time for numbers and no backup, and that one endpoint has a codec without a transcoder."""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:

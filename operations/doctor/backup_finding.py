@@ -1,0 +1,58 @@
+"""What the backups of this node are worth, as a finding. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from idtone.backup_settings import BackupSettings
+from idtone.service.backup_result import BackupResult, is_old
+from idtone.translation import Message
+
+from .findings import Finding, bad, good, unknown, warning
+
+TOPIC: Final = "backup"
+DRILL_EVERY: Final = timedelta(days=35)
+"""The page of backups asks for a drill once a month."""
+_DRILL: Final = Message("On the machine with the secret key: ssh root@NODE idtone backup drill -i - < KEY-FILE")
+_START: Final = Message("idtone backup; then systemctl enable --now idtone-backup.timer")
+
+
+def unreadable(settings: BackupSettings) -> Finding:
+    return unknown(
+        TOPIC,
+        Message("{path} cannot be read", path=settings.result),
+        Message("Run this as the user that `idtone serve` runs as"),
+    )
+
+
+def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
+    """`last` is the last result, None if there is none."""
+    if not settings.wanted:
+        return warning(
+            TOPIC,
+            Message("none is set up: if this disk fails, the evidence and its keys are lost"),
+            Message("Name a key in backup.recipients (docs/how-to/backup.md)"),
+        )
+    if last is None:
+        return bad(TOPIC, Message("none was made yet"), _START)
+    made = f"{last.at:%Y-%m-%d %H:%M}"
+    if is_old(last, settings.every.total_seconds(), now):
+        return bad(
+            TOPIC,
+            Message("overdue: the last one is from {at}", at=made),
+            Message("journalctl -u idtone-backup says why; correct that, then run idtone backup"),
+        )
+    if last.drill_failed:
+        return bad(
+            TOPIC,
+            Message("the last drill failed, at {at}", at=f"{last.drill_failed:%Y-%m-%d %H:%M}"),
+            Message("idtone backup drill says why; then idtone backup, and another drill (docs/how-to/backup.md)"),
+        )
+    if last.drilled is None:
+        return warning(TOPIC, Message("the last one is from {at}, and no drill has tried any", at=made), _DRILL)
+    if now - last.drilled > DRILL_EVERY:
+        found = Message("the last drill is from {at}, more than a month ago", at=f"{last.drilled:%Y-%m-%d %H:%M}")
+        return warning(TOPIC, found, _DRILL)
+    drilled = f"{last.drilled:%Y-%m-%d %H:%M}"
+    return good(TOPIC, Message("the last one is from {at}, the last drill from {drilled}", at=made, drilled=drilled))

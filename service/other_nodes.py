@@ -1,0 +1,67 @@
+"""Reads each second what the other nodes of the fleet say of themselves in PostgreSQL (`node_state`). No call waits for
+it. While PostgreSQL is away, each node acts by itself, and what was taken over still counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from idtone.daemon_thread import in_daemon
+from idtone.ledger.replication.node_reports import NodeReport, NodeReportsReader
+from idtone.ledger.store.postgresql import Server
+from idtone.logs import in_words, unexpected
+from idtone.settings import Settings
+
+log = logging.getLogger(__name__)
+
+READ_EVERY_S: Final = 1.0
+AGAIN_S: Final = 30.0
+"""How long to wait at most after a failure of PostgreSQL."""
+GONE_AFTER: Final = timedelta(days=30)
+"""A node that was not heard for so long is taken for one that is no longer used."""
+
+
+class OtherNodes:
+    """Runs while the service does."""
+
+    def __init__(self, settings: Settings, hear: Sequence[Callable[[Sequence[NodeReport]], None]]) -> None:
+        """Each of `hear` gets the reports of all other nodes, in a thread."""
+        self._settings, self._hear = settings, hear
+        self._reader: NodeReportsReader | None = None
+        self.trouble = ""
+        """Why they are not known; empty if they are, or if there are no other nodes."""
+
+    async def run(self) -> None:
+        """Until cancelled; returns at once if there is nothing to share with."""
+        while shares(self._settings):
+            await asyncio.wrap_future(in_daemon(self._read, "reading what the other nodes say"))
+            await asyncio.sleep(AGAIN_S if self.trouble else READ_EVERY_S)
+
+    def _read(self) -> None:
+        try:
+            self._reader = self._reader or NodeReportsReader(Server.of(self._settings.ledger))
+            read = self._reader.read()
+            others = [
+                each for each in read.reports
+                if each.node != self._settings.node and each.heard and read.now - each.heard < GONE_AFTER
+            ]  # fmt: skip
+            for hear in self._hear:
+                hear(others)
+            self.trouble = ""
+        except Exception as error:
+            trouble = in_words(error) or type(error).__name__
+            if trouble != self.trouble:
+                log.error(
+                    "what other nodes have stopped is not known, and this node acts by itself: %s", trouble,
+                    exc_info=unexpected(error),
+                )  # fmt: skip
+            self.trouble = trouble
+
+
+def shares(settings: Settings) -> bool:
+    """Whether there may be other nodes to share with: a PostgreSQL, and a key that all nodes have."""
+    return settings.ledger.is_shared() and settings.fleet.key_file is not None

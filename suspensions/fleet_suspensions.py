@@ -1,0 +1,125 @@
+"""A fleet's nodes stop together: what one node tells the others of its own suspensions, and what it takes over. Pure.
+
+Each node tells all that it knows, so any node that is left can tell a node that was away. Acts are only ever added to a
+suspension (approved, lifted, a duty closed), so nodes agree in whatever order they hear of them. When each node began
+to refuse the calls, that node alone says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import ValidationError
+
+from .own_suspension import Duty, NodeConfirmation, OwnSuspension, OwnSuspensions
+
+TOLD_LIMIT: Final = 200_000
+"""Octets of what one node tells, before they are compressed."""
+_NONCE_BYTES: Final = 12
+_ACTS: Final = ("approved", "withdrawn", "lift_asked", "lifted")
+
+
+class SuspensionSeal:
+    """Seals what a node tells, since PostgreSQL is to see no telephone number. Only the fleet's key opens it."""
+
+    def __init__(self, fleet_key: bytes) -> None:
+        self._cipher = AESGCM(hmac.digest(fleet_key, b"idtone own suspensions", hashlib.sha256))
+
+    def sealed(self, node: str, told: OwnSuspensions) -> str:
+        """Text without a telephone number."""
+        nonce = os.urandom(_NONCE_BYTES)
+        octets = zlib.compress(told.model_dump_json(exclude_defaults=True).encode())
+        return base64.b64encode(nonce + self._cipher.encrypt(nonce, octets, node.encode())).decode()
+
+    def opened(self, node: str, text: object) -> OwnSuspensions | None:
+        """None if this node has not said it with this key, or if it cannot be read: then it says nothing."""
+        try:
+            octets = base64.b64decode(str(text), validate=True)
+            plain = self._cipher.decrypt(octets[:_NONCE_BYTES], octets[_NONCE_BYTES:], node.encode())
+            decompressor = zlib.decompressobj()
+            told = decompressor.decompress(plain, 2 * TOLD_LIMIT)
+            return OwnSuspensions.model_validate_json(told)
+        except (InvalidTag, ValidationError, ValueError, zlib.error):
+            return None
+
+
+def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
+    """What the others are to know, the newest last: of all that stop calls, and of the latest ones that are over."""
+    found, left = [], TOLD_LIMIT
+    for one in sorted(held.suspensions, key=lambda each: (each.is_live, each.asked.at), reverse=True):
+        # When this node itself was asked for is in `home`, so that a copy of a copy keeps it.
+        changes: dict[str, object] = {"home": one.home or node, "elsewhere": (), "covered": ()}
+        if not one.is_live:
+            changes["numbers"] = one.numbers[:1]  # only the act counts
+        each = one.model_copy(update=changes)
+        left -= len(each.model_dump_json(exclude_defaults=True)) + 1
+        if left < 0:
+            break
+        found.append(each)
+    return OwnSuspensions(suspensions=tuple(reversed(found)))
+
+
+def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
+    """With what the other nodes say, by their names; None for a node that says nothing that counts."""
+    by_id = {each.id: each for each in held.suspensions}
+    for name, says in others.items():
+        for one in says.suspensions if says else ():
+            mine = by_id.get(one.id)
+            if mine:
+                by_id[one.id] = _merged(mine, one)
+            elif one.is_live:
+                by_id[one.id] = _copy(one, node, name)
+    suspensions = tuple(_confirmed(one, others) for one in by_id.values())
+    return held if suspensions == held.suspensions else held.model_copy(update={"suspensions": suspensions})
+
+
+def _copy(one: OwnSuspension, node: str, name: str) -> OwnSuspension:
+    """As this node has it before it puts it to use."""
+    home = one.home or name
+    return one.model_copy(
+        update={
+            "home": "" if home == node else home, "in_force": None, "by_service": False, "calls_ended": 0,
+            "covered": (), "taken_over": None, "over": None, "elsewhere": (),
+        }
+    )  # fmt: skip
+
+
+def _merged(mine: OwnSuspension, other: OwnSuspension) -> OwnSuspension:
+    acts = {name: getattr(other, name) for name in _ACTS if getattr(mine, name) is None and getattr(other, name)}
+    duties = _duties(mine.duties, other.duties)
+    if duties != mine.duties:
+        acts["duties"] = duties
+    return mine.model_copy(update=acts) if acts else mine
+
+
+def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
+    """Each kind once, closed if it is closed anywhere."""
+    found = {duty.kind: duty for duty in mine}
+    for duty in others:
+        if duty.kind not in found or (duty.closed and not found[duty.kind].closed):
+            found[duty.kind] = duty
+    return tuple(found.values())
+
+
+def _confirmed(one: OwnSuspension, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspension:
+    """With what each of the other nodes has confirmed. A node from which nothing is known has confirmed nothing."""
+    known = {each.node: each for each in one.elsewhere}
+    for name, says in others.items():
+        theirs = next((each for each in says.suspensions if each.id == one.id), None) if says else None
+        if theirs:
+            known[name] = NodeConfirmation(
+                node=name, in_force=theirs.in_force, by_service=theirs.by_service, over=theirs.over,
+                calls_ended=theirs.calls_ended, taken_over=theirs.taken_over,
+            )  # fmt: skip
+        elif one.is_live:
+            known.setdefault(name, NodeConfirmation(node=name))
+    elsewhere = tuple(sorted(known.values(), key=lambda each: each.node))
+    return one if elsewhere == one.elsewhere else one.model_copy(update={"elsewhere": elsewhere})

@@ -1,0 +1,177 @@
+"""`idtone restore` asks a real witness and a real replica what was signed last."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.replication.own_replica import own_replica
+from idtone.ledger.replication.replica_connection import ReplicaConnection
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server
+from idtone.ledger.witness.cosigning import Cosigning
+from idtone.operations.backup import known_heads
+
+from ..lab.postgresql import changed
+from ..ledger.witness.witnessing import NAME, witnessing_beside
+from ..terminal import Terminal
+from .backups import BackedNode
+
+terminal = Terminal()
+REPLICA = "PostgreSQL"
+
+
+@pytest.fixture
+def known(tmp_path: Path, server: Server) -> Iterator[BackedNode]:
+    """A node with a replica and a witness."""
+    node = BackedNode.made(tmp_path / "node")
+    key = KeyRing.of(node.settings.ledger, node.settings.node).signer.key
+    (node.folder / "password").write_text(server.password or "")
+    with witnessing_beside(tmp_path, key) as witness:
+        set_ledger(
+            node, url=server.url, spool=f"{node.folder}/ledger.sqlite3", password_file=f"{node.folder}/password",
+            witnesses=[witness],
+        )  # fmt: skip
+        yield node
+
+
+def set_ledger(node: BackedNode, **settings: object) -> None:
+    folder = node.folder / "idtone.d"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{len(list(folder.iterdir()))}.yaml").write_text(yaml.safe_dump({"ledger": settings}))
+    node.__dict__.pop("settings", None)
+
+
+def replicate(node: BackedNode) -> None:
+    connection = ReplicaConnection(node.settings.ledger, node.settings.node)
+    try:
+        while connection.replicate().behind:
+            pass
+    finally:
+        connection.close()
+
+
+async def cosign(node: BackedNode) -> None:
+    settings = node.settings
+    with node.writer() as writer:
+        asking = Cosigning(writer, KeyRing.of(settings.ledger, settings.node), settings.ledger.witnesses, 60)
+        async with aiohttp.ClientSession() as session:
+            await asking.ask(session)
+
+
+def sign(node: BackedNode, *newest: str, after: int = 0) -> None:
+    """A call more for each of them, which is the last one that it knows."""
+    number = count(after + 1)
+    for name in newest:
+        node.sign(f"c-{next(number)}")
+        if name == NAME:
+            asyncio.run(cosign(node))
+        elif name == REPLICA:
+            replicate(node)
+        else:
+            terminal.told("backup", "-c", node.config)
+
+
+def restored(node: BackedNode, *options: object) -> tuple[BackedNode, dict[str, Any]]:
+    """On another machine: of the old one, nothing is left but the archives."""
+    away = node.folder.rename(node.folder.with_name("away"))
+    words = ["restore", away / "backups", "-i", away / "secret", "--into", node.folder, *options]
+    return BackedNode(node.folder), terminal.told(*words)
+
+
+def continued(node: BackedNode) -> tuple[str, int]:
+    """The tree and the head that the first leaf of the present ledger names."""
+    node.sign("c-new")
+    assert node.faults() == []
+    with LedgerReader.open(node.settings.ledger.own()) as reader:
+        leaf = reader.continues()
+    assert leaf is not None
+    return leaf.details["origin"], leaf.details["leaves"]
+
+
+@pytest.mark.parametrize("order", [("archive", REPLICA, NAME), ("archive", NAME, REPLICA), (NAME, REPLICA, "archive")])
+def test_the_newest_head_comes_from_where_it_is_newest(known: BackedNode, order: tuple[str, ...]) -> None:
+    sign(known, *order)
+    new, told = restored(known)
+    assert (told["leaves"], told["signed_leaves"]) == (order.index("archive") + 1, 3)
+    asked = {each["source"]: (each["leaves"], each["trouble"]) for each in told["asked"]}
+    assert asked.items() >= {NAME: (order.index(NAME) + 1, ""), REPLICA: (order.index(REPLICA) + 1, "")}.items()
+    assert continued(new) == ("pbx-1/idtone", 3)
+    replicate(new)
+    settings = new.settings
+    replica = own_replica(Server.of(settings.ledger), settings.ledger, settings.node)
+    assert replica is not None
+    assert (replica.behind, replica.lost_leaves) == (0, 3 - (order.index(REPLICA) + 1))
+
+
+def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedNode) -> None:
+    node = known
+    sign(node, "archive", NAME)
+    shutil.copytree(node.folder, node.folder.with_name("kept"))
+    sign(node, "archive", "archive", REPLICA, after=2)
+    shutil.rmtree(node.folder)
+    node.folder.with_name("kept").rename(node.folder)
+    told = terminal.told("restore", "--here", "-c", node.config)
+    assert (told["leaves"], told["signed_leaves"]) == (2, 5)
+    assert continued(node) == ("pbx-1/idtone", 5)
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """The port of a listener that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("away", "trouble"),
+    [
+        ("witness down", "Cannot connect"),
+        ("witness mute", "did not answer in time"),
+        ("witness damaged", "it answered 500"),
+        ("replica down", "see that PostgreSQL runs"),
+    ],
+)
+def test_who_does_not_answer_is_named_and_nothing_is_lost(
+    known: BackedNode, tmp_path: Path, mute: int, away: str, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is asked all the same, and what the archives have is restored."""
+    monkeypatch.setattr(known_heads, "ANSWER_WITHIN_S", 0.5)
+    ledger, lost, other = known.settings.ledger, NAME, REPLICA
+    if away == "replica down":
+        lost, other = other, lost
+    sign(known, lost, other)
+    key = ledger.witnesses[0].split()[1]
+    match away:
+        case "witness down":
+            set_ledger(known, witnesses=[f"http://127.0.0.1:1 {key}"])
+        case "witness mute":
+            set_ledger(known, witnesses=[f"http://127.0.0.1:{mute} {key}"])
+        case "witness damaged":
+            [kept] = (tmp_path / "witness").glob("*.checkpoint")
+            kept.write_text("nothing")
+        case _:
+            set_ledger(known, url=changed(ledger.url, port=1))
+    terminal.told("backup", "-c", known.config)
+    known.sign("c-3")
+    if other == REPLICA:
+        replicate(known)
+    else:
+        asyncio.run(cosign(known))
+    new, told = restored(known)
+    asked = {each["source"]: (each["leaves"], each["trouble"]) for each in told["asked"]}
+    assert asked[other] == (3, "")
+    assert asked[lost][0] == 0
+    assert trouble in asked[lost][1]
+    assert new.calls(f"sqlite:///{told['restored_ledger']}") == {"c-1", "c-2"}
+    assert continued(new) == ("pbx-1/idtone", 3)
