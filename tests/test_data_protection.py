@@ -66,6 +66,10 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/keys/stamps.py": ("….stamps",),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
+    "ledger/keys/log_keys.py": ("….sign", "….sign-2", "….token"),
+    "ledger/monitor/follow_log.py": ("idtone ledger monitor",),
+    "ledger/monitor/log_state.py": ("idtone ledger monitor",),
+    "ledger/monitor/monitor.py": ("idtone ledger monitor",),
     "ledger/tiles/tile_folder.py": ("idtone ledger tiles",),
     "ledger/tiles/tiles_verification.py": (),  # call ids in a file without a name, while they are compared
     "ledger/verification/reconciliation.py": ("idtone ledger reconcile",),

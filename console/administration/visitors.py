@@ -22,6 +22,7 @@ IN_WORDS: Final[Mapping[Right, str]] = {
     Right.OPEN_NUMBERS: template("opens and searches numbers, for a purpose that is recorded"),
     Right.REQUEST_EXPORTS: template("requests exports of evidence"),
     Right.APPROVE_EXPORTS: template("approves exports of evidence"),
+    Right.STOP_NUMBERS: template("stops numbers of this node, and lifts that"),
     Right.OFFICE: template("does the work of the association's office"),
     Right.ADMINISTER: template("sees who uses the console, and ends sessions"),
 }

@@ -12,7 +12,7 @@ from idtone.signed_notes import Note, NoteSigner, VerifierKey
 from .checkpoint_file import CheckpointFile
 from .continuity import Continuity, NextKey
 from .day_keys import DayKeys
-from .key_file import load_key
+from .key_file import load_key, read_key
 from .log_keys import LogKeys
 from .sealing import LedgerKey
 from .step_key import StepKey
@@ -94,6 +94,7 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
 
 def need_keys(settings: LedgerSettings, node: str) -> None:
     """Raises LedgerError if a key of the present tree is missing: a command that only reads makes none."""
+    read_key(settings.key_file)
     LogKeys(settings, continuity_of(settings, node)).need()
 
 

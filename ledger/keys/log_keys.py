@@ -70,7 +70,6 @@ class LogKeys:
 
     def need(self, origin: str | None = None) -> None:
         """Raises LedgerError if the key of the tree is missing, so that none is made."""
-        read_key(self._settings.key_file)
         if not (place := self.of(origin).place).startswith(PREFIX):
             read_key(self.file(place))
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Final, TypeVar
 
 T = TypeVar("T")
 
 
 def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
-    """Run `work` in a thread of its own. The process does not wait for this thread when it exits."""
+    """Run `work` in a thread of its own. The process does not wait for this thread when it exits.
+
+    A thread whose work has ended takes the next one. To start a thread is to wait until it runs, and on a busy machine
+    the event loop would wait so several times a second.
+    """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
 
@@ -23,5 +29,24 @@ def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
         else:
             done.set_result(result)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        waiting = _WAITING.pop()
+    except IndexError:
+        waiting = SimpleQueue()
+        threading.Thread(target=_run_all, args=(waiting,), daemon=True).start()
+    waiting.put((run, name))
     return done
+
+
+_Works = SimpleQueue[tuple[Callable[[], None], str]]
+_WAITING: Final[list[_Works]] = []
+"""One for each thread that has no work."""
+os.register_at_fork(after_in_child=_WAITING.clear)
+
+
+def _run_all(works: _Works) -> None:
+    while True:
+        run, threading.current_thread().name = works.get()
+        run()
+        del run  # it may hold much
+        _WAITING.append(works)
