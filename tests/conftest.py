@@ -47,9 +47,6 @@ os.environ["LANGUAGE"] = "en"
 
 sodium()  # the room for refused customers needs it when it is imported
 
-LONGEST = "test_strikes.py"
-"""Two minutes of the calls on a real Asterisk."""
-
 
 def pytest_configure() -> None:
     Service.forks = True
@@ -62,12 +59,10 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers begin with the longest file, and then with the files of few tests, which take longer than others: at the
-    end none waits for another.
-    """
+    """Workers begin with the files of few tests, which take longer than others: at the end none waits for another."""
     if hasattr(config, "workerinput"):
         tests = Counter(item.path for item in items)
-        items.sort(key=lambda item: (item.path.name != LONGEST, tests[item.path]))
+        items.sort(key=lambda item: tests[item.path])
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""The log's key in a hardware token: it signs in a process of its own, and nobody waits long for it.
+"""The log's key in a hardware token: it signs in a process of its own, and no call waits for it.
 
 While the token is away, each signature fails at once, and one is tried beside it now and then. A refused PIN is not
 tried again: tokens lock themselves after a few.

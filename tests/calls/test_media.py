@@ -98,6 +98,7 @@ async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
         }
 
 
+@pytest.mark.alone
 async def test_codecs(asterisk, serving, references):
     """Of either leg, also different ones: both parties hear the sound as it is."""
     service = serving(policy=POLICY)

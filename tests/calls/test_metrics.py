@@ -34,11 +34,13 @@ WITHOUT_DATA = {
             "canary",
             "lines_",
             "backup_",
+            "idtone_stamped_",
         )
     )
 }
-"""This service has no replica in PostgreSQL, no other nodes and no backups; its registry has no certifications and no
-list."""
+"""This service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping authority; its registry has
+no certifications and no list.
+"""
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import pytest
+
 from idtone.calls import Party
 
 from ..bench.phones.situations import ELSEWHERE, Situation, watched, watched_behind_nat
@@ -24,6 +26,7 @@ CORE: Final = (
 )
 
 
+@pytest.mark.alone
 async def test_the_record_claims_what_phones_of_others_received(installation, tmp_path):
     """PJSUA2 reports when its stream starts, before anything has come; that confirms nothing. With strictrtp, which is
     Asterisk's default, Dial() plays four packets in vain to a phone behind NAT; then the hook plays the sound again.

@@ -67,6 +67,7 @@ FILES = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("what", FILES)
 async def test_a_sound_that_cannot_be_played(serving, references, what):
     event, make = FILES[what]
@@ -139,6 +140,7 @@ GROUND: dict[str, tuple[Event, Blow]] = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("what", GROUND)
 async def test_what_the_service_stands_on(own, references, what):
     event, blow = GROUND[what]
@@ -203,12 +205,14 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
 """And whether it is kept from deciding a moment before."""
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("event", LIFE)
 async def test_the_service(own, references, event):
     blow, held = LIFE[event]
     await struck(own, event, blow, references, held=held)
 
 
+@pytest.mark.alone
 async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
     where = tuple(at for at in EVERYWHERE if at.step is Step.DECIDING)
     async with lab(own.asterisk) as phones, frozen(own):
