@@ -38,8 +38,8 @@ WITHOUT_DATA = {
         )
     )
 }
-"""This service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping authority; its registry has
-no certifications and no list.
+"""This service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping authority; its registry
+has no certifications and no list.
 """
 
 
