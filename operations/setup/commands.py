@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from .trial_call import TrialCall, place
 COMMAND: Final = "setup"
 _MOST_SHOWN: Final = 20
 _NOTHING: Final = Message("Nothing is missing that setup can add.")
+_CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
 _NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
@@ -158,9 +160,17 @@ def _number() -> str:
 
 
 def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
-    exam = Exam(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
+    """As `idtone doctor`, again and again while the service that was just started still connects to Asterisk."""
+    end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
-        return run(exam, CHECKS, waiting=progress)
+        while True:
+            exam = Exam(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
+            findings = run(exam, CHECKS, waiting=progress)
+            states = {finding.topic: finding.state for finding in findings}
+            connects = states.get("service") is State.GOOD and states.get("service-application") is State.BAD
+            if not connects or time.monotonic() >= end_s:
+                return findings
+            time.sleep(0.5)
 
 
 def _called(settings: Settings, folder: Path) -> TrialCall:
