@@ -135,7 +135,9 @@ def test_agi_listens_only_if_it_is_the_chosen_interface(settings, tmp_path):
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
+    """An interpreter as it starts: phones of other tests may have changed this one, which is theirs too."""
     switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.005)
     yield
     sys.setswitchinterval(switch_s)
     gc.unfreeze()
