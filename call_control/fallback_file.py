@@ -171,15 +171,21 @@ def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entr
             "",
         )
     )
-    return entries + _end_text(entries, end)
+    return _ended(entries, end)
 
 
-def _end_text(entries: str, end: End) -> str:
-    """The end of the file, of what comes before it."""
+def _ended(entries: str, end: End) -> str:
+    return with_end(
+        entries, f"registry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
+        f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n",
+    )  # fmt: skip
+
+
+def with_end(entries: str, facts: str = "") -> str:
+    """The text of a whole file: the entries, and the end with these lines and the entries' digest."""
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
-        f"[{dialplan.FALLBACK_END}]\nregistry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
-        f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n"
+        f"{entries}[{dialplan.FALLBACK_END}]\n{facts}"
         f"{dialplan.FALLBACK_DIGEST} = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
     )
 
@@ -239,7 +245,7 @@ def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
     lines = [f"{pattern} = {times}\n" for pattern, times in own.items()]
     last = f"[{dialplan.FALLBACK_END}]"
     before = "".join((head, f"[{dialplan.FALLBACK_SUSPENDED}]\n", *kept, *lines, bracket, rest.rpartition(last)[0]))
-    return before + _end_text(before, end)
+    return _ended(before, end)
 
 
 def text_for(

@@ -4,7 +4,6 @@ is down. The hook reads it with AST_CONFIG() for outgoing calls. The service wri
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -17,7 +16,7 @@ from idtone.calls import Period
 from idtone.number_spans import NumberSpan
 
 from .fallback import identity, not_written, replace
-from .fallback_file import entries_of
+from .fallback_file import entries_of, with_end
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +46,7 @@ def lines_text(table: LineTable | None) -> str:
     head = "; Written by idtone; the hook reads it while the service is down.\n"
     if table is None or len(lines) > LINES_LIMIT:
         return head
-    text = "\n".join((head, *lines, ""))
-    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-    end = f"[{dialplan.FALLBACK_END}]\n{dialplan.FALLBACK_DIGEST} = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
-    return text + end
+    return with_end("\n".join((head, *lines, "")))
 
 
 def _lines(table: LineTable) -> Iterator[str]:
