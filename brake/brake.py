@@ -203,7 +203,7 @@ class Brake:
                 subject.pass_at_s = now_s + subject.pace_s
             if subject.count(
                 "" if kind is _NUMBER else presented, "" if kind is _NUMBER or kind is _TRUNK else called, now_s
-            ) and subject.raised(self._highest_by(call), now_s, call.id, now_s < self._surge_until_s):
+            ) and subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
                 risen = [*(risen or ()), self._risen(subject, now_s)]
                 if subject.step is _STOP:
                     for wider in found[place + 1 :]:
@@ -225,7 +225,7 @@ class Brake:
             if self._released and at_s <= self._released.get(self._token(subject), 0.0):
                 continue
             subject.count_late(presented, called, at_s, now_s)
-            if subject.raised(self._highest_by(call), now_s, call.id, now_s < self._surge_until_s):
+            if subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
                 risen.append(self._risen(subject, now_s))
         return risen
 
@@ -255,7 +255,8 @@ class Brake:
         self.steps[subject.step] += 1
         self._raised[self._token(subject)] = subject
         self._changed()
-        if subject.kind is SubjectKind.ENDPOINT and subject.is_marked_by_volume:
+        # During a surge `calm` looks. To count all lines at each rise would take long where many rise.
+        if subject.kind is SubjectKind.ENDPOINT and subject.is_marked_by_volume and not self.is_surge(now_s):
             self._look_for_surge(now_s)
         return self._hold(subject)
 

@@ -109,11 +109,15 @@ class BrakeKeeper:
                 writing = in_daemon(partial(self.write, lines_too), "writing the brake's state")
 
     def _tell_surge(self, surges: bool) -> None:
-        if surges != self._surges:
-            self._surges = surges
+        if surges == self._surges:
+            return
+        self._surges = surges
+        if surges:
             log.warning(
                 "many lines call more than usual at once: the brake allows them %d times as many calls", SURGE_TIMES
-            ) if surges else log.warning("the lines call as usual again: the brake has its ordinary limits")
+            )
+        else:
+            log.warning("the lines call as usual again: the brake has its ordinary limits")
 
     def write(self, lines_too: bool = True) -> None:
         """Write the files; a failure is logged, and tried again with the next change. From any thread."""
