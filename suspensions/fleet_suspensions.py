@@ -77,7 +77,8 @@ def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensi
                 by_id[one.id] = _merged(mine, one)
             elif one.is_live:
                 by_id[one.id] = _copy(one, node, name)
-    suspensions = tuple(_confirmed(one, others) for one in by_id.values())
+    said = {name: {one.id: one for one in says.suspensions} if says else {} for name, says in others.items()}
+    suspensions = tuple(_confirmed(one, said) for one in by_id.values())
     return held if suspensions == held.suspensions else held.model_copy(update={"suspensions": suspensions})
 
 
@@ -109,12 +110,13 @@ def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
     return tuple(found.values())
 
 
-def _confirmed(one: OwnSuspension, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspension:
-    """With what each of the other nodes has confirmed. A node from which nothing is known has confirmed nothing."""
+def _confirmed(one: OwnSuspension, said: Mapping[str, Mapping[str, OwnSuspension]]) -> OwnSuspension:
+    """With what each of the other nodes has confirmed, by what it says of each id. A node from which nothing is known
+    has confirmed nothing.
+    """
     known = {each.node: each for each in one.elsewhere}
-    for name, says in others.items():
-        theirs = next((each for each in says.suspensions if each.id == one.id), None) if says else None
-        if theirs:
+    for name, by_id in said.items():
+        if theirs := by_id.get(one.id):
             known[name] = NodeConfirmation(
                 node=name, in_force=theirs.in_force, by_service=theirs.by_service, over=theirs.over,
                 calls_ended=theirs.calls_ended, taken_over=theirs.taken_over,
