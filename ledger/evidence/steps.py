@@ -481,7 +481,7 @@ def continued(
     act_id: str, at: datetime, origin: str, size: int, root: str, file: str, replaced: Mapping[str, Scalar] = _NOTHING
 ) -> Step:
     """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as known; its ledger is
-    now `file`. `replaced`: what is told of its key, if this tree has another one (`key_replaced`).
+    now `file`. `replaced` says why this tree has another key, if it has (`key_replaced`).
     """
     details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
     return Step(act_id, StepKind.CONTINUED, at, details)

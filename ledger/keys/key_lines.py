@@ -115,7 +115,7 @@ class Change:
             sync_folder(self._path.parent)
 
     def destroy(self, numbers: Iterable[int]) -> None:
-        """Overwrite the keys of these lines, the first of which is 0."""
+        """Overwrite the keys of these lines; the first line of the file is 0."""
         for number in numbers:
             os.pwrite(self._descriptor, DESTROYED.encode(), number * self._line_bytes + self._key_at)
         os.fsync(self._descriptor)

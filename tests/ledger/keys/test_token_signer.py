@@ -29,7 +29,7 @@ PLACE = "hsm:1?label=log"
 
 @dataclass
 class Stub:
-    """A token that does what it is told; `ring` has its key."""
+    """A token that a test commands; `ring` has its key."""
 
     mode: Path
     url: str
