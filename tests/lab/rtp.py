@@ -20,11 +20,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import count, pairwise
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from .codecs import CODECS, FRAME, encode_frames
 from .g711 import PCMU, Samples
-from .srtp import Srtp
+
+if TYPE_CHECKING:
+    from .srtp import Srtp
 
 Address = tuple[str, int]
 
@@ -88,7 +90,7 @@ class Stream:
         self._due_ns = 0
         self.reports_s: float | None = None
         """How often it reports what it received; None: never."""
-        self.srtp = Srtp() if media.srtp else None
+        self.srtp = _srtp() if media.srtp else None
         self._reported_ns = 0
 
     def fileno(self) -> int:
@@ -299,6 +301,12 @@ def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
     if flags & 0x20:
         end -= data[-1]
     return Packet(arrival_ns, sequence, timestamp, ssrc, second & 0x7F, data[start:end]) if start <= end else None
+
+
+def _srtp() -> Srtp:
+    from .srtp import Srtp  # its library is one for tests, and the demo has none of these
+
+    return Srtp()
 
 
 def stamp_arrivals(udp: socket.socket) -> None:

@@ -11,7 +11,6 @@ from typing import Final
 from .codecs import CODECS, EVENTS, VIDEO
 from .g711 import PCMA, PCMU
 from .sip import Address, SipError
-from .srtp import SUITE
 
 _NAMES: Final = {number: codec.name for number, codec in CODECS.items()} | {
     EVENTS: "telephone-event/8000",
@@ -22,6 +21,8 @@ _AUDIO: Final = re.compile(r"m=audio (\d+)(?:/\d+)? RTP/S?AVP((?: \d+)+)\s*$", r
 _VIDEO: Final = re.compile(r"m=video (\d+)", re.MULTILINE)
 _HOST: Final = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+SUITE: Final = "AES_CM_128_HMAC_SHA1_80"
+"""Of SRTP (RFC 4568): the one that every phone has."""
 _KEY: Final = re.compile(rf"^a=crypto:\d+ {SUITE} inline:([^|\s]+)", re.MULTILINE)
 _MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 

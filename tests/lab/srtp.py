@@ -8,7 +8,6 @@ from typing import Final
 
 from pylibsrtp import Error, Policy, Session
 
-SUITE: Final = "AES_CM_128_HMAC_SHA1_80"
 _KEY_OCTETS: Final = 30
 """The master key and its salt."""
 

@@ -1,11 +1,13 @@
 """An association with real keys and a real repository, and a member's machine that reads it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from securesystemslib.signer import CryptoSigner
 
 from idtone.authority.workspace import Workspace
@@ -15,6 +17,9 @@ from idtone.registry.trust.client import Published, Repository
 from idtone.registry.trust.tuf_roles import Keys
 
 from ..examples import GOOD
+
+if TYPE_CHECKING:
+    import pytest
 
 SUSPENSIONS = "issued: 2026-11-01T00:00:00+09:00\nsuspensions: []\n"
 STOPPED = """\
