@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -34,7 +34,8 @@ help:
 	@echo 'make console  opens the console in a browser, on a real Asterisk with five calls a second; SECONDS=60 ends it'
 	@echo 'make console-pictures  takes pictures of all pages in build/console, and those of the READMEs'
 	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
-	@echo 'make test     runs all tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest, SITE=… chooses a site'
+	@echo 'make test     runs the tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest, SITE=… chooses a site'
+	@echo 'make test-nightly  runs all tests, also those that hold a promise once more and take long, then test-sites and fuzz'
 	@echo 'make test-sites  holds the promises of a call on all sites: time zones, users, transports, idle channels, …'
 	@echo 'make test-asterisk  runs the tests of calls on another Asterisk; SUITE=experimental|bullseye|forky, or ASTERISK=/prefix/sbin/asterisk'
 	@echo 'make check    format, lint, types, and who may import whom'
@@ -100,6 +101,7 @@ console-pictures: $(DEV) lab
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
 BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
+BY_DAY := and not nightly
 WORKERS ?= 3
 CALLERS ?= 2
 # In the order of tests/conftest.py.
@@ -111,11 +113,14 @@ test: $(DEV) lab postgresql
 ifdef ARGS
 	@$(VENV)/bin/python -m pytest $(ARGS)
 else
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(BY_FILE) -m 'not alone' --ignore tests/calls $(BESIDE:%=--ignore %)
-	@$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' tests/calls
-	@$(VENV)/bin/python -m pytest -n 2 $(BY_FILE) -m 'not alone' $(BESIDE)
-	@$(VENV)/bin/python -m pytest -m alone $(ALONE)
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(BY_FILE) -m 'not alone $(BY_DAY)' --ignore tests/calls $(BESIDE:%=--ignore %)
+	@$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone $(BY_DAY)' tests/calls
+	@$(VENV)/bin/python -m pytest -n 2 $(BY_FILE) -m 'not alone $(BY_DAY)' $(BESIDE)
+	@$(VENV)/bin/python -m pytest -m 'alone $(BY_DAY)' $(ALONE)
 endif
+
+test-nightly: BY_DAY :=
+test-nightly: test test-sites fuzz
 
 test-sites: $(DEV) lab
 	@SITES=all $(VENV)/bin/python -m pytest -v -s tests/calls/test_sites.py $(ARGS)

@@ -135,6 +135,7 @@ def test_every_library_that_is_imported_is_declared():
     assert declared - set(NEEDED_BY) == set().union(*used.values()), "declared, and not used"
 
 
+@pytest.mark.nightly
 def test_the_same_commit_gives_the_same_bytes(built, tmp_path, monkeypatch):
     copy = dist.copy_source
 

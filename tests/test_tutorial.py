@@ -59,6 +59,7 @@ def commands() -> list[str]:
     return blocks(PAGES[0])
 
 
+@pytest.mark.nightly
 def test_every_command_of_the_tutorial_runs(commands, tmp_path):
     *steps, cleaning = commands
     (port,) = free_ports(1)

@@ -94,6 +94,7 @@ def watch(office: Office, monkeypatch: pytest.MonkeyPatch) -> Watch:
     return made
 
 
+@pytest.mark.nightly
 def test_each_command_that_reads_the_registry_shows_progress(office, watch, monkeypatch, capsys):
     found, tried = {}, set()
     for name, words, typed in commands(office):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .progress import bench, measure
 
 CALLS = 60
 
 
+@pytest.mark.nightly
 def test_no_call_is_lost_whatever_happens_to_the_service(installation, tmp_path):
     with bench(installation, tmp_path, CALLS, 4, window_s=2.0, tell=print) as bed:
         found = measure(bed, rate=20.0)

@@ -14,6 +14,7 @@ import pytest
 from idtone.call_control import journal as module
 from idtone.call_control.journal import JournalFolder
 
+from ..nights import rest_at_night
 from .reading import Entered, is_cleared, journal_in, taken, until, write
 from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
 
@@ -69,7 +70,7 @@ def held(pids: list[int]) -> list[tuple[str, int]]:
 
 
 @needs_root
-@pytest.mark.parametrize("holders", [1, 5])
+@rest_at_night("holders", [5, 1])
 async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly, monkeypatch, caplog, holders):
     monkeypatch.setattr(module, "HELD_S", 0.5)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.05)

@@ -528,7 +528,8 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
         entered = Entered()
         async with entered.following(folder):
             await until(lambda: len(entered.lines) > 20 if writing else is_cleared(folder))
-        again = [line for line in entered.lines if line in set(read)]
+        before = set(read)
+        again = [line for line in entered.lines if line in before]
         assert entered.lines[: len(again)] == again
         read.extend(entered.lines[len(again) :])
 

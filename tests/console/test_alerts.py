@@ -123,6 +123,7 @@ WRONG = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("refreshed")
 async def test_a_prometheus_that_is_away_or_another_server_is_said(settings, monkeypatch):
     monkeypatch.setattr(alerts, "SIZE_LIMIT", 2000)

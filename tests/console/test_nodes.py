@@ -6,6 +6,8 @@ import html
 import json
 import re
 
+import pytest
+
 from idtone.console.access.rights import Role
 from idtone.console.operator import nodes
 
@@ -19,6 +21,7 @@ from .test_evidence import events
 __all__ = ["made_nodes", "replicated"]
 
 
+@pytest.mark.nightly
 async def test_nodes_of_one_postgresql(settings, replicated):
     node = replicated["tokyo"]
     connection = replicated["osaka"].connection()
@@ -79,6 +82,7 @@ async def test_calls_of_another_node(settings, replicated):
         assert (unknown.status, "there is no ledger of a node nagoya yet" in unknown.text) == (400, True)
 
 
+@pytest.mark.nightly
 async def test_statistics_of_another_node(settings, replicated):
     replicated["osaka"].write(heard_call("osaka-later", 5000))
     replicated["osaka"].replicate()

@@ -124,6 +124,7 @@ def test_waiting_for_a_registry(says):
         run("wait", "--suspensions", "6f6f")
 
 
+@pytest.mark.nightly
 def test_the_calls_in_progress_of_all_nodes(nodes, says):
     now = datetime.now(UTC)
     for number, name in enumerate(("tokyo", "osaka")):
@@ -156,6 +157,7 @@ def edition(version: int, *overrides: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.nightly
 def test_which_node_uses_which_settings_and_what_it_sets_otherwise(says):
     same = run("diff")
     assert (same.exit_code, "only settings of its own" in same.stdout) == (0, True)

@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from idtone.fleet.findings import findings
 from idtone.fleet.node_states import Condition, Fleet, fleet_of
 from idtone.ledger.replication.node_reports import NodeReportsReader
@@ -67,6 +69,7 @@ def serving(paths: list[Path], environment: dict[str, str]) -> Iterator[list[sub
             process.wait()
 
 
+@pytest.mark.nightly
 def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
     association: Association, certificate: Path, postgresql: PostgreSQL, server: Server, tmp_path: Path
 ) -> None:

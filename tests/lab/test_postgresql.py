@@ -10,6 +10,7 @@ import pytest
 from tests.lab.postgresql import PostgreSQL, PostgreSQLMissing, programs
 
 
+@pytest.mark.nightly
 def test_debians_own_is_fetched_and_run_where_none_is_installed(tmp_path: Path) -> None:
     with programs(installed=tmp_path / "nothing") as found:
         assert found.parts[-5:-2] == ("usr", "lib", "postgresql")

@@ -87,6 +87,7 @@ def opened(node: BackedNode, folder: Path) -> Unpacked:
     return unpack(chain_of(node.folder / "backups", None, identities), identities, folder)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
     node: BackedNode, tmp_path: Path, before: int
@@ -121,6 +122,7 @@ def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
     assert act > 5
 
 
+@pytest.mark.nightly
 def test_a_restore_that_is_killed_at_any_act_signs_no_fork_and_can_be_repeated(
     node: BackedNode, tmp_path: Path
 ) -> None:

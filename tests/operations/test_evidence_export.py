@@ -88,6 +88,7 @@ def test_a_call_named_by_the_beginning_of_its_id_is_printed(config, tmp_path):
     ] == ["c-1", act]
 
 
+@pytest.mark.nightly
 def test_another_nodes_call_is_exported_on_that_node(tmp_path, server, monkeypatch, pack):
     for name in ("tokyo", "osaka"):
         node = Node.at(tmp_path, name, server)

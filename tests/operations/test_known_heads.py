@@ -24,6 +24,7 @@ from idtone.operations.backup import known_heads
 
 from ..lab.postgresql import changed
 from ..ledger.witness.witnessing import NAME, witnessing_beside
+from ..nights import rest_at_night
 from ..terminal import Terminal
 from .backups import BackedNode
 
@@ -99,7 +100,7 @@ def continued(node: BackedNode) -> tuple[str, int]:
     return leaf.details["origin"], leaf.details["leaves"]
 
 
-@pytest.mark.parametrize("order", [("archive", REPLICA, NAME), ("archive", NAME, REPLICA), (NAME, REPLICA, "archive")])
+@rest_at_night("order", [("archive", REPLICA, NAME), ("archive", NAME, REPLICA), (NAME, REPLICA, "archive")])
 def test_the_newest_head_comes_from_where_it_is_newest(known: BackedNode, order: tuple[str, ...]) -> None:
     sign(known, *order)
     new, told = restored(known)
@@ -114,6 +115,7 @@ def test_the_newest_head_comes_from_where_it_is_newest(known: BackedNode, order:
     assert (replica.behind, replica.lost_leaves) == (0, 3 - (order.index(REPLICA) + 1))
 
 
+@pytest.mark.nightly
 def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedNode) -> None:
     node = known
     sign(node, "archive", NAME)
@@ -133,7 +135,7 @@ def mute() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-@pytest.mark.parametrize(
+@rest_at_night(
     ("away", "trouble"),
     [
         ("witness down", "Cannot connect"),

@@ -103,6 +103,7 @@ def test_what_the_doctor_says(node):
     assert settings_findings.shared(Settings(), None).state is State.GOOD
 
 
+@pytest.mark.nightly
 def test_the_service_records_what_it_uses_and_an_older_edition_does_not_reload_it(node):
     """`systemctl reload` runs `serve --check` first; the running instance continues."""
     environment = os.environ | {"LANGUAGE": "en"}

@@ -26,6 +26,7 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
+@pytest.mark.nightly
 def test_calls_appear_in_the_browser_and_nothing_stays(browser: Browser, folder: Path, year: Path):
     started = subprocess.Popen(
         [sys.executable, "-m", "tests.console.demo", "--seconds", str(LASTS_S), "--year", year], cwd=ROOT, text=True,

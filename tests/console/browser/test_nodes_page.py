@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.fleet.findings import RIVALS
@@ -14,6 +12,7 @@ from ...fleet.states import state
 from ...ledger.replication.conftest import made_nodes
 from ...ledger.replication.conftest import nodes as replicated
 from ...messages import catalogue_text
+from ...nights import rest_at_night
 from ..site import name_of
 from .browser import WAIT_S
 from .conftest import in_a_thread
@@ -25,7 +24,7 @@ APART = "its service is not connected to Asterisk"
 RIVAL = "another service reports as this node, too"
 
 
-@pytest.mark.parametrize(("language", "looks"), LOOKS)
+@rest_at_night(("language", "looks"), LOOKS.items())
 def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, language, looks):
     """And it can be read with findings of every node, however narrow the window is."""
     connection = replicated["osaka"].connection()

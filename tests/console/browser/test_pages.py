@@ -11,20 +11,23 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
+
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.page import Method
 
 from ...messages import catalogue_text
+from ...nights import rest_at_night
 from ..site import Site, name_of
 from .browser import AXE, AXE_SHA256, WAIT_S, Browser
 from .visits import Shown, Visitor, visits
 
 NARROW, WIDE = 320, 1920
-LOOKS = (
-    ("en", ((NARROW, "light"), (WIDE, "dark"))),
-    ("ja", ((WIDE, "dark"), (NARROW, "light"))),
-)
+LOOKS = {
+    "en": ((NARROW, "light"), (WIDE, "dark")),
+    "ja": ((WIDE, "dark"), (NARROW, "light")),
+}
 """Each language in both schemes and both widths, with two loads of a page. axe looks at the first of each language: at
 each width, in each scheme; with PICTURES at all of them.
 """
@@ -37,12 +40,13 @@ def test_axe_is_the_one_that_was_published():
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
 
 
-def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo):
+@rest_at_night("language", ["ja", "en"])
+def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, language):
     found = [*visits(demo.console.pages, demo.address, visitors(demo))]
     wrong = {
         f"{shown.path} ({shown.visitor.name})": faults
         for shown in found
-        if shown.is_html and (faults := faults_of(browser, demo.address, shown))
+        if shown.is_html and (faults := faults_of(browser, demo.address, shown, language))
     }
     assert not wrong, "\n".join(f"{page}:\n  " + "\n  ".join(faults) for page, faults in wrong.items())
     with_parts = {page.path for page in demo.console.pages if page.method is Method.GET and "{" in page.path}
@@ -60,6 +64,7 @@ def visitors(site: Site) -> Iterator[Visitor]:
         yield Visitor.of(role, cookies={**english, SESSION.name: token})
 
 
+@pytest.mark.nightly
 def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, tmp_path):
     """The results of forms, which no link leads to."""
     office = next(each for each in visitors(demo) if each.name == Role.OFFICE)
@@ -69,7 +74,7 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
     badge = tmp_path / "badge.svg"
     badge.write_bytes(demo.console.office_files.published().files[f"evaluation/{member}.svg"])
     wrong = []
-    for language, looks in LOOKS:
+    for language, looks in LOOKS.items():
         browser.keep(demo.address, {**office.cookies, LANGUAGE.name: language})
         browser.look(WIDE, "light")
         browser.open(f"{demo.address}/public/operators?lang={language}")
@@ -94,19 +99,16 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
     assert not wrong, "\n".join(wrong)
 
 
-def faults_of(browser: Browser, address: str, shown: Shown) -> list[str]:
+def faults_of(browser: Browser, address: str, shown: Shown, language: str) -> list[str]:
     """What is wrong with a page."""
-    wrong = []
-    for language, looks in LOOKS:
-        browser.keep(address, {**shown.visitor.cookies, LANGUAGE.name: language})
-        browser.look(*looks[0])
-        browser.open(f"{address}{shown.path}")
-        browser.settle()
-        wrong += faults_here(browser, f"{shown.name}-{language}", looks)
-        if language == "en":
-            wrong += [f"keyboard: {fault}" for fault in browser.keyboard()]
-        wrong += [f"{language}: {error}" for error in browser.errors()]
-    return wrong
+    looks = LOOKS[language]
+    browser.keep(address, {**shown.visitor.cookies, LANGUAGE.name: language})
+    browser.look(*looks[0])
+    browser.open(f"{address}{shown.path}")
+    browser.settle()
+    wrong = faults_here(browser, f"{shown.name}-{language}", looks)
+    wrong += [f"keyboard: {fault}" for fault in browser.keyboard()]
+    return wrong + browser.errors()
 
 
 def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:

@@ -21,6 +21,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import LedgerSettings, TokenSettings
 
 from ...lab import token
+from ...nights import rest_at_night
 from ..sample_evidence import LOG, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
 from ..sample_ledger import faults, query
 
@@ -110,7 +111,7 @@ def test_another_key_in_the_token_signs_nothing(softhsm, tmp_path):
         KeyRing.of(settings, "pbx-1").signer.sign("text\n")
 
 
-@pytest.mark.parametrize("word", ["hang", "crash", "error"])
+@rest_at_night("word", ["hang", "crash", "error"])
 def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(stub, word, caplog):
     with stub.writer() as writer:
         put(writer, *heard_call("c-1"))

@@ -8,6 +8,7 @@ from idtone.errors import LedgerError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 
+from ...nights import rest_at_night
 from ..sample_evidence import heard_call
 from ..verification.forging import FORGERIES, forge
 from .nodes import Node
@@ -31,7 +32,7 @@ IN_REPLICA = {
 }
 
 
-@pytest.mark.parametrize("name", IN_REPLICA)
+@rest_at_night("name", IN_REPLICA)
 def test_what_an_administrator_writes_into_a_replica_is_told(node: Node, postgresql, name):
     statement, told = IN_REPLICA[name]
     node.write(heard_call("c-1"), heard_call("open")[:2])

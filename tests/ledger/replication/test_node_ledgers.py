@@ -80,6 +80,7 @@ def test_a_call_is_shown_and_proven_wherever_it_was(nodes):
     assert run("show", "the same", "--node", "sendai").exit_code == 0
 
 
+@pytest.mark.nightly
 def test_a_node_that_comes_later_is_followed_too(nodes, tmp_path):
     with following("--json") as process:
 
@@ -117,6 +118,7 @@ def test_what_was_changed_in_postgresql_is_told_with_its_node(nodes, postgresql,
     assert "tokyo: good" in verified.stdout
 
 
+@pytest.mark.nightly
 def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_path, postgresql):
     """Whoever may write everything in PostgreSQL can put another ledger there, with its key."""
     forged = Node.at(tmp_path / "forged", "osaka", nodes["osaka"].server)
@@ -129,6 +131,7 @@ def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_p
         nodes["osaka"].replicate()
 
 
+@pytest.mark.nightly
 def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgresql):
     """Else a ledger that was dropped, or is shown by another name, would be good."""
     osaka, tokyo = str(nodes["osaka"].key), nodes["tokyo"]
@@ -150,6 +153,7 @@ def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgr
         assert (verified.exit_code, fault in verified.stderr, "tokyo: good" in verified.stdout) == (1, True, True)
 
 
+@pytest.mark.nightly
 def test_what_a_copy_lacks_of_what_was_signed_is_counted(nodes, postgresql):
     """It may lag, and may have been cut back, with its checkpoint, to what it was once."""
 
@@ -166,6 +170,7 @@ def test_what_a_copy_lacks_of_what_was_signed_is_counted(nodes, postgresql):
     assert missing() == [0, 0, 3]
 
 
+@pytest.mark.nightly
 def test_a_schema_does_not_show_its_ledger_as_another_ones(nodes, tmp_path, postgresql):
     mallory = Node.at(tmp_path, "mallory", nodes["osaka"].server)
     mallory.write(heard_call("forged"))
@@ -232,6 +237,7 @@ def test_an_empty_postgresql_has_no_nodes(server):
         Ledgers.in_postgresql(server, {})
 
 
+@pytest.mark.nightly
 def test_a_reader_needs_no_right_to_write(nodes, postgresql):
     url = nodes["tokyo"].settings.url
     role = f"auditor_{database_of(url)}"

@@ -61,6 +61,7 @@ def test_a_report_stands_beside_the_replica_with_the_time_of_postgresql(node, po
     assert text == "bbbb"
 
 
+@pytest.mark.nightly
 def test_a_report_changes_no_index(node, postgresql):
     node.replicate()
     connection = node.connection()
@@ -78,6 +79,7 @@ def test_a_report_changes_no_index(node, postgresql):
     assert hot >= 0.8 * made
 
 
+@pytest.mark.nightly
 def test_the_state_comes_while_nothing_happens_and_while_the_replica_differs(node, postgresql, caplog):
     node.write(heard_call("c-0"))
     node.replicate()
@@ -126,6 +128,7 @@ def test_a_state_comes_at_once_when_it_is_asked_for_and_at_the_end(node, monkeyp
     assert state_of(node) == {"number": 3}
 
 
+@pytest.mark.nightly
 def test_the_state_comes_again_after_an_outage_and_the_log_tells_once(node, postgresql, caplog):
     node.replicate()
     with Between(postgresql.port) as between, caplog.at_level(logging.DEBUG):
@@ -154,6 +157,7 @@ def test_a_node_does_not_report_as_another_one(tmp_path, node, server):
     assert state_of(node) is None
 
 
+@pytest.mark.nightly
 def test_a_ledger_that_follows_a_damaged_one_takes_its_place(node):
     node.write(heard_call("c-0"))
     node.replicate()
@@ -163,6 +167,7 @@ def test_a_ledger_that_follows_a_damaged_one_takes_its_place(node):
     assert report_of(node).origin == "pbx-1/idtone.2"
 
 
+@pytest.mark.nightly
 def test_who_reads_sees_each_node_that_may_be_read(nodes, postgresql):
     url = nodes["tokyo"].settings.url
     role = f"watcher_{database_of(url)}"

@@ -11,6 +11,7 @@ from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from tests.lab.postgresql import changed, database_of
 
+from ...nights import rest_at_night
 from ..sample_evidence import NOW, at, decided, forwarded, heard_call
 from ..sample_ledger import query
 from .nodes import EMPTIED, Node, same
@@ -22,7 +23,7 @@ def two(tmp_path, server):
     return [Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there")]
 
 
-@pytest.mark.parametrize("piece", [1, 7])
+@rest_at_night("piece", [7, 1])
 def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
     monkeypatch.setattr(batch, "BATCH_STEPS", piece)
     node.write(
@@ -72,6 +73,7 @@ def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
     assert same(node)
 
 
+@pytest.mark.nightly
 def test_a_postgresql_that_was_put_back_is_filled_up_again(node, postgresql):
     node.write(heard_call("c-0"), [decided(call_id="open")])
     node.replicate()
@@ -147,6 +149,7 @@ def test_a_machine_that_was_cloned_is_noticed_as_soon_as_it_tells_other_things(t
     assert same(clone)
 
 
+@pytest.mark.nightly
 def test_a_spool_that_was_damaged_or_put_back_is_not_shipped(tmp_path, node):
     spool, backup = node.settings.spool, tmp_path / "backup"
     node.write(heard_call("c-0"))
@@ -162,6 +165,7 @@ def test_a_spool_that_was_damaged_or_put_back_is_not_shipped(tmp_path, node):
         node.replicate()
 
 
+@pytest.mark.nightly
 def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
     """Of a user who may make none."""
     database = database_of(node.settings.url)
@@ -201,6 +205,7 @@ def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
         assert verify_ledger(copy, node.key).faults == []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "EUC_JP"])
 def test_databases_of_other_encodings(node, postgresql, encoding):
     database = f"{database_of(node.settings.url)}_{encoding.lower()}"

@@ -51,6 +51,7 @@ def meanwhile(work: Callable[[], object]) -> Future[object]:
     return done
 
 
+@pytest.mark.nightly
 def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
     """Of a new connection, which compares everything that is compared."""
     asked, stalled, at = 0, threading.Event(), 0
@@ -82,6 +83,7 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
     assert same(node)
 
 
+@pytest.mark.nightly
 def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(node, postgresql, other, monkeypatch):
     monkeypatch.setattr(own_replica_module, "ASKED_WITHIN_S", 2)
     other.execute(f'LOCK TABLE "{schema_of(node.key.name)}".hashes IN ACCESS EXCLUSIVE MODE')
@@ -116,6 +118,7 @@ def test_an_outage_while_it_is_compared_is_no_conflict_of_evidence(node, postgre
     assert str(node.settings.spool) not in str(failed.value)
 
 
+@pytest.mark.nightly
 def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     with (
@@ -126,6 +129,7 @@ def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
     assert "Nothing is replicated" not in str(failed.value)
 
 
+@pytest.mark.nightly
 def test_a_replica_of_an_earlier_version_is_upgraded_however_long_it_takes(node, monkeypatch):
     monkeypatch.setattr(postgresql_module, "STATEMENT_WITHIN_S", 0.5)
     monkeypatch.setattr(replica_connection, "ANSWER_WITHIN_S", 1)

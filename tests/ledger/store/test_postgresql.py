@@ -69,6 +69,7 @@ def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(postgresql
     assert postgresql.password not in str(failed.value)
 
 
+@pytest.mark.nightly
 def test_of_several_servers_the_one_that_takes_writes_is_found(programs):
     """libpq's form: the names of all servers, and target_session_attrs."""
     with pair(programs) as (primary, standby):

@@ -36,6 +36,7 @@ from ...lab.asterisk import IDTONE, MODULES, Asterisk
 from ...lab.lab import SUSPENDED
 from ...lab.service import Service
 from ...lab.site import BARE
+from ...nights import rest_at_night
 from .examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
 
 SEEN_OVER_ARI = {
@@ -161,7 +162,7 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
         assert text in findings[topic]["found"] + findings[topic]["remedy"]
 
 
-@pytest.mark.parametrize(
+@rest_at_night(
     ("change", "text"),
     [
         (None, "is missing"),
@@ -169,7 +170,6 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
         (instead("81312345677", "81312345678"), "is cut or was changed"),
         (instead("registry = 42", "registry = 41"), "is of version 41 of the registry, which is at version 42"),
     ],
-    ids=["missing", "cut", "changed", "older"],
 )
 def test_the_suspended_numbers_while_the_service_cannot_write_them(pbx, intact, change, text):
     """A service that runs writes the file again within a second."""
@@ -188,6 +188,7 @@ def test_the_suspended_numbers_while_the_service_cannot_write_them(pbx, intact, 
 # -- other settings -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
     (tmp_path / "mine.yaml").write_text("id: mine\n")
     nowhere, address = pbx.ledger.with_name("none"), pbx.asterisk.ari_url.removesuffix("/ari")
@@ -262,6 +263,7 @@ def test_a_faulty_registry(pbx, intact, tmp_path, changes, expected):
 # -- Asterisk -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("hangs", ["asterisk", "service"])
 def test_what_hangs_is_found_within_ten_seconds(pbx, intact, hangs):
     process = pbx.asterisk.process if hangs == "asterisk" else pbx.process
@@ -315,6 +317,7 @@ def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
     assert changed(intact, findings) == {"cdr": "warning"}
 
 
+@pytest.mark.nightly
 def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, pbx, intact):
     """It has none of the hook's modules, but has ARI; the remedy loads them in an order that works."""
     asked = in_order(("res_ari_asterisk", *DIALPLAN_VIEW))
@@ -479,6 +482,7 @@ def test_a_full_disk(pbx, intact, tmp_path):
     assert "2 MiB free" in findings["ledger-room"]["found"]
 
 
+@pytest.mark.nightly
 def test_another_user_learns_what_could_not_be_checked(pbx, intact):
     """The doctor runs neither as root nor as the service's user."""
     if os.geteuid() != 0:

@@ -91,6 +91,7 @@ def suspend(service: Service, number: str) -> Callable[[], bool]:
     return lambda: known in (service.asterisk.sounds / "fallback.conf").read_text()
 
 
+@pytest.mark.nightly
 def test_after_the_remedies_the_service_starts_and_asterisk_gets_suspensions(service):
     service._write_settings()
     sounds = service.asterisk.sounds

@@ -22,6 +22,7 @@ from idtone.operations.doctor.shared_files import FALLBACK_MODE
 from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
 
 from ...lab.forked import Forked
+from ...nights import rest_at_night
 from .other_user import run_as
 
 SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)
@@ -144,7 +145,7 @@ def as_the_service(beside: Path, code: str) -> None:
     assert child(beside, SERVICE.user, sorted(SERVICE.groups), code) == ""
 
 
-@pytest.mark.parametrize(
+@rest_at_night(
     ("sounds", "journal"),
     [
         (None, None),  # no folder yet

@@ -205,6 +205,7 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
         assert pbx.undo()["runs"] == [], "it is undone once"
 
 
+@pytest.mark.nightly
 def test_the_ten_usual_mistakes(installation, tmp_path):
     """Each leaves calls without their sound. setup and doctor --fix correct all."""
     files = {
@@ -271,6 +272,7 @@ def test_freepbx_keeps_its_files(installation, tmp_path):
         assert not not_good & {"ari", "ari-rights", "asterisk-modules", "hook-file", "hook-include", "hook-loaded"}
 
 
+@pytest.mark.nightly
 def test_the_settings_of_a_package_are_filled_in_and_those_of_the_operator_are_not(pbx):
     pbx.config.parent.mkdir()
     shipped = (ROOT / "config" / "idtone.yaml").read_text()

@@ -8,6 +8,7 @@ from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 
+from ...nights import rest_at_night
 from ..levels import level_dbm0, part
 from ..profiles import make, tone
 
@@ -47,7 +48,7 @@ def converted(asterisk, path, content):
     return np.frombuffer(path.with_name(f"{path.name}.sln").read_bytes(), "<i2")
 
 
-@pytest.mark.parametrize("name", READ)
+@rest_at_night("name", READ)
 def test_asterisk_plays_the_profiles_sound_to_its_end(asterisk, ffmpeg, tmp_path, name):
     delay_ms, (level_db, late_ms) = FORMATS[name].delay_ms, COARSE.get(name, (0.2, 1.0))
     for profile_name, profile in PROFILES.items():

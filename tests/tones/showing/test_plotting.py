@@ -1,6 +1,7 @@
 import sys
 
 import numpy as np
+import pytest
 
 from idtone.errors import UsageError
 from idtone.tones.making.synthesis import synthesise
@@ -21,6 +22,7 @@ def size(path):
     return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
 
 
+@pytest.mark.nightly
 def test_any_title_is_drawn_without_a_warning(tmp_path):
     title = "見本音 🔔 $x^2$ \\frac"
     plot(tmp_path / "plot.png", title, [Panel(title, synthesise(PROFILE, 8000), 8000, marks_of_profile(PROFILE))])
@@ -28,6 +30,7 @@ def test_any_title_is_drawn_without_a_warning(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
 
 
+@pytest.mark.nightly
 def test_many_legs_make_no_larger_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(plotting, "LEGS", 2)
     plot(tmp_path / "legs.png", "Legs", [Panel("long", np.zeros(48_000), 8000, ()), *[EMPTY] * 2])

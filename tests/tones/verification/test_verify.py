@@ -60,6 +60,7 @@ def test_the_level_is_that_of_the_recording():
     assert (finding.bursts[0].start_ms, finding.bursts[0].end_ms) == pytest.approx((700, 1000), abs=5)
 
 
+@pytest.mark.nightly
 def test_a_glide_and_a_tone_after_it_agree_on_the_frequency():
     sound = make(tone(500, on_ms=400, off_ms=50, sweep={"to_hz": [1500]}), tone(1500, on_ms=300))
     finding = verify(sound, leg(sound)).findings[0]

@@ -21,6 +21,7 @@ from idtone.correspondence.desk_client import PATH
 from idtone.reports.report_documents import REPORT
 
 from ....lab.forked import Forked
+from ....nights import rest_at_night
 from ..desk_process import attended
 from .dying_desk import MOMENTS, killed_at
 from .members import Members, authority, report
@@ -69,7 +70,7 @@ def check_that_leaves_and_stores_agree(folder: Path) -> list[OfficeAct]:
 
 
 @pytest.mark.parametrize("call", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("moment", MOMENTS)
+@rest_at_night("moment", MOMENTS)
 def test_a_desk_that_is_killed_leaves_no_leaf_without_what_it_names(tmp_path, moment, call):
     folder = authority(tmp_path / "authority")
     members = Members(folder)
