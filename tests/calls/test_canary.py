@@ -18,6 +18,7 @@ from ..lab.bootstrap import AsteriskInstallation
 from ..lab.lab import SUSPENDED
 from ..lab.packages import faketime
 from ..lab.service import Service
+from ..nights import rest_at_night
 from .looping import CANARY_CALLED, Loop, loop
 
 REGISTRY = LAB_REGISTRY.read_text("utf-8")
@@ -42,7 +43,7 @@ def assert_good(looped: Loop, code: int, report: dict[str, Any]) -> None:
     )  # a busy machine sends late packets
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi"])
+@rest_at_night("interface", ["ari", "agi"])
 def test_the_licensed_sound_arrives_and_the_call_has_a_marked_record(looped: Loop, interface: str) -> None:
     """By ARI, and by a call file without ARI."""
     before = time.time()
@@ -189,7 +190,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.what)
+@rest_at_night("case", BROKEN)
 def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Broken) -> None:
     """`idtone_canary_good` 0 is the alert, without a delay (tests/test_monitoring.py)."""
     with case.broken(looped):
@@ -201,6 +202,7 @@ def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Br
         assert looped.node.metric("idtone_canary_good") == 0
 
 
+@pytest.mark.nightly
 def test_without_the_service_there_is_no_record_until_it_is_back(looped: Loop) -> None:
     """The hook falls back. The call is marked although the service sees it only in the journal."""
     with without_service(looped):
@@ -218,6 +220,7 @@ def test_a_suspended_number_is_not_called(looped: Loop, number: str) -> None:
     assert (looped.reached_carrier(), len(looped.node.service.records())) == before
 
 
+@pytest.mark.nightly
 def test_the_timer_calls_only_when_a_call_is_due(looped: Loop) -> None:
     """It prints its result then. A result from the future, by a clock that was set back, is none."""
     _, before = looped.node.canary()

@@ -15,6 +15,7 @@ from ..conftest import LAB_REGISTRY
 from ..lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
 from ..lab.lab import LICENSED, Lab, lab, until
 from ..lab.service import Service
+from ..nights import rest_at_night
 
 IDS = ["plain-{}", 'a,b "c" it\'s (d) {}', "a){}(%2C", "$[1]${{x}};&|^\\:/?={}", "日本{}", "x" * 140 + "{}"]
 """`{}` is what makes them unique."""
@@ -52,7 +53,7 @@ def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> 
     connection.close()
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi", "none"])
+@rest_at_night("interface", ["none", "ari", "agi"])
 async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
     """`none`: the service is away, and the hook decides."""
     ids = {text.format(f"{interface}{number}") for number, text in enumerate(IDS)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from ..bench.fleet.judging import judge
 from ..lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
 from ..lab.fleet import fleet, until
@@ -24,6 +26,7 @@ def waiting(carrier: Carrier, since_s: float) -> list[CarriedCall]:
     return [call for call in calls if call.sent_s > since_s and call.over_s is None and call.status < 400]
 
 
+@pytest.mark.nightly
 def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_path):
     with programs() as postgresql, fleet(tmp_path, installation, find_or_get(), postgresql, count=2) as running:
         struck, other = running.nodes

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..lab.asterisk import IDTONE, LOOPBACK, Asterisk
 from ..lab.kamailio import Kamailio, find_or_get
 from ..lab.lab import lab, until
@@ -65,6 +67,7 @@ def inventory(folder: Path, asterisk: Asterisk, service: Supervisor, kamailio: K
     return path
 
 
+@pytest.mark.nightly
 async def test_a_node_is_upgraded_while_a_call_is_in_progress(
     asterisk: Asterisk, supervised: Supervisor, references: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import BinaryIO
 
+import pytest
+
 from ..conftest import LAB_REGISTRY
 from ..lab.lab import Forwarding, lab, until
 from ..lab.supervisor import Supervisor
@@ -38,6 +40,7 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
     await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
+@pytest.mark.nightly
 async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references):
     async with lab(asterisk) as phones:
         talking, talking_id = await connected(phones, supervised)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ..bench.hostile import Plan, run
+from ..nights import rest_at_night
 
 PLANS = {
     "all kinds": Plan(240, seed=24, rate=32, round=240),
@@ -13,7 +12,7 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@rest_at_night("plan", PLANS.values())
 def test_asterisk_and_the_service_live_and_honest_calls_hear_their_sound(installation, tmp_path, plan):
     found = run(installation, tmp_path, plan)
     print(f"\n{found.sent} INVITEs: {dict(found.answers)}; {found.heard} of {found.honest} honest calls were heard")

@@ -23,6 +23,7 @@ from ..lab.chosen_asterisk import transports
 from ..lab.heard import identify
 from ..lab.lab import Lab, Placed, lab, until
 from ..lab.service import Service
+from ..nights import rest_at_night
 from .detour import far
 from .hearing import assert_heard_then_connected
 from .proving import answered
@@ -109,6 +110,7 @@ async def ari_is_back(asterisk: Asterisk) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.nightly
 async def test_asterisk_is_killed_and_started_again(installation, tmp_path, references):
     """The service is ready within a second of ARI being back, and claims nothing of what it could not see."""
     with pbx_with_service(installation, tmp_path) as (asterisk, service):
@@ -144,6 +146,7 @@ async def test_asterisk_is_killed_and_started_again(installation, tmp_path, refe
         assert (interrupted["sent"], interrupted["status"], interrupted["complete"]) == (True, None, False)
 
 
+@pytest.mark.nightly
 async def test_asterisk_stands_still_for_three_seconds(asterisk, service, references):
     async with lab(asterisk) as phones:
         talking = await phones.place()
@@ -222,7 +225,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
             assert_heard_then_connected(placed, "sample", references)
 
 
-@pytest.mark.parametrize("transport", transports())
+@rest_at_night("transport", transports())
 async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
     """No call waits for a service that Asterisk refuses; one may, by which the service notices."""
     service = serving(transport=transport)

@@ -269,6 +269,7 @@ async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, se
             assert record["known_by"]["caller"] == "time", case
 
 
+@pytest.mark.nightly
 async def test_hold_and_resume_in_the_conversation(asterisk, serving, references):
     service = serving(policy=POLICY)
     cases = [Doing(way, who, "inactive") for way in WAYS for who in ("called", "caller")]

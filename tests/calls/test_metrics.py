@@ -118,6 +118,7 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     assert "metrics.listen cannot be used" not in own.log()
 
 
+@pytest.mark.nightly
 async def test_prometheus_loads_the_alert_rules_and_is_told_that_the_service_is_away(own, prometheus):
     groups = await asyncio.to_thread(prometheus.get, "rules")
     assert {rule["health"] for group in groups["groups"] for rule in group["rules"]} <= {"ok", "unknown"}

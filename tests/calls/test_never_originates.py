@@ -13,6 +13,7 @@ from ..lab.asterisk import Asterisk
 from ..lab.dialplan_steps import HookCall, results, steps
 from ..lab.lab import LICENSED, Forwarding, lab, until
 from ..lab.service import Service
+from ..nights import one_of_each
 from ..registry.trust.association import Association, Machine
 from ..spellings import OF_OTHERS, OF_SUSPENDED, UNREADABLE
 from ..spellings import SUSPENDED as BANK
@@ -134,8 +135,7 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("context", ["numbers", "callers"])
-@pytest.mark.parametrize("interface", ["ari", "agi"])
+@pytest.mark.parametrize(("context", "interface"), one_of_each(["numbers", "callers"], ["ari", "agi"]))
 def test_every_spelling_is_refused_by_the_service(up, interface, context):
     up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     found = dict(zip(FORMS, results(up.asterisk, context, 120), strict=True))

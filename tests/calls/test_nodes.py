@@ -169,6 +169,7 @@ def results(node: Node) -> Counter[str]:
     return Counter({result: int(float(count)) for result, count in found})
 
 
+@pytest.mark.nightly
 async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, references):
     a, b = nodes
     real = await real_token(a)

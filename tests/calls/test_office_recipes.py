@@ -106,6 +106,7 @@ async def test_an_attended_transfer_to_outside(pbx: Pbx, references: dict[str, A
     record_of(records, number, "outgoing")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("keys", "number"), [("#1", "09010000203"), ("*2", "09010000204")], ids=["blind", "attended"])
 async def test_a_transfer_by_keys(pbx: Pbx, references: dict[str, Any], keys: str, number: str) -> None:
     async with recorded(pbx, 1) as records, network(pbx) as net:

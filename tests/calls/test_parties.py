@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ..lab.lab import Forwarding, lab
+from ..nights import one_of_each
 from .endings import SOUND_S
 from .hearing import assert_heard_by
 from .proving import by_both
@@ -16,8 +17,7 @@ TOGETHER_MS = 30
 """How far apart the two phones' onsets may be."""
 
 
-@pytest.mark.parametrize("first", ["early-media", "answered"])
-@pytest.mark.parametrize("hearing", HEARING)
+@pytest.mark.parametrize(("hearing", "first"), one_of_each(HEARING, ["early-media", "answered"]))
 async def test_who_hears_the_sound(asterisk, serving, references, hearing, first):
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
     for forwarding in by_both(Forwarding()):

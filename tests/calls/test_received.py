@@ -17,6 +17,7 @@ from ..lab.heard import Heard, hear_whole
 from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
 from ..lab.phone import Answer, EarlyMedia
 from ..lab.service import Service
+from ..nights import one_of_each, rest_at_night
 from .proving import POLICY
 
 STRANGE: Final = "127.0.0.9"
@@ -115,7 +116,7 @@ def received(placed: Placed, reference: Any) -> Heard:
     return heard
 
 
-@pytest.mark.parametrize("name", SITUATIONS)
+@pytest.mark.parametrize(("name", "interface"), one_of_each(SITUATIONS, ("ari", "agi")), indirect=["interface"])
 async def test_the_record_claims_what_the_phone_received(asterisk, serving, references, interface, name):
     situation = SITUATIONS[name]
     if situation.codec == OPUS and not asterisk.has_opus:
@@ -134,7 +135,7 @@ async def test_the_record_claims_what_the_phone_received(asterisk, serving, refe
         assert claims == "not-known", f"{record}, {heard}"
 
 
-@pytest.mark.parametrize("loss", [5, 30])
+@rest_at_night("loss", [5, 30])
 async def test_lost_packets_are_not_confirmed(asterisk, serving, references, monkeypatch, loss):
     service = serving(policy=POLICY)
     monkeypatch.setattr(asterisk, "site", replace(asterisk.site, loss=loss))

@@ -22,6 +22,7 @@ def replicating(asterisk, beside, server: Server):
         yield service
 
 
+@pytest.mark.nightly
 async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_it_is_back(
     asterisk, replicating: Service, postgresql: PostgreSQL
 ):

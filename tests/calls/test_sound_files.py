@@ -25,6 +25,7 @@ from ..lab.heard import identify
 from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab
 from ..lab.phone import Phone
 from ..lab.service import Service
+from ..nights import rest_at_night
 from .proving import POLICY, RECOGNISED_S, by_both, told
 
 FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
@@ -110,7 +111,7 @@ def started(steps: list[Step]) -> dict[str, tuple[object, object, object]]:
     }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@rest_at_night("change", CHANGES)
 async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, references, change):
     path = own.asterisk.sounds / "sample.ulaw"
     with CHANGES[change](path):
@@ -131,7 +132,7 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
         assert started(await steps_of(phones, own, placed)) == {"called": ("sample", "ulaw", digest(path))}
 
 
-@pytest.mark.parametrize("change", ["replaced", "preferred"])
+@rest_at_night("change", ["replaced", "preferred"])
 async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own, references, change):
     """The verdict comes first: the file is changed while the phone rings."""
     changed = asyncio.Event()

@@ -13,6 +13,7 @@ from ..lab.asterisk import Asterisk
 from ..lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, results, written
 from ..lab.lab import LICENSED
 from ..lab.service import Service
+from ..nights import rest_at_night
 from ..spellings import (
     EMERGENCIES,
     LOOKING_ALIKE,
@@ -69,7 +70,7 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi"])
+@rest_at_night("interface", ["ari", "agi"])
 def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
     """A suspended number is refused in each of its spellings, also where it cannot be read surely; an emergency number
     passes at once in each.
@@ -98,7 +99,7 @@ def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
     assert decided["BYPASS", "emergency"] == len(EMERGENCIES) + sum(called in EMERGENCIES for called in of_licensed)
 
 
-@pytest.mark.parametrize("interface", ["ari", "agi", "away"])
+@rest_at_night("interface", ["away", "ari", "agi"])
 def test_every_spelling_under_an_own_dial(up, interface):
     """The hook gets the numbers as arguments of U()."""
     asterisk = up.asterisk

@@ -20,6 +20,7 @@ from ..lab.heard import identify
 from ..lab.lab import lab, until
 from ..lab.packages import faketime
 from ..lab.service import Service
+from ..nights import rest_at_night
 from .detour import Detour, far
 from .proving import POLICY
 from .striking import EVERYWHERE, caught, dial, kept, struck
@@ -131,7 +132,7 @@ async def stepped(service: OtherTime, offset: str) -> AsyncIterator[None]:
     yield
 
 
-@pytest.mark.parametrize("offset", ["+3600", "-3600"])
+@rest_at_night("offset", ["-3600", "+3600"])
 async def test_the_clock(asterisk, beside, references, offset):
     beside.away()
     with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:

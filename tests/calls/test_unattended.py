@@ -156,6 +156,7 @@ async def test_under_an_own_dial_too(pbx, stopped):
         assert record["numbers"]["called"]["last4"] == Forwarding().dialled[-4:]
 
 
+@pytest.mark.nightly
 async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
     """The service stands still when the calls come, and is killed when the callers have hung up."""
     before = set(stopped.records())

@@ -12,6 +12,7 @@ import pytest
 
 from ..endings import Event
 from ..lab.asterisk import Asterisk
+from ..nights import rest_at_night
 from .paths import DIRECTIONS, ENDS_OF_TALK, HEARING, INTERFACES, POSSIBLE, Leg, Mishap, Move, Path, Round, draw_round
 from .walking import walk_round
 
@@ -43,6 +44,7 @@ async def test_random_paths(installation, tmp_path, references):
     assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
 
 
+@pytest.mark.nightly
 async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references):
     """He is gone before he gets to where both hear their sounds, or before Dial() is done with him: the other one does
     not wait for him, and Asterisk's memory stays sound.
@@ -62,6 +64,7 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
     assert not done.complaints, "\n".join(done.complaints)
 
 
+@pytest.mark.nightly
 async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
     """The service has no part in it: what was decided is played, and every record gets its end."""
     beside.away()
@@ -76,7 +79,7 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
     assert any(walk.record and not walk.alone and [*walk.record["known_by"]] == ["caller"] for walk in done.walks)
 
 
-@pytest.mark.parametrize("moves", [(Move.CALLED_HOLDS,), (Move.CALLED_HOLDS, Move.CALLED_RESUMES)])
+@rest_at_night("moves", [(Move.CALLED_HOLDS, Move.CALLED_RESUMES), (Move.CALLED_HOLDS,)])
 async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
     """Asterisk sends it nothing meanwhile. It hears the sound again if it resumes; else no record claims anything."""
     beside.away()

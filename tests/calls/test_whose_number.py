@@ -82,6 +82,7 @@ async def no_foreign_number_under_an_own_dial(phones: Lab, numbers: list[str]) -
         assert placed.caller.answered_ns is None, forwarding
 
 
+@pytest.mark.nightly
 async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, beside, references):
     """Never the sound; and the hook then looks at no number."""
     serving(policy="foreign_numbers: notice, unknown_numbers: notice")
