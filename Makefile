@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment house lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -23,8 +23,7 @@ PAGES := $(VENV)/pages.stamp
 FUZZ := $(VENV)/fuzz.stamp
 AUDIT := $(VENV)/audit.stamp
 RELEASE := $(VENV)/release.stamp
-SETUP := setup.cfg pyproject.toml src/idtone/__init__.py Makefile
-HOUSE := build/house/idtone
+SETUP := setup.cfg pyproject.toml idtone/__init__.py Makefile
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 say = @printf 'idtone: %s\n' "$(1)" >&2
 
@@ -133,11 +132,11 @@ test-asterisk: $(DEV)
 		$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' $${ARGS:-$$tests} && \
 		case "$${ARGS:-$$tests}" in tests/calls*) $(VENV)/bin/python -m pytest -m alone tests/calls;; esac
 
-check: $(DEV) house
+check: $(DEV)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	PYTHONPATH=build/house $(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports
 
 docs: $(PAGES)
 	@$(VENV)/bin/python -m tests.reference_pages
@@ -320,13 +319,6 @@ lab:
 
 postgresql: $(DEV)
 	@$(VENV)/bin/python -m tests.lab.postgresql >&2
-
-# The rooms as one tree of links, for tools that read files and know nothing of package_dir.
-house:
-	@rm -rf build/house && mkdir -p $(HOUSE)
-	@ln -s "$(CURDIR)"/src/idtone/* $(HOUSE)
-	@sed -n 's/^ *idtone\.\([a-z_]*\) = \([a-z_]*\)$$/\1 \2/p' setup.cfg | while read -r room folder; do \
-		ln -s "$(CURDIR)/$$folder" "$(HOUSE)/$$room"; done
 
 clean:
 	rm -rf $(VENV) build dist idtone.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,6 +15,11 @@ def files() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+def links() -> list[Path]:
+    """The links of `idtone/` to the rooms at the top."""
+    return [path for path in (ROOT / "idtone").iterdir() if path.is_symlink()]
+
+
 def modules() -> list[Path]:
     """The Python files of the product itself; the verifier beside the documents stands alone, and is not installed."""
     apart = (ROOT / "tests", ROOT / "docs")

@@ -17,7 +17,7 @@ from idtone.registry.model import RegistryDocument
 from . import ROOT, modules
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
-TOOLS = {"src/idtone/files.py", "ledger/keys/private_files.py"}
+TOOLS = {"idtone/files.py", "ledger/keys/private_files.py"}
 """By which the others write."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {
@@ -103,9 +103,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "reports/commands/reporting.py": ("idtone reports new",),
     "service/suspension_confirmations.py": ("….confirmations",),
     "service/used_settings.py": ("….settings",),
-    "src/idtone/command_line.py": (),  # /dev/null
-    "src/idtone/settings.py": (),  # a folder of settings, which it only reads
-    "src/idtone/pictures.py": (),  # what the modules that draw ask for
+    "idtone/command_line.py": (),  # /dev/null
+    "idtone/settings.py": (),  # a folder of settings, which it only reads
+    "idtone/pictures.py": (),  # what the modules that draw ask for
     "suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),

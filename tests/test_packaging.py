@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
 from . import ROOT, files, modules
 from .packages import dist
@@ -116,7 +117,7 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     assert "idtone/config/locale/ja/LC_MESSAGES/idtone.mo" in wanted
 
 
-def test_every_folder_with_modules_is_a_package_of_setup_cfg():
+def test_every_folder_with_modules_is_a_package():
     folders = {str(path.parent.relative_to(ROOT)) for path in modules()}
     assert folders == set(package_folders().values())
 
@@ -182,14 +183,9 @@ def setup() -> configparser.ConfigParser:
 
 
 def package_folders() -> dict[str, str]:
-    """Every package and its folder: a package inside a room lies inside the room's folder."""
-    lines = setup()["options"]["package_dir"].strip().splitlines()
-    rooms = {name.strip(): folder.strip() for name, _, folder in (line.partition("=") for line in lines)}
-    folders = {}
-    for package in setup()["options"]["packages"].split():
-        room = max((name for name in rooms if f"{package}.".startswith(f"{name}.")), key=len)
-        folders[package] = rooms[room] + package.removeprefix(room).replace(".", "/")
-    return folders
+    """Every package and its folder, behind the links."""
+    packages = find_packages(str(ROOT), include=setup()["options.packages.find"]["include"].split())
+    return {name: str((ROOT / name.replace(".", "/")).resolve().relative_to(ROOT.resolve())) for name in packages}
 
 
 def requirements() -> list[str]:

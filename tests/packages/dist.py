@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tests import ROOT, files
+from tests import ROOT, files, links
 
 
 def commit_time() -> int:
@@ -47,6 +47,8 @@ def copy_source(into: Path) -> Path:
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copied)
         copied.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+    for link in links():
+        (into / link.relative_to(ROOT)).symlink_to(link.readlink())
     return into
 
 
