@@ -35,6 +35,7 @@ def lines(begun_s: float) -> Iterator[str]:
 
 
 @pytest.mark.alone
+@pytest.mark.nightly
 async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, beside, references):
     beside.settled()  # the sounds are there: of calls before them it is not known what was played
     begun_s = time.time() + 0.1

@@ -16,6 +16,7 @@ KILLS, CALLS_PER_S = 2, 20
 
 
 @pytest.mark.alone
+@pytest.mark.nightly
 async def test_a_service_that_is_killed_again_and_again(installation, tmp_path, references):
     drawn = draw_storm(SEED, 0, KILLS, CALLS_PER_S)
     with Asterisk(installation, tmp_path / "pbx") as asterisk:

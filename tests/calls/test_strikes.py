@@ -16,6 +16,7 @@ from ..conftest import LAB_REGISTRY
 from ..endings import Event, Step
 from ..lab.lab import Forwarding, lab, until
 from ..lab.service import Service
+from ..nights import rest_at_night
 from .proving import POLICY
 from .striking import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
 
@@ -68,7 +69,7 @@ FILES = {
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("what", FILES)
+@rest_at_night("what", FILES)
 async def test_a_sound_that_cannot_be_played(serving, references, what):
     event, make = FILES[what]
     await struck(serving(policy=POLICY), event, lambda service: other_files(service.asterisk.sounds, make), references)
@@ -141,7 +142,7 @@ GROUND: dict[str, tuple[Event, Blow]] = {
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("what", GROUND)
+@rest_at_night("what", GROUND)
 async def test_what_the_service_stands_on(own, references, what):
     event, blow = GROUND[what]
     await struck(own, event, blow, references)
@@ -206,7 +207,7 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("event", LIFE)
+@rest_at_night("event", LIFE)
 async def test_the_service(own, references, event):
     blow, held = LIFE[event]
     await struck(own, event, blow, references, held=held)

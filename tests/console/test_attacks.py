@@ -393,6 +393,7 @@ async def test_a_form_has_a_bounded_body(site):
 
 
 @pytest.mark.alone
+@pytest.mark.nightly
 async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
     """From one address. As many as the limit of open files permits; the console never holds more than `MOST`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

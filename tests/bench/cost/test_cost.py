@@ -61,6 +61,7 @@ def test_goals_are_judged_by_what_was_measured(capsys):
 
 
 @pytest.mark.alone
+@pytest.mark.nightly
 def test_every_way_forwards_calls(tmp_path):
     with bench(tmp_path) as bed:
         for way in Way:
