@@ -59,8 +59,9 @@ async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
     ids = {text.format(f"{interface}{number}") for number, text in enumerate(IDS)}
     service = Service(pbx, LAB_REGISTRY)
     async with lab(pbx) as phones:
-        if interface != "none":
-            service.start()
+        service.start()
+        if interface == "none":  # it leaves the suspended numbers, without which the hook refuses each call
+            service.stop()
         try:
             for number, channel in enumerate(ids, 1):
                 originate(pbx, phones, channel, "ari" if interface == "none" else interface)

@@ -180,8 +180,11 @@ async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, se
         assert said.record["known_by"]["called"] == "packets", case
 
 
+@pytest.mark.alone
 async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving, references):
-    """Asterisk itself pauses what it plays for as long as it takes the key to be down, and goes on where it was."""
+    """Asterisk itself pauses what it plays for as long as it takes the key to be down, and goes on where it was: in the
+    first half of the sound, if it gets the key in time.
+    """
     second = references["sample"][len(references["sample"]) // 2 :]
     for case, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.INFO):
         assert_connected(case.way, said)
