@@ -67,21 +67,28 @@ def told_of_trouble(config: Path | None, to: str) -> None:
         present = [Trouble("settings", Message("the settings cannot be used: {error}", error=error))]
     news = ToldTroubles.of(kept.read_bytes() if kept.exists() else b"").after(present, now_s)
     if news.is_worth_a_mail:
-        send(trouble_mail(present, platform.node(), to, datetime.now(UTC)))
+        send(trouble_mail(present, platform.node(), to, datetime.now(UTC), news.is_over))
     replace_durably(kept, news.told.to_json())
 
 
-def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime) -> EmailMessage:
+def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, is_over: bool = False) -> EmailMessage:
     """The mail, in both languages. Pure."""
-    subject = "異常が発生しています / trouble" if present else "復旧しました / all is well again"
+    wrong, soon = ([each for each in present if each.is_warning is expected] for expected in (False, True))
+    if wrong:
+        subject = "異常が発生しています / trouble"
+    elif soon and not is_over:
+        subject = "期限が近づいています / act soon"
+    else:
+        subject = "復旧しました / all is well again"
     made = _mail(to, f"[idtone] {node}: {subject}", now)
     texts = []
     for language, nothing, advice in (
         (JAPANESE, "現在、異常はありません。", "`idtone status` と `idtone doctor` で状態と対処を確認してください。"),
         ("en", "Nothing is wrong now.", "`idtone status` and `idtone doctor` say how it is, and what to do."),
     ):
-        lines = copy_context().run(_said, language, present)
-        texts.append("\n".join([f"{node}:", *(lines or [nothing]), "", advice]))
+        lines = copy_context().run(_said, language, wrong) or [nothing]
+        lines += copy_context().run(_said, language, soon)
+        texts.append("\n".join([f"{node}:", *lines, "", advice]))
     made.set_content("\n\n".join(texts) + "\n", cte="base64")
     return made
 

@@ -50,11 +50,18 @@ class ToldTroubles:
         last_s = {name: at_s for name, at_s in before.last_s.items() if name in here or now_s - at_s < OVER_S}
         begun = due - last_s.keys()
         last_s |= {name: now_s for name in here if name in last_s or name in due}
-        is_over = bool(before.last_s) and not last_s and not here
-        return News(ToldTroubles(first_s, last_s), bool(begun) or is_over)
+        soon = {each.id for each in here.values() if each.is_warning}
+        is_over = bool(before.last_s.keys() - last_s.keys()) and {*last_s, *here} <= soon
+        return News(ToldTroubles(first_s, last_s), bool(begun), is_over)
 
 
 @dataclass(frozen=True, slots=True)
 class News:
     told: ToldTroubles
-    is_worth_a_mail: bool
+    has_begun: bool
+    is_over: bool
+    """All is well again; what will be wrong soon may still be there."""
+
+    @property
+    def is_worth_a_mail(self) -> bool:
+        return self.has_begun or self.is_over

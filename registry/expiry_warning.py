@@ -1,4 +1,4 @@
-"""Logs that the registry, or a certification, will expire soon, or has expired: before, calls do not show it."""
+"""Logs that the registry, a licence or a certification expires soon, or has expired: before, calls do not show it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from idtone.calls import Licence
+
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex
+from .licence_lapses import lapse_words, lapses
 from .model import JAPAN
 
 _log = logging.getLogger(__name__)
@@ -26,19 +29,21 @@ def _some(names: list[str]) -> str:
 
 
 class Expiry:
-    """Logs the expiry of the current registry, and of the certifications that the numbers of `member` depend on (None:
-    all). `stale` is how long the registry's licences stay valid after the expiry.
+    """Logs the expiry of the current registry, of the licences of `member`, and of the certifications that its numbers
+    depend on (None: all). `stale` is how long the registry's licences stay valid after the expiry.
     """
 
     def __init__(self, stale: timedelta, member: str | None = None) -> None:
         self._stale = stale
         self._member = member
         self._logged: dict[str, tuple[str, datetime]] = {}
+        self._licences: tuple[RegistryIndex, tuple[Licence, ...]] | None = None
         self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log the expiry once an hour, a certification once a day, and each at once when its message changes."""
+        """Log the expiry once an hour, the others once a day, and each at once when its message changes."""
         self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
+        self._say("licence", self._licence(registry, now) if registry else "", now, DAILY)
         self._say("certification", self._certification(registry, now) if registry else "", now, DAILY)
 
     def _say(self, what: str, text: str, now: datetime, again: timedelta) -> None:
@@ -48,6 +53,17 @@ class Expiry:
         elif logged is None or logged[0] != text or now - logged[1] >= again:
             self._logged[what] = text, now
             _log.error("%s", text)
+
+    def _licence(self, registry: RegistryIndex, now: datetime) -> str:
+        if self._licences is None or self._licences[0] is not registry:
+            self._licences = registry, registry.licences(self._member)
+        over, soon = lapse_words(lapses(self._licences[1], now), now)
+        if over:
+            return (
+                f"a licence HAS LAPSED, and no other one covers the calls ({over}): they get the notice; "
+                "ask the association to renew it"
+            )
+        return f"a licence lapses soon ({soon}): ask the association to renew it" if soon else ""
 
     def _certification(self, registry: RegistryIndex, now: datetime) -> str:
         if self._lapses is None or self._lapses[0] is not registry:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.calls import Direction, Holding, Period, Reason, Suspension, Trust
+from idtone.calls import Direction, Holding, Licence, Period, Reason, Suspension, Trust
 from idtone.decision import judge
 from idtone.number_spans import NumberSpan
 from idtone.numbers import Number
 
 from .compiled import Compiled, compiled, periods, utc
+from .licence_lapses import LicenceLapse, lapses
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 from .never_originating import BLOCK_DIGITS, NO_BLOCKS, NeverOriginating, compiled_never_originating
 from .suspended_numbers import SuspendedNumbers
@@ -182,9 +184,17 @@ class RegistryIndex:
 
     def licensed_tones(self, member: str, direction: Direction, now: datetime) -> frozenset[str]:
         """The sounds of the member's licences that are valid then for this direction."""
-        held = (one.licences for one in self._compiled.holdings if isinstance(one, Holding) and one.member == member)
         valid = Reason.LICENCE_VALID
-        return frozenset(each.tone for licences in held for each in licences if judge(each, direction, now) is valid)
+        return frozenset(each.tone for each in self.licences(member) if judge(each, direction, now) is valid)
+
+    def licences(self, member: str | None) -> tuple[Licence, ...]:
+        """All licences of the member, valid or not."""
+        held = (one.licences for one in self._compiled.holdings if isinstance(one, Holding) and one.member == member)
+        return tuple(dict.fromkeys(itertools.chain.from_iterable(held)))
+
+    def licence_lapses(self, member: str | None, now: datetime) -> list[LicenceLapse]:
+        """From when on the member's calls are without a valid licence."""
+        return lapses(self.licences(member), now)
 
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
         """When the certifications lapse that were recorded, each with its member or its wholesale chain; with `member`,

@@ -23,7 +23,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
-from idtone.calls import Direction, Outcome, Reason
+from idtone.calls import Direction, Licence, Outcome, Reason
 from idtone.durations import Durations
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator
@@ -33,6 +33,7 @@ from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
+from idtone.registry.licence_lapses import LicenceLapse, lapses
 from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 from idtone.settings import Interface, Settings
@@ -83,6 +84,7 @@ class Observed:
     timestamping: Timestamping | None = None
     others: OtherNodes | None = None
     _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
+    _licences: tuple[RegistryIndex, tuple[Licence, ...]] | None = field(default=None, init=False)
     _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
 
     def certification_lapses_s(self) -> float | None:
@@ -93,6 +95,15 @@ class Observed:
             first = min(registry.certification_lapses(self.settings.association.member), default=None)
             self._lapses = registry, first[0].timestamp() if first else None
         return self._lapses[1]
+
+    def licence_lapses(self, now: datetime) -> list[LicenceLapse]:
+        """Those of `association.member`."""
+        registry, member = self.source.current, self.settings.association.member
+        if registry is None or member is None:
+            return []
+        if self._licences is None or self._licences[0] is not registry:
+            self._licences = registry, registry.licences(member)
+        return lapses(self._licences[1], now)
 
     def suspensions_in_force(self, now_s: float) -> int:
         registry = self.source.current
@@ -352,6 +363,15 @@ METRICS: Final = (
         "idtone_suspensions_in_force", _GAUGE,
         "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
         lambda observed: observed.suspensions_in_force(time.time()),
+    ),
+    Metric(
+        "idtone_licence_lapses_timestamp_seconds", _GAUGE,
+        "From when on no licence of `association.member` is valid for calls of this direction; absent for a direction "
+        "without a licence.",
+        lambda observed: {
+            (each.direction.value,): each.at.timestamp() for each in observed.licence_lapses(datetime.now(UTC))
+        },
+        ("direction",),
     ),
     Metric(
         "idtone_certification_lapses_timestamp_seconds", _GAUGE,

@@ -10,6 +10,7 @@ from idtone.command_line import ConfigOption, JsonOption, negative
 from idtone.errors import IdtoneError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
+from idtone.registry.licence_lapses import LicenceLapse
 from idtone.registry.sources import load_registry
 from idtone.settings import LedgerSettings, RegistrySettings, Settings, load_settings
 from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
@@ -42,9 +43,11 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def whole(settings: Settings) -> dict[str, Any]:
-    """What `look` finds, and in `troubles` what is wrong."""
+    """What `look` finds; in `troubles` what is wrong, and in `warnings` what will be unless someone acts."""
     found = look(settings)
-    found["troubles"] = [each.to_json() for each in troubles(found, restarts(), datetime.now(UTC))]
+    known = troubles(found, restarts(), datetime.now(UTC))
+    found["troubles"] = [each.to_json() for each in known if not each.is_warning]
+    found["warnings"] = [each.to_json() for each in known if each.is_warning]
     return found
 
 
@@ -112,6 +115,8 @@ def table(found: Mapping[str, Any]) -> Table:
     shown = Table.grid(padding=(0, 2))
     for trouble in found.get("troubles", ()):
         shown.add_row(Text(translated(Message("TROUBLE")), "bold red"), Text(translated(trouble["text"])))
+    for warning in found.get("warnings", ()):
+        shown.add_row(Text(translated(Message("SOON")), "bold yellow"), Text(translated(warning["text"])))
     for name, state in rows(found) if found["running"] else rows_without_service(found):
         shown.add_row(Text(translated(name), "bold"), Text(translated(state)))
     return shown
@@ -232,6 +237,9 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     yield Message("lines"), _lines(found.get("lines"))
     yield Message("suspensions"), Message("{count:,} in force", count=registry["suspensions_in_force"])
     yield from _own_suspensions(found.get("suspensions", {}).get("own", []))
+    if lapses := registry.get("licence_lapses"):
+        ends = joined("; ", (str(LicenceLapse.of_json(each)) for each in lapses))
+        yield Message("licences"), Message("until {ends}", ends=ends)
     if registry.get("certification_lapses"):
         until = Message("the first lapses, or is to be checked, on {at}", at=_local(registry["certification_lapses"]))
         yield Message("certifications"), until

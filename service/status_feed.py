@@ -222,6 +222,10 @@ def _own_suspensions(observed: Observed) -> list[dict[str, Any]]:
     return summary(keeper.known, datetime.now(UTC)) if keeper else []
 
 
+def _licence_lapses(observed: Observed) -> list[dict[str, Any]]:
+    return [each.to_json() for each in observed.licence_lapses(datetime.now(UTC))]
+
+
 FEED: Final = (
     Field("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
     Field("running", "Whether the service runs.", lambda _: True),
@@ -330,6 +334,12 @@ FEED: Final = (
         "confirmed it), `calls_ended`, `home` (the node that ordered it, empty for this one), `not_confirmed_by` (the "
         "other nodes that have not confirmed it), and `duties` with `kind`, `due` and `overdue`.",
         _own_suspensions,
+    ),
+    Field(
+        "registry.licence_lapses",
+        "From when on no licence of `association.member` is valid: a list of `direction`, `at`, and `licence` (the id "
+        "of the last one); without a direction that has no licence.",
+        _licence_lapses,
     ),
     Field(
         "registry.certification_lapses",

@@ -1,12 +1,13 @@
-"""What is wrong with this node now, by its state: the same words for `idtone status` and for the mail. Pure."""
+"""What is wrong with this node now, or soon, by its state: the same words for `idtone status` and the mail. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from idtone.registry.licence_lapses import LicenceLapse, lapse_words
 from idtone.translation import Message
 
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
@@ -22,6 +23,8 @@ class Trouble:
     text: str
     at_once: bool = False
     """Whether it is no passing state: a restart that an operator makes looks like a service that is down."""
+    is_warning: bool = False
+    """Whether nothing is wrong yet, but will be unless someone acts."""
 
     def to_json(self) -> dict[str, str]:
         return {"id": self.id, "text": str(self.text)}
@@ -45,6 +48,20 @@ def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
         return True
     instance = found["instance"]
     return not instance["hand_overs"] and now - datetime.fromisoformat(instance["since"]) < RESTARTED_WITHIN
+
+
+def _of_licences(found: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Trouble]:
+    over, soon = lapse_words(map(LicenceLapse.of_json, found), now)
+    if over:
+        lapsed = Message(
+            "a licence has lapsed, and no other one covers the calls: {licences}; they get the notice or are refused "
+            "(policy.unlicensed); ask the association to renew it",
+            licences=over,
+        )
+        yield Trouble("licence-lapsed", lapsed)
+    if soon:
+        ends = Message("a licence lapses soon: {licences}; ask the association to renew it", licences=soon)
+        yield Trouble("licence-lapses-soon", ends, is_warning=True)
 
 
 def _without_service(found: Mapping[str, Any]) -> list[Trouble]:
@@ -75,6 +92,7 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
             )
         )
     # After an upgrade the service may be of the version before, which has fewer fields.
+    made += _of_licences(registry.get("licence_lapses", ()), now)
     if trouble := found.get("association", {}).get("trouble"):
         made.append(Trouble("member", trouble))
     if trouble := found["fallback"]["trouble"]:

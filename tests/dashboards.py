@@ -193,6 +193,10 @@ ROWS: Final = (
         Panel("Age", "発行からの時間", {f"time() - {gauge('idtone_registry_issued_timestamp_seconds')}": EACH}, "s"),
         Panel("Suspensions in force", "有効な番号停止の数", {gauge("idtone_suspensions_in_force"): EACH}),
         Panel(
+            "Licence lapses in", "利用許諾の失効まで",
+            {f"{gauge('idtone_licence_lapses_timestamp_seconds')} - time()": "{{instance}} {{direction}}"}, "s",
+        ),
+        Panel(
             "First certification lapses in", "最初の認定の失効まで",
             {f"{gauge('idtone_certification_lapses_timestamp_seconds')} - time()": EACH}, "s",
         ),

@@ -79,6 +79,9 @@ JAPANESE: Final = {
     "idtone_registry_issued_timestamp_seconds": "使用中の登録簿の発行時刻",
     "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
     "idtone_suspensions_in_force": "有効な停止(番号、番号帯、会員)の数。登録簿がなければ fallback.conf の項目数",
+    "idtone_licence_lapses_timestamp_seconds": (
+        "`association.member` の有効な利用許諾がこの種類の通話になくなる時刻。利用許諾のない種類は出力しません"
+    ),
     "idtone_certification_lapses_timestamp_seconds": (
         "`association.member`(設定がなければすべての会員)の番号に関係する認定のうち、最初に失効または確認期日を迎える時刻。"
         "認定の記録がなければ出力しません"

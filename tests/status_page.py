@@ -17,7 +17,8 @@ member. New fields may be added; `format` changes if a field changes or goes.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
 say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text`
-([How a failure is told](../how-to/when-something-fails.md#how-a-failure-is-told)).
+([How a failure is told](../how-to/when-something-fails.md#how-a-failure-is-told)); and `warnings`, the same for what
+will be wrong unless someone acts.
 
 | field | meaning |
 |---|---|
@@ -33,8 +34,9 @@ HEAD_JA: Final = """\
 
 サービスが動いていなければ `running` は false で、`trouble` と、
 `ledger`・`registry` のファイルから分かることを出力します。
-どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト)を加えます
-([障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))。
+どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト。
+[障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))と、
+対応しなければ異常になるものの一覧 `warnings`(同じ形)を加えます。
 
 | 項目 | 意味 |
 |---|---|
@@ -88,6 +90,8 @@ JAPANESE: Final = {
     "(新しい 100 件)の一覧: `id`、`state`、`reference`、`numbers`(番号の数)、`asked`、"
     "`in_force`(サービスが確認するまで null)、`calls_ended`、`home`(停止を申請したノード。このノードなら空)、"
     "`not_confirmed_by`(まだ確認していないほかのノード)、`duties`(`kind`、`due`、`overdue`)",
+    "registry.licence_lapses": "`association.member` の有効な利用許諾がなくなる時刻の一覧: `direction`、`at`、"
+    "`licence`(最後の利用許諾の ID)。利用許諾のない種類は含みません",
     "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
     "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",

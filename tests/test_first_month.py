@@ -36,5 +36,5 @@ def test_the_index_names_each_act(folder) -> None:
 def test_each_failure_has_an_alert(folder) -> None:
     text = (folder / "when-something-fails.md").read_text("utf-8")
     table = [line for line in text.splitlines() if re.search(r"\| (`Idtone\w+`\D*)+ \|$", line)]
-    assert len(table) == 7
+    assert len(table) == 8
     assert set(re.findall(r"Idtone\w+", " ".join(table))) <= {alert["alert"] for alert in ALERTS}

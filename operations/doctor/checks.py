@@ -310,7 +310,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     yield registry.node_member(settings.association.member, index)
     yield registry.never_originating(index.never_originating)
     yield registry.certifications(document, settings.association.member, now)
-    yield registry.standing(document, now)
+    yield registry.standing(document, now, index.licence_lapses(settings.association.member, now))
     policy = settings.policy.policy(settings.association.member)
     try:
         chosen = registry.chosen_sounds(policy.tones, settings.association.member, index, now)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.call_control.journal import REFUSED, TAKEN
-from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
+from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE, LINES_FILE
 from idtone.errors import ChangeError, DocumentError, UsageError
 from idtone.operations.changes import Change, Group, RightsChange
 from idtone.operations.make_changes import is_done, obstacle
@@ -57,7 +57,7 @@ def _own(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 def _own_names(exam: Exam) -> Callable[[str], bool]:
     """Whether idtone gives this name to a file or folder beside the sounds or the journal."""
-    fixed = {FALLBACK_FILE, JOURNAL_FILE, REFUSED, exam.settings.journal_directory().name}
+    fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, exam.settings.journal_directory().name}
     profiles = set(exam.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles
 

@@ -16,6 +16,7 @@ from idtone.errors import DocumentError, TrustError
 from idtone.registry.compiled import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
+from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, lapse_words
 from idtone.registry.model import JAPAN, RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
@@ -31,8 +32,6 @@ SOON: Final = timedelta(days=7)
 """Enough time to get the next registry, or to ask why it does not come."""
 SIGNED_SOON: Final = timedelta(days=2)
 """The association renews its signatures every few days, so this late they were not renewed, or not fetched."""
-LICENCE_SOON: Final = timedelta(days=30)
-"""Enough time to renew a licence."""
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
@@ -276,7 +275,11 @@ def node_member(member: str | None, index: RegistryIndex) -> Finding:
     return good(topic, Message("this node is of {member}", member=member))
 
 
-def standing(document: RegistryDocument, now: datetime) -> Finding:
+_RENEW: Final = Message("Ask the association to renew them")
+
+
+def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
+    """`own` are the lapses of the node's member."""
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]
     standings = Counter(_STANDINGS[judge(licence, min(licence.directions), now)] for licence in held)
@@ -284,6 +287,12 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
         Message("{count} {standing}", count=count, standing=name) for name, count in sorted(standings.items())
     ]
     found = joined(", ", counted_ones) if counted_ones else Message("no licence")
+    over, _ = lapse_words(own, now)
+    if over:
+        lapsed = Message(
+            "{found}; no licence of this node covers its calls any more: {licences}", found=found, licences=over
+        )
+        return bad(topic, lapsed, _RENEW)
     if not standings["valid"]:
         return warning(
             topic, found, Message("Ask the association for licences for your numbers, and for the registry with them")
@@ -296,7 +305,7 @@ def standing(document: RegistryDocument, now: datetime) -> Finding:
         return warning(
             topic,
             Message("{found}; ending within 30 days: {ids}", found=found, ids=ids),
-            Message("Ask the association to renew them"),
+            _RENEW,
         )
     return good(topic, found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from idtone.call_control.fallback import MODE as FALLBACK_MODE
@@ -90,6 +91,11 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
     yield finding
     # The group of the sounds' folder, now or after the remedy.
     group = shared_file_findings.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
+    if (
+        who and own and theirs.held and finding.changes
+    ):  # they open the way to the journal, so `--fix` repairs both at once
+        opened = shared_file_findings.Rights(beside, shared_file_findings.SOUNDS_MODE, who.user, group or own.group)
+        theirs = replace(theirs, above=[opened if each.path == beside else each for each in theirs.above])
     yield shared_file_findings.puttable(WRITABLE[1], theirs, who, owner, shared_file_findings.JOURNAL_MODE, group)
 
 

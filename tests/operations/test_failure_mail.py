@@ -73,6 +73,7 @@ def test_the_units_send_it_and_the_package_has_them() -> None:
 
 BEGUN = Trouble("asterisk", "Asterisk is not connected")
 CRASHED = Trouble("restarts", "3 times", at_once=True)
+SOON = Trouble("licence-lapses-soon", "a licence lapses soon", is_warning=True)
 
 
 def test_two_looks_are_within_two_minutes() -> None:
@@ -97,6 +98,8 @@ def test_a_look_imports_neither_calls_nor_sounds() -> None:
         pytest.param([(0, [CRASHED]), (40, [CRASHED])], [0], id="at once"),
         pytest.param([(0, [CRASHED]), (40, [BEGUN]), (80, [BEGUN])], [0, 80], id="another one begins"),
         pytest.param([(0, [CRASHED]), (40, []), (80, [CRASHED]), (120, []), (800, []), (840, [])], [0, 800], id="over"),
+        pytest.param([(0, [SOON]), (40, [SOON]), (800, [SOON])], [40], id="soon"),
+        pytest.param([(0, [CRASHED, SOON]), (40, [SOON]), (800, [SOON])], [0, 40, 800], id="over, but something soon"),
         pytest.param([(9000, [CRASHED]), (40, [CRASHED])], [9000, 40], id="the machine was started again"),
     ],
 )
@@ -116,6 +119,10 @@ def test_the_mail_about_trouble_is_in_both_languages() -> None:
     assert "登録簿がない" in text
     over = failure_mail.trouble_mail([], "pbx-1", "root", NOW)
     assert "復旧" in over["Subject"]
+    soon = failure_mail.trouble_mail([SOON], "pbx-1", "root", NOW)
+    assert "期限" in soon["Subject"]
+    assert "- a licence" in soon.get_content()
+    assert "復旧" in failure_mail.trouble_mail([SOON], "pbx-1", "root", NOW, is_over=True)["Subject"]
     assert ToldTroubles.of(b"[]") == ToldTroubles.of(b'{"first_s": 3}') == ToldTroubles()
 
 

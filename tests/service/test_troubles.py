@@ -25,6 +25,12 @@ WELL: dict[str, Any] = {
     "lines": None,
     "canary": None,
 }
+
+
+def lapse(days: int) -> dict[str, str]:
+    return {"direction": "incoming", "at": (NOW + timedelta(days=days)).isoformat(), "licence": "L-1"}
+
+
 DOWN = {"running": False, "trouble": "no service runs", "ledger": {}, "registry": {}}
 
 
@@ -42,6 +48,12 @@ DOWN = {"running": False, "trouble": "no service runs", "ledger": {}, "registry"
         ({"ledger": {"trouble": "", "timestamp": {"overdue": True, "trouble": "it answered 503"}}}, ["timestamp"]),
         ({"ledger": {"trouble": "", "timestamp": {"overdue": False, "trouble": "it answered 503"}}}, []),
         ({"ledger": {"trouble": ""}}, []),  # a service of the version before
+        ({"registry": WELL["registry"] | {"licence_lapses": [lapse(0)]}}, ["licence-lapsed"]),
+        (
+            {"registry": WELL["registry"] | {"licence_lapses": [lapse(-9), lapse(30)]}},
+            ["licence-lapsed", "licence-lapses-soon"],
+        ),
+        ({"registry": WELL["registry"] | {"licence_lapses": [lapse(31)]}}, []),
         ({"journal": {"lag_seconds": 11}}, ["journal"]),
         ({"replication": {"trouble": "no answer"}, "lines": {"trouble": "faults"}}, ["replication", "lines"]),
         ({"canary": {"at": None}}, []),

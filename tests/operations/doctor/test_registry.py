@@ -13,6 +13,7 @@ from idtone.errors import DocumentError, TrustError
 from idtone.operations.doctor import registry
 from idtone.operations.doctor.shared_file_findings import Rights
 from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.licence_lapses import LicenceLapse
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
 from idtone.tones.profile_library import load_library
@@ -61,8 +62,9 @@ def node_member(member):
     return registry.node_member(member, RegistryIndex(document()))
 
 
-def standing(now, pledge="signed: 2026-01-05"):
-    return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now)
+def standing(now, pledge="signed: 2026-01-05", lapses_in_days=None):
+    own = [] if lapses_in_days is None else [LicenceLapse(Direction.INCOMING, now + lapses_in_days * DAY, "L-9")]
+    return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now, own)
 
 
 def kept(held, above=ABOVE, ourselves=5, service=None):
@@ -97,6 +99,8 @@ TABLE = {
         ((NOW, "signed: 2026-01-05, until: 2026-12-21"), GOOD),
         ((NOW, "signed: 2026-11-21"), GOOD, "1 valid, 3 without a pledge in force"),
         ((date("2036-01-01"),), WARNING, "ending within 30 days: L-0001"),
+        ((NOW, "signed: 2026-01-05", -1), BAD, "no licence of this node covers its calls any more: L-9 (incoming): "),
+        ((NOW, "signed: 2026-01-05", 1), GOOD),
         ((date("2037-01-01"),), WARNING, "6 expired, 1 revoked"),
     ],
     # the copy's files, the folders above it, the user

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from idtone.dialplan import LINES_FILE
 from idtone.operations.doctor.shared_files import WRITABLE
 
 from ...conftest import LAB_REGISTRY
@@ -23,7 +24,7 @@ from ...lab.asterisk import IDTONE, Asterisk
 from ...lab.bootstrap import AsteriskInstallation
 from ...lab.service import Service
 from ...lab.site import BARE
-from .examining import examine
+from .examining import examine, run
 
 USER = pwd.getpwnam("daemon")
 """A user without rights that exists on each machine. The lab's Asterisk runs as root."""
@@ -122,4 +123,12 @@ def test_after_the_remedies_the_service_starts_and_asterisk_gets_suspensions(ser
     subprocess.run(["sh", "-ec", findings["sounds-writable"]["remedy"]], check=True)
     until(known)
     assert states(service) == ["good", "good"]
+
+    # Both folders are root's, so the way to the second one is closed until the first one is repaired.
+    (sounds / LINES_FILE).touch()
+    for folder in (sounds / "journal", sounds):
+        os.chown(folder, 0, 0)
+    run(service, "--fix", "--yes", "--copies", str(service.asterisk.scratch / "copies"))
+    assert states(service) == ["good", "good"]
+    assert {folder.stat().st_uid for folder in (sounds, sounds / "journal")} == {USER.pw_uid}
     assert service.stop() == 0

@@ -1,0 +1,82 @@
+"""From when on a member's calls are without a valid licence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+from idtone.calls import Direction, Licence, LicenceStatus
+from idtone.translation import Message, joined
+
+LICENCE_SOON: Final = timedelta(days=30)
+"""Enough time to renew a licence."""
+_JAPAN: Final = timezone(timedelta(hours=9))
+_DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceLapse:
+    """From `at` on, no licence is valid for calls of this direction. `licence` is the id of the last one."""
+
+    direction: Direction
+    at: datetime
+    licence: str
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> LicenceLapse:
+        return cls(Direction(found["direction"]), datetime.fromisoformat(found["at"]), found["licence"])
+
+    def to_json(self) -> dict[str, str]:
+        return {"direction": self.direction.value, "at": self.at.isoformat(), "licence": self.licence}
+
+    def __str__(self) -> str:
+        day = self.at.astimezone(_JAPAN).date()
+        return Message(
+            "{licence} ({direction}): {day}", licence=self.licence, direction=_DIRECTIONS[self.direction], day=day
+        )
+
+
+def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
+    """The lapse of each direction for which licences of one member are active, or were.
+
+    Licences that follow each other without a gap are as good as one. A lapse in the past: no licence is valid now. A
+    revoked or suspended licence does not lapse: the association has ended it.
+    """
+    terms = [_Term.of(each) for each in held if each.status is LicenceStatus.ACTIVE and each.pledged_from]
+    return [lapse for direction in Direction for lapse in _of(direction, terms, now)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """When a licence and the pledge that it needs are both in force."""
+
+    licence: Licence
+    begin: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, licence: Licence) -> _Term:
+        assert licence.pledged_from is not None
+        begin = max(licence.valid_from, licence.pledged_from)
+        return cls(licence, begin, min(licence.valid_until, licence.pledged_until or licence.valid_until))
+
+
+def _of(direction: Direction, terms: Iterable[_Term], now: datetime) -> Iterator[LicenceLapse]:
+    ours = [each for each in terms if direction in each.licence.directions and each.begin < each.end]
+    last = max((each for each in ours if each.end <= now), key=lambda each: each.end, default=None)
+    at = now
+    while valid := [each for each in ours if each.begin <= at < each.end]:
+        last = max(valid, key=lambda each: each.end)
+        at = last.end
+    if last is not None:
+        yield LicenceLapse(direction, last.end, last.licence.id)
+
+
+def lapse_words(found: Iterable[LicenceLapse], now: datetime) -> tuple[str, str]:
+    """What has lapsed, and what lapses within 30 days, in words; empty if nothing."""
+    by_time = sorted(found, key=lambda each: each.at)
+    over = [str(each) for each in by_time if each.at <= now]
+    soon = [str(each) for each in by_time if now < each.at <= now + LICENCE_SOON]
+    return joined("; ", over), joined("; ", soon)
