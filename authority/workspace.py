@@ -30,8 +30,9 @@ from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.files import replace_durably
 from idtone.registry.file_kinds import KINDS
-from idtone.registry.model import RegistryDocument
+from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.number_entries import entries_of
+from idtone.registry.parsers import parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
@@ -41,7 +42,9 @@ from .edition import Edition
 from .edition_rules import examine
 from .history import PRIVATE, History, HistoryEntry, read_history
 from .repository import SignedRepository
+from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
+from .stopped_members import not_listed, stopped_members
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
@@ -156,8 +159,10 @@ class Workspace:
                 found.append(role)
         return found
 
-    def differences(self) -> Iterator[str]:
-        """What the files change in what is published. A file with faults is left out: `next` reports its faults."""
+    def differences(self, is_whole: bool = False) -> Iterator[str]:
+        """What the files change in what is published; `is_whole` as in `edition_rules.describe`. A file with faults is
+        left out: `next` reports its faults.
+        """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.octets(role)
             try:
@@ -168,11 +173,17 @@ class Workspace:
             except (DocumentError, TrustError):
                 continue
             old = kind.emptied(new) if published is None else self._check(role, published)
-            for words in kind.differences(old, new):
-                yield f"{file}: {words}"
+            found = (
+                [*area_words(old, new), *kind.differences(old, new, whole)] if is_whole else kind.differences(old, new)
+            )
+            for words in found:
+                yield Message("{file}: {words}", file=file, words=words)
+        with contextlib.suppress(DocumentError, TrustError):
+            for words in self._list_words(is_new=True):
+                yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=words)
         listed, coming = self.repository.refusals(), self.refusals()
         for words in differences(_listed(listed), _listed(coming)) if coming != listed else ():
-            yield f"{tuf_roles.REFUSALS_FILE}: {words}"
+            yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
         """The list of refused contractors to be published; None if there is none. Raises TrustError."""
@@ -207,6 +218,7 @@ class Workspace:
             for name, role in roles.items()
         }
         changed = {role for role in tuf_roles.DELEGATED if self._differs(role, must=bool(there[role]))}
+        changed |= {tuf_roles.REGISTRY for _ in self._list_words(bool(there[tuf_roles.SUSPENSIONS]))}
         due = {
             name
             for name, role in roles.items()
@@ -314,7 +326,9 @@ class Workspace:
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
-                content[tuf_roles.OPERATORS_FILE] = operator_list.octets(checked)
+                content[tuf_roles.OPERATORS_FILE] = operator_list.octets(
+                    checked, self._suspensions(tuf_roles.SUSPENSIONS in names)
+                )
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
             elif name == tuf_roles.SUSPENSIONS and (refusals := self.refusals()) is not None:
@@ -329,6 +343,31 @@ class Workspace:
         metadata = draft_metadata.raised(drafts, names, self.terms(), now)
         roots = tuple(self.repository.versions("root"))
         return Edition(metadata, targets, before, self.repository.files(), roots)
+
+    def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
+        """Those of the next edition (`is_new`), else the published ones."""
+        file = tuf_roles.SUSPENSIONS_FILE
+        octets = self.octets(file) if is_new else self.repository.octets(tuf_roles.SUSPENSIONS)
+        return None if octets is None else parse_suspensions(octets.decode("utf-8-sig", "replace"), file)
+
+    def stopped(self, now: datetime) -> frozenset[str]:
+        """The members whose numbers are all suspended by what is published. Raises TrustError."""
+        octets, suspensions = self.repository.octets(tuf_roles.REGISTRY), self._suspensions(is_new=False)
+        if octets is None or suspensions is None:
+            return frozenset()
+        document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
+        return stopped_members(document.members, suspensions, now)
+
+    def _list_words(self, is_new: bool) -> Iterator[Message]:
+        """Which members leave the public list, or come back, because of suspensions. The registry's keys then have to
+        sign the list again, although registry.yaml is the same.
+        """
+        octets = self.repository.octets(tuf_roles.REGISTRY)
+        if octets is not None:
+            document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
+            could = operator_list.members_of(operator_list.octets(document, None))
+            before = could - operator_list.members_of(self.repository.listed())
+            yield from operator_list.list_words(document, before, not_listed(document, self._suspensions(is_new)))
 
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]

@@ -98,7 +98,7 @@ class OfficeFiles:
         self._differences = Stamped(
             lambda: [registry, suspensions, never, refusals, timestamp], lambda: list(self.workspace.differences())
         )
-        self._lists = Stamped(lambda: [registry, timestamp], self._read_lists)
+        self._lists = Stamped(lambda: [registry, suspensions, timestamp], self._read_lists)
         self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
         self._package = Stamped(
             lambda: [self.folder / PREPARED, self.folder / PREPARED / "after" / tuf_roles.METADATA], self.package.state
@@ -171,7 +171,7 @@ class OfficeFiles:
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
         published = self.workspace.repository.listed() if self.is_published() else None
-        coming = operator_list.octets(self.registered().document)
+        coming = operator_list.octets(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
 
     def _read_confirmations(self) -> list[Confirmation]:

@@ -1,6 +1,7 @@
 """Signing in steps, by holders who do not meet: each has a key, and a copy of what is to be signed."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,35 @@ def test_each_holder_sees_what_the_signature_covers(office, package):
     assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
     assert "nothing was signed" in signs(office, package, "registry-2", typed="n\n")[2]
     assert "takes the signature of this key" in signs(office, package, "root-1")[2]
+
+
+def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(office, tmp_path):
+    """Blocks all end in …0000 to …9999: with the last digits alone, Tokyo for Osaka looks the same."""
+    for block, national, area in (
+        ("0662340000-0662349999", "06-6234", "06"),
+        ("0333330000-0333339999", "03-3333", "03"),
+    ):
+        office.told("assign-number", "m-0002", *WHY, typed=f"{block}\n")
+        package = tmp_path / area
+        assert national not in "".join(office.told("prepare", "--package", package)["words"]), (
+            "the office does not sign"
+        )
+        code, out, _ = signs(office, package, "registry-1", typed="y\n")
+        assert code == 0
+        assert f"member m-0002: assigned: {national}-0000 to {national}-9999 (10,000 numbers)" in out
+        assert f"numbers assigned, by area code: {area} 10,000\n" in out
+        _, _, shown = office.run("publish", office.folder, *office.all_keys())
+        assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
+        listed = office.told("numbers", "m-0002")
+        assert {"entry": block, "area": area, "count": 10_000} in listed["numbers"]
+        office.told("release-number", "m-0002", *WHY, typed=f"{block}\n")
+        office.told("publish", *office.all_keys())
+    office.told("suspend-range", *STOP, typed="0312345000-0312345999\n" * 2)
+    code, _, shown = office.run("publish", office.folder, *office.duty())
+    assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
+    assert "numbers suspended, by area code: 03 1,000" in shown
+    for history in (office.folder / "history").glob("*.jsonl"):
+        assert "33330000" not in re.sub("[^0-9a-z]", "", history.read_text())
 
 
 def test_the_duty_officers_publish_while_a_package_waits(office, package):

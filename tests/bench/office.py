@@ -125,7 +125,7 @@ def prepare(office: Office, chains: int, stops: int) -> None:
     office.beside("one.yaml").write_text(APPLICATION % ("one", "900", 9_999_999))
     office.beside("numbers.txt").write_text("".join(f"0502{n:07}\n" for n in range(0, 2_000, 2)))
     sample = (Path(__file__).parents[2] / "config" / "evaluation.yaml").read_text("utf-8")
-    (office.folder / "evaluation.yaml").write_text(sample)
+    (office.folder / "evaluation.yaml").write_text(sample.replace("association.example", "association.test"))
     office.beside("idtone.yaml").write_text(
         f"registry: {{source: {office.folder / 'repository'}, trust: {office.beside('root.json')}, "
         f"cache: {office.beside('cache')}}}\n"
