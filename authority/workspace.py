@@ -275,7 +275,8 @@ class Workspace:
         )
         later = dict(edition.metadata) if fits else draft_metadata.raised(drafts, ALWAYS, terms, now)
         metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
-        return replace(edition, metadata=metadata, before=published, files=self.repository.files())
+        roots = tuple(self.repository.versions("root"))
+        return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
 
     def put(self, edition: Edition, now: datetime) -> list[str]:
         """Publish an edition; returns its roles. Raises TrustError, and publishes nothing, if signatures are missing or

@@ -22,8 +22,8 @@ class ScoreRow:
 @dataclass(frozen=True, slots=True)
 class Score:
     """`percent` of the weighted points of the criteria that are counted, rounded down to one decimal; None if too few
-    of them are (`counted_percent`), or if the member has not handed in its figures. `missed` are the criteria that kept the member from a grade that its percentage
-    would have given, by grade.
+    of them are (`counted_percent`), or if the member has not handed in its figures. `missed` are the criteria that kept
+    the member from a grade that its percentage would have given, by grade.
     """
 
     rows: tuple[ScoreRow, ...]

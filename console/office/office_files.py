@@ -21,7 +21,6 @@ from idtone.authority.desk.reports.report_store import FILE as REPORTS
 from idtone.authority.desk.suspension_confirmations import Confirmation, confirmations
 from idtone.authority.evaluation.results import kept_results
 from idtone.authority.history import ApplicationStatus, HistoryEntry
-from idtone.authority.prepared_package import FOLDER as PREPARED
 from idtone.authority.prepared_package import PackageState, PreparedPackage
 from idtone.authority.signed_history import HistorySignature, signed_history
 from idtone.authority.suspension_requests import SuspensionRequests
@@ -79,6 +78,7 @@ class OfficeFiles:
         self.workspace = desk.workspace
         self.requests = SuspensionRequests(desk.workspace)
         self.package = PreparedPackage(desk.workspace)
+        self.duty_package = PreparedPackage(desk.workspace, by_duty_keys_alone=True)
         registry, suspensions, never = (self.folder / name for name in tuf_roles.DELEGATED.values())
         refusals = self.folder / tuf_roles.REFUSALS_FILE
         timestamp = self.workspace.repository.folder / tuf_roles.METADATA / "timestamp.json"
@@ -100,9 +100,7 @@ class OfficeFiles:
         )
         self._lists = Stamped(lambda: [registry, suspensions, timestamp], self._read_lists)
         self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
-        self._package = Stamped(
-            lambda: [self.folder / PREPARED, self.folder / PREPARED / "after" / tuf_roles.METADATA], self.package.state
-        )
+        self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
 
     def registered(self) -> Registered:
         """As it is in the folder: changes may wait for their publication."""
@@ -147,9 +145,6 @@ class OfficeFiles:
         """What the association's site offers."""
         return self._published.get()
 
-    def waiting_package(self) -> PackageState | None:
-        return self._package.get()
-
     def read_ahead(self) -> None:
         """Read what has changed, so that the next visitor need not wait for it."""
         for read in (self.registered, self.suspensions, self.applications, self.differences, self.confirmations):
@@ -179,6 +174,10 @@ class OfficeFiles:
 
     def _ledger_files(self) -> Iterable[Path]:
         return sorted((self.folder / LEDGER).glob("ledger.sqlite3*"))
+
+
+def _state_of(package: PreparedPackage) -> Stamped[PackageState | None]:
+    return Stamped(lambda: [package.folder, package.folder / "after" / tuf_roles.METADATA], package.state)
 
 
 def _by_member(octets: bytes) -> OperatorList:

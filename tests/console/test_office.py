@@ -307,10 +307,10 @@ async def test_a_request_with_a_fault_is_not_entered(at_office, change, told):
 # -- publication -------------------------------------------------------------------------------------------------------
 
 
-async def package(visitor: Visitor, folder: Path) -> Path:
+async def package(visitor: Visitor, folder: Path, keys: str = "") -> Path:
     """Download the package and unpack it, as a holder does."""
     async with visitor.http.get(
-        f"{visitor.site.address}/office/publication/package.zip",
+        f"{visitor.site.address}/office/publication/package.zip?keys={keys}",
         headers={"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())},
     ) as answer:
         octets = await answer.read()
@@ -362,6 +362,37 @@ async def test_a_suspension_does_not_wait_for_the_keys_of_the_registry(at_office
     assert repository.octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
     assert repository.octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
     assert "the status is revoked" in (await visitor.get(page)).text
+
+
+async def test_a_suspension_at_night_keeps_what_holders_of_the_registry_have_signed(at_office, office, tmp_path):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    token = (await visitor.get(page)).form_token
+
+    async def signs(copy: Path, *holders: str) -> None:
+        code, _, error = office.run("sign", copy, *office.keys(*holders), "--trust", office.root, "--yes")
+        assert code == 0, error
+        taken = await visitor.upload(f"{page}/signed", zipped(copy), form_token=token)
+        assert taken.status == 303, taken.text
+
+    office.told("revoke", "L-0001", "--why", "as asked")
+    assert (await visitor.send(page, f"{page}/prepare")).status == 303
+    early, late = [await package(visitor, tmp_path / name) for name in ("early", "late")]
+    await signs(early, "registry-1")
+    again = await visitor.send(page, f"{page}/prepare")
+    assert (again.status, "holders have signed already what waits" in again.text) == (400, True)
+
+    office.told("suspend-number", *STOP, typed=TWICE)
+    assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303
+    await signs(await package(visitor, tmp_path / "duty", "duty"), "duty-1", "duty-2")
+    repository = Workspace(office.folder).repository
+    assert repository.octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
+    assert repository.octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
+
+    await signs(late, "registry-3")  # a copy from before the night
+    assert (office.folder / FOLDER).exists()
+    await signs(await package(visitor, tmp_path / "last"), "duty-1", "duty-2")
+    assert repository.octets(tuf_roles.REGISTRY) == office.registry.read_bytes()
 
 
 async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, office, tmp_path):
