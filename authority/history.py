@@ -127,10 +127,14 @@ class History:
                 yield number
             left = entry.after
 
+    def followed_by(self, entry: HistoryEntry) -> History:
+        """What `with_entry` makes, without writing it."""
+        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
+        return History(self.path, self.octets + line, (*self.entries, entry))
+
     def with_entry(self, entry: HistoryEntry) -> History:
         """Also writes the entry to the disk. Raises TrustError."""
-        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
-        later = History(self.path, self.octets + line, (*self.entries, entry))
+        later = self.followed_by(entry)
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             replace_durably(self.path, later.octets, PRIVATE)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from .desk.office_ledger import OfficeLedger
 from .history import PRIVATE, Action, HistoryEntry
 from .moments import in_japan
 from .registry_edits import known_member
+from .stop_holders import Holder, holders_of, refuse_unheld
 from .suspension_edits import lifted
 from .suspension_terms import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .workspace import Workspace
@@ -46,13 +47,17 @@ ACTIONS: Final = (
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """What can be requested."""
+STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Those without terms."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered."""
+    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered.
+
+    `holders` are who holds it, which the second person sees: None if that is not known, or no stop is asked for.
+    """
 
     id: str
     action: Action
@@ -61,6 +66,7 @@ class SuspensionRequest:
     by: Person
     at: datetime
     digest: str
+    holders: tuple[Holder, ...] | None = None
 
 
 class SuspensionRequests:
@@ -83,14 +89,24 @@ class SuspensionRequests:
         except (ValueError, KeyError, TypeError) as error:
             raise TrustError(Message("{path}: is damaged; restore it from a backup", path=self._path)) from error
 
-    def request(self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution) -> str:
-        """Enter a request, the first of the two times; returns its id. Raises IdtoneError."""
+    def request(
+        self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution,
+        is_unheld: bool = False,
+    ) -> str:  # fmt: skip
+        """Enter a request, the first of the two times; returns its id. `is_unheld`: the person knows that no member
+        holds the number. Raises IdtoneError.
+        """
         scope = self._scope(action, entered)
+        holders = None
+        if action in STOPS:
+            holders = holders_of(self._workspace, scope, attribution.at)
+            if action is Action.SUSPEND_NUMBER and not is_unheld:
+                refuse_unheld(holders)
         if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
             raise UsageError(Message("name the holder of the numbers"))
         made = SuspensionRequest(
             f"S-{secrets.token_hex(8)}", action, terms, attribution.why, acting(), attribution.at,
-            self._digest(action, scope),
+            self._digest(action, scope), None if holders is None else tuple(holders),
         )  # fmt: skip
         with self._workspace.locked():
             waiting = self.waiting()
@@ -194,6 +210,7 @@ def _plain(request: SuspensionRequest) -> dict[str, Any]:
     return {
         "id": request.id, "action": request.action, "why": request.why, "at": request.at.isoformat(),
         "digest": request.digest,
+        "holders": None if request.holders is None else [asdict(each) for each in request.holders],
         "by": {"uid": request.by.uid, "name": request.by.name, "known_by": request.by.known_by},
         "terms": None if terms is None else {
             "reference": terms.reference, "requested": terms.requested.isoformat(),
@@ -217,4 +234,5 @@ def _read(content: Any) -> SuspensionRequest:
         ),
         content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
         content["digest"],
+        None if content["holders"] is None else tuple(Holder(**each) for each in content["holders"]),
     )  # fmt: skip

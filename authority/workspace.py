@@ -36,7 +36,7 @@ from idtone.registry.parsers import parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from . import draft_metadata, operator_list
+from . import draft_metadata, operator_list, pending_rotations
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_rules import examine
@@ -244,11 +244,13 @@ class Workspace:
             return True
         return hashlib.sha256(octets).hexdigest() != self.repository.sha256(role)
 
-    def rotated(self, keys: KeySets, now: datetime) -> Edition:
-        """An edition with new keys for some sets, and new signatures for everything that these sign."""
+    def rotated(self, keys: KeySets, now: datetime, lines: Mapping[str, HistoryEntry] = {}) -> Edition:
+        """An edition with new keys for some sets, and new signatures for everything that these sign. `lines` are those
+        that the histories get with it, by role: the signatures cover them already.
+        """
         drafts = self.repository.roles()
         affected = draft_metadata.replace_keys(drafts, keys, self.terms())
-        return self._edition(drafts, affected, self.repository.roles(), now)
+        return self._edition(drafts, affected, self.repository.roles(), now, lines)
 
     def latest(self, edition: Edition, now: datetime) -> Edition:
         """An edition that waited for its signatures, based on what is published now.
@@ -278,13 +280,20 @@ class Workspace:
         roots = tuple(self.repository.versions("root"))
         return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
 
-    def put(self, edition: Edition, now: datetime) -> list[str]:
+    def put(self, edition: Edition, now: datetime, lines: Mapping[str, HistoryEntry] = {}) -> list[str]:
         """Publish an edition; returns its roles. Raises TrustError, and publishes nothing, if signatures are missing or
         anything in it breaks the rules of `examination`.
+
+        `lines` are what the histories get with it: never a line about what was not signed. A rotation that went round
+        as a package gets its line now.
         """
         edition.check_complete()
         examine(edition.unpublished(), now)
-        return self.repository.write(edition)
+        for role, entry in lines.items():
+            self.record(role, entry)
+        published = self.repository.write(edition)
+        pending_rotations.settle(self, now)
+        return published
 
     # -- in one go ----------------------------------------------------------------------------------------------
 
@@ -301,11 +310,13 @@ class Workspace:
         """`rotated`, signed and published."""
         return self.put_signed(self.rotated(keys, now), signers, now)
 
-    def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
+    def put_signed(
+        self, edition: Edition, signers: Iterable[Signer], now: datetime, lines: Mapping[str, HistoryEntry] = {}
+    ) -> list[str]:
         """`put`, after adding the signatures of these keys."""
         for signer in signers:
             edition.sign(signer)
-        return self.put(edition, now)
+        return self.put(edition, now, lines)
 
     def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
         """Role, version, expiry, and whether half of its term is over."""
@@ -316,7 +327,10 @@ class Workspace:
 
     # -- content ------------------------------------------------------------------------------------------------
 
-    def _edition(self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime) -> Edition:
+    def _edition(
+        self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime,
+        lines: Mapping[str, HistoryEntry] = {},
+    ) -> Edition:  # fmt: skip
         """Reads each file once, so that the content that is hashed is the content that is published."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():
@@ -335,8 +349,11 @@ class Workspace:
             elif name == tuf_roles.SUSPENSIONS and (refusals := self.refusals()) is not None:
                 content[tuf_roles.REFUSALS_FILE] = refusals
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
+            history = self.history(name)
+            if line := lines.get(name):
+                history = history.followed_by(line)
             made[file].unrecognized_fields["custom"] = {
-                "history": self.history(name).anchor(),
+                "history": history.anchor(),
                 "numbers": entries_of(octets, checked).root,
             }
             drafts[name].signed.targets = kept | made

@@ -154,6 +154,29 @@ def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     office.told("publish", *office.keys("duty-3", "duty-4"))
 
 
+def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
+    def rotations() -> list[Any]:
+        return [entry for entry in office.told("history") if entry["action"] == "rotate"]
+
+    new = office.new_keys("registry-4", "registry-5", "registry-6")
+    too_few = office.keys("root-1", "registry-1")
+    assert "needs the signatures" in office.refused("rotate", "registry", *new, *WHY, *too_few)
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "package")
+    assert rotations() == []
+    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.all_keys())
+    assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "again")
+    for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
+        sign(office, tmp_path / "again", name)
+    office.told("publish", "--package", tmp_path / "again")
+    [line] = rotations()
+    assert (line["signed"], len(line["what"])) == (None, 3), "in force; the next edition of the registry signs its line"
+    office.told("release-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
+    assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]
+
+
 def another_list_of_operators(after: Path) -> None:
     """The author of a package could put it in."""
     listed, path = after / "targets" / "operators.json", after / "metadata" / "registry.json"

@@ -214,6 +214,7 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
     assert "Suspensions to be approved" in (await second.get("/office/today")).text
     seen = (await second.get(page)).text
+    assert "holder: m-0001 良い電話株式会社" in seen
     assert STOPPED not in seen
     assert STOPPED[1:] not in (office.folder / FILE).read_text()
     again = {"request": request_id(seen), "entered": STOPPED, "why": "compared with the request"}
@@ -286,6 +287,7 @@ async def test_a_number_that_never_originates_needs_two_persons_too(at_office, o
     ("change", "told"),
     [
         ({"entered": "0312"}, "cannot be used"),
+        ({"entered": "0399999999"}, "no member holds this number"),
         ({"entered": "0312345600-0312345699"}, "that is a range"),
         ({"action": "suspend-member", "entered": "m-9999"}, "has no member"),
         ({"action": "rotate"}, "choose what is to be done"),
