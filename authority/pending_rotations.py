@@ -1,7 +1,7 @@
 """Rotations of keys whose packages wait for signatures: history/rotations.json, at most one for each set of keys.
 
-A line of the history is signed with the next edition, whatever that is. So a rotation gets its line when its keys are in
-force: otherwise the history would say that one was signed which never was.
+A line of the history is signed with the next edition, whatever that is. So a rotation gets its line only when its keys
+are in force: otherwise the history would say that one was signed which never was.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from idtone.errors import TrustError
-from idtone.files import replace_durably
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.translation import Message
 
-from . import draft_metadata
-from .history import PRIVATE, HistoryEntry
+from . import draft_metadata, shared_folder
+from .history import HistoryEntry
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -83,7 +82,6 @@ def _write(workspace: Workspace, waiting: dict[str, HistoryEntry]) -> None:
     path = _path(workspace)
     content = {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in waiting.items()}
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        replace_durably(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", PRIVATE)
+        shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
     except OSError as error:
         raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

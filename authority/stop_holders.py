@@ -37,7 +37,11 @@ def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> 
     """The members that hold some of the numbers, those of a wholesale chain included. None if no registry can be read:
     a stop does not wait for that.
     """
-    registry = _registry(workspace)
+    with checking():
+        return _holders(_registry(workspace), scope, now)
+
+
+def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
     if registry is None:
         return None
     if isinstance(scope, str):
@@ -74,8 +78,8 @@ def refuse_unheld(holders: list[Holder] | None) -> None:
     if holders == []:
         raise UsageError(
             Message(
-                "no member holds this number: compare it with the request again; if it is right, say --no-holder (on the "
-                "page, tick the box), and tell the police that the stop has no effect"
+                "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
+                "the page, tick the box), and tell the police that the stop has no effect"
             )
         )
 
@@ -87,8 +91,7 @@ def _common(span: NumberSpan, scope: NumberSpan) -> int:
 def _registry(workspace: Workspace) -> RegistryDocument | None:
     """As it is in the folder; else as it is published."""
     try:
-        with checking():
-            return registry_of(workspace)
+        return registry_of(workspace)
     except IdtoneError:
         pass
     try:

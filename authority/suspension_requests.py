@@ -1,7 +1,9 @@
 """Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
 
 The first enters what is asked for; the second enters it again, and approves. Only then does it go into the file. What
-the first has entered is kept as a keyed digest: the second person cannot read it off.
+the first has entered is kept as a keyed digest: the second person cannot read it off. The key is in the memory of the
+console's process alone: with the key beside the digests, all numbers of Japan are tried in seconds. So when the console
+starts again, what waits has to be entered again.
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from idtone.errors import NumberError, TrustError, UsageError
-from idtone.files import replace_durably
-from idtone.ledger.keys.key_file import load_key
 from idtone.number_spans import NumberSpan
 from idtone.persons import AccountKnownBy, Person, acting
 from idtone.registry.model import SuspensionKind, SuspensionsDocument
@@ -24,9 +24,10 @@ from idtone.registry.number_notation import read_span
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
+from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
 from .desk.office_ledger import OfficeLedger
-from .history import PRIVATE, Action, HistoryEntry
+from .history import Action, HistoryEntry
 from .moments import in_japan
 from .registry_edits import known_member
 from .stop_holders import Holder, holders_of, refuse_unheld
@@ -36,7 +37,8 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 FILE: Final = "suspension-requests.json"
-KEY_FILE: Final = "suspension-requests.key"
+_KEY: Final = secrets.token_bytes(32)
+_KEY_ID: Final = hashlib.sha256(b"idtone suspension requests\n" + _KEY).hexdigest()[:16]
 LIMIT: Final = 200
 """Requests that wait."""
 REQUESTED: Final = "suspension-requested"
@@ -67,6 +69,11 @@ class SuspensionRequest:
     at: datetime
     digest: str
     holders: tuple[Holder, ...] | None = None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another process took it, whose key is gone."""
+        return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
@@ -124,6 +131,10 @@ class SuspensionRequests:
         request = self._named(request_id)
         if not acting().is_another_than(request.by):
             raise UsageError(Message("you have entered this request; another person has to approve it"))
+        if request.is_outdated:
+            raise UsageError(
+                Message("the console was started again since; withdraw this request, and enter it again, both of you")
+            )
         scope = self._scope(request.action, entered)
         if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
             raise UsageError(Message("the two entries differ; look at the request again"))
@@ -178,8 +189,8 @@ class SuspensionRequests:
 
     def _digest(self, action: Action, scope: NumberSpan | str) -> str:
         said = scope if isinstance(scope, str) else f"{scope.first}-{scope.last}"
-        key = load_key(self._workspace.folder / KEY_FILE)
-        return hmac.digest(key, f"{action}\n{said}".encode(), hashlib.sha256).hex()
+        digest = hmac.digest(_KEY, f"{action}\n{said}".encode(), hashlib.sha256).hex()
+        return f"{_KEY_ID}:{digest}"
 
     def _named(self, request_id: str) -> SuspensionRequest:
         found = next((each for each in self.waiting() if each.id == request_id), None)
@@ -194,7 +205,7 @@ class SuspensionRequests:
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
         try:
-            replace_durably(self._path, octets, PRIVATE)
+            shared_folder.write(self._path, octets)
         except OSError as error:
             raise TrustError(
                 Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)

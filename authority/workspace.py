@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +29,6 @@ from tuf.api.metadata import Metadata, TargetFile
 
 from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import DocumentError, TrustError, UsageError
-from idtone.files import replace_durably
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.number_entries import entries_of
@@ -36,11 +36,11 @@ from idtone.registry.parsers import parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from . import draft_metadata, operator_list, pending_rotations
+from . import draft_metadata, operator_list, pending_rotations, shared_folder
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_rules import examine
-from .history import PRIVATE, History, HistoryEntry, read_history
+from .history import History, HistoryEntry, read_history
 from .repository import SignedRepository
 from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
@@ -68,7 +68,9 @@ class Workspace:
         """For changes, one at a time. Raises UsageError if another command is changing something."""
         with contextlib.ExitStack() as stack:
             try:
-                lock = stack.enter_context((self.folder / ".lock").open("w"))
+                # To be locked, a file need not be written: another account may have made it.
+                lock = os.open(self.folder / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                stack.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(
@@ -121,7 +123,7 @@ class Workspace:
         self.history(role).with_entry(entry)
         if entry.after:
             try:
-                replace_durably(left, self.octets(tuf_roles.DELEGATED[role]), PRIVATE)
+                shared_folder.write(left, self.octets(tuf_roles.DELEGATED[role]))
             except OSError as error:
                 raise TrustError(
                     Message("{left}: cannot be written: {reason}", left=left, reason=error.strerror)

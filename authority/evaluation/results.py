@@ -20,14 +20,13 @@ from idtone.evaluation.criteria import Criteria, parse_criteria
 from idtone.evaluation.period import Period
 from idtone.evaluation.published_evaluation import CRITERIA, FOLDER
 from idtone.evaluation.result import Result, check, octets
-from idtone.files import replace_durably
 from idtone.registry.model import JAPAN, EvaluationEntry, RegistryDocument
 from idtone.translation import Message
 
-from .. import registry_edits
+from .. import registry_edits, shared_folder
 from ..change_registry import Attribution, change_registry
 from ..desk.office_ledger import OfficeLedger
-from ..history import PRIVATE, Action, HistoryEntry
+from ..history import Action, HistoryEntry
 from ..workspace import Workspace
 from ..yaml_text import YamlText
 from .badge import badge
@@ -133,8 +132,7 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
         },
     }
     try:
-        path.parent.mkdir(exist_ok=True)
-        replace_durably(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", PRIVATE)
+        shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
     except OSError as error:
         raise TrustError(
             Message("{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror)

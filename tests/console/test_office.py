@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import re
@@ -217,6 +218,10 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert "holder: m-0001 良い電話株式会社" in seen
     assert STOPPED not in seen
     assert STOPPED[1:] not in (office.folder / FILE).read_text()
+    kept = json.loads((office.folder / FILE).read_text())[0]["digest"].partition(":")[2]
+    keys = [path.read_bytes() for path in office.folder.rglob("*") if path.is_file()]
+    said = f"suspend-number\n8{STOPPED.replace('0', '1', 1)}-8{STOPPED.replace('0', '1', 1)}".encode()
+    assert kept not in [hmac.digest(key, said, "sha256").hex() for key in keys if key], "no file opens the digest"
     again = {"request": request_id(seen), "entered": STOPPED, "why": "compared with the request"}
     own = await first.send(page, f"{page}/approve", again)
     assert (own.status, "another person has to approve it" in own.text) == (400, True)
@@ -238,6 +243,21 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert STOPPED not in shown.text
     twice = await second.send(page, f"{page}/approve", again)
     assert "does not wait any more" in twice.text
+
+
+async def test_a_request_of_an_earlier_console_is_entered_again(at_office, office):
+    """Its key is gone with the process: beside the digests it would give the numbers away."""
+    page = "/office/suspensions"
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
+    waiting = json.loads((office.folder / FILE).read_text())
+    waiting[0]["digest"] = f"{'0' * 16}:{waiting[0]['digest'].partition(':')[2]}"
+    (office.folder / FILE).write_text(json.dumps(waiting))
+    seen = (await second.get(page)).text
+    assert "The console was started again since" in seen
+    again = {"request": request_id(seen), "entered": STOPPED, "why": "yes"}
+    late = await second.send(page, f"{page}/approve", again)
+    assert (late.status, "the console was started again since" in late.text) == (400, True)
 
 
 async def test_a_suspension_ends_by_two_persons_too(at_office, office):
