@@ -30,6 +30,7 @@ from .model import (
     SuspensionKind,
     SuspensionsDocument,
     ToneEntry,
+    last_day,
 )
 from .never_originating import span_of
 from .number_notation import counted, masked, read_span
@@ -208,7 +209,7 @@ def _evaluations(old: Iterable[EvaluationEntry], new: Iterable[EvaluationEntry])
                     en=entry.title.en,
                     percent=entry.percent,
                     start=entry.period.start,
-                    until=entry.period.until,
+                    until=last_day(entry.period.until),
                     version=entry.criteria.version,
                     valid=valid,
                     result=entry.result[:8],
@@ -280,12 +281,17 @@ def _certification(entry: Member | ChainLink) -> str | None:
     words = Message(
         "{number} until {until}, by {document}, next check {next_check}",
         number=it.number,
-        until=it.until,
+        until=last_day(it.until),
         document=it.document,
         next_check=it.next_check,
     )
     return (
-        Message("{words}, mark {mark} until {mark_until}", words=words, mark=it.mark, mark_until=it.mark_until)
+        Message(
+            "{words}, mark {mark} until {mark_until}",
+            words=words,
+            mark=it.mark,
+            mark_until=it.mark_until and last_day(it.mark_until),
+        )
         if it.mark
         else words
     )
@@ -298,7 +304,7 @@ def _pledge(pledge: Pledge | None) -> str | None:
     words += [Message("by {signatory}", signatory=pledge.signatory)] if pledge.signatory else []
     words += [Message("version {document}", document=pledge.document)] if pledge.document else []
     words += [Message("SHA-256 {sha256}…", sha256=pledge.sha256[:8])] if pledge.sha256 else []
-    words += [Message("until {until}", until=pledge.until)] if pledge.until else []
+    words += [Message("until {until}", until=last_day(pledge.until))] if pledge.until else []
     return joined(", ", words)
 
 

@@ -85,7 +85,7 @@ def init(
 ) -> None:
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
-    With --keys, the command makes all keys: three root keys, three registry keys and two duty keys, each in its own
+    With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
     file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone authority new-key`): then
     name the public halves with --public, and the --package to sign. Give the members the root metadata that the command
     names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.

@@ -100,6 +100,7 @@ class OfficeFiles:
         )
         self._lists = Stamped(lambda: [registry, suspensions, timestamp], self._read_lists)
         self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
+        self._signed_until = Stamped(lambda: [timestamp], self._read_signed_until)
         self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
 
     def registered(self) -> Registered:
@@ -151,6 +152,10 @@ class OfficeFiles:
             with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
                 read()
 
+    def signed_until(self) -> datetime | None:
+        """When the first of the published signatures ends; None if nothing is published."""
+        return self._signed_until.get()
+
     def is_published(self) -> bool:
         return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
 
@@ -168,6 +173,11 @@ class OfficeFiles:
         published = self.workspace.repository.listed() if self.is_published() else None
         coming = operator_list.octets(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
+
+    def _read_signed_until(self) -> datetime | None:
+        if not self.is_published():
+            return None
+        return min(metadata.signed.expires for metadata in self.workspace.repository.roles().values())
 
     def _read_confirmations(self) -> list[Confirmation]:
         return list(confirmations(self.desk)) if self.is_published() else []

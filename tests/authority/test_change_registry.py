@@ -69,7 +69,7 @@ def test_from_the_application_to_the_member(office):
     assert [entry["action"] for entry in told[-5:]] == ["edit", "apply", "review", "grant", "renew"]
     assert told[-2]["what"] == [
         "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, pledge signed 2026-11-18, version 2, until "
-        "2027-11-18, licence L-0002, active, tone sample, incoming and outgoing, from 2026-12-01T00:00:00+09:00 until "
+        "2027-11-17, licence L-0002, active, tone sample, incoming and outgoing, from 2026-12-01T00:00:00+09:00 until "
         "2027-12-01T00:00:00+09:00, 101 numbers"
     ]
     assert {entry["by"] for entry in told} == {str(acting())}
@@ -367,13 +367,13 @@ def test_a_pledge_is_renewed(office):
     office.told("note", *WHY)
     for member, was in (("m-0001", "signed 2026-01-05"), ("m-0002", "none")):
         told = office.told("pledge", member, *PLEDGE, "--until", "2027-11-19")
-        words = "signed 2026-11-20, by 代表取締役 見本, version 2, SHA-256 abababab…, until 2027-11-20"
+        words = "signed 2026-11-20, by 代表取締役 見本, version 2, SHA-256 abababab…, until 2027-11-19"
         assert (told["action"], told["what"]) == ("pledge", [f"member {member}: the pledge is {words}, was {was}"])
     office.told("pledge", "m-0002", *PLEDGE, "--until", "2028-11-19")
     members = parse_registry(office.registry.read_text(), "").members
     assert [str(member.pledge.until) for member in members] == ["2027-11-20", "2028-11-20"]
     _, shown, _ = office.run("show", office.folder, "m-0001")
-    assert "pledge  signed 2026-11-20, by 代表取締役 見本, version 2, until 2027-11-20" in shown
+    assert "pledge  signed 2026-11-20, by 代表取締役 見本, version 2, until 2027-11-19" in shown
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_two_keys_sign_what_was_lifted_by_hand(office):
         return {path: octets for path, octets in office.state().items() if path.startswith("repository")}
 
     before = published()
-    assert "needs the signatures of 2 of its 2 duty keys" in office.error(
+    assert "needs the signatures of 2 of its 4 duty keys" in office.error(
         "publish", office.folder, *WHY, *office.keys("duty-2")
     )
     assert published() == before

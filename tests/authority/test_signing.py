@@ -15,7 +15,8 @@ from tuf.api.metadata import Metadata, TargetFile
 from ..registry.trust.association import STOPPED
 from .office import STOP, TWICE, WHY, Office
 
-SETS = {"root": 3, "registry": 3, "duty": 2}
+SETS = {"root": 3, "registry": 3, "duty": 4}
+NEXT = ("duty-5", "duty-6", "duty-7", "duty-8")
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
         sign(office, copy, *holders)
     code, out, _ = office.run("assemble", package, tmp_path / "copy-0", tmp_path / "copy-1")
     assert code == 1
-    assert "suspensions needs the signatures of 2 of its 2 duty keys, and has 1" in out
+    assert "suspensions needs the signatures of 2 of its 4 duty keys, and has 1" in out
     assert "needs the signatures" in office.refused("publish", "--package", package)
     assert office.run("assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
     told = office.told("publish", "--package", package)
@@ -141,17 +142,17 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
 
 def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package = tmp_path / "package"
-    told = office.told("rotate", "duty", *office.new_keys("duty-3", "duty-4"), *WHY, "--package", package)
-    one = ("--new", office.key("duty-3"))
-    assert "has a key twice" in office.refused("rotate", "duty", *one, *one, *WHY, "--package", tmp_path / "twice")
-    at = told["words"].index("the set duty signs with 2 of 2 keys:")
-    assert [len(line.strip()) for line in told["words"][at + 1 : at + 3]] == [64, 64]
-    for name in ("root-1", "root-2", "duty-3", "duty-4"):
+    told = office.told("rotate", "duty", *office.new_keys(*NEXT), *WHY, "--package", package)
+    given = office.new_keys("duty-9")
+    assert "has a key twice" in office.refused("rotate", "duty", *given * 4, *WHY, "--package", tmp_path / "twice")
+    at = told["words"].index("the set duty signs with 2 of 4 keys:")
+    assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
+    for name in ("root-1", "root-2", "duty-5", "duty-8"):
         sign(office, package, name)
     told = office.told("publish", "--package", package)
     assert set(told["signed"]) == {"root", "targets", "suspensions", "never-originates", "snapshot", "timestamp"}
-    assert "of its 2 duty keys, and has 0" in office.refused("publish", *office.duty())
-    office.told("publish", *office.keys("duty-3", "duty-4"))
+    assert "of its 4 duty keys, and has 0" in office.refused("publish", *office.duty())
+    office.told("publish", *office.keys("duty-6", "duty-7"))
 
 
 def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):

@@ -450,6 +450,17 @@ async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, offi
     assert not (office.folder / FOLDER).exists()
 
 
+async def test_everybody_sees_in_time_that_a_signature_ends(at_office, office):
+    """Two days before, on each page, whatever one's role is."""
+    told = "The association&#39;s signatures end at "
+    visitors = [await at_office.visitor(*roles) for roles in (ME, (Role.VIEWER,))]
+    for lasts, is_soon in (("P3D", False), ("PT47H", True)):
+        (office.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
+        office.told("publish", *office.duty())
+        for visitor, path in zip(visitors, ("/office/members", "/account"), strict=True):
+            assert (told in (await visitor.get(path)).text) == is_soon, (lasts, path)
+
+
 async def test_the_next_public_list_is_shown_before_it_is_published(at_office, office):
     page = "/office/publication"
     visitor = await at_office.visitor(*ME)
