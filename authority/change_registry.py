@@ -306,12 +306,15 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     path = workspace.folder / tuf_roles.DELEGATED[role]
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     try:
-        shared_folder.write(path, octets)  # the registry names signatories: it is nobody else's to read
+        if before:
+            shared_folder.rewrite(path, octets)
+        else:
+            shared_folder.write(path, octets)
         try:
             workspace.record(role, entry)
         except TrustError:
             if before:
-                shared_folder.write(path, before)
+                shared_folder.rewrite(path, before)
             else:
                 path.unlink()
             raise

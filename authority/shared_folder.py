@@ -31,6 +31,13 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
     folder.chmod(mode | 0o070 | stat.S_ISGID if _is_shared(folder.parent) else mode)
 
 
+def rewrite(path: Path, octets: bytes) -> None:
+    """As `write`, for a file that exists: it keeps its group, and what its group may do; others may do nothing."""
+    status = path.stat()
+    mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
+    replace_durably(path, octets, mode, status.st_gid)
+
+
 def write(path: Path, octets: bytes) -> None:
     """Replace or create a file of the office, with its folder. Raises OSError, and then nothing has changed."""
     make_folder(path.parent)
