@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
-from idtone.files import replace_durably, rewrite_durably
 from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
@@ -20,14 +19,12 @@ from idtone.registry.parsers import parse_never_originates, parse_registry, pars
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from . import registry_edits
+from . import registry_edits, shared_folder
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
 from .workspace import APPLICATIONS, Workspace
 from .yaml_text import YamlText, value_at
-
-_PRIVATE: Final = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +183,7 @@ def apply(
         kind.checked(trial.tree, trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
-            kept.parent.mkdir(mode=0o700, exist_ok=True)
-            replace_durably(kept, octets, _PRIVATE)
+            shared_folder.write(kept, octets)
         except OSError as error:
             raise TrustError(
                 Message(
@@ -311,14 +307,14 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     try:
         if before:
-            rewrite_durably(path, octets)
+            shared_folder.rewrite(path, octets)
         else:
-            replace_durably(path, octets)
+            shared_folder.write(path, octets)
         try:
             workspace.record(role, entry)
         except TrustError:
             if before:
-                rewrite_durably(path, before)
+                shared_folder.rewrite(path, before)
             else:
                 path.unlink()
             raise

@@ -28,6 +28,8 @@ from idtone.translation import Message, joined
 
 from . import operator_list
 from .edition import Edition
+from .signed_numbers import area_words, whole
+from .stopped_members import not_listed
 
 _KINDS: Final = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
 _LONGEST: Final = timedelta(days=3653)
@@ -190,7 +192,9 @@ def _examine_targets(edition: Edition, name: str) -> None:
     if name != tuf_roles.REGISTRY:
         return
     listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
-    if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(document):
+    if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(
+        document, _suspensions(edition.files, edition.targets)
+    ):
         raise _unfit(tuf_roles.OPERATORS_FILE, Message("is not the list that follows from {file}", file=file))
     masters = {tone.id: tone.sha256 for tone in document.tones}
     for path in named.keys() - {file, tuf_roles.OPERATORS_FILE}:
@@ -198,6 +202,13 @@ def _examine_targets(edition: Edition, name: str) -> None:
             named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
         ):
             raise _unfit(path, Message("is not a master that {file} names", file=file))
+
+
+def _suspensions(*files: Mapping[str, bytes]) -> Any:
+    """Those of the last of the files that has them; None if none has."""
+    file = tuf_roles.SUSPENSIONS_FILE
+    octets = next((each[file] for each in reversed(files) if file in each), None)
+    return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)
 
 
 def examine_issued(edition: Edition, now: datetime) -> None:
@@ -230,10 +241,12 @@ def _text(edition: Edition, file: str) -> str:
 # -- in words ---------------------------------------------------------------------------------------------------------
 
 
-def describe(edition: Edition) -> Iterator[str]:
-    """Every change of an edition in words, for those who sign it. Call `examine` first."""
+def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
+    """Every change of an edition in words. Call `examine` first. `is_whole`: with whole numbers and their area codes,
+    for a holder who signs it.
+    """
     for name in _changed_files(edition):
-        yield from _file_words(edition, name)
+        yield from _file_words(edition, name, is_whole)
     yield from _key_words(edition)
     for name, draft in edition.metadata.items():
         yield Message(
@@ -253,7 +266,7 @@ def _changed_files(edition: Edition) -> list[str]:
     ]
 
 
-def _file_words(edition: Edition, name: str) -> Iterator[str]:
+def _file_words(edition: Edition, name: str, is_whole: bool) -> Iterator[str]:
     file, kind = tuf_roles.DELEGATED[name], KINDS[name]
     new, octets = kind.parse(_text(edition, file), file), edition.files.get(file)
     if octets is None:
@@ -273,7 +286,18 @@ def _file_words(edition: Edition, name: str) -> Iterator[str]:
                 for field in kind.stamp
             )
             yield Message("{file}: {words}", file=file, words=joined("; ", both))
-    yield from kind.differences(old, new)
+    if is_whole:
+        yield from area_words(old, new)
+        yield from kind.differences(old, new, whole)
+    else:
+        yield from kind.differences(old, new)
+    if name == tuf_roles.REGISTRY:
+        stopped = (
+            not_listed(new, _suspensions(edition.files)),
+            not_listed(new, _suspensions(edition.files, edition.targets)),
+        )
+        for words in operator_list.list_words(new, *stopped):
+            yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=words)
     if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
         for words in differences(_refusals(edition.files), _refusals(edition.targets)):
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)

@@ -13,17 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
 from idtone.documents import Model
 from idtone.errors import TrustError
-from idtone.files import replace_durably
 from idtone.registry.model import Moment, Sha256, Text
 from idtone.translation import Message, template
 
-PRIVATE: Final = 0o600
+from . import shared_folder
 
 
 class Action(StrEnum):
@@ -127,13 +126,16 @@ class History:
                 yield number
             left = entry.after
 
+    def followed_by(self, entry: HistoryEntry) -> History:
+        """What `with_entry` makes, without writing it."""
+        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
+        return History(self.path, self.octets + line, (*self.entries, entry))
+
     def with_entry(self, entry: HistoryEntry) -> History:
         """Also writes the entry to the disk. Raises TrustError."""
-        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
-        later = History(self.path, self.octets + line, (*self.entries, entry))
+        later = self.followed_by(entry)
         try:
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
-            replace_durably(self.path, later.octets, PRIVATE)
+            shared_folder.write(self.path, later.octets)
         except OSError as error:
             raise TrustError(
                 Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)

@@ -1,19 +1,31 @@
 """The public list of licensed operators (安心して利用できる事業者リスト), which follows from the registry alone. Pure.
 
-It contains no numbers and no suspensions. It does not depend on the time, so every signer of the registry can make the
-same list; its dates show what has expired since.
+It contains no numbers and no suspensions; a member whose numbers are all suspended is not in it. It does not depend on
+the time, so every signer of the registry can make the same list; its dates show what has expired since.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from html import escape
 from typing import Any, Final
 
 from idtone.calls import Direction, LicenceStatus
-from idtone.registry.model import JAPAN, EvaluationEntry, LicenceEntry, Pledge, RegistryDocument, day_begins
+from idtone.registry.model import (
+    JAPAN,
+    EvaluationEntry,
+    LicenceEntry,
+    Pledge,
+    RegistryDocument,
+    SuspensionsDocument,
+    day_begins,
+)
+from idtone.translation import Message
+
+from .stopped_members import not_listed
 
 _DIRECTIONS: Final = {
     Direction.INCOMING: ("着信転送", "incoming"),
@@ -21,14 +33,14 @@ _DIRECTIONS: Final = {
 }
 
 
-def octets(document: RegistryDocument) -> bytes:
+def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
     """JSON: each member with a pledge in force, and a licence that is active and had not expired when the registry was
-    issued. A licence ends with the pledge at the latest.
+    issued. A licence ends with the pledge at the latest. Members whose numbers are all suspended are left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
     evaluations = {entry.member: entry for entry in document.evaluations if entry.valid.until > header.issued}
-    operators = []
+    operators, stopped = [], not_listed(document, suspensions)
     for member in document.members:
         licences = [
             _licence(licence, titles[licence.tone], member.pledge)
@@ -36,7 +48,7 @@ def octets(document: RegistryDocument) -> bytes:
             if licence.status is LicenceStatus.ACTIVE and licence.valid.until > header.issued
             if member.pledge and member.pledge.in_force(max(header.issued, licence.valid.start))
         ]
-        if licences:
+        if licences and member.id not in stopped:
             name = {"ja": member.name.ja, "en": member.name.en}
             operator: dict[str, Any] = {"member": member.id, "name": name, "licences": licences}
             if member.id in evaluations:
@@ -50,6 +62,20 @@ def octets(document: RegistryDocument) -> bytes:
         "operators": operators,
     }
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def members_of(listed: bytes) -> frozenset[str]:
+    """The ids of the members in a list."""
+    return frozenset(each["member"] for each in json.loads(listed)["operators"])
+
+
+def list_words(document: RegistryDocument, before: Collection[str], now: Collection[str]) -> Iterator[Message]:
+    """What changes in the list because other members are stopped now than before."""
+    for member in sorted(members_of(octets(document, None))):
+        if member in now and member not in before:
+            yield Message("{member} leaves the public list: all its numbers are suspended", member=member)
+        elif member in before and member not in now:
+            yield Message("{member} comes back to the public list: its suspension has ended", member=member)
 
 
 def _licence(licence: LicenceEntry, title: str, pledge: Pledge) -> dict[str, Any]:
@@ -80,9 +106,12 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
     }
 
 
-def page(listed: bytes) -> bytes:
-    """The list as one HTML page in Japanese and English, which loads nothing else."""
+def page(listed: bytes, stopped: Collection[str] = ()) -> bytes:
+    """The list as one HTML page in Japanese and English, which loads nothing else. It leaves out the `stopped` members,
+    also where the signed list still has them.
+    """
     content = json.loads(listed)
+    content["operators"] = [each for each in content["operators"] if each["member"] not in stopped]
     rows = "\n".join(
         _row(operator, licence, first=n == 0)
         for operator in content["operators"]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from idtone.errors import UsageError
@@ -19,10 +19,11 @@ from . import operator_list
 
 
 def write_site(
-    folder: Path, listed: bytes, proof: Mapping[str, bytes], evaluations: Iterable[tuple[str, bytes]]
-) -> None:
+    folder: Path, listed: bytes, proof: Mapping[str, bytes], evaluations: Iterable[tuple[str, bytes]],
+    stopped: Collection[str],
+) -> None:  # fmt: skip
     """`listed` is operators.json, `proof` the signed metadata by file name, `evaluations` the criteria, results and
-    badges with their file names. Raises UsageError.
+    badges with their file names; `stopped` are the members that the page leaves out. Raises UsageError.
     """
     try:
         (folder / PROOF).mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,7 @@ def write_site(
         for name, octets in proof.items():
             replace_durably(folder / PROOF / name, octets)
         replace_durably(folder / tuf_roles.OPERATORS_FILE, listed)
-        replace_durably(folder / PAGE, operator_list.page(listed))
+        replace_durably(folder / PAGE, operator_list.page(listed, stopped))
     except OSError as error:
         raise UsageError(
             Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)

@@ -1,4 +1,8 @@
-"""The package in the authority's folder that waits for the signatures of its holders, who get copies of it as ZIPs."""
+"""The packages in the authority's folder that wait for the signatures of their holders, who get copies of them as ZIPs.
+
+There are two: that of everything, and that of the duty keys alone. A suspension at night so leaves alone what holders
+have signed of the other one.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from idtone.errors import UsageError
+from idtone.errors import TrustError, UsageError
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
@@ -26,6 +30,7 @@ from .refused.change_refusals import Refusals
 from .workspace import Workspace
 
 FOLDER: Final = "prepared"
+DUTY_FOLDER: Final = "prepared-duty"
 LIMIT: Final = 100_000_000
 """Bytes of a package, also when it is unpacked."""
 PREPARED: Final = "package-prepared"
@@ -43,17 +48,26 @@ class PackageState:
 
 
 class PreparedPackage:
-    """At most one at a time. Each act is a leaf of the office's ledger."""
+    """At most one of each kind at a time. Each act is a leaf of the office's ledger."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self.folder = workspace.folder / FOLDER
-
-    def prepare(self, now: datetime, by_duty_keys_alone: bool = False) -> None:
-        """Make a package of what has changed, in place of the one before; or only of what the duty keys can publish,
-        because a suspension must not wait for the keys of the registry. Raises IdtoneError.
+    def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
+        """Of what has changed; or only of what the duty keys can publish, because a suspension must not wait for the
+        keys of the registry.
         """
-        present = None
+        self._workspace = workspace
+        self._by_duty_keys_alone = by_duty_keys_alone
+        self.folder = workspace.folder / (DUTY_FOLDER if by_duty_keys_alone else FOLDER)
+
+    def prepare(self, now: datetime) -> None:
+        """Make the package, in place of one that no holder has signed yet. Raises IdtoneError."""
+        waiting = self.edition()
+        if waiting and any(waiting.holders().values()):
+            raise UsageError(
+                Message(
+                    "holders have signed already what waits; collect the other signatures, or discard the package first"
+                )
+            )
+        present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
             present = draft_metadata.role_of(tuf_roles.SUSPENSIONS, self._workspace.repository.roles()).keyids
         duty = [tuf_roles.SUSPENSIONS, tuf_roles.NEVER_ORIGINATES]
@@ -79,8 +93,10 @@ class PreparedPackage:
             return None
         return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
 
-    def zipped(self) -> bytes:
-        """For a holder: unpacked, it is the folder that `idtone authority sign` takes. Raises UsageError."""
+    def zipped(self, now: datetime) -> bytes:
+        """For a holder: unpacked, it is the folder that `idtone authority sign` takes. Raises IdtoneError."""
+        self._present()
+        self.renew(now)
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(self._present().rglob("*")):
@@ -88,19 +104,18 @@ class PreparedPackage:
                     archive.write(path, path.relative_to(self.folder).as_posix())
         return made.getvalue()
 
-    def take(self, signed: Path, now: datetime) -> list[str]:
-        """Take the signatures of a holder's copy, a ZIP, and publish as soon as there are enough.
+    def take(self, holder: Edition, now: datetime) -> list[str]:
+        """Take the signatures of a holder's copy, and publish as soon as there are enough.
 
-        Of the copy only the signatures count: everything else has to be as it was prepared. Returns the published
-        roles; none if signatures are missing. Raises IdtoneError.
+        Of the copy only the signatures count: everything else has to be as it was prepared, but for the snapshot and
+        the timestamp, if another edition was published in the meantime. Returns the published roles; none if signatures
+        are missing. Raises IdtoneError.
         """
         self._present()
-        with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
-            copy = Path(folder) / "package"
-            _unpack(signed, copy)
-            prepared, holder = read_edition(self.folder), read_edition(_top(copy))
+        self.renew(now)
+        prepared = read_edition(self.folder)
         before = prepared.holders()
-        whole = assembled({self.folder: prepared, Path(FOLDER): holder})
+        whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
         if whole.holders() == before:
             raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
         self._record(SIGNED, whole)
@@ -121,6 +136,23 @@ class PreparedPackage:
             shutil.rmtree(self.folder, ignore_errors=True)
         return roles
 
+    def renew(self, now: datetime) -> None:
+        """Base the package on what is published now: it gets a new snapshot and a new timestamp, and the signatures of
+        its other roles stay. A package of which something else was published in the meantime stays as it is.
+        """
+        if not self.folder.is_dir():
+            return
+        edition = read_edition(self.folder)
+        try:
+            latest = self._workspace.latest(edition, now)
+        except TrustError:
+            return
+        if all(latest.metadata[name].signed_bytes == draft.signed_bytes for name, draft in edition.metadata.items()):
+            return
+        with self._workspace.locked():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            latest.write(self.folder)
+
     def discard(self) -> None:
         """Remove the package; its copies count no more."""
         with self._workspace.locked():
@@ -134,6 +166,41 @@ class PreparedPackage:
     def _record(self, act: str, edition: Edition) -> None:
         versions = {f"{name}_version": int(draft.signed.version) for name, draft in edition.metadata.items()}
         OfficeLedger(self._workspace.folder).record(act, ", ".join(edition.metadata), **versions)
+
+
+def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
+    """Take a holder's copy, a ZIP, of whichever package it is; as `PreparedPackage.take`."""
+    with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
+        copy = Path(folder) / "package"
+        waiting = [each for each in packages if each.folder.is_dir()]
+        if waiting:
+            _unpack(signed, copy)
+        holder = read_edition(_top(copy)) if waiting else None
+    if holder is None:
+        raise UsageError(Message("no package waits for signatures; prepare one"))
+    fitting = [each for each in waiting if _is_copy(holder, each)]
+    return (fitting or waiting)[0].take(holder, now)
+
+
+def _is_copy(holder: Edition, package: PreparedPackage) -> bool:
+    edition = package.edition()
+    return edition is not None and all(
+        name in holder.metadata and holder.metadata[name].signed_bytes == draft.signed_bytes
+        for name, draft in edition.metadata.items()
+        if name not in draft_metadata.ALWAYS
+    )
+
+
+def _without_outdated(holder: Edition, prepared: Edition) -> Edition:
+    """The copy with the prepared snapshot and timestamp in place of older ones, which signatures do not count for."""
+    metadata = {
+        name: draft
+        if name not in draft_metadata.ALWAYS or draft.signed_bytes == prepared.metadata[name].signed_bytes
+        else prepared.metadata[name]
+        for name, draft in holder.metadata.items()
+        if name in prepared.metadata or name not in draft_metadata.ALWAYS
+    }
+    return replace(holder, metadata=metadata)
 
 
 def _unpack(signed: Path, folder: Path) -> None:

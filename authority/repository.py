@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata
@@ -23,6 +23,10 @@ from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 from .edition import Edition
+from .shared_folder import make_folder
+
+_FOLDER: Final = 0o755
+"""A web server of another account reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class SignedRepository:
         files |= {self._path(name, edition.metadata[name]): edition.metadata[name].to_bytes() for name in names}
         try:
             for file, octets in files.items():
-                file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(file.parent, _FOLDER)
                 replace_durably(file, octets)
         except OSError as error:
             raise TrustError(

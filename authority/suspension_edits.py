@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from idtone.errors import UsageError
 from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
-from idtone.registry.model import SuspensionKind, SuspensionsDocument
+from idtone.registry.model import SuspensionEntry, SuspensionKind, SuspensionsDocument
 from idtone.registry.number_notation import read_span, written
-from idtone.registry.suspended_numbers import scope_of
+from idtone.registry.suspended_numbers import scope_of, stops
 from idtone.translation import Message
 
 from .yaml_text import Tree, YamlText
@@ -65,12 +65,76 @@ def lifted(
     issued: datetime,
     kind: SuspensionKind = SuspensionKind.STOP,
 ) -> None:
-    """End a suspension."""
+    """End a suspension. Numbers within a suspended range are cut out of it: what is left of the range stays suspended,
+    as one or two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
+    """
     at = _suspension(document, scope, kind)
-    if at is None:
-        raise UsageError(Message("{what} is not suspended; look at suspensions.yaml", what=said(scope)))
-    text.remove(("suspensions", at))
+    if at is not None:
+        text.remove(("suspensions", at))
+    elif isinstance(scope, NumberSpan) and kind is SuspensionKind.STOP:
+        _cut_out(text, document, scope, issued)
+    else:
+        raise _not_suspended(scope)
     text.replace(("issued",), issued)
+
+
+def _cut_out(text: YamlText, document: SuspensionsDocument, gone: NumberSpan, now: datetime) -> None:
+    left, cut, pieces = [gone], list[int](), list[Tree]()
+    for n, entry in enumerate(document.suspensions):
+        span = scope_of(entry)
+        is_over = entry.until is not None and entry.until <= now
+        if is_over or not isinstance(span, NumberSpan) or not span.overlaps(gone):
+            continue
+        cut.append(n)
+        pieces += [_item(entry, piece) for piece in span.without(gone)]
+        left = [rest for each in left for rest in each.without(span)]
+    if not cut:
+        raise _not_suspended(gone)
+    if left:
+        raise UsageError(
+            Message(
+                "not all of {what} is suspended: {missing} is not; enter what is to be lifted",
+                what=said(gone), missing=said(left[0]),
+            )
+        )  # fmt: skip
+    text.remove_items(("suspensions",), cut)
+    text.append(("suspensions",), pieces)
+
+
+def _item(entry: SuspensionEntry, span: NumberSpan) -> Tree:
+    item: dict[str, Tree] = {"number" if len(span) == 1 else "numbers": written(span), "since": entry.since}
+    if entry.until is not None:
+        item["until"] = entry.until
+    item["reference"] = entry.reference
+    if entry.authority is not None:
+        item["authority"] = entry.authority
+    return item
+
+
+def _not_suspended(scope: NumberSpan | str) -> UsageError:
+    return UsageError(
+        Message(
+            "{what} is not suspended by itself; look at suspensions.yaml, also for a suspension of its member",
+            what=said(scope),
+        )
+    )
+
+
+def still_stopped(
+    document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
+) -> list[str]:
+    """The references of the stops that are still over some of what was lifted: of a range, or of a whole member."""
+    return [
+        entry.reference
+        for entry in stops(document.suspensions)
+        if entry.in_force(now) and _is_over(scope_of(entry), scope, members)
+    ]
+
+
+def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Collection[str]) -> bool:
+    if isinstance(stop, NumberSpan) and isinstance(scope, NumberSpan):
+        return stop.overlaps(scope)
+    return isinstance(stop, str) and stop in members
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:

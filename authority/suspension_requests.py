@@ -1,7 +1,9 @@
 """Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
 
 The first enters what is asked for; the second enters it again, and approves. Only then does it go into the file. What
-the first has entered is kept as a keyed digest: the second person cannot read it off.
+the first has entered is kept as a keyed digest: the second person cannot read it off. The key is in the memory of the
+console's process alone: with the key beside the digests, all numbers of Japan are tried in seconds. So when the console
+starts again, what waits has to be entered again.
 """
 
 from __future__ import annotations
@@ -10,13 +12,11 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from idtone.errors import NumberError, TrustError, UsageError
-from idtone.files import replace_durably
-from idtone.ledger.keys.key_file import load_key
 from idtone.number_spans import NumberSpan
 from idtone.persons import AccountKnownBy, Person, acting
 from idtone.registry.model import SuspensionKind, SuspensionsDocument
@@ -24,18 +24,21 @@ from idtone.registry.number_notation import read_span
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
+from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
 from .desk.office_ledger import OfficeLedger
-from .history import PRIVATE, Action, HistoryEntry
+from .history import Action, HistoryEntry
 from .moments import in_japan
 from .registry_edits import known_member
+from .stop_holders import Holder, holders_of, refuse_unheld
 from .suspension_edits import lifted
 from .suspension_terms import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .workspace import Workspace
 from .yaml_text import YamlText
 
 FILE: Final = "suspension-requests.json"
-KEY_FILE: Final = "suspension-requests.key"
+_KEY: Final = secrets.token_bytes(32)
+_KEY_ID: Final = hashlib.sha256(b"idtone suspension requests\n" + _KEY).hexdigest()[:16]
 LIMIT: Final = 200
 """Requests that wait."""
 REQUESTED: Final = "suspension-requested"
@@ -46,13 +49,17 @@ ACTIONS: Final = (
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """What can be requested."""
+STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Those without terms."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered."""
+    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered.
+
+    `holders` are who holds it, which the second person sees: None if that is not known, or no stop is asked for.
+    """
 
     id: str
     action: Action
@@ -61,6 +68,12 @@ class SuspensionRequest:
     by: Person
     at: datetime
     digest: str
+    holders: tuple[Holder, ...] | None = None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another process took it, whose key is gone."""
+        return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
@@ -83,14 +96,24 @@ class SuspensionRequests:
         except (ValueError, KeyError, TypeError) as error:
             raise TrustError(Message("{path}: is damaged; restore it from a backup", path=self._path)) from error
 
-    def request(self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution) -> str:
-        """Enter a request, the first of the two times; returns its id. Raises IdtoneError."""
+    def request(
+        self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution,
+        is_unheld: bool = False,
+    ) -> str:  # fmt: skip
+        """Enter a request, the first of the two times; returns its id. `is_unheld`: the person knows that no member
+        holds the number. Raises IdtoneError.
+        """
         scope = self._scope(action, entered)
+        holders = None
+        if action in STOPS:
+            holders = holders_of(self._workspace, scope, attribution.at)
+            if action is Action.SUSPEND_NUMBER and not is_unheld:
+                refuse_unheld(holders)
         if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
             raise UsageError(Message("name the holder of the numbers"))
         made = SuspensionRequest(
             f"S-{secrets.token_hex(8)}", action, terms, attribution.why, acting(), attribution.at,
-            self._digest(action, scope),
+            self._digest(action, scope), None if holders is None else tuple(holders),
         )  # fmt: skip
         with self._workspace.locked():
             waiting = self.waiting()
@@ -108,6 +131,10 @@ class SuspensionRequests:
         request = self._named(request_id)
         if not acting().is_another_than(request.by):
             raise UsageError(Message("you have entered this request; another person has to approve it"))
+        if request.is_outdated:
+            raise UsageError(
+                Message("the console was started again since; withdraw this request, and enter it again, both of you")
+            )
         scope = self._scope(request.action, entered)
         if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
             raise UsageError(Message("the two entries differ; look at the request again"))
@@ -162,8 +189,8 @@ class SuspensionRequests:
 
     def _digest(self, action: Action, scope: NumberSpan | str) -> str:
         said = scope if isinstance(scope, str) else f"{scope.first}-{scope.last}"
-        key = load_key(self._workspace.folder / KEY_FILE)
-        return hmac.digest(key, f"{action}\n{said}".encode(), hashlib.sha256).hex()
+        digest = hmac.digest(_KEY, f"{action}\n{said}".encode(), hashlib.sha256).hex()
+        return f"{_KEY_ID}:{digest}"
 
     def _named(self, request_id: str) -> SuspensionRequest:
         found = next((each for each in self.waiting() if each.id == request_id), None)
@@ -178,7 +205,7 @@ class SuspensionRequests:
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
         try:
-            replace_durably(self._path, octets, PRIVATE)
+            shared_folder.write(self._path, octets)
         except OSError as error:
             raise TrustError(
                 Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)
@@ -194,6 +221,7 @@ def _plain(request: SuspensionRequest) -> dict[str, Any]:
     return {
         "id": request.id, "action": request.action, "why": request.why, "at": request.at.isoformat(),
         "digest": request.digest,
+        "holders": None if request.holders is None else [asdict(each) for each in request.holders],
         "by": {"uid": request.by.uid, "name": request.by.name, "known_by": request.by.known_by},
         "terms": None if terms is None else {
             "reference": terms.reference, "requested": terms.requested.isoformat(),
@@ -217,4 +245,5 @@ def _read(content: Any) -> SuspensionRequest:
         ),
         content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
         content["digest"],
+        None if content["holders"] is None else tuple(Holder(**each) for each in content["holders"]),
     )  # fmt: skip

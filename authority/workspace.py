@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,20 +29,22 @@ from tuf.api.metadata import Metadata, TargetFile
 
 from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import DocumentError, TrustError, UsageError
-from idtone.files import replace_durably
 from idtone.registry.file_kinds import KINDS
-from idtone.registry.model import RegistryDocument
+from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.number_entries import entries_of
+from idtone.registry.parsers import parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
-from . import draft_metadata, operator_list
+from . import draft_metadata, operator_list, pending_rotations, shared_folder
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_rules import examine
-from .history import PRIVATE, History, HistoryEntry, read_history
+from .history import History, HistoryEntry, read_history
 from .repository import SignedRepository
+from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
+from .stopped_members import not_listed, stopped_members
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
@@ -65,7 +68,9 @@ class Workspace:
         """For changes, one at a time. Raises UsageError if another command is changing something."""
         with contextlib.ExitStack() as stack:
             try:
-                lock = stack.enter_context((self.folder / ".lock").open("w"))
+                # To be locked, a file need not be written: another account may have made it.
+                lock = os.open(self.folder / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                stack.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(
@@ -118,7 +123,7 @@ class Workspace:
         self.history(role).with_entry(entry)
         if entry.after:
             try:
-                replace_durably(left, self.octets(tuf_roles.DELEGATED[role]), PRIVATE)
+                shared_folder.write(left, self.octets(tuf_roles.DELEGATED[role]))
             except OSError as error:
                 raise TrustError(
                     Message("{left}: cannot be written: {reason}", left=left, reason=error.strerror)
@@ -156,8 +161,10 @@ class Workspace:
                 found.append(role)
         return found
 
-    def differences(self) -> Iterator[str]:
-        """What the files change in what is published. A file with faults is left out: `next` reports its faults."""
+    def differences(self, is_whole: bool = False) -> Iterator[str]:
+        """What the files change in what is published; `is_whole` as in `edition_rules.describe`. A file with faults is
+        left out: `next` reports its faults.
+        """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.octets(role)
             try:
@@ -168,11 +175,17 @@ class Workspace:
             except (DocumentError, TrustError):
                 continue
             old = kind.emptied(new) if published is None else self._check(role, published)
-            for words in kind.differences(old, new):
-                yield f"{file}: {words}"
+            found = (
+                [*area_words(old, new), *kind.differences(old, new, whole)] if is_whole else kind.differences(old, new)
+            )
+            for words in found:
+                yield Message("{file}: {words}", file=file, words=words)
+        with contextlib.suppress(DocumentError, TrustError):
+            for words in self._list_words(is_new=True):
+                yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=words)
         listed, coming = self.repository.refusals(), self.refusals()
         for words in differences(_listed(listed), _listed(coming)) if coming != listed else ():
-            yield f"{tuf_roles.REFUSALS_FILE}: {words}"
+            yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
         """The list of refused contractors to be published; None if there is none. Raises TrustError."""
@@ -207,6 +220,7 @@ class Workspace:
             for name, role in roles.items()
         }
         changed = {role for role in tuf_roles.DELEGATED if self._differs(role, must=bool(there[role]))}
+        changed |= {tuf_roles.REGISTRY for _ in self._list_words(bool(there[tuf_roles.SUSPENSIONS]))}
         due = {
             name
             for name, role in roles.items()
@@ -232,11 +246,13 @@ class Workspace:
             return True
         return hashlib.sha256(octets).hexdigest() != self.repository.sha256(role)
 
-    def rotated(self, keys: KeySets, now: datetime) -> Edition:
-        """An edition with new keys for some sets, and new signatures for everything that these sign."""
+    def rotated(self, keys: KeySets, now: datetime, lines: Mapping[str, HistoryEntry] = {}) -> Edition:
+        """An edition with new keys for some sets, and new signatures for everything that these sign. `lines` are those
+        that the histories get with it, by role: the signatures cover them already.
+        """
         drafts = self.repository.roles()
         affected = draft_metadata.replace_keys(drafts, keys, self.terms())
-        return self._edition(drafts, affected, self.repository.roles(), now)
+        return self._edition(drafts, affected, self.repository.roles(), now, lines)
 
     def latest(self, edition: Edition, now: datetime) -> Edition:
         """An edition that waited for its signatures, based on what is published now.
@@ -263,15 +279,23 @@ class Workspace:
         )
         later = dict(edition.metadata) if fits else draft_metadata.raised(drafts, ALWAYS, terms, now)
         metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
-        return replace(edition, metadata=metadata, before=published, files=self.repository.files())
+        roots = tuple(self.repository.versions("root"))
+        return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
 
-    def put(self, edition: Edition, now: datetime) -> list[str]:
+    def put(self, edition: Edition, now: datetime, lines: Mapping[str, HistoryEntry] = {}) -> list[str]:
         """Publish an edition; returns its roles. Raises TrustError, and publishes nothing, if signatures are missing or
         anything in it breaks the rules of `examination`.
+
+        `lines` are what the histories get with it: never a line about what was not signed. A rotation that went round
+        as a package gets its line now.
         """
         edition.check_complete()
         examine(edition.unpublished(), now)
-        return self.repository.write(edition)
+        for role, entry in lines.items():
+            self.record(role, entry)
+        published = self.repository.write(edition)
+        pending_rotations.settle(self, now)
+        return published
 
     # -- in one go ----------------------------------------------------------------------------------------------
 
@@ -288,11 +312,13 @@ class Workspace:
         """`rotated`, signed and published."""
         return self.put_signed(self.rotated(keys, now), signers, now)
 
-    def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
+    def put_signed(
+        self, edition: Edition, signers: Iterable[Signer], now: datetime, lines: Mapping[str, HistoryEntry] = {}
+    ) -> list[str]:
         """`put`, after adding the signatures of these keys."""
         for signer in signers:
             edition.sign(signer)
-        return self.put(edition, now)
+        return self.put(edition, now, lines)
 
     def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
         """Role, version, expiry, and whether half of its term is over."""
@@ -303,7 +329,10 @@ class Workspace:
 
     # -- content ------------------------------------------------------------------------------------------------
 
-    def _edition(self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime) -> Edition:
+    def _edition(
+        self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime,
+        lines: Mapping[str, HistoryEntry] = {},
+    ) -> Edition:  # fmt: skip
         """Reads each file once, so that the content that is hashed is the content that is published."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():
@@ -314,14 +343,19 @@ class Workspace:
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
-                content[tuf_roles.OPERATORS_FILE] = operator_list.octets(checked)
+                content[tuf_roles.OPERATORS_FILE] = operator_list.octets(
+                    checked, self._suspensions(tuf_roles.SUSPENSIONS in names)
+                )
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
             elif name == tuf_roles.SUSPENSIONS and (refusals := self.refusals()) is not None:
                 content[tuf_roles.REFUSALS_FILE] = refusals
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
+            history = self.history(name)
+            if line := lines.get(name):
+                history = history.followed_by(line)
             made[file].unrecognized_fields["custom"] = {
-                "history": self.history(name).anchor(),
+                "history": history.anchor(),
                 "numbers": entries_of(octets, checked).root,
             }
             drafts[name].signed.targets = kept | made
@@ -329,6 +363,31 @@ class Workspace:
         metadata = draft_metadata.raised(drafts, names, self.terms(), now)
         roots = tuple(self.repository.versions("root"))
         return Edition(metadata, targets, before, self.repository.files(), roots)
+
+    def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
+        """Those of the next edition (`is_new`), else the published ones."""
+        file = tuf_roles.SUSPENSIONS_FILE
+        octets = self.octets(file) if is_new else self.repository.octets(tuf_roles.SUSPENSIONS)
+        return None if octets is None else parse_suspensions(octets.decode("utf-8-sig", "replace"), file)
+
+    def stopped(self, now: datetime) -> frozenset[str]:
+        """The members whose numbers are all suspended by what is published. Raises TrustError."""
+        octets, suspensions = self.repository.octets(tuf_roles.REGISTRY), self._suspensions(is_new=False)
+        if octets is None or suspensions is None:
+            return frozenset()
+        document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
+        return stopped_members(document.members, suspensions, now)
+
+    def _list_words(self, is_new: bool) -> Iterator[Message]:
+        """Which members leave the public list, or come back, because of suspensions. The registry's keys then have to
+        sign the list again, although registry.yaml is the same.
+        """
+        octets = self.repository.octets(tuf_roles.REGISTRY)
+        if octets is not None:
+            document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
+            could = operator_list.members_of(operator_list.octets(document, None))
+            before = could - operator_list.members_of(self.repository.listed())
+            yield from operator_list.list_words(document, before, not_listed(document, self._suspensions(is_new)))
 
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
 from idtone.authority.desk.desk import Desk
+from idtone.errors import IdtoneError
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.log_throttle import LogThrottle
@@ -40,6 +43,8 @@ from .shared import Shared
 from .statistics import Statistics
 from .templates import Templates
 from .verification import Verification
+
+ENDS_SOON: Final = timedelta(hours=48)
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +81,15 @@ class Console:
     office_files: OfficeFiles | None = field(init=False)
     prometheus: PrometheusAlerts | None = field(init=False)
     """The operator's; None if the settings name none."""
+
+    def signatures_end(self, now: datetime) -> datetime | None:
+        """When the first of the association's signatures ends, if that is soon; every page shows it. On an operator's
+        node, when its registry does. None also if that is not known.
+        """
+        with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
+            end = self.office_files.signed_until() if self.office_files else self.registry.signed_until
+            return end if end is not None and end - now <= ENDS_SOON else None
+        return None
 
     def __post_init__(self) -> None:
         self.plots = Shared(partial(decided_plots, DecidedByMinute(self.reader)), EVERY_S)

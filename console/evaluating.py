@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from idtone.authority.change_registry import Attribution
 from idtone.authority.evaluation.assessments import Assessment
@@ -50,4 +51,6 @@ def evaluate(
 ) -> EvaluatedMembers:
     """All members, by the folder as it is now. Raises IdtoneError."""
     registry, criteria = read_folder(workspace)
-    return evaluate_members(workspace, registry, criteria, period, assessments, progress=progress)
+    return evaluate_members(
+        workspace, registry, criteria, period, assessments, datetime.now(UTC), progress=progress
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from idtone.calls import Trust
 from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.operations.doctor.registry import faulty
 from idtone.registry.differences import registry_differences, suspension_differences
@@ -77,6 +78,12 @@ class RegistryInUse:
         self._reading: asyncio.Task[ReadRegistry] | None = None
         self._seen: tuple[int, ...] = ()
         self._read: ReadRegistry | None = None
+
+    @property
+    def signed_until(self) -> datetime | None:
+        """Until when the registry that was read last counts; None if it is not signed, or none was read yet."""
+        is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
+        return self._read.index.expires if self._read is not None and is_signed else None
 
     async def look(self) -> ReadRegistry:
         """The registry as it is now; while a newer one is being read, the one before. Without a change it costs one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,7 +64,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX)
+    environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX, now_utc=lambda: datetime.now(UTC))
     environment.filters.update(t=spoken, time=local_time, figures=FiguresHead, last_day=last_day)
     environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
     return environment

@@ -1,11 +1,11 @@
-"""The document by which a node confirms to the association that suspensions are in use there. Pure."""
+"""The document by which a node confirms to the association that suspensions, or their ends, are in use there. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from idtone.documents import Model
 from idtone.errors import TrustError
@@ -29,14 +29,22 @@ class ConfirmedStop(Model):
 class SuspensionConfirmation(Model):
     """`sha256` and `issued` are those of the suspensions.yaml in use, `registry_version` that of the registry then.
 
-    `in_use` is when the node took it into use. `stops` are those that the node had not confirmed before.
+    `in_use` is when the node took it into use. `stops` are those that the node had not confirmed before, `lifts` the
+    references of which it had confirmed a stop that this file does not have any more.
     """
 
     sha256: Sha256
     issued: Moment
     registry_version: Annotated[int, Field(ge=1)]
     in_use: Moment
-    stops: Annotated[tuple[ConfirmedStop, ...], Field(min_length=1, max_length=STOPS_LIMIT)]
+    stops: Annotated[tuple[ConfirmedStop, ...], Field(max_length=STOPS_LIMIT)]
+    lifts: Annotated[tuple[Text, ...], Field(max_length=STOPS_LIMIT)] = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.stops and not self.lifts:
+            raise ValueError("confirms nothing")
+        return self
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> SuspensionConfirmation:

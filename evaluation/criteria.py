@@ -121,6 +121,12 @@ class Criteria:
         return self.document.evaluation
 
     @property
+    def is_sample(self) -> bool:
+        """Whether the address of the public list is the placeholder of the sample: a name that nobody can have."""
+        host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
+        return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
+
+    @property
     def sha256(self) -> str:
         return hashlib.sha256(self.octets).hexdigest()
 

@@ -32,15 +32,23 @@ class Result:
     values: Mapping[Measure, Value]
     percent: Decimal | None
     grade: str | None
+    excluded: str | None = None
+    """Why the member gets no grade, whatever its values are."""
 
     @classmethod
     def of(
-        cls, member: str, period: Period, criteria: Criteria, values: Mapping[Measure, Value], found: Score
+        cls,
+        member: str,
+        period: Period,
+        criteria: Criteria,
+        values: Mapping[Measure, Value],
+        found: Score,
+        excluded: str | None = None,
     ) -> Result:
         used = {row.criterion.measure: values[row.criterion.measure] for row in found.rows}
         return cls(
             member, period, criteria.terms.version, criteria.sha256, used, found.percent,
-            found.grade.id if found.grade else None,
+            found.grade.id if found.grade and not excluded else None, excluded,
         )  # fmt: skip
 
 
@@ -66,7 +74,8 @@ def octets(result: Result, criteria: Criteria) -> bytes:
         ],
         "counted_percent": found.counted_percent,
         "percent": None if found.percent is None else str(found.percent),
-        "grade": found.grade.id if found.grade else None,
+        "grade": found.grade.id if found.grade and not result.excluded else None,
+        "excluded": result.excluded,
         "missed": {grade: list(names) for grade, names in found.missed.items()},
     }
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
@@ -80,7 +89,7 @@ def read_result(file: bytes, name: str) -> Result:
         return Result(
             str(content["member"]), period, int(content["criteria"]["version"]), str(content["criteria"]["sha256"]),
             {Measure(row["measure"]): _value(row) for row in content["rows"]},
-            None if content["percent"] is None else Decimal(content["percent"]), content["grade"],
+            None if content["percent"] is None else Decimal(content["percent"]), content["grade"], content["excluded"],
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, InvalidOperation) as error:
         raise TrustError(Message("{name}: is not the result of an evaluation", name=name)) from error

@@ -22,8 +22,8 @@ class ScoreRow:
 @dataclass(frozen=True, slots=True)
 class Score:
     """`percent` of the weighted points of the criteria that are counted, rounded down to one decimal; None if too few
-    of them are (`counted_percent`). `missed` are the criteria that kept the member from a grade that its percentage
-    would have given, by grade.
+    of them are (`counted_percent`), or if the member has not handed in its figures. `missed` are the criteria that kept
+    the member from a grade that its percentage would have given, by grade.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -37,7 +37,8 @@ def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
     """The better grade wins whose percentage is reached, and all of whose minimums are.
 
     A criterion without a value is left out, with its weight and its minimum, if it says `skip`; with `zero` it has no
-    points. If less than `counted_percent` of all weight is counted, there is neither a percentage nor a grade.
+    points. If less than `counted_percent` of all weight is counted, there is neither a percentage nor a grade. Nor is
+    there one without figures: a member must not gain by keeping them back.
     """
     rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
     counted = [(row.criterion, row.points) for row in rows if row.points is not None]
@@ -46,7 +47,8 @@ def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
     weight = sum(criterion.weight for criterion, _ in counted)
     share = 100 * weight // sum(criterion.weight for criterion in criteria.criteria)
     percent, found, missed = None, None, {}
-    if most and share >= criteria.evaluation.counted_percent:
+    has_figures = all(row.value is not NoValue.NO_FIGURES for row in rows)
+    if most and has_figures and share >= criteria.evaluation.counted_percent:
         percent = (Decimal(reached * 1000 // most) / 10).quantize(Decimal("0.1"))
         for grade in criteria.grades:
             if percent < grade.percent:

@@ -1,11 +1,13 @@
 """The differences between two editions of the registry, or of the suspensions, in words. Pure.
 
-The words show the last four digits of numbers at most, because they go into the history and onto screens.
+The words show the last four digits of numbers at most, because they go into the history and onto screens. Only a holder
+who signs sees the whole numbers: for that, `say` writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from idtone.calls import Direction, LicenceStatus
@@ -28,6 +30,7 @@ from .model import (
     SuspensionKind,
     SuspensionsDocument,
     ToneEntry,
+    last_day,
 )
 from .never_originating import span_of
 from .number_notation import counted, masked, read_span
@@ -35,9 +38,11 @@ from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
 _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
+Say = Callable[[NumberSpan], str]
+"""Writes numbers in the words of a difference."""
 
 
-def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterator[str]:
+def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say = masked) -> Iterator[str]:
     """First the registry itself, then its sounds, then its members with their licences and numbers."""
     for name, before, after in (
         (Message("the association"), old.registry.association, new.registry.association),
@@ -45,26 +50,28 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
     ):
         yield from _changed(name, before, after)
     yield from _items(Message("tone"), old.tones, new.tones, _of_tone, _tone)
-    yield from _items(Message("member"), old.members, new.members, _of_member, _member)
+    yield from _items(
+        Message("member"), old.members, new.members, partial(_of_member, say=say), partial(_member, say=say)
+    )
     yield from _evaluations(old.evaluations, new.evaluations)
-    yield from _by_numbers(Message("the wholesale chain"), old.chains, new.chains, _chain)
-    yield from _by_numbers(Message("the porting"), old.portings, new.portings, _porting)
+    yield from _by_numbers(Message("the wholesale chain"), old.chains, new.chains, _chain, say)
+    yield from _by_numbers(Message("the porting"), old.portings, new.portings, _porting, say)
 
 
-def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
+def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, say: Say = masked) -> Iterator[str]:
     """Suspensions that were lifted, added or changed."""
     before, after = ({(entry.kind, scope_of(entry)): entry for entry in each.suspensions} for each in (old, new))
     for key, entry in before.items():
         if key not in after:
             yield Message(
                 "{entry}: {lifted} (reference {reference})",
-                entry=_suspended(entry),
+                entry=_suspended(entry, say),
                 lifted=_LIFTED[entry.kind],
                 reference=entry.reference,
             )
     for key, entry in after.items():
         if key in before:
-            yield from _suspension(before[key], entry)
+            yield from _suspension(before[key], entry, say)
             continue
         until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
         asked = f", {entry.authority}" if entry.authority else ""
@@ -73,34 +80,36 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -
         )
         yield Message(
             "{entry}: {since} (reference {reference}{asked})",
-            entry=_suspended(entry),
+            entry=_suspended(entry, say),
             since=since,
             reference=entry.reference,
             asked=asked,
         )
 
 
-def never_originates_differences(old: NeverOriginatesDocument, new: NeverOriginatesDocument) -> Iterator[str]:
+def never_originates_differences(
+    old: NeverOriginatesDocument, new: NeverOriginatesDocument, say: Say = masked
+) -> Iterator[str]:
     """Numbers that never originate: those that were removed, added or changed."""
     before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
             yield Message(
                 "{span} of {holder} may originate calls again (reference {reference})",
-                span=masked(span),
+                span=say(span),
                 holder=entry.holder,
                 reference=entry.reference,
             )
     for span, entry in after.items():
         if span in before:
-            yield from _never_originates(masked(span), before[span], entry)
+            yield from _never_originates(say(span), before[span], entry)
             continue
         until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
         why = f", {entry.why}" if entry.why else ""
         since = Message("never originates since {since}{until}", since=_moment(entry.since), until=until)
         yield Message(
             "{span} of {holder} {since} (reference {reference}{why})",
-            span=masked(span),
+            span=say(span),
             holder=entry.holder,
             since=since,
             reference=entry.reference,
@@ -126,7 +135,7 @@ _LIFTED: Final = {
 }
 
 
-def _suspended(entry: SuspensionEntry) -> str:
+def _suspended(entry: SuspensionEntry, say: Say) -> str:
     scope = scope_of(entry)
     if not isinstance(scope, NumberSpan):
         return (
@@ -134,23 +143,23 @@ def _suspended(entry: SuspensionEntry) -> str:
             if entry.kind is SuspensionKind.NO_NEW_NUMBERS
             else Message("all numbers of member {scope}", scope=scope)
         )
-    return masked(scope)
+    return say(scope)
 
 
 def _by_numbers(
-    what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str]
+    what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str], say: Say
 ) -> Iterator[str]:
     """Entries of a list; one is the same as before if it has the same numbers."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
-            yield Message("{what} of {span} is removed: {entry}", what=what, span=masked(span), entry=words(entry))
+            yield Message("{what} of {span} is removed: {entry}", what=what, span=say(span), entry=words(entry))
     for span, entry in after.items():
         if span not in before:
-            yield Message("{what} of {span} is new: {entry}", what=what, span=masked(span), entry=words(entry))
+            yield Message("{what} of {span} is new: {entry}", what=what, span=say(span), entry=words(entry))
         else:
             yield from _changed(
-                Message("{what} of {span}", what=what, span=masked(span)), words(before[span]), words(entry)
+                Message("{what} of {span}", what=what, span=say(span)), words(before[span]), words(entry)
             )
 
 
@@ -173,8 +182,8 @@ def _reseller(link: ChainLink) -> str:
     return Message("{reseller} ({check}{certified})", reseller=link.reseller, check=words, certified=certified)
 
 
-def _suspension(old: SuspensionEntry, new: SuspensionEntry) -> Iterator[str]:
-    what = _suspended(new)
+def _suspension(old: SuspensionEntry, new: SuspensionEntry, say: Say) -> Iterator[str]:
+    what = _suspended(new, say)
     yield from _changed(Message("{what}: the start of its suspension", what=what), old.since, new.since)
     yield from _changed(Message("{what}: the end of its suspension", what=what), old.until, new.until)
     yield from _changed(Message("{what}: the reference of its suspension", what=what), old.reference, new.reference)
@@ -200,7 +209,7 @@ def _evaluations(old: Iterable[EvaluationEntry], new: Iterable[EvaluationEntry])
                     en=entry.title.en,
                     percent=entry.percent,
                     start=entry.period.start,
-                    until=entry.period.until,
+                    until=last_day(entry.period.until),
                     version=entry.criteria.version,
                     valid=valid,
                     result=entry.result[:8],
@@ -244,7 +253,7 @@ def _tone(old: ToneEntry, new: ToneEntry) -> Iterator[str]:
     yield from _changed(Message("the master"), old.sha256, new.sha256)
 
 
-def _of_member(member: Member) -> str:
+def _of_member(member: Member, say: Say) -> str:
     licences = joined(
         "; ",
         (
@@ -253,11 +262,16 @@ def _of_member(member: Member) -> str:
         ),
     )
     numbers = sum(len(read_span(entry)) for entry in member.numbers)
+    held = (
+        counted(numbers)
+        if say is masked
+        else joined(", ", (counted(numbers), *map(say, map(read_span, member.numbers))))
+    )
     pledge = Message("pledge {pledge}", pledge=_pledge(member.pledge)) if member.pledge else Message("no pledge")
     certified = Message(", certification {member}", member=_certification(member)) if member.certification else ""
     name = f"{member.name.ja} / {member.name.en}"
     certified = joined("", (name, certified))
-    return joined(", ", (certified, pledge, licences or Message("no licence"), counted(numbers)))
+    return joined(", ", (certified, pledge, licences or Message("no licence"), held))
 
 
 def _certification(entry: Member | ChainLink) -> str | None:
@@ -267,12 +281,17 @@ def _certification(entry: Member | ChainLink) -> str | None:
     words = Message(
         "{number} until {until}, by {document}, next check {next_check}",
         number=it.number,
-        until=it.until,
+        until=last_day(it.until),
         document=it.document,
         next_check=it.next_check,
     )
     return (
-        Message("{words}, mark {mark} until {mark_until}", words=words, mark=it.mark, mark_until=it.mark_until)
+        Message(
+            "{words}, mark {mark} until {mark_until}",
+            words=words,
+            mark=it.mark,
+            mark_until=it.mark_until and last_day(it.mark_until),
+        )
         if it.mark
         else words
     )
@@ -285,11 +304,11 @@ def _pledge(pledge: Pledge | None) -> str | None:
     words += [Message("by {signatory}", signatory=pledge.signatory)] if pledge.signatory else []
     words += [Message("version {document}", document=pledge.document)] if pledge.document else []
     words += [Message("SHA-256 {sha256}…", sha256=pledge.sha256[:8])] if pledge.sha256 else []
-    words += [Message("until {until}", until=pledge.until)] if pledge.until else []
+    words += [Message("until {until}", until=last_day(pledge.until))] if pledge.until else []
     return joined(", ", words)
 
 
-def _member(old: Member, new: Member) -> Iterator[str]:
+def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
     yield from _changed(Message("the Japanese name"), old.name.ja, new.name.ja)
     yield from _changed(Message("the English name"), old.name.en, new.name.en)
     yield from _changed(Message("the certification"), _certification(old), _certification(new))
@@ -298,19 +317,26 @@ def _member(old: Member, new: Member) -> Iterator[str]:
     yield from (Message("key {key} is new", key=key) for key in new.keys if key not in old.keys)
     yield from _items(Message("licence"), old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:
-        before, after = ({_key(span): span for span in map(read_span, each.numbers)} for each in (old, new))
-        released = _but([span for key, span in before.items() if key not in after], after.values())
-        assigned = _but([span for key, span in after.items() if key not in before], before.values())
-        yield from _numbers(Message("released"), released)
-        yield from _numbers(Message("assigned"), assigned)
+        released, assigned = changed_numbers(map(read_span, old.numbers), map(read_span, new.numbers))
+        yield from _numbers(Message("released"), released, say)
+        yield from _numbers(Message("assigned"), assigned, say)
         if not released and not assigned:
             yield Message("the same numbers in another notation")
+
+
+def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tuple[list[NumberSpan], list[NumberSpan]]:
+    """The spans that are gone and those that have come, however the entries are cut."""
+    before, after = ({_key(span): span for span in each} for each in (old, new))
+    return (
+        _but([span for key, span in before.items() if key not in after], after.values()),
+        _but([span for key, span in after.items() if key not in before], before.values()),
+    )
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
     """The parts of the spans that are in none of the others: after a range was split, the missing part."""
     left = sorted(spans, key=_key)
-    for other in others:
+    for other in others if left else ():
         left = [piece for span in left for piece in span.without(other)]
     return left
 
@@ -350,9 +376,9 @@ def _directions(licence: LicenceEntry) -> str:
     return Message("incoming and outgoing") if others else Message(_DIRECTIONS[first])
 
 
-def _numbers(what: str, spans: list[NumberSpan]) -> Iterator[str]:
+def _numbers(what: str, spans: list[NumberSpan], say: Say) -> Iterator[str]:
     for span in spans:
-        yield Message("{what}: {numbers}", what=what, numbers=masked(span))
+        yield Message("{what}: {numbers}", what=what, numbers=say(span))
 
 
 def _number(text: str) -> str:

@@ -18,13 +18,13 @@ from .trust import tuf_roles
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`head` returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its
-    lists.
+    """`differences` takes the old and the new document, and perhaps a `Say`. `head` returns the part of a document with
+    the fields `stamp`, which differ in each edition; `lists` names its lists.
     """
 
     model: type[Model]
     rules: Callable[[Any], Iterable[ValidationFault]]
-    differences: Callable[[Any, Any], Iterable[str]]
+    differences: Callable[..., Iterable[str]]
     head: Callable[[Any], Any]
     stamp: tuple[str, ...]
     lists: tuple[str, ...]

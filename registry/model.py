@@ -99,6 +99,11 @@ def day_begins(day: date) -> datetime:
     return datetime.combine(day, time(), JAPAN).astimezone(UTC)
 
 
+def last_day(until: date) -> date:
+    """The last day of a period up to, but not including, a day: what people call its end."""
+    return until - timedelta(days=1)
+
+
 class Header(Model):
     """The association, the version and the validity of the registry: from `issued` up to, but not at, `expires`."""
 

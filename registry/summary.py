@@ -6,7 +6,7 @@ Of each number, only the last four digits are shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, TypedDict
 
 from idtone.calls import link_is_checked
@@ -25,6 +25,7 @@ from .model import (
     RegistryDocument,
     SuspensionEntry,
     SuspensionKind,
+    last_day,
 )
 from .number_notation import masked, read_span
 
@@ -304,7 +305,7 @@ def _certification_report(it: Certification | None, now: datetime) -> Certificat
 
 def certification_words(report: CertificationReport) -> str:
     mark = (
-        Message(", mark {mark} until {mark_until}", mark=report["mark"], mark_until=report["mark_until"])
+        Message(", mark {mark} until {mark_until}", mark=report["mark"], mark_until=_last_day(report["mark_until"]))
         if report["mark"]
         else ""
     )
@@ -312,7 +313,7 @@ def certification_words(report: CertificationReport) -> str:
     words = Message(
         "{number} until {until}{mark}, by {document}",
         number=report["number"],
-        until=report["until"],
+        until=_last_day(report["until"]),
         mark=mark,
         document=report["document"],
     )
@@ -438,7 +439,11 @@ def _pledge(report: MemberReport) -> str:
         if report["pledge_document"]
         else []
     )
-    words += [Message("until {pledge_until}", pledge_until=report["pledge_until"])] if report["pledge_until"] else []
+    words += (
+        [Message("until {pledge_until}", pledge_until=_last_day(report["pledge_until"]))]
+        if report["pledge_until"]
+        else []
+    )
     state = "" if report["pledge_in_force"] else Message(" (not in force: no licence is valid)")
     return joined("", (joined(", ", words), state))
 
@@ -450,3 +455,7 @@ def covered(member: Member) -> int:
         total += max(0, span.last - max(span.first, reached + 1) + 1)
         reached = max(reached, span.last)
     return total
+
+
+def _last_day(until: str | None) -> str:
+    return "" if until is None else last_day(date.fromisoformat(until)).isoformat()

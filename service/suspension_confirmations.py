@@ -1,7 +1,8 @@
 """Confirms to the association which suspensions this node has taken into use. No call waits for this.
 
 A confirmation is signed and kept in a folder beside the ledger before it is sent, so it survives an absent desk and the
-end of this process. `confirmed.json` has the digests of the confirmed entries, so each is confirmed once.
+end of this process. `confirmed.json` has the digests of the confirmed entries with their references, so each is
+confirmed once, and so is its end.
 """
 
 from __future__ import annotations
@@ -139,7 +140,9 @@ class SuspensionConfirmations:
             throttle.flush()
 
     async def _look(self) -> None:
-        """Keep a confirmation if the registry in use has new suspensions. Raises LedgerError; then it tries again."""
+        """Keep a confirmation if the registry in use has new suspensions, or lacks one. Raises LedgerError; then it
+        tries again.
+        """
         own = self._own()
         if own is not self._own_seen:
             await asyncio.to_thread(self._keep_own, own)
@@ -155,21 +158,24 @@ class SuspensionConfirmations:
     def _keep(self, version: int, edition: Signed, in_use: datetime) -> None:
         present = {_digest(entry): entry for entry in stops(edition.suspensions.suspensions)}
         confirmed = self._confirmed()
-        if present.keys() == confirmed:
+        if present.keys() == confirmed.keys():
             return
         new = iter(dict.fromkeys(entry.reference for key, entry in present.items() if key not in confirmed))
+        gone = iter(dict.fromkeys(reference for key, reference in confirmed.items() if key not in present))
         try:
-            while references := list(islice(new, STOPS_LIMIT)):
+            while (references := list(islice(new, STOPS_LIMIT))) + (lifts := list(islice(gone, STOPS_LIMIT))):
                 content = {
                     "sha256": edition.sha256,
                     "issued": edition.suspensions.issued.isoformat(),
                     "registry_version": version,
                     "in_use": in_use.isoformat(),
                     "stops": list(self._counted(references)),
+                    "lifts": lifts,
                 }
                 self._put(KIND, content)
             # Last: a confirmation may be sent twice, but none is lost.
-            replace_private(self._state, json.dumps(sorted(present)).encode())
+            state = {key: entry.reference for key, entry in sorted(present.items())}
+            replace_private(self._state, json.dumps(state).encode())
             self._unsent = True
         except OSError as error:
             raise self._not_written(error) from error
@@ -206,8 +212,11 @@ class SuspensionConfirmations:
             yield {"reference": reference, "calls_ended": count - self._told[reference]}
             self._told[reference] = count
 
-    def _confirmed(self) -> set[str]:
-        return self._read(self._state)
+    def _confirmed(self) -> dict[str, str]:
+        """Digest → reference."""
+        with contextlib.suppress(FileNotFoundError, ValueError):  # if it is lost, all are confirmed again
+            return dict(json.loads(self._state.read_bytes()))
+        return {}
 
     def _read(self, state: Path) -> set[str]:
         with contextlib.suppress(FileNotFoundError, ValueError):  # if it is lost, all are confirmed again

@@ -98,6 +98,10 @@ command_line.add_commands(
             "idtone.authority.commands.find:find",
             "Find members by a part of their names or ids, or the holder of a number, and their suspensions.",
         ),
+        "numbers": (
+            "idtone.authority.commands.find:numbers",
+            "List the numbers of a member in whole, with their area codes.",
+        ),
     },
     panel="The registry",
 )
@@ -279,7 +283,7 @@ command_line.add_commands(
         ),
         "sign": (
             "idtone.authority.commands.publication:sign",
-            "Show what a package changes, and sign it with your key.",
+            "Show what a package changes, with whole numbers, and sign it with your key.",
         ),
         "assemble": (
             "idtone.authority.commands.publication:assemble",

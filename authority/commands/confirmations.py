@@ -14,12 +14,12 @@ from idtone.translation import Message, translated
 from ..desk.desk import Desk
 from ..desk.document_rules import RULES
 from ..desk.own_suspensions import member_stops
-from ..desk.suspension_confirmations import as_plain, is_published
+from ..desk.suspension_confirmations import Confirmation, as_plain, is_published
 from ..desk.suspension_confirmations import confirmations as found
 from .options import FolderArgument
 
 _OWN_COLUMNS = ("id", "reference", "member", "node", "numbers", "state", "in use since", "calls ended")
-_COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended")
+_COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended", "lifted since")
 
 
 def confirmations(
@@ -32,8 +32,9 @@ def confirmations(
     """Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.
 
     The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
-    counts as missing. Then come the suspensions that members have ordered themselves (`idtone suspend`), because the
-    police called them directly: publish one yourself, and it takes over.
+    counts as missing. A suspension that was lifted stays in the list until each node that had confirmed it has
+    confirmed its end; with its REFERENCE it is shown at any time. Then come the suspensions that members have ordered
+    themselves (`idtone suspend`), because the police called them directly: publish one yourself, and it takes over.
     """
     with checking():
         desk = Desk(folder, RULES)
@@ -49,7 +50,7 @@ def confirmations(
                 each.in_use.astimezone(JAPAN).isoformat(timespec="seconds")
                 if each.in_use else translated(Message("not confirmed")),
                 each.received.astimezone(JAPAN).isoformat(timespec="seconds") if each.received else "-",
-                each.calls_ended if each.in_use else "-",
+                each.calls_ended if each.in_use else "-", _end_of(each),
             )
             for each in rows
         )  # fmt: skip
@@ -62,5 +63,13 @@ def confirmations(
             )
             for each in own
         )  # fmt: skip
-    if any(each.in_use is None for each in rows):
+    if any(each.is_missing for each in rows):
         command_line.negative()
+
+
+def _end_of(each: Confirmation) -> str:
+    if not each.is_lifted:
+        return "-"
+    if each.lifted is None:
+        return translated(Message("not confirmed")) if each.in_use else "-"
+    return each.lifted.astimezone(JAPAN).isoformat(timespec="seconds")

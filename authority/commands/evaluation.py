@@ -47,6 +47,7 @@ def evaluate(
 ) -> None:
     """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
 
+    A member without figures gets no grade, nor does one without a valid licence, or whose numbers are all suspended.
     A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
     head that a named witness has cosigned since. With --enter, the command enters the members that reach a grade in
     registry.yaml, in place of the earlier ones; `publish --site` then publishes criteria, results and badges beside the
@@ -64,7 +65,7 @@ def evaluate(
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(translated(Message("evaluating")), total=None)
         found = evaluate_members(
-            workspace, registry, criteria, period, given, member or (),
+            workspace, registry, criteria, period, given, now, member or (),
             lambda done, of: bar.update(task, completed=done, total=of),
         )  # fmt: skip
     entry = enter(workspace, found, attribution) if attribution else None
@@ -91,7 +92,8 @@ def _plain(each: Evaluation) -> dict[str, Any]:
     found = each.score
     return {
         "member": each.member.id,
-        "grade": found.grade.id if found.grade else None,
+        "grade": each.grade.id if each.grade else None,
+        "excluded": each.excluded,
         "percent": None if found.percent is None else str(found.percent),
         "rows": [
             {

@@ -1,4 +1,4 @@
-"""`idtone authority find`: members by name or id, or by number."""
+"""`idtone authority find | numbers`: members by name or id, or by number; and the numbers of a member."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from idtone.registry.commands.checking import checking
 from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
+from idtone.registry.number_notation import read_span, written
 from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 from idtone.translation import Message, translated
 
+from ..change_registry import registry_of
+from ..registry_edits import known_member
+from ..signed_numbers import area_of, by_area, whole
+from ..workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
 from .options import FolderArgument, number_asked
 
@@ -67,6 +72,29 @@ def find(
         print(*map(translated, lines or [Message("nothing was found")]), sep="\n")
     if not members and not stopped and not never:
         command_line.negative()
+
+
+def numbers(
+    folder: FolderArgument,
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List the numbers of a member in whole, with their area codes.
+
+    Numbers are personal: print the list only where the office needs it.
+    """
+    with checking():
+        seen = registry_of(Workspace(folder))
+    held = next(each for each in seen.members if each.id == known_member(seen, member))
+    spans = [*map(read_span, held.numbers)]
+    if as_json:
+        command_line.print_json(
+            {"member": member, "numbers": [{"entry": written(each), "area": area_of(each), "count": len(each)}
+                                           for each in spans], "areas": by_area(spans)}
+        )  # fmt: skip
+        return
+    command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
+    print(translated(Message("by area code: {areas}", areas=by_area(spans) or "–")))
 
 
 def _listed(never: list[NeverOriginatesEntry], now: datetime) -> dict[str, Any]:

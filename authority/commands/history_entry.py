@@ -35,10 +35,10 @@ def lines(entry: HistoryEntry) -> list[str]:
     ]
 
 
-def print_change(entry: HistoryEntry, as_json: bool, *before: str) -> None:
-    """What a command has changed; `before` are lines for people that come first."""
+def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
+    """What a command has changed; `before` are lines for people that come first, `more` is for JSON."""
     if as_json:
-        command_line.print_json(as_plain(entry))
+        command_line.print_json({**as_plain(entry), **more})
         return
     print(*map(translated, (*before, *lines(entry))), sep="\n")
     if entry.what:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.translation import Message, translated
 
+from .. import pending_rotations
 from ..change_registry import record_edits
 from ..edition_rules import describe
 from ..edits_by_hand import record_edits_by_hand
@@ -85,7 +85,7 @@ def init(
 ) -> None:
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
-    With --keys, the command makes all keys: three root keys, three registry keys and two duty keys, each in its own
+    With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
     file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone authority new-key`): then
     name the public halves with --public, and the --package to sign. Give the members the root metadata that the command
     names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.
@@ -188,22 +188,21 @@ def rotate(
     halves = [half for half, _ in made]
     _check_set(workspace, keys, halves)
     with workspace.locked(), checking():
-        role = tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
-        workspace.record(role, attribution.entry(Action.ROTATE, str(keys), what=_ids(halves)))
-        edition = workspace.rotated({keys: halves}, now)
+        what = pending_rotations.words_of([half.keyid for half in halves])
+        entry = attribution.entry(Action.ROTATE, str(keys), what=what)
+        lines = {} if package else {pending_rotations.history_of(keys): entry}
+        edition = workspace.rotated({keys: halves}, now, lines)
         signed: list[str] = []
         if package is None:
-            signed = workspace.put_signed(edition, (*given, *(own for _, own in made if own)), now)
+            signed = workspace.put_signed(edition, (*given, *(own for _, own in made if own)), now, lines)
+        else:
+            pending_rotations.keep(workspace, keys, entry)
     if package is not None:
         write_package(edition, package, now, as_json)
     else:
         with checking():
             words = list(describe(edition))
         print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
-
-
-def _ids(keys: Iterable[Key]) -> tuple[str, ...]:
-    return tuple(f"new key {key.keyid}" for key in keys)
 
 
 def _new(path: Path) -> tuple[Key, Signer | None]:

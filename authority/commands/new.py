@@ -14,6 +14,7 @@ from idtone.registry.model import JAPAN
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message, translated
 
+from .. import shared_folder
 from .options import FolderArgument
 
 VALID_FOR: Final = timedelta(days=365)
@@ -66,7 +67,7 @@ def new(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
-            path.write_text(text, encoding="utf-8")
+            shared_folder.write(path, text.encode())
             print(translated(Message("{path} is written", path=path)))
     except OSError as error:
         raise UsageError(

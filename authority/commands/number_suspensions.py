@@ -7,6 +7,7 @@ published with the keys of two holders, and both signatures cover the history's 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +18,13 @@ from idtone.number_spans import NumberSpan
 from idtone.registry.commands.checking import checking
 from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
+from idtone.translation import Message
 
-from ..change_registry import change_suspensions, registry_of
+from ..change_registry import change_suspensions, registry_of, suspensions_of
 from ..history import Action
 from ..registry_edits import known_member
-from ..suspension_edits import lifted
+from ..stop_holders import holders_of, refuse_unheld, words
+from ..suspension_edits import lifted, still_stopped
 from ..suspension_terms import SuspensionTerms, suspend
 from ..workspace import Workspace
 from .history_entry import print_change
@@ -43,6 +46,9 @@ _SinceOption = Annotated[str | None, typer.Option(metavar="MOMENT", help="The st
 _UntilOption = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="The end of the suspension (default: when it is lifted).")
 ]
+_NoHolderOption = Annotated[
+    bool, typer.Option("--no-holder", help="Stop the number although no member holds it: such a stop has no effect.")
+]
 _AuthorityOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Who made the request.")]
 _MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")]
 
@@ -54,16 +60,23 @@ def suspend_number(
     since: _SinceOption = None,
     until: _UntilOption = None,
     authority: _AuthorityOption = None,
+    no_holder: _NoHolderOption = False,
     why: WhyOption = _POLICE,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it."""
+    """Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.
+
+    The command shows which member holds the number. If none does, it stops nothing.
+    """
 
     def asked() -> NumberSpan:
         number = int(number_asked_of_two().e164)
         return NumberSpan(number, number)
 
-    _suspend(folder, Action.SUSPEND_NUMBER, asked, reference, requested, since, until, authority, why, as_json)
+    _suspend(
+        folder, Action.SUSPEND_NUMBER, asked, reference, requested, since, until, authority, why, as_json,
+        needs_holder=not no_holder,
+    )  # fmt: skip
 
 
 def suspend_range(
@@ -120,14 +133,21 @@ def no_new_numbers(
 
 
 def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
-    """End the suspension of a number, a range or a member. Two people enter which, and both sign it."""
-    attribution = attributed(why)
+    """End the suspension of a number, a range or a member. Two people enter which, and both sign it.
+
+    A number, or a part of a suspended range, is cut out of the range. The command names what still stops it.
+    """
+    attribution, workspace = attributed(why), Workspace(folder)
     scope = suspended_asked_of_two()
     entry = change_suspensions(
-        Workspace(folder), Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
+        workspace, Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
         lambda text, document: lifted(text, document, scope, in_japan(attribution.at)),
     )  # fmt: skip
-    print_change(entry, as_json)
+    holders = holders_of(workspace, scope, attribution.at) or []
+    members = {each.member for each in holders}
+    still = still_stopped(suspensions_of(workspace), scope, members, attribution.at)
+    noted = [Message("STILL SUSPENDED by reference {reference}", reference=each) for each in still]
+    print_change(entry, as_json, *noted, still_suspended=still)
 
 
 def allow_new_numbers(
@@ -158,9 +178,16 @@ def _suspend(
     authority: str | None,
     why: str,
     as_json: bool,
+    needs_holder: bool = False,
 ) -> None:
     attribution = attributed(why)
     terms = SuspensionTerms.given(
         reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
     )  # fmt: skip
-    print_change(suspend(Workspace(folder), action, asked(), terms, attribution), as_json)
+    workspace, scope = Workspace(folder), asked()
+    holders = holders_of(workspace, scope, attribution.at)
+    if needs_holder:
+        refuse_unheld(holders)
+    entry = suspend(workspace, action, scope, terms, attribution)
+    plain = None if holders is None else [asdict(each) for each in holders]
+    print_change(entry, as_json, words(holders), holders=plain)

@@ -66,7 +66,7 @@ def publish(
     if key:
         with checking():
             shown = list(_to_be_signed(workspace, package, now))
-        print(*shown, sep="\n", end="\n" * bool(shown), file=sys.stderr)
+        print(*map(translated, shown), sep="\n", end="\n" * bool(shown), file=sys.stderr)
     given = signers(key)
     if package is None:
         record_edits_by_hand(workspace, None if why is None else attributed(why), workspace.present(given))
@@ -88,7 +88,7 @@ def publish(
                 files.items(), "writing", console=screen, transient=True, disable=not screen.is_terminal,
                 update_period=0.2,
             )  # fmt: skip
-            write_site(site, listed, workspace.repository.proof(), written)
+            write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
         except (UsageError, TrustError) as error:
             raise UsageError(
                 Message("the registry was published, but not the public list: {error}", error=error)
@@ -103,10 +103,10 @@ def _drop_ended(folder: Path, now: datetime) -> None:
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
     """What the holders confirm with their passphrases."""
     if package is None:
-        return workspace.differences()
+        return workspace.differences(is_whole=True)
     edition = workspace.latest(read_edition(package), now).unpublished()
     examine(edition, now)
-    return describe(edition)
+    return describe(edition, is_whole=True)
 
 
 def prepare(
@@ -142,7 +142,7 @@ def sign(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Show what a package changes, and sign it with your key.
+    """Show what a package changes, with whole numbers, and sign it with your key.
 
     You need the package, your key, and a root of the association that you keep yourself: the command uses it to verify
     what is published now. It refuses a package with anything that it does not show.
@@ -162,7 +162,7 @@ def sign(
             examine_before(edition, read_root(trust))
         examine(edition, now)
         examine_issued(edition, now)
-        shown = list(describe(edition))
+        shown = list(describe(edition, is_whole=True))
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
         raise UsageError(Message("nothing was signed"))

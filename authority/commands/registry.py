@@ -87,7 +87,7 @@ def pledge(
     sha256: Annotated[str, typer.Option(metavar="SHA-256", help="The SHA-256 of the file with the pledge's text.")],
     signatory: Annotated[str, typer.Option(metavar="TEXT", help="Who signed it for the member.")],
     signed: Annotated[str, typer.Option(metavar="DAY", help="The day of the signature.")],
-    until: Annotated[str, typer.Option(metavar="DAY", help="The day before which it must be renewed.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")],
     why: WhyOption = "pledge received",
     as_json: command_line.JsonOption = False,
 ) -> None:

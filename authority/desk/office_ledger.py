@@ -22,12 +22,11 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Scalar, Step, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import acting
 from idtone.settings import LedgerSettings, load_settings
-
-from ..history import PRIVATE
 
 FOLDER: Final = "ledger"
 NODE: Final = "authority"
@@ -125,5 +124,5 @@ class OfficeLedger:
                     "reserve": 0,
                 },
             }
-            replace_durably(self.settings_file, yaml.safe_dump(content, sort_keys=False).encode(), PRIVATE)
+            replace_durably(self.settings_file, yaml.safe_dump(content, sort_keys=False).encode(), PRIVATE_FILE)
         return load_settings(self.settings_file, {}).ledger

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -24,7 +24,9 @@ _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
 def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule for confirmations. They are about an edition that was published, and about stops in it."""
+    """The rule for confirmations. They are about an edition that was published, and about stops in it, or about ends of
+    stops of earlier ones.
+    """
     content = SuspensionConfirmation.of(document.content)
     edition = published_stops(desk.workspace.repository, content.sha256)
     if edition is None:
@@ -35,6 +37,9 @@ def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     for stop in content.stops:
         if stop.reference not in known:
             raise TrustError(Message("that suspensions.yaml has no reference {reference!r}", reference=stop.reference))
+    for reference in content.lifts:
+        if _of_earlier(desk.workspace.repository, reference) is None:
+            raise TrustError(Message("no published suspension had the reference {reference!r}", reference=reference))
     return Accepted(content.sha256)
 
 
@@ -50,7 +55,8 @@ def published_stops(repository: SignedRepository, sha256: str) -> list[Suspensio
 class Confirmation:
     """Whether a node has confirmed all stops of a reference: `in_use` is None if it has not.
 
-    `node` is the name of its key; None for a member that has named no key.
+    `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference is in what was
+    published before, and not in what is published now; `lifted` is since when the node goes by that, if it has said so.
     """
 
     reference: str
@@ -59,12 +65,20 @@ class Confirmation:
     in_use: datetime | None = None
     received: datetime | None = None
     calls_ended: int = 0
+    is_lifted: bool = False
+    lifted: datetime | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the node has to confirm a stop; or the end of one that it has confirmed."""
+        return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
 def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirmation]:
-    """For each reference of a published stop, or for one, and for each node of each member that holds numbers.
+    """For each reference of a published stop, or for one, and for each node of each member that holds numbers. Then the
+    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm.
 
-    Raises TrustError if nothing was published, or not this reference.
+    Raises TrustError if nothing was published, or never this reference.
     """
     repository = desk.workspace.repository
     sha256 = repository.sha256(tuf_roles.SUSPENSIONS)
@@ -75,24 +89,65 @@ def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirma
     for entry in entries:
         if reference in (None, entry.reference):
             wanted.setdefault(entry.reference, []).append(entry)
-    if reference is not None and not wanted:
+    earlier = None if reference is None or wanted else _of_earlier(repository, reference)
+    if reference is not None and not wanted and not earlier:
         raise TrustError(
-            Message(
-                "no published suspension has the reference {reference!r}; look at suspensions.yaml", reference=reference
-            )
+            Message("no published suspension has the reference {reference!r}, or had it before", reference=reference)
         )
     documents = list(_documents(desk))
     for each, of_reference in wanted.items():
         for member in desk.registry().members:
             if member.numbers or member.keys:
                 yield from _of_member(each, of_reference, member, documents)
+    gone = {reference: earlier} if reference and earlier else {}
+    if reference is None:
+        gone = _confirmed_before(wanted, documents)
+    yield from _lifted(desk, gone, documents, are_all=reference is not None)
+
+
+def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
+    """The stops of a reference in the newest edition that has it; None if no edition has."""
+    for sha256 in repository.digests(tuf_roles.SUSPENSIONS):
+        text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+        if reference in text:
+            found = [each for each in stops(parse_suspensions(text, _FILE).suspensions) if each.reference == reference]
+            if found:
+                return found
+    return None
+
+
+def _confirmed_before(published: Collection[str], documents: Iterable[_Document]) -> dict[str, list[SuspensionEntry]]:
+    """The references that nodes have confirmed and that are not published any more, with their last known stops."""
+    found: dict[str, list[SuspensionEntry]] = {}
+    for document in documents:
+        for stop in document.content.stops:
+            if stop.reference not in published:
+                found[stop.reference] = [each for each in document.edition if each.reference == stop.reference]
+    return found
+
+
+def _lifted(
+    desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: list[_Document], are_all: bool
+) -> Iterator[Confirmation]:
+    for reference, entries in of.items():
+        ends = {
+            each.node: each.content.in_use
+            for each in documents
+            if reference in each.content.lifts and all(entry.reference != reference for entry in each.edition)
+        }
+        rows = [
+            replace(row, is_lifted=True, lifted=ends.get(row.node or ""))
+            for member in desk.registry().members
+            if member.numbers or member.keys
+            for row in _of_member(reference, entries, member, documents)
+        ]
+        if are_all or any(row.is_missing for row in rows):
+            yield from rows
 
 
 def is_published(desk: Desk, reference: str) -> bool:
-    """Whether a published stop has the reference."""
-    sha256 = desk.workspace.repository.sha256(tuf_roles.SUSPENSIONS)
-    entries = published_stops(desk.workspace.repository, sha256) if sha256 else None
-    return any(entry.reference == reference for entry in entries or ())
+    """Whether a published stop has the reference, or had it before it was lifted."""
+    return _of_earlier(desk.workspace.repository, reference) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +206,6 @@ def as_plain(each: Confirmation) -> Mapping[str, object]:
         "in_use": each.in_use.isoformat() if each.in_use else None,
         "received": each.received.isoformat() if each.received else None,
         "calls_ended": each.calls_ended,
+        "is_lifted": each.is_lifted,
+        "lifted": each.lifted.isoformat() if each.lifted else None,
     }

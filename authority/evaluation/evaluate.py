@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
+from typing import Final
 
-from idtone.evaluation.criteria import Criteria
+from idtone.evaluation.criteria import Criteria, Grade
 from idtone.evaluation.figures import NodeFigures, cosigned_by, doubts
 from idtone.evaluation.measures import Facts, Measure, NoValue, Share, Value, measured
 from idtone.evaluation.period import Period
 from idtone.evaluation.scoring import Score, score
 from idtone.registry.model import Member
 from idtone.signed_notes import VerifierKey
-from idtone.translation import Message
+from idtone.translation import Message, template
 
 from .assessments import Assessment
+
+
+class Exclusion(StrEnum):
+    """Why a member gets no grade, whatever its values are. The names are public: results have them."""
+
+    NO_LICENCE = "no-valid-licence"
+    STOPPED = "stopped"
+    """All its numbers are suspended."""
+
+
+EXCLUSION_WORDS: Final = {
+    Exclusion.NO_LICENCE: template("no licence of the member is valid"),
+    Exclusion.STOPPED: template("all numbers of the member are suspended"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,12 @@ class Evaluation:
     score: Score
     missing: tuple[str, ...]
     doubts: tuple[Message, ...]
+    excluded: Exclusion | None = None
+
+    @property
+    def grade(self) -> Grade | None:
+        """None also if the member is excluded."""
+        return None if self.excluded else self.score.grade
 
 
 def evaluate(
@@ -37,6 +59,7 @@ def evaluate(
     reports: Share | None,
     criteria: Criteria,
     period: Period,
+    excluded: Exclusion | None = None,
 ) -> Evaluation:
     """`figures` are all that the desk has of the member, in the order in which they came.
 
@@ -72,7 +95,7 @@ def evaluate(
         assessors_points=[Fraction(each.points) for each in known.assessors],
     )
     values = measured(facts, criteria.terms.enough_calls)
-    return Evaluation(member, values, score(criteria.document, values), tuple(missing), tuple(asked))
+    return Evaluation(member, values, score(criteria.document, values), tuple(missing), tuple(asked), excluded)
 
 
 def _tiles(figures: Iterable[NodeFigures], period: Period, criteria: Criteria) -> list[NodeFigures] | None:
@@ -112,7 +135,7 @@ def lines(evaluation: Evaluation) -> Iterator[Message]:
         "{member}  {name}: {grade}, {percent}",
         member=member.id,
         name=f"{member.name.ja} / {member.name.en}",
-        grade=f"{found.grade.title.ja} / {found.grade.title.en}" if found.grade else Message("no grade"),
+        grade=f"{grade.title.ja} / {grade.title.en}" if (grade := evaluation.grade) else Message("no grade"),
         percent="–" if found.percent is None else f"{found.percent} %",
     )
     for row in found.rows:
@@ -127,6 +150,8 @@ def lines(evaluation: Evaluation) -> Iterator[Message]:
         )
     for lost, criteria in found.missed.items():
         yield Message("  {grade} is missed by {criteria}", grade=lost, criteria=", ".join(criteria))
+    if evaluation.excluded:
+        yield Message("  no grade: {reason}", reason=Message(EXCLUSION_WORDS[evaluation.excluded]))
     if evaluation.missing:
         yield Message("  figures are missing of {nodes}", nodes=", ".join(evaluation.missing))
     yield from (Message("  to be asked: {doubt}", doubt=doubt) for doubt in evaluation.doubts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from idtone.calls import Reason
 from idtone.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.errors import UsageError
 from idtone.evaluation.criteria import Criteria, read_criteria
@@ -13,17 +14,19 @@ from idtone.evaluation.figures import KIND
 from idtone.evaluation.measures import Share
 from idtone.evaluation.period import Period
 from idtone.registry.commands.checking import checking
-from idtone.registry.model import RegistryDocument
+from idtone.registry.model import Member, RegistryDocument
+from idtone.registry.summary import member_report
 from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
-from ..change_registry import registry_of
+from ..change_registry import registry_of, suspensions_of
 from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
+from ..stopped_members import stopped_members
 from ..workspace import Workspace
 from .assessments import Assessment
 from .confirmed_stops import confirmed_stops, published_editions
-from .evaluate import Evaluation, evaluate
+from .evaluate import Evaluation, Exclusion, evaluate
 from .figures_rule import CRITERIA_FILE
 from .kept_figures import read_figures
 
@@ -57,10 +60,11 @@ def evaluate_members(
     criteria: Criteria,
     period: Period,
     assessments: Mapping[str, Assessment],
+    now: datetime,
     chosen: Sequence[str] = (),
     progress: Progress = lambda done, of: None,
 ) -> EvaluatedMembers:
-    """Evaluate the chosen members, or all. Raises IdtoneError."""
+    """Evaluate the chosen members, or all; `now` decides who has a valid licence. Raises IdtoneError."""
     known = {each.id for each in registry.members}
     if unknown := [each for each in chosen if each not in known]:
         raise UsageError(
@@ -71,14 +75,23 @@ def evaluate_members(
     editions = published_editions(workspace.repository)
     keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
     members = [each for each in registry.members if not chosen or each.id in chosen]
+    stopped = stopped_members(registry.members, suspensions_of(workspace), now)
     found = []
     for number, each in enumerate(members):
         progress(number, len(members))
         figures = list(read_figures(documents.of(KIND, member=each.id), keys))
         stops = confirmed_stops(documents.of(CONFIRMATION, member=each.id), keys, editions, period)
         reports = Share(*answered[each.id]) if each.id in answered else None
-        found.append(evaluate(each, figures, assessments.get(each.id), stops, reports, criteria, period))
+        found.append(evaluate(each, figures, assessments.get(each.id), stops, reports, criteria, period,
+                              _excluded(each, stopped, now)))  # fmt: skip
     return EvaluatedMembers(registry, criteria, period, found)
+
+
+def _excluded(member: Member, stopped: Collection[str], now: datetime) -> Exclusion | None:
+    if member.id in stopped:
+        return Exclusion.STOPPED
+    is_licensed = any(each["state"] == Reason.LICENCE_VALID for each in member_report(member, now)["licences"])
+    return None if is_licensed else Exclusion.NO_LICENCE
 
 
 def read_folder(workspace: Workspace) -> tuple[RegistryDocument, Criteria]:

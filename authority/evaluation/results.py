@@ -20,14 +20,13 @@ from idtone.evaluation.criteria import Criteria, parse_criteria
 from idtone.evaluation.period import Period
 from idtone.evaluation.published_evaluation import CRITERIA, FOLDER
 from idtone.evaluation.result import Result, check, octets
-from idtone.files import replace_durably
 from idtone.registry.model import JAPAN, EvaluationEntry, RegistryDocument
 from idtone.translation import Message
 
-from .. import registry_edits
+from .. import registry_edits, shared_folder
 from ..change_registry import Attribution, change_registry
 from ..desk.office_ledger import OfficeLedger
-from ..history import PRIVATE, Action, HistoryEntry
+from ..history import Action, HistoryEntry
 from ..workspace import Workspace
 from ..yaml_text import YamlText
 from .badge import badge
@@ -50,9 +49,17 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
     """Keep the results, and enter those with a grade into registry.yaml instead of the ones before.
 
     The act is in the office's ledger first. Raises IdtoneError: also if the registry has changed since the evaluation,
-    or other criteria were used under the same version.
+    other criteria were used under the same version, or the criteria name no address of the public list yet.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
+    if criteria.is_sample:
+        raise UsageError(
+            Message(
+                "evaluation.yaml: evaluation.list is still that of the sample, {address}, and badges would show it; "
+                "write the address of your public list, and evaluate again",
+                address=criteria.terms.list,
+            )
+        )
     for each in _all(workspace):
         if each.criteria.terms.version == criteria.terms.version and each.criteria.sha256 != criteria.sha256:
             raise UsageError(
@@ -81,22 +88,23 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
 
 def _judged_by(registry: RegistryDocument) -> tuple[object, ...]:
     """What of the registry goes into an evaluation and its badge."""
-    return registry.registry.association, *((each.id, each.name, each.keys) for each in registry.members)
+    members = ((each.id, each.name, each.keys, each.licences, each.pledge) for each in registry.members)
+    return registry.registry.association, *members
 
 
 def _files(each: Evaluation, criteria: Criteria, period: Period, association: str, start: datetime) -> _Files:
-    member, found = each.member, each.score
-    result = octets(Result.of(member.id, period, criteria, each.values, found), criteria)
-    if found.grade is None:
+    member, grade = each.member, each.grade
+    result = octets(Result.of(member.id, period, criteria, each.values, each.score, each.excluded), criteria)
+    if grade is None:
         return _Files(result, None, None)
     until = start + timedelta(days=criteria.terms.valid_days)
     sha256 = hashlib.sha256(result).hexdigest()
-    picture = badge(member, found.grade, criteria, association, (until - timedelta(days=1)).date(), sha256)
+    picture = badge(member, grade, criteria, association, (until - timedelta(days=1)).date(), sha256)
     content: dict[str, Any] = {
         "member": member.id,
-        "grade": found.grade.id,
-        "title": found.grade.title,
-        "percent": str(found.percent),
+        "grade": grade.id,
+        "title": grade.title,
+        "percent": str(each.score.percent),
         "period": {"from": period.start, "until": period.until},
         "valid": {"from": start, "until": until},
         "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
@@ -124,8 +132,7 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
         },
     }
     try:
-        path.parent.mkdir(exist_ok=True)
-        replace_durably(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", PRIVATE)
+        shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
     except OSError as error:
         raise TrustError(
             Message("{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror)

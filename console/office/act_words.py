@@ -92,6 +92,7 @@ LICENCE_WORDS: Final[Mapping[str, str]] = {
 BASIS_WORDS: Final[Mapping[Basis, str]] = {
     Basis.EDITION: template("by the registry of the time of the call"),
     Basis.EARLIEST: template("by the earliest published registry"),
+    Basis.LATER: template("by a later registry; that of the time of the call names no holder"),
     Basis.UNPUBLISHED: template("by the registry as it is now"),
     Basis.CHANGED: template("by the registry of the time of the call; the number changed hands within that time"),
 }

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from idtone.authority.evaluation.evaluate import EXCLUSION_WORDS
 from idtone.authority.evaluation.figures_rule import CRITERIA_FILE
 from idtone.authority.evaluation.results import kept_badge
 from idtone.evaluation.figures import KIND
@@ -55,7 +56,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
                 return visit.render(
                     "office_evaluation.html", result=result, criteria=criteria, found=found, values=NO_VALUE_WORDS,
                     drawn=points_of(found.rows, visit.language), names=names, period=period,
-                    name=registered.members.get(member),
+                    name=registered.members.get(member), exclusions=EXCLUSION_WORDS,
                 )  # fmt: skip
     return absent(visit, Message("There is no such evaluation."))
 

@@ -59,7 +59,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     ):  # fmt: skip
         yield from _some(count, what, "/office/applications")
     yield from _some(len(files.requests.waiting()), Message("Suspensions to be approved"), "/office/suspensions")
-    missing = {(each.member, each.node) for each in files.confirmations() if each.in_use is None}
+    missing = {(each.member, each.node) for each in files.confirmations() if each.is_missing}
     yield from _some(len(missing), Message("Nodes that have not confirmed all suspensions"), "/office/suspensions")
     desk = files.reports()
     if desk:

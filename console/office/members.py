@@ -16,6 +16,7 @@ from idtone.authority.change_registry import Attribution, assign, change_registr
 from idtone.authority.history import Action
 from idtone.authority.moments import end
 from idtone.authority.pledges import record_pledge
+from idtone.authority.signed_numbers import area_of, by_area, whole
 from idtone.authority.workspace import Workspace
 from idtone.calls import LicenceStatus
 from idtone.errors import IdtoneError, UsageError
@@ -105,6 +106,20 @@ async def member(
             if any(wanted in (link.wholesaler, link.reseller) for link in each.links)
         ][:NUMBERS_SHOWN],
         evaluation=next((each for each in document.evaluations if each.member == wanted), None),
+    )  # fmt: skip
+
+
+async def member_numbers(visit: Visit) -> web.StreamResponse:
+    """The numbers of a member in whole, with their area codes."""
+    registered, wanted = await visit.in_thread(files_of(visit).registered), visit.part("member")
+    found = registered.members.get(wanted)
+    if found is None:
+        return absent(visit, Message("There is no such member."))
+    spans, page = registered.spans[wanted], page_of(visit)
+    shown = spans[page * A_PAGE : (page + 1) * A_PAGE]
+    return visit.render(
+        "office_numbers.html", member=found, rows=[(whole(each), area_of(each)) for each in shown], page=page,
+        last=max(0, len(spans) - 1) // A_PAGE, areas=by_area(spans),
     )  # fmt: skip
 
 
@@ -239,5 +254,6 @@ PAGES = (
     Page(PATH, members, Right.OFFICE, title=template("Members"), section=Section.OFFICE),
     Page(PATH, members, Right.OFFICE, Method.POST),
     Page(PATH + "/{member}", member, Right.OFFICE),
+    Page(PATH + "/{member}/numbers", member_numbers, Right.OFFICE),
     Page(PATH + "/{member}/{change}", change, Right.OFFICE, Method.POST),
 )

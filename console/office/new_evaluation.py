@@ -10,6 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from idtone.authority.evaluation.assessments import Assessment, parse_assessments
+from idtone.authority.evaluation.evaluate import EXCLUSION_WORDS
 from idtone.authority.evaluation.evaluate_members import period_over, read_folder
 from idtone.documents import read_text
 from idtone.errors import IdtoneError
@@ -39,7 +40,8 @@ async def new_evaluation(
 def _shown(visit: Visit) -> dict[str, Any]:
     """What `office_evaluated.html` shows."""
     evaluating = visit.console.evaluating
-    return {"task": evaluating.work.task, "found": evaluating.found, "id": evaluating.id, "values": NO_VALUE_WORDS}
+    return {"task": evaluating.work.task, "found": evaluating.found, "id": evaluating.id, "values": NO_VALUE_WORDS,
+            "exclusions": EXCLUSION_WORDS}  # fmt: skip
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:

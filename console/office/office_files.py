@@ -21,7 +21,6 @@ from idtone.authority.desk.reports.report_store import FILE as REPORTS
 from idtone.authority.desk.suspension_confirmations import Confirmation, confirmations
 from idtone.authority.evaluation.results import kept_results
 from idtone.authority.history import ApplicationStatus, HistoryEntry
-from idtone.authority.prepared_package import FOLDER as PREPARED
 from idtone.authority.prepared_package import PackageState, PreparedPackage
 from idtone.authority.signed_history import HistorySignature, signed_history
 from idtone.authority.suspension_requests import SuspensionRequests
@@ -79,6 +78,7 @@ class OfficeFiles:
         self.workspace = desk.workspace
         self.requests = SuspensionRequests(desk.workspace)
         self.package = PreparedPackage(desk.workspace)
+        self.duty_package = PreparedPackage(desk.workspace, by_duty_keys_alone=True)
         registry, suspensions, never = (self.folder / name for name in tuf_roles.DELEGATED.values())
         refusals = self.folder / tuf_roles.REFUSALS_FILE
         timestamp = self.workspace.repository.folder / tuf_roles.METADATA / "timestamp.json"
@@ -98,11 +98,10 @@ class OfficeFiles:
         self._differences = Stamped(
             lambda: [registry, suspensions, never, refusals, timestamp], lambda: list(self.workspace.differences())
         )
-        self._lists = Stamped(lambda: [registry, timestamp], self._read_lists)
+        self._lists = Stamped(lambda: [registry, suspensions, timestamp], self._read_lists)
         self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
-        self._package = Stamped(
-            lambda: [self.folder / PREPARED, self.folder / PREPARED / "after" / tuf_roles.METADATA], self.package.state
-        )
+        self._signed_until = Stamped(lambda: [timestamp], self._read_signed_until)
+        self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
 
     def registered(self) -> Registered:
         """As it is in the folder: changes may wait for their publication."""
@@ -147,14 +146,15 @@ class OfficeFiles:
         """What the association's site offers."""
         return self._published.get()
 
-    def waiting_package(self) -> PackageState | None:
-        return self._package.get()
-
     def read_ahead(self) -> None:
         """Read what has changed, so that the next visitor need not wait for it."""
         for read in (self.registered, self.suspensions, self.applications, self.differences, self.confirmations):
             with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
                 read()
+
+    def signed_until(self) -> datetime | None:
+        """When the first of the published signatures ends; None if nothing is published."""
+        return self._signed_until.get()
 
     def is_published(self) -> bool:
         return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
@@ -171,14 +171,23 @@ class OfficeFiles:
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
         published = self.workspace.repository.listed() if self.is_published() else None
-        coming = operator_list.octets(self.registered().document)
+        coming = operator_list.octets(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
+
+    def _read_signed_until(self) -> datetime | None:
+        if not self.is_published():
+            return None
+        return min(metadata.signed.expires for metadata in self.workspace.repository.roles().values())
 
     def _read_confirmations(self) -> list[Confirmation]:
         return list(confirmations(self.desk)) if self.is_published() else []
 
     def _ledger_files(self) -> Iterable[Path]:
         return sorted((self.folder / LEDGER).glob("ledger.sqlite3*"))
+
+
+def _state_of(package: PreparedPackage) -> Stamped[PackageState | None]:
+    return Stamped(lambda: [package.folder, package.folder / "after" / tuf_roles.METADATA], package.state)
 
 
 def _by_member(octets: bytes) -> OperatorList:

@@ -11,7 +11,7 @@ from aiohttp import web
 from idtone.authority.change_registry import change_registry, record_edits
 from idtone.authority.history import Action
 from idtone.authority.moments import end
-from idtone.authority.prepared_package import LIMIT
+from idtone.authority.prepared_package import LIMIT, PreparedPackage, take_copy
 from idtone.authority.registry_edits import prolonged
 from idtone.errors import IdtoneError, UsageError
 from idtone.registry.trust import tuf_roles
@@ -40,7 +40,13 @@ async def publication(
         expires=(await visit.in_thread(files.registered)).document.registry.expires,
         differences=await visit.in_thread(files.differences),
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
-        package=await visit.in_thread(files.waiting_package),
+        packages=[
+            (keys, title, await visit.in_thread(waiting.get))
+            for keys, title, waiting in (
+                ("all", template("Everything that has changed"), files.waiting),
+                ("duty", template("Only what the duty keys publish"), files.waiting_duty),
+            )
+        ],
     )  # fmt: skip
 
 
@@ -83,15 +89,24 @@ async def note(visit: Visit) -> web.StreamResponse:
 
 
 async def prepare(visit: Visit) -> web.StreamResponse:
-    files, by_duty_keys_alone = files_of(visit), visit.field("keys") == "duty"
-    return await acted(visit, lambda: files.package.prepare(datetime.now(UTC), by_duty_keys_alone), publication, PATH)
+    files = files_of(visit)
+    package = files.duty_package if visit.field("keys") == "duty" else files.package
+    return await acted(visit, lambda: package.prepare(datetime.now(UTC)), publication, PATH)
+
+
+def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
+    """The package that the form or the address names; without a name, the one that waits."""
+    files = files_of(visit)
+    if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
+        return files.package
+    return files.duty_package
 
 
 async def download(visit: Visit) -> web.StreamResponse:
     """The package as a ZIP."""
     try:
-        octets = await visit.in_thread(files_of(visit).package.zipped)
-    except UsageError as error:
+        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
+    except IdtoneError as error:
         return absent(visit, Message("{error}", error=error))
     headers = {"Content-Disposition": 'attachment; filename="package.zip"'}
     return web.Response(body=octets, content_type="application/zip", headers=headers)
@@ -102,7 +117,8 @@ async def take(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
     try:
         async with received(visit, LIMIT) as upload:
-            await visit.in_thread(files.package.take, upload.file, datetime.now(UTC))
+            packages = (files.package, files.duty_package)
+            await visit.in_thread(take_copy, packages, upload.file, datetime.now(UTC))
     except IdtoneError as error:
         return await publication(visit, HTTPStatus.BAD_REQUEST, error)
     return visit.redirect(f"{PATH}?done=1")
@@ -110,12 +126,12 @@ async def take(visit: Visit) -> web.StreamResponse:
 
 async def publish(visit: Visit) -> web.StreamResponse:
     """Publish a package that has all signatures, after a first try that failed."""
-    files = files_of(visit)
-    return await acted(visit, lambda: files.package.publish(datetime.now(UTC)), publication, PATH)
+    package = _chosen(visit, visit.field("keys"))
+    return await acted(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def discard(visit: Visit) -> web.StreamResponse:
-    return await acted(visit, files_of(visit).package.discard, publication, PATH)
+    return await acted(visit, _chosen(visit, visit.field("keys")).discard, publication, PATH)
 
 
 PAGES = (

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from idtone.authority.desk.suspension_confirmations import Confirmation
 from idtone.authority.history import Action
-from idtone.authority.suspension_requests import ACTIONS, ENDS
+from idtone.authority.stop_holders import words as held
+from idtone.authority.suspension_requests import ACTIONS, ENDS, STOPS
 from idtone.authority.suspension_terms import SuspensionTerms
 from idtone.errors import IdtoneError, UsageError
 from idtone.number_spans import NumberSpan
@@ -50,12 +51,13 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """Of one reference: how many nodes have confirmed it, and which have not."""
+    """Of one reference: how many nodes have confirmed it, or its end, and which have not."""
 
     reference: str
     confirmed: int
     missing: Sequence[Confirmation]
     calls_ended: int
+    is_lifted: bool
 
 
 async def suspensions(
@@ -67,7 +69,7 @@ async def suspensions(
     never = listed.never_originates if listed else ()
     me = acting()
     return visit.render(
-        "office_suspensions.html", status, problem=problem, words=WORDS, me=me,
+        "office_suspensions.html", status, problem=problem, words=WORDS, me=me, stops=STOPS, held=held,
         never=[(each, span_text(span_of(each)), each.in_force(now)) for each in never[-SHOWN:]],
         never_count=len(never), entries=[(each, _span(each), each.in_force(now)) for each in document.suspensions],
         requests=[(each, me.is_another_than(each.by)) for each in await visit.in_thread(files.requests.waiting)],
@@ -87,8 +89,9 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
         of.setdefault(row.reference, []).append(row)
     found = [
         ConfirmedBy(
-            reference, sum(each.in_use is not None for each in each_of),
-            [each for each in each_of if each.in_use is None], sum(each.calls_ended for each in each_of),
+            reference, sum((each.lifted if each.is_lifted else each.in_use) is not None for each in each_of),
+            [each for each in each_of if each.is_missing], sum(each.calls_ended for each in each_of),
+            each_of[0].is_lifted,
         )
         for reference, each_of in of.items()
     ]  # fmt: skip
@@ -111,7 +114,8 @@ async def request(visit: Visit) -> web.StreamResponse:
                 visit.field("until") or None, visit.field("authority") or None, attribution.at,
                 lambda name: Message(_LABELS[name]),
             )  # fmt: skip
-        files.requests.request(action, visit.field("entered"), terms, attribution)
+        is_unheld = bool(visit.field("no_holder"))
+        files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
 
     return await acted(visit, act, suspensions, PATH)
 

@@ -26,13 +26,14 @@ async def operators(visit: Visit) -> web.StreamResponse:
     wanted = visit.query("name").casefold()
     found = [
         operator
-        for operator in published.listed["operators"]
+        for operator in published.operators
         if wanted in f"{operator['name']['ja']}\n{operator['name']['en']}\n{operator['member']}".casefold()
     ]
     return visit.render(
         "operators.html",
         listed=published.listed,
         found=found,
+        count=len(published.operators),
         wanted=visit.query("name"),
         times=_time,
         proof=sorted(name for name in published.files if name.startswith("proof/")),

@@ -21,6 +21,14 @@ class Published:
 
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
+    stopped: frozenset[str]
+    """Members whose numbers are all suspended: the pages leave them out at once, the signed list as soon as the keys of
+    the registry have signed it again.
+    """
+
+    @property
+    def operators(self) -> list[Mapping[str, Any]]:
+        return [each for each in self.listed["operators"] if each["member"] not in self.stopped]
 
     @classmethod
     def read(cls, office: Path) -> Published:
@@ -31,12 +39,12 @@ class Published:
         files = {tuf_roles.OPERATORS_FILE: octets}
         files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
         files |= {f"evaluation/{name}": each for name, each in published_files(workspace, listed["operators"]).items()}
-        return cls(listed, files)
+        return cls(listed, files, workspace.stopped(datetime.now(UTC)))
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
         """The operator whose badge in force this is; None if it is forged, changed or out of date."""
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
-        for operator in self.listed["operators"]:
+        for operator in self.operators:
             evaluation = operator.get("evaluation")
             if evaluation and evaluation["badge"] == sha256:
                 start, until = (datetime.fromisoformat(evaluation[f"valid_{end}"]) for end in ("from", "until"))

@@ -59,8 +59,10 @@ PATHS: Final = {
 suspensions, and the list of refused contractors; the numbers that never originate.
 """
 
-KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 2}
-"""The number of keys of each set in a new repository."""
+KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
+"""The number of keys of each set in a new repository. Two of the duty keys sign each week: if these were all, one
+officer who is ill at New Year would end all licences.
+"""
 THRESHOLD: Final = 2
 """How many keys of a set must sign."""
 ROLES: Final = {

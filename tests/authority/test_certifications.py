@@ -25,7 +25,7 @@ MARK = ("--mark", "E-1", "--mark-until", "2027-12-31")
 def test_of_a_member_and_again(office):
     told = office.told("certify", "m-0001", *NOTICE, *MARK)
     assert (told["action"], told["subject"]) == ("certify", "m-0001")
-    words = "A-1 until 2028-04-01, by 認定通知書 2026-03-25, next check 2027-03-01, mark E-1 until 2028-01-01"
+    words = "A-1 until 2028-03-31, by 認定通知書 2026-03-25, next check 2027-03-01, mark E-1 until 2027-12-31"
     assert told["what"] == [f"member m-0001: the certification is {words}, was none"]
     later = (
         "--number",

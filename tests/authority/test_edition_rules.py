@@ -31,7 +31,7 @@ def package(office: Office, tmp_path: Path) -> Path:
     office.told("publish", "--package", tmp_path / "rotation")
     office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
     office.told("lift", *WHY, typed=TWICE)
-    new = office.new_keys("duty-3", "duty-4")
+    new = office.new_keys("duty-5", "duty-6", "duty-7", "duty-8")
     office.told("rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
     return tmp_path / "package"
 
@@ -128,9 +128,9 @@ def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
         copy = tmp_path / name
         shutil.copytree(package, copy)
         spoil(copy)
-        code, error = sign(office, copy, "root-1", "duty-3")
+        code, error = sign(office, copy, "root-1", "duty-5")
         assert (code, "Traceback" in error) == (2, False), name
-    assert sign(office, package, "root-1", "root-2", "duty-3", "duty-4")[0] == 0
+    assert sign(office, package, "root-1", "root-2", "duty-5", "duty-6")[0] == 0
     office.told("publish", "--package", package)
 
 

@@ -36,7 +36,7 @@ def test_from_the_authority_to_the_member(office, tmp_path):
 def test_too_few_keys_publish_nothing(office, keys):
     office.told("suspend-number", *STOP, typed=TWICE)
     error = office.refused("publish", *office.keys(*keys.split()))
-    assert "needs the signatures of 2 of its 2 duty keys, and has" in error
+    assert "needs the signatures of 2 of its 4 duty keys, and has" in error
     assert office.told("history")[-1]["signed"] is None
 
 
@@ -133,12 +133,19 @@ def test_a_forgotten_trust_setting_is_an_error(office, tmp_path):
     assert "registry.trust: is not set" in office.error("show", "-c", config)
 
 
+def test_any_two_of_four_duty_officers_publish(office):
+    """One of two with a cold at New Year would end all licences."""
+    for pair in (("duty-1", "duty-4"), ("duty-2", "duty-3")):
+        assert office.told("publish", *office.keys(*pair))["signed"] == ["snapshot", "timestamp"]
+    assert "of its 4 duty keys, and has 1" in office.refused("publish", *office.keys("duty-3"))
+
+
 def test_terms_and_thresholds_can_be_set(new_office):
     (new_office.folder / "authority.yaml").write_text(
         "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
     )  # fmt: skip
     told = new_office.told("init", "--keys", new_office.key("any").parent)
-    assert new_office.key("duty-3").exists()
+    assert (new_office.key("duty-3").exists(), new_office.key("duty-4").exists()) == (True, False)
     until = {name: role["until"] for name, role in told["roles"].items()}
     assert until["timestamp"] < until["snapshot"]
     new_office.suspensions.write_text(STOPPED)

@@ -1,6 +1,7 @@
 """Signing in steps, by holders who do not meet: each has a key, and a copy of what is to be signed."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from tuf.api.metadata import Metadata, TargetFile
 from ..registry.trust.association import STOPPED
 from .office import STOP, TWICE, WHY, Office
 
-SETS = {"root": 3, "registry": 3, "duty": 2}
+SETS = {"root": 3, "registry": 3, "duty": 4}
+NEXT = ("duty-5", "duty-6", "duty-7", "duty-8")
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
         sign(office, copy, *holders)
     code, out, _ = office.run("assemble", package, tmp_path / "copy-0", tmp_path / "copy-1")
     assert code == 1
-    assert "suspensions needs the signatures of 2 of its 2 duty keys, and has 1" in out
+    assert "suspensions needs the signatures of 2 of its 4 duty keys, and has 1" in out
     assert "needs the signatures" in office.refused("publish", "--package", package)
     assert office.run("assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
     told = office.told("publish", "--package", package)
@@ -81,6 +83,35 @@ def test_each_holder_sees_what_the_signature_covers(office, package):
     assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
     assert "nothing was signed" in signs(office, package, "registry-2", typed="n\n")[2]
     assert "takes the signature of this key" in signs(office, package, "root-1")[2]
+
+
+def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(office, tmp_path):
+    """Blocks all end in …0000 to …9999: with the last digits alone, Tokyo for Osaka looks the same."""
+    for block, national, area in (
+        ("0662340000-0662349999", "06-6234", "06"),
+        ("0333330000-0333339999", "03-3333", "03"),
+    ):
+        office.told("assign-number", "m-0002", *WHY, typed=f"{block}\n")
+        package = tmp_path / area
+        assert national not in "".join(office.told("prepare", "--package", package)["words"]), (
+            "the office does not sign"
+        )
+        code, out, _ = signs(office, package, "registry-1", typed="y\n")
+        assert code == 0
+        assert f"member m-0002: assigned: {national}-0000 to {national}-9999 (10,000 numbers)" in out
+        assert f"numbers assigned, by area code: {area} 10,000\n" in out
+        _, _, shown = office.run("publish", office.folder, *office.all_keys())
+        assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
+        listed = office.told("numbers", "m-0002")
+        assert {"entry": block, "area": area, "count": 10_000} in listed["numbers"]
+        office.told("release-number", "m-0002", *WHY, typed=f"{block}\n")
+        office.told("publish", *office.all_keys())
+    office.told("suspend-range", *STOP, typed="0312345000-0312345999\n" * 2)
+    code, _, shown = office.run("publish", office.folder, *office.duty())
+    assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
+    assert "numbers suspended, by area code: 03 1,000" in shown
+    for history in (office.folder / "history").glob("*.jsonl"):
+        assert "33330000" not in re.sub("[^0-9a-z]", "", history.read_text())
 
 
 def test_the_duty_officers_publish_while_a_package_waits(office, package):
@@ -111,17 +142,40 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
 
 def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package = tmp_path / "package"
-    told = office.told("rotate", "duty", *office.new_keys("duty-3", "duty-4"), *WHY, "--package", package)
-    one = ("--new", office.key("duty-3"))
-    assert "has a key twice" in office.refused("rotate", "duty", *one, *one, *WHY, "--package", tmp_path / "twice")
-    at = told["words"].index("the set duty signs with 2 of 2 keys:")
-    assert [len(line.strip()) for line in told["words"][at + 1 : at + 3]] == [64, 64]
-    for name in ("root-1", "root-2", "duty-3", "duty-4"):
+    told = office.told("rotate", "duty", *office.new_keys(*NEXT), *WHY, "--package", package)
+    given = office.new_keys("duty-9")
+    assert "has a key twice" in office.refused("rotate", "duty", *given * 4, *WHY, "--package", tmp_path / "twice")
+    at = told["words"].index("the set duty signs with 2 of 4 keys:")
+    assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
+    for name in ("root-1", "root-2", "duty-5", "duty-8"):
         sign(office, package, name)
     told = office.told("publish", "--package", package)
     assert set(told["signed"]) == {"root", "targets", "suspensions", "never-originates", "snapshot", "timestamp"}
-    assert "of its 2 duty keys, and has 0" in office.refused("publish", *office.duty())
-    office.told("publish", *office.keys("duty-3", "duty-4"))
+    assert "of its 4 duty keys, and has 0" in office.refused("publish", *office.duty())
+    office.told("publish", *office.keys("duty-6", "duty-7"))
+
+
+def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
+    def rotations() -> list[Any]:
+        return [entry for entry in office.told("history") if entry["action"] == "rotate"]
+
+    new = office.new_keys("registry-4", "registry-5", "registry-6")
+    too_few = office.keys("root-1", "registry-1")
+    assert "needs the signatures" in office.refused("rotate", "registry", *new, *WHY, *too_few)
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "package")
+    assert rotations() == []
+    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.all_keys())
+    assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "again")
+    for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
+        sign(office, tmp_path / "again", name)
+    office.told("publish", "--package", tmp_path / "again")
+    [line] = rotations()
+    assert (line["signed"], len(line["what"])) == (None, 3), "in force; the next edition of the registry signs its line"
+    office.told("release-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
+    assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]
 
 
 def another_list_of_operators(after: Path) -> None:

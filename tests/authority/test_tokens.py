@@ -37,11 +37,11 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
     code, told, error = with_token(office, "new-key", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
-    new = ["--new", public, *office.new_keys("duty-4")]
+    new = ["--new", public, *office.new_keys("duty-5", "duty-6", "duty-7")]
     office.told("rotate", "duty", *new, *WHY, "--package", package)
-    for name in ("root-1", "root-2", "duty-4"):
+    for name in ("root-1", "root-2", "duty-5"):
         office.run("sign", package, *office.keys(name), *trust, "--json")
-    assert "needs the signatures of 2 of its 2 duty keys" in office.refused("publish", "--package", package)
+    assert "needs the signatures of 2 of its 4 duty keys" in office.refused("publish", "--package", package)
     code, signed, error = with_token(office, "sign", package, "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["suspensions", "never-originates", "snapshot", "timestamp"]}), error
     office.told("publish", "--package", package)

@@ -125,7 +125,7 @@ def prepare(office: Office, chains: int, stops: int) -> None:
     office.beside("one.yaml").write_text(APPLICATION % ("one", "900", 9_999_999))
     office.beside("numbers.txt").write_text("".join(f"0502{n:07}\n" for n in range(0, 2_000, 2)))
     sample = (Path(__file__).parents[2] / "config" / "evaluation.yaml").read_text("utf-8")
-    (office.folder / "evaluation.yaml").write_text(sample)
+    (office.folder / "evaluation.yaml").write_text(sample.replace("association.example", "association.test"))
     office.beside("idtone.yaml").write_text(
         f"registry: {{source: {office.folder / 'repository'}, trust: {office.beside('root.json')}, "
         f"cache: {office.beside('cache')}}}\n"
@@ -162,6 +162,7 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("find", "Member 00002")
     _, words, _ = of_office("find")
     yield "find, by number", words, f"{held}\n"
+    yield of_office("numbers", "m-00002")
     yield of_office("history")
     yield of_office("applications", "--all")
     yield of_office("apply", office.beside("one.yaml"))
@@ -192,7 +193,7 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("add-node-key", "m-00001", node)
     yield of_office("remove-node-key", "m-00001", node, *WHY)
     yield of_office("prolong", "--until", "2037-01-01", *WHY)
-    yield of_office("suspend-number", *POLICE, typed=f"{free}\n{free}\n")
+    yield of_office("suspend-number", *POLICE, "--no-holder", typed=f"{free}\n{free}\n")
     part = "05030000010-05030000019"
     yield of_office("suspend-range", *POLICE, typed=f"{part}\n{part}\n")
     yield of_office("suspend-member", *POLICE, typed="m-00003\nm-00003\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import re
@@ -195,6 +196,10 @@ async def test_a_member_is_found_by_name_and_by_number_which_stays_out_of_the_ad
         answer = await visitor.send(page, page, {"wanted": wanted})
         assert (answer.status, "/office/members/m-0001" in answer.text) == (200, is_found), wanted
     assert "cannot be used" in (await visitor.send(page, page, {"wanted": "0312"})).text
+    whole = (await visitor.get(f"{page}/m-0001/numbers")).text
+    assert "03-1234-5600 to 03-1234-5699 (100 numbers)" in whole
+    assert "by area code: 03 101, 06 1,000" in whole
+    assert "03-1234-5678" not in (await visitor.get(f"{page}/m-0001")).text
     assert (await visitor.send(page, page, {"wanted": HOSTILE})).text.count(HOSTILE) == 0
 
 
@@ -214,8 +219,13 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
     assert "Suspensions to be approved" in (await second.get("/office/today")).text
     seen = (await second.get(page)).text
+    assert "holder: m-0001 良い電話株式会社" in seen
     assert STOPPED not in seen
     assert STOPPED[1:] not in (office.folder / FILE).read_text()
+    kept = json.loads((office.folder / FILE).read_text())[0]["digest"].partition(":")[2]
+    keys = [path.read_bytes() for path in office.folder.rglob("*") if path.is_file()]
+    said = f"suspend-number\n8{STOPPED.replace('0', '1', 1)}-8{STOPPED.replace('0', '1', 1)}".encode()
+    assert kept not in [hmac.digest(key, said, "sha256").hex() for key in keys if key], "no file opens the digest"
     again = {"request": request_id(seen), "entered": STOPPED, "why": "compared with the request"}
     own = await first.send(page, f"{page}/approve", again)
     assert (own.status, "another person has to approve it" in own.text) == (400, True)
@@ -237,6 +247,21 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert STOPPED not in shown.text
     twice = await second.send(page, f"{page}/approve", again)
     assert "does not wait any more" in twice.text
+
+
+async def test_a_request_of_an_earlier_console_is_entered_again(at_office, office):
+    """Its key is gone with the process: beside the digests it would give the numbers away."""
+    page = "/office/suspensions"
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
+    waiting = json.loads((office.folder / FILE).read_text())
+    waiting[0]["digest"] = f"{'0' * 16}:{waiting[0]['digest'].partition(':')[2]}"
+    (office.folder / FILE).write_text(json.dumps(waiting))
+    seen = (await second.get(page)).text
+    assert "The console was started again since" in seen
+    again = {"request": request_id(seen), "entered": STOPPED, "why": "yes"}
+    late = await second.send(page, f"{page}/approve", again)
+    assert (late.status, "the console was started again since" in late.text) == (400, True)
 
 
 async def test_a_suspension_ends_by_two_persons_too(at_office, office):
@@ -286,6 +311,7 @@ async def test_a_number_that_never_originates_needs_two_persons_too(at_office, o
     ("change", "told"),
     [
         ({"entered": "0312"}, "cannot be used"),
+        ({"entered": "0399999999"}, "no member holds this number"),
         ({"entered": "0312345600-0312345699"}, "that is a range"),
         ({"action": "suspend-member", "entered": "m-9999"}, "has no member"),
         ({"action": "rotate"}, "choose what is to be done"),
@@ -307,10 +333,10 @@ async def test_a_request_with_a_fault_is_not_entered(at_office, change, told):
 # -- publication -------------------------------------------------------------------------------------------------------
 
 
-async def package(visitor: Visitor, folder: Path) -> Path:
+async def package(visitor: Visitor, folder: Path, keys: str = "") -> Path:
     """Download the package and unpack it, as a holder does."""
     async with visitor.http.get(
-        f"{visitor.site.address}/office/publication/package.zip",
+        f"{visitor.site.address}/office/publication/package.zip?keys={keys}",
         headers={"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())},
     ) as answer:
         octets = await answer.read()
@@ -364,6 +390,37 @@ async def test_a_suspension_does_not_wait_for_the_keys_of_the_registry(at_office
     assert "the status is revoked" in (await visitor.get(page)).text
 
 
+async def test_a_suspension_at_night_keeps_what_holders_of_the_registry_have_signed(at_office, office, tmp_path):
+    page = "/office/publication"
+    visitor = await at_office.visitor(*ME)
+    token = (await visitor.get(page)).form_token
+
+    async def signs(copy: Path, *holders: str) -> None:
+        code, _, error = office.run("sign", copy, *office.keys(*holders), "--trust", office.root, "--yes")
+        assert code == 0, error
+        taken = await visitor.upload(f"{page}/signed", zipped(copy), form_token=token)
+        assert taken.status == 303, taken.text
+
+    office.told("revoke", "L-0001", "--why", "as asked")
+    assert (await visitor.send(page, f"{page}/prepare")).status == 303
+    early, late = [await package(visitor, tmp_path / name) for name in ("early", "late")]
+    await signs(early, "registry-1")
+    again = await visitor.send(page, f"{page}/prepare")
+    assert (again.status, "holders have signed already what waits" in again.text) == (400, True)
+
+    office.told("suspend-number", *STOP, typed=TWICE)
+    assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303
+    await signs(await package(visitor, tmp_path / "duty", "duty"), "duty-1", "duty-2")
+    repository = Workspace(office.folder).repository
+    assert repository.octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
+    assert repository.octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
+
+    await signs(late, "registry-3")  # a copy from before the night
+    assert (office.folder / FOLDER).exists()
+    await signs(await package(visitor, tmp_path / "last"), "duty-1", "duty-2")
+    assert repository.octets(tuf_roles.REGISTRY) == office.registry.read_bytes()
+
+
 async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, office, tmp_path):
     page = "/office/publication"
     visitor = await at_office.visitor(*ME)
@@ -395,6 +452,17 @@ async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, offi
     assert office.state() == before
     assert (await visitor.send(page, f"{page}/discard")).status == 303
     assert not (office.folder / FOLDER).exists()
+
+
+async def test_everybody_sees_in_time_that_a_signature_ends(at_office, office):
+    """Two days before, on each page, whatever one's role is."""
+    told = "The association&#39;s signatures end at "
+    visitors = [await at_office.visitor(*roles) for roles in (ME, (Role.VIEWER,))]
+    for lasts, is_soon in (("P3D", False), ("PT47H", True)):
+        (office.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
+        office.told("publish", *office.duty())
+        for visitor, path in zip(visitors, ("/office/members", "/account"), strict=True):
+            assert (told in (await visitor.get(path)).text) == is_soon, (lasts, path)
 
 
 async def test_the_next_public_list_is_shown_before_it_is_published(at_office, office):

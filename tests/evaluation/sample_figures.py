@@ -25,7 +25,10 @@ LAST_DAY = "2025-12-31"
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 SAMPLE = (ROOT / "config" / "evaluation.yaml").read_text("utf-8")
-CRITERIA = SAMPLE.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']")
+LIST = "https://list.test/operators/"
+CRITERIA = SAMPLE.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']").replace(
+    "https://association.example/operators/", LIST
+)
 
 
 @cache

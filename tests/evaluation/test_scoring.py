@@ -59,6 +59,8 @@ SCORES = [
     ({Measure.SENT_RATIO: NoValue.NOT_ENOUGH_CALLS, Measure.FALLBACK_SHARE: NoValue.NOT_ENOUGH_CALLS}, "100.0",
      "excellent", 66, {}),
     ({Measure.FORMS_COMPLETE: NoValue.NONE, Measure.REACHABILITY: NoValue.NONE}, "80.0", "good", 100, {}),
+    # enough of the weight has a value, but a member that hands in no figures gets no grade for it
+    ({Measure.SENT_RATIO: NoValue.NO_FIGURES, Measure.FALLBACK_SHARE: NoValue.NO_FIGURES}, None, None, 66, {}),
     # not enough of the weight has a value
     ({Measure.SENT_RATIO: NoValue.NO_FIGURES, Measure.FALLBACK_SHARE: NoValue.NO_FIGURES,
       Measure.ASSESSMENT: NoValue.NONE}, None, None, 53, {}),

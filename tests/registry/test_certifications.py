@@ -159,9 +159,9 @@ def test_the_log_says_it_once_a_day(caplog):
 def test_it_is_shown():
     now = day("2027-03-01").astimezone(UTC)
     [member] = [each for each in DOCUMENT.members if each.id == "m-0001"]
-    words = "A-1 until 2027-06-01, mark E-1 until 2027-07-01, by 認定通知書 2026-03-25, next check 2027-05-01"
+    words = "A-1 until 2027-05-31, mark E-1 until 2027-06-30, by 認定通知書 2026-03-25, next check 2027-05-01"
     assert f"  certification {words}" in list(member_lines(member_report(member, now)))
     later = [*member_lines(member_report(member, day("2027-05-01")))]
     assert f"  certification {words} (does not count now)" in later
     [link] = number_report(DOCUMENT, CHAINED, now, None)["links"]
-    assert link_words(link).endswith("; certification A-2 until 2027-04-01, by 認定通知書, next check 2027-08-01")
+    assert link_words(link).endswith("; certification A-2 until 2027-03-31, by 認定通知書, next check 2027-08-01")

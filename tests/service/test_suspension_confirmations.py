@@ -101,15 +101,17 @@ async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node
     node.registry, node.ending = with_stops(1, 2), {"R-1": 3}
     await node.until(1)
     node.ending = {"R-3": 1}
-    for references in ((2, 1), (1,), (1, 3)):  # in another order; one is lifted; one is new
+    for references, count in (((2, 1), 1), ((1,), 2), ((1, 3), 3)):  # in another order; one is lifted; one is new
         node.registry = with_stops(*references)
-        await asyncio.sleep(0.05)
-    await node.until(2)
+        await node.until(count)
     node.ending = {}
     node.registry = with_stops(1, 2, 3)  # the one that was lifted comes again
-    await node.until(3)
+    await node.until(4)
     running.cancel()
-    assert node.told() == [{"R-1": 3, "R-2": 0}, {"R-3": 3}, {"R-2": 0}]
+    assert node.told()[:2] == [{"R-1": 3, "R-2": 0}, {}]
+    assert [each.get("R-2") for each in node.told()[2:]] == [None, 0]
+    lifts = [verified(octets, lambda _: [SIGNER.key]).content["lifts"] for octets in node.received]
+    assert lifts == [[], ["R-2"], [], []], "the end of a suspension is confirmed, too"
     assert verified(node.received[0], lambda _: [SIGNER.key]).content["sha256"] == "ab" * 32
 
 

@@ -31,6 +31,8 @@ class Basis(StrEnum):
     """By the edition of that time."""
     EARLIEST = "earliest"
     """The call was before the earliest edition, which is taken instead."""
+    LATER = "later"
+    """No edition up to the time of the call names a holder, as when the first edition was empty; by the newest one."""
     UNPUBLISHED = "unpublished"
     """Nothing was published yet; by registry.yaml as it is now."""
     CHANGED = "changed"
@@ -75,7 +77,23 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
         return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
     found = found or Holder(_edition(workspace, earliest).member(number, at), Basis.EARLIEST)
     others = tuple(dict.fromkeys(member for member in held if member not in (None, found.member)))
+    if found.member is None and not others:
+        return _later(workspace, number, at) or found
     return Holder(found.member, Basis.CHANGED, others) if others else found
+
+
+def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
+    """The holder by the newest edition, if no edition up to `at` had one: members hold numbers long before they are
+    entered.
+    """
+    newest, *others = workspace.repository.digests(tuf_roles.REGISTRY)
+    member = _edition(workspace, newest).member(number, _issued(workspace, newest))
+    if member is None:
+        return None
+    earlier = (each for each in others if _issued(workspace, each) <= at)
+    if any(_edition(workspace, each).member(number, _issued(workspace, each)) for each in earlier):
+        return None
+    return Holder(member, Basis.LATER)
 
 
 @lru_cache(maxsize=4096)

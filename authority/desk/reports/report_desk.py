@@ -141,13 +141,14 @@ class ReportDesk:
         return published(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
-        """The request that waits is withdrawn. Raises UsageError if the report is closed already, and LedgerError."""
+        """The request that waits is withdrawn. Raises UsageError if the report is closed already, and LedgerError.
+
+        The reason stays out of the ledger, which keeps all: it may name people, and is erased with the report.
+        """
         report = self.named(report_id)
         if report.stage is Stage.CLOSED:
             raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
-        self._changes.make(
-            self.store.closed(report_id, result, why, now), "report-closed", report_id, result=result, why=why
-        )
+        self._changes.make(self.store.closed(report_id, result, why, now), "report-closed", report_id, result=result)
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
         """The reporter of a report who has consented. The consent in the box counts, which only the reporter could

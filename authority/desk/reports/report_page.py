@@ -42,13 +42,13 @@ PROBLEMS: Final = {
     "at": ("日付と時刻を確認してください。", "Check the date and the time."),
     "within_minutes": ("時刻の確かさを選んでください。", "Choose how sure the time is."),
     "what": ("何があったかを 4000 字以内で書いてください。", "Write what happened, in at most 4000 characters."),
-    "attachments": ("添付は 10 件までです。", "Attach at most 10 files."),
+    "attachments": ("この窓口ではファイルを受け付けません。お手元で保管してください。",
+                    "This page takes no files. Keep them yourself."),
     "reporter": (
         "お名前と連絡先は、両方書くか、両方空けてください。",
         "Fill in both your name and how to reach you, or neither.",
     ),
-    "size": ("添付が大きすぎます。小さくするか、添付せずに送ってください。",
-             "The files are too large. Send smaller ones, or none."),
+    "size": ("送られた内容が大きすぎます。短くしてください。", "This is too large. Shorten it, and send it again."),
     "busy": ("ただいま混み合っています。前の画面に戻り、1 時間ほど後にもう一度送ってください。",
              "There are too many requests. Go back, and send it again in an hour."),
     "failed": ("ただいま受け付けられません。しばらくしてから送ってください。",
@@ -78,8 +78,8 @@ _ONCE: Final = (
     "Write this receipt number down. It is shown only here.",
 )
 _KEPT: Final = (
-    "添付ファイルはお手元で保管してください。ここではハッシュ値(SHA-256)だけを記録し、ファイルは保存しません。",
-    "Keep the files yourself. Only their hashes (SHA-256) are recorded here, not the files.",
+    "録音などのファイルは、ここでは受け付けません。お手元で保管し、ある場合はその旨を上に書いてください。",
+    "This page takes no files. If you have a recording, keep it, and say so above.",
 )
 
 
@@ -122,8 +122,7 @@ def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | Non
         + f'<select name="within_minutes">{options}</select></label>'
         + f"<label>{_both('何がありましたか', 'What happened')}"
         + f'<textarea name="what" rows="8" maxlength="4000" required>{value("what")}</textarea></label>'
-        + f'<label>{_both("添付(録音など)", "Files, such as a recording")}<input type="file" name="files" multiple>'
-        + f"{_both(*_KEPT)}</label>"
+        + f"<p>{_both(*_KEPT)}</p>"
         + reporter
         + f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
         + 'autocomplete="off"></label></div>'

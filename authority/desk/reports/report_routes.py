@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ipaddress
 import logging
 import time
@@ -29,7 +28,7 @@ from .report_rules import read_rules
 from .report_store import PAGE
 
 _FIELD_LIMIT: Final = 16 * 1024
-"""Bytes of a field that is not a file."""
+"""Bytes."""
 _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
 _MB: Final = 1024 * 1024
@@ -67,10 +66,10 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         with_reporter = (await asyncio.to_thread(_keys, desk))["officer"] is not None
         values: dict[str, str] = {}
         try:
-            attachments = await _read_form(request, limits.upload_mb * _MB, values)
+            await _read_form(request, limits.upload_mb * _MB, values)
             receipt = new_receipt()
             if not values.get(TRAP):
-                made = _report(values, attachments, datetime.now(UTC))
+                made = _report(values, datetime.now(UTC))
                 await asyncio.to_thread(_enter, desk, made, receipt)
         except _FormError as error:
             return _html(form_page(values, with_reporter, error.problem), error.status)
@@ -119,45 +118,34 @@ def _enter(desk: Desk, report: Report, receipt: str) -> None:
     reports.enter(sealed, PAGE, datetime.now(UTC))
 
 
-async def _read_form(request: web.Request, limit: int, values: dict[str, str]) -> list[Mapping[str, str]]:
-    """Read the fields into `values`, and return the names and hashes of the files, which are not kept.
-
-    Raises _FormError.
-    """
+async def _read_form(request: web.Request, limit: int, values: dict[str, str]) -> None:
+    """Read the fields into `values`. Raises _FormError, also for a file: the page takes none."""
     if (request.content_length or 0) > limit + _CHUNK:
         raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if request.content_type != "multipart/form-data":
         raise _FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    left = limit
-    attachments: list[Mapping[str, str]] = []
     try:
         parts = await request.multipart()
         for _ in range(_PARTS_LIMIT):
             part: Any = await parts.next()
             if part is None:
-                return attachments
+                return
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise _FormError("form")
-            is_file = part.filename is not None
-            digest, held = hashlib.sha256(), bytearray()
+            if part.filename:
+                raise _FormError("attachments")
+            held = bytearray()
             while chunk := await part.read_chunk(_CHUNK):
-                left -= len(chunk)
-                if left < 0 or (not is_file and len(held) > _FIELD_LIMIT):
+                held += chunk
+                if len(held) > _FIELD_LIMIT:
                     raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                digest.update(chunk)
-                if not is_file:
-                    held += chunk
-            if is_file and part.filename:
-                name = "".join(each if each.isprintable() else " " for each in part.filename)[:200]
-                attachments.append({"name": name.strip() or "file", "sha256": digest.hexdigest()})
-            elif not is_file:
-                values[part.name] = held.decode("utf-8", "replace").replace("\r\n", "\n").strip()
+            values[part.name] = held.decode("utf-8", "replace").replace("\r\n", "\n").strip()
     except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
         raise _FormError("form") from error
     raise _FormError("form")
 
 
-def _report(values: Mapping[str, str], attachments: list[Mapping[str, str]], now: datetime) -> Report:
+def _report(values: Mapping[str, str], now: datetime) -> Report:
     """Raises _FormError, which names the field."""
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
@@ -171,7 +159,7 @@ def _report(values: Mapping[str, str], attachments: list[Mapping[str, str]], now
     reporter = {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name else None
     content = {
         "number": values.get("number", ""), "at": at.isoformat(), "within_minutes": values.get("within_minutes", ""),
-        "what": values.get("what", ""), "attachments": attachments, "reporter": reporter,
+        "what": values.get("what", ""), "reporter": reporter,
     }  # fmt: skip
     try:
         return Report.model_validate(content)

@@ -196,11 +196,13 @@ class ReportStore:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
 
     def forget(self, report_ids: list[str]) -> None:
-        """Erase what these reports say, and who reported; stage, result, requests and answers stay."""
+        """Erase what these reports say, who reported, and why they were closed; stage, result, requests and answers
+        stay.
+        """
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
-                "UPDATE reports SET report = '', reporter = NULL, token = '' WHERE id = ?",
+                "UPDATE reports SET report = '', reporter = NULL, token = '', why = NULL WHERE id = ?",
                 [(each,) for each in report_ids],
             )
 

@@ -73,6 +73,29 @@ def test_what_is_refused_leaves_nothing(desk, octets, said):
     assert not list(desk.documents.of(KIND))
 
 
+def test_the_end_of_a_suspension_is_confirmed_and_an_old_order_can_be_reported(association, desk, monkeypatch):
+    office = Office(association.folder, monkeypatch)
+
+    def told(*reference: str) -> tuple[int, list[tuple[object, ...]]]:
+        code, rows, error = office.run("in-force", association.folder, *reference, "--json")
+        assert not error
+        return code, [(row["node"], row["in_use"] is not None, row["lifted"] is not None) for row in rows]
+
+    desk.accept(confirmation(ONE), NOW)
+    ended = "issued: 2026-11-04T00:00:00+09:00\nsuspensions: []\n"
+    association.write(suspensions=ended)
+    association.publish(association.signers(Keys.DUTY))
+    one, two, other = ("m-0001/a", True, False), ("m-0001/b", False, False), ("m-0002/c", False, False)
+    assert told() == (1, [one, two, other]), "one node has still to confirm the end"
+    lift = {**content(ended, {}), "lifts": ["R-1"]}
+    with pytest.raises(TrustError, match="no published suspension had the reference 'R-9'"):
+        desk.accept(signed(KIND, "m-0001", {**lift, "lifts": ["R-9"]}, ONE, NOW), NOW)
+    desk.accept(signed(KIND, "m-0001", lift, ONE, NOW), NOW)
+    assert told() == (0, [])
+    assert told("R-1") == (0, [("m-0001/a", True, True), two, other]), "the police ask about it later"
+    assert "lifted since" in office.run("in-force", association.folder, "R-1")[1]
+
+
 def own_report(state: str = "in-force", number: int = 1, **more: object) -> bytes:
     content = {
         "id": f"s-{number:08x}", "reference": "R-77", "numbers": 3, "in_force": NOW.isoformat(), "calls_ended": 2,

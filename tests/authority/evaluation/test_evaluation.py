@@ -33,8 +33,10 @@ from idtone.signed_notes import Signer, VerifierKey
 from ...evaluation.sample_figures import (
     CRITERIA,
     LAST_YEAR,
+    LIST,
     LOG,
     NODE,
+    SAMPLE,
     STRANGER,
     WITNESS,
     YEAR,
@@ -46,7 +48,7 @@ from ...evaluation.sample_figures import (
 from ...ledger.sample_ledger import query
 from ...made_once import made_once
 from ...registry.trust.association import STOPPED
-from ..office import WHY, Office
+from ..office import STOP, WHY, Office
 from .conftest import ASSESSMENTS, DAYS, hand_in
 
 ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)
@@ -93,7 +95,7 @@ def test_from_the_desk_to_the_badge(folder, site, tmp_path):
     assert "最優良 – 良い電話株式会社 / Evaluation of good operators: Excellent – Good Telecom" in title
     assert picture.get("aria-labelledby") == "title-m-0001 desc-m-0001"
     assert evaluation["result"] in desc
-    assert "https://association.example/operators/" in desc
+    assert LIST in desc
     published = "".join(path.read_text("utf-8") for path in (site / "evaluation").iterdir())
     assert "Assessor" not in published, "the names stay with the office"
     assert not re.search(r"\b12,?000\b", published), "so do the numbers of calls"
@@ -104,6 +106,44 @@ def test_from_the_desk_to_the_badge(folder, site, tmp_path):
     # A copy elsewhere, without the rest of the site, is judged by its octets.
     shutil.copy(badge, tmp_path / "their-badge.svg")
     assert verified_by(folder, site, tmp_path / "their-badge.svg")[0] == 0
+
+
+def test_a_member_without_figures_or_a_valid_licence_gets_no_grade(folder):
+    def first() -> Any:
+        [member, _] = evaluated(folder)["members"]
+        return member["grade"], member["percent"], member["excluded"]
+
+    assert first() == (None, None, None), "all else is excellent, and no figures were handed in"
+    hand_in(folder, content_of(YEAR))
+    assert first() == ("excellent", "96.0", None)
+    folder.told("suspend-licence", "L-0001", *WHY)
+    assert first() == (None, "96.0", "no-valid-licence")
+    folder.told("resume-licence", "L-0001", *WHY)
+    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
+    assert first() == (None, "96.0", "stopped")
+
+
+def test_no_badge_shows_the_address_of_the_sample(folder):
+    write_criteria(folder.folder, SAMPLE)
+    assert "write the address of your public list" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
+
+
+def test_a_stopped_member_leaves_the_public_list(folder, site):
+    def listed() -> tuple[bool, bool]:
+        """On the page, and in the signed list."""
+        return "最優良" in (site / "index.html").read_text(), "m-0001" in (site / "operators.json").read_text()
+
+    assert listed() == (True, True)
+    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
+    told = folder.told("publish", *folder.duty(), "--site", site)
+    assert (told["left"], listed()) == (["registry"], (False, True)), "the list waits for the keys of the registry"
+    code, _, shown = folder.run("publish", folder.folder, *folder.all_keys(), "--site", site)
+    assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
+    assert listed() == (False, False)
+    assert verified_by(folder, site, site / "evaluation" / "m-0001.svg")[0] == 1
+    folder.told("lift", *WHY, typed="m-0001\nm-0001\n")
+    folder.told("publish", *folder.all_keys(), "--site", site)
+    assert listed() == (True, True)
 
 
 FORGERIES: dict[str, tuple[str, Callable[[str], str], str, str]] = {

@@ -23,7 +23,10 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     """
     criteria = (CONFIG / "evaluation.yaml").read_text("utf-8")
     (year.office / "evaluation.yaml").write_text(
-        criteria.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']"), "utf-8"
+        criteria.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']").replace(
+            "https://association.example/", "https://association.test/"
+        ),
+        "utf-8",
     )
     period = ("--since", days(-365), "--until", days(-1))
     figures = year.folder / "figures"

@@ -119,6 +119,21 @@ def test_a_number_of_no_member_has_no_holder(workspace):
     assert holder(workspace, HELD[1][0], number=parse("0399999999")) == Holder(None, Basis.EDITION)
 
 
+def test_a_call_before_the_member_was_entered_reaches_it(tmp_path):
+    """The association begins with an empty registry, and reports about the time before come as well."""
+    association = Association(tmp_path / "association")
+    association.write(FIRST.partition("members:")[0] + "members: []\n", SUSPENSIONS)
+    association.begin()
+    association.write(MOVED, SUSPENSIONS)
+    association.publish()
+    for at in (HELD[0][0], HELD[1][0]):
+        assert holder(association.workspace, at) == Holder("m-0001", Basis.LATER)
+    assert holder(association.workspace, HELD[4][0]) == Holder("m-0001", Basis.EDITION)
+    association.write(MOVED.replace(', "0312340001"]', "]").replace("version: 43", "version: 44"), SUSPENSIONS)
+    association.publish()
+    assert holder(association.workspace, HELD[1][0]).member is None, "no member holds it any more"
+
+
 def test_before_the_first_publication_the_file_counts(tmp_path):
     (tmp_path / "registry.yaml").write_text(MOVED)
     assert holder(Workspace(tmp_path), HELD[1][0]) == Holder("m-0001", Basis.UNPUBLISHED)

@@ -224,7 +224,9 @@ def test_the_reporter_is_revealed_by_the_officers_key_and_consent_alone(members,
 
 def test_what_is_forgotten_is_in_no_store_and_the_result_stays(members):
     closed, waiting = members.report(), members.report(receipt="OTHER")
-    members.reports.close(closed, ReportResult.OPEN, "no answer came", NOW)
+    members.reports.close(closed, ReportResult.OPEN, f"{NAME} did not call back", NOW)
+    assert members.reports.named(closed).why == f"{NAME} did not call back"
+    assert all(NAME not in str(act.details) for act in members.desk.ledger.acts()), "the ledger keeps all for ever"
     boxes = [members.reports.named(closed).sealed.report[:200], members.reports.named(closed).sealed.reporter[:200]]
     files = [members.desk.folder / name for name in ("reports.sqlite3", "desk.sqlite3")]
     assert all(box.encode() in path.read_bytes() for box in boxes for path in files)
@@ -232,7 +234,8 @@ def test_what_is_forgotten_is_in_no_store_and_the_result_stays(members):
     assert members.reports.forget(NOW + timedelta(days=1)) == 1
     assert not [path for box in boxes for path in files if box.encode() in path.read_bytes()]
     kept = members.reports.named(closed)
-    assert (kept.is_forgotten, kept.result) == (True, ReportResult.OPEN)
+    assert (kept.is_forgotten, kept.result, kept.why) == (True, ReportResult.OPEN, None)
+    assert not [path for path in files if NAME.encode() in path.read_bytes()]
     assert not members.reports.named(waiting).is_forgotten
     assert [act.details for act in members.desk.ledger.acts() if act.act == "reports-forgotten"] == [{"reports": 1}]
     with pytest.raises(UsageError, match="names no reporter"):
