@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -17,12 +18,12 @@ from idtone.persons import act_for
 from idtone.translation import Message, speak
 
 from . import static_files
-from .access.cookies import LANGUAGE, SESSION
+from .access.cookies import LANGUAGE, SESSION, WANTED
 from .access.rights import Right
 from .access.sign_in import PATH as SIGN_IN
 from .console import Console
 from .language import language_of
-from .own_address import FORWARDED
+from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
 from .request_limits import AT_A_TIME_OF_ADDRESS, OF_ADDRESS, OF_SESSION
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
@@ -147,7 +148,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
 
 async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
     if visit.session is None:
-        return visit.redirect(SIGN_IN) if _has_sign_in(visit.console) else _unknown(visit)
+        return _to_sign_in(visit) if _has_sign_in(visit.console) else _unknown(visit)
     if not visit.console.limits.admits(f"session {visit.session.id}", OF_SESSION):
         visit.console.refused.warning(
             f"a session sends too many: {visit.session.name}, from {visit.address or UNKNOWN}"
@@ -195,6 +196,14 @@ async def _identify(visit: Visit) -> str | None:
 
 def _has_sign_in(console: Console) -> bool:
     return any(page.path == SIGN_IN for page in console.sign_in.pages)
+
+
+def _to_sign_in(visit: Visit) -> web.Response:
+    """A page that a person opens is shown after the sign-in; what a page loads by itself is not."""
+    answer = visit.redirect(SIGN_IN)
+    if "text/html" in visit.request.headers.get("Accept", "") and (wanted := own_page(visit.here)):
+        WANTED.give(answer, quote(wanted, safe=""))
+    return answer
 
 
 def _unknown(visit: Visit) -> web.Response:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from idtone.translation import Message
 
-from .access.cookies import LANGUAGE
+from .access.cookies import LANGUAGE, WANTED
 from .access.rights import Right
 from .language import LANGUAGES
 from .menu import menu_of
+from .own_address import own_page
 from .page import Method, Page, Visit
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
-    """Lead to the first page of the visitor's menu."""
+    """Lead to the page for which the visitor had to sign in, else to the first page of the menu."""
+    if wanted := own_page(unquote(WANTED.of(visit.request))):
+        answer = visit.redirect(wanted)
+        WANTED.take(answer)
+        return answer
     first = next((entry.path for entries in menu_of(visit).values() for entry in entries), None)
     if first is None:
         return visit.render(
@@ -26,8 +32,8 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 async def choose_language(visit: Visit) -> web.StreamResponse:
-    """Keep the language in a cookie, and show the first page in it."""
-    answer = visit.redirect("/")
+    """Keep the language in a cookie, and show the same page in it."""
+    answer = visit.redirect(own_page(visit.field("to")) or "/")
     if (chosen := visit.field("language")) in LANGUAGES:
         LANGUAGE.give(answer, chosen)
     return answer

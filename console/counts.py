@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 from idtone.ledger.evidence.leaves import ACTS
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.tally import Part, Tally
+from idtone.registry.model import JAPAN
 
 
 @dataclass(slots=True)
 class Counts:
-    """The calls of the ledger's steps up to `place`, in the time zone of this machine."""
+    """The calls of the ledger's steps up to `place`, by the days and hours of Japan."""
 
     origin: str | None = None
     """The tree that was counted."""
@@ -35,7 +36,7 @@ class Counts:
         first = record.steps[0]
         if record.canary or first.kind in ACTS:
             return
-        at = first.at.astimezone()
+        at = first.at.astimezone(JAPAN)
         day, outcome = at.date(), record.outcome or ""
         key = (day, record.member or "", record.licence or "")
         counted = self.tallies.setdefault(key, Tally(*key))

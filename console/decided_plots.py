@@ -10,6 +10,7 @@ from typing import Final
 
 from idtone.calls import Outcome
 from idtone.errors import LedgerError
+from idtone.registry.model import JAPAN
 
 from .decided_by_minute import MINUTE, DecidedByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot
@@ -52,5 +53,5 @@ def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: date
             for outcome, number in calls.items():
                 if outcome in series:
                     series[Outcome(outcome)][place] += number
-    times = [(first + step * place).astimezone() for place in range(places)]
-    return stacked_plot(times, {str(outcome): found for outcome, found in series.items()})
+    times = [(first + step * place).astimezone(JAPAN) for place in range(places)]
+    return stacked_plot(times, {str(outcome): found for outcome, found in series.items()}, now=last)

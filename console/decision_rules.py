@@ -15,6 +15,8 @@ from idtone.decision import Registry, judge, suspended
 from idtone.decision_words import REASONS
 from idtone.translation import Message
 
+from .japan_time import shown_to_minute
+
 
 @dataclass(frozen=True, slots=True)
 class AppliedRule:
@@ -80,7 +82,7 @@ def _suspension(call: ForwardedCall, registry: Registry, now: datetime) -> str:
     assert found, "the decision says so"
     return Message(
         "the number is suspended since {since}, reference {reference}",
-        since=found.since.astimezone().strftime("%Y-%m-%d %H:%M"),
+        since=shown_to_minute(found.since),
         reference=found.reference,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -56,3 +57,9 @@ def _origin(address: str) -> str:
     parts = urlsplit(address.lower())
     host = parts.netloc.removesuffix(f":{_PORTS[parts.scheme]}")
     return f"{parts.scheme}://{host}"
+
+
+def own_page(address: str) -> str:
+    """The address of a page of this console, as a cookie or a form gives it; empty if it may lead elsewhere."""
+    is_ours = re.fullmatch(r"/[A-Za-z0-9_~!$&'()*+,;=:@%./?-]{1,1000}", address, re.ASCII)
+    return address if is_ours and not address.startswith(("//", "/sign-")) else ""

@@ -72,6 +72,11 @@ class Visit:
     fields: Mapping[str, str] | None = None
     """What a form sent, without files; its token was checked."""
 
+    @property
+    def here(self) -> str:
+        """The address of this page, to come back to; the first page if a form led here."""
+        return self.request.path_qs if self.request.method == Method.GET and self.page.right is not None else "/"
+
     def may(self, right: Right) -> bool:
         return self.user is not None and right in self.user.rights
 

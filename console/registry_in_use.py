@@ -133,7 +133,10 @@ class RegistryInUse:
 def _changes(old: RegistryDocument, new: RegistryDocument) -> Changes:
     words = [
         *registry_differences(old, new),
-        *suspension_differences(*(SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions)
-                                  for each in (old, new))),
-    ]  # fmt: skip
+        *suspension_differences(_suspensions(old), _suspensions(new)),
+    ]
     return Changes(old.registry.version, words[:CHANGES], len(words) > CHANGES)
+
+
+def _suspensions(document: RegistryDocument) -> SuspensionsDocument:
+    return SuspensionsDocument(issued=document.registry.issued, suspensions=document.suspensions)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from idtone.registry.model import JAPAN
 from idtone.translation import Message, translated
 
+from .code_words import FILTERS, TONES
+from .japan_time import last_day, last_moment, shown, shown_to_minute
 from .menu import menu_of
 from .static_files import address_of
 
@@ -25,11 +26,6 @@ HTMX: Final = json.dumps(
 """htmx adds no style, evaluates no text, asks no other server, and stores no page in the browser."""
 
 
-def local_time(at: datetime | None) -> str:
-    """In this machine's time zone, as the command line shows times."""
-    return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
 def text_of(text: str, **fields: Any) -> str:
     """`_("…{name}…", name=…)` in a template: the text in the visitor's language."""
     return translated(Message(text, **fields))
@@ -38,15 +34,6 @@ def text_of(text: str, **fields: Any) -> str:
 def spoken(value: object) -> str:
     """The filter `t`: a text that the code made, in the visitor's language."""
     return "" if value is None else translated(value if isinstance(value, str) else str(value))
-
-
-def last_day(until: datetime | date | str) -> str:
-    """The filter `last_day`: the last day, in Japan, of a period up to, but not including, this moment or day."""
-    if isinstance(until, str):
-        until = datetime.fromisoformat(until) if "T" in until else date.fromisoformat(until)
-    if isinstance(until, datetime):
-        return (until - timedelta(microseconds=1)).astimezone(JAPAN).date().isoformat()
-    return (until - timedelta(days=1)).isoformat()
 
 
 class FiguresHead(str):
@@ -64,8 +51,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX, now_utc=lambda: datetime.now(UTC))
-    environment.filters.update(t=spoken, time=local_time, figures=FiguresHead, last_day=last_day)
+    environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX, tones=TONES)
+    environment.globals.update(now_utc=lambda: datetime.now(UTC))
+    environment.filters.update(t=spoken, figures=FiguresHead, **FILTERS)
+    environment.filters.update(time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
     environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
     return environment
 

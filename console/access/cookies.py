@@ -33,4 +33,6 @@ SESSION: Final = Cookie("__Host-idtone", None)
 KNOWN_BROWSER: Final = Cookie("__Host-known", 90 * 86400)
 OPENID: Final = Cookie("__Host-openid", 600, "Lax")
 """It comes back from the provider's site with the browser."""
+WANTED: Final = Cookie("__Host-wanted", 600, "Lax")
+"""The page for which a visitor had to sign in."""
 LANGUAGE: Final = Cookie("__Host-language", 365 * 86400)

@@ -51,14 +51,18 @@ class StackedPlot:
     areas: tuple[Area, ...]
     times: tuple[Tick, ...]
     counts: tuple[Tick, ...]
+    unfinished: float | None = None
+    """Where the counts begin that are not over yet; None: all are over."""
 
 
 def stacked_plot(
-    times: Sequence[datetime], series: Mapping[str, Sequence[int]], step: timedelta | None = None
-) -> StackedPlot:
+    times: Sequence[datetime], series: Mapping[str, Sequence[int]], step: timedelta | None = None,
+    now: datetime | None = None,
+) -> StackedPlot:  # fmt: skip
     """`times`: at least two moments at equal distances, in local time; `series`: as many counts under each name.
 
-    With `step` there may be one moment, and each count is drawn as a step of this length, else as a point.
+    With `step` there may be one moment, and each count is drawn as a step of this length, else as a point. The count
+    that `now` is in is not over yet; the line to its point is drawn so too.
     """
     first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()
@@ -79,10 +83,13 @@ def stacked_plot(
         points = " ".join(f"{x(time):g},{y(count):g}" for time, count in outline)
         areas.append(Area(number, name, points, sum(counts)))
         below = above
+    begun = [time for time in times if now is not None and time <= now < time + (step or times[1] - times[0])]
+    unfinished = [time if step else max(time - (times[1] - times[0]), first) for time in begun]
     return StackedPlot(
         WIDTH, HEIGHT, LEFT, right, TOP, bottom, tuple(areas),
         tuple(Tick(x(time), text) for time, text in _time_ticks(first, last)),
         tuple(Tick(y(count), f"{count:,}") for count in _count_ticks(top_count)),
+        x(unfinished[0]) if unfinished else None,
     )  # fmt: skip
 
 

@@ -91,6 +91,8 @@ async def member(
     about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
     history = await visit.in_thread(files.history)
     suspensions = (await visit.in_thread(files.suspensions)).suspensions
+    stops = await visit.in_thread(files.published_stops)
+    published = stops.suspensions.suspensions if stops else ()
     document = registered.document
     return visit.render(
         "office_member.html", status, words=words_of, states=LICENCE_WORDS, member=found,
@@ -99,7 +101,9 @@ async def member(
         numbers=spans_of(found.numbers[:NUMBERS_SHOWN]),
         keys=[(key, VerifierKey.parse(key).name) for key in found.keys],
         lines=[each for each in history if each[0].subject in about][::-1],
-        suspended=[each for each in suspensions if scope_of(each) == wanted and each.in_force(now)],
+        suspended=[
+            (each, each in published) for each in suspensions if scope_of(each) == wanted and each.in_force(now)
+        ],
         chains=[
             (*spans_of([each.numbers]), [each.links[0].wholesaler, *(link.reseller for link in each.links)])
             for each in document.chains

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from idtone.number_spans import NumberSpan
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.number_notation import read_span
+from idtone.registry.parsers import parse_never_originates, parse_suspensions
 from idtone.registry.summary import MemberReport, covered, member_report
 from idtone.registry.trust import tuf_roles
 
@@ -62,6 +63,17 @@ class Registered:
         """As `member_report`, without counting the numbers again."""
         told = member_report(member.model_copy(update={"numbers": ()}), now)
         return {**told, "entries": len(member.numbers), "numbers": self.numbers[member.id]}
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """The suspensions and the numbers that never originate of one edition."""
+
+    suspensions: SuspensionsDocument
+    never_originates: NeverOriginatesDocument | None
+    """None if the edition does not have that list."""
+    at: datetime
+    """When it was written."""
 
 
 OperatorList = Mapping[str, Mapping[str, Any]]
@@ -102,6 +114,10 @@ class OfficeFiles:
         self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
         self._signed_until = Stamped(lambda: [timestamp], self._read_signed_until)
         self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
+        packages = self.duty_package.folder, self.package.folder
+        prepared = [path for folder in packages for path in (folder, folder / "after" / tuf_roles.METADATA)]
+        self._signed_stops = Stamped(lambda: prepared, self._read_signed_stops)
+        self._published_stops = Stamped(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
         """As it is in the folder: changes may wait for their publication."""
@@ -146,6 +162,18 @@ class OfficeFiles:
         """What the association's site offers."""
         return self._published.get()
 
+    def published_stops(self) -> Stops | None:
+        """None if nothing is published."""
+        return self._published_stops.get()
+
+    def signed_stops(self) -> Stops | None:
+        """Those of a package that waits with all its signatures; None if there is no such package."""
+        return self._signed_stops.get()
+
+    def published_at(self, role: str, version: int) -> datetime | None:
+        """When a version of the role's metadata was written; None if it is not here."""
+        return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
+
     def read_ahead(self) -> None:
         """Read what has changed, so that the next visitor need not wait for it."""
         for read in (self.registered, self.suspensions, self.applications, self.differences, self.confirmations):
@@ -177,10 +205,26 @@ class OfficeFiles:
     def _read_signed_until(self) -> datetime | None:
         if not self.is_published():
             return None
-        return min(metadata.signed.expires for metadata in self.workspace.repository.roles().values())
+        ends: list[datetime] = [each.signed.expires for each in self.workspace.repository.roles().values()]
+        return min(ends)
 
     def _read_confirmations(self) -> list[Confirmation]:
         return list(confirmations(self.desk)) if self.is_published() else []
+
+    def _read_published_stops(self) -> Stops | None:
+        repository = self.workspace.repository
+        if not self.is_published():
+            return None
+        files = {file: repository.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        return _stops(files, _written(repository.folder / tuf_roles.METADATA / "timestamp.json"))
+
+    def _read_signed_stops(self) -> Stops | None:
+        for package in (self.duty_package, self.package):
+            edition = package.edition()
+            if edition is not None and next(edition.missing(), None) is None:
+                written = package.folder / "after" / tuf_roles.METADATA / f"{tuf_roles.SUSPENSIONS}.json"
+                return _stops(edition.targets, _written(written))
+        return None
 
     def _ledger_files(self) -> Iterable[Path]:
         return sorted((self.folder / LEDGER).glob("ledger.sqlite3*"))
@@ -192,3 +236,20 @@ def _state_of(package: PreparedPackage) -> Stamped[PackageState | None]:
 
 def _by_member(octets: bytes) -> OperatorList:
     return {each["member"]: each for each in json.loads(octets)["operators"]}
+
+
+def _stops(files: Mapping[str, bytes | None], at: datetime | None) -> Stops | None:
+    suspensions, never = (files.get(file) for file in (tuf_roles.SUSPENSIONS_FILE, tuf_roles.NEVER_ORIGINATES_FILE))
+    if suspensions is None or at is None:
+        return None
+    return Stops(
+        parse_suspensions(suspensions.decode("utf-8-sig"), tuf_roles.SUSPENSIONS_FILE),
+        parse_never_originates(never.decode("utf-8-sig"), tuf_roles.NEVER_ORIGINATES_FILE) if never else None, at,
+    )  # fmt: skip
+
+
+def _written(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None

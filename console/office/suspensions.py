@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -13,19 +13,23 @@ from aiohttp import web
 from idtone.authority.desk.suspension_confirmations import Confirmation
 from idtone.authority.history import Action
 from idtone.authority.stop_holders import words as held
-from idtone.authority.suspension_requests import ACTIONS, ENDS, STOPS
+from idtone.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
 from idtone.authority.suspension_terms import SuspensionTerms
-from idtone.errors import IdtoneError, UsageError
+from idtone.errors import IdtoneError, TrustError, UsageError
 from idtone.number_spans import NumberSpan
 from idtone.persons import acting
-from idtone.registry.model import SuspensionEntry
+from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
 from idtone.registry.suspended_numbers import scope_of
 from idtone.translation import Message, template
 
 from ..access.rights import Right
+from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
+from ..stop_states import Stage, StopState
 from .acts import acted, attributed, files_of, span_text
+from .office_files import HistoryLine, OfficeFiles
+from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
 PATH: Final = "/office/suspensions"
 WORDS: Final = {
@@ -45,6 +49,8 @@ _LABELS: Final = {
     "until": template("End"),
     "authority": template("Requested by"),
 }
+ENDS_SHOWN: Final = timedelta(days=30)
+"""How long an end that is published stays on the page."""
 SHOWN: Final = 200
 """The most numbers that never originate on the page; `idtone authority never-originating` lists all."""
 
@@ -64,17 +70,48 @@ async def suspensions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
-    document = await visit.in_thread(files.suspensions)
-    listed = await visit.in_thread(files.never_originates)
-    never = listed.never_originates if listed else ()
+    found = await visit.in_thread(_read, files, now)
     me = acting()
     return visit.render(
         "office_suspensions.html", status, problem=problem, words=WORDS, me=me, stops=STOPS, held=held,
-        never=[(each, span_text(span_of(each)), each.in_force(now)) for each in never[-SHOWN:]],
-        never_count=len(never), entries=[(each, _span(each), each.in_force(now)) for each in document.suspensions],
-        requests=[(each, me.is_another_than(each.by)) for each in await visit.in_thread(files.requests.waiting)],
-        confirmed=by_reference(await visit.in_thread(files.confirmations)),
+        never=[(each, span_text(span_of(each.entry))) for each in found.never[-SHOWN:]],
+        never_count=len(found.never), entries=[(each, _span(each.entry)) for each in found.stops], ends=found.ends,
+        requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
+        confirmed=by_reference(found.confirmations), untold=found.trouble, ends_of=ENDS,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the page shows. `trouble`: why the history does not say since when."""
+
+    stops: Sequence[OfficeStop[SuspensionEntry]]
+    never: Sequence[OfficeStop[NeverOriginatesEntry]]
+    ends: Sequence[PublishedEnd]
+    requests: Sequence[SuspensionRequest]
+    confirmations: Sequence[Confirmation]
+    trouble: IdtoneError | None
+
+
+def _read(files: OfficeFiles, now: datetime) -> _Found:
+    """Raises IdtoneError."""
+    document, listed, confirmations = files.suspensions(), files.never_originates(), files.confirmations()
+    history: Sequence[HistoryLine] = ()
+    trouble = None
+    try:
+        history = files.history()
+    except TrustError as error:
+        trouble = error
+    stops = OfficeStops(history, files.published_at, files.published_stops(), files.signed_stops())
+    return _Found(
+        stops.suspensions(document.suspensions, confirmations, now),
+        stops.never_originating(listed.never_originates if listed else (), now),
+        stops.published_ends(now - ENDS_SHOWN), files.requests.waiting(), confirmations, trouble,
+    )  # fmt: skip
+
+
+def _asked(request: SuspensionRequest) -> Stage:
+    return Stage(StopState.END_ASKED if request.action in ENDS else StopState.ASKED, request.at)
 
 
 def _span(entry: SuspensionEntry) -> str | None:
@@ -110,8 +147,8 @@ async def request(visit: Visit) -> web.StreamResponse:
         terms = None
         if action not in ENDS:
             terms = SuspensionTerms.given(
-                visit.field("reference"), visit.field("requested"), visit.field("since") or None,
-                visit.field("until") or None, visit.field("authority") or None, attribution.at,
+                visit.field("reference"), with_zone(visit.field("requested")), with_zone(visit.field("since")) or None,
+                with_zone(visit.field("until")) or None, visit.field("authority") or None, attribution.at,
                 lambda name: Message(_LABELS[name]),
             )  # fmt: skip
         is_unheld = bool(visit.field("no_holder"))

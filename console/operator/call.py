@@ -29,10 +29,12 @@ from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from ..access.rights import Right
+from ..code_words import detail_words
 from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
+from ..japan_time import exact
 from ..other_nodes import is_other_node
 from ..page import Method, Page, Visit
 from ..ranged import ranged
@@ -43,7 +45,6 @@ from .call_words import (
     STATES,
     CallState,
     direction_words,
-    exact,
     known_by_words,
     no_such_call,
     outcome_words,
@@ -156,7 +157,7 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
         name: known_by_words(str(value), language) if name == "known_by" else value
         for name, value in shown_details(step).items()
     }
-    text = " · ".join(f"{name}={value}" for name, value in details.items())
+    text = " · ".join(detail_words(name, value) for name, value in details.items())
     return _StepLine(number, exact(step.at), after_ms, step_words(step.kind, language), step.kind.value, text)
 
 

@@ -18,6 +18,8 @@ from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.store.call_search import Place
 from idtone.translation import Message
 
+from ..japan_time import typed
+
 PATH: Final = "/calls"
 CSV_PATH: Final = "/calls.csv"
 _PLACE: Final = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
@@ -44,8 +46,6 @@ class CallQuery:
     node: str = ""
     before: Place | None = None
     after: Place | None = None
-    shown: int | None = None
-    """Calls that the page that continues shows already; None: a page of its own."""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
@@ -63,7 +63,6 @@ class CallQuery:
             values, wanted,
             local_moment("from", values.get("from", "")), local_moment("until", values.get("until", "")),
             values.get("call", ""), values.get("node", ""), _place("before", query), _place("after", query),
-            _count(query.get("shown", "")),
         )  # fmt: skip
 
     def address(self, path: str = PATH, **places: object) -> str:
@@ -83,12 +82,11 @@ def path_of(call_id: str, *more: str, **query: str) -> str:
 
 
 def local_moment(name: str, text: str) -> datetime | None:
-    """What a browser sends for a local time; a day alone is its beginning. Raises UsageError."""
+    """What a browser sends for a time of Japan; a day alone is its beginning. Raises UsageError."""
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone()
+        return typed(text)
     except (ValueError, OverflowError) as error:
         raise UsageError(
             Message("{field} is not a time; write it like 2026-11-01T09:00", field=_NAMES[name])
@@ -123,7 +121,3 @@ def _place(name: str, query: Mapping[str, str]) -> Place | None:
     if not found:
         raise UsageError(Message("{field} is not from this console", field=_NAMES[name]))
     return Place(int(found[1]), int(found[2]))
-
-
-def _count(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,4}", text) else None

@@ -16,7 +16,6 @@ from idtone.translation import Message, template
 
 from .call_query import path_of
 
-EXACT: Final = "%Y-%m-%d %H:%M:%S."
 ROLES: Final = {
     NumberRole.FORWARDING: template("Forwarding number"),
     NumberRole.CALLER: template("Caller's number"),
@@ -110,12 +109,6 @@ def party_words(party: str, language: str) -> str:
 
 def known_by_words(code: str, language: str) -> str:
     return in_language(KNOWN_BY.get(code), language, code)
-
-
-def exact(at: datetime) -> str:
-    """A local time with milliseconds."""
-    local = at.astimezone()
-    return f"{local.strftime(EXACT)}{local.microsecond // 1000:03}"
 
 
 def no_such_call(call_id: str) -> Message:

@@ -44,8 +44,8 @@ from .call_words import line_of
 from .shown_ledger import ledger_for
 
 PAGE_CALLS: Final = 50
-SEARCH_S: Final = 0.06
-"""How long a page searches before it shows what it has found."""
+SEARCH_S: Final = 0.5
+"""How long a page searches. Then it says how far it came, and shows what it has found."""
 NUMBER_CALLS: Final = 50
 """Calls of a number that are shown, the newest."""
 CSV_CALLS: Final = 10_000
@@ -81,9 +81,6 @@ async def calls(visit: Visit) -> web.StreamResponse:
             found = await visit.in_thread(_search, visit, query)
     except UsageError as error:  # no such node
         return _page(visit, query, _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
-    if visit.request.headers.get("HX-Request") and query.shown is not None:
-        text = visit.fragment("calls_more.html", **_lines(visit, found, query))
-        return web.Response(text=text, content_type="text/html")
     return _page(visit, query, found, await other_nodes(visit))
 
 
@@ -104,11 +101,11 @@ def _page(
         may_open=visit.may(Right.OPEN_NUMBERS),
         purpose_limit=TEXT_LIMIT,
         by_number=BY_NUMBER,
-        **_lines(visit, found, query),
+        **_lines(found, query),
     )
 
 
-def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
+def _lines(found: _Found, query: CallQuery) -> dict[str, object]:
     return {
         "lines": [line_of(record, query.node) for record in found.records],
         "newer": found.newer,
@@ -119,7 +116,6 @@ def _lines(visit: Visit, found: _Found, query: CallQuery) -> dict[str, object]:
         "first": query.address(),
         "csv": query.address(CSV_PATH),
         "csv_calls": CSV_CALLS,
-        "goes_on": query.shown is not None,
     }
 
 
@@ -129,15 +125,14 @@ def _search(visit: Visit, query: CallQuery) -> _Found:
     with ledger_for(visit).reader as reader:
         found = search_calls(
             reader, query.wanted, query.start, query.end, place=query.after if newer else query.before, newer=newer,
-            limit=max(PAGE_CALLS - (query.shown or 0), 1), enough=lambda: time.perf_counter() >= until_s,
+            limit=PAGE_CALLS, enough=lambda: time.perf_counter() >= until_s,
         )  # fmt: skip
     return _answer(query, found)
 
 
 def _answer(query: CallQuery, found: FoundCalls) -> _Found:
     records, places, reached = found.records, found.places, found.reached
-    shown = (query.shown or 0) + len(places)
-    is_full = shown >= PAGE_CALLS
+    is_full = len(places) >= PAGE_CALLS
     if query.after is not None:
         on = None if is_full or reached is None else query.address(after=place_text(reached))
         return _Found(
@@ -148,10 +143,10 @@ def _answer(query: CallQuery, found: FoundCalls) -> _Found:
             searched=reached.moment if on and reached else None,
         )
     newest = places[0] if places else query.before
-    on = None if is_full or reached is None else query.address(before=place_text(reached), shown=shown)
+    on = None if is_full or reached is None else query.address(before=place_text(reached))
     return _Found(
         records,
-        newer=query.address(after=place_text(newest)) if query.before and newest and query.shown is None else None,
+        newer=query.address(after=place_text(newest)) if query.before and newest else None,
         older=query.address(before=place_text(reached)) if is_full and reached else None,
         on=on,
         searched=reached.moment if on and reached else None,

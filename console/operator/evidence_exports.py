@@ -40,6 +40,7 @@ from idtone.translation import Message, template, translated
 
 from ..access.rights import Right
 from ..files import PDF, ZIP, download, download_csv
+from ..japan_time import typed
 from ..page import Method, Page, Visit
 from ..uploads import Upload, received
 
@@ -146,9 +147,9 @@ def _request(settings: Settings, given: Mapping[str, str]) -> str:
 
 
 def _local_moment(text: str | None) -> str | None:
-    """A time as a browser sends it, with this machine's time zone; what is none stays as it is."""
+    """A time as a browser sends it, with Japan's zone; what is none stays as it is."""
     try:
-        return None if text is None else datetime.fromisoformat(text).astimezone().isoformat()
+        return None if text is None else typed(text).isoformat()
     except ValueError:
         return text
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from idtone.calls import Outcome
 from idtone.errors import IdtoneError
 from idtone.ledger.evidence.tally import Part, Tally, columns
+from idtone.registry.model import JAPAN, day_begins
 from idtone.translation import speak
 
 from ..access.rights import Right
@@ -68,12 +69,12 @@ def _day(text: str) -> date | None:
 
 
 def _period(visit: Visit) -> Period:
-    return Period.of(visit.query("from"), visit.query("to"), datetime.now().astimezone().date())
+    return Period.of(visit.query("from"), visit.query("to"), datetime.now(JAPAN).date())
 
 
-def plot_of(counts: Counts, period: Period) -> StackedPlot:
+def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
     """The calls of each outcome by day, or by hour where the period is short."""
-    first = datetime(period.first.year, period.first.month, period.first.day).astimezone()
+    first = day_begins(period.first).astimezone(JAPAN)
     step = timedelta(hours=1) if period.by_hour else timedelta(days=1)
     places = ((period.last - period.first).days + 1) * (24 if period.by_hour else 1)
     times = [first + step * place for place in range(places)]
@@ -82,7 +83,7 @@ def plot_of(counts: Counts, period: Period) -> StackedPlot:
         place = (hour - first) // step if period.by_hour else (hour.date() - period.first).days
         if 0 <= place < places and outcome in series:
             series[outcome][place] += calls
-    return stacked_plot(times, series, step)
+    return stacked_plot(times, series, step, now)
 
 
 def _tables(counts: Counts, period: Period) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _tables(counts: Counts, period: Period) -> dict[str, Any]:
         "members": _most(counts.grouped(Part.MEMBER, period.first, period.last)),
         "licences": _most(counts.grouped(Part.LICENCE, period.first, period.last)),
         "reasons": counts.by_reason(period.first, period.last),
-        "plot": plot_of(counts, period),
+        "plot": plot_of(counts, period, datetime.now(JAPAN)),
     }
 
 

@@ -12,8 +12,9 @@ from typing import Final
 from aiohttp import web
 
 from idtone.decision import time_by
-from idtone.operations.doctor.registry import LICENCE_SOON
 from idtone.registry.expiries import Expiry, ExpiryKind, expiries
+from idtone.registry.licence_lapses import LICENCE_SOON
+from idtone.registry.model import JAPAN
 from idtone.translation import template
 
 from ..access.rights import Right
@@ -69,14 +70,14 @@ def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
 
 
 def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Those that are not over, by the month in this machine's time zone."""
+    """Those that are not over, by the month in Japan."""
     coming = (row for row in rows if not row.is_over)
     return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: _month(row.expiry.at))]
 
 
 def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
     """The months from this one on. What is over is not in it."""
-    months, day = [], now.astimezone().replace(day=1)
+    months, day = [], now.astimezone(JAPAN).replace(day=1)
     for _ in range(MONTHS):
         months.append(day.strftime("%Y-%m"))
         day = (day + timedelta(days=32)).replace(day=1)
@@ -86,7 +87,7 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 
 
 def _month(at: datetime) -> str:
-    return at.astimezone().strftime("%Y-%m")
+    return at.astimezone(JAPAN).strftime("%Y-%m")
 
 
 PAGES = (Page("/expiries", show, Right.LOOK, title=template("Expiry calendar")),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,12 +20,13 @@ from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
 from idtone.service.suspension_confirmations import Confirmed, confirmed
 from idtone.settings import Settings
-from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, OwnSuspension, SuspensionState
+from idtone.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
 from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Page, Visit
+from ..stop_states import Stage, StopFacts, StopState, own_stages, stages
 from .spans import span_words
 
 ROWS: Final = 500
@@ -45,8 +46,8 @@ class SuspensionRow:
     until: datetime | None
     reference: str
     authority: str
-    is_confirmed: bool | None
-    """None: this kind is not confirmed."""
+    stages: Sequence[Stage]
+    """On this node. The registry that it has is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class OwnRow:
-    """One of this node's own suspensions. `state` is a template."""
+    """One of this node's own suspensions."""
 
     id: str
-    state: str
+    stages: Sequence[Stage]
     scope: str
     reference: str
     by: str
-    in_force: datetime | None
     calls_ended: int
     duties: tuple[tuple[str, str, bool], ...]
     """Of each open duty: what, by when, whether it is overdue."""
@@ -95,13 +95,15 @@ async def show(
     coming = [entry for entry in entries if entry.since > now]
     over = len(entries) - len(in_force) - len(coming)
     feed = visit.console.live.newest.feed
+    is_signed = read.index.signed is not None
     return visit.render(
         "suspensions.html", status, problem=problem, may_stop=visit.may(Right.STOP_NUMBERS),
         persons=visit.console.settings.policy.own_suspensions.persons,
-        read=read, told=told, in_force=rows(in_force, told), coming=rows(coming, told), over=over,
+        read=read, told=told, in_force=rows(in_force, told, now), coming=rows(coming, told, now), over=over,
         total=len(in_force), more_coming=len(coming), effect=effect_of(feed) if feed else None,
+        refused_now=feed["registry"]["suspensions_in_force"] if feed else None,
         own=own, own_trouble=trouble,
-        is_signed=read.index.signed is not None, at=datetime.now(UTC), never=read.index.never_originating,
+        is_signed=is_signed, at=datetime.now(UTC), never=read.index.never_originating,
     )  # fmt: skip
 
 
@@ -114,8 +116,8 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
         return [], str(error)
     return [
         OwnRow(
-            one.id, STATE_WORDS[one.state], _masked(one), one.reference,
-            ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.in_force, one.calls_ended,
+            one.id, own_stages(one, now), _masked(one), one.reference,
+            ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.calls_ended,
             tuple((DUTY_WORDS[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
             tuple(one.waiting_nodes()), *_asked(one, me), one.stops,
         )
@@ -141,15 +143,24 @@ def _confirmed(settings: Settings) -> Confirmed:
     return confirmed(path_of(settings.ledger.own()))
 
 
-def rows(entries: Iterable[SuspensionEntry], told: Confirmed) -> list[SuspensionRow]:
+def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> list[SuspensionRow]:
     """The newest first, at most `ROWS`."""
     return [
         SuspensionRow(
             _scope(entry), KINDS[entry.kind], entry.since, entry.until, entry.reference, entry.authority or "",
-            told.has(entry) if entry.kind is SuspensionKind.STOP else None,
+            _stages(entry, told, now),
         )
         for entry in sorted(entries, key=lambda entry: entry.since, reverse=True)[:ROWS]
     ]  # fmt: skip
+
+
+def _stages(entry: SuspensionEntry, told: Confirmed, now: datetime) -> tuple[Stage, ...]:
+    """The file of confirmations has no time for each entry."""
+    facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
+    found = stages(facts, now)
+    if entry.kind is SuspensionKind.STOP and entry.in_force(now) and told.has(entry):
+        return (*found, Stage(StopState.IN_FORCE))
+    return found
 
 
 def _scope(entry: SuspensionEntry) -> str:

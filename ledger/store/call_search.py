@@ -137,7 +137,7 @@ class _Looking:
         while True:
             with reader.database.reading() as connection:
                 edge = self._edge(connection, reached, count)
-                candidates = self._candidates(connection, reached, edge)
+                candidates = self._candidates(connection, reached, edge, reader.database.is_sqlite)
             yield edge, candidates
             if edge is None:
                 return
@@ -156,28 +156,26 @@ class _Looking:
         row = connection.execute(query, (*reached, *self.stop, count - 1)).fetchone()
         return Place(*row) if row else None
 
-    def _candidates(self, connection: Connection, reached: Place, edge: Place | None) -> list[_Candidate]:
+    def _candidates(
+        self, connection: Connection, reached: Place, edge: Place | None, is_sqlite: bool
+    ) -> list[_Candidate]:
         until = self.stop if edge is None else Place(edge.at, edge.step + 1) if self.newer else edge
-        conditions, values = _conditions(self.wanted)
+        conditions, values = _conditions(self.wanted, is_sqlite)
         query = f"SELECT id, at, call_id, kind FROM steps WHERE {self._between} AND {conditions} {self._order}"  # noqa: S608
         return [_Candidate._make(row) for row in connection.execute(query, (*reached, *until, *values)).fetchall()]
 
 
-def _conditions(wanted: CallFilter) -> tuple[str, list[Any]]:
+def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
     """What the first step of a wanted call has; other steps may have it too, and calls that are not wanted."""
+    has = f"{'instr' if is_sqlite else 'strpos'}(details, ?) > 0"  # which takes a third of the time of LIKE
     # Canonical JSON writes a member in one way only.
     texts = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decided.items()]
-    conditions = [f"kind IN ({_FIRST})", *[r"details LIKE ? ESCAPE '\'"] * len(texts)] if texts else [_BEGINNING]
+    conditions = [f"kind IN ({_FIRST})", *[has] * len(texts)] if texts else [_BEGINNING]
     if wanted.fallback:
         conditions.append(_has(StepKind.FALLBACK))
     if wanted.delivery == Delivery.NOT_KNOWN:
         conditions.append(f"NOT ({_SENT})")
-    return " AND ".join(conditions), [f"%{_escaped(text)}%" for text in texts]
-
-
-def _escaped(text: str) -> str:
-    r"""For LIKE with the escape character \."""
-    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return " AND ".join(conditions), list(texts)
 
 
 def _has(kind: StepKind, *more: str) -> str:

@@ -3,7 +3,7 @@
     python -m tests.bench.console_calls [--calls N] [--rounds N] [--json]
 
 The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes some minutes to make. A search for what is
-rare reads for 60 ms and shows how far it came; its bare query does the same. Times are of this machine, now.
+rare reads for half a second and shows how far it came; its bare query does the same. Times are of this machine, now.
 """
 
 from __future__ import annotations

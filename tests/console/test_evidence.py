@@ -219,7 +219,7 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
 def test_the_period_of_the_address(first, last, period):
     found = Period.of(first, last, date(2026, 11, 28))
     assert (found.first, found.last) == period
-    plot_of(Counts(), found)
+    plot_of(Counts(), found, datetime(2026, 11, 28, tzinfo=UTC))
 
 
 async def test_the_statistics_are_those_of_the_command(node, settings, tmp_path):

@@ -145,7 +145,7 @@ async def test_the_decision_for_a_number_names_it_by_its_last_digits_alone(site,
     visitor = await site.visitor(Role.VIEWER)
     answer = await asked(visitor, "03-1234-5678")
     assert answer.status == 200
-    assert re.search(r"…5678: .*PLAY</span></h3>\n<p>connected</p>", answer.text)
+    assert re.search(r'…5678: .*title="PLAY">licensed sound</span></span></h3>\n<p>connected</p>', answer.text)
     assert "12345678" not in answer.text + caplog.text
     chained = (await asked(visitor, "0612345915")).text
     assert "wholesale chain was not checked" in chained
@@ -310,8 +310,8 @@ def test_confirmed_suspensions_stand_out_from_the_others(tmp_path):
     assert told.waiting == 1
     assert told.at is not None
     entries = with_stops(1, 2).signed.suspensions.suspensions
-    rows = {row.reference: row.is_confirmed for row in suspensions.rows(entries, told)}
-    assert rows == {"R-1": True, "R-2": False, "R-0": None}
+    rows = {row.reference: str(row.stages[-1].words) for row in suspensions.rows(entries, told, NOW)}
+    assert rows == {"R-1": "in force on this node", "R-2": "published", "R-0": "published"}
     feed = {
         "instance": {"since": NOW.isoformat()},
         "calls": {

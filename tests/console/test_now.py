@@ -83,6 +83,12 @@ def test_the_plot_has_each_call_once():
     assert {area.name: area.total for area in plot.areas if area.total} == {"PLAY": 60, "REFUSE": 30}
     assert [tick.text for tick in plot.counts] == ["0", "5"]
     times = [HOUR + timedelta(minutes=n) for n in range(3)]
+    unfinished = [
+        stacked_plot(times, {"PLAY": [0, 2, 1]}, step, now=HOUR + timedelta(minutes=minutes)).unfinished
+        for step in (None, timedelta(minutes=1))
+        for minutes in (-1, 0, 2.5, 3)
+    ]
+    assert unfinished == [None, 48, 378, None, None, 48, 488, None]
     (area,) = stacked_plot(times, {"PLAY": [0, 2, 1]}).areas
     left, middle, right = (point.split(",") for point in area.points.split(" ")[:3])
     assert (left[0], right[0]) == ("48", "708")

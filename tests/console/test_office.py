@@ -318,7 +318,7 @@ async def test_a_number_that_never_originates_needs_two_persons_too(at_office, o
         ({"reference": ""}, "Reference of the request is not a readable text"),
         ({"requested": "2199-01-01"}, "Requested at is in the future"),
         ({"until": "2020-01-01"}, "End is over"),
-        ({"since": "2026-11-02T01:10:00"}, "Start has no time zone"),
+        ({"since": "soon"}, "Start is not a day or a moment"),
         ({"authority": STOPPED}, "contains a telephone number"),
     ],
 )

@@ -1,0 +1,125 @@
+"""Words for the codes of calls and of their steps. Pages show the words, with the code as a tooltip. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from idtone.calls import Outcome, Party, Skip, Trust
+from idtone.decision_words import DIRECTIONS, REASONS
+from idtone.ledger.evidence.steps import CallStatus
+from idtone.translation import Message, template, translated
+
+OUTCOMES: Final[Mapping[str, str]] = {
+    Outcome.PLAY: template("licensed sound"),
+    Outcome.NOTICE: template("notice tone"),
+    Outcome.REFUSE: template("refused call"),
+    Outcome.SHED: template("turned away: overload"),
+    Outcome.BYPASS: template("emergency call"),
+}
+TONES: Final[Mapping[str, str]] = {
+    Outcome.PLAY: "good",
+    Outcome.NOTICE: "warning",
+    Outcome.REFUSE: "bad",
+    Outcome.SHED: "overload",
+    Outcome.BYPASS: "quiet",
+}
+"""The colour of an outcome, in lists and in plots."""
+STATUSES: Final[Mapping[str, str]] = {
+    CallStatus.CONNECTED: template("call connected"),
+    CallStatus.REFUSED: template("call refused"),
+    CallStatus.BUSY: template("busy line"),
+    CallStatus.NOANSWER: template("no answer"),
+    CallStatus.CANCEL: template("caller hung up before the answer"),
+    CallStatus.UNAVAILABLE: template("called party not reachable"),
+    CallStatus.FAILED: template("call failed"),
+}
+SKIPS: Final[Mapping[str, str]] = {
+    Skip.ANNOUNCED: template("another call of the same chain plays it"),
+    Skip.SILENT_NUMBER: template("the called number is a fax or another machine"),
+}
+TRUST: Final[Mapping[str, str]] = {
+    Trust.SIGNED: template("signed by the association"),
+    Trust.UNSIGNED: template("unsigned file"),
+}
+_PARTIES: Final[Mapping[str, str]] = {Party.CALLED: template("called party"), Party.CALLER: template("caller's side")}
+_INTERFACES: Final[Mapping[str, str]] = {"ari": "ARI", "agi": "FastAGI"}
+_BY: Final[Mapping[str, str]] = {
+    "association": template("the association"),
+    "operator": template("the operator itself"),
+}
+_YES_NO: Final[Mapping[str, str]] = {"True": template("yes"), "False": template("no")}
+DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
+    "direction": (template("Direction"), DIRECTIONS),
+    "outcome": (template("Outcome"), OUTCOMES),
+    "reason": (template("Reason"), REASONS),
+    "member": (template("Member"), {}),
+    "wholesale_chain": (template("Wholesale chain"), {}),
+    "customer": (template("Customer"), {}),
+    "licence": (template("Licence"), {}),
+    "profile": (template("Sound"), {}),
+    "profiles": (template("Sounds"), {}),
+    "parties": (template("Who hears it"), _PARTIES),
+    "party": (template("Party"), _PARTIES),
+    "skip": (template("No sound, because"), SKIPS),
+    "interface": (template("Asked over"), _INTERFACES),
+    "registry_version": (template("Version of the registry"), {}),
+    "registry_trust": (template("Registry"), TRUST),
+    "registry_sha256": (template("SHA-256 of the registry"), {}),
+    "hangup_cause": (template("Q.850 cause"), {}),
+    "number_suspended": (template("Number suspended"), _YES_NO),
+    "canary": (template("Canary call"), _YES_NO),
+    "suspended_by": (template("Suspended by"), _BY),
+    "own_suspension": (template("Id of the suspension"), {}),
+    "chain_node": (template("Comes from the PBX"), {}),
+    "chain_call": (template("Comes from the call"), {}),
+    "format": (template("Format"), {}),
+    "sha256": ("SHA-256", {}),
+    "played_ms": (template("Played, in ms"), {}),
+    "known_by": (template("Known by"), {}),
+    "packets": (template("RTP packets sent"), {}),
+    "instead": (template("Played instead"), {}),
+    "why": (template("Why"), {}),
+    "confirmed": (template("Confirmed by the phone"), _YES_NO),
+    "lost": (template("Packets lost"), {}),
+    "lost_back": (template("Packets of the phone lost"), {}),
+    "status": (template("End"), STATUSES),
+}
+"""Of each detail of a step: its name, and the words for its codes."""
+
+
+def words_of(table: Mapping[Any, str], code: object) -> str:
+    """In the visitor's language; the code itself if this version does not know it."""
+    text = "" if code is None else str(code)
+    return translated(Message(table[text])).replace("`", "") if text in table else text
+
+
+def detail_words(name: str, value: object) -> str:
+    """One detail of a step; several codes stand side by side in its value."""
+    if name not in DETAILS:
+        return f"{name}: {value}"
+    label, table = DETAILS[name]
+    shown = ", ".join(words_of(table, part) for part in str(value).split(",")) if table else str(value)
+    return f"{translated(Message(label))}: {shown}"
+
+
+def coded(table: Mapping[Any, str]) -> object:
+    """A filter: the words for a code, with the code as a tooltip."""
+
+    def words(code: object) -> Markup:
+        shown = words_of(table, code)
+        return Markup('<span title="{}">{}</span>').format(code, shown) if shown != code else Markup.escape(shown)
+
+    return words
+
+
+FILTERS: Final = {
+    "outcome": coded(OUTCOMES),
+    "reason": coded(REASONS),
+    "status": coded(STATUSES),
+    "skip": coded(SKIPS),
+    "trust": coded(TRUST),
+    "interface": coded(_INTERFACES),
+}

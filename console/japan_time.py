@@ -1,0 +1,56 @@
+"""Times as people in Japan read and type them: each page says the zone once, in its foot. Pure."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+from idtone.registry.model import JAPAN
+
+
+def shown(at: datetime | None) -> str:
+    """The filter `time`, to the second."""
+    return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shown_to_minute(at: datetime | None) -> str:
+    """The filter `minute`: what a person has written or done."""
+    return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
+
+
+def exact(at: datetime) -> str:
+    """To the millisecond."""
+    local = at.astimezone(JAPAN)
+    return f"{local.strftime('%Y-%m-%d %H:%M:%S')}.{local.microsecond // 1000:03}"
+
+
+def last_day(until: datetime | date | str) -> str:
+    """The filter `last_day`: the last day of a period up to, but not including, this moment or day."""
+    if isinstance(until, str):
+        until = datetime.fromisoformat(until) if "T" in until else date.fromisoformat(until)
+    if isinstance(until, datetime):
+        return (until - timedelta(microseconds=1)).astimezone(JAPAN).date().isoformat()
+    return (until - timedelta(days=1)).isoformat()
+
+
+def last_moment(until: datetime | None) -> str:
+    """The filter `until`: the last day of a period that ends with a day, else its end to the minute."""
+    if until is None:
+        return ""
+    return last_day(until) if until.astimezone(JAPAN).time() == time() else shown_to_minute(until)
+
+
+def typed(text: str) -> datetime:
+    """What a field of a browser sends: a day, which is its beginning, or a moment. A zone that it names counts.
+
+    Raises ValueError, OverflowError.
+    """
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=JAPAN)
+
+
+def with_zone(text: str) -> str:
+    """A typed moment with its zone, for a rule that asks for one; a day, and what is no moment, as it stands."""
+    try:
+        return typed(text).isoformat() if "T" in text or " " in text else text
+    except ValueError:
+        return text

@@ -1,0 +1,124 @@
+"""What the office's files say of each stop: in which of them it stands, since when, and who has confirmed it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+from idtone.authority.desk.suspension_confirmations import Confirmation
+from idtone.authority.history import Action
+from idtone.authority.signed_history import HistorySignature
+from idtone.registry.differences import never_originates_differences, suspension_differences
+from idtone.registry.model import (
+    NeverOriginatesDocument,
+    NeverOriginatesEntry,
+    SuspensionEntry,
+    SuspensionKind,
+    SuspensionsDocument,
+)
+
+from ..stop_states import Stage, StopFacts, StopState, stages
+from .office_files import HistoryLine, Stops
+
+E = TypeVar("E", bound=SuspensionEntry | NeverOriginatesEntry)
+_ENDS: Final = frozenset({Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING})
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeStop(Generic[E]):
+    """An entry of the file, or one that is only published: then its end waits for its publication."""
+
+    entry: E
+    stages: Sequence[Stage]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEnd:
+    """An end of a stop, or of an entry of numbers that never originate, in the words of the history."""
+
+    what: Sequence[str]
+    stage: Stage
+
+
+class OfficeStops:
+    def __init__(
+        self, history: Iterable[HistoryLine], written: Callable[[str, int], datetime | None],
+        published: Stops | None, signed: Stops | None,
+    ) -> None:  # fmt: skip
+        """`written` says when a version of a role was published; `signed` is a package that has all signatures."""
+        self._history = list(history)
+        self._by_words = {words: line for line in self._history for words in line[0].what}
+        """The latest line that has the words of a change."""
+        self._written = written
+        self._published, self._signed = published, signed
+
+    def suspensions(
+        self, entries: Iterable[SuspensionEntry], confirmations: Iterable[Confirmation], now: datetime
+    ) -> list[OfficeStop[SuspensionEntry]]:
+        """In the order of the file; after them those whose end waits."""
+        nodes: dict[str, list[datetime | None]] = {}
+        for each in confirmations:
+            nodes.setdefault(each.reference, []).append(each.in_use)
+
+        def confirmed(entry: SuspensionEntry) -> Sequence[datetime | None]:
+            return nodes.get(entry.reference, ()) if entry.kind is SuspensionKind.STOP else ()
+
+        published, signed = (each.suspensions.suspensions if each else None for each in (self._published, self._signed))
+        return list(self._stops(entries, published, signed, _of_suspension, confirmed, now))
+
+    def never_originating(
+        self, entries: Iterable[NeverOriginatesEntry], now: datetime
+    ) -> list[OfficeStop[NeverOriginatesEntry]]:
+        published, signed = (
+            each.never_originates.never_originates if each and each.never_originates else None
+            for each in (self._published, self._signed)
+        )
+        return list(self._stops(entries, published, signed, _of_number, lambda _: (), now))
+
+    def published_ends(self, since: datetime) -> list[PublishedEnd]:
+        """Of the ends that were approved from `since` on, the newest first."""
+        ended = [
+            (entry, signature)
+            for entry, signature in reversed(self._history)
+            if entry.action in _ENDS and signature and entry.at >= since
+        ]
+        return [PublishedEnd(entry.what, Stage(StopState.END_PUBLISHED, self._at(of))) for entry, of in ended]
+
+    def _stops(
+        self, entries: Iterable[E], published: Sequence[E] | None, signed: Sequence[E] | None,
+        words: Callable[[E], tuple[str, str]], confirmed: Callable[[E], Sequence[datetime | None]], now: datetime,
+    ) -> Iterator[OfficeStop[E]]:  # fmt: skip
+        """`words` are those of the history for the entry, and for its end."""
+        in_file: dict[E, None] = dict.fromkeys(entries)
+        in_published, in_signed = set(published or ()), set(signed or ())
+        signed_at = self._signed.at if self._signed else None
+        for entry in (*in_file, *(each for each in published or () if each not in in_file)):
+            began, ended = map(self._by_words.get, words(entry))
+            reached: dict[StopState, datetime | None] = {StopState.APPROVED: began[0].at if began else None}
+            if entry in in_published:
+                reached[StopState.PUBLISHED] = self._at(began[1]) if began else None
+            elif entry in in_signed:
+                reached[StopState.SIGNED] = signed_at
+            if entry not in in_file:
+                reached[StopState.END_APPROVED] = ended[0].at if ended else None
+                if signed is not None and entry not in in_signed:
+                    reached[StopState.END_SIGNED] = signed_at
+            nodes = confirmed(entry) if entry in in_published else ()
+            yield OfficeStop(entry, stages(StopFacts(reached, nodes, (), entry.since, entry.until), now))
+
+    def _at(self, signature: HistorySignature | None) -> datetime | None:
+        return self._written(signature.role, signature.version) if signature else None
+
+
+def _of_suspension(entry: SuspensionEntry) -> tuple[str, str]:
+    without = SuspensionsDocument(issued=entry.since)
+    with_it = without.model_copy(update={"suspensions": (entry,)})
+    return next(suspension_differences(without, with_it)), next(suspension_differences(with_it, without))
+
+
+def _of_number(entry: NeverOriginatesEntry) -> tuple[str, str]:
+    without = NeverOriginatesDocument(issued=entry.since)
+    with_it = without.model_copy(update={"never_originates": (entry,)})
+    return next(never_originates_differences(without, with_it)), next(never_originates_differences(with_it, without))

@@ -1,0 +1,138 @@
+"""How far a stop is, and its end: asked, approved, signed, published, in force on n of m nodes. Pure.
+
+A page shows the last stage as the state. A stage stands there only if what shows it is known: what one person has asked
+for, or nobody has published, is never `in force`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from idtone.suspensions.own_suspension import OwnSuspension
+from idtone.translation import Message, template
+
+
+class StopState(StrEnum):
+    """In the order in which a stop goes through them."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    SIGNED = "signed"
+    PUBLISHED = "published"
+    IN_FORCE = "in-force"
+    TAKEN_OVER = "taken-over"
+    WITHDRAWN = "withdrawn"
+    END_ASKED = "end-asked"
+    END_APPROVED = "end-approved"
+    END_SIGNED = "end-signed"
+    END_PUBLISHED = "end-published"
+    ENDED = "ended"
+    OVER = "over"
+    """The time for which it was ordered has passed."""
+
+
+WORDS: Final[Mapping[StopState, str]] = {
+    StopState.ASKED: template("asked, waits for the second person"),
+    StopState.APPROVED: template("approved"),
+    StopState.SIGNED: template("signed with the keys"),
+    StopState.PUBLISHED: template("published"),
+    StopState.IN_FORCE: template("in force on {count} of {nodes} nodes"),
+    StopState.TAKEN_OVER: template("taken over by the association"),
+    StopState.WITHDRAWN: template("withdrawn"),
+    StopState.END_ASKED: template("end asked, waits for the second person"),
+    StopState.END_APPROVED: template("end approved"),
+    StopState.END_SIGNED: template("end signed with the keys"),
+    StopState.END_PUBLISHED: template("end published"),
+    StopState.ENDED: template("ended on {count} of {nodes} nodes"),
+    StopState.OVER: template("its time is over"),
+}
+HERE: Final = template("in force on this node")
+_DONE: Final = frozenset({StopState.WITHDRAWN, StopState.END_PUBLISHED, StopState.TAKEN_OVER, StopState.OVER})
+"""Nothing is refused because of it any more, or the association answers for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`since` is None if the time is not known. `count` of `nodes` have confirmed it, for the states of nodes; without
+    `nodes` it is about this node alone.
+    """
+
+    state: StopState
+    since: datetime | None = None
+    count: int = 0
+    nodes: int = 0
+
+    @property
+    def words(self) -> Message:
+        if self.state is StopState.IN_FORCE and not self.nodes:
+            return Message(HERE)
+        return Message(WORDS[self.state], count=self.count, nodes=self.nodes)
+
+    @property
+    def tone(self) -> str:
+        """The colour: good, warning while something is to come, or quiet when it is past."""
+        if self.state in _DONE:
+            return "quiet"
+        if self.state in (StopState.IN_FORCE, StopState.ENDED) and self.count == self.nodes:
+            return "good" if self.state is StopState.IN_FORCE else "quiet"
+        return "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class StopFacts:
+    """What is known of a stop. `reached` has the steps that people have done, each with its time if that is known.
+
+    `confirmed` has for each node since when it refuses the calls, None if it has not confirmed that; it is empty if
+    nodes do not confirm this kind. `released` has for those nodes since when they refuse no more.
+    """
+
+    reached: Mapping[StopState, datetime | None] = field(default_factory=dict)
+    confirmed: Sequence[datetime | None] = ()
+    released: Sequence[datetime | None] = ()
+    begins: datetime | None = None
+    until: datetime | None = None
+
+
+def stages(facts: StopFacts, now: datetime) -> tuple[Stage, ...]:
+    """The stages that it has reached, in their order; the last one is its state."""
+    return tuple(sorted(_stages(facts, now), key=lambda each: _PLACES[each.state]))
+
+
+_PLACES: Final = {state: place for place, state in enumerate(StopState)}
+_BEFORE_ORDER: Final = frozenset({StopState.ASKED, StopState.WITHDRAWN})
+
+
+def _stages(facts: StopFacts, now: datetime) -> Iterator[Stage]:
+    for state, since in facts.reached.items():
+        yield Stage(state, since)
+    is_ordered = bool(facts.reached.keys() - _BEFORE_ORDER)
+    begins = facts.begins
+    if is_ordered and (begins is None or begins <= now):
+        if told := [each for each in facts.confirmed if each]:
+            since = max(told) if begins is None else max(*told, begins)
+            yield Stage(StopState.IN_FORCE, since, len(told), len(facts.confirmed))
+        if told := [each for each in facts.released if each]:
+            yield Stage(StopState.ENDED, max(told), len(told), len(facts.released))
+    if facts.until is not None and facts.until <= now and StopState.WITHDRAWN not in facts.reached:
+        yield Stage(StopState.OVER, facts.until)
+
+
+def own_stages(one: OwnSuspension, now: datetime) -> tuple[Stage, ...]:
+    """Of a stop by the operator itself, on this node and the others of its fleet, as far as they have said it."""
+    acts = {
+        StopState.ASKED: one.asked.at if one.persons > 1 else None,
+        StopState.APPROVED: one.approved and one.approved.at,
+        StopState.TAKEN_OVER: one.taken_over,
+        StopState.WITHDRAWN: one.withdrawn and one.withdrawn.at,
+        StopState.END_ASKED: one.lift_asked and one.lift_asked.at,
+        StopState.END_APPROVED: one.lifted and one.lifted.at,
+    }
+    reached = {state: at for state, at in acts.items() if at}
+    nodes = [(one.in_force, one.over), *((each.in_force, each.over) for each in one.elsewhere)]
+    confirmed = [in_force for in_force, _ in nodes]
+    released = [over for in_force, over in nodes if in_force or over] if one.lifted else []
+    return stages(StopFacts(reached, confirmed, released), now)

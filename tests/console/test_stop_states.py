@@ -1,0 +1,183 @@
+"""The state of a stop never claims more than is known: each stage by itself, and a stop on its way through all."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from idtone.authority.change_registry import suspensions_of
+from idtone.authority.prepared_package import FOLDER
+from idtone.authority.workspace import Workspace
+from idtone.console.stop_states import StopFacts, StopState, own_stages, stages
+from idtone.correspondence.signed_document import signed
+from idtone.correspondence.suspension_confirmation import KIND
+from idtone.number_spans import NumberSpan
+from idtone.persons import AccountKnownBy, Person
+from idtone.registry.trust import tuf_roles
+from idtone.signed_notes import Signer
+from idtone.suspensions.own_suspension import (
+    Act,
+    NodeConfirmation,
+    approved,
+    covered,
+    lifted,
+    ordered,
+    put_to_use,
+)
+
+from .test_office import ME, SECOND, STOPPED, SUSPENSION, request_id, site_of  # noqa: F401
+
+T = [datetime(2026, 11, 2, hour, tzinfo=UTC) for hour in range(10)]
+NOW = T[9]
+TABLE = {
+    "asked": (StopFacts({StopState.ASKED: T[1]}, [None, None]), "asked, waits for the second person", T[1], "warning"),
+    "asked, and a node claims it": (
+        StopFacts({StopState.ASKED: T[1]}, [T[2]]), "asked, waits for the second person", T[1], "warning",
+    ),
+    "approved": (StopFacts({StopState.APPROVED: T[1]}), "approved", T[1], "warning"),
+    "approved at an unknown time": (StopFacts({StopState.APPROVED: None}), "approved", None, "warning"),
+    "signed": (StopFacts({StopState.APPROVED: T[1], StopState.SIGNED: T[2]}), "signed with the keys", T[2], "warning"),
+    "published": (
+        StopFacts({StopState.PUBLISHED: T[3], StopState.APPROVED: T[1]}, [None, None]), "published", T[3], "warning",
+    ),
+    "confirmed by one": (
+        StopFacts({StopState.PUBLISHED: T[3]}, [T[4], None]), "in force on 1 of 2 nodes", T[4], "warning",
+    ),
+    "confirmed by all": (
+        StopFacts({StopState.PUBLISHED: T[3]}, [T[5], T[4]]), "in force on 2 of 2 nodes", T[5], "good",
+    ),
+    "confirmed, and begins later": (
+        StopFacts({StopState.PUBLISHED: T[3]}, [T[4]], begins=NOW + timedelta(hours=1)), "published", T[3], "warning",
+    ),
+    "confirmed before it began": (
+        StopFacts({StopState.PUBLISHED: T[3]}, [T[4]], begins=T[6]), "in force on 1 of 1 nodes", T[6], "good",
+    ),
+    "end approved": (
+        StopFacts({StopState.PUBLISHED: T[3], StopState.END_APPROVED: T[6]}, [T[4]]), "end approved", T[6], "warning",
+    ),
+    "end signed": (
+        StopFacts({StopState.END_SIGNED: T[7], StopState.END_APPROVED: T[6]}, [T[4]]),
+        "end signed with the keys", T[7], "warning",
+    ),
+    "ended by one of two": (
+        StopFacts({StopState.END_APPROVED: T[6]}, [T[4], T[4]], [T[7], None]), "ended on 1 of 2 nodes", T[7], "warning",
+    ),
+    "its time is over": (
+        StopFacts({StopState.PUBLISHED: T[3]}, [T[4]], until=T[8]), "its time is over", T[8], "quiet",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "words", "since", "tone"), TABLE.values(), ids=TABLE.keys())
+def test_a_state_says_what_is_known(facts, words, since, tone):
+    last = stages(facts, NOW)[-1]
+    assert (str(last.words), last.since, last.tone) == (words, since, tone)
+
+
+def test_an_own_stop_is_in_force_node_by_node_and_ends_so():
+    """Of two persons, on two nodes."""
+
+    def act(name: str, at: datetime) -> Act:
+        return Act.of(Person(1000, name, AccountKnownBy.CONSOLE), at)
+
+    def said(**more: datetime) -> dict[str, object]:
+        return {"elsewhere": (NodeConfirmation(node="pbx-2", **more),)}
+
+    found = []
+    one = ordered([NumberSpan(81312345678, 81312345678)], "R-1", act("a", T[1]), persons=2)
+    found.append(one)
+    found.append(one := approved(one, act("b", T[2])).model_copy(update=said()))
+    found.append(one := put_to_use(one, T[3], True, ()))
+    found.append(one := one.model_copy(update=said(in_force=T[4])))
+    taken = covered(one, one.spans(), T[5])
+    found.append(one := lifted(one, act("b", T[5]), 2))
+    found.append(one := approved(one, act("a", T[6])))
+    found.append(one := one.model_copy(update={"over": T[7]}))
+    found.append(one := one.model_copy(update=said(in_force=T[4], over=T[8])))
+    assert [(str(last.words), last.since) for each in [*found, taken] if (last := own_stages(each, NOW)[-1])] == [
+        ("asked, waits for the second person", T[1]),
+        ("approved", T[2]),
+        ("in force on 1 of 2 nodes", T[3]),
+        ("in force on 2 of 2 nodes", T[4]),
+        ("end asked, waits for the second person", T[5]),
+        ("end approved", T[6]),
+        ("ended on 1 of 2 nodes", T[7]),
+        ("ended on 2 of 2 nodes", T[8]),
+        ("taken over by the association", T[5]),
+    ]
+
+
+@pytest.fixture
+async def at_office(site_of, office):  # noqa: F811
+    return await site_of(office.folder)
+
+
+async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
+    page, node = "/office/suspensions", Signer("m-0001/a", b"1" * 32)
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    japanese = await at_office.visitor(*ME, language="ja")
+    member = "/office/members/m-0001"
+    assert (await first.send(member, f"{member}/add-key", {"key": node.key, "why": "a node"})).status == 303
+    office.told("publish", *office.all_keys())
+    asked = SUSPENSION | {"requested": "2026-11-02T01:10", "until": "2199-03-31"}
+
+    async def state() -> list[str]:
+        """The badges of the page's stops: those that wait, those of the file, and the ends."""
+        text = (await first.get(page)).text.partition("Confirmations by the nodes")[0]
+        stages = re.findall(r'<ol class="stages">.*?</ol>', text, re.DOTALL)
+        return [re.findall(r'class="badge \w+">([^<]+)<', each)[-1] for each in stages]
+
+    async def enter(fields: dict[str, str]) -> None:
+        assert (await first.send(page, f"{page}/request", fields)).status == 303
+
+    async def approve() -> None:
+        again = {"request": request_id((await second.get(page)).text), "entered": STOPPED, "why": "yes"}
+        assert (await second.send(page, f"{page}/approve", again)).status == 303
+
+    async def sign() -> None:
+        assert (await first.send("/office/publication", "/office/publication/prepare", {"keys": "duty"})).status == 303
+        signing = office.run("sign", office.folder / FOLDER, *office.duty(), "--trust", office.root, "--yes")
+        assert signing[0] == 0, signing
+
+    async def publish() -> None:
+        assert (await first.send("/office/publication", "/office/publication/publish")).status == 303
+
+    async def confirm() -> None:
+        found, now = suspensions_of(Workspace(office.folder)), datetime.now(UTC)
+        content = {
+            "sha256": Workspace(office.folder).repository.sha256(tuf_roles.SUSPENSIONS),
+            "issued": found.issued.isoformat(), "registry_version": 1, "in_use": now.isoformat(),
+            "stops": [{"reference": "R-7", "calls_ended": 0}],
+        }  # fmt: skip
+        at_office.console.desk.accept(signed(KIND, "m-0001", content, node, now), now)
+
+    before, walk = await state(), []
+    for do in (
+        lambda: enter(asked), approve, sign, publish, confirm,
+        lambda: enter({"action": "lift", "entered": STOPPED, "why": "as asked"}), approve, sign, publish,
+    ):  # fmt: skip
+        await do()
+        if not walk:  # the card names its period, and claims no state
+            card = (await japanese.get(page)).text.partition('class="card"')[2].partition("</section>")[0]
+            assert ("適用中" in card, "2199-03-31" in card) == (False, True)
+        shown = await state()
+        for each in before:
+            shown.remove(each)
+        walk.append(shown)
+    nodes = sum(
+        bool(each.numbers or each.keys) for each in at_office.console.office_files.registered().document.members
+    )
+    in_force = f"in force on 1 of {nodes} nodes"
+    assert walk == [
+        ["asked, waits for the second person"],
+        ["approved"],
+        ["signed with the keys"],
+        ["published"],
+        [in_force],
+        ["end asked, waits for the second person", in_force],
+        ["end approved"],
+        ["end signed with the keys"],
+        ["end published"],
+    ]
