@@ -63,8 +63,8 @@ class PreparedPackage:
         edition, _ = self._workspace.next(now, present)
         examine(edition, now)
         examine_issued(edition, now)
-        self._record(PREPARED, edition)
         with self._workspace.locked():
+            self._record(PREPARED, edition)
             shutil.rmtree(self.folder, ignore_errors=True)
             edition.write(self.folder)
 
@@ -94,25 +94,25 @@ class PreparedPackage:
         Of the copy only the signatures count: everything else has to be as it was prepared. Returns the published
         roles; none if signatures are missing. Raises IdtoneError.
         """
-        self._present()
-        with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
-            copy = Path(folder) / "package"
-            _unpack(signed, copy)
-            prepared, holder = read_edition(self.folder), read_edition(_top(copy))
-        before = prepared.holders()
-        whole = assembled({self.folder: prepared, Path(FOLDER): holder})
-        if whole.holders() == before:
-            raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
-        self._record(SIGNED, whole)
         with self._workspace.locked():
+            self._present()
+            with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
+                copy = Path(folder) / "package"
+                _unpack(signed, copy)
+                prepared, holder = read_edition(self.folder), read_edition(_top(copy))
+            before = prepared.holders()
+            whole = assembled({self.folder: prepared, Path(FOLDER): holder})
+            if whole.holders() == before:
+                raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
+            self._record(SIGNED, whole)
             whole.write_signatures(self.folder)
-        return [] if next(whole.missing(), None) else self.publish(now)
+            return [] if next(whole.missing(), None) else self.publish(now)
 
     def publish(self, now: datetime) -> list[str]:
         """Publish the package; returns its roles. Raises IdtoneError, and publishes nothing then."""
-        edition = read_edition(self._present())
-        edition.check_complete()
         with self._workspace.locked():
+            edition = read_edition(self._present())
+            edition.check_complete()
             latest = self._workspace.latest(edition, now)
             examine_issued(latest, now)
             latest.check_complete()

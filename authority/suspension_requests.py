@@ -10,9 +10,9 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from idtone.errors import NumberError, TrustError, UsageError
 from idtone.files import replace_durably
@@ -41,6 +41,9 @@ LIMIT: Final = 200
 REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
+DIFFERED: Final = "suspension-entry-differed"
+MOST_DIFFERING: Final = 3
+"""Second entries that differ from the first; then the request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
@@ -61,6 +64,8 @@ class SuspensionRequest:
     by: Person
     at: datetime
     digest: str
+    differing: int = 0
+    """Second entries so far that were not the same."""
 
 
 class SuspensionRequests:
@@ -105,21 +110,41 @@ class SuspensionRequests:
 
         The one who approves is another person than the one who requested it.
         """
-        request = self._named(request_id)
-        if not acting().is_another_than(request.by):
-            raise UsageError(Message("you have entered this request; another person has to approve it"))
-        scope = self._scope(request.action, entered)
-        if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
-            raise UsageError(Message("the two entries differ; look at the request again"))
-        entry = self._done(request, scope, attribution)
-        self._remove(request)
+        with self._workspace.locked():
+            request = self._named(request_id)
+            if not acting().is_another_than(request.by):
+                raise UsageError(Message("you have entered this request; another person has to approve it"))
+            scope = self._scope(request.action, entered)
+            if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
+                self._differs(request)
+            entry = self._done(request, scope, attribution)
+            self._remove(request)
         return entry
+
+    def _differs(self, request: SuspensionRequest) -> Never:
+        """What was entered first cannot be found out by trying. Raises UsageError."""
+        differing = request.differing + 1
+        self._record(DIFFERED, request)
+        if differing >= MOST_DIFFERING:
+            self._remove(request)
+            raise UsageError(
+                Message("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
+            )
+        waiting = [each if each.id != request.id else replace(each, differing=differing) for each in self.waiting()]
+        self._write(waiting)
+        raise UsageError(
+            Message(
+                "the two entries differ; look at the request again. After {left} more the request is withdrawn",
+                left=MOST_DIFFERING - differing,
+            )
+        )
 
     def withdraw(self, request_id: str) -> None:
         """Remove a request that waits. Raises IdtoneError."""
-        request = self._named(request_id)
-        self._record(WITHDRAWN, request)
-        self._remove(request)
+        with self._workspace.locked():
+            request = self._named(request_id)
+            self._record(WITHDRAWN, request)
+            self._remove(request)
 
     def _done(self, request: SuspensionRequest, scope: NumberSpan | str, attribution: Attribution) -> HistoryEntry:
         entered_by = str(request.by)
@@ -172,8 +197,7 @@ class SuspensionRequests:
         return found
 
     def _remove(self, request: SuspensionRequest) -> None:
-        with self._workspace.locked():
-            self._write([each for each in self.waiting() if each.id != request.id])
+        self._write([each for each in self.waiting() if each.id != request.id])
 
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
@@ -193,7 +217,7 @@ def _plain(request: SuspensionRequest) -> dict[str, Any]:
     terms = request.terms
     return {
         "id": request.id, "action": request.action, "why": request.why, "at": request.at.isoformat(),
-        "digest": request.digest,
+        "digest": request.digest, "differing": request.differing,
         "by": {"uid": request.by.uid, "name": request.by.name, "known_by": request.by.known_by},
         "terms": None if terms is None else {
             "reference": terms.reference, "requested": terms.requested.isoformat(),
@@ -216,5 +240,5 @@ def _read(content: Any) -> SuspensionRequest:
             None if terms["until"] is None else at(terms["until"]), terms["authority"],
         ),
         content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
-        content["digest"],
+        content["digest"], content["differing"],
     )  # fmt: skip

@@ -15,7 +15,6 @@ Keys are kept elsewhere.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,10 +41,13 @@ from .edition_rules import examine
 from .history import PRIVATE, History, HistoryEntry, read_history
 from .repository import SignedRepository
 from .signing_terms import FILE, Terms, read_terms
+from .turns import turn
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
+TURN_WITHIN_S: Final = 5.0
+"""How long a change waits for the one before it."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,11 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """For changes, one at a time. Raises UsageError if another command is changing something."""
+        """For changes, one at a time; inside, this object may take it again. Raises UsageError if another command is changing something for too long."""
         with contextlib.ExitStack() as stack:
             try:
-                lock = stack.enter_context((self.folder / ".lock").open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                stack.enter_context(turn(self.folder / ".lock", TURN_WITHIN_S, id(self)))
+            except TimeoutError as error:
                 raise UsageError(
                     Message(
                         "{folder}: another command is changing something here; wait until it has ended",
