@@ -64,7 +64,10 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """For changes, one at a time; inside, this object may take it again. Raises UsageError if another command is changing something for too long."""
+        """For changes, one at a time; inside, this object may take it again.
+
+        Raises UsageError if another command is changing something for too long.
+        """
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(turn(self.folder / ".lock", TURN_WITHIN_S, id(self)))

@@ -15,6 +15,7 @@ from idtone.errors import IdtoneError
 from idtone.logs import in_words, unexpected
 from idtone.networks import network_of
 from idtone.persons import act_for
+from idtone.readable_text import readable
 from idtone.request_limits import (
     AT_A_TIME_OF_ADDRESS,
     AT_A_TIME_OF_SESSION,
@@ -177,7 +178,8 @@ async def _answered_if_allowed(visit: Visit, right: Right) -> web.StreamResponse
 async def _answered(visit: Visit) -> web.StreamResponse:
     if visit.page.method is Method.POST and not visit.page.uploads:
         posted = await visit.request.post()
-        visit.fields = {name: value for name, value in posted.items() if isinstance(value, str)}
+        visit.entered = {name: value for name, value in posted.items() if isinstance(value, str)}
+        visit.fields = {name: readable(value) for name, value in visit.entered.items()}
         if visit.session is not None and not visit.session.sent(visit.field("form_token")):
             _log.warning(
                 "%s: a form without the token of its session: %s, from %s",

@@ -69,8 +69,10 @@ class Visit:
     """The visitor's IP address; empty if it is not known."""
     session: Session | None = None
     user: User | None = None
-    fields: Mapping[str, str] | None = None
+    entered: Mapping[str, str] | None = None
     """What a form sent, without files; its token was checked."""
+    fields: Mapping[str, str] | None = None
+    """The same, with ordinary spaces and without what cannot be seen."""
 
     def may(self, right: Right) -> bool:
         return self.user is not None and right in self.user.rights

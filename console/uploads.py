@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import BodyPartReader, web
 
 from idtone.errors import UsageError
+from idtone.readable_text import readable
 from idtone.translation import Message
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ async def _read(request: web.Request, limit: int) -> AsyncIterator[Upload]:
                         octets += chunk
                         if len(octets) > FIELD_LIMIT:
                             raise too_large
-                    fields[part.name] = octets.decode("utf-8", "replace").strip()
+                    fields[part.name] = readable(octets.decode("utf-8", "replace")).strip()
                     continue
                 name = "".join(each for each in part.filename if each.isprintable())[:200]
                 while chunk := await part.read_chunk(_CHUNK):

@@ -59,4 +59,4 @@ class PasswordProof:
 
 def as_entered(visit: Visit, field: str) -> str:
     """A password with its spaces."""
-    return (visit.fields or {}).get(field, "")
+    return (visit.entered or {}).get(field, "")

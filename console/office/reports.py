@@ -53,8 +53,9 @@ async def reports(
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
-    """The token of the number. The office's ledger records the search before it is done. Raises UsageError, LedgerError:
-    then nothing is shown.
+    """The token of the number. The office's ledger records the search before it is done.
+
+    Raises UsageError, LedgerError: then nothing is shown.
     """
     token = desk.key.token(any_number_of(number))
     desk.searched(token, line(purpose, Message("Purpose")))

@@ -222,8 +222,9 @@ class ReportDesk:
                 pack=content.pack, found=content.found.model_dump_json(),
             )  # fmt: skip
             was_open = self._changes.make(
-                self.store.answered(answered, following, further), "report-answered", request.report, request=request.id,
-                member=document.member, result=content.result, document=document.id, stage=following.stage,
+                self.store.answered(answered, following, further), "report-answered", request.report,
+                request=request.id, member=document.member, result=content.result, document=document.id,
+                stage=following.stage,
                 finding=following.finding, **_asked(further, "next_"),
             )  # fmt: skip
             if not was_open:
@@ -236,11 +237,15 @@ class ReportDesk:
         return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
 
     def remind(self, request: KeptRequest) -> None:
-        """The member sees the reminder when it fetches its requests. Raises LedgerError."""
-        self._changes.make(
-            self.store.reminded(request), "report-reminded", request.report, request=request.id,
-            member=request.member, reminders=request.reminders + 1,
-        )  # fmt: skip
+        """The member sees the reminder when it fetches its requests. Nothing happens if it has answered, or was
+        reminded, in the meantime. Raises LedgerError.
+        """
+        with self._desk.ledger.turn():
+            if self.store.request(request.id) == request:
+                self._changes.make(
+                    self.store.reminded(request), "report-reminded", request.report, request=request.id,
+                    member=request.member, reminders=request.reminders + 1,
+                )  # fmt: skip
 
     def _request(self, report_id: str, hop: int, step: Next, now: datetime) -> KeptRequest | None:
         if step.member is None:
