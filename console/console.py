@@ -40,6 +40,7 @@ from .shared import Shared
 from .statistics import Statistics
 from .templates import Templates
 from .threads import Threads
+from .uploads import UploadRoom
 from .verification import Verification
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Console:
     refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
     threads: Threads = field(default_factory=Threads)
+    upload_room: UploadRoom = field(default_factory=UploadRoom)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     sign_ins: SignInLog = field(default_factory=SignInLog)
     verification: Verification = field(init=False)

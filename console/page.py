@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from idtone.networks import network_of
 from idtone.translation import speak, template
 
 from .access.rights import Right
@@ -91,8 +92,8 @@ class Visit:
 
     @property
     def party(self) -> str:
-        """Who asks: a user, with all sessions, or an address."""
-        return f"user {self.session.name}" if self.session else f"address {self.address}"
+        """Who asks: a user, with all sessions, or a network."""
+        return f"user {self.session.name}" if self.session else f"network {network_of(self.address)}"
 
     def is_gone(self) -> bool:
         """Whether the visitor has left. An act is done all the same."""
@@ -114,6 +115,10 @@ class Visit:
     async def in_export(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """As `in_long_read`, for a part of what is longer than any page."""
         return await self.console.threads.exports.run(self.party, self.is_gone, partial(do, *args, **named))
+
+    async def in_verification(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+        """As `in_thread`, for a pack."""
+        return await self.console.threads.packs.run(self.party, self.is_gone, partial(do, *args, **named))
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
         """A page made of `templates/`. All values are escaped."""

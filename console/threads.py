@@ -20,6 +20,7 @@ PAGES_OF_PARTY: Final = 2
 PUBLIC: Final = 2
 LONG: Final = 2
 EXPORTS: Final = 2
+PACKS: Final = 2
 ACCESS: Final = 2
 
 
@@ -58,13 +59,16 @@ class Queue:
 
 
 class Threads:
-    """`pages` are for users, `public` for everyone, `long` for searches, `exports` for what reads a whole ledger."""
+    """`pages` are for users, `public` for everyone, `long` for searches, `exports` for what reads a whole ledger,
+    `packs` for packs that are verified.
+    """
 
     def __init__(self) -> None:
         self.pages = Queue(ThreadPoolExecutor(PAGES, "page"), PAGES_OF_PARTY)
         self.public = Queue(ThreadPoolExecutor(PUBLIC, "public"), 1)
         self.long = Queue(ThreadPoolExecutor(LONG, "long"), 1)
         self.exports = Queue(ThreadPoolExecutor(EXPORTS, "export"), 1)
+        self.packs = Queue(ThreadPoolExecutor(PACKS, "pack"), 1)
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
@@ -72,8 +76,9 @@ class Threads:
         return await _in(self._access, partial(do, *args, **named))
 
     def close(self) -> None:
-        for each in (self.pages.threads, self.public.threads, self.long.threads, self.exports.threads, self._access):
-            each.shutdown(wait=False, cancel_futures=True)
+        for each in (self.pages, self.public, self.long, self.exports, self.packs):
+            each.threads.shutdown(wait=False, cancel_futures=True)
+        self._access.shutdown(wait=False, cancel_futures=True)
 
 
 async def _in(threads: Executor, do: Callable[[], R]) -> R:
