@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,7 +42,6 @@ LIMIT: Final = 200
 REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
-DIFFERED: Final = "suspension-entry-differed"
 MOST_DIFFERING: Final = 3
 """Second entries that differ from the first; then the request is withdrawn."""
 ACTIONS: Final = (
@@ -51,6 +51,8 @@ ACTIONS: Final = (
 """What can be requested."""
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Those without terms."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ class SuspensionRequests:
     def _differs(self, request: SuspensionRequest) -> Never:
         """What was entered first cannot be found out by trying. Raises UsageError."""
         differing = request.differing + 1
-        self._record(DIFFERED, request)
+        _log.warning("%s: the second entry differs, by %s (%d of %d)", request.id, acting(), differing, MOST_DIFFERING)
         if differing >= MOST_DIFFERING:
+            self._record(WITHDRAWN, request)
             self._remove(request)
             raise UsageError(
                 Message("the two entries differ, for the last time; the request is withdrawn, so enter it anew")

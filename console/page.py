@@ -106,6 +106,8 @@ class Visit:
         """
         threads = self.console.threads
         queue = threads.public if self.page.right is None else threads.pages
+        if self.page.uploads:
+            queue = threads.uploads
         return await queue.run(self.party, self.is_gone, partial(do, *args, **named))
 
     async def in_long_read(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
@@ -115,10 +117,6 @@ class Visit:
     async def in_export(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """As `in_long_read`, for a part of what is longer than any page."""
         return await self.console.threads.exports.run(self.party, self.is_gone, partial(do, *args, **named))
-
-    async def in_verification(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """As `in_thread`, for a pack."""
-        return await self.console.threads.packs.run(self.party, self.is_gone, partial(do, *args, **named))
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
         """A page made of `templates/`. All values are escaped."""

@@ -20,7 +20,7 @@ PAGES_OF_PARTY: Final = 2
 PUBLIC: Final = 2
 LONG: Final = 2
 EXPORTS: Final = 2
-PACKS: Final = 2
+UPLOADS: Final = 2
 ACCESS: Final = 2
 
 
@@ -60,7 +60,7 @@ class Queue:
 
 class Threads:
     """`pages` are for users, `public` for everyone, `long` for searches, `exports` for what reads a whole ledger,
-    `packs` for packs that are verified.
+    `uploads` for what was sent as a file.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Threads:
         self.public = Queue(ThreadPoolExecutor(PUBLIC, "public"), 1)
         self.long = Queue(ThreadPoolExecutor(LONG, "long"), 1)
         self.exports = Queue(ThreadPoolExecutor(EXPORTS, "export"), 1)
-        self.packs = Queue(ThreadPoolExecutor(PACKS, "pack"), 1)
+        self.uploads = Queue(ThreadPoolExecutor(UPLOADS, "upload"), 1)
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
@@ -76,7 +76,7 @@ class Threads:
         return await _in(self._access, partial(do, *args, **named))
 
     def close(self) -> None:
-        for each in (self.pages, self.public, self.long, self.exports, self.packs):
+        for each in (self.pages, self.public, self.long, self.exports, self.uploads):
             each.threads.shutdown(wait=False, cancel_futures=True)
         self._access.shutdown(wait=False, cancel_futures=True)
 

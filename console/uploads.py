@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 FIELD_LIMIT: Final = 16 * 1024
 """Bytes of a field that is not a file."""
 PARTS_LIMIT: Final = 20
-UPLOADS_OF_PARTY: Final = 4
+UPLOADS_OF_PARTY: Final = 12
 """At a time."""
-ROOM: Final = 1_000_000_000
+ROOM: Final = 2_000_000_000
 """Bytes on the disk, of everyone without a session."""
 _CHUNK: Final = 64 * 1024
 

@@ -63,7 +63,6 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "suspension-confirmation": template("suspensions confirmed by a node"),
     "suspension-requested": template("suspension requested"),
     "suspension-approved": template("suspension approved"),
-    "suspension-entry-differed": template("second entry of a suspension differed"),
     "suspension-withdrawn": template("request for a suspension withdrawn"),
     "package-prepared": template("package prepared"),
     "package-signed": template("package signed"),

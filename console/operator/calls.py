@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from aiohttp import web
 from idtone.calls import Direction, Outcome, Reason
 from idtone.command_line import csv_lines
 from idtone.decision_words import DIRECTIONS, REASONS
-from idtone.errors import NumberError, UsageError
+from idtone.errors import LedgerError, NumberError, UsageError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
@@ -52,6 +53,9 @@ CSV_PART_S: Final = 0.1
 EXPORTS_OF_SESSION: Final = 1
 EXPORTS: Final = 2
 """At a time, of all sessions."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +257,8 @@ def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datet
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """What the search shows, as far as `CSV_CALLS`, without its pages. It is sent when the search has ended, so that a
-    part does not look like the whole, and a client that is slow holds up no other export.
+    """What the search shows, as far as `CSV_CALLS`, without its pages. Its rows are sent when the search has ended: a
+    client that is slow holds up no other export.
     """
     assert visit.session is not None
     try:
@@ -265,17 +269,15 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
     with limits.under_way((f"export {visit.session.id}", EXPORTS_OF_SESSION)) as is_only:
         if not is_only:
             return _wait(visit, Message("Your other export has not ended. Wait for it, or stop it."))
+        answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
+        answer.content_type, answer.charset = "text/csv", "utf-8"
         with limits.under_way(("exports", EXPORTS)) as has_room:
             if not has_room:
                 return _wait(visit, Message("Other exports run at the moment. Try again in a minute."))
             try:
-                octets = await _exported(visit, query)
+                octets = await _exported(visit, query, answer)
             except UsageError as error:  # no such node
                 return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-        answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
-        answer.content_type, answer.charset, answer.content_length = "text/csv", "utf-8", len(octets)
-        protect(answer, SCRIPTED)
-        await answer.prepare(visit.request)
         await answer.write(octets)
         return answer
 
@@ -286,17 +288,26 @@ def _wait(visit: Visit, problem: Message) -> web.Response:
     return answer
 
 
-async def _exported(visit: Visit, query: CallQuery) -> bytes:
-    """Ends when the visitor leaves. Raises LedgerError, UsageError."""
-    parts, count, place = [csv_lines([FIELDS])], 0, query.before
-    while count < CSV_CALLS:
+async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
+    """The rows; `answer` has begun with its head. Ends when the visitor leaves. Raises LedgerError, UsageError."""
+    parts, count, place = list[str](), 0, query.before
+    while True:
         rest = min(CSV_PART, CSV_CALLS - count)
-        found = await visit.in_export(_csv_part, visit, query, place, rest, CSV_PART_S)
-        parts.append(csv_lines([fields_of(record) for record in found.records]))
+        try:
+            found = await visit.in_export(_csv_part, visit, query, place, rest, CSV_PART_S)
+        except LedgerError as error:
+            if not answer.prepared:
+                raise
+            _log.error("%s: %s", CSV_PATH, error)
+            raise ConnectionAbortedError from error  # a part must not look like the whole
+        if not answer.prepared:
+            protect(answer, SCRIPTED)
+            await answer.prepare(visit.request)
+            await answer.write(csv_lines([FIELDS]).encode())
+        parts.append(csv_lines(fields_of(record) for record in found.records))
         count, place = count + len(found.records), found.reached
-        if place is None:
-            break
-    return "".join(parts).encode()
+        if place is None or count >= CSV_CALLS:
+            return "".join(parts).encode()
 
 
 def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:

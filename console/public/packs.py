@@ -19,7 +19,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Visit
-from ..threads import PACKS
+from ..threads import UPLOADS as AT_ONCE
 from ..uploads import received
 
 PATH: Final = "/public/pack"
@@ -44,7 +44,7 @@ class PackVerification:
         """Only a pack that has arrived takes a place: who sends slowly holds up no other."""
         try:
             async with received(visit, LIMIT) as upload:
-                if self._visitors >= PACKS + WAITING:
+                if self._visitors >= AT_ONCE + WAITING:
                     busy = Message("Several packs are being verified. Try again in a minute.")
                     return visit.render(
                         "pack.html", HTTPStatus.SERVICE_UNAVAILABLE, verdict=None, holder=None, problem=busy
@@ -52,7 +52,7 @@ class PackVerification:
                 self._visitors += 1
                 try:
                     key = upload.fields.get("key", "")
-                    verdict, holder = await visit.in_verification(_verified, upload.file, key, visit.console.desk)
+                    verdict, holder = await visit.in_thread(_verified, upload.file, key, visit.console.desk)
                 finally:
                     self._visitors -= 1
         except IdtoneError as error:
