@@ -77,8 +77,8 @@ class PreparedPackage:
         edition, _ = self._workspace.next(now, present)
         examine(edition, now)
         examine_issued(edition, now)
-        self._record(PREPARED, edition)
         with self._workspace.locked():
+            self._record(PREPARED, edition)
             shutil.rmtree(self.folder, ignore_errors=True)
             edition.write(self.folder)
 
@@ -111,23 +111,23 @@ class PreparedPackage:
         the timestamp, if another edition was published in the meantime. Returns the published roles; none if signatures
         are missing. Raises IdtoneError.
         """
-        self._present()
-        self.renew(now)
-        prepared = read_edition(self.folder)
-        before = prepared.holders()
-        whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
-        if whole.holders() == before:
-            raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
-        self._record(SIGNED, whole)
         with self._workspace.locked():
+            self._present()
+            self.renew(now)
+            prepared = read_edition(self.folder)
+            before = prepared.holders()
+            whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
+            if whole.holders() == before:
+                raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
+            self._record(SIGNED, whole)
             whole.write_signatures(self.folder)
-        return [] if next(whole.missing(), None) else self.publish(now)
+            return [] if next(whole.missing(), None) else self.publish(now)
 
     def publish(self, now: datetime) -> list[str]:
         """Publish the package; returns its roles. Raises IdtoneError, and publishes nothing then."""
-        edition = read_edition(self._present())
-        edition.check_complete()
         with self._workspace.locked():
+            edition = read_edition(self._present())
+            edition.check_complete()
             latest = self._workspace.latest(edition, now)
             examine_issued(latest, now)
             latest.check_complete()

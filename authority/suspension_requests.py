@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from idtone.errors import NumberError, TrustError, UsageError
 from idtone.number_spans import NumberSpan
@@ -44,6 +45,8 @@ LIMIT: Final = 200
 REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
+MOST_DIFFERING: Final = 3
+"""Second entries that differ from the first; then the request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
@@ -52,6 +55,8 @@ ACTIONS: Final = (
 STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Those without terms."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class SuspensionRequest:
     at: datetime
     digest: str
     holders: tuple[Holder, ...] | None = None
+    differing: int = 0
+    """Second entries so far that were not the same."""
 
     @property
     def is_outdated(self) -> bool:
@@ -128,25 +135,48 @@ class SuspensionRequests:
 
         The one who approves is another person than the one who requested it.
         """
-        request = self._named(request_id)
-        if not acting().is_another_than(request.by):
-            raise UsageError(Message("you have entered this request; another person has to approve it"))
-        if request.is_outdated:
-            raise UsageError(
-                Message("the console was started again since; withdraw this request, and enter it again, both of you")
-            )
-        scope = self._scope(request.action, entered)
-        if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
-            raise UsageError(Message("the two entries differ; look at the request again"))
-        entry = self._done(request, scope, attribution)
-        self._remove(request)
+        with self._workspace.locked():
+            request = self._named(request_id)
+            if not acting().is_another_than(request.by):
+                raise UsageError(Message("you have entered this request; another person has to approve it"))
+            if request.is_outdated:
+                raise UsageError(
+                    Message(
+                        "the console was started again since; withdraw this request, and enter it again, both of you"
+                    )
+                )
+            scope = self._scope(request.action, entered)
+            if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
+                self._differs(request)
+            entry = self._done(request, scope, attribution)
+            self._remove(request)
         return entry
+
+    def _differs(self, request: SuspensionRequest) -> Never:
+        """What was entered first cannot be found out by trying. Raises UsageError."""
+        differing = request.differing + 1
+        _log.warning("%s: the second entry differs, by %s (%d of %d)", request.id, acting(), differing, MOST_DIFFERING)
+        if differing >= MOST_DIFFERING:
+            self._record(WITHDRAWN, request)
+            self._remove(request)
+            raise UsageError(
+                Message("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
+            )
+        waiting = [each if each.id != request.id else replace(each, differing=differing) for each in self.waiting()]
+        self._write(waiting)
+        raise UsageError(
+            Message(
+                "the two entries differ; look at the request again. After {left} more the request is withdrawn",
+                left=MOST_DIFFERING - differing,
+            )
+        )
 
     def withdraw(self, request_id: str) -> None:
         """Remove a request that waits. Raises IdtoneError."""
-        request = self._named(request_id)
-        self._record(WITHDRAWN, request)
-        self._remove(request)
+        with self._workspace.locked():
+            request = self._named(request_id)
+            self._record(WITHDRAWN, request)
+            self._remove(request)
 
     def _done(self, request: SuspensionRequest, scope: NumberSpan | str, attribution: Attribution) -> HistoryEntry:
         entered_by = str(request.by)
@@ -199,8 +229,7 @@ class SuspensionRequests:
         return found
 
     def _remove(self, request: SuspensionRequest) -> None:
-        with self._workspace.locked():
-            self._write([each for each in self.waiting() if each.id != request.id])
+        self._write([each for each in self.waiting() if each.id != request.id])
 
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
@@ -220,7 +249,7 @@ def _plain(request: SuspensionRequest) -> dict[str, Any]:
     terms = request.terms
     return {
         "id": request.id, "action": request.action, "why": request.why, "at": request.at.isoformat(),
-        "digest": request.digest,
+        "digest": request.digest, "differing": request.differing,
         "holders": None if request.holders is None else [asdict(each) for each in request.holders],
         "by": {"uid": request.by.uid, "name": request.by.name, "known_by": request.by.known_by},
         "terms": None if terms is None else {
@@ -246,4 +275,5 @@ def _read(content: Any) -> SuspensionRequest:
         content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
         content["digest"],
         None if content["holders"] is None else tuple(Holder(**each) for each in content["holders"]),
+        content["differing"],
     )  # fmt: skip

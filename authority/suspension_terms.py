@@ -42,9 +42,9 @@ class SuspensionTerms:
         now: datetime, name: Callable[[str], str],
     ) -> SuspensionTerms:  # fmt: skip
         """Of texts; `name` names a field in an error. Raises UsageError."""
-        line(reference, name("reference"))
+        reference = line(reference, name("reference"))
         if authority is not None:
-            line(authority, name("authority"))
+            authority = line(authority, name("authority"))
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
             raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))

@@ -15,9 +15,7 @@ Keys are kept elsewhere.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -45,10 +43,13 @@ from .repository import SignedRepository
 from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
 from .stopped_members import not_listed, stopped_members
+from .turns import turn
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
+TURN_WITHIN_S: Final = 5.0
+"""How long a change waits for the one before it."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """For changes, one at a time. Raises UsageError if another command is changing something."""
+        """For changes, one at a time; inside, this object may take it again.
+
+        Raises UsageError if another command is changing something for too long.
+        """
         with contextlib.ExitStack() as stack:
             try:
-                # To be locked, a file need not be written: another account may have made it.
-                lock = os.open(self.folder / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-                stack.callback(os.close, lock)
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                stack.enter_context(turn(self.folder / ".lock", TURN_WITHIN_S, id(self)))
+            except TimeoutError as error:
                 raise UsageError(
                     Message(
                         "{folder}: another command is changing something here; wait until it has ended",

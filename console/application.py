@@ -14,7 +14,17 @@ from aiohttp.typedefs import Middleware
 from idtone.authority.desk.reports.report_routes import add_report_routes
 from idtone.errors import IdtoneError
 from idtone.logs import in_words, unexpected
+from idtone.networks import network_of
 from idtone.persons import act_for
+from idtone.readable_text import readable
+from idtone.request_limits import (
+    AT_A_TIME_OF_ADDRESS,
+    AT_A_TIME_OF_SESSION,
+    OF_ADDRESS,
+    OF_SESSION,
+    WITHOUT_SESSION,
+    WITHOUT_SESSION_OF_NETWORK,
+)
 from idtone.translation import Message, speak
 
 from . import static_files
@@ -25,7 +35,6 @@ from .console import Console
 from .language import language_of
 from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
-from .request_limits import AT_A_TIME_OF_ADDRESS, OF_ADDRESS, OF_SESSION
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
 
 FORM_LIMIT: Final = 256 * 1024
@@ -63,13 +72,15 @@ def _guarded(console: Console) -> Middleware:
             if request.method not in ("GET", "POST"):
                 return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "The console knows GET and POST.", Allow="GET, POST")
             address = _address(console, request)
-            if not address:
-                return await handler(request)
-            key = f"address {address}"
-            with console.limits.under_way((key, AT_A_TIME_OF_ADDRESS)) as has_room:
-                if has_room and console.limits.admits(key, OF_ADDRESS):
+            key = f"address {network_of(address)}"
+            at_a_time = [(key, AT_A_TIME_OF_ADDRESS)] if address else []
+            if not console.sessions.knows(SESSION.of(request)):
+                of_network = [(f"without a session, {key}", WITHOUT_SESSION_OF_NETWORK)] if address else []
+                at_a_time += [*of_network, ("without a session", WITHOUT_SESSION)]
+            with console.limits.under_way(*at_a_time) as has_room:
+                if has_room and (not address or console.limits.admits(key, OF_ADDRESS)):
                     return await handler(request)
-                refused.warning(f"there are too many, from {address}")
+                refused.warning(f"there are too many, from {address or UNKNOWN}")
                 return _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
 
     return guard
@@ -149,13 +160,18 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
 async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
     if visit.session is None:
         return _to_sign_in(visit) if _has_sign_in(visit.console) else _unknown(visit)
-    if not visit.console.limits.admits(f"session {visit.session.id}", OF_SESSION):
-        visit.console.refused.warning(
-            f"a session sends too many: {visit.session.name}, from {visit.address or UNKNOWN}"
-        )
-        return _problem(visit, HTTPStatus.TOO_MANY_REQUESTS, Message("Too many requests. Wait some seconds."))
+    limits, session = visit.console.limits, visit.session
+    with limits.under_way((f"requests {session.id}", AT_A_TIME_OF_SESSION)) as has_room:
+        if has_room and limits.admits(f"session {session.id}", OF_SESSION):
+            return await _answered_if_allowed(visit, right)
+    visit.console.refused.warning(f"a session sends too many: {session.name}, from {visit.address or UNKNOWN}")
+    return _problem(visit, HTTPStatus.TOO_MANY_REQUESTS, Message("Too many requests. Wait some seconds."))
+
+
+async def _answered_if_allowed(visit: Visit, right: Right) -> web.StreamResponse:
     if not visit.may(right):
-        _log.warning("%s: %s may not, from %s", visit.page.path, visit.session.name, visit.address or UNKNOWN)
+        name = visit.session.name if visit.session else ""
+        _log.warning("%s: %s may not, from %s", visit.page.path, name, visit.address or UNKNOWN)
         return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
     return await _answered(visit)
 
@@ -163,7 +179,8 @@ async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
 async def _answered(visit: Visit) -> web.StreamResponse:
     if visit.page.method is Method.POST and not visit.page.uploads:
         posted = await visit.request.post()
-        visit.fields = {name: value for name, value in posted.items() if isinstance(value, str)}
+        visit.entered = {name: value for name, value in posted.items() if isinstance(value, str)}
+        visit.fields = {name: readable(value) for name, value in visit.entered.items()}
         if visit.session is not None and not visit.session.sent(visit.field("form_token")):
             _log.warning(
                 "%s: a form without the token of its session: %s, from %s",
@@ -179,14 +196,14 @@ async def _identify(visit: Visit) -> str | None:
     session, given = console.sessions.find(SESSION.of(request)), None
     said = console.sign_in.name_in(request)
     if said is not None and (session is None or session.name != said):
-        if await visit.in_thread(console.users.get, said) is None:
+        if await console.threads.admitting(console.users.get, said) is None:
             console.sign_ins.failed(None, visit.address)
             return None
         given = console.signed_in(visit, said)
         session = console.sessions.find(given)
     if session is None:
         return None
-    user = await visit.in_thread(console.users.get, session.name)
+    user = await console.threads.admitting(console.users.get, session.name)
     if user is None or not session.belongs_to(user.password):
         console.sessions.end(session)
         return None

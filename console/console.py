@@ -15,9 +15,11 @@ from aiohttp import web
 
 from idtone.authority.desk.desk import Desk
 from idtone.errors import IdtoneError
+from idtone.http_connections import Connections
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.log_throttle import LogThrottle
+from idtone.request_limits import RequestLimits
 from idtone.settings import Settings
 
 from .access.cookies import SESSION
@@ -26,7 +28,6 @@ from .access.sign_in import SignIn
 from .access.sign_in_log import SignInLog
 from .access.users import Users
 from .alerts import PrometheusAlerts
-from .connections import Connections
 from .decided_by_minute import DecidedByMinute
 from .decided_plots import EVERY_S, DecidedPlots, decided_plots
 from .doctor_runs import DoctorRuns
@@ -38,10 +39,11 @@ from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .registry_in_use import RegistryInUse
-from .request_limits import RequestLimits
 from .shared import Shared
 from .statistics import Statistics
 from .templates import Templates
+from .threads import Threads
+from .uploads import UploadRoom
 from .verification import Verification
 
 ENDS_SOON: Final = timedelta(hours=48)
@@ -69,6 +71,8 @@ class Console:
     connections: Connections = field(default_factory=Connections)
     refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
+    threads: Threads = field(default_factory=Threads)
+    upload_room: UploadRoom = field(default_factory=UploadRoom)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     sign_ins: SignInLog = field(default_factory=SignInLog)
     verification: Verification = field(init=False)
@@ -149,7 +153,7 @@ class Console:
         session, right = visit.session, visit.page.right
         if session is None or right is None or not self.sessions.is_open(session):
             return False
-        user = await visit.in_thread(self.users.get, session.name)
+        user = await self.threads.admitting(self.users.get, session.name)
         return user is not None and session.belongs_to(user.password) and right in user.rights
 
     def end_session(self, visit: Visit, session: Session) -> web.Response:

@@ -12,11 +12,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from idtone.logs import in_words, unexpected
+from idtone.request_limits import FIRST_STREAMS, STREAMS, STREAMS_OF_SESSION, STREAMS_OF_USER
 from idtone.translation import speak
 
 from .application import protect
 from .page import Visit
-from .request_limits import STREAMS, STREAMS_OF_SESSION
 from .security import SCRIPTED
 from .work import Work
 
@@ -37,8 +37,11 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
     begun, and the browser asks again.
     """
     assert visit.session is not None
-    of_session, of_all = (f"streams {visit.session.id}", STREAMS_OF_SESSION), ("streams", STREAMS)
-    with visit.console.limits.under_way(of_session, of_all) as has_room:
+    limits, of_user = visit.console.limits, f"streams of {visit.session.name}"
+    of_all = STREAMS if limits.count(of_user) else STREAMS + FIRST_STREAMS
+    with limits.under_way(
+        (f"streams {visit.session.id}", STREAMS_OF_SESSION), (of_user, STREAMS_OF_USER), ("streams", of_all)
+    ) as has_room:
         if not has_room:  # htmx tries again later
             return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "5"})
         return await _stream(visit, events)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from idtone.networks import network_of
 from idtone.translation import speak, template
 
 from .access.rights import Right
@@ -69,8 +70,10 @@ class Visit:
     """The visitor's IP address; empty if it is not known."""
     session: Session | None = None
     user: User | None = None
-    fields: Mapping[str, str] | None = None
+    entered: Mapping[str, str] | None = None
     """What a form sent, without files; its token was checked."""
+    fields: Mapping[str, str] | None = None
+    """The same, with ordinary spaces and without what cannot be seen."""
 
     @property
     def here(self) -> str:
@@ -92,9 +95,33 @@ class Visit:
         """A field of the form; empty if it was not sent."""
         return (self.fields or {}).get(name, "").strip()
 
+    @property
+    def party(self) -> str:
+        """Who asks: a user, with all sessions, or a network."""
+        return f"user {self.session.name}" if self.session else f"network {network_of(self.address)}"
+
+    def is_gone(self) -> bool:
+        """Whether the visitor has left. An act is done all the same."""
+        transport = self.request.transport
+        return self.page.method is Method.GET and (transport is None or transport.is_closing())
+
     async def in_thread(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """Do what blocks, as reading a ledger, beside the event loop."""
-        return await asyncio.to_thread(do, *args, **named)
+        """Do what blocks for a moment, as reading a file, beside the event loop. Raises ConnectionAbortedError if the
+        visitor has left.
+        """
+        threads = self.console.threads
+        queue = threads.public if self.page.right is None else threads.pages
+        if self.page.uploads:
+            queue = threads.uploads
+        return await queue.run(self.party, self.is_gone, partial(do, *args, **named))
+
+    async def in_long_read(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+        """As `in_thread`, for a search of the ledger: no page waits for it, and a user has one at a time."""
+        return await self.console.threads.long.run(self.party, self.is_gone, partial(do, *args, **named))
+
+    async def in_export(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+        """As `in_long_read`, for a part of what is longer than any page."""
+        return await self.console.threads.exports.run(self.party, self.is_gone, partial(do, *args, **named))
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
         """A page made of `templates/`. All values are escaped."""

@@ -18,6 +18,7 @@ from idtone.authority.desk.desk import Desk
 from idtone.authority.desk.document_rules import RULES
 from idtone.console_settings import ConsoleSettings, SignInBy
 from idtone.errors import UsageError
+from idtone.http_connections import IDLE_S, MOST
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.local_sockets import listening
 from idtone.settings import Settings
@@ -32,7 +33,6 @@ from .access.sign_in import SignIn
 from .access.users import Users
 from .administration import visitors
 from .application import application, protect
-from .connections import IDLE_S, MOST
 from .console import Console
 from .live import Live
 from .office import office_pages
@@ -141,6 +141,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
             console.refused.flush()
             await runner.cleanup()
             console.fleet.close()
+            console.threads.close()
 
 
 class _Protocol(web.RequestHandler):

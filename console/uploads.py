@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import BodyPartReader, web
 
 from idtone.errors import UsageError
+from idtone.readable_text import readable
 from idtone.translation import Message
 
 if TYPE_CHECKING:
@@ -20,7 +21,35 @@ if TYPE_CHECKING:
 FIELD_LIMIT: Final = 16 * 1024
 """Bytes of a field that is not a file."""
 PARTS_LIMIT: Final = 20
+UPLOADS_OF_PARTY: Final = 12
+"""At a time."""
+ROOM: Final = 2_000_000_000
+"""Bytes on the disk, of everyone without a session."""
 _CHUNK: Final = 64 * 1024
+
+
+class UploadRoom:
+    """Octets of the uploads that visitors without a session send at the moment. Used by the event loop alone."""
+
+    def __init__(self, octets: int = ROOM) -> None:
+        self._left = octets
+
+    @contextmanager
+    def taking(self) -> Iterator[Callable[[int], None]]:
+        """Takes octets until the end of this context. What takes them raises UsageError if there are no more."""
+        taken = 0
+
+        def take(octets: int) -> None:
+            nonlocal taken
+            if octets > self._left:
+                raise UsageError(Message("Too many uploads are under way. Try again in a minute."))
+            self._left -= octets
+            taken += octets
+
+        try:
+            yield take
+        finally:
+            self._left += taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +67,18 @@ async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
 
     If the visitor has a session, the form must have its token. Raises UsageError.
     """
-    async with _read(visit.request, limit) as upload:
+    console = visit.console
+    room = console.upload_room if visit.session is None else UploadRoom(limit + 1)
+    with console.limits.under_way((f"uploads {visit.party}", UPLOADS_OF_PARTY)) as may_begin:
+        if not may_begin:
+            raise UsageError(Message("Your other uploads have not ended. Wait for them."))
+        async with _received(visit, limit, room) as upload:
+            yield upload
+
+
+@asynccontextmanager
+async def _received(visit: Visit, limit: int, room: UploadRoom) -> AsyncIterator[Upload]:
+    async with _read(visit.request, limit, room) as upload:
         if visit.session is not None and not visit.session.sent(upload.fields.get("form_token", "")):
             raise UsageError(Message("The form is out of date. Open the page again."))
         visit.fields = upload.fields
@@ -46,13 +86,16 @@ async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
 
 
 @asynccontextmanager
-async def _read(request: web.Request, limit: int) -> AsyncIterator[Upload]:
+async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIterator[Upload]:
     too_large = UsageError(Message("the file is larger than {limit:,} MB", limit=limit // 1_000_000))
     if request.content_type != "multipart/form-data":
         raise UsageError(Message("this is not the form of this page"))
     if (request.content_length or 0) > limit + PARTS_LIMIT * FIELD_LIMIT:
         raise too_large
-    with tempfile.NamedTemporaryFile(prefix="idtone-") as kept:  # only its owner can read it
+    with (
+        tempfile.NamedTemporaryFile(prefix="idtone-") as kept,  # only its owner can read it
+        room.taking() as take,
+    ):
         fields: dict[str, str] = {}
         name, left = "", limit
         try:
@@ -69,13 +112,14 @@ async def _read(request: web.Request, limit: int) -> AsyncIterator[Upload]:
                         octets += chunk
                         if len(octets) > FIELD_LIMIT:
                             raise too_large
-                    fields[part.name] = octets.decode("utf-8", "replace").strip()
+                    fields[part.name] = readable(octets.decode("utf-8", "replace")).strip()
                     continue
                 name = "".join(each for each in part.filename if each.isprintable())[:200]
                 while chunk := await part.read_chunk(_CHUNK):
                     left -= len(chunk)
                     if left < 0:
                         raise too_large
+                    take(len(chunk))
                     kept.write(chunk)
             else:
                 raise UsageError(Message("this is not the form of this page"))

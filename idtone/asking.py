@@ -12,12 +12,19 @@ import typer
 from .documents import read_text
 from .errors import NumberError, UsageError
 from .numbers import Number, holds_number, parse, parse_japanese
+from .readable_text import readable, unreadable
 from .translation import Message, translated
 
 
 def line(text: str, option: str) -> str:
     """One readable line without a telephone number, to be kept for ever. Raises UsageError."""
-    if not (text.strip() and text.isprintable() and len(text) <= 200):
+    text = readable(text).strip()
+    character = unreadable(text)
+    if character and "\n" not in text:
+        raise UsageError(
+            Message("{option} has the character {character}; leave it out", option=option, character=character)
+        )
+    if not text or character or len(text) > 200:
         raise UsageError(
             Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
         )

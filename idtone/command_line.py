@@ -295,11 +295,11 @@ class Rows:
         if self._form is Form.TABLE:
             self._print_table(texts)
         else:
+            lines = [self._columns, *texts] if self._is_first else texts
             if self._form is Form.CSV:
-                writer = csv.writer(sys.stdout)
+                sys.stdout.write(csv_lines(lines))
             else:
-                writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
-            writer.writerows([self._columns, *texts] if self._is_first else texts)
+                csv.writer(sys.stdout, delimiter="\t", lineterminator="\n").writerows(lines)
         self._is_first = False
 
     def _print_table(self, texts: Iterable[Sequence[str]]) -> None:
@@ -336,9 +336,23 @@ def padded(text: str, width: int) -> str:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """The CSV that `Rows` prints."""
+    return csv_lines([columns, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of CSV. A text that a spreadsheet would calculate begins with an apostrophe."""
     made = io.StringIO()
-    csv.writer(made).writerows([columns, *(tuple(map(field_text, row)) for row in rows)])
+    csv.writer(made).writerows(map(_no_formulas, rows))
     return made.getvalue()
+
+
+def _no_formulas(row: Sequence[object]) -> tuple[str, ...]:
+    texts = map(field_text, row)
+    return tuple(f"'{text}" if text[:1] in _FORMULA and not _FIGURES.fullmatch(text) else text for text in texts)
+
+
+_FORMULA: Final = frozenset("=+-@\t\r")
+_FIGURES: Final = re.compile(r"[+-]?[0-9.]+|-|")
 
 
 def field_text(value: object) -> str:

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -77,6 +78,23 @@ def level(record: logging.LogRecord) -> tuple[str, int]:
     return next((name, number) for least, name, number in _LEVELS if record.levelno >= least)
 
 
+def one_line(text: str) -> str:
+    """The text with escapes for what would begin another line, or control a terminal."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    is_shown = character.isprintable() or unicodedata.category(character) == "Zs"
+    return character if is_shown else character.encode("unicode_escape", "surrogatepass").decode()
+
+
+class _JournalFormatter(logging.Formatter):
+    """The message, and the report of a fault of this program in lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return one_line(super().formatMessage(record))
+
+
 class TextFormatter(logging.Formatter):
     """One line for people, with the local time and its offset from UTC."""
 
@@ -85,7 +103,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.level, _ = level(record)
-        return super().formatMessage(record)
+        return one_line(super().formatMessage(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -188,7 +206,7 @@ class JournaldWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._formatter = logging.Formatter()
+        self._formatter = _JournalFormatter()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._instead = StandardErrorWriter(TextFormatter(TEXT))

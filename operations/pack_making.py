@@ -31,6 +31,7 @@ from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.persons import Person
+from idtone.readable_text import unreadable
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
@@ -57,7 +58,9 @@ def need_keys(settings: Settings) -> None:
 
 def checked_case(case: str | None) -> str:
     """Raises UsageError if it cannot name a case."""
-    if not case or not case.isprintable() or len(case) > 200:
+    if character := unreadable(case or ""):
+        raise UsageError(Message("--case has the character {character}; leave it out", character=character))
+    if not case or len(case) > 200:
         raise UsageError(Message("--case needs 1 to 200 printable characters"))
     return case
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from idtone.calls import Direction, LicenceStatus
 from idtone.documents import Model
 from idtone.errors import ProofError
+from idtone.readable_text import unreadable
 from idtone.translation import Message
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -38,7 +39,9 @@ def _id(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if not value.strip() or len(value) > _TEXT_LIMIT or not value.replace(_WIDE_SPACE, " ").isprintable():
+    if character := unreadable(value.replace(_WIDE_SPACE, " ")):
+        raise ValueError(Message("has the character {character}", character=character), Message("Leave it out"))
+    if not value.strip() or len(value) > _TEXT_LIMIT:
         raise ValueError(
             Message("is not a readable text"), Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT)
         )

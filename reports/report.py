@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from idtone.documents import Model, ValidationFault, parse
 from idtone.numbers import parse as parse_number
+from idtone.readable_text import readable, unreadable
 from idtone.registry.model import Moment, Sha256, Text
 from idtone.translation import Message
 
@@ -31,8 +32,10 @@ def _number(value: str) -> str:
 
 
 def _words(value: str) -> str:
-    text = "\n".join(line.rstrip() for line in value.strip().splitlines())
-    if not text or len(text) > WORDS_LIMIT or not all(line.isprintable() for line in text.split("\n")):
+    text = "\n".join(line.rstrip() for line in readable(value).strip().split("\n"))
+    if character := unreadable(text.replace("\n", "")):
+        raise ValueError(Message("has the character {character}", character=character), Message("Leave it out"))
+    if not text or len(text) > WORDS_LIMIT:
         raise ValueError(Message("is not a readable text"), Message("Write 1 to {limit} characters", limit=WORDS_LIMIT))
     return text
 

@@ -62,7 +62,7 @@ class Desk:
 
         A document that was accepted before gets the same answer, and leaves nothing.
         """
-        with self._one_at_a_time:
+        with self._one_at_a_time, self.ledger.turn():
             document = verified(octets, self.keys_of)
             known = self.documents.get(document.id)
             if known and known.octets == octets:

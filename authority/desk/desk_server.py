@@ -3,50 +3,101 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from idtone.correspondence.desk_client import PATH
 from idtone.errors import IdtoneError, TrustError
+from idtone.http_connections import IDLE_S, MOST, Connections
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
 
 from .desk import Desk
+from .desk_guard import guarding
 from .reports.report_routes import add_report_routes
 from .reports.retention import forget_in_time
 
 DOCUMENT_LIMIT: Final = 256 * 1024
 """Bytes."""
+CLOSE_WITHIN_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
 
-async def attend(desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event) -> None:
-    """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used, and LedgerError."""
-    with desk.ledger.open() as (url, writer):
-        runner = web.AppRunner(application(desk), access_log=None)
+async def attend(
+    desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
+) -> None:
+    """Serve until `over`; `ready` gets the port. `names` are those of the desk at its proxy.
+
+    Raises OSError if the address cannot be used, and LedgerError.
+    """
+    connections = Connections()
+    with desk.ledger.open() as (url, writer), bound(host, port) as listening:
+        port = listening.getsockname()[1]
+        runner = web.AppRunner(application(desk, guarding(connections, _hosts(host, port, names))))
         await runner.setup()
         # Commands that run meanwhile leave their acts in a folder.
         background = [
             asyncio.create_task(record_acts(url, writer, DisclosureRules())), asyncio.create_task(forget_in_time(desk)),
         ]  # fmt: skip
         try:
-            site = web.TCPSite(runner, host, port)
-            await site.start()
-            ready(runner.addresses[0][1])
+            made = connections.guarded(partial(_protocol, runner))
+            server = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=MOST)
+            ready(port)
             await over.wait()
+            server.close()
         finally:
             for task in background:
                 task.cancel()
             await runner.cleanup()
 
 
-def application(desk: Desk) -> web.Application:
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens there. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    with socket.create_server(address[:2], family=family) as listening:
+        yield listening
+
+
+def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
+    """As `Host` may name the desk. None if it listens on all addresses, and no name is known."""
+    if ipaddress.ip_address(host).is_unspecified if _is_address(host) else not host:
+        return frozenset(each.lower() for each in names) or None
+    own = f"[{host}]" if ":" in host else host
+    return frozenset(each.lower() for each in (f"{own}:{port}", f"localhost:{port}", *names))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _protocol(runner: web.AppRunner) -> web.RequestHandler:
+    assert runner.server is not None
+    return web.RequestHandler(
+        runner.server,
+        loop=asyncio.get_running_loop(),
+        access_log=None,  # type: ignore[arg-type]  # as AppRunner gives it
+        keepalive_timeout=IDLE_S,
+        lingering_time=CLOSE_WITHIN_S,
+    )
+
+
+def application(desk: Desk, *guards: Middleware) -> web.Application:
     """The endpoints of the desk."""
 
     async def documents(request: web.Request) -> web.Response:
@@ -61,7 +112,7 @@ def application(desk: Desk) -> web.Application:
             return _json({"error": "the desk cannot accept documents now"}, HTTPStatus.SERVICE_UNAVAILABLE)
         return _json(answer, HTTPStatus.OK)
 
-    made = web.Application(client_max_size=DOCUMENT_LIMIT)
+    made = web.Application(client_max_size=DOCUMENT_LIMIT, middlewares=guards)
     made.router.add_post(PATH, documents)
     add_report_routes(made, desk)
     return made

@@ -7,7 +7,7 @@ it. Commands may run while the desk does; then the desk writes their acts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final
 
 import yaml
 
+from idtone.errors import LedgerError
 from idtone.files import replace_durably
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -27,9 +28,14 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import acting
 from idtone.settings import LedgerSettings, load_settings
+from idtone.translation import Message
+
+from ..turns import turn
 
 FOLDER: Final = "ledger"
 NODE: Final = "authority"
+LOCK: Final = ".lock"
+TURN_WITHIN_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +82,41 @@ class OfficeLedger:
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
         """As `record`, under this id."""
         step = steps.duty(act_id, datetime.now(UTC), acting(), act, subject, details)
-        if self._writer:
-            future = self._writer.append(step)
-            self._writer.hurry()
-            future.result()
-            return
-        settings = self._settings()
-        record_act(settings.url, NODE, KeyRing.of(settings, NODE), lambda _: step, DisclosureRules())
+        with self.turn():
+            if self._writer:
+                future = self._writer.append(step)
+                self._writer.hurry()
+                future.result()
+                return
+            settings = self._settings()
+            record_act(settings.url, NODE, KeyRing.of(settings, NODE), lambda _: step, DisclosureRules())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """For what is looked at, recorded and then done: one after the other, in all processes. Raises LedgerError."""
+        with ExitStack() as stack:
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                stack.enter_context(turn(self._folder / LOCK, TURN_WITHIN_S))
+            except TimeoutError as error:
+                raise LedgerError(
+                    Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
+                ) from error
+            except OSError as error:
+                raise LedgerError(
+                    Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
+                ) from error
+            yield
 
     @contextmanager
     def open(self) -> Iterator[tuple[str, LedgerWriter]]:
         """For a process that records many acts: the ledger's address, and its writer, which stays open. Raises
         LedgerError.
         """
-        settings = self._settings()
-        with LedgerWriter.open(settings.url, NODE, KeyRing.of(settings, NODE)) as writer:
+        with ExitStack() as stack:
+            with self.turn():  # a command may be writing an act at this moment
+                settings = self._settings()
+                writer = stack.enter_context(LedgerWriter.open(settings.url, NODE, KeyRing.of(settings, NODE)))
             self._writer = writer
             try:
                 yield settings.url, writer

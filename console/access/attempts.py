@@ -1,7 +1,7 @@
 """How often somebody may try to sign in.
 
 An attacker who tries a user's name must not keep that user out. So attempts from a browser in which the user has signed
-in before (`known_browser`) are counted for this browser alone; all others are counted for the name and for the address.
+in before (`known_browser`) are counted for this browser alone; all others are counted for the name and for the network.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from idtone.networks import network_of
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5
@@ -33,7 +35,7 @@ class Attempt:
         if self.browser:
             return ((f"browser {self.name} {self.browser}", MOST_OF_NAME),)
         of_name = (f"name {self.name}", MOST_OF_NAME)
-        return (of_name, (f"address {self.address}", MOST_OF_ADDRESS)) if self.address else (of_name,)
+        return (of_name, (f"address {network_of(self.address)}", MOST_OF_ADDRESS)) if self.address else (of_name,)
 
 
 class Attempts:
@@ -52,6 +54,16 @@ class Attempts:
         while len(self._failures) > MOST_KEPT:
             del self._failures[next(iter(self._failures))]
         return True
+
+    def failures_of_network(self, attempt: Attempt) -> int:
+        """How many there are of the attempt's network."""
+        return self._recent(f"address {network_of(attempt.address)}")
+
+    def withdrawn(self, attempt: Attempt) -> None:
+        """It was not tried, and does not count."""
+        for key, _ in attempt.limits:
+            if times := self._failures.get(key):
+                times.pop()
 
     def succeeded(self, attempt: Attempt) -> None:
         """Forget the failures of the name or the browser, and take this attempt from those of the address."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
-import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,9 +12,12 @@ from aiohttp import web
 from idtone.console_settings import ConsoleSettings
 from idtone.documents import read_text
 from idtone.errors import IdtoneError, UsageError
+from idtone.logs import one_line
+from idtone.readable_text import readable
 from idtone.translation import Message
 
 from ..page import Page, Visit
+from .begun_sign_ins import BegunSignIns
 from .cookies import OPENID
 from .sign_in import PATH
 
@@ -34,21 +34,7 @@ except ImportError as error:
 BEGIN: Final = PATH + "/begin"
 BACK: Final = PATH + "/back"
 """The redirect URI at the provider: the console's address and this path."""
-LASTS_S: Final = 600.0
-MOST: Final = 1000
-"""Sign-ins under way; the oldest is forgotten."""
 _SCOPES: Final = {"email": "openid email", "preferred_username": "openid profile", "name": "openid profile"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A sign-in that is under way, in one browser."""
-
-    browser: str
-    """What the cookie of this browser has."""
-    began_s: float = field(default_factory=time.monotonic)
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
 
 
 class ByOpenId:
@@ -70,8 +56,7 @@ class ByOpenId:
         )
         self._claim = openid.claim
         self._public = public
-        self._begun: dict[str, _Begun] = {}
-        """By state. Each serves once."""
+        self._begun = BegunSignIns(time.time)
         self.pages = (Page(PATH, self._show, None), Page(BEGIN, self._begin, None), Page(BACK, self._back, None))
 
     def name_in(self, request: web.Request) -> str | None:
@@ -86,12 +71,7 @@ class ByOpenId:
             metadata = await self._provider.metadata()
         except OpenIdError as error:
             return self._page(visit, HTTPStatus.SERVICE_UNAVAILABLE, error)
-        now_s = time.monotonic()
-        self._begun = {state: each for state, each in self._begun.items() if now_s - each.began_s < LASTS_S}
-        while len(self._begun) >= MOST:
-            del self._begun[next(iter(self._begun))]
-        state, begun = secrets.token_urlsafe(32), _Begun(secrets.token_urlsafe(32))
-        self._begun[state] = begun
+        begun, cookie = self._begun.begin()
         answer = visit.redirect(
             prepare_grant_uri(
                 metadata["authorization_endpoint"],
@@ -99,14 +79,14 @@ class ByOpenId:
                 "code",
                 redirect_uri=self._public + BACK,
                 scope=_SCOPES.get(self._claim, "openid"),
-                state=state,
+                state=begun.state,
                 nonce=begun.nonce,
                 code_challenge=create_s256_code_challenge(begun.verifier),
                 code_challenge_method="S256",
                 **({"acr_values": self._provider.acr} if self._provider.acr else {}),
             )
         )
-        OPENID.give(answer, begun.browser)
+        OPENID.give(answer, cookie)
         return answer
 
     async def _back(self, visit: Visit) -> web.StreamResponse:
@@ -116,7 +96,7 @@ class ByOpenId:
         except IdtoneError as error:
             visit.console.sign_ins.failed(None, visit.address, str(error))
             return self._page(visit, HTTPStatus.FORBIDDEN, Message("The sign-in did not succeed. Try again."))
-        if await visit.in_thread(visit.console.users.get, name) is None:
+        if await visit.console.threads.admitting(visit.console.users.get, name) is None:
             visit.console.sign_ins.failed(None, visit.address, "the provider's user is not in the file of users")
             unknown = Message("You are not among the users of this console.")
             return self._page(visit, HTTPStatus.FORBIDDEN, unknown)
@@ -127,11 +107,7 @@ class ByOpenId:
 
     async def _name(self, visit: Visit) -> str:
         """Raises IdtoneError."""
-        begun = self._begun.pop(visit.query("state"), None)
-        if begun is None or time.monotonic() - begun.began_s >= LASTS_S:
-            raise OpenIdError(Message("this sign-in was not begun here, is over, or took too long"))
-        if not hmac.compare_digest(OPENID.of(visit.request).encode(), begun.browser.encode()):
-            raise OpenIdError(Message("this sign-in was begun in another browser"))
+        begun = self._begun.ended(OPENID.of(visit.request), visit.query("state"))
         metadata = await self._provider.metadata()
         said = visit.request.query.get("iss")  # RFC 9207
         if said is None and metadata.get("authorization_response_iss_parameter_supported"):
@@ -139,7 +115,9 @@ class ByOpenId:
         if said is not None and said != self._provider.issuer:
             raise OpenIdError(Message("the answer is of another provider"))
         if not visit.query("code"):
-            raise OpenIdError(Message("the provider gave no code: {reason}", reason=visit.query("error")[:100]))
+            raise OpenIdError(
+                Message("the provider gave no code: {reason}", reason=one_line(readable(visit.query("error")))[:100])
+            )
         claims = await self._provider.claims(visit.query("code"), begun.verifier, self._public + BACK, begun.nonce)
         return _name_in(claims, self._claim)
 

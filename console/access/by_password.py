@@ -32,7 +32,7 @@ class ByPassword:
 
     async def _sign_in(self, visit: Visit) -> web.StreamResponse:
         name = visit.field("name")[:NAME_LIMIT]
-        user = await visit.in_thread(visit.console.users.get, name)
+        user = await visit.console.threads.admitting(visit.console.users.get, name)
         refusal = await self.proof.asked(visit, name, user)
         if refusal:
             return visit.render("sign_in.html", refusal.status, name=name, problem=refusal.problem)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from idtone.translation import Message
 
@@ -13,10 +15,13 @@ from ..page import Visit
 from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import browser_of
+from .password_line import KNOWN, LineFullError, PasswordLine
 from .passwords import PasswordCheck, hashed
 from .users import NAME_LIMIT, User
 
+R = TypeVar("R")
 _WRONG: Final = Message("The name, the password or the code is wrong.")
+_BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 _OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
 
 
@@ -34,18 +39,23 @@ class PasswordProof:
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
-        self._one_at_a_time = asyncio.Lock()
-        """argon2 takes 64 MiB and a processor: many attempts must not take all of them."""
+        self._line = PasswordLine()
+        self._thread = ThreadPoolExecutor(1, "password")
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""
         failed = visit.console.sign_ins.failed
         attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.of(visit.request)))
+        rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
         if not self._attempts.begins(attempt):
             failed(user.name if user else None, visit.address, "too many attempts")
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, _OFTEN)
-        async with self._one_at_a_time:
-            right = await visit.in_thread(self.check.is_right, user, as_entered(visit, "password"), visit.field("code"))
+        try:
+            async with self._line.turn(rank):
+                right = await self._do(self.check.is_right, user, as_entered(visit, "password"), visit.field("code"))
+        except LineFullError:
+            self._attempts.withdrawn(attempt)
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
         if user is None or not right:
             failed(user.name if user else None, visit.address)
             return Refusal(HTTPStatus.FORBIDDEN, _WRONG)
@@ -53,10 +63,14 @@ class PasswordProof:
         return None
 
     async def hashed(self, visit: Visit, password: str) -> str:
-        async with self._one_at_a_time:
-            return await visit.in_thread(hashed, password)
+        async with self._line.turn(KNOWN):
+            return await self._do(hashed, password)
+
+    async def _do(self, do: Callable[..., R], *given: object) -> R:
+        """Not in a thread of the pages, which may be busy."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do, *given)
 
 
 def as_entered(visit: Visit, field: str) -> str:
     """A password with its spaces."""
-    return (visit.fields or {}).get(field, "")
+    return (visit.entered or {}).get(field, "")

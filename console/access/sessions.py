@@ -83,6 +83,10 @@ class Sessions:
             session.used_s = self._clock_s()
         return session
 
+    def knows(self, token: str) -> bool:
+        """Whether it is the token of a session, which is not prolonged by that."""
+        return _digest(token) in self._by_digest
+
     def is_open(self, session: Session) -> bool:
         """Whether it may go on with what it has begun, as a stream that its user watches without a click. It is not
         prolonged by that.

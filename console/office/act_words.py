@@ -52,6 +52,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "refusal-ended": template("refusal over"),
     "refusals-new-epoch": template("key of the refusals replaced"),
     "report-entered": template("report entered"),
+    "reports-searched": template("reports searched by a number"),
     "report-shown": template("report read"),
     "report-answered": template("report answered"),
     "report-reminded": template("member reminded"),

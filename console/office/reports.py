@@ -20,6 +20,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..drawings.trace import ANSWERS, trace_of
+from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
 from .acts import absent, acted, files_of
@@ -31,21 +32,34 @@ SHOWN: Final = 100
 async def reports(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All, those on which one party has to act, or those about a number, which comes in a form."""
+    """All, those on which one party has to act, or those about a number, which comes in a form with the purpose."""
     desk = await visit.in_thread(files_of(visit).reports)
     stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
-    if desk and (wanted := visit.field("number")):
-        try:
-            token = desk.key.token(any_number_of(wanted))
-        except IdtoneError as error:
-            desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
+    if visit.page.path == PATH and visit.page.method is Method.POST:
+        if not admits_number_search(visit):
+            desk, status, problem = None, HTTPStatus.TOO_MANY_REQUESTS, UsageError(TOO_MANY_NUMBERS)
+        elif desk:
+            try:
+                token = await visit.in_thread(_searched, desk, visit.field("number"), visit.field("purpose"))
+            except UsageError as error:
+                desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
     listed = await visit.in_thread(desk.store.listed, stage, token, SHOWN) if desk else []
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
     rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
         "office_reports.html", status, rows=rows[::-1], stage=stage, stages=Stage, shown=SHOWN, problem=problem,
-        late={each.report: each for each in late[::-1]}, is_by_number=token is not None,
+        late={each.report: each for each in late[::-1]}, is_by_number=token is not None, purpose=visit.field("purpose"),
     )  # fmt: skip
+
+
+def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
+    """The token of the number. The office's ledger records the search before it is done.
+
+    Raises UsageError, LedgerError: then nothing is shown.
+    """
+    token = desk.key.token(any_number_of(number))
+    desk.searched(token, line(purpose, Message("Purpose")))
+    return token
 
 
 def number_of(desk: ReportDesk, kept: KeptReport) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import logging
 import time
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.calls import Direction, Outcome, Reason
-from idtone.command_line import field_text
+from idtone.command_line import csv_lines
 from idtone.decision_words import DIRECTIONS, REASONS
 from idtone.errors import LedgerError, NumberError, UsageError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -36,6 +34,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..application import protect
+from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..other_nodes import other_nodes
 from ..page import Method, Page, Visit
 from ..security import SCRIPTED
@@ -50,7 +49,11 @@ NUMBER_CALLS: Final = 50
 """Calls of a number that are shown, the newest."""
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 200
-CSV_PART_S: Final = 0.25
+CSV_PART_S: Final = 0.1
+EXPORTS_OF_SESSION: Final = 1
+EXPORTS: Final = 2
+"""At a time, of all sessions."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -74,11 +77,11 @@ async def calls(visit: Visit) -> web.StreamResponse:
         return _page(visit, CallQuery(values), _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     try:
         if query.call:
-            call_id, found = await visit.in_thread(_by_call_id, visit, query)
+            call_id, found = await visit.in_long_read(_by_call_id, visit, query)
             if call_id is not None:
                 return visit.redirect(path_of(call_id, node=query.node))
         else:
-            found = await visit.in_thread(_search, visit, query)
+            found = await visit.in_long_read(_search, visit, query)
     except UsageError as error:  # no such node
         return _page(visit, query, _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     return _page(visit, query, found, await other_nodes(visit))
@@ -173,6 +176,8 @@ async def by_number(visit: Visit) -> web.StreamResponse:
     """The act is recorded before anything is shown. Recording waits for the disk and the service, so the calls are
     looked for meanwhile.
     """
+    if not admits_number_search(visit):
+        return _by_number_page(visit, (), TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
     try:
         wanted = _wanted(visit.field("number"), visit.field("sip_call_id"))
         start, end = local_moment("from", visit.field("from")), local_moment("until", visit.field("until"))
@@ -181,7 +186,7 @@ async def by_number(visit: Visit) -> web.StreamResponse:
         return _by_number_page(visit, (), error, HTTPStatus.BAD_REQUEST)
     recorded, records = await asyncio.gather(
         visit.in_thread(_record, visit, wanted, purpose),
-        visit.in_thread(_find, visit, wanted, start, end),
+        visit.in_long_read(_find, visit, wanted, start, end),
         return_exceptions=True,
     )
     for each in (recorded, records):
@@ -247,32 +252,57 @@ def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datet
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """What the search shows, as far as `CSV_CALLS`, without its pages."""
+    """What the search shows, as far as `CSV_CALLS`, without its pages. Its rows are sent when the search has ended: a
+    client that is slow holds up no other export.
+    """
+    assert visit.session is not None
     try:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-    try:
-        found = await visit.in_thread(_csv_part, visit, query, query.before, PAGE_CALLS, SEARCH_S)
-    except UsageError as error:  # no such node
-        return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-    answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
-    answer.content_type, answer.charset = "text/csv", "utf-8"
-    protect(answer, SCRIPTED)
-    await answer.prepare(visit.request)
-    await answer.write(_csv([FIELDS]))
-    count = 0
+    limits = visit.console.limits
+    with limits.under_way((f"export {visit.session.id}", EXPORTS_OF_SESSION)) as is_only:
+        if not is_only:
+            return _wait(visit, Message("Your other export has not ended. Wait for it, or stop it."))
+        answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
+        answer.content_type, answer.charset = "text/csv", "utf-8"
+        with limits.under_way(("exports", EXPORTS)) as has_room:
+            if not has_room:
+                return _wait(visit, Message("Other exports run at the moment. Try again in a minute."))
+            try:
+                octets = await _exported(visit, query, answer)
+            except UsageError as error:  # no such node
+                return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
+        await answer.write(octets)
+        return answer
+
+
+def _wait(visit: Visit, problem: Message) -> web.Response:
+    answer = visit.render("problem.html", HTTPStatus.TOO_MANY_REQUESTS, problem=problem)
+    answer.headers["Retry-After"] = "60"
+    return answer
+
+
+async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
+    """The rows; `answer` has begun with its head. Ends when the visitor leaves. Raises LedgerError, UsageError."""
+    parts, count, place = list[str](), 0, query.before
     while True:
-        await answer.write(_csv([fields_of(record) for record in found.records]))
-        count += len(found.records)
-        if found.reached is None or count >= CSV_CALLS:
-            return answer
+        rest = min(CSV_PART, CSV_CALLS - count)
         try:
-            rest = min(CSV_PART, CSV_CALLS - count)
-            found = await visit.in_thread(_csv_part, visit, query, found.reached, rest, CSV_PART_S)
+            found = await visit.in_export(_csv_part, visit, query, place, rest, CSV_PART_S)
         except LedgerError as error:
+            if not answer.prepared:
+                raise
             _log.error("%s: %s", CSV_PATH, error)
             raise ConnectionAbortedError from error  # a part must not look like the whole
+        if not answer.prepared:
+            protect(answer, SCRIPTED)
+            await answer.prepare(visit.request)
+            await answer.write(csv_lines([FIELDS]).encode())
+        parts.append(csv_lines(fields_of(record) for record in found.records))
+        count, place = count + len(found.records), found.reached
+        if place is None or count >= CSV_CALLS:
+            return "".join(parts).encode()
 
 
 def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:
@@ -282,12 +312,6 @@ def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, p
             reader, query.wanted, query.start, query.end, place=place, limit=limit,
             enough=lambda: time.perf_counter() >= until_s,
         )  # fmt: skip
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows([map(field_text, row) for row in rows])
-    return text.getvalue().encode()
 
 
 BY_NUMBER: Final = "/calls/by-number"

@@ -43,6 +43,7 @@ from ..files import PDF, ZIP, download, download_csv
 from ..japan_time import typed
 from ..page import Method, Page, Visit
 from ..uploads import Upload, received
+from .masked_reader import reader_for
 
 PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
@@ -187,8 +188,8 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls of a request, with masked numbers, as the approver sees them."""
-    with visit.console.opening_reader() as reader:
+    """The calls of a request. The last digits of numbers are for those who may open numbers."""
+    with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]
 

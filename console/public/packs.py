@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +19,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Visit
+from ..threads import UPLOADS as AT_ONCE
 from ..uploads import received
 
 PATH: Final = "/public/pack"
@@ -27,7 +27,6 @@ HERE: Final = "/verify"
 """The same page on an operator's node, for its users."""
 LIMIT: Final = 50_000_000
 """Bytes of a pack, also when it is unpacked."""
-AT_ONCE: Final = 2
 WAITING: Final = 8
 """Further visitors are told to come again."""
 
@@ -36,25 +35,28 @@ class PackVerification:
     """Verifies a few packs at a time."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(AT_ONCE)
         self._visitors = 0
 
     async def show(self, visit: Visit) -> web.StreamResponse:
         return visit.render("pack.html", verdict=None, holder=None, problem=None)
 
     async def verify(self, visit: Visit) -> web.StreamResponse:
-        if self._visitors >= AT_ONCE + WAITING:
-            busy = Message("Several packs are being verified. Try again in a minute.")
-            return visit.render("pack.html", HTTPStatus.SERVICE_UNAVAILABLE, verdict=None, holder=None, problem=busy)
-        self._visitors += 1
+        """Only a pack that has arrived takes a place: who sends slowly holds up no other."""
         try:
-            async with received(visit, LIMIT) as upload, self._places:
-                key = upload.fields.get("key", "")
-                verdict, holder = await visit.in_thread(_verified, upload.file, key, visit.console.desk)
+            async with received(visit, LIMIT) as upload:
+                if self._visitors >= AT_ONCE + WAITING:
+                    busy = Message("Several packs are being verified. Try again in a minute.")
+                    return visit.render(
+                        "pack.html", HTTPStatus.SERVICE_UNAVAILABLE, verdict=None, holder=None, problem=busy
+                    )
+                self._visitors += 1
+                try:
+                    key = upload.fields.get("key", "")
+                    verdict, holder = await visit.in_thread(_verified, upload.file, key, visit.console.desk)
+                finally:
+                    self._visitors -= 1
         except IdtoneError as error:
             return visit.render("pack.html", HTTPStatus.BAD_REQUEST, verdict=None, holder=None, problem=error)
-        finally:
-            self._visitors -= 1
         return visit.render("pack.html", verdict=verdict, holder=holder, problem=None)
 
 

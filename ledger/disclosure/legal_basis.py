@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field
 from idtone.documents import Model, load, parse
 from idtone.errors import UsageError
 from idtone.numbers import holds_number
+from idtone.readable_text import unreadable
 from idtone.translation import Message, template
 
 from ..evidence.steps import Scalar
@@ -162,6 +163,8 @@ def fits(text: str) -> bool:
 
 def text_objection(name: str, text: str | None) -> Message | None:
     """Why a text must not be recorded for ever; None if it may. `name` is its option."""
+    if text is not None and (character := unreadable(text)):
+        return Message("--{name} has the character {character}; leave it out", name=name, character=character)
     if text is not None and not fits(text):
         return Message("--{name} needs 1 to {limit} printable characters", name=name, limit=TEXT_LIMIT)
     if text is not None and holds_number(text):

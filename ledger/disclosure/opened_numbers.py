@@ -6,6 +6,7 @@ from datetime import datetime
 
 from idtone.numbers import Number, holds_number
 from idtone.persons import Person
+from idtone.readable_text import unreadable
 from idtone.translation import Message
 
 from ..evidence.steps import Step, StepKind, numbers_opened
@@ -16,6 +17,8 @@ from .legal_basis import TEXT_LIMIT, fits
 
 def purpose_objection(purpose: str) -> Message | None:
     """Why this purpose must not be recorded for ever; None if it may."""
+    if character := unreadable(purpose):
+        return Message("The purpose has the character {character}; leave it out.", character=character)
     if not fits(purpose):
         return Message("The purpose needs 1 to {limit} printable characters.", limit=TEXT_LIMIT)
     if holds_number(purpose):

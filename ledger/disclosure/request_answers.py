@@ -8,6 +8,7 @@ from datetime import datetime
 
 from idtone.errors import UsageError
 from idtone.persons import Person
+from idtone.readable_text import unreadable
 from idtone.settings import Settings
 from idtone.translation import Message
 
@@ -46,7 +47,9 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
     """The refusal of a request, which is not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
-    if not why.strip() or not why.isprintable():
+    if character := unreadable(why):
+        raise UsageError(Message("--why has the character {character}; leave it out", character=character))
+    if not why.strip():
         raise UsageError(Message("--why needs a reason, in printable characters"))
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = requests(reader.acts())

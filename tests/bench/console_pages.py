@@ -30,8 +30,8 @@ import yaml
 from idtone.console import server, static_files
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
-from idtone.console.request_limits import OF_SESSION
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.request_limits import OF_SESSION
 from idtone.settings import load_settings
 
 from ..conftest import LAB_REGISTRY

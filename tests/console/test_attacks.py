@@ -15,13 +15,13 @@ import aiohttp
 import pytest
 import yaml
 
-from idtone.console import connections
+from idtone import http_connections as connections
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
 from idtone.console.access.passwords import hashed
 from idtone.console.access.rights import Role
-from idtone.console.connections import MOST, Connections
-from idtone.console.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 from idtone.errors import DocumentError
+from idtone.http_connections import MOST, Connections
+from idtone.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 
 from ..lab.lab import until
 from .site import HASHED, PASSWORD, Site, running

@@ -257,6 +257,11 @@ async def test_an_export_by_two_persons_and_its_delivery(node, settings, tmp_pat
     shown = (await alice.get(page)).text
     assert "another person has to approve it" in shown
     assert HOSTILE not in shown
+    assert f"…{sample.CALLER[-4:]}" in shown, "the investigator may open numbers"
+    for role in (Role.VIEWER, Role.APPROVER, Role.ADMINISTRATOR):
+        others = (await (await node.visitor(role)).get(page)).text
+        assert f"…{sample.CALLER[-4:]}" not in others, role
+        assert f"…{sample.CALLED[-4:]}" not in others, role
     for number in (sample.FORWARDING[1:], sample.CALLER[1:], sample.CALLED[1:]):
         assert number not in shown
         assert number not in (await bob.get(page)).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
@@ -9,6 +10,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from idtone.authority.change_registry import registry_of, suspensions_of
 from idtone.authority.desk.office_ledger import OfficeLedger
 from idtone.authority.desk.reports.report_store import ReportStore
 from idtone.authority.prepared_package import FOLDER
-from idtone.authority.suspension_requests import FILE
+from idtone.authority.suspension_requests import FILE, MOST_DIFFERING, SuspensionRequests
 from idtone.authority.workspace import Workspace
 from idtone.console.access.rights import Role
 from idtone.console.drawings.trace import trace_of
@@ -26,6 +28,7 @@ from idtone.console.office import office_files
 from idtone.console.page import Method
 from idtone.registry.trust import tuf_roles
 
+from ..authority.desk.desk_process import running as running_desk
 from ..authority.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
 from ..authority.office import APPLICATION, STOP, TWICE, Office
 from .site import Site, Visitor, running
@@ -283,6 +286,44 @@ async def test_a_suspension_ends_by_two_persons_too(at_office, office):
     withdrawn = {"request": request_id((await second.get(page)).text)}
     assert (await first.send(page, f"{page}/withdraw", withdrawn)).status == 303
     assert not at_office.console.office_files.requests.waiting()
+
+
+async def test_a_second_entry_cannot_be_tried_out(at_office, office, caplog):
+    """Before, 61 were tried in a row."""
+    page, first, second = "/office/suspensions", await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    await first.send(page, f"{page}/request", SUSPENSION)
+    again = {"request": request_id((await second.get(page)).text), "entered": OTHER, "why": "yes"}
+    told = [(await second.send(page, f"{page}/approve", again)).text for _ in range(MOST_DIFFERING)]
+    assert ["enter it anew" in each for each in told] == [False, False, True]
+    assert "does not wait any more" in (await second.send(page, f"{page}/approve", {**again, "entered": STOPPED})).text
+    assert OfficeLedger(office.folder).acts()[-1].act == "suspension-withdrawn"
+    assert "the second entry differs" in caplog.text
+
+
+@pytest.mark.parametrize("has_desk", [False, True])
+async def test_clerks_act_at_once_and_the_ledger_has_what_was_done(at_office, office, has_desk):
+    """Before, one of two got 400; a withdrawal beside an approval was in the ledger, and the request still waited."""
+    page, clerks = "/office/suspensions", [await at_office.visitor(*role) for role in (ME, SECOND, ME)]
+    with running_desk(office.folder) if has_desk else nullcontext():
+        tokens = [(await clerk.get(page)).form_token for clerk in clerks]
+        asked = [
+            clerk.post(
+                f"{page}/request", {**SUSPENSION, "form_token": token, "entered": f"031234567{n}", "reference": n}
+            )
+            for n, clerk, token in zip("123", clerks, tokens, strict=True)
+        ]
+        assert [each.status for each in await asyncio.gather(*asked)] == [303] * 3
+        requests = SuspensionRequests(Workspace(office.folder)).waiting()
+        mine = next(each for each in requests if each.terms.reference == "1")
+        fields, entered = {"request": mine.id, "why": "yes"}, "0312345671"
+        done = await asyncio.gather(
+            clerks[1].post(f"{page}/approve", fields | {"form_token": tokens[1], "entered": entered}),
+            clerks[0].post(f"{page}/withdraw", fields | {"form_token": tokens[0]}),
+        )
+    assert sorted(each.status for each in done) == [303, 400]
+    about = [act.act for act in OfficeLedger(office.folder).acts() if act.subject == mine.id]
+    assert about in (["suspension-requested", "suspension-approved"], ["suspension-requested", "suspension-withdrawn"])
+    assert mine.id not in {each.id for each in SuspensionRequests(Workspace(office.folder)).waiting()}
 
 
 async def test_a_number_that_never_originates_needs_two_persons_too(at_office, office):

@@ -146,10 +146,21 @@ async def test_reports_are_found_by_number_counted_for_publication_and_erased(si
     found = [desk.report(receipt=f"ABCDE-FGHJK-MNPQR-STVW{letter}") for letter in "23456"]
     other = desk.report(report(ELSEWHERE), receipt="ABCDE-FGHJK-MNPQR-STVWZ")
     visitor, page = await (await site_of(desk.desk.folder)).visitor(*ME), "/office/reports"
-    by_number = (await visitor.send(page, page, {"number": NUMBER})).text
+    unsaid = await visitor.send(page, page, {"number": NUMBER})
+    assert (unsaid.status, found[0] in unsaid.text, "Purpose is not a readable text" in unsaid.text) == (
+        400, False, True,
+    )  # fmt: skip
+    purpose = "case\u30007"
+    by_number = (await visitor.send(page, page, {"number": NUMBER, "purpose": purpose})).text
     assert (all(each in by_number for each in found), other in by_number) == (True, False)
-    wrong = await visitor.send(page, page, {"number": "no number"})
+    [act] = [act for act in OfficeLedger(desk.desk.folder).acts() if act.act == "reports-searched"]
+    assert (act.by, act.details["why"], NUMBER[1:] in str(act)) == ("office", "case 7", False)
+    wrong = await visitor.send(page, page, {"number": "no number", "purpose": purpose})
     assert (wrong.status, "that is not a telephone number" in wrong.text) == (400, True)
+
+    token = (await visitor.get(page)).form_token
+    many = [await visitor.post(page, {"form_token": token, "number": "1"}) for _ in range(20)]
+    assert [each.status for each in many] == [400] * 17 + [429] * 3, "a whole number was found by 96 questions"
 
     for each in found:
         desk.reports.close(each, ReportResult.TRACED, "known", datetime.now(UTC))

@@ -7,12 +7,14 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
+from idtone.console.access.begun_sign_ins import NotBegunError
 from idtone.console.access.cookies import OPENID, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.server import made
@@ -136,6 +138,27 @@ async def test_an_answer_counts_once_and_in_its_browser(site, login):
     state = parse_qs(urlsplit(refused.headers["Location"]).query)["state"][0]
     answer = await victim.get(f"/sign-in/back?error=<script>&state={state}&iss={login.issuer}")
     assert (answer.status, "<script>" in answer.text) == (403, False)
+
+
+async def test_many_sign_ins_that_others_begin_push_none_out(site, login):
+    """Before, 1,000 of them did. The cookie of each has all that is needed."""
+    visitor = await site.visitor()
+    way_back = await at_provider(visitor)
+    begun = site.console.sign_in._begun
+    for number in range(2000):
+        begun.begin()
+        with suppress(NotBegunError):
+            begun.ended("", str(number))
+    assert (await visitor.get(way_back)).status == 200
+
+
+async def test_no_line_of_the_log_can_be_forged(site, login, caplog):
+    visitor = await site.visitor()
+    state = parse_qs(urlsplit((await visitor.get("/sign-in/begin")).headers["Location"]).query)["state"][0]
+    forged = "x%0A2026-12-01%20info%20administrator%20signed%20in%1B%5B2J%E2%80%A8y"
+    assert (await visitor.get(f"/sign-in/back?error={forged}&state={state}&iss={login.issuer}")).status == 403
+    assert caplog.messages[-1].isprintable()
+    assert "administrator signed in" in caplog.messages[-1]
 
 
 async def test_a_new_key_of_the_provider_counts_at_once(site, login, monkeypatch):

@@ -75,25 +75,26 @@ class ReportDesk:
 
         A report that was entered already leaves nothing, also if it was sealed again.
         """
-        known = self.store.by_receipt(sealed.receipt)
-        if known and self._is_same(known, sealed):
-            return known.id
-        if known:
-            raise TrustError(Message("another report has this receipt; send the report again with a new one"))
-        call = self.call(sealed)
-        if call.at > now:
-            raise TrustError(Message("the call of the report is in the future"))
-        number, holder = parse(call.number), self._holder(call)
-        report_id, step = report_id_of(sealed.receipt), first(holder.members)
-        request = self._request(report_id, 1, step, now)
-        kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
-        self._changes.make(
-            self.store.added(kept, self.key.token(number), request), "report-entered", report_id, via=via,
-            holder=holder.member, basis=holder.basis, others=",".join(holder.others) or None, stage=step.stage,
-            reporter=sealed.reporter is not None, sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
-            **_asked(request),
-        )  # fmt: skip
-        return report_id
+        with self._desk.ledger.turn():
+            known = self.store.by_receipt(sealed.receipt)
+            if known and self._is_same(known, sealed):
+                return known.id
+            if known:
+                raise TrustError(Message("another report has this receipt; send the report again with a new one"))
+            call = self.call(sealed)
+            if call.at > now:
+                raise TrustError(Message("the call of the report is in the future"))
+            number, holder = parse(call.number), self._holder(call)
+            report_id, step = report_id_of(sealed.receipt), first(holder.members)
+            request = self._request(report_id, 1, step, now)
+            kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
+            self._changes.make(
+                self.store.added(kept, self.key.token(number), request), "report-entered", report_id, via=via,
+                holder=holder.member, basis=holder.basis, others=",".join(holder.others) or None, stage=step.stage,
+                reporter=sealed.reporter is not None, sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
+                **_asked(request),
+            )  # fmt: skip
+            return report_id
 
     def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
         """Whether the boxes hold the same report. A sender derives the receipt from the whole report: that is enough
@@ -120,6 +121,10 @@ class ReportDesk:
             )
         return found
 
+    def searched(self, token: str, purpose: str) -> None:
+        """The office is about to look for reports about a number. Raises LedgerError."""
+        self._desk.ledger.record("reports-searched", "number", token=token, why=purpose)
+
     def shown(self, report_id: str) -> None:
         """The office is about to read a report. Raises LedgerError."""
         self._desk.ledger.record("report-shown", report_id)
@@ -129,12 +134,13 @@ class ReportDesk:
 
         Raises LedgerError: then nothing is erased.
         """
-        doomed = self.store.closed_before(before)
-        if doomed:
-            self._desk.ledger.record("reports-forgotten", before.isoformat(), reports=len(doomed))
-            self._desk.documents.forget(REPORT, doomed)
-            self.store.forget(doomed)
-        return len(doomed)
+        with self._desk.ledger.turn():
+            doomed = self.store.closed_before(before)
+            if doomed:
+                self._desk.ledger.record("reports-forgotten", before.isoformat(), reports=len(doomed))
+                self._desk.documents.forget(REPORT, doomed)
+                self.store.forget(doomed)
+            return len(doomed)
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
         """How many reports were received from `since` on and before `until`, as they may be published."""
@@ -145,10 +151,12 @@ class ReportDesk:
 
         The reason stays out of the ledger, which keeps all: it may name people, and is erased with the report.
         """
-        report = self.named(report_id)
-        if report.stage is Stage.CLOSED:
-            raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
-        self._changes.make(self.store.closed(report_id, result, why, now), "report-closed", report_id, result=result)
+        with self._desk.ledger.turn():
+            report = self.named(report_id)
+            if report.stage is Stage.CLOSED:
+                raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
+            closed = self.store.closed(report_id, result, why, now)
+            self._changes.make(closed, "report-closed", report_id, result=result)
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
         """The reporter of a report who has consented. The consent in the box counts, which only the reporter could
@@ -194,34 +202,36 @@ class ReportDesk:
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
         """A member's answer, and what follows: the next member is asked, or the chain ends. Raises TrustError."""
         content = read(Answer, document.content)
-        request = self.store.request(content.request)
-        if request is None or request.member != document.member:
-            raise TrustError(_UNKNOWN)
-        accepted = Accepted(request.report, {"request": request.id, "result": content.result})
-        if request.document == document.id:
+        with self._desk.ledger.turn():
+            request = self.store.request(content.request)
+            if request is None or request.member != document.member:
+                raise TrustError(_UNKNOWN)
+            accepted = Accepted(request.report, {"request": request.id, "result": content.result})
+            if request.document == document.id:
+                return accepted
+            if request.answered:
+                raise TrustError(_ANSWERED)
+            if content.upstream and content.upstream not in {each.id for each in self._desk.registry().members}:
+                raise TrustError(
+                    Message("{member} is no member's id in the registry; correct `upstream`", member=content.upstream)
+                )
+            asked = [each.member for each in self.store.requests_of(request.report)]
+            holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
+            following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
+            further = self._request(request.report, request.hop + 1, following, now)
+            answered = replace(
+                request, answered=now, document=document.id, result=content.result, upstream=content.upstream,
+                pack=content.pack, found=content.found.model_dump_json(),
+            )  # fmt: skip
+            was_open = self._changes.make(
+                self.store.answered(answered, following, further), "report-answered", request.report,
+                request=request.id, member=document.member, result=content.result, document=document.id,
+                stage=following.stage,
+                finding=following.finding, **_asked(further, "next_"),
+            )  # fmt: skip
+            if not was_open:
+                raise TrustError(_ANSWERED)
             return accepted
-        if request.answered:
-            raise TrustError(_ANSWERED)
-        if content.upstream and content.upstream not in {each.id for each in self._desk.registry().members}:
-            raise TrustError(
-                Message("{member} is no member's id in the registry; correct `upstream`", member=content.upstream)
-            )
-        asked = [each.member for each in self.store.requests_of(request.report)]
-        holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
-        following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
-        further = self._request(request.report, request.hop + 1, following, now)
-        answered = replace(
-            request, answered=now, document=document.id, result=content.result, upstream=content.upstream,
-            pack=content.pack, found=content.found.model_dump_json(),
-        )  # fmt: skip
-        was_open = self._changes.make(
-            self.store.answered(answered, following, further), "report-answered", request.report, request=request.id,
-            member=document.member, result=content.result, document=document.id, stage=following.stage,
-            finding=following.finding, **_asked(further, "next_"),
-        )  # fmt: skip
-        if not was_open:
-            raise TrustError(_ANSWERED)
-        return accepted
 
     def _holders(self, report_id: str) -> Sequence[str]:
         """The members that held the number of a report within its time, if there were several."""
@@ -229,11 +239,15 @@ class ReportDesk:
         return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
 
     def remind(self, request: KeptRequest) -> None:
-        """The member sees the reminder when it fetches its requests. Raises LedgerError."""
-        self._changes.make(
-            self.store.reminded(request), "report-reminded", request.report, request=request.id,
-            member=request.member, reminders=request.reminders + 1,
-        )  # fmt: skip
+        """The member sees the reminder when it fetches its requests. Nothing happens if it has answered, or was
+        reminded, in the meantime. Raises LedgerError.
+        """
+        with self._desk.ledger.turn():
+            if self.store.request(request.id) == request:
+                self._changes.make(
+                    self.store.reminded(request), "report-reminded", request.report, request=request.id,
+                    member=request.member, reminders=request.reminders + 1,
+                )  # fmt: skip
 
     def _request(self, report_id: str, hop: int, step: Next, now: datetime) -> KeptRequest | None:
         if step.member is None:

@@ -42,6 +42,8 @@ PROBLEMS: Final = {
     "at": ("日付と時刻を確認してください。", "Check the date and the time."),
     "within_minutes": ("時刻の確かさを選んでください。", "Choose how sure the time is."),
     "what": ("何があったかを 4000 字以内で書いてください。", "Write what happened, in at most 4000 characters."),
+    "character": ("使えない文字 {character} があります。取り除いてください。",
+                  "There is the character {character}, which cannot be used. Leave it out."),
     "attachments": ("この窓口ではファイルを受け付けません。お手元で保管してください。",
                     "This page takes no files. Keep them yourself."),
     "reporter": (
@@ -83,8 +85,9 @@ _KEPT: Final = (
 )
 
 
-def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | None = None) -> str:
-    """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`.
+def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | None = None, character: str = "") -> str:
+    """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; one of them names a
+    `character`.
 
     Without a key of the report officer the form does not ask for the reporter.
     """
@@ -110,7 +113,7 @@ def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | Non
     )  # fmt: skip
     return _page(
         ("申告窓口", "Report a call"),
-        (_problem(problem) if problem else "")
+        (_problem(problem, character) if problem else "")
         + f"<p>{_both(*_PROMISE)}</p>"
         + f'<form method="post" action="{FORM_PATH}" enctype="multipart/form-data">'
         + _input(
@@ -169,8 +172,9 @@ def _input(name: str, japanese: str, english: str, value: str, kind: str = "text
     )
 
 
-def _problem(problem: str) -> str:
-    return f'<div class="problem" role="alert">{_both(*PROBLEMS[problem])}</div>'
+def _problem(problem: str, character: str = "") -> str:
+    japanese, english = (words.replace("{character}", escape(character)) for words in PROBLEMS[problem])
+    return f'<div class="problem" role="alert">{_both(japanese, english)}</div>'
 
 
 def _both(japanese: str, english: str) -> str:

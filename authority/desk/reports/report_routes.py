@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import BodyPartReader, web
 from pydantic import ValidationError
 
 from idtone.errors import IdtoneError
+from idtone.readable_text import readable, unreadable
 from idtone.registry.model import JAPAN
 from idtone.reports.report import Report
 from idtone.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
 from idtone.reports.sealed_box import public_key
 
 from ..desk import Desk
+from ..desk_guard import visitor_of
 from .rate_limit import RateLimit
 from .report_desk import ReportDesk
 from .report_page import FORM_PATH, POLICY, STATUS_PATH, TRAP, form_page, problem_page, receipt_page, status_page
@@ -31,6 +35,9 @@ _FIELD_LIMIT: Final = 16 * 1024
 """Bytes."""
 _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
+_THREADS: Final = 4
+_REFUSED: Final = 10
+"""So many times more forms may be refused than are accepted: a person corrects a field, and loses nothing."""
 _MB: Final = 1024 * 1024
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
@@ -40,40 +47,55 @@ _HEADERS: Final = {
 }
 
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _FormError(Exception):
     """`problem` is one of `PROBLEMS`."""
 
-    def __init__(self, problem: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+    def __init__(self, problem: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST, character: str = "") -> None:
         super().__init__(problem)
-        self.problem, self.status = problem, status
+        self.problem, self.status, self.character = problem, status, character
 
 
 def add_report_routes(application: web.Application, desk: Desk) -> None:
     """Raises DocumentError if the desk's limits cannot be read."""
     limits = read_rules(desk.folder).page
-    rate = RateLimit(limits.hourly, limits.hourly_each)
+    reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
+    refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * _REFUSED)
+    threads = ThreadPoolExecutor(_THREADS, "reports")
+
+    async def in_thread(do: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+        loop, act = asyncio.get_running_loop(), partial(do, *given, **named)
+        return await loop.run_in_executor(threads, copy_context().run, act)
+
+    async def end(_: web.Application) -> None:
+        threads.shutdown(wait=False, cancel_futures=True)
 
     async def keys(request: web.Request) -> web.StreamResponse:
-        return web.json_response(await asyncio.to_thread(_keys, desk))
+        return web.json_response(await in_thread(_keys, desk))
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return _html(form_page({}, (await asyncio.to_thread(_keys, desk))["officer"] is not None))
+        return _html(form_page({}, (await in_thread(_keys, desk))["officer"] is not None))
 
     async def report(request: web.Request) -> web.StreamResponse:
-        with_reporter = (await asyncio.to_thread(_keys, desk))["officer"] is not None
+        with_reporter = (await in_thread(_keys, desk))["officer"] is not None
         values: dict[str, str] = {}
         try:
             await _read_form(request, limits.upload_mb * _MB, values)
             receipt = new_receipt()
             if not values.get(TRAP):
                 made = _report(values, datetime.now(UTC))
-                await asyncio.to_thread(_enter, desk, made, receipt)
+                await in_thread(_enter, desk, made, receipt)
         except _FormError as error:
-            return _html(form_page(values, with_reporter, error.problem), error.status)
+            reports.give_back(visitor_of(request))
+            if not refused.admits(visitor_of(request), time.monotonic()):
+                return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+            return _html(form_page(values, with_reporter, error.problem, error.character), error.status)
         except IdtoneError as error:
+            reports.give_back(visitor_of(request))
             _log.error("a report was not accepted: %s", error)
             return _html(form_page(values, with_reporter, "failed"), HTTPStatus.SERVICE_UNAVAILABLE)
         return _html(receipt_page(receipt))
@@ -83,14 +105,14 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
 
     async def status(request: web.Request) -> web.StreamResponse:
         digest = receipt_digest(str((await request.post()).get("receipt", ""))[:200])
-        found = await asyncio.to_thread(lambda: ReportDesk(desk).store.by_receipt(digest))
+        found = await in_thread(lambda: ReportDesk(desk).store.by_receipt(digest))
         return _html(status_page(found, unknown=found is None))
 
-    def limited(handler: Handler) -> Handler:
+    def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
         """Serves no visitor too often, and tells one what has failed here."""
 
         async def served(request: web.Request) -> web.StreamResponse:
-            if request.method == "POST" and not rate.admits(_visitor(request), time.monotonic()):
+            if rate and not rate.admits(visitor_of(request), time.monotonic()):
                 return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
             try:
                 return await handler(request)
@@ -102,9 +124,10 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
 
     application.router.add_get(KEYS_PATH, limited(keys))
     application.router.add_get(FORM_PATH, limited(form))
-    application.router.add_post(FORM_PATH, limited(report))
+    application.router.add_post(FORM_PATH, limited(report, reports))
     application.router.add_get(STATUS_PATH, limited(status_form))
-    application.router.add_post(STATUS_PATH, limited(status))
+    application.router.add_post(STATUS_PATH, limited(status, questions))
+    application.on_cleanup.append(end)
 
 
 def _keys(desk: Desk) -> Mapping[str, str | None]:
@@ -139,7 +162,7 @@ async def _read_form(request: web.Request, limit: int, values: dict[str, str]) -
                 held += chunk
                 if len(held) > _FIELD_LIMIT:
                     raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            values[part.name] = held.decode("utf-8", "replace").replace("\r\n", "\n").strip()
+            values[part.name] = readable(held.decode("utf-8", "replace")).strip()
     except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
         raise _FormError("form") from error
     raise _FormError("form")
@@ -147,6 +170,9 @@ async def _read_form(request: web.Request, limit: int, values: dict[str, str]) -
 
 def _report(values: Mapping[str, str], now: datetime) -> Report:
     """Raises _FormError, which names the field."""
+    for text in values.values():
+        if character := unreadable(text.replace("\n", "")):
+            raise _FormError("character", character=character)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
     except ValueError as error:
@@ -165,17 +191,6 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
         return Report.model_validate(content)
     except ValidationError as error:
         raise _FormError(str(error.errors()[0]["loc"][0])) from None  # the cause would show what was written
-
-
-def _visitor(request: web.Request) -> str:
-    """The address of the visitor. Only a proxy on this machine, also at a Unix socket, may name another one."""
-    peer = request.remote or ""
-    try:
-        is_proxy = not peer or ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        is_proxy = False
-    named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return named if is_proxy and named else peer
 
 
 def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

@@ -89,6 +89,18 @@ def test_each_visitor_and_all_together_have_a_limit_an_hour():
     assert limit.admits("2001:db8::1", 3600.5)
 
 
+def test_many_networks_of_one_site_leave_room_and_a_newcomer_has_a_reserve():
+    limit = RateLimit(hourly=600, hourly_each=20)
+    sites = [f"2001:db8:{site:x}:{customer << 8:x}::1" for site in range(5) for customer in range(31)]
+    served = sum(limit.admits(each, 0.0) for each in sites for _ in range(20))
+    assert 450 <= served < 500, "155 networks of five sites take little more than three quarters"
+    assert limit.admits("192.0.2.1", 1.0)
+    assert limit.admits("2001:db8:ffff::1", 1.0)
+    assert not limit.admits("192.0.2.1", 1.0), "the reserve is for those who were not here"
+    limit.give_back("192.0.2.1")
+    assert limit.admits("192.0.2.1", 1.0), "what did nothing does not count"
+
+
 def test_the_sample_has_the_defaults(tmp_path):
     (tmp_path / FILE).write_bytes((ROOT / "config" / "reports.yaml").read_bytes())
     assert read_rules(tmp_path) == read_rules(tmp_path / "nowhere") == ReportRules()

@@ -20,11 +20,20 @@ class Rate:
 
 OF_ADDRESS: Final = Rate(100, 600)
 OF_SESSION: Final = Rate(30, 300)
+NUMBER_SEARCHES: Final = Rate(1 / 60, 20)
+"""Of a user: searches by a number, which tell whether there is something about it."""
 STREAMS_OF_SESSION: Final = 8
 STREAMS: Final = 200
 """Streams of events, of all sessions."""
-AT_A_TIME_OF_ADDRESS: Final = STREAMS + 56
+STREAMS_OF_USER: Final = 24
+FIRST_STREAMS: Final = 40
+"""Streams beyond those, for users who have none yet."""
+AT_A_TIME_OF_ADDRESS: Final = STREAMS + FIRST_STREAMS + 56
 """Requests of one address that are being answered: an office may have one address, and all streams."""
+AT_A_TIME_OF_SESSION: Final = 64
+WITHOUT_SESSION: Final = 160
+"""Requests of everyone who is not signed in, of the 512 connections: the others are a reserve for sessions."""
+WITHOUT_SESSION_OF_NETWORK: Final = 40
 MOST_KEPT: Final = 10_000
 
 
@@ -47,6 +56,10 @@ class RequestLimits:
         if len(self._buckets) > MOST_KEPT:  # the one that was not used for the longest time, which is full by now
             del self._buckets[next(iter(self._buckets))]
         return admitted
+
+    def count(self, key: str) -> int:
+        """How many are under way."""
+        return self._under_way[key]
 
     @contextmanager
     def under_way(self, *limits: tuple[str, int]) -> Iterator[bool]:

@@ -1,4 +1,4 @@
-"""Guards the console's connections: how many there are, and how long a slow client may take.
+"""Guards the connections of a server: how many there are, and how long a slow client may take.
 
 aiohttp serves each connection by a protocol of its own. `Connections` makes them, and stands between them and the
 transport.
@@ -22,16 +22,18 @@ IDLE_S: Final = 30.0
 BODY_EVERY_S: Final = 10.0
 BODY_AT_LEAST: Final = 40_000
 """Bytes of a body that come in each of these times, or the connection is cut."""
+BODY_WITHIN_S: Final = 300.0
+"""A body comes within this time, or the connection is cut: 50 MB do, at 1.4 Mbit/s."""
 TAKES_WITHIN_S: Final = 30.0
 """A client that takes nothing of its answer for so long is cut off."""
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nRetry-After: 5\r\n"
-    b"Content-Length: 48\r\n\r\nThe console has too many visitors at the moment."
+    b"Content-Length: 48\r\n\r\nThere are too many visitors at this very moment."
 )
 
 
 class Connections:
-    """All connections of one console."""
+    """All connections of one server."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -88,6 +90,7 @@ class _Connection(asyncio.Protocol):
         self._admitted = False
         self._octets = 0
         """Received, since the watch began."""
+        self._body_until_s = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._takes: asyncio.TimerHandle | None = None
 
@@ -135,6 +138,10 @@ class _Connection(asyncio.Protocol):
         """A request's body must come, and not too slowly; without one there is no hurry."""
         if self._deadline:
             self._deadline.cancel()
+        self._body_until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S
+        self._go_on(request)
+
+    def _go_on(self, request: web.Request) -> None:
         if request.can_read_body:
             self._octets = 0
             self._set(BODY_EVERY_S, lambda: self._look(request))
@@ -143,10 +150,11 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         if request.content.is_eof():
             return
-        if self._transport.is_reading() and self._octets < BODY_AT_LEAST:
+        is_slow = self._transport.is_reading() and self._octets < BODY_AT_LEAST
+        if is_slow or asyncio.get_running_loop().time() >= self._body_until_s:
             self.cut()
         else:  # it came, or the page has not yet taken what came before
-            self.watch_body(request)
+            self._go_on(request)
 
     def _set(self, within_s: float, act: Callable[[], None]) -> None:
         if self._deadline:

@@ -1,0 +1,79 @@
+"""Sign-ins that are under way at a provider. Each is in a cookie of its browser, sealed for this process, so that many
+that others begin push none out.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from idtone.errors import IdtoneError
+from idtone.translation import Message
+
+LASTS_S: Final = 600.0
+MOST_ENDED: Final = 10_000
+"""Of one that is forgotten, the provider's code has served its one time too."""
+_NONCE: Final = 12
+_STATE: Final = 43
+"""Characters."""
+
+
+class NotBegunError(IdtoneError):
+    """A browser comes back from the provider without having begun its sign-in here."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunSignIn:
+    """What one sign-in needs when it comes back."""
+
+    began_s: float
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+
+
+class BegunSignIns:
+    """Used by the event loop alone. A restart ends those that are under way."""
+
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self._clock_s = clock_s
+        self._seal = AESGCM(AESGCM.generate_key(256))
+        self._ended: dict[str, float] = {}
+        """By state, when it came back: each serves once."""
+
+    def begin(self) -> tuple[BegunSignIn, str]:
+        """A sign-in, and the cookie of its browser."""
+        begun, nonce = BegunSignIn(self._clock_s()), secrets.token_bytes(_NONCE)
+        sealed = self._seal.encrypt(nonce, json.dumps(asdict(begun)).encode(), None)
+        return begun, urlsafe_b64encode(nonce + sealed).decode()
+
+    def ended(self, cookie: str, state: str) -> BegunSignIn:
+        """The sign-in that comes back. No answer to it counts after that, not even this one. Raises NotBegunError."""
+        begun, now_s = self._opened(cookie), self._clock_s()
+        self._ended = {each: at_s for each, at_s in self._ended.items() if now_s - at_s < LASTS_S}
+        is_over = state in self._ended
+        self._ended[state[:_STATE]] = now_s
+        while len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
+        if begun is None:
+            raise NotBegunError(Message("this sign-in was not begun in this browser"))
+        if not hmac.compare_digest(begun.state.encode(), state.encode()):
+            raise NotBegunError(Message("this is the answer to another sign-in"))
+        if is_over or now_s - begun.began_s >= LASTS_S:
+            raise NotBegunError(Message("this sign-in is over, or took too long"))
+        return begun
+
+    def _opened(self, cookie: str) -> BegunSignIn | None:
+        try:
+            octets = urlsafe_b64decode(cookie.encode())
+            return BegunSignIn(**json.loads(self._seal.decrypt(octets[:_NONCE], octets[_NONCE:], None)))
+        except (ValueError, InvalidTag):
+            return None

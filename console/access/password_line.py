@@ -1,0 +1,76 @@
+"""The line before the comparing of passwords: argon2 takes 64 MiB and a processor, so there is one at a time.
+
+Somebody from a known browser comes first, then those from whose network the fewest attempts have failed: many wrong
+ones do not hold up a right one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 8
+KNOWN: Final = -1
+"""The rank of a known browser; others have the number of failures."""
+
+
+class LineFullError(Exception):
+    """Others wait who have failed less often."""
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    rank: int
+    number: int
+    turn: asyncio.Future[None]
+
+
+class PasswordLine:
+    """Used by the event loop alone."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Waiting] = []
+        self._is_taken = False
+        self._came = 0
+
+    @asynccontextmanager
+    async def turn(self, rank: int) -> AsyncIterator[None]:
+        """Raises LineFullError, also to somebody who waits already; never to a known browser."""
+        if self._is_taken:
+            await self._wait(rank)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._next()
+
+    async def _wait(self, rank: int) -> None:
+        if len(self._waiting) >= LONGEST:
+            worst = max(self._waiting)
+            if worst.rank > rank:
+                self._waiting.remove(worst)
+                worst.turn.set_exception(LineFullError())
+            elif rank != KNOWN:
+                raise LineFullError
+        self._came += 1
+        mine = _Waiting(rank, self._came, asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        try:
+            await mine.turn
+        except asyncio.CancelledError:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+            else:
+                self._next()
+            raise
+
+    def _next(self) -> None:
+        """The turn goes to the best one directly, so that nobody comes in between."""
+        self._is_taken = bool(self._waiting)
+        if self._waiting:
+            best = min(self._waiting)
+            self._waiting.remove(best)
+            best.turn.set_result(None)

@@ -1,0 +1,17 @@
+"""How often a user may search by a number."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from idtone.request_limits import NUMBER_SEARCHES
+from idtone.translation import Message
+
+from .page import Visit
+
+TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a minute before the next one.")
+
+
+def admits_number_search(visit: Visit) -> bool:
+    """It counts if so."""
+    return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

@@ -1,0 +1,85 @@
+"""The threads in which pages do what blocks. Somebody who asks for much waits for the own requests, and holds up no one
+else. Used by the event loop alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+PAGES: Final = 8
+PAGES_OF_PARTY: Final = 2
+PUBLIC: Final = 2
+LONG: Final = 2
+EXPORTS: Final = 2
+UPLOADS: Final = 2
+ACCESS: Final = 2
+
+
+@dataclass(slots=True)
+class _Turn:
+    places: asyncio.Semaphore
+    users: int = 0
+
+
+@dataclass(slots=True)
+class Queue:
+    """Threads of one kind, of which each party has at most `of_party` at a time, in the order in which it asked."""
+
+    threads: Executor
+    of_party: int
+    _turns: dict[str, _Turn] = field(default_factory=dict)
+
+    async def run(self, party: str, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
+        """The result. Raises ConnectionAbortedError if the client has left before it began."""
+        async with self._turn(party):
+            if is_gone():
+                raise ConnectionAbortedError
+            return await _in(self.threads, do)
+
+    @asynccontextmanager
+    async def _turn(self, party: str) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
+        turn.users += 1
+        try:
+            async with turn.places:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[party]
+
+
+class Threads:
+    """`pages` are for users, `public` for everyone, `long` for searches, `exports` for what reads a whole ledger,
+    `uploads` for what was sent as a file.
+    """
+
+    def __init__(self) -> None:
+        self.pages = Queue(ThreadPoolExecutor(PAGES, "page"), PAGES_OF_PARTY)
+        self.public = Queue(ThreadPoolExecutor(PUBLIC, "public"), 1)
+        self.long = Queue(ThreadPoolExecutor(LONG, "long"), 1)
+        self.exports = Queue(ThreadPoolExecutor(EXPORTS, "export"), 1)
+        self.uploads = Queue(ThreadPoolExecutor(UPLOADS, "upload"), 1)
+        self._access = ThreadPoolExecutor(ACCESS, "access")
+
+    async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+        """Do what admits a visitor. No page has these threads."""
+        return await _in(self._access, partial(do, *args, **named))
+
+    def close(self) -> None:
+        for each in (self.pages, self.public, self.long, self.exports, self.uploads):
+            each.threads.shutdown(wait=False, cancel_futures=True)
+        self._access.shutdown(wait=False, cancel_futures=True)
+
+
+async def _in(threads: Executor, do: Callable[[], R]) -> R:
+    return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, do)

@@ -1,0 +1,22 @@
+"""The network of one customer, for limits: a visitor with an IPv6 network has more addresses than can be counted."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+CUSTOMER: Final = 56
+"""Bits of the networks that providers give to a customer; with /64 one customer would be 256 visitors."""
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address, or the network of an IPv6 address. What is no address stays as it is."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, CUSTOMER), strict=False))

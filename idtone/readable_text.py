@@ -1,0 +1,34 @@
+"""Texts as persons type and paste them: all spaces become ordinary ones, and what cannot be seen is dropped. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+_LINE_ENDS: Final = "\r\v\f\x85\u2028\u2029"
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Fillers, which Unicode counts among the letters and marks."""
+
+
+def readable(text: str) -> str:
+    """The text in lines that end with a line feed, with U+0020 for each space and tab, and without format characters,
+    as zero-width spaces, joiners and marks of direction.
+    """
+    return "".join(map(_readable, text.replace("\r\n", "\n")))
+
+
+def _readable(character: str) -> str:
+    if character in _LINE_ENDS:
+        return "\n"
+    if character == "\t" or unicodedata.category(character) == "Zs":
+        return " "
+    return "" if character in _UNSEEN or unicodedata.category(character) == "Cf" else character
+
+
+def unreadable(text: str) -> str | None:
+    """The first character that a line cannot hold, as U+0007 or U+3000 (IDEOGRAPHIC SPACE); None if there is none."""
+    found = next((each for each in text if not each.isprintable()), None)
+    if found is None:
+        return None
+    name = unicodedata.name(found, "")
+    return f"U+{ord(found):04X}" + (f" ({name})" if name else "")

@@ -1,0 +1,201 @@
+"""Attacks by which one visitor takes what is there for all. docs/reference/console-security.md has the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import pytest
+
+from idtone import http_connections
+from idtone.command_line import csv_text
+from idtone.console.access.attempts import MOST_OF_ADDRESS, Attempt, Attempts
+from idtone.console.access.cookies import SESSION
+from idtone.console.access.password_line import KNOWN, LONGEST, LineFullError, PasswordLine
+from idtone.console.access.rights import Role
+from idtone.console.operator import calls
+from idtone.console.public import packs
+from idtone.ledger.store.call_search import NEWEST, FoundCalls
+from idtone.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
+
+from ..lab.lab import until
+from .site import Site, Visitor
+from .test_attacks import answered, get, host_of
+from .test_public import PACK, public
+
+__all__ = ["public"]
+
+
+@asynccontextmanager
+async def asked(visitor: Visitor, *paths: str) -> AsyncIterator[list[asyncio.Task[int]]]:
+    """Requests that are under way; their statuses."""
+
+    async def one(path: str) -> int:
+        return (await visitor.get(path)).status
+
+    tasks = [asyncio.create_task(one(path)) for path in paths]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_viewers_exports_do_not_stop_the_console_and_end_with_the_viewer(site, monkeypatch):
+    """The searches never end. Before, 200 of them held all threads, for minutes after the viewer had left."""
+    parts, may_go_on = [], threading.Event()
+
+    def endless(visit, *_: object) -> FoundCalls:
+        parts.append(visit.session.id)
+        assert may_go_on.wait(30)
+        return FoundCalls(reached=NEWEST)
+
+    monkeypatch.setattr(calls, "_csv_part", endless)
+    viewer, again, office = [await site.visitor(Role.VIEWER) for _ in range(3)]
+    async with asked(viewer, *["/calls.csv?member=zzz"] * 20) as mine, asked(again, "/calls.csv"):
+        await until(lambda: site.console.limits.count("exports") == 2, "both exports to begin")
+        await until(lambda: sum(task.done() for task in mine) == 19, "the others to be refused")
+        assert {task.result() for task in mine if task.done()} == {429}
+        refused = await office.get("/calls.csv")
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
+        assert (await office.get("/account")).status == 200
+        assert (await (await site.visitor()).sign_in("viewer")).status == 303
+    may_go_on.set()
+    await until(lambda: site.console.limits.count("exports") == 0, "the exports to end")
+    count = len(parts)
+    assert (await office.get("/account")).status == 200
+    assert len(parts) == count
+
+
+async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, monkeypatch):
+    may_go_on = threading.Event()
+    monkeypatch.setattr(calls, "_search", lambda *_: may_go_on.wait(30) and calls._Found(()))
+    viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
+    async with asked(viewer, *["/calls"] * 100) as mine:
+        await until(lambda: sum(task.done() for task in mine) >= 36, "those beyond the limit to be refused")
+        assert {task.result() for task in mine if task.done()} == {429}
+        assert (await other.get("/account")).status == 200
+        may_go_on.set()
+        assert sorted(await asyncio.gather(*mine)) == [200] * 64 + [429] * 36
+
+
+async def test_two_viewers_do_not_take_all_streams(site):
+    async with AsyncExitStack() as stack:
+        statuses = []
+        for role in (Role.VIEWER, Role.APPROVER):
+            for _ in range(STREAMS_OF_USER // 8 + 1):
+                visitor = await site.visitor(role)
+                headers = {"Cookie": f"{SESSION.name}={visitor.cookies[SESSION.name]}"}
+                for _ in range(8):
+                    stream = await stack.enter_async_context(
+                        visitor.http.get(f"{site.address}/now/changes", headers=headers)
+                    )
+                    statuses.append(stream.status)
+        assert statuses == ([200] * STREAMS_OF_USER + [429] * 8) * 2
+
+
+@asynccontextmanager
+async def senders(site: Site, octets: bytes, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Visitors without a session whose bodies do not end."""
+    writers, readers = [], []
+    try:
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection(*host_of(site))
+            writer.write(octets)
+            writers.append(writer)
+            readers.append(reader)
+        yield readers
+    finally:
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
+
+
+def begun(site: Site, path: str, kind: str, body: str = "") -> bytes:
+    """The beginning of a form."""
+    host = site.address.removeprefix("http://")
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {site.address}\r\nContent-Length: 100000\r\n"
+    return f"{head}Content-Type: {kind}\r\n\r\n{body}".encode()
+
+
+PART = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+
+
+async def test_slow_uploads_hold_no_place_of_the_verification(public: Site):
+    """Before, ten of them did."""
+    octets = begun(public, "/public/pack", "multipart/form-data; boundary=x", PART)
+    async with senders(public, octets, packs.AT_ONCE + packs.WAITING) as slow:
+        await until(lambda: public.console.limits.count("without a session") == len(slow), "the uploads to begin")
+        assert (await (await public.visitor()).upload("/public/pack", PACK.read_bytes())).status == 200
+
+
+async def test_a_body_has_its_time_however_evenly_it_comes(public: Site, monkeypatch):
+    for name, value in (("BODY_WITHIN_S", 0.3), ("BODY_EVERY_S", 0.1), ("BODY_AT_LEAST", 0)):
+        monkeypatch.setattr(http_connections, name, value)
+    async with senders(public, begun(public, "/public/pack", "multipart/form-data; boundary=x", PART), 1) as (slow,):
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(slow.read(), 20) == b"", "it is cut"
+
+
+async def test_strangers_leave_connections_to_those_who_are_signed_in(site):
+    """Before, two addresses held all 512."""
+    octets = begun(site, "/sign-in", "application/x-www-form-urlencoded")
+    async with senders(site, octets, WITHOUT_SESSION_OF_NETWORK) as strangers:
+        await until(lambda: site.console.limits.count("without a session") == len(strangers), "the strangers")
+        assert (await answered(site, get(site))).startswith(b"HTTP/1.1 429 ")
+        assert (await (await site.visitor(Role.VIEWER)).get("/account")).status == 200
+
+
+def test_an_ipv6_network_has_the_attempts_of_one_visitor():
+    attempts = Attempts(lambda: 0.0)
+    begun = [attempts.begins(Attempt(f"n{n}", f"2001:db8:0:{n:x}::{n:x}")) for n in range(MOST_OF_ADDRESS + 5)]
+    assert begun == [True] * MOST_OF_ADDRESS + [False] * 5
+    assert attempts.begins(Attempt("x", "2001:db8:0:100::1")), "the next /56"
+
+
+async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
+    """Before, a right one waited 67 s behind 60 wrong ones."""
+    line, order, first = PasswordLine(), list[object](), asyncio.Event()
+
+    async def compare(who: object, rank: int) -> None:
+        try:
+            async with line.turn(rank):
+                await first.wait()
+                order.append(who)
+        except LineFullError:
+            order.append("full")
+
+    wrong = [asyncio.create_task(compare(number, 3)) for number in range(60)]
+    await asyncio.sleep(0)
+    assert order == ["full"] * (60 - 1 - LONGEST)
+    order.clear()
+    right = [asyncio.create_task(compare(who, rank)) for who, rank in (("new", 0), ("known", KNOWN))]
+    await asyncio.sleep(0)
+    first.set()
+    await asyncio.gather(*wrong, *right)
+    assert [each for each in order if each != "full"] == [0, "known", "new", *range(1, LONGEST - 1)]
+
+
+async def test_what_is_not_there_asks_for_no_script_and_names_no_version(site):
+    for visitor, path in ((await site.visitor(), "/none"), (await site.visitor(Role.VIEWER), "/none")):
+        answer = await visitor.get(path)
+        assert (answer.status, "<script" in answer.text) == (404, False)
+        assert answer.headers["Server"] == "idtone"
+    assert "<script" in (await visitor.get("/account")).text
+    for octets in (b"no request\r\n\r\n", get(site, host="evil.example"), get(site, path="/static/x/idtone.css")):
+        assert b"\r\nServer: idtone\r\n" in await answered(site, octets)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ('=HYPERLINK("http://evil.example")', '"\'=HYPERLINK(""http://evil.example"")"'),
+        ("+1+1", "'+1+1"), ("-2+3", "'-2+3"), ("@SUM(A1)", "'@SUM(A1)"), ("\t=1", "'\t=1"),
+        ("+81312345678", "+81312345678"), (-1.5, "-1.5"), ("-", "-"), ("a=b", "a=b"), (None, ""),
+    ],
+)  # fmt: skip
+def test_no_text_is_a_formula_of_a_spreadsheet(value, written):
+    assert csv_text(["x"], [[value, 1]]).splitlines()[1] == f"{written},1"
