@@ -131,9 +131,8 @@ class RegistryInUse:
 
 
 def _changes(old: RegistryDocument, new: RegistryDocument) -> Changes:
-    words = [
-        *registry_differences(old, new),
-        *suspension_differences(*(SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions)
-                                  for each in (old, new))),
-    ]  # fmt: skip
+    before, after = (
+        SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions) for each in (old, new)
+    )
+    words = [*registry_differences(old, new), *suspension_differences(before, after)]
     return Changes(old.registry.version, words[:CHANGES], len(words) > CHANGES)

@@ -177,7 +177,8 @@ class OfficeFiles:
     def _read_signed_until(self) -> datetime | None:
         if not self.is_published():
             return None
-        return min(metadata.signed.expires for metadata in self.workspace.repository.roles().values())
+        ends: list[datetime] = [each.signed.expires for each in self.workspace.repository.roles().values()]
+        return min(ends)
 
     def _read_confirmations(self) -> list[Confirmation]:
         return list(confirmations(self.desk)) if self.is_published() else []
