@@ -296,8 +296,8 @@ def _file_words(edition: Edition, name: str, is_whole: bool) -> Iterator[str]:
             not_listed(new, _suspensions(edition.files)),
             not_listed(new, _suspensions(edition.files, edition.targets)),
         )
-        for listed in operator_list.list_words(new, *stopped):
-            yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=listed)
+        for said in operator_list.list_words(new, *stopped):
+            yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=said)
     if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
         for words in differences(_refusals(edition.files), _refusals(edition.targets)):
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)

@@ -30,7 +30,6 @@ from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.number_entries import entries_of
-from idtone.registry.parsers import parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
@@ -367,9 +366,10 @@ class Workspace:
 
     def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
         """Those of the next edition (`is_new`), else the published ones."""
-        file = tuf_roles.SUSPENSIONS_FILE
-        octets = self.octets(file) if is_new else self.repository.octets(tuf_roles.SUSPENSIONS)
-        return None if octets is None else parse_suspensions(octets.decode("utf-8-sig", "replace"), file)
+        role = tuf_roles.SUSPENSIONS
+        octets = self.octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.octets(role)
+        found: SuspensionsDocument | None = None if octets is None else self._check(role, octets)
+        return found
 
     def stopped(self, now: datetime) -> frozenset[str]:
         """The members whose numbers are all suspended by what is published. Raises TrustError."""

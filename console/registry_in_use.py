@@ -131,12 +131,8 @@ class RegistryInUse:
 
 
 def _changes(old: RegistryDocument, new: RegistryDocument) -> Changes:
-    words = [
-        *registry_differences(old, new),
-        *suspension_differences(_suspensions(old), _suspensions(new)),
-    ]
+    before, after = (
+        SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions) for each in (old, new)
+    )
+    words = [*registry_differences(old, new), *suspension_differences(before, after)]
     return Changes(old.registry.version, words[:CHANGES], len(words) > CHANGES)
-
-
-def _suspensions(document: RegistryDocument) -> SuspensionsDocument:
-    return SuspensionsDocument(issued=document.registry.issued, suspensions=document.suspensions)

@@ -42,7 +42,7 @@ def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umas
         elif path.name in kept and is_shared:
             assert mode & 0o060 == 0o060, path
         elif path.name in kept:
-            assert mode & 0o077 == 0, path
+            assert mode & 0o007 == 0, path
 
 
 def test_another_accounts_lock_can_be_used(office, monkeypatch):

@@ -30,7 +30,7 @@ class Step:
 
 STEPS: Final = (
     Step(
-        "office", ("The office begins", "事務局の開始"), begin, {"keys": 8, "signed": 7},
+        "office", ("The office begins", "事務局の開始"), begin, {"keys": 10, "signed": 7},
         ("{keys} keys in three sets; the first edition is signed",
          "3 組 {keys} 個の鍵を作成し、最初の版に署名"), "svg",
     ),
