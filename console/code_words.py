@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,10 +11,11 @@ from markupsafe import Markup
 from idtone.calls import Outcome, Party, Skip, Trust
 from idtone.decision_words import DIRECTIONS, REASONS
 from idtone.ledger.evidence.steps import CallStatus
+from idtone.numbers import NumberKind
 from idtone.translation import Message, template, translated
 
 OUTCOMES: Final[Mapping[str, str]] = {
-    Outcome.PLAY: template("licensed sound"),
+    Outcome.PLAY: template("identification tone"),
     Outcome.NOTICE: template("notice tone"),
     Outcome.REFUSE: template("refused call"),
     Outcome.SHED: template("turned away: overload"),
@@ -44,6 +46,17 @@ TRUST: Final[Mapping[str, str]] = {
     Trust.SIGNED: template("signed by the association"),
     Trust.UNSIGNED: template("unsigned file"),
 }
+NUMBERS: Final[Mapping[str, str]] = {
+    NumberKind.FIXED: template("fixed line"),
+    NumberKind.IP_050: template("050 number"),
+    NumberKind.FREE_0120: template("toll-free number"),
+    NumberKind.MOBILE: template("mobile phone"),
+    NumberKind.OTHER: template("another kind of number"),
+    NumberKind.EMERGENCY: template("emergency number"),
+    NumberKind.WITHHELD: template("number withheld"),
+    NumberKind.MALFORMED: template("number that cannot be read"),
+}
+"""For a visitor who may see no digits."""
 _PARTIES: Final[Mapping[str, str]] = {Party.CALLED: template("called party"), Party.CALLER: template("caller's side")}
 _INTERFACES: Final[Mapping[str, str]] = {"ari": "ARI", "agi": "FastAGI"}
 _BY: Final[Mapping[str, str]] = {
@@ -110,16 +123,35 @@ def coded(table: Mapping[Any, str]) -> object:
 
     def words(code: object) -> Markup:
         shown = words_of(table, code)
+        if code is None:
+            return Markup()
         return Markup('<span title="{}">{}</span>').format(code, shown) if shown != code else Markup.escape(shown)
 
     return words
 
 
+_PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")
+"""As the history writes a person."""
+
+
+def person(text: str) -> Markup:
+    """A filter: the person, and whether a page or a command was used, with the account as a tooltip."""
+    shown, end = Markup(), 0
+    for found in _PERSON.finditer(text):
+        way = translated(Message("in the console") if found[2] == "console" else Message("by command"))
+        named = Markup('<span title="{}">{} ({})</span>').format(found[0].strip(), found[1].strip(), way)
+        shown += Markup.escape(text[end : found.start()]) + named
+        end = found.end()
+    return shown + Markup.escape(text[end:])
+
+
 FILTERS: Final = {
+    "person": person,
     "outcome": coded(OUTCOMES),
     "reason": coded(REASONS),
     "status": coded(STATUSES),
     "skip": coded(SKIPS),
     "trust": coded(TRUST),
+    "number": coded(NUMBERS),
     "interface": coded(_INTERFACES),
 }

@@ -17,6 +17,11 @@ def shown_to_minute(at: datetime | None) -> str:
     return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
 
 
+def day(at: datetime | str) -> str:
+    """The filter `day`: the day in Japan of a moment."""
+    return shown(datetime.fromisoformat(at) if isinstance(at, str) else at)[:10]
+
+
 def exact(at: datetime) -> str:
     """To the millisecond."""
     local = at.astimezone(JAPAN)

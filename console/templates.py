@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from idtone.translation import Message, translated
 
 from .code_words import FILTERS, TONES
-from .japan_time import last_day, last_moment, shown, shown_to_minute
+from .history_words import recognised
+from .japan_time import day, last_day, last_moment, shown, shown_to_minute
 from .menu import menu_of
 from .static_files import address_of
 
@@ -36,6 +39,20 @@ def spoken(value: object) -> str:
     return "" if value is None else translated(value if isinstance(value, str) else str(value))
 
 
+def labelled(rows: str, columns: Sequence[str]) -> Markup:
+    """The filter `labelled`: rows of a table whose cells name their columns, for a window too narrow for the table."""
+
+    def named(row: re.Match[str]) -> str:
+        names = iter(columns)
+        return _CELL.sub(lambda cell: f'{cell[0]} data-label="{escape(next(names, ""))}"', row[0])
+
+    return Markup(_ROW.sub(named, rows))  # noqa: S704 - the template has escaped them
+
+
+_ROW: Final = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+_CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
+
+
 class FiguresHead(str):
     """The filter `figures`: the head of a column of figures, which stand to the right. The test `figures` finds it."""
 
@@ -53,8 +70,8 @@ def _environment() -> Environment:
     )
     environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX, tones=TONES)
     environment.globals.update(now_utc=lambda: datetime.now(UTC))
-    environment.filters.update(t=spoken, figures=FiguresHead, **FILTERS)
-    environment.filters.update(time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
+    environment.filters.update(t=spoken, labelled=labelled, recognised=recognised, figures=FiguresHead, **FILTERS)
+    environment.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
     environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
     return environment
 

@@ -23,7 +23,7 @@ from ..drawings.trace import ANSWERS, trace_of
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
-from .acts import absent, acted, files_of
+from .acts import absent, acted, files_of, page_of
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100
@@ -43,11 +43,14 @@ async def reports(
                 token = await visit.in_thread(_searched, desk, visit.field("number"), visit.field("purpose"))
             except UsageError as error:
                 desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
-    listed = await visit.in_thread(desk.store.listed, stage, token, SHOWN) if desk else []
+    page = page_of(visit)
+    upto = await visit.in_thread(desk.store.listed, stage, token, (page + 1) * SHOWN + 1) if desk else []
+    listed = upto[::-1][page * SHOWN : (page + 1) * SHOWN]
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
     rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
-        "office_reports.html", status, rows=rows[::-1], stage=stage, stages=Stage, shown=SHOWN, problem=problem,
+        "office_reports.html", status, rows=rows, page=page, has_more=len(upto) > (page + 1) * SHOWN, stage=stage,
+        stages=Stage, problem=problem,
         late={each.report: each for each in late[::-1]}, is_by_number=token is not None, purpose=visit.field("purpose"),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -143,6 +144,8 @@ def _page(
         numbers=numbers,
         problem=problem,
         may_open=visit.may(Right.OPEN_NUMBERS) and not found.node,
+        may_request=visit.may(Right.REQUEST_EXPORTS) and not found.node,
+        request_path=f"/evidence/exports/request?{urlencode({'call': record.call_id})}",
         purpose_limit=TEXT_LIMIT,
         numbers_path=path_of(record.call_id, "numbers"),
         proof_path=lambda index: path_of(record.call_id, "proof", leaf=str(index), node=found.node),

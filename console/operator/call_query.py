@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -64,6 +64,11 @@ class CallQuery:
             local_moment("from", values.get("from", "")), local_moment("until", values.get("until", "")),
             values.get("call", ""), values.get("node", ""), _place("before", query), _place("after", query),
         )  # fmt: skip
+
+    def since(self, begin: datetime) -> str:
+        """The address of the same search of the calls from a time on."""
+        values = {name: value for name, value in self.values.items() if name != "until"}
+        return replace(self, values=values | {"from": begin.strftime("%Y-%m-%dT%H:%M")}).address()
 
     def address(self, path: str = PATH, **places: object) -> str:
         """The same search from another place."""

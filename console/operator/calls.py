@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -30,6 +30,7 @@ from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.numbers import Number, NumberKind, parse
 from idtone.persons import visiting
+from idtone.registry.model import JAPAN
 from idtone.translation import Message, template
 
 from ..access.rights import Right
@@ -104,8 +105,18 @@ def _page(
         may_open=visit.may(Right.OPEN_NUMBERS),
         purpose_limit=TEXT_LIMIT,
         by_number=BY_NUMBER,
+        ranges=[(words, query.since(begin)) for words, begin in quick_ranges(datetime.now(JAPAN))],
         **_lines(found, query),
     )
+
+
+def quick_ranges(now: datetime) -> list[tuple[str, datetime]]:
+    """The times from which people mostly look."""
+    return [
+        (template("Last hour"), now - timedelta(hours=1)),
+        (template("Since midnight"), now.replace(hour=0, minute=0)),
+        (template("Last 7 days"), now - timedelta(days=7)),
+    ]
 
 
 def _lines(found: _Found, query: CallQuery) -> dict[str, object]:

@@ -116,7 +116,7 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
 def _asked(visit: Visit, problem: str | None = None) -> web.Response:
     """The form of a request."""
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
-    given = visit.fields or {"calls": visit.query("call")[:200], "sealed": "yes"}
+    given = visit.fields or {"calls": visit.query("call")[:255], "sealed": "yes"}
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
         "evidence_request.html", status, given=given, problem=problem, bases=bases, fields=FIELDS, limit=TEXT_LIMIT

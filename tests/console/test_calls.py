@@ -20,6 +20,7 @@ import yaml
 from idtone.calls import Decision, Outcome, Party, Reason
 from idtone.console.access.rights import Role
 from idtone.console.operator import calls
+from idtone.console.operator.call_query import CallQuery
 from idtone.errors import LedgerError
 from idtone.ledger.commands.proofs import prove
 from idtone.ledger.evidence import steps
@@ -31,6 +32,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
+from idtone.registry.model import JAPAN
 from idtone.settings import Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
@@ -126,7 +128,7 @@ async def investigator(site: Site) -> Visitor:
 
 def shown(answer: Answer) -> list[str]:
     """The call ids in the list."""
-    return [unescape(each) for each in re.findall(r'<td class="mono long">(.*?)</td>', answer.text)]
+    return [unescape(each) for each in re.findall(r'<td class="mono long"[^>]*>(.*?)</td>', answer.text)]
 
 
 ALL = ["c-progress", "c-orphan", f"c/{HOSTILE}", "c-interrupted", "c-refused", "c-cancelled", "c-heard", "c-earlier"]
@@ -147,8 +149,8 @@ ALL = ["c-progress", "c-orphan", f"c/{HOSTILE}", "c-interrupted", "c-refused", "
         ({"odd": "yes"}, ["c-orphan", f"c/{HOSTILE}", "c-cancelled"]),
         ({"call": "c-"}, sorted((each for each in ALL if each.startswith("c-")), reverse=True)),
         ({"call": "nothing"}, []),
-        ({"until": (START - timedelta(hours=1)).astimezone().isoformat()[:16]}, ["c-earlier"]),
-        ({"from": (START - timedelta(hours=1)).astimezone().isoformat()[:16]}, ALL[:-1]),
+        ({"until": (START - timedelta(hours=1)).astimezone(JAPAN).isoformat()[:16]}, ["c-earlier"]),
+        ({"from": (START - timedelta(hours=1)).astimezone(JAPAN).isoformat()[:16]}, ALL[:-1]),
     ],
 )
 async def test_a_search_finds_what_its_address_says(viewer, asked, found):
@@ -201,6 +203,22 @@ async def test_a_search_without_patience_goes_on_from_where_it_was(viewer, monke
         found, turns = found + shown(answer), turns + 1
     assert found == ["c-refused"]
     assert turns > 3
+
+
+def test_the_quick_ranges_keep_the_rest_of_the_search():
+    now = datetime(2026, 11, 2, 0, 30, tzinfo=JAPAN)
+    query = CallQuery.of({"outcome": "REFUSE", "from": "2026-01-01T00:00", "until": "2026-02-01T00:00"})
+    found = [query.since(begin) for _, begin in calls.quick_ranges(now)]
+    begins = ("2026-11-01T23%3A30", "2026-11-02T00%3A00", "2026-10-26T00%3A30")
+    assert found == [f"/calls?outcome=REFUSE&from={begin}" for begin in begins]
+    assert CallQuery.of({"from": "2026-11-02T00:30"}).start == now
+
+
+async def test_one_click_leads_from_a_call_to_the_request_for_its_evidence(investigator, viewer):
+    found = re.search(r'href="(/evidence/exports/request[^"]*)"', (await investigator.get("/calls/c-heard")).text)
+    assert found
+    assert ">c-heard</textarea>" in (await investigator.get(unescape(found[1]))).text
+    assert "/evidence/exports/request" not in (await viewer.get("/calls/c-heard")).text
 
 
 def link(answer: Answer, relation: str) -> str:

@@ -145,7 +145,7 @@ async def test_the_decision_for_a_number_names_it_by_its_last_digits_alone(site,
     visitor = await site.visitor(Role.VIEWER)
     answer = await asked(visitor, "03-1234-5678")
     assert answer.status == 200
-    assert re.search(r'…5678: .*title="PLAY">licensed sound</span></span></h3>\n<p>connected</p>', answer.text)
+    assert re.search(r'…5678: .*title="PLAY">identification tone</span></span></h3>\n<p>connected</p>', answer.text)
     assert "12345678" not in answer.text + caplog.text
     chained = (await asked(visitor, "0612345915")).text
     assert "wholesale chain was not checked" in chained

@@ -24,7 +24,7 @@ from idtone.authority.suspension_requests import FILE, MOST_DIFFERING, Suspensio
 from idtone.authority.workspace import Workspace
 from idtone.console.access.rights import Role
 from idtone.console.drawings.trace import trace_of
-from idtone.console.office import office_files
+from idtone.console.office import office_files, reports
 from idtone.console.page import Method
 from idtone.registry.trust import tuf_roles
 
@@ -559,6 +559,20 @@ async def test_a_report_is_masked_until_it_is_opened_and_then_closed(site_of, de
     assert "is closed already" in again.text
     acts = [(act.act, act.by) for act in OfficeLedger(desk.desk.folder).acts()][-2:]
     assert acts == [("report-shown", "office"), ("report-closed", "office")]
+
+
+async def test_the_list_of_reports_has_pages(site_of, desk, monkeypatch):
+    monkeypatch.setattr(reports, "SHOWN", 1)
+    desk.report()
+    visitor, page, found = await (await site_of(desk.desk.folder)).visitor(*ME), "/office/reports?stage=member", []
+    while page:
+        answer = await visitor.get(page)
+        found += re.findall(r'href="/office/reports/(R-[0-9a-f]+)"', answer.text)
+        older = re.search(r'<a href="([^"]+)" rel="next">', answer.text)
+        page = older[1].replace("&amp;", "&") if older else ""
+    assert found == [each.id for each in desk.reports.store.listed()][::-1]
+    assert len(found) == 2
+    assert 'rel="prev"' in answer.text
 
 
 async def test_members_who_are_late_are_reminded(site_of, desk, monkeypatch):

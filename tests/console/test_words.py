@@ -1,0 +1,94 @@
+"""Words instead of codes, the times of Japan, and the history in the visitor's language."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from idtone.calls import Outcome, Reason
+from idtone.console.code_words import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
+from idtone.console.history_words import recognised
+from idtone.console.japan_time import day, last_day, last_moment, shown, shown_to_minute, typed, with_zone
+from idtone.console.templates import labelled
+from idtone.ledger.evidence.steps import CallStatus
+from idtone.numbers import NumberKind
+from idtone.translation import speak, translated
+
+EVENING = datetime(2026, 11, 1, 16, 30, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def japanese():
+    speak("ja")
+    yield
+    speak("en")
+
+
+def test_each_code_has_words_and_each_outcome_one_colour():
+    assert set(OUTCOMES) == set(TONES) == set(Outcome)
+    assert len(set(TONES.values())) == len(Outcome)
+    assert set(STATUSES) == set(CallStatus)
+    assert set(NUMBERS) == set(NumberKind)
+    for code in Reason:
+        assert FILTERS["reason"](code).striptags() != code
+
+
+@pytest.mark.parametrize(
+    ("shown_of", "text"),
+    [
+        (lambda: FILTERS["outcome"]("PLAY"), '<span title="PLAY">識別音</span>'),
+        (lambda: FILTERS["outcome"]("<NEW>"), "&lt;NEW&gt;"),
+        (lambda: FILTERS["status"](None), ""),
+        (lambda: FILTERS["number"]("…5678"), "…5678"),
+        (lambda: FILTERS["number"]("fixed"), '<span title="fixed">固定電話</span>'),
+        (lambda: detail_words("direction", "incoming"), "方向: 着信転送"),
+        (lambda: detail_words("parties", "called,caller"), "聞く人: 着信側, 発信側"),
+        (lambda: detail_words("registry_version", 42), "登録簿の版: 42"),
+        (lambda: detail_words("of a later version", 1), "of a later version: 1"),
+        (lambda: person("a (uid 0, by console)"), '<span title="a (uid 0, by console)">a (コンソール)</span>'),
+        (lambda: person("<b>"), "&lt;b&gt;"),
+        (lambda: translated(recognised("…5677: its suspension is lifted (reference R-7)")),
+         "…5677: 番号停止を解除(文書番号 R-7)"),
+        (lambda: translated(recognised("licence L-0001: the status is revoked, was active")),
+         "利用許諾 L-0001: 状態: 取消し(変更前 有効)"),
+        (lambda: translated(recognised("hello")), "hello"),
+    ],
+)  # fmt: skip
+def test_people_read_words(japanese, shown_of, text):
+    assert str(shown_of()) == text
+
+
+def test_every_detail_of_a_step_has_a_name_in_both_languages(japanese):
+    for name in DETAILS.keys() - {"sha256"}:
+        assert not detail_words(name, "x").isascii(), name
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (shown(EVENING), "2026-11-02 01:30:05"),
+        (shown(None), ""),
+        (shown_to_minute(EVENING), "2026-11-02 01:30"),
+        (day("2026-11-01T16:30:05+00:00"), "2026-11-02"),
+        (last_day(datetime(2027, 11, 18, 15, tzinfo=UTC)), "2027-11-18"),
+        (last_day(date(2027, 11, 19)), "2027-11-18"),
+        (last_moment(datetime(2027, 11, 18, 15, tzinfo=UTC)), "2027-11-18"),
+        (last_moment(datetime(2027, 11, 18, 14, tzinfo=UTC)), "2027-11-18 23:00"),
+        (typed("2026-11-02T01:30").astimezone(UTC).isoformat(), "2026-11-01T16:30:00+00:00"),
+        (typed("2026-11-02T01:30:00+00:00").isoformat(), "2026-11-02T01:30:00+00:00"),
+        (with_zone("2026-11-02T01:30"), "2026-11-02T01:30:00+09:00"),
+        (with_zone("2026-11-02"), "2026-11-02"),
+        (with_zone("soon"), "soon"),
+    ],
+)
+def test_times_are_those_of_japan(found, text):
+    assert found == text
+
+
+def test_the_cells_of_a_row_name_their_columns():
+    rows = '<tr><td>1</td><td class="a">2</td></tr><tr class="x"><td colspan="2">3</td></tr><tr><td>4</td></tr>'
+    assert labelled(rows, ["A", '"<B>']) == (
+        '<tr><td data-label="A">1</td><td class="a" data-label="&#34;&lt;B&gt;">2</td></tr>'
+        '<tr class="x"><td colspan="2">3</td></tr><tr><td data-label="A">4</td></tr>'
+    )
