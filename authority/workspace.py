@@ -31,6 +31,7 @@ from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.files import replace_durably
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument
+from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
@@ -320,10 +321,10 @@ class Workspace:
             elif name == tuf_roles.SUSPENSIONS and (refusals := self.refusals()) is not None:
                 content[tuf_roles.REFUSALS_FILE] = refusals
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
-            made[file].unrecognized_fields["custom"] = {
-                "history": self.history(name).anchor(),
-                "numbers": entries_of(octets, checked).root,
-            }
+            custom = {"history": self.history(name).anchor(), "numbers": entries_of(octets, checked).root}
+            if isinstance(checked, RegistryDocument) and (logs := named_logs(checked)):
+                custom["logs"] = logs
+            made[file].unrecognized_fields["custom"] = custom
             drafts[name].signed.targets = kept | made
             targets |= content
         metadata = draft_metadata.raised(drafts, names, self.terms(), now)

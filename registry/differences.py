@@ -18,6 +18,7 @@ from .model import (
     ChainLink,
     EvaluationEntry,
     LicenceEntry,
+    LogEntry,
     Member,
     NeverOriginatesDocument,
     NeverOriginatesEntry,
@@ -28,6 +29,7 @@ from .model import (
     SuspensionKind,
     SuspensionsDocument,
     ToneEntry,
+    WitnessEntry,
 )
 from .never_originating import span_of
 from .number_notation import counted, masked, read_span
@@ -35,6 +37,7 @@ from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
 _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
+_OfTerm = TypeVar("_OfTerm", LogEntry, WitnessEntry)
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterator[str]:
@@ -49,6 +52,9 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument) -> Iterat
     yield from _evaluations(old.evaluations, new.evaluations)
     yield from _by_numbers(Message("the wholesale chain"), old.chains, new.chains, _chain)
     yield from _by_numbers(Message("the porting"), old.portings, new.portings, _porting)
+    policies = old.witness_policy, new.witness_policy
+    yield from _terms(Message("witness"), *(policy.witnesses if policy else () for policy in policies))
+    yield from _changed(Message("the number of cosignatures"), *(policy and policy.cosignatures for policy in policies))
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument) -> Iterator[str]:
@@ -257,7 +263,8 @@ def _of_member(member: Member) -> str:
     certified = Message(", certification {member}", member=_certification(member)) if member.certification else ""
     name = f"{member.name.ja} / {member.name.en}"
     certified = joined("", (name, certified))
-    return joined(", ", (certified, pledge, licences or Message("no licence"), counted(numbers)))
+    logs = [Message("log {key}", key=each.key) for each in member.logs]
+    return joined(", ", (certified, pledge, licences or Message("no licence"), *logs, counted(numbers)))
 
 
 def _certification(entry: Member | ChainLink) -> str | None:
@@ -296,6 +303,8 @@ def _member(old: Member, new: Member) -> Iterator[str]:
     yield from _changed(Message("the pledge"), _pledge(old.pledge), _pledge(new.pledge))
     yield from (Message("key {key} is removed", key=key) for key in old.keys if key not in new.keys)
     yield from (Message("key {key} is new", key=key) for key in new.keys if key not in old.keys)
+    yield from _changed(Message("the corporate number"), old.corporate_number, new.corporate_number)
+    yield from _terms(Message("log"), old.logs, new.logs)
     yield from _items(Message("licence"), old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:
         before, after = ({_key(span): span for span in map(read_span, each.numbers)} for each in (old, new))
@@ -305,6 +314,23 @@ def _member(old: Member, new: Member) -> Iterator[str]:
         yield from _numbers(Message("assigned"), assigned)
         if not released and not assigned:
             yield Message("the same numbers in another notation")
+
+
+def _terms(what: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
+    """Keys of logs or witnesses, and when each counts."""
+    before, after = ({each.key: each for each in some} for some in (old, new))
+    for key in before.keys() - after.keys():
+        yield Message("{what} {key} is removed", what=what, key=key)
+    for key, entry in after.items():
+        if key not in before:
+            yield Message("{what} {key} is new: {term}", what=what, key=key, term=_term(entry))
+        else:
+            yield from _changed(Message("{what} {key}", what=what, key=key), _term(before[key]), _term(entry))
+
+
+def _term(entry: LogEntry | WitnessEntry) -> str:
+    until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
+    return Message("since {since}{until}", since=_moment(entry.since), until=until)
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
