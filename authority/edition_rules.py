@@ -21,6 +21,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Time
 from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
+from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed
@@ -175,7 +176,9 @@ def _examine_targets(edition: Edition, name: str) -> None:
         if octets is not None:
             _fits(target, octets, path)
         given = target.custom or {}
-        custom = {"custom": {"history": given.get("history"), "numbers": given.get("numbers")}} if path == file else {}
+        known = {"history": given.get("history"), "numbers": given.get("numbers")}
+        known |= {"logs": given["logs"]} if name == tuf_roles.REGISTRY and "logs" in given else {}
+        custom = {"custom": known} if path == file else {}
         if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
             raise _unfit(path, Message("has unknown fields"))
     others = {tuf_roles.SUSPENSIONS: {tuf_roles.REFUSALS_FILE}, tuf_roles.NEVER_ORIGINATES: set[str]()}
@@ -191,6 +194,8 @@ def _examine_targets(edition: Edition, name: str) -> None:
         RefusalList(edition.targets[tuf_roles.REFUSALS_FILE]).check_order()
     if name != tuf_roles.REGISTRY:
         return
+    if (named[file].custom or {}).get("logs") != named_logs(document):
+        raise _unfit(name, Message("names other logs and witnesses than {file}", file=file))
     listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
     if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(
         document, _suspensions(edition.files, edition.targets)

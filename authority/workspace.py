@@ -29,6 +29,7 @@ from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import DocumentError, TrustError, UsageError
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
+from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
@@ -354,10 +355,10 @@ class Workspace:
             history = self.history(name)
             if line := lines.get(name):
                 history = history.followed_by(line)
-            made[file].unrecognized_fields["custom"] = {
-                "history": history.anchor(),
-                "numbers": entries_of(octets, checked).root,
-            }
+            custom = {"history": history.anchor(), "numbers": entries_of(octets, checked).root}
+            if isinstance(checked, RegistryDocument) and (logs := named_logs(checked)):
+                custom["logs"] = logs
+            made[file].unrecognized_fields["custom"] = custom
             drafts[name].signed.targets = kept | made
             targets |= content
         metadata = draft_metadata.raised(drafts, names, self.terms(), now)

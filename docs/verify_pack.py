@@ -94,6 +94,14 @@ def signed(note, name, kind, key_id, public, since=0, until=0):  # 3.2, 3.4: its
     return parts[1] if found else ""
 
 
+def cosigned(note, key, *terms):  # 6.8: whether a cosignature of this witness is in all these terms
+    if not signed(note, *key, 0, float("inf")):
+        return False
+    lines = [line.split(" ") for line in note.decode().partition("\n\n")[2].splitlines()]
+    found = [octets for _, by, text in lines if (octets := unbase64(text))[:4] == key[2] and by == key[0]]
+    return any(all(a <= int.from_bytes(each[4:12]) < b for a, b in terms) for each in found)
+
+
 def openssl(*words):
     command = ["openssl", "ts", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  of our own words
@@ -102,9 +110,38 @@ def openssl(*words):
     )
 
 
+def delegated(parent, role, metadata, name):  # TUF: the signed part of a role that its keys have signed
+    keys, one, done = parent["keys"], metadata[name], set()
+    for each in json.loads(one)["signatures"]:
+        if each["keyid"] in role["keyids"] and each["sig"]:
+            key = keys[each["keyid"]]
+            need((key["keytype"], key["scheme"]) == ("ed25519", "ed25519"), f"{name}: a key of an unknown kind")
+            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key["keyval"]["public"]))
+            public.verify(bytes.fromhex(each["sig"]), canonical(json.loads(one)["signed"]).encode())
+            done.add(key["keyval"]["public"])
+    need(len(done) >= role["threshold"], f"{name}: the association has not signed it", None)
+    return json.loads(one)["signed"]
+
+
+def signed_by(metadata, root):  # 6.8
+    trusted, name = json.loads(root)["signed"], "root.json"
+    for parent in (trusted, json.loads(metadata[name])["signed"]):
+        found = delegated(parent, parent["roles"]["root"], metadata, name)
+    targets = delegated(found, found["roles"]["targets"], metadata, "targets.json")
+    [role] = [each for each in targets["delegations"]["roles"] if each["name"] == "registry"]
+    delegated(targets["delegations"], role, metadata, "registry.json")
+
+
+def term(said, kind):  # 6.8
+    name, _, key_id, public = vkey(said["key"], kind)
+    until = float("inf") if said["until"] is None else moment(said["until"]).timestamp()
+    return (name, kind, key_id, public), moment(said["since"]).timestamp(), until
+
+
 class Pack:
-    def __init__(self, files, log, witnesses, authority=None):
-        self.authority, self.heads = authority, {}
+    def __init__(self, files, log, witnesses, authority=None, root=None, later=None):
+        self.authority, self.heads, self.root, self.later, self.notes = authority, {}, root, later, {}
+        self.stamped, self.licensed, self.shown = {}, set(), []
         self.files, self.log, self.cosigners, self.faults, self.told = files, log, witnesses, [], []
         self.leaves, self.roots, self.made, self.registries = {}, {}, 0, set()
         self.attempt("manifest.json", self.verify)
@@ -149,12 +186,14 @@ class Pack:
             self.faults.append(f"{name}: missing, changed, or not of the pack")
         for entry in records:
             self.attempt(f"call {entry['call']}", self.record, entry)
+        self.registries.add(manifest.get("registry"))
         for name in (each for each in digests if each.startswith("registry/")):
             self.attempt(name, self.registry, name)
         for size in self.heads if self.authority else ():
             self.attempt(f"timestamps/{size}.tsr", self.timestamp, size)
         if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
+        self.attempt("registry/", self.whose)
         ids = [each for _, each in sorted(self.leaves.items())]
         steps, lasts = [step for each in ids for step in each], [each[-1] for each in ids]
         if len({*steps}) < len(steps) or lasts != sorted(lasts):
@@ -198,6 +237,7 @@ class Pack:
             fits &= ids == sorted(ids)
             need(fits and max(times) / 1e6 <= self.made, f"leaves/{index}.json: not as a ledger writes it")
             since, self.leaves[index] = max(times) / 1e6 - 300, ids
+            self.notes[note] = head[2]
             self.heads[head[2]] = text, max(self.heads.get(head[2], ("", 0))[1], max(times) / 1e6)
             self.cosigners = [w for w in self.cosigners if signed(note, *w, since, self.made)]
             steps += held["steps"]
@@ -208,6 +248,7 @@ class Pack:
         self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
         first = next((each["details"] for each in steps if each["kind"] in ("decided", "fallback")), {})
         self.registries.add(first.get("registry_sha256"))
+        self.licensed |= {first.get("member")} if "licence" in first else set()
         key = entry["key"] is not None and AESGCM(unbase64(entry["key"]))
         if key and "numbers_key" in first:
             sealed = unbase64(first["numbers"])
@@ -222,6 +263,46 @@ class Pack:
         fits = not octets or sha256(lines.encode()).hexdigest() == name[9:73]
         fits &= canonical(shown).encode() == self.files[name]
         need(fits and name[9:73] in self.registries, "not a registry by which a call of the pack was decided")
+        self.shown += [{role: unbase64(text) for role, text in shown["metadata"].items()}] * bool(octets)
+
+    def whose(self):  # 6.8
+        found = []
+        for metadata in [*self.shown, *([self.later] if self.later else [])]:
+            if self.root:
+                signed_by(metadata, self.root)
+            signed = json.loads(metadata["registry.json"])["signed"]
+            if "logs" in signed["targets"]["registry.yaml"].get("custom", {}):
+                found.append((signed["version"], signed["targets"]["registry.yaml"]["custom"]["logs"]))
+        if not found:
+            self.told.append("whose log: not known, since no registry in the pack says it")
+            need(not self.root, "no registry in the pack says whose log it is")
+            return
+        version, said = max(found, key=lambda each: each[0])
+        known = [({**member, **each}, *term(each, 1)) for member in said["members"] for each in member["logs"]]
+        own, names = self.log[3].public_bytes_raw(), {self.log[0], re.sub(r"\.[0-9]+$", "", self.log[0])}
+        mine = [each for each in known if each[1][0] in names and each[1][3].public_bytes_raw() == own]
+        witnesses, number = [term(each, 4) for each in said["witnesses"]], said["cosignatures"]
+        member, _, since, until = mine[0] if mine else ({"member": None}, None, float("-inf"), float("inf"))
+        counted = {note: {key[0] for key, *own in witnesses if cosigned(note, key, (since, until), own)}
+                   for note in self.notes}  # fmt: skip
+        enough = [len(names) >= number for names in counted.values()]
+        if mine:
+            name = f"{member['name']['ja']} / {member['name']['en']}, {member.get('corporate_number')}"
+            self.told.append(f"whose log: {member['member']}, {name}; from {member['since']} until {member['until']}")
+        else:
+            self.told.append("whose log: NOT NAMED, the registry has no member with this key")
+        by = ", ".join(sorted(set.intersection(*counted.values()))) if counted else ""
+        met = "as demanded" if number and all(enough) else "NOT as demanded" if number else "none is demanded"
+        every = ", ".join(dict.fromkeys(key[0] for key, *_ in witnesses))
+        self.told.append(f"witnesses: {met}, {number} of {every}; cosigned in time by {by}; registry.json {version}")
+        self.told += [] if self.root else ["the association's signatures were not verified: give --root"]
+        others = {each[0]["member"] for each in known} & self.licensed
+        need(mine or not (self.root or others), "the registry names other logs for the member")
+        need(not mine or self.licensed <= {member["member"]}, "the log is of another member than a licence in it")
+        need(not self.root or not number or all(enough), "fewer witnesses than the registry demands")
+        for note, names in counted.items():
+            seen = since <= self.stamped.get(self.notes[note], float("inf")) < until
+            need(until == float("inf") or seen or len(names) >= max(1, number), "the key was over before others saw it")
 
     def timestamp(self, size):  # 6.7
         text, latest = self.heads[size]
@@ -234,6 +315,7 @@ class Pack:
             at = datetime.strptime(f"{said[1]} {said[2]} +0000", "%b %d %H:%M:%S %Y %z").timestamp()
             openssl("-verify", "-in", reply, "-data", data, "-CAfile", self.authority, "-attime", f"{at:.0f}")
         need(latest - 300 <= at <= self.made, "stamped before it was written, or after the export")
+        self.stamped[size] = at
         self.told.append(f"stamped {datetime.fromtimestamp(at, UTC)}: the tree of {size} leaves")
 
     def approval(self, manifest, *acts):  # 6.4
@@ -264,10 +346,15 @@ if __name__ == "__main__":
     parser.add_argument("--log-key", required=True, metavar="VKEY")
     parser.add_argument("--witness-key", action="append", default=[], metavar="VKEY")
     parser.add_argument("--tsa-root", metavar="FILE", help="certificates (PEM); each tree needs a timestamp of theirs")
+    parser.add_argument("--root", metavar="FILE", help="the association's root.json: its registry must name the log")
+    parser.add_argument("--registry", metavar="FOLDER", help="root.json, targets.json, registry.json of today")
     given = parser.parse_args()
     try:
         log, witnesses = vkey(given.log_key, 1), [vkey(each, 4) for each in given.witness_key]
-        pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses, given.tsa_root)
+        root = given.root and Path(given.root).read_bytes()
+        names = ("root.json", "targets.json", "registry.json")
+        later = given.registry and {name: Path(given.registry, name).read_bytes() for name in names}
+        pack = Pack(unzip(Path(given.pack).read_bytes()), log, witnesses, given.tsa_root, root, later)
     except Exception as error:
         parser.error(f"{given.pack}: {error}")
     note = "report.html, report.pdf and profiles/ were not compared with the leaves: what counts is printed here"

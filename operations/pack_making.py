@@ -19,6 +19,7 @@ from idtone.ledger.disclosure.legal_basis import (
     load_legal_bases,
     text_objection,
 )
+from idtone.ledger.disclosure.log_binding import log_binding, registries_of
 from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, packed, seal, told
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
@@ -207,14 +208,21 @@ def make_pack(
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
     policy = settings.policy.policy(settings.association.member)
-    registries, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
+    registries, last, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
     for error in missing:
         print(translated(Message("the pack lacks a registry: {error}", error=error)), file=sys.stderr)
-    reports = report_files(report(case, now, summaries, profiles, str(log), basis, request))
+    shown = {f"registry/{sha256}.json": content for sha256, content in registries.items()}
+    heads = [proven.proof.checkpoint for each in (*chosen, *approval) for proven in each.proven]
+    binding, wrong = log_binding(registries_of(shown), log, heads, [each.record for each in summaries], {})
+    for fault in wrong:
+        print(translated(Message("the pack will not be good: {fault}", fault=fault)), file=sys.stderr)
+    reports = report_files(report(case, now, summaries, profiles, str(log), basis, request, binding))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:
-        made.update(packed(case, act_id, now, chosen, profiles, log, reports, basis, approval, registries, stamped))
+        made.update(
+            packed(case, act_id, now, chosen, profiles, log, reports, basis, approval, registries, stamped, last)
+        )
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())
 

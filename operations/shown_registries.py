@@ -49,8 +49,9 @@ NOT_BY_REGISTRY: Final = frozenset(
 
 def shown_registries(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
-) -> tuple[dict[str, bytes], list[TrustError]]:
-    """What the registries by which these calls were decided say of their numbers, by digest; and why one is missing.
+) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
+    """What the registries by which these calls were decided say of their numbers, by digest; the digest of the one that
+    came last, which says whose log it is, if it is signed; and why one is missing.
 
     `policy` is the member's now. Of calls whose numbers stay sealed nothing is shown but the metadata.
     """
@@ -60,6 +61,13 @@ def shown_registries(
     for each in told:
         if each.record.registry_sha256:
             by_digest.setdefault(each.record.registry_sha256, []).append(each)
+    last = None
+    try:
+        if (latest := used.latest()) and latest.metadata:
+            last = latest.sha256
+            by_digest.setdefault(last, [])
+    except TrustError as error:
+        missing.append(error)
     for digest, some in by_digest.items():
         try:
             registry = used.find(digest)
@@ -69,7 +77,7 @@ def shown_registries(
                 found[digest] = _shown(registry, used, some, policy)
         except (TrustError, DocumentError) as error:
             missing.append(TrustError(Message("{error}", error=error)))
-    return found, missing
+    return found, last if last in found else None, missing
 
 
 def _shown(registry: UsedRegistry, used: UsedRegistries, told: Iterable[PackRecord], policy: Policy) -> bytes:

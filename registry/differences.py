@@ -20,6 +20,7 @@ from .model import (
     ChainLink,
     EvaluationEntry,
     LicenceEntry,
+    LogEntry,
     Member,
     NeverOriginatesDocument,
     NeverOriginatesEntry,
@@ -30,6 +31,7 @@ from .model import (
     SuspensionKind,
     SuspensionsDocument,
     ToneEntry,
+    WitnessEntry,
     last_day,
 )
 from .never_originating import span_of
@@ -38,6 +40,7 @@ from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
 _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
+_OfTerm = TypeVar("_OfTerm", LogEntry, WitnessEntry)
 Say = Callable[[NumberSpan], str]
 """Writes numbers in the words of a difference."""
 
@@ -56,6 +59,9 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say 
     yield from _evaluations(old.evaluations, new.evaluations)
     yield from _by_numbers(Message("the wholesale chain"), old.chains, new.chains, _chain, say)
     yield from _by_numbers(Message("the porting"), old.portings, new.portings, _porting, say)
+    policies = old.witness_policy, new.witness_policy
+    yield from _terms(Message("witness"), *(policy.witnesses if policy else () for policy in policies))
+    yield from _changed(Message("the number of cosignatures"), *(policy and policy.cosignatures for policy in policies))
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, say: Say = masked) -> Iterator[str]:
@@ -271,7 +277,8 @@ def _of_member(member: Member, say: Say) -> str:
     certified = Message(", certification {member}", member=_certification(member)) if member.certification else ""
     name = f"{member.name.ja} / {member.name.en}"
     certified = joined("", (name, certified))
-    return joined(", ", (certified, pledge, licences or Message("no licence"), held))
+    logs = [Message("log {key}", key=each.key) for each in member.logs]
+    return joined(", ", (certified, pledge, licences or Message("no licence"), *logs, held))
 
 
 def _certification(entry: Member | ChainLink) -> str | None:
@@ -315,6 +322,8 @@ def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
     yield from _changed(Message("the pledge"), _pledge(old.pledge), _pledge(new.pledge))
     yield from (Message("key {key} is removed", key=key) for key in old.keys if key not in new.keys)
     yield from (Message("key {key} is new", key=key) for key in new.keys if key not in old.keys)
+    yield from _changed(Message("the corporate number"), old.corporate_number, new.corporate_number)
+    yield from _terms(Message("log"), old.logs, new.logs)
     yield from _items(Message("licence"), old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:
         released, assigned = changed_numbers(map(read_span, old.numbers), map(read_span, new.numbers))
@@ -331,6 +340,23 @@ def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tup
         _but([span for key, span in before.items() if key not in after], after.values()),
         _but([span for key, span in after.items() if key not in before], before.values()),
     )
+
+
+def _terms(what: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
+    """Keys of logs or witnesses, and when each counts."""
+    before, after = ({each.key: each for each in some} for some in (old, new))
+    for key in (key for key in before if key not in after):
+        yield Message("{what} {key} is removed", what=what, key=key)
+    for key, entry in after.items():
+        if key not in before:
+            yield Message("{what} {key} is new: {term}", what=what, key=key, term=_term(entry))
+        else:
+            yield from _changed(Message("{what} {key}", what=what, key=key), _term(before[key]), _term(entry))
+
+
+def _term(entry: LogEntry | WitnessEntry) -> str:
+    until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
+    return Message("since {since}{until}", since=_moment(entry.since), until=until)
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:

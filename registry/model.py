@@ -20,6 +20,7 @@ _TEXT_LIMIT: Final = 200
 _WIDE_SPACE: Final = "\N{IDEOGRAPHIC SPACE}"
 """Between the parts of a Japanese name."""
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_CORPORATE: Final = re.compile(r"[0-9]{13}", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
 """The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can hold."""
@@ -65,6 +66,37 @@ def _note_key(value: str) -> str:
         raise ValueError(str(error), Message("Copy what `idtone desk key` prints")) from error
 
 
+def _log_key(value: str) -> str:
+    return _key_of(value, "ED25519", Message("Copy what `idtone ledger key` prints"))
+
+
+def _witness_key(value: str) -> str:
+    return _key_of(value, "COSIGNATURE", Message("Copy the verifier key that the witness publishes"))
+
+
+def _key_of(value: str, kind: str, remedy: Message) -> str:
+    from idtone.signed_notes import Algorithm, VerifierKey
+
+    try:
+        key = VerifierKey.parse(value)
+    except ProofError as error:
+        raise ValueError(str(error), remedy) from error
+    if key.algorithm is not Algorithm[kind]:
+        raise ValueError(Message("is a key of another kind: a log's is no witness's"), remedy)
+    return str(key)
+
+
+def _corporate_number(value: str) -> str:
+    """The first digit checks the others (order of the Ministry of Finance on 法人番号)."""
+    digits = list(map(int, value)) if _CORPORATE.fullmatch(value) else []
+    if not digits or digits[0] != 9 - sum(d * (1 + n % 2) for n, d in enumerate(reversed(digits[1:]))) % 9:
+        raise ValueError(
+            Message("is not a corporate number (法人番号)"),
+            Message("Write its 13 digits in quotes, as the tax agency has it"),
+        )
+    return value
+
+
 def _moment(value: Any) -> Any:
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic reads 20261101 as seconds since 1970
         raise ValueError(Message("is not a date and time"), Message("Write it like 2026-01-10T00:00:00+09:00"))
@@ -93,6 +125,10 @@ Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 NoteKey = Annotated[str, AfterValidator(_note_key)]
 """A verifier key (C2SP signed-note): NAME+ID+BASE64."""
+LogKey = Annotated[str, AfterValidator(_log_key)]
+WitnessKey = Annotated[str, AfterValidator(_witness_key)]
+CorporateNumber = Annotated[str, AfterValidator(_corporate_number)]
+"""The number of a legal person (法人番号), 13 digits."""
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sensible)]
 Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
@@ -189,6 +225,31 @@ class LicenceEntry(Model):
     directions: Annotated[tuple[Direction, ...], Field(min_length=1)]
 
 
+class LogEntry(Model):
+    """A key that signs a member's log of evidence. What it has signed is believed from `since` up to, but not at,
+    `until`: after that the key is replaced, or in other hands.
+    """
+
+    key: LogKey
+    since: Moment
+    until: Moment | None = None
+
+
+class WitnessEntry(Model):
+    """A witness, whose cosignatures count from `since` up to, but not at, `until`."""
+
+    key: WitnessKey
+    since: Moment
+    until: Moment | None = None
+
+
+class WitnessPolicy(Model):
+    """Which witnesses count, and how many of them, by name, must have cosigned a log."""
+
+    cosignatures: Annotated[int, Field(ge=1, le=32)]
+    witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
+
+
 class Member(Model):
     """A member carrier. `numbers` are written in the three ways of `notation`."""
 
@@ -200,6 +261,9 @@ class Member(Model):
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
     keys: tuple[NoteKey, ...] = ()
     """The keys by which its nodes sign documents (`idtone desk key`)."""
+    corporate_number: CorporateNumber | None = None
+    logs: tuple[LogEntry, ...] = ()
+    """The keys of its logs of evidence (`idtone ledger key`)."""
 
 
 class Days(Model):
@@ -340,3 +404,4 @@ class RegistryDocument(Model):
     suspensions: tuple[SuspensionEntry, ...] = ()
     never_originates: tuple[NeverOriginatesEntry, ...] | None = None
     """None: there is no list, which is not the same as an empty one."""
+    witness_policy: WitnessPolicy | None = None

@@ -26,6 +26,7 @@ from .model import (
     SuspensionKind,
     SuspensionsDocument,
 )
+from .named_logs import named_logs_faults
 from .never_originating import span_of
 from .number_notation import read_span
 from .suspended_numbers import scope_of
@@ -44,7 +45,7 @@ def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     yield from _numbers(document, held)
     yield from _portings(document, held)
     yield from _chains(document, held)
-    for rule in (_evaluations, _suspensions, _suspended_members, _never_originates):
+    for rule in (_evaluations, _suspensions, _suspended_members, _never_originates, named_logs_faults):
         yield from rule(document)
 
 

@@ -101,6 +101,14 @@ class UsedRegistries:
             return None
         return self._read(sha256)
 
+    def latest(self) -> UsedRegistry | None:
+        """The one that came last; None if there is none. Raises TrustError where it is damaged, or cannot be read."""
+        try:
+            known = [(path.stat().st_mtime_ns, path.stem) for path in self._folder.glob("*.json")]
+        except OSError as error:
+            raise _unreadable(self._folder, error) from error
+        return self.find(max(known)[1]) if known else None
+
     def _exists(self, sha256: str) -> bool:
         try:
             return (self._folder / f"{sha256}.json").exists()

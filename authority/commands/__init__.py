@@ -90,6 +90,26 @@ command_line.add_commands(
             "idtone.authority.commands.registry:remove_node_key",
             "Remove the key of a member's node, because the node or its key is gone.",
         ),
+        "add-log-key": (
+            "idtone.authority.commands.logs:add_log_key",
+            "Enter the key of a member's log of evidence: packs then prove whose log it is.",
+        ),
+        "end-log-key": (
+            "idtone.authority.commands.logs:end_log_key",
+            "Record from when on the key of a log is not believed: it was replaced, or is in other hands.",
+        ),
+        "add-witness": (
+            "idtone.authority.commands.logs:add_witness",
+            "Enter a witness whose cosignatures count for all members' logs.",
+        ),
+        "end-witness": (
+            "idtone.authority.commands.logs:end_witness",
+            "Record from when on the cosignatures of a witness do not count.",
+        ),
+        "demand-cosignatures": (
+            "idtone.authority.commands.logs:demand_cosignatures",
+            "Set how many of the witnesses must have cosigned a member's log.",
+        ),
         "prolong": (
             "idtone.authority.commands.registry:prolong",
             "Extend the registry itself (`expires`); licences keep their own terms.",

@@ -15,6 +15,7 @@ from idtone.translation import Message, joined, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.legal_basis import basis_lines
+from ..disclosure.log_binding import LogBinding
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
@@ -23,6 +24,7 @@ from ..disclosure.report_words import delivery_in_english
 from ..evidence.rules import Breach, Rule, breach
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles
+from .association_files import read_metadata, read_root
 from .shared import WitnessKeysOption, parse_key, read_roots
 
 
@@ -44,6 +46,21 @@ def verify_pack(
     two_persons: Annotated[
         bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
     ] = False,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            metavar="FILE",
+            help="The association's root.json, from another source than the pack: its registry must name the log and "
+            "enough witnesses.",
+        ),
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option(
+            "--registry", metavar="FOLDER", help="The association's metadata of today: is the log's key still believed?"
+        ),
+    ] = None,
     tiles: Annotated[
         str | None,
         typer.Option(
@@ -55,15 +72,19 @@ def verify_pack(
     """Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and that the
     reports say what the leaves say; then print its records.
 
-    Nothing but the pack is needed. That the last leaves of a call are in it is shown by the whole tree alone: with
-    --tiles, a folder or an https address, all of that is read and verified too. Exit 1: something is wrong, a given
-    witness has not cosigned, or the pack lacks the approval that --two-persons demands.
+    Nothing but the pack is needed. The registry in it says whose log it is, and which witnesses count; --root verifies
+    that the association has signed this, and --registry compares what it says today. That the last leaves of a call are
+    in it is shown by the whole tree alone: with --tiles, a folder or an https address, all of that is read and verified
+    too. Exit 1: something is wrong, a given witness has not cosigned, the log is not the member's, its key was over
+    before others saw the tree, or the pack lacks the approval that --two-persons demands.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     stamp_roots = read_roots(stamp_root) if stamp_root else []
     files = read_zip(pack)
-    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots)
+    later = [read_metadata(registry)] if registry else []
+    trusted = read_root(root) if root else None
+    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots, trusted, later)
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     if tiles is not None and verdict.log and not verdict.faults:
@@ -115,6 +136,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "log_is_known": verdict.log_is_known,
         "cosigners": [each.name for each in verdict.cosigners],
         "timestamps": {str(size): at.isoformat() for size, at in sorted(verdict.stamps.items())},
+        **_binding(verdict.binding),
         "policy": verdict.policy,
         "requested": _answered(verdict.request),
         "approved": _answered(verdict.request.approval) if verdict.request else None,
@@ -122,6 +144,60 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "faults": verdict.faults,
         "rules": sorted({fault.rule for fault in verdict.faults}),
     }
+
+
+def _binding(binding: LogBinding) -> dict[str, object]:
+    owner = binding.owner
+    return {
+        "log_named": None if binding.logs is None else owner is not None,
+        "log_of": None
+        if owner is None
+        else {
+            "member": owner.member,
+            "name": {"ja": owner.japanese, "en": owner.english},
+            "corporate_number": owner.corporate_number,
+            "since": owner.term.since.isoformat(),
+            "until": owner.term.until and owner.term.until.isoformat(),
+        },
+        "witness_policy": None
+        if binding.logs is None
+        else {
+            "cosignatures": binding.required,
+            "witnesses": binding.witnesses,
+            "cosigned": binding.cosigners,
+            "met": binding.is_met,
+        },
+        "registry": binding.logs.version if binding.logs else None,
+        "association_verified": binding.is_verified,
+    }
+
+
+def _binding_lines(binding: LogBinding) -> Iterator[str]:
+    if binding.logs is None:
+        yield Message("  whose log    not known: no registry in the pack says it")
+        return
+    if owner := binding.owner:
+        name = f"{owner.japanese} / {owner.english}"
+        yield Message("  whose log    {name} ({member})", name=name, member=owner.member)
+        if owner.corporate_number:
+            yield Message("               corporate number {number}", number=owner.corporate_number)
+        if owner.term.until:
+            yield Message("               its key is not believed from {until} on", until=owner.term.until.isoformat())
+    else:
+        yield Message("  whose log    NOT NAMED: the registry has no member with this key")
+    if not binding.required:
+        yield Message("  witnesses    the registry demands none")
+    else:
+        yield Message(
+            "  witnesses    {verdict}: {required} of {witnesses}; cosigned in time by {cosigners}",
+            verdict=Message("as demanded") if binding.is_met else Message("NOT as demanded"),
+            required=binding.required,
+            witnesses=", ".join(binding.witnesses),
+            cosigners=", ".join(binding.cosigners) or "—",
+        )
+    yield Message("               by the association's registry.json, version {version}", version=binding.logs.version)
+    if not binding.is_verified:
+        yield Message("               give the association's root with --root: its signatures were not verified")
 
 
 def _answered(act: DisclosureRequest | RequestAnswer | None) -> dict[str, object] | None:
@@ -163,6 +239,8 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
         _print(
             Message("               this key is from the pack itself: compare it with the key that the member gave you")
         )
+    for line in _binding_lines(verdict.binding):
+        _print(line)
     for witness in verdict.cosigners:
         _print(Message("  cosigned by  {name}", name=witness.name))
     for size, at in sorted(verdict.stamps.items()):

@@ -15,8 +15,9 @@ from ..evidence.records import Record
 from ..evidence.steps import NumberRole, Step
 from .disclosure_request import DisclosureRequest
 from .legal_basis import JAPAN, LegalBasis
+from .log_binding import LogBinding
 from .pack import PackRecord
-from .report_words import STEPS, delivery_in_both, shown_details
+from .report_words import STEPS, delivery_in_both, owner_in_both, policy_in_both, shown_details
 
 _ROLES: Final = {
     NumberRole.FORWARDING: "転送元番号 / forwarding number",
@@ -54,6 +55,11 @@ _PROVES: Final = (
     "PBX reported "
     "the playback as complete, and it lasted as long as it had to. By Dial() alone: the PBX went on after the sound, "
     "and how long it lasted was not measured.",
+    "記録の名義人と証人の定めは、このパックにある協会の登録簿の記載です。協会の署名は、"
+    "協会の root で検証してください "
+    "(idtone ledger verify-pack --root)。",
+    "Whose log it is, and which witnesses count, is what the association's registry in this pack says. Verify the "
+    "association's signatures with its root (idtone ledger verify-pack --root).",
     "署名鍵の保持者が真実を記録したことは証明しません。"
     "証人の連署があれば、後から別の履歴に置き換えられていないことが示されます。",
     "That whoever holds the signing key recorded the truth is not proven. Where witnesses have cosigned the tree, it "
@@ -69,8 +75,10 @@ def report(
     log_key: str,
     basis: LegalBasis | None,
     request: DisclosureRequest | None = None,
+    binding: LogBinding | None = None,
 ) -> Paper:
-    """Times are those of Japan. `request` is what another person has approved."""
+    """Times are those of Japan. `request` is what another person has approved, `binding` what the pack shows."""
+    binding = binding or LogBinding()
     approval = request.approval if request else None
     about = {
         "案件 / case": case,
@@ -80,6 +88,9 @@ def report(
         "承認 / approved by": f"{approval.by.name}, {in_japan(approval.at)}" if approval else None,
         "記録 / records": str(len(told)),
         "検証鍵 / verifier key": log_key,
+        "記録の名義人 / whose log": owner_in_both(binding),
+        "連署した証人 / cosigned by": ", ".join(binding.cosigners) or "なし / none that counts",
+        "証人の定め / witness policy": policy_in_both(binding),
         "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
     }
     return Paper(

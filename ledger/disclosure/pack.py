@@ -141,11 +141,13 @@ def packed(
     approval: Sequence[PackedCall] = (),
     registries: Mapping[str, bytes] = MappingProxyType({}),
     timestamps: Mapping[int, bytes] = MappingProxyType({}),
+    registry: str | None = None,
 ) -> dict[str, bytes]:
     """The files of a pack, except its seal. `act_id` is the record of the export.
 
     `reports` are its files for people; `approval` the records of the request and of its approval, if there was one;
-    `registries` what the registries with these digests say; `timestamps` those of others on trees of these sizes.
+    `registries` what the registries with these digests say; `timestamps` those of others on trees of these sizes;
+    `registry` the digest of the registry at the time of the export, if it is signed.
     """
     files = {**reports, **{f"registry/{digest}.json": content for digest, content in registries.items()}}
     files |= {f"timestamps/{size}.tsr": reply for size, reply in timestamps.items()}
@@ -165,6 +167,7 @@ def packed(
         "export_record": act_id,
         "log_key": str(log),
         "policy": TWO_PERSONS if approval else ONE_PERSON,
+        **({"registry": registry} if registry else {}),
         "acts": [_entry(each) for each in approval],
         "records": [
             _entry(each) | {"key": base64.b64encode(each.record_key).decode() if each.record_key else None}

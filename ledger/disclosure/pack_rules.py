@@ -162,11 +162,13 @@ def stamps_of(
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[str | None]) -> Iterator[Breach]:
-    """Registries of a pack that are not those with the digests `decided_by`. What they say is not looked at."""
+    """Registries of a pack that are not those with the digests `decided_by`. What they say is looked at elsewhere."""
     for name, content in files.items():
         found = REGISTRY.fullmatch(name)
         if found and (found[1] not in decided_by or metadata_digest(content) not in (None, found[1])):
-            other = Message("{path} is not a registry by which a call of the pack was decided", path=name)
+            other = Message(
+                "{path} is not a registry by which a call of the pack was decided, nor that of the export", path=name
+            )
             yield breach(Rule.REGISTRY, other)
 
 

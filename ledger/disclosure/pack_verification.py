@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rfc8785
 from cryptography.x509 import Certificate
@@ -21,6 +21,7 @@ from ..tree.checkpoints import believed
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .legal_basis import LegalBasis
+from .log_binding import LogBinding, Registry, log_binding, registries_of
 from .pack import (
     FORMAT,
     MANIFEST,
@@ -42,6 +43,9 @@ from .pack import (
     told,
 )
 from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, stamps_of, time_faults
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata, Root
 
 
 @dataclass
@@ -65,6 +69,10 @@ class PackVerdict:
     """The signed head of the tree of so many leaves, the largest in the pack."""
     stamps: Mapping[int, datetime] = field(default_factory=dict)
     """By the size of the tree: when its timestamp says that it was there."""
+    heads: Sequence[Note] = ()
+    """The signed heads to which the proofs lead."""
+    binding: LogBinding = field(default_factory=LogBinding)
+    """Whose log it is, and which witnesses count, as the association says."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
 
@@ -75,11 +83,15 @@ def verified(
     witnesses: Sequence[VerifierKey] = (),
     now: datetime | None = None,
     stamp_roots: Sequence[Certificate] = (),
+    root: Metadata[Root] | None = None,
+    registries: Sequence[Registry] = (),
 ) -> PackVerdict:
     """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
 
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
     have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
+    With `root`, the association's, the registry must name the log and enough witnesses must have cosigned; `registries`
+    are later ones than the pack has.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -134,7 +146,14 @@ def verified(
         verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
-        verdict.faults += registry_faults(files, {each.record.registry_sha256 for each in verdict.told})
+        shown = {each.record.registry_sha256 for each in verdict.told} | {manifest.get("registry")}
+        verdict.faults += (wrong_registries := list(registry_faults(files, shown)))
+        verdict.heads = [each.checkpoint for each in leaves]
+        verdict.binding, faults = log_binding(
+            [*(() if wrong_registries else registries_of(files)), *registries], verdict.log, verdict.heads,
+            [each.record for each in verdict.told], verdict.stamps if stamp_roots else {}, root,
+        )  # fmt: skip
+        verdict.faults += faults
     except ProofError as error:
         verdict.faults.append(breach(_rule(error, Rule.MANIFEST), Message("{error}", error=error)))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:

@@ -20,6 +20,7 @@ from ..evidence.records import Record
 from ..evidence.rules import Breach, Rule, breach
 from ..evidence.steps import StepKind
 from .evidence_report import report
+from .log_binding import log_binding, registries_of
 from .pack import PAPER, PROFILE, REPORT
 from .pack_verification import PackVerdict
 
@@ -76,10 +77,13 @@ def remade_reports(files: Mapping[str, bytes], verdict: PackVerdict) -> dict[str
         if not is_played:
             raise ProofError(Message("{path} is not the profile of a sound that was played", path=path))
         profiles[name] = profile
+    assert verdict.log
+    records = [each.record for each in verdict.told]
+    binding, _ = log_binding(registries_of(files), verdict.log, verdict.heads, records, {})
     return report_files(
         report(
             verdict.case, datetime.fromisoformat(verdict.exported), verdict.told, profiles, str(verdict.log),
-            verdict.basis, verdict.request,
+            verdict.basis, verdict.request, binding,
         )
     )  # fmt: skip
 

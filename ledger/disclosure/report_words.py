@@ -9,6 +9,7 @@ from idtone.calls import Delivery, Party
 
 from ..evidence.records import Record
 from ..evidence.steps import Scalar, Step, StepKind
+from .log_binding import LogBinding
 
 
 class Words(NamedTuple):
@@ -51,6 +52,32 @@ STEPS: Final[Mapping[str, Words]] = {
     StepKind.ENDED: Words("終了", "ended"),
     StepKind.INTERRUPTED: Words("中断", "interrupted"),
 }
+NOT_KNOWN: Final = Words("不明(登録簿が示していません)", "not known: no registry in the pack says it")
+NOT_NAMED: Final = Words(
+    "登録簿はこの鍵をどの会員のものとしても示していません", "the registry names no member for this key"
+)
+
+
+def owner_in_both(binding: LogBinding) -> str:
+    """Whose log it is, by the association's registry."""
+    if binding.logs is None:
+        return str(NOT_KNOWN)
+    if (owner := binding.owner) is None:
+        return str(NOT_NAMED)
+    number = f", 法人番号 {owner.corporate_number}" if owner.corporate_number else ""
+    return f"{owner.japanese} / {owner.english} ({owner.member}{number})"
+
+
+def policy_in_both(binding: LogBinding) -> str:
+    """Which witnesses the association demands, and whether enough of them have cosigned."""
+    if binding.logs is None:
+        return str(NOT_KNOWN)
+    if not binding.required:
+        return str(Words("登録簿に定めがありません", "the registry demands none"))
+    met = Words("満たしています", "met") if binding.is_met else Words("満たしていません", "not met")
+    return f"{met}: {binding.required}/{len(binding.witnesses)} ({', '.join(binding.witnesses)})"
+
+
 _HIDDEN: Final = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,18 @@ from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
 from idtone.registry.sources import FileSource, SignedSource
+from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import Settings, load_settings
+from idtone.signed_notes import Note, Signer
 
+from .. import ROOT
+from ..lab.node import find_or_get_node
 from ..ledger.sample_evidence import put
 from ..registry.examples import GOOD
 from ..registry.trust.association import NEVER, Association, Machine
@@ -66,6 +74,8 @@ CALLS = {
     "withheld": ("", "09012345679", "number-withheld"),
 }
 POLICY = Policy(member="m-0001")
+CLOCK = Signer("witness.example/w", bytes(range(32)))
+"""A witness."""
 AT = datetime(2026, 11, 10, tzinfo=UTC)
 
 
@@ -157,6 +167,79 @@ def test_if_the_numbers_stay_sealed_nothing_is_shown_of_them(node):
     assert (shown["numbers"], bool(shown["metadata"])) == ({}, True)
     code, found = node.repeat()
     assert (code, found["licensed"]["repeated"]) == (1, None)
+
+
+def says(told: Any) -> str:
+    return " ".join(told.stdout.split())
+
+
+def named(association: Association, node: Node, until: str = "") -> None:
+    """The association enters the node's log and its witness, and publishes."""
+    log = KeyRing.of(node.settings.ledger, "pbx-1").signer.key
+    policy = (
+        f"witness_policy: {{cosignatures: 1, witnesses: [{{key: {CLOCK.cosigner}, since: 2026-01-01T00:00:00Z}}]}}\n"
+    )
+    entry = f"    logs: [{{key: {log}, since: 2026-01-01T00:00:00Z{until}}}]\n    licences:\n      - id: L-0001"
+    changed = REGISTRY.replace("    licences:\n      - id: L-0001", entry, 1)
+    version = 44 if until else 43
+    association.write(changed.replace("version: 42", f"version: {version}") + policy)
+    association.publish()
+
+
+def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(association, node, tmp_path):
+    """First by a registry that names no logs; then as it names them; then when the key is in other hands."""
+    node.export("licensed")
+    told = run("ledger", "verify-pack", node.pack)
+    assert (told.exit_code, "whose log not known" in says(told)) == (0, True)
+    assert run("ledger", "verify-pack", node.pack, "--root", node.root).exit_code == 1, "never silently good"
+
+    named(association, node)
+    cached = Repository(node.root, str(association.repository), node.settings.registry.cache)
+    cached.keep(cached.update())
+    node.export("licensed")
+    told = run("ledger", "verify-pack", node.pack)
+    assert (told.exit_code, "NOT as demanded: 1 of witness.example/w" in says(told)) == (0, True), told.stdout
+    assert run("ledger", "verify-pack", node.pack, "--root", node.root).exit_code == 1, "no witness has cosigned"
+
+    ring = KeyRing.of(node.settings.ledger, "pbx-1")
+    with LedgerReader.open(node.settings.ledger.own()) as reader:
+        head = Note.parse((reader.checkpoint() or "").encode())
+    ring.cosigned.remember(replace(head, signatures=(*head.signatures, CLOCK.cosign(head.text, int(time.time())))))
+    files = node.export("licensed")
+    told = run("ledger", "verify-pack", node.pack, "--root", node.root)
+    assert told.exit_code == 0, told.stdout
+    assert "whose log 良い電話株式会社 / Good Telecom (m-0001)" in says(told)
+    assert "as demanded: 1 of witness.example/w; cosigned in time by witness.example/w" in says(told)
+    assert "were not verified" not in told.stdout
+    assert "良い電話株式会社 / Good Telecom (m-0001)" in files["report.html"].decode()
+    found = json.loads(run("ledger", "verify-pack", node.pack, "--json").stdout)
+    assert (found["log_of"]["member"], found["association_verified"]) == ("m-0001", False)
+    assert found["witness_policy"] == {
+        "cosignatures": 1, "witnesses": ["witness.example/w"], "cosigned": ["witness.example/w"], "met": True,
+    }  # fmt: skip
+
+    named(association, node, ", until: 2026-10-01T00:00:00Z")
+    today = association.repository / "metadata"
+    told = run("ledger", "verify-pack", node.pack, "--root", node.root, "--registry", today)
+    assert (told.exit_code, "is not believed from 2026-10-01" in says(told)) == (1, True)
+    assert run("ledger", "verify-pack", node.pack, "--root", node.root).exit_code == 0, "the pack cannot know it"
+    for program in (["python", "docs/verify_pack.py"], [*find_or_get_node(), "tools/second-opinion/verify-pack.mjs"]):
+        command = [sys.executable if each == "python" else each for each in program]
+        for more, code in (((), 0), (("--registry", plain_names(today, tmp_path)), 1)):
+            keys = ["--log-key", found["log"], "--root", node.root]
+            done = subprocess.run(
+                [*command, node.pack, *keys, *map(str, more)], cwd=ROOT, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == code, done.stdout + done.stderr
+            assert "whose log: m-0001, 良い電話株式会社 / Good Telecom" in done.stdout
+
+
+def plain_names(folder: Path, to: Path) -> Path:
+    """The metadata without the versions before their names."""
+    for role in ("root", "targets", "registry"):
+        latest = max(folder.glob(f"*.{role}.json"), key=lambda path: int(path.name.partition(".")[0]))
+        (to / f"{role}.json").write_bytes(latest.read_bytes())
+    return to
 
 
 Shown = dict[str, Any]

@@ -33,7 +33,9 @@ function judgeVector(vector, bases) {
     return files;
   };
   const now = moment(vector.now ?? bases.now);
-  return judge(read, vector.log_key ?? bases.log_key, vector.witness_keys ?? bases.witness_keys, now).faults;
+  const root = vector.root === undefined ? null : octetsOf(vector.root);
+  const later = vector.registry && Object.fromEntries(Object.entries(vector.registry).map(([name, text]) => [name, octetsOf(text)]));
+  return judge(read, vector.log_key ?? bases.log_key, vector.witness_keys ?? bases.witness_keys, now, root, later).faults;
 }
 
 function tellVector(vector, bases) {

@@ -1,11 +1,12 @@
 // Verifies an evidence pack by docs/evidence-format.md, whose sections the comments name. Plain Node.js 18 or newer:
 //
-//     node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...]
+//     node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...] [--root FILE] [--registry FOLDER]
 //
 // Exit 0: good. 1: not good. 2: no pack, or wrong use. Nothing is installed, and nothing of idtone is used.
 
 import { createDecipheriv, createHash, createPublicKey, verify as verifySignature } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inflateRawSync } from "node:zlib";
 
@@ -334,12 +335,71 @@ function inflated(octets, size) {
   throw new Broken("zip", "a file is damaged, or octets stand behind it");
 }
 
+// -- 6.8: whose log it is ---------------------------------------------------------------------------------------------
+
+const METADATA = ["root.json", "targets.json", "registry.json"];
+
+function read(octets) {
+  try {
+    return JSON.parse(utf8(octets));
+  } catch {
+    throw new Broken("registry", "metadata of the registry cannot be read");
+  }
+}
+
+/** TUF: enough keys of a role, which `parent` names, have signed it. */
+function delegated(keys, role, octets) {
+  const { signatures: lines, signed } = read(octets);
+  const done = lines.filter(({ keyid, sig }) => {
+    if (!role.keyids.includes(keyid) || sig === "") return false;
+    const { keytype, scheme, keyval } = keys[keyid];
+    need(keytype === "ed25519" && scheme === "ed25519", "registry", "a key of the association is of an unknown kind");
+    const jwk = { kty: "OKP", crv: "Ed25519", x: Buffer.from(keyval.public, "hex").toString("base64url") };
+    return verifySignature(null, Buffer.from(canonical(signed)), createPublicKey({ key: jwk, format: "jwk" }), Buffer.from(sig, "hex"));
+  });
+  const signers = new Set(done.map(({ keyid }) => keys[keyid].keyval.public));
+  need(signers.size >= role.threshold, "registry", "the association has not signed it");
+  return signed;
+}
+
+function verifyRegistry(metadata, trusted) {
+  const parents = [read(trusted).signed, read(metadata["root.json"]).signed];
+  for (const { keys, roles } of parents) delegated(keys, roles.root, metadata["root.json"]);
+  const targets = delegated(parents[1].keys, parents[1].roles.targets, metadata["targets.json"]);
+  const role = targets.delegations.roles.find(({ name }) => name === "registry");
+  delegated(targets.delegations.keys, role, metadata["registry.json"]);
+}
+
+function term(said, type) {
+  const key = verifierKey(said.key, type);
+  const [since, until] = [moment(said.since), said.until === null ? Infinity : moment(said.until)];
+  need(key.text === said.key && since !== null && until !== null, "registry", "a term has another form");
+  return { key, since, until, said };
+}
+
+const holds = ({ since, until }, at) => since <= at && at < until;
+
+/** What the registry says of logs; null if it says nothing. */
+function namedLogs(metadata) {
+  const { signed } = read(metadata["registry.json"]);
+  const said = signed.targets["registry.yaml"].custom?.logs;
+  if (said === undefined) return null;
+  try {
+    const owners = said.members.flatMap((member) => member.logs.map((each) => ({ member, ...term(each, 1) })));
+    const witnesses = said.witnesses.map((each) => term(each, 4));
+    need(isWhole(signed.version) && isWhole(said.cosignatures), "registry", "no whole number");
+    return { version: signed.version, owners, witnesses, number: said.cosignatures };
+  } catch {
+    throw new Broken("registry", "what the registry says of logs has another form");
+  }
+}
+
 // -- 6 and 7: the pack ------------------------------------------------------------------------------------------------
 
 class Pack {
-  constructor(files, log, witnesses, now) {
+  constructor(files, log, witnesses, now, root, later) {
     Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Map(), sizes: new Map() });
-    this.registries = new Set();
+    Object.assign(this, { root, later, notes: [], licensed: new Set(), shown: [], registries: new Set() });
     this.attempt("manifest.json", () => this.verify());
   }
 
@@ -377,9 +437,11 @@ class Pack {
     const isOne = manifest.policy === "one-person";
     this.attempt("manifest.json", () => need(!isOne || manifest.acts.length === 0, "manifest", "it has acts of a request"));
     if (!isOne) this.attempt("the approval", () => this.approval());
+    this.registries.add(manifest.registry);
     for (const name of this.files.keys()) {
       if (name.startsWith("registry/")) this.attempt(name, () => this.registry(name));
     }
+    this.attempt("registry/", () => this.whose());
     this.rules();
     this.attempt("manifest.json", () => this.times());
   }
@@ -433,6 +495,51 @@ class Pack {
     }
   }
 
+  /** 6.8. Timestamps are not looked at, so they do not show that a head is older than the end of its key. */
+  whose() {
+    const shown = this.later ? [...this.shown, this.later] : this.shown;
+    if (this.root) {
+      for (const metadata of shown) {
+        try {
+          verifyRegistry(metadata, this.root);
+        } catch (error) {
+          throw new Broken("registry", error.message);
+        }
+      }
+    }
+    const known = shown.map(namedLogs).filter((logs) => logs !== null).sort((one, other) => other.version - one.version);
+    if (known.length === 0) {
+      this.told.push("whose log: not known, since no registry in the pack says it");
+      return need(!this.root, "log-member", "no registry in the pack says whose log it is");
+    }
+    const { version, owners, witnesses, number } = known[0];
+    const names = [this.log.name, this.log.name.replace(/\.[0-9]+$/u, "")];
+    const isOurs = ({ key }) => names.includes(key.name) && key.key.equals(this.log.key);
+    const mine = owners.find(isOurs);
+    const counted = this.notes.map((note) => {
+      const times = (witness) => signatures(note, witness.key, "cosignature");
+      const inTime = (witness) => times(witness).some((at) => holds(witness, at) && (!mine || holds(mine, at)));
+      return new Set(witnesses.filter(inTime).map(({ key }) => key.name));
+    });
+    const isMet = number > 0 && counted.every((some) => some.size >= number);
+    const all = [...new Set(witnesses.map(({ key }) => key.name))];
+    const by = all.filter((name) => counted.length > 0 && counted.every((some) => some.has(name)));
+    if (mine) {
+      const { member, said } = mine;
+      const legal = `${member.name.ja} / ${member.name.en}, ${member.corporate_number ?? "no corporate number"}`;
+      this.told.push(`whose log: ${member.member}, ${legal}; from ${said.since} until ${said.until ?? "further notice"}`);
+    } else this.told.push("whose log: NOT NAMED, the registry has no member with this key");
+    const verdict = number === 0 ? "none is demanded" : isMet ? "as demanded" : "NOT as demanded";
+    this.told.push(`witnesses: ${verdict}, ${number} of ${all.join(", ")}; cosigned in time by ${by.join(", ")}; registry.json ${version}`);
+    if (!this.root) this.told.push("the association's signatures were not verified: give --root");
+    const isAnothers = owners.some(({ member }) => this.licensed.has(member.member));
+    need(mine || !(this.root || isAnothers), "log-member", "the registry names other logs for the member");
+    need(!mine || [...this.licensed].every((id) => id === mine.member.member), "log-member", "a licence in it is another member's");
+    this.attempt("registry/", () => need(!this.root || number === 0 || isMet, "witness-policy", "too few witnesses have cosigned"));
+    const isSeen = (some) => some.size >= Math.max(1, number);
+    return need(!mine || mine.until === Infinity || counted.every(isSeen), "log-until", "its key was over before others saw it");
+  }
+
   /** 6.6; what the registry says of the numbers is not looked at. */
   registry(name) {
     const shown = fromCanonical(this.files.get(name));
@@ -442,6 +549,7 @@ class Pack {
     need(lines.every(([, octets]) => octets), "registry", "its metadata is not base64");
     const sums = lines.map(([role, octets]) => `${sha256(octets).toString("hex")}  ${role}\n`).join("");
     need(sums === "" || sha256(sums).toString("hex") === digest, "registry", "its metadata has another digest");
+    if (sums !== "") this.shown.push(Object.fromEntries(lines));
   }
 
   /** The steps of the proven leaves of a record or an act. */
@@ -453,6 +561,7 @@ class Pack {
       const { size, root } = readCheckpoint(proof.note, this.log);
       const isOfLeaf = content && proof.index === BigInt(index) && proof.index < size;
       need(isOfLeaf && rootOf(proof.index, size, content, proof.path)?.equals(root), "proof", `leaf ${index} is not in the tree`);
+      this.notes.push(proof.note);
       const known = this.sizes.get(size) ?? root;
       this.sizes.set(size, known);
       this.attempt(`leaf ${index}`, () => need(known.equals(root), "fork", `the log has signed two trees of ${size} leaves`));
@@ -484,6 +593,7 @@ class Pack {
     this.told.push(`call ${entry.call}, leaves ${entry.leaves.join(", ")}`);
     const first = steps.find((step) => step.kind === "decided" || step.kind === "fallback")?.details ?? {};
     this.registries.add(first.registry_sha256);
+    if ("licence" in first) this.licensed.add(first.member);
     for (const [role, number] of Object.entries(this.numbers(entry, first))) {
       this.told.push(`  ${role} ${number} (${first[`${role}_kind`]})`);
     }
@@ -572,11 +682,11 @@ function shownTime(at) {
 
 // -- the program ------------------------------------------------------------------------------------------------------
 
-/** The faults of a pack that `read` gives as name -> contents, and what is proven. */
-function judge(read, logKey, witnessKeys, now) {
+/** The faults of a pack that `files` gives as name -> contents, and what is proven. */
+function judge(files, logKey, witnessKeys, now, root = null, later = null) {
   try {
     const [log, witnesses] = [verifierKey(logKey, 1), witnessKeys.map((key) => verifierKey(key, 4))];
-    return new Pack(read(), log, witnesses, now);
+    return new Pack(files(), log, witnesses, now, root, later);
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
     return { faults: [{ rule: error.rule, where: "the pack", what: error.message }], told: [] };
@@ -585,17 +695,22 @@ function judge(read, logKey, witnessKeys, now) {
 
 function main(given) {
   const [keys, witnesses, places] = [[], [], []];
+  let [root, later] = [null, null];
   while (given.length > 0) {
     const word = given.shift();
     if (word === "--log-key") keys.push(given.shift());
     else if (word === "--witness-key") witnesses.push(given.shift());
-    else places.push(word);
+    else if (word === "--root") root = readFileSync(given.shift());
+    else if (word === "--registry") {
+      const folder = given.shift();
+      later = Object.fromEntries(METADATA.map((name) => [name, readFileSync(join(folder, name))]));
+    } else places.push(word);
   }
   if (places.length !== 1 || keys.length !== 1) {
-    process.stderr.write("node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...]\n");
+    process.stderr.write("node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...] [--root FILE] [--registry FOLDER]\n");
     return 2;
   }
-  const pack = judge(() => unzip(readFileSync(places[0])), keys[0], witnesses, Date.now() * 1000);
+  const pack = judge(() => unzip(readFileSync(places[0])), keys[0], witnesses, Date.now() * 1000, root, later);
   const lines = pack.faults.map(({ rule, where, what }) => `${where}: ${what} [${rule}]`);
   lines.push(pack.faults.length > 0 ? "NOT GOOD" : "good");
   if (pack.manifest) lines.push(`case ${pack.manifest.case}, exported ${pack.manifest.exported}, ${pack.manifest.policy}`);

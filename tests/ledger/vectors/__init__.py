@@ -17,6 +17,13 @@ NOW: Final = "2026-12-01T00:00:00+00:00"
 """When the verifiers of all vectors look, but of those that say another time."""
 
 
+def association_of(vector: Mapping[str, Any]) -> tuple[bytes | None, dict[str, bytes] | None]:
+    """The root and the registry of today that the verifier has."""
+    later = vector.get("registry")
+    root = octets_of(vector["root"]) if "root" in vector else None
+    return root, later and {name: octets_of(value) for name, value in later.items()}
+
+
 def value_of(octets: bytes) -> object:
     """As text, or as base64."""
     try:
@@ -49,7 +56,9 @@ def packs() -> Iterator[dict[str, Any]]:
         files = plan.files()
         differ = {base: _difference(files, had) for base, had in known.items()}
         base = min(differ, key=lambda each: len(json.dumps(differ[each])))
-        given = {"log_key": plan.log_key, "witness_keys": plan.witnesses, "now": plan.now}
+        given: dict[str, Any] = {"log_key": plan.log_key, "witness_keys": plan.witnesses, "now": plan.now}
+        given |= {"root": plan.root and value_of(plan.root)}
+        given |= {"registry": plan.later and {name: value_of(octets) for name, octets in plan.later.items()}}
         given = {key: value for key, value in given.items() if value is not None}
         yield {"name": name, "rule": rule, "base": base, "files": differ[base], **given}
 

@@ -14,6 +14,7 @@ from idtone.signed_notes import Note, SignatureLine, Signer, VerifierKey
 
 from ..example_pack import WITNESS
 from ..sample_evidence import LOG
+from .logs_table import bad_logs, good_logs
 from .plans import (
     AT,
     BASIS,
@@ -588,7 +589,7 @@ def bad_requests() -> Iterator[Row]:
     yield "approved before the request", "request-order", two(approval_first=True)
 
 
-METADATA: Final = {"root.json": b"{}", "registry.json": b"[]"}
+METADATA: Final = {"root.json": b"{}", "registry.json": b'{"signed":{"targets":{"registry.yaml":{}},"version":1}}'}
 REGISTRY: Final = hashlib.sha256(
     "".join(f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(METADATA.items())).encode()
 ).hexdigest()
@@ -611,13 +612,14 @@ def bad_registries() -> Iterator[Row]:
 
 
 def bad_packs() -> Iterator[Row]:
-    for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests, bad_registries):
+    for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests, bad_registries, bad_logs):
         yield from rows()
 
 
 def packs() -> Iterator[Row]:
     yield from good_packs()
     yield from good_registries()
+    yield from good_logs()
     yield from bad_packs()
 
 

@@ -151,6 +151,9 @@ class Plan:
     """Of the verifier, if it is not the log's; so `witnesses`, and its `now`."""
     witnesses: list[str] | None = None
     now: str | None = None
+    root: bytes | None = None
+    """The association's root that the verifier has; `later`: the metadata of today."""
+    later: dict[str, bytes] | None = None
 
     def selection(self) -> str:
         calls = [

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+from tuf.api.metadata import Metadata, Root
+
 from idtone.errors import LedgerError, ProofError
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
@@ -22,7 +24,7 @@ from idtone.ledger.evidence.rules import Rule, RuleError
 from idtone.signed_notes import VerifierKey
 
 from ...lab.node import find_or_get_node
-from . import files_of, octets_of
+from . import association_of, files_of, octets_of
 
 ROOT: Final = Path(__file__).parents[3]
 PYTHON: Final = ROOT / "docs" / "verify_pack.py"
@@ -53,7 +55,10 @@ def _by_idtone(vector: Vector, known: Mapping[str, Any]) -> Rules:
         files = _unzipped(vector["zip"]) if "zip" in vector else files_of(vector, known)
     except LedgerError:
         return frozenset({Rule.ZIP})
-    verdict = verified(files, log, witnesses, datetime.fromisoformat(vector.get("now", known["now"])))
+    root, later = association_of(vector)
+    trusted: Metadata[Root] | None = Metadata[Root].from_bytes(root) if root else None
+    now = datetime.fromisoformat(vector.get("now", known["now"]))
+    verdict = verified(files, log, witnesses, now, (), trusted, [later] if later else [])
     missing = [Rule.COSIGNATURE] if len(verdict.cosigners) < len(witnesses) else []
     return frozenset([*(fault.rule for fault in verdict.faults), *missing])
 
@@ -95,7 +100,7 @@ def _by_python(vector: Vector, known: Mapping[str, Any]) -> Rules:
     except Exception:  # as the program does
         return UNREAD
     program.Pack.verify.__globals__["time"] = SimpleNamespace(time=lambda: now)
-    return UNREAD if program.Pack(files, log, witnesses).faults else frozenset()
+    return UNREAD if program.Pack(files, log, witnesses, None, *association_of(vector)).faults else frozenset()
 
 
 def by_javascript(vectors: Sequence[Vector], known: Mapping[str, Any]) -> list[Rules | None]:

@@ -1,0 +1,272 @@
+"""Whose log a pack is of, and whether the witnesses that the association demands have cosigned it. Pure.
+
+The association signs it beside its registry (`custom.logs` of the target `registry.yaml`), whose metadata packs have.
+docs/evidence-format.md, section 6.8, has the form and the rules.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from idtone.errors import ProofError
+from idtone.signed_notes import Algorithm, Note, VerifierKey, cosigned_at
+from idtone.translation import Message
+
+from ..evidence.records import Record
+from ..evidence.rules import Breach, Rule, RuleError, breach
+from ..tree.checkpoints import Checkpoint
+from .pack import REGISTRY
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata, Root
+
+ROLES: Final = ("root", "targets", "registry")
+"""The metadata that lead from the association's root to what it says of logs."""
+_FILE: Final = "registry.yaml"
+Registry = Mapping[str, bytes]
+"""The metadata of a registry by the names of their files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a key signs counts from `since` up to, but not at, `until`."""
+
+    key: VerifierKey
+    since: datetime
+    until: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        return self.since <= at and (self.until is None or at < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class LogOwner:
+    """The legal person that answers for a log."""
+
+    member: str
+    japanese: str
+    english: str
+    corporate_number: str | None
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class SignedLogs:
+    """What the association says of logs and witnesses, in the metadata `registry.json` of this version."""
+
+    version: int
+    owners: tuple[LogOwner, ...]
+    witnesses: tuple[Term, ...]
+    cosignatures: int
+
+    def owner(self, log: VerifierKey) -> LogOwner | None:
+        """A tree that continues another with the same key has that one's name and a number."""
+        for each in self.owners:
+            base, _, number = log.name.rpartition(".")
+            named = each.term.key.name in (log.name, base if number.isdecimal() and number.isascii() else log.name)
+            if named and each.term.key.public == log.public:
+                return each
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LogBinding:
+    """`logs` is None if the pack has no registry that names logs, and `owner` if none of its members has this log.
+
+    `cosigners` are the names of the witnesses that count and have cosigned each tree of the pack in time. `is_met`:
+    each tree has enough of them. `is_verified`: the association's signatures, by the root that was given.
+    """
+
+    logs: SignedLogs | None = None
+    owner: LogOwner | None = None
+    cosigners: tuple[str, ...] = ()
+    is_met: bool = False
+    is_verified: bool = False
+
+    @property
+    def witnesses(self) -> tuple[str, ...]:
+        """The names of the witnesses that count."""
+        return tuple(dict.fromkeys(each.key.name for each in self.logs.witnesses)) if self.logs else ()
+
+    @property
+    def required(self) -> int:
+        return self.logs.cosignatures if self.logs else 0
+
+
+def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
+    """The signed registries of a pack whose form `registry_faults` has checked."""
+    found = []
+    for name, content in files.items():
+        if REGISTRY.fullmatch(name):
+            try:
+                shown = json.loads(content)["metadata"]
+                found.append({role: base64.b64decode(text, validate=True) for role, text in shown.items()})
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                continue
+    return [each for each in found if each]
+
+
+def log_binding(
+    registries: Iterable[Registry], log: VerifierKey, heads: Iterable[Note], records: Sequence[Record],
+    stamps: Mapping[int, datetime], root: Metadata[Root] | None = None,
+) -> tuple[LogBinding, list[Breach]]:  # fmt: skip
+    """The latest of the registries counts. `heads` are the signed heads to which the pack's proofs lead, `stamps` when
+    an authority says that they were there.
+
+    With `root`, the association's from another source than the pack, its signatures are verified, and it must name the
+    log, and enough of its witnesses must have cosigned.
+    """
+    try:
+        known = [_signed_logs(each, root) for each in registries]
+        logs = max((each for each in known if each), key=lambda each: each.version, default=None)
+        if logs is None:
+            unknown = Message("no registry in the pack says whose log it is")
+            return LogBinding(), [breach(Rule.LOG_MEMBER, unknown)] if root else []
+        owner = logs.owner(log)
+        counted = [(note, _counted(note, logs, owner)) for note in {str(note): note for note in heads}.values()]
+    except ProofError as error:
+        rule = error.rule if isinstance(error, RuleError) else Rule.COSIGNATURE
+        return LogBinding(), [breach(rule, Message("{error}", error=error))]
+    everywhere = set.intersection(*(names for _, names in counted)) if counted else set[str]()
+    is_met = logs.cosignatures > 0 and all(len(names) >= logs.cosignatures for _, names in counted)
+    binding = LogBinding(logs, owner, tuple(sorted(everywhere)), is_met, root is not None)
+    return binding, [*_faults(binding, log, records, root is not None), *_ended(binding, counted, stamps)]
+
+
+def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is_relied_on: bool) -> Iterator[Breach]:
+    assert binding.logs
+    owner, members = binding.owner, {each.member for each in binding.logs.owners}
+    licensed = {str(each.member) for each in records if each.licence is not None}
+    if owner is None and (is_relied_on or licensed & members):
+        names = ", ".join(sorted(licensed)) or "—"
+        other = Message("the registry names other logs than {log} for {members}", log=log.name, members=names)
+        yield breach(Rule.LOG_MEMBER, other)
+    for member in sorted(licensed - {owner.member}) if owner else ():
+        other = Message(
+            "the log {log} is of {owner}, and a call in it has a licence of {member}",
+            log=log.name, owner=owner.member if owner else "", member=member,
+        )  # fmt: skip
+        yield breach(Rule.LOG_MEMBER, other)
+    if is_relied_on and binding.required and not binding.is_met:
+        few = Message(
+            "the registry demands cosignatures of {required} of {witnesses}",
+            required=binding.required, witnesses=", ".join(binding.witnesses),
+        )  # fmt: skip
+        yield breach(Rule.WITNESS_POLICY, few)
+
+
+def _ended(
+    binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime]
+) -> Iterator[Breach]:
+    """A key that is over may have signed a head at any time, unless others have seen it before the end."""
+    if binding.owner is None or binding.owner.term.until is None:
+        return
+    for note, names in counted:
+        size = Checkpoint.parse(note.text).size
+        is_stamped = size in stamps and binding.owner.term.holds(stamps[size])
+        if not is_stamped and len(names) < max(1, binding.required):
+            late = Message(
+                "the key of {log} is not believed from {until} on, and no other has seen the tree of {size} leaves "
+                "before",
+                log=binding.owner.term.key.name, until=binding.owner.term.until.isoformat(), size=size,
+            )  # fmt: skip
+            yield breach(Rule.LOG_UNTIL, late)
+
+
+def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
+    """The names of witnesses that have cosigned in their term and in the log's. Raises ProofError for a bad line."""
+    found: set[str] = set()
+    for witness in logs.witnesses:
+        note.signed_by([witness.key])
+        for line in note.signatures:
+            if (line.name, line.key_id) != (witness.key.name, witness.key.key_id):
+                continue
+            try:
+                at = datetime.fromtimestamp(cosigned_at(line), UTC)
+            except (OverflowError, ValueError, OSError):
+                continue
+            if witness.holds(at) and (owner is None or owner.term.holds(at)):
+                found.add(line.name)
+    return found
+
+
+def _signed_logs(registry: Registry, root: Metadata[Root] | None) -> SignedLogs | None:
+    """None if the registry names no logs. Raises ProofError."""
+    if root is not None:
+        _verify(registry, root)
+    try:
+        signed = json.loads(registry["registry.json"])["signed"]
+        said = signed["targets"][_FILE].get("custom", {}).get("logs")
+        return None if said is None else _parsed(signed["version"], said)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError, ProofError) as error:
+        unread = Message("what the registry says of logs cannot be read ({reason})", reason=type(error).__name__)
+        raise RuleError(Rule.REGISTRY, unread) from error
+
+
+def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
+    """Raises errors of reading."""
+    owners = tuple(
+        LogOwner(
+            _text(member["member"]), _text(member["name"]["ja"]), _text(member["name"]["en"]),
+            _text(member["corporate_number"]) if "corporate_number" in member else None,
+            _term(each, Algorithm.ED25519),
+        )
+        for member in said["members"]
+        for each in member["logs"]
+    )  # fmt: skip
+    witnesses = tuple(_term(each, Algorithm.COSIGNATURE) for each in said["witnesses"])
+    number = said["cosignatures"]
+    if type(version) is not int or type(number) is not int or number < 0:
+        raise ValueError("no whole number")
+    return SignedLogs(version, owners, witnesses, number)
+
+
+def _term(said: Mapping[str, Any], algorithm: Algorithm) -> Term:
+    key, until = VerifierKey.parse(said["key"]), said["until"]
+    if key.algorithm is not algorithm or str(key) != said["key"]:
+        raise ValueError("a key of another kind")
+    return Term(key, _moment(said["since"]), None if until is None else _moment(until))
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None or moment.isoformat() != text:
+        raise ValueError("a time of another form")
+    return moment
+
+
+def _text(text: object) -> str:
+    if not isinstance(text, str) or not text.replace("\N{IDEOGRAPHIC SPACE}", " ").isprintable():
+        raise ValueError("not printable")
+    return text
+
+
+def _verify(registry: Registry, trusted: Metadata[Root]) -> None:
+    """Raises ProofError unless the association, whose root this is, has signed what the registry says of logs."""
+    from tuf.api.exceptions import RepositoryError
+    from tuf.api.metadata import Metadata, Root, Targets
+
+    try:
+        root, targets, named = (Metadata[Any].from_bytes(registry[f"{role}.json"]) for role in ROLES)
+        _need_kinds((root, Root), (targets, Targets), (named, Targets))
+        for parent, role, one in (
+            (root.signed, "root", root), (root.signed, "targets", targets), (targets.signed, "registry", named)
+        ):  # fmt: skip
+            parent.verify_delegate(role, one.signed_bytes, one.signatures)
+        if trusted.signed_bytes != root.signed_bytes:
+            trusted.signed.verify_delegate("root", root.signed_bytes, root.signatures)
+    except (RepositoryError, ValueError, LookupError) as error:
+        words = Message("the association has not signed what is shown of its registry ({reason})",
+                        reason=type(error).__name__)  # fmt: skip
+        raise RuleError(Rule.REGISTRY, words) from error
+
+
+def _need_kinds(*each: tuple[Metadata[Any], type[object]]) -> None:
+    """Raises ValueError if metadata are of another kind."""
+    if any(type(one.signed) is not kind for one, kind in each):
+        raise ValueError("metadata of another role")

@@ -1,0 +1,92 @@
+"""Whose logs of evidence there are, and which witnesses count: its rules, and what the association signs. Pure.
+
+The association signs it beside the registry's file (`custom.logs` of the target), so that evidence shows it without the
+numbers of members. docs/evidence-format.md, section 6.8, has the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from idtone.documents import Location, ValidationFault
+from idtone.signed_notes import VerifierKey
+from idtone.translation import Message
+
+from .compiled import text_of, utc
+from .model import LogEntry, RegistryDocument, WitnessEntry
+
+
+def named_logs(document: RegistryDocument) -> dict[str, Any] | None:
+    """As it is signed; None if the registry names neither logs nor witnesses."""
+    policy = document.witness_policy
+    members = [member for member in document.members if member.logs]
+    if not members and policy is None:
+        return None
+    return {
+        "members": [
+            {
+                "member": member.id,
+                "name": {"ja": member.name.ja, "en": member.name.en},
+                **({"corporate_number": member.corporate_number} if member.corporate_number else {}),
+                "logs": list(map(_term, member.logs)),
+            }
+            for member in members
+        ],
+        "cosignatures": policy.cosignatures if policy else 0,
+        "witnesses": list(map(_term, policy.witnesses)) if policy else [],
+    }
+
+
+def _term(entry: LogEntry | WitnessEntry) -> dict[str, str | None]:
+    until = None if entry.until is None else text_of(utc(entry.until))
+    return {"key": entry.key, "since": text_of(utc(entry.since)), "until": until}
+
+
+def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
+    """What is wrong with the logs and the witnesses."""
+    owners: dict[bytes, str] = {}
+    seen: set[str] = set()
+    for m, member in enumerate(document.members):
+        for n, entry in enumerate(member.logs):
+            here: Location = ("members", m, "logs", n)
+            public = VerifierKey.parse(entry.key).public
+            if entry.key in seen or owners.setdefault(public, member.id) != member.id:
+                yield ValidationFault(
+                    (*here, "key"),
+                    Message("is there twice, or another member's: a log is one member's"),
+                    Message("Remove it in one place"),
+                )
+            seen.add(entry.key)
+            yield from _dates(here, entry)
+    policy = document.witness_policy
+    if policy is None:
+        return
+    for n, witness in enumerate(policy.witnesses):
+        here = ("witness_policy", "witnesses", n)
+        if witness.key in seen or VerifierKey.parse(witness.key).public in owners:
+            yield ValidationFault(
+                (*here, "key"),
+                Message("is there twice, or signs a log: a log is no witness of itself"),
+                Message("Remove it in one place"),
+            )
+        seen.add(witness.key)
+        yield from _dates(here, witness)
+    if policy.cosignatures > len(_names(policy.witnesses)):
+        yield ValidationFault(
+            ("witness_policy", "cosignatures"),
+            Message("is more than there are witnesses"),
+            Message("Add a witness, or demand fewer"),
+        )
+
+
+def _dates(here: Location, entry: LogEntry | WitnessEntry) -> Iterator[ValidationFault]:
+    if entry.until is not None and entry.until <= entry.since:
+        yield ValidationFault(
+            (*here, "until"), Message("is not after `since`"), Message("Correct one of the two dates")
+        )
+
+
+def _names(witnesses: Iterable[WitnessEntry]) -> set[str]:
+    """A witness that replaces its key keeps its name."""
+    return {VerifierKey.parse(each.key).name for each in witnesses}
