@@ -7,7 +7,7 @@ which `sha256sum -c` reads too. Any other sound is made.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -62,6 +62,15 @@ class ReadySounds:
                 )
             ) from error
         return encode(profile, sound_format)
+
+
+def anew(directory: Path, library: Library) -> Callable[[Profile, SoundFormat], bytes]:
+    """As `ReadySounds.content`, but made from the profile and its master where the libraries for that are installed."""
+    try:
+        from .making.encoders import encode
+    except ModuleNotFoundError:
+        return ReadySounds(directory, library).content
+    return encode
 
 
 def list_path(profile_file: Path) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Final
 
 from idtone.call_control.fallback import MODE as FALLBACK_MODE
@@ -11,10 +10,8 @@ from idtone.call_control.journal import FILE_MODE, TAKEN
 from idtone.call_control.sound_files import beside
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.errors import DocumentError, ToneError
-from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
-from idtone.tones.profile import Profile
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.ready_sounds import anew
 
 from . import observe_machine, shared_file_findings, write_trial
 from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
@@ -32,9 +29,7 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
-    content: Callable[[Profile, SoundFormat], bytes] = ReadySounds(directory, exam.library).content
-    with suppress(ModuleNotFoundError):
-        from idtone.tones.making.encoders import encode as content  # anew from the masters, where that is possible
+    content = anew(directory, exam.library)
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)

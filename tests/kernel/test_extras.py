@@ -24,7 +24,7 @@ for name in sys.stdin.read().split():
         print(name)
 """
 NEED_EXTRAS = {
-    "console", "operations.canary.place_call", "operations.master_import", "paper.pdf", 
+    "console", "operations.canary.place_call", "operations.master_import", "paper.pdf",
     "tones.importing", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings", "tones.runs",
     "tones.showing", "tones.verification",
 }  # fmt: skip
