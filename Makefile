@@ -252,7 +252,7 @@ audit: $(AUDIT)
 	@$(VENV)/bin/python -m pip_audit --requirement requirements.lock --disable-pip --strict --progress-spinner off
 
 lock: $(RELEASE)
-	@$(VENV)/bin/uv pip compile setup.cfg --extra mariadb --extra openid --extra postgresql --extra token --universal --python-version 3.11 \
+	@$(VENV)/bin/uv pip compile setup.cfg --extra console --extra mariadb --extra openid --extra postgresql --extra token --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet \
 		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
@@ -279,13 +279,13 @@ venv: $(RUN)
 $(RUN): $(SETUP)
 	@$(MAKE) environment
 	$(call say,installing idtone into $(VENV) …)
-	@$(PIP) install --editable . >&2
+	@$(PIP) install --editable '.[console]' >&2
 	@touch $@
 
 $(DEV): $(SETUP)
 	@$(MAKE) environment
 	$(call say,installing idtone and the tools for its development into $(VENV) …)
-	@$(PIP) install --editable '.[dev]' >&2
+	@$(PIP) install --editable '.[console,dev]' >&2
 	@touch $(RUN) $@
 
 $(PAGES): $(DEV)

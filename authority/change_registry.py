@@ -14,13 +14,14 @@ from idtone.errors import TrustError, UsageError
 from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
-from idtone.registry.model import JAPAN, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
+from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 
 from . import registry_edits, shared_folder
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
+from .moments import in_japan
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
 from .workspace import APPLICATIONS, Workspace
@@ -54,7 +55,7 @@ def change_registry(
     def edited(text: YamlText, old: RegistryDocument) -> None:
         edit(text, old)
         published = _published_version(workspace) or 0
-        registry_edits.stamped(text, max(old.registry.version, published + 1), _in_japan(attribution.at))
+        registry_edits.stamped(text, max(old.registry.version, published + 1), in_japan(attribution.at))
 
     return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more)
 
@@ -332,7 +333,3 @@ def _text(octets: bytes, name: object) -> str:
 
 def _sha256(octets: bytes | None) -> str | None:
     return None if octets is None else hashlib.sha256(octets).hexdigest()
-
-
-def _in_japan(moment: datetime) -> datetime:
-    return moment.astimezone(JAPAN).replace(microsecond=0)

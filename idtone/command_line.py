@@ -417,9 +417,14 @@ def run(app: Callable[[], Any]) -> None:
         if isinstance(end.__context__, BrokenPipeError):
             sys.exit(UNUSABLE)
         raise
-    except Exception:
-        # A bug. Python would exit with 1 here too.
-        traceback.print_exc()
+    except Exception as error:
+        from .extras import not_installed  # most commands need nothing that is not installed
+
+        if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
+            print(f"idtone: {translated(str(missing))}", file=sys.stderr)
+        else:
+            # A bug. Python would exit with 1 here too.
+            traceback.print_exc()
         sys.exit(UNUSABLE)
 
 

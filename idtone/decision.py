@@ -254,34 +254,38 @@ def decide(
         refused = not_own
     elif call.presents_other:
         refused = Reason.PRESENTED_NUMBER_DIFFERS
+    skip: Skip | None = None
+    profiles: Mapping[Party, str] = {}
     if refused:
-        return _refusal(refused, None, version, trust, policy, member, chain, customer, digest)
-    parties, skip = policy.hearing(call), policy.skip(call)
-    # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
-    standing: _Standing | None = None
-    licensed: dict[Party, str] = {}
-    for party in parties:
-        tone = policy.tones.get((call.direction, party)) if policy.tones else None
-        judged = (not_ours, None) if not_ours else _standing(call, registry, holding, policy, now, tone, unreadable)
-        if standing is None or _distance(judged) > _distance(standing):
-            standing = judged
-        if judged[1]:
-            licensed[party] = judged[1].tone
-    assert standing is not None, "`hearing` names at least one party"
-    reason, licence = standing
-    if ledger_full and (reason is _VALID or not _refuses(call, registry, policy, remembered, reason)):
-        reason = Reason.LEDGER_FULL
-    if reason is _VALID and licence:
-        profiles = {} if skip else licensed
-        return Decision(
-            _PLAY, reason, licence.id, profiles, version, None, skip, trust, member, chain, customer, digest
-        )
-    licence_id = licence.id if licence else None
-    if _refuses(call, registry, policy, remembered, reason):
-        return _refusal(reason, licence_id, version, trust, policy, member, chain, customer, digest)
-    notices = {} if skip else dict.fromkeys(parties, policy.notice_profile)
+        outcome, reason, licence = Outcome.REFUSE, refused, None
+    else:
+        parties = policy.hearing(call)
+        # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
+        standing: _Standing | None = None
+        licensed: dict[Party, str] = {}
+        for party in parties:
+            tone = policy.tones.get((call.direction, party)) if policy.tones else None
+            judged = (not_ours, None) if not_ours else _standing(call, registry, holding, policy, now, tone, unreadable)
+            if standing is None or _distance(judged) > _distance(standing):
+                standing = judged
+            if judged[1]:
+                licensed[party] = judged[1].tone
+        assert standing is not None, "`hearing` names at least one party"
+        reason, licence = standing
+        if ledger_full and (reason is _VALID or not _refuses(call, registry, policy, remembered, reason)):
+            reason = Reason.LEDGER_FULL
+        if reason is _VALID and licence:
+            outcome, profiles = _PLAY, licensed
+        elif _refuses(call, registry, policy, remembered, reason):
+            outcome = Outcome.REFUSE
+        else:
+            outcome, profiles = Outcome.NOTICE, dict.fromkeys(parties, policy.notice_profile)
+        if profiles and (skip := policy.skip(call)):
+            profiles = {}
     return Decision(
-        Outcome.NOTICE, reason, licence_id, notices, version, None, skip, trust, member, chain, customer, digest
+        outcome, reason, licence.id if licence else None, profiles, registry_version=version,
+        hangup_cause=policy.refuse_cause if outcome is Outcome.REFUSE else None, skip=skip, registry_trust=trust,
+        member=member, wholesale_chain=chain, customer=customer, registry_sha256=digest,
     )  # fmt: skip
 
 
@@ -354,15 +358,6 @@ def _first_in_force(
             if each.in_force(now):
                 return each
     return None
-
-
-def _refusal(
-    reason: Reason, licence: str | None, version: int | None, trust: Trust | None, policy: Policy, member: str | None,
-    chain: str | None, customer: str | None, digest: str | None,
-) -> Decision:  # fmt: skip
-    return Decision(
-        Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause, None, trust, member, chain, customer, digest
-    )
 
 
 def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> Holding | None:

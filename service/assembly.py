@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from idtone.call_control.sound_files import SoundFiles
 from idtone.daemon_thread import in_daemon
 from idtone.decision import NOTHING_REMEMBERED, time_by
 from idtone.errors import IdtoneError
+from idtone.extras import require
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -36,9 +38,10 @@ from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import RegistrySettings, Settings
 from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sounds import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
+from idtone.tones.ready_sounds import ReadySounds
 
 from . import canary_result
 from .brake_keeper import brake_of
@@ -66,15 +69,22 @@ class Loaded:
     """The table of the customers' lines; None if their numbers are not checked."""
     stops: StopsInUse = field(kw_only=True)
     """What the operator has stopped itself."""
+    restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
+    """Puts damaged sound files in place again."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
 
 def load(settings: Settings, config: Path | None = None) -> Loaded:
     """`config` is the file that the settings were read from, if one was named."""
+    if settings.ledger.timestamp.url:
+        require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
-    sounds = ensure_sounds(settings.sounds.directory, profiles)
+    put = partial(
+        put_sounds, settings.sounds.directory, profiles, ReadySounds(settings.sounds.directory, library).content
+    )
+    sounds = put()
     for sound in sounds.values():
         for file in sound.files:
             if file.written:
@@ -88,7 +98,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
     stops = StopsInUse(suspensions_path(settings))
-    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook, stops=stops)
+    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook, stops=stops, restore=put)
 
 
 def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
@@ -167,7 +177,7 @@ def assemble(
     usable = Usable.by(policy, lines is not None)
     fallback = Fallback(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
-    files = SoundFiles(loaded.sounds.values(), lambda: ensure_sounds(settings.sounds.directory, loaded.profiles))
+    files = SoundFiles(loaded.sounds.values(), loaded.restore)
     calls = CallControl(
         registry=lambda: source.current,
         policy=policy,

@@ -19,6 +19,7 @@ from idtone import logs
 from idtone.command_line import UNUSABLE, ConfigOption
 from idtone.decision import time_by
 from idtone.errors import IdtoneError, TrustError, UsageError
+from idtone.extras import require
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import continuity_of
@@ -119,6 +120,8 @@ def check_settings(settings: Settings) -> None:
     """Read the files that the settings name, without changing anything: those of the operator, and the service's own,
     if they are there. Raises IdtoneError.
     """
+    if settings.ledger.timestamp.url:
+        require("rfc3161_client")
     load_library(settings.sounds.profiles).for_calls()
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()

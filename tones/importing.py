@@ -28,8 +28,9 @@ from .making.recorded import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
 from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
-from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile
+from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile, sha256_of
 from .profile_library import namesake
+from .ready_sounds import list_of, list_path
 from .recordings.files import read_file
 from .recordings.leg import Leg
 from .recordings.opening import open_recording, warn
@@ -85,11 +86,15 @@ def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Pa
         profile = profile.model_copy(update={"trim": measured.trim})
         (scratch / path.name).write_text(render(profile, measured, master.name), encoding="utf-8")
         sound = ensure_sounds(scratch / "sounds", [load_profile(scratch / path.name)], wanted)[profile.id]
+        listed = list_path(scratch / path.name)
+        digests = {file.path.name: file.sha256 for file in sound.files}
+        listed.write_text(list_of({path.name: sha256_of(scratch / path.name)} | digests), encoding="utf-8")
         earlier = _earlier_master(path)
         _put_in_place(
             [
                 (copy, folder / copy.name),
                 *((file.path, sounds / file.path.name) for file in sound.files),
+                (listed, list_path(path)),
                 (scratch / path.name, path),
             ]
         )

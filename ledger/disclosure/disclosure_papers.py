@@ -10,7 +10,7 @@ from idtone.paper.content import Paper, Section, Table, known
 
 from .disclosure_index import SMALL, BasisFigures, IndexEntry
 from .disclosure_request import RequestState
-from .evidence_report import basis_facts, in_japan
+from .evidence_report import basis_facts, japanese_time
 from .legal_basis import JAPAN
 from .receipts import Export, Receipt
 
@@ -36,7 +36,7 @@ def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str
     about = {
         "案件 / case": export.case,
         **basis_facts(export.basis),
-        "作成 / exported": in_japan(export.at),
+        "作成 / exported": japanese_time(export.at),
         "記録 / records": str(export.calls),
         "電話番号 / telephone numbers": _numbers(export.sealed),
         "ファイル / file": file_name,
@@ -77,7 +77,7 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
     overdue = [each for each in entries if each.export and each.export.overdue(today)]
     about = {
         "年 / year": str(year),
-        "作成 / made": in_japan(now),
+        "作成 / made": japanese_time(now),
         "期限を過ぎた確認 / overdue confirmations": ", ".join(each.act for each in overdue),
     }
     return Paper(
@@ -108,7 +108,7 @@ def _entry(number: int, entry: IndexEntry, overdue: Sequence[IndexEntry]) -> Sec
     receipt, confirmation = (export.receipt, export.confirmation) if export else (None, None)
     facts = {
         "状態 / state": _STATES[entry.state],
-        "日時 / time": in_japan(entry.at),
+        "日時 / time": japanese_time(entry.at),
         "案件 / case": entry.case,
         **basis_facts(entry.basis),
         "申請 / requested by": persons["requested"],

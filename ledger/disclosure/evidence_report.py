@@ -83,9 +83,9 @@ def report(
     about = {
         "案件 / case": case,
         **basis_facts(basis),
-        "作成 / exported": in_japan(at),
-        "申請 / requested by": f"{request.by.name}, {in_japan(request.at)}" if request else None,
-        "承認 / approved by": f"{approval.by.name}, {in_japan(approval.at)}" if approval else None,
+        "作成 / exported": japanese_time(at),
+        "申請 / requested by": f"{request.by.name}, {japanese_time(request.at)}" if request else None,
+        "承認 / approved by": f"{approval.by.name}, {japanese_time(approval.at)}" if approval else None,
         "記録 / records": str(len(told)),
         "検証鍵 / verifier key": log_key,
         "記録の名義人 / whose log": owner_in_both(binding),
@@ -115,7 +115,7 @@ def basis_facts(basis: LegalBasis | None) -> dict[str, str | None]:
         "照会元 / requesting authority": basis.authority,
         "文書番号 / document": basis.reference,
         "照会の範囲 / scope": basis.scope,
-        "受領日時 / demand received": in_japan(basis.received) if basis.received else None,
+        "受領日時 / demand received": japanese_time(basis.received) if basis.received else None,
         "回答期限 / deadline": texts.get("deadline"),
         "発付裁判所 / issued by": basis.court,
         "令状の有効期間の末日 / warrant valid until": texts.get("valid_until"),
@@ -165,7 +165,7 @@ def _number(number: Number | None, masked: MaskedNumber) -> str:
 
 def _step(step: Step) -> tuple[str, str, str]:
     details = ", ".join(f"{name}={value}" for name, value in shown_details(step).items())
-    return in_japan(step.at), str(STEPS.get(step.kind, step.kind)), details
+    return japanese_time(step.at), str(STEPS.get(step.kind, step.kind)), details
 
 
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
@@ -174,6 +174,6 @@ def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
     return Section(f"音 / Sound: {profile_id}", known(facts))
 
 
-def in_japan(at: datetime) -> str:
+def japanese_time(at: datetime) -> str:
     """The moment by the clocks of Japan."""
     return at.astimezone(JAPAN).isoformat(sep=" ", timespec="milliseconds")

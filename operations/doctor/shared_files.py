@@ -10,7 +10,9 @@ from idtone.call_control.fallback import MODE as FALLBACK_MODE
 from idtone.call_control.journal import FILE_MODE, TAKEN
 from idtone.call_control.sound_files import beside
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
-from idtone.errors import DocumentError
+from idtone.errors import DocumentError, ToneError
+from idtone.tones.making.sounds import PBX_FORMATS, named_format
+from idtone.tones.ready_sounds import anew
 
 from . import observe_machine, shared_file_findings, write_trial
 from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
@@ -21,10 +23,6 @@ WRITABLE: Final = ("sounds-writable", "journal-writable")
 
 
 def sounds_check(exam: Exam) -> Iterator[Finding]:
-    # Loading the audio libraries takes longer than most checks.
-    from idtone.tones.making.encoders import encode
-    from idtone.tones.making.sounds import PBX_FORMATS, named_format
-
     directory = exam.settings.sounds.directory
     try:
         profiles = exam.library.for_calls()
@@ -32,11 +30,17 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
-    wanted = {
-        directory / f"{profile.id}{made.extension}": encode(profile, made)
-        for profile in profiles
-        for made in map(named_format, PBX_FORMATS)
-    }
+    content = anew(directory, exam.library)
+    try:
+        wanted = {
+            directory / f"{profile.id}{made.extension}": content(profile, made)
+            for profile in profiles
+            for made in map(named_format, PBX_FORMATS)
+        }
+    except ToneError as error:
+        yield bad("sounds", str(error), BAD_PROFILES[1])
+        yield unknown("sounds-readable", *BAD_PROFILES)
+        return
     try:
         there = {path: observe_machine.content(path) for path in wanted}
     except OSError as error:

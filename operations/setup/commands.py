@@ -17,6 +17,7 @@ from rich.text import Text
 from idtone import command_line
 from idtone.asking import confirmed
 from idtone.errors import UsageError
+from idtone.extras import require
 from idtone.numbers import NumberKind, parse
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.change_report import Attempt, show_attempts, show_plan
@@ -103,6 +104,8 @@ def setup(
             )
         _undo(asterisk_etc, copies, yes, as_json, out)
         return
+    if call:
+        require("soundfile")  # which reads what was received
     path = config or DEFAULT_FILE
     if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
         member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None

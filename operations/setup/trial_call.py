@@ -21,7 +21,6 @@ from idtone.operations.doctor import observe_asterisk
 from idtone.operations.own_calls import place_channel
 from idtone.settings import AriSettings
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
-from idtone.tones.verification.folder import check
 from idtone.tones.verification.report import ToneVerdict
 from idtone.translation import Message
 
@@ -136,6 +135,8 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
 
 
 def _received(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
+    from idtone.tones.verification.folder import check  # with the libraries for sounds, which a node need not have
+
     status, reason = ending
     if recording.exists():
         for name, profile in profiles.items():

@@ -32,7 +32,7 @@ COMMAND_LINE = {"pydantic", "rich", "typer"}
 DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 """Packages for reading settings, profiles and registries."""
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
-SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple", "numpy", "soundfile"}
+SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple"}
 ROOMS = {
     "agi", "ari_app", "authority", "brake", "call_control", "config", "console", "correspondence", "customers",
     "dialplan", "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service",

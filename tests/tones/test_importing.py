@@ -82,7 +82,7 @@ def test_a_master_becomes_a_profile_and_its_sounds(master, do, made_files, tmp_p
     made = do(master, request)
     kept = tmp_path / "profiles" / f"pu-pu.master-{sha256(master)[:8]}.wav"
     profile_file, *sounds = tmp_path / "profiles" / "pu-pu.yaml", *(tmp_path / "sounds" / f"pu-pu.{n}" for n in FORMATS)
-    assert set(made_files()) == {kept, profile_file, *sounds}
+    assert set(made_files()) == {kept, profile_file, profile_file.with_suffix(".sha256"), *sounds}
     assert {oct(path.stat().st_mode & 0o777) for path in made_files()} == {"0o644"}
     assert kept.read_bytes() == master.read_bytes()
     assert (made.profile_file, made.profile.recording) == (profile_file, kept)
@@ -223,7 +223,7 @@ def test_an_earlier_import_is_replaced_only_when_asked(master, other, do, made_f
     second = do(other, replace(REQUEST, replaces=True))
     assert second.profile.duration_ms == pytest.approx(300, abs=2)
     assert not first.profile.recording.exists(), "the earlier master goes with its profile"
-    assert len(made_files()) == 2 + len(FORMATS)
+    assert len(made_files()) == 3 + len(FORMATS)
     again = do(other, replace(REQUEST, replaces=True))
     assert again == second, "nor does importing it again do harm"
     assert load_profile(again.profile_file) == again.profile

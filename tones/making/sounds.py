@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from idtone.errors import ToneError, UsageError
 from idtone.files import draft
 from idtone.translation import Message
 
 from ..profile import CALL_LIMIT_MS, Profile, sha256_of
-from .encoders import Advance, encode, require, write
 from .formats import FORMATS, SoundFormat
+
+if TYPE_CHECKING:
+    from .encoders import Advance
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
 """Asterisk plays the file that needs the least transcoding: G.711 and GSM files go out as they are; `sln16` serves
@@ -70,17 +72,57 @@ def ensure_sounds(
     formats: Iterable[str] = PBX_FORMATS,
     advance: Advance | None = None,
 ) -> dict[str, Sound]:
-    """Write each profile in each format to `directory`, which is created if missing. The result is by profile id.
+    """Make each profile in each format in `directory`, which is created if missing. The result is by profile id.
 
     A file is replaced in one step, and only where its content differs; other files are not touched. Raises ToneError
     where a file cannot be made or written, UsageError for an unknown format.
     """
+    from .encoders import encode, require, write  # with the libraries that make sounds, which a node need not have
+
     wanted = [named_format(name) for name in formats]
     for sound_format in wanted:
         require(sound_format)
+
+    def ensure(path: Path, profile: Profile, sound_format: SoundFormat) -> SoundFile:
+        if profile.duration_ms <= CALL_LIMIT_MS:
+            # In memory, so that a folder that already holds the right files can be read-only.
+            return _ensure_content(path, sound_format, encode(profile, sound_format, advance))
+        with draft(path) as new:
+            write(profile, sound_format, new.file, advance)
+            new.file.flush()
+            digest = sha256_of(new.path)
+            written = not path.is_file() or sha256_of(path) != digest
+            if written:
+                new.put()
+        return SoundFile(path, sound_format, digest, path.stat().st_size, written)
+
+    return _in_folder(directory, profiles, wanted, ensure)
+
+
+def put_sounds(
+    directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
+) -> dict[str, Sound]:
+    """As `ensure_sounds` in the formats of calls, with the files' content."""
+    return _in_folder(
+        directory, profiles, [FORMATS[name] for name in PBX_FORMATS],
+        lambda path, profile, sound_format: _ensure_content(path, sound_format, content(profile, sound_format)),
+    )  # fmt: skip
+
+
+def _in_folder(
+    directory: Path, profiles: Iterable[Profile], formats: Iterable[SoundFormat],
+    ensure: Callable[[Path, Profile, SoundFormat], SoundFile],
+) -> dict[str, Sound]:  # fmt: skip
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return {profile.id: _ensure_sound(directory, profile, wanted, advance) for profile in profiles}
+        return {
+            profile.id: Sound(
+                directory / profile.id,
+                profile.duration_ms,
+                tuple(ensure(directory / f"{profile.id}{each.extension}", profile, each) for each in formats),
+            )
+            for profile in profiles
+        }
     except OSError as error:
         place = error.filename2 or directory
         raise ToneError(
@@ -106,35 +148,13 @@ def named_format(name: str) -> SoundFormat:
         ) from None
 
 
-def _ensure_sound(directory: Path, profile: Profile, formats: Iterable[SoundFormat], advance: Advance | None) -> Sound:
-    ensure = _ensure_short if profile.duration_ms <= CALL_LIMIT_MS else _ensure_long
-    files = [
-        ensure(directory / f"{profile.id}{sound_format.extension}", profile, sound_format, advance)
-        for sound_format in formats
-    ]
-    return Sound(directory / profile.id, profile.duration_ms, tuple(files))
-
-
-def _ensure_short(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
-    """Encodes in memory, so that a folder that already holds the right files can be read-only."""
-    content = encode(profile, sound_format, advance)
+def _ensure_content(path: Path, sound_format: SoundFormat, content: bytes) -> SoundFile:
     written = not _holds(path, content)
     if written:
         with draft(path) as new:
             new.file.write(content)
             new.put()
     return SoundFile(path, sound_format, hashlib.sha256(content).hexdigest(), len(content), written)
-
-
-def _ensure_long(path: Path, profile: Profile, sound_format: SoundFormat, advance: Advance | None) -> SoundFile:
-    with draft(path) as new:
-        write(profile, sound_format, new.file, advance)
-        new.file.flush()
-        digest = sha256_of(new.path)
-        written = not path.is_file() or sha256_of(path) != digest
-        if written:
-            new.put()
-    return SoundFile(path, sound_format, digest, path.stat().st_size, written)
 
 
 def _holds(path: Path, content: bytes) -> bool:
