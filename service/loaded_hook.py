@@ -13,8 +13,8 @@ from idtone.dialplan import HOOK_GLOBAL
 from idtone.errors import AriError
 
 LOOK_EVERY_S: Final = 1.0
-ASK_EVERY_S: Final = 30.0
-"""A dialplan is seldom loaded again while the connection lasts."""
+ASK_EVERY_S: Final = 10.0
+"""A hook that is gone must be told of within two minutes, by mail too."""
 
 _log = logging.getLogger(__name__)
 

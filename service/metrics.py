@@ -323,6 +323,10 @@ METRICS: Final = (
         lambda observed: observed.application.connected,
     ),
     Metric(
+        "idtone_hook_loaded", _GAUGE, "1 if Asterisk has loaded the hook, else 0; absent while that is not known.",
+        lambda observed: None if observed.hook is None or observed.hook.digest is None else bool(observed.hook.digest),
+    ),
+    Metric(
         "idtone_ari_reconnects_total", _COUNTER, "Connections to ARI after the first one.",
         lambda observed: max(0, observed.runner.connections - 1),
     ),

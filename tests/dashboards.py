@@ -67,6 +67,7 @@ ROWS: Final = (
     Row("State", "状態", (
         Panel("Service answers", "サービスの応答", {f'up{{job="idtone",{CHOSEN}}}': EACH}, kind="stat", red_below=1),
         Panel("ARI is connected", "ARI の接続", {gauge("idtone_ari_connected"): EACH}, kind="stat", red_below=1),
+        Panel("Hook is loaded", "フックの読み込み", {gauge("idtone_hook_loaded"): EACH}, kind="stat", red_below=1),
         Panel(
             "Registry expires in", "登録簿の残り期限",
             {f"{gauge('idtone_registry_expires_timestamp_seconds')} - time()": EACH}, "s", "stat", red_below=86400,

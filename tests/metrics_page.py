@@ -67,6 +67,7 @@ JAPANESE: Final = {
         "ほかのノードの停止を取得できていれば 1、いなければ 0。PostgreSQL または fleet.key_file がなければ出力しません"
     ),
     "idtone_ari_connected": "Asterisk の ARI に接続していれば 1、いなければ 0",
+    "idtone_hook_loaded": "Asterisk がフックを読み込んでいれば 1、いなければ 0。分からない間は出力しません",
     "idtone_ari_reconnects_total": "ARI への 2 回目以降の接続",
     "idtone_journal_lag_seconds": "ジャーナルを最後まで読んでからの時間(通常は 1 秒未満)",
     "idtone_journal_held_files_total": (

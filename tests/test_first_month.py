@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from idtone.service import troubles
+
 from .packages.acts import ACTS, ENGLISH, JAPANESE, LATER, blocks, commands
+from .packages.failures import FAILURES, HAPPENINGS, OTHERS
 from .test_monitoring import ALERTS
 
 PAGES = sorted({"first-day.md", *(act.page for act in (*ACTS, *LATER))})
@@ -33,8 +37,19 @@ def test_the_index_names_each_act(folder) -> None:
 
 
 @pytest.mark.parametrize("folder", [ENGLISH, JAPANESE])
-def test_each_failure_has_an_alert(folder) -> None:
+def test_the_page_of_failures_has_each(folder) -> None:
     text = (folder / "when-something-fails.md").read_text("utf-8")
     table = [line for line in text.splitlines() if re.search(r"\| (`Idtone\w+`\D*)+ \|$", line)]
-    assert len(table) == 8
-    assert set(re.findall(r"Idtone\w+", " ".join(table))) <= {alert["alert"] for alert in ALERTS}
+    assert len(table) == len(FAILURES)
+    assert set(re.findall(r"Idtone\w+", " ".join(table))) == {each.alert for each in FAILURES.values()}
+
+
+def test_each_trouble_has_an_alert_that_fires_within_two_minutes() -> None:
+    """A drill makes those of the first month: `tests/packages/first_month.py`."""
+    source = Path(troubles.__file__).read_text("utf-8")
+    known = set(re.findall(r'Trouble\(\s*"([\w-]+)"', source)) - {"licence-lapses-soon"}
+    assert known == {*FAILURES, *OTHERS}
+    waits = {alert["alert"]: alert.get("for", "0m") for alert in ALERTS}
+    assert {waits[each.alert] for each in FAILURES.values()} <= {"0m", "1m"}
+    assert set(OTHERS.values()) <= set(waits)
+    assert {*FAILURES} == {"ledger", *(name for each in HAPPENINGS for name in each.failures)}

@@ -32,6 +32,7 @@ LABELS = {label for metric in METRICS for label in metric.labels} | {"job", "ins
 WELL = {
     'up{job="idtone"}': "1x90",
     "idtone_ari_connected": "1x90",
+    "idtone_hook_loaded": "1x90",
     "idtone_fallback_file_current": "1x90",
     "idtone_journal_lag_seconds": "0.4x90",
     "idtone_journal_held_files_total": "2x90",
@@ -100,6 +101,8 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_brake_shared": "1x80 0x10"}, {"IdtoneBrakeNotShared"}),
     ({"idtone_brake_shared": "_x90"}, set()),  # one node
     ({"idtone_ari_connected": "1x80 0x10"}, {"IdtoneAriDisconnected"}),
+    ({"idtone_hook_loaded": "1x80 0x10"}, {"IdtoneHookNotLoaded"}),
+    ({"idtone_hook_loaded": "_x90"}, set()),  # Asterisk is away, which another alert says
     ({'idtone_decision_seconds_bucket{interface="ari",le="0.01"}': "0+90x90"}, {"IdtoneDecisionsSlow"}),
     ({"idtone_fallback_file_current": "1x80 0x10"}, {"IdtoneFallbackFileOld"}),
     (

@@ -7,7 +7,6 @@ before.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -24,6 +23,7 @@ from tests.lab.unpacked_packages import cache_directory
 
 from .acts import ACTS, LATER, Act, commands
 from .conftest import CHOSEN
+from .failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Failure, Happening
 from .machine import Machine, image
 from .operator_node import LISTEN, NUMBER, OperatorNode
 from .pbx import SOUNDS
@@ -35,10 +35,7 @@ drill: Final = pytest.mark.skipif(
     os.environ.get("DRILLS") != "all", reason="`make test-packages DRILLS=all` runs the first month, which takes longer"
 )
 FIRST_SOUND_S: Final = 600
-TOLD_WITHIN_S: Final = 120
 _LATER: Final = {act.name: act for act in LATER}
-LEDGER: Final = "var/lib/idtone/ledger.sqlite3"
-SAMPLE: Final = "usr/share/doc/idtone/examples/registry.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +84,10 @@ def test_after_an_act_the_node_is_as_good_as_before(node: OperatorNode, act: Act
     before = node.bad()
     if broken := _BEFORE.get(act.name):
         node.machine.run("sh", "-c", broken)
+    if act.name == "clock":
+        assert datetime.fromisoformat(node.call_with_a_wrong_clock()["times"]["decided"]) > datetime.now(
+            UTC
+        ) + timedelta(hours=1)
     said = node.do(act)
     node.wait(node.is_well, f"{act.name}: the node is well; {said}", 30)
     assert node.bad() <= before, said
@@ -144,65 +145,36 @@ class Watch:
             self.first_s.setdefault(each, time.monotonic() - self._began_s)
         return here
 
-    def until(self, *wanted: str) -> None:
-        """Until each was said once: a beginning of what `look` finds."""
+    def until_told(self, failure: Failure) -> None:
+        """Until status, an alert and a mail have named it."""
+        self._node.wait(
+            lambda: self.look() is not None and all(self._first(each) is not None for each in failure.told),
+            f"{failure.told}; {sorted(self.first_s)}", TOLD_WITHIN_S, every_s=2,
+        )  # fmt: skip
+        ways = zip(("status", "alert", "mail"), map(self._first, failure.told), strict=True)
+        print(f"{failure.trouble}: " + ", ".join(f"{way} {first_s:.0f} s" for way, first_s in ways))
 
-        def are_there() -> bool:
-            self.look()
-            return all(any(said.startswith(each) for said in self.first_s) for each in wanted)
-
-        self._node.wait(are_there, f"{wanted}; {sorted(self.first_s)}", TOLD_WITHIN_S, every_s=2)
-        for each in wanted:
-            first_s = min(s for said, s in self.first_s.items() if said.startswith(each))
-            print(f"\n{each}: {first_s:.0f} s")
-
-
-@drill
-def test_failures_are_told_by_status_alert_and_mail(node: OperatorNode, prometheus: Prometheus) -> None:
-    """Asterisk away, an expired registry, a damaged ledger, a journal that cannot be read: at the same time."""
-    registry = node.root / SAMPLE
-    text, mode = registry.read_text(), node.machine.run("stat", "--format", "%a", SOUNDS / "journal").strip()
-    expires = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
-    watch = Watch(node, prometheus)
-    registry.write_text(re.sub(r"(?<=expires: )[^,}\n]+", expires, text, count=1))
-    damage(node.root / LEDGER)
-    node.machine.run("systemctl", "restart", "idtone")
-    node.machine.run("systemctl", "stop", "asterisk")
-    node.machine.run("chmod", "0", SOUNDS / "journal")
-    watch.until(
-        "status: asterisk", "alert: IdtoneAriDisconnected", "mail: - Asterisk is not connected",
-        "status: registry-expired", "alert: IdtoneRegistryExpired", "mail: - the registry has expired",
-        "status: ledger-damaged", "alert: IdtoneLedgerSetAside", "mail: - the ledger was damaged",
-        "status: journal", "alert: IdtoneJournalNotRead", "mail: - the journal has not been read",
-    )  # fmt: skip
-    registry.write_text(text)
-    node.machine.run("chmod", mode, SOUNDS / "journal")
-    node.machine.run("systemctl", "start", "asterisk")
-    said = node.do(_LATER["damaged"])
-    node.wait(node.is_well, said, 60)
-    assert node.call()["status"] == "CONNECTED"
-
-
-def damage(ledger: Path) -> None:
-    """Spoil the pages of the database, beginning with the second one."""
-    size = ledger.stat().st_size
-    with ledger.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
+    def _first(self, wanted: str) -> float | None:
+        return min((s for said, s in self.first_s.items() if said.startswith(wanted)), default=None)
 
 
 @drill
-def test_a_crash_loop_is_told(node: OperatorNode, prometheus: Prometheus) -> None:
+@pytest.mark.parametrize("happening", [pytest.param(each, id="+".join(each.failures)) for each in HAPPENINGS])
+def test_a_failure_is_told_by_status_alert_and_mail(
+    node: OperatorNode, prometheus: Prometheus, happening: Happening
+) -> None:
     watch = Watch(node, prometheus)
-    loop = "while :; do systemctl kill --kill-whom main --signal KILL idtone; sleep 3; done"
-    pid = node.machine.run("sh", "-c", f"sh -c '{loop}' > /dev/null 2>&1 & echo $!").strip()
+    node.type(happening.make)
     try:
-        watch.until("status: restarts", "alert: IdtoneRestarts", "mail: - the service ended and was restarted")
+        for name in happening.failures:
+            watch.until_told(FAILURES[name])
     finally:
-        node.machine.run("sh", "-c", f"kill {pid}")
-    node.machine.run("systemctl", "restart", "idtone")
-    node.wait(node.is_well, "the service", 60)
-    assert node.call()["status"] == "CONNECTED"
+        said = node.type(happening.mend)
+    if "ledger-damaged" in happening.failures:
+        said += node.do(_LATER["damaged"])
+    node.wait(node.is_well, said, 60)
+    record = node.call()
+    assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False)
 
 
 @drill
@@ -215,7 +187,7 @@ def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus) -> None
     watch = Watch(node, prometheus)
     node.machine.run("sh", "-c", f"cat /dev/zero > {disk}/filler 2> /dev/null || true")
     assert node.call()["status"] == "CONNECTED"
-    watch.until("status: ledger", "alert: IdtoneReserveUsed", "mail: - the ledger's disk is")
+    watch.until_told(FAILURES["ledger"])
     assert node.call()["status"] == "CONNECTED"
     node.machine.run("rm", f"{disk}/filler")
     said = node.do(_LATER["disk-full"])

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import secrets
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from tests.lab import debian
 from tests.lab.unpacked_packages import cache_directory
@@ -28,6 +32,8 @@ RELEASES: Final = ("bookworm", "trixie")
 _ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
 BOOT_WITHIN_S: Final = 60
+COMMAND_S: Final = 1200.0
+"""The limit of a command. The longest ones build a package, and download Debian."""
 UP: Final = ("running", "degraded")
 """`degraded`: a unit failed that a machine of this kind cannot have, for example one that loads a kernel module."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -134,21 +140,73 @@ class Machine:
             raise MachineFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
         return done.stdout
 
+    @contextmanager
+    def shell(self, **environment: str) -> Iterator[Shell]:
+        """A shell in the machine, for several lines."""
+        started = subprocess.Popen(
+            [*self.inside(), "bash"], env=_environment(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield Shell(started)
+        finally:
+            _end_all(started)
+
     def status(self, *command: str | Path) -> int:
         """The exit code of a command."""
         return self._run(*command).returncode
 
     def _run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-        return subprocess.run(
-            [*self.inside(), *command],
-            env={"PATH": _PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **kept, **environment},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        started = subprocess.Popen(
+            [*self.inside(), *command], env=_environment(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
+        try:
+            said, _ = started.communicate(timeout=COMMAND_S)
+        except subprocess.TimeoutExpired as error:
+            _end_all(started)
+            raise MachineFailed(f"{' '.join(map(str, command))}: no end within {COMMAND_S:.0f} s") from error
+        return subprocess.CompletedProcess(command, started.returncode, said)
 
     def install(self, *packages: str | Path) -> str:
         """Install packages by name, or from a file, with their dependencies."""
         return self.run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages)
+
+
+class Shell:
+    """A shell to which lines are typed. What one line sets, the next one has."""
+
+    def __init__(self, started: subprocess.Popen[bytes]) -> None:
+        self._started = started
+
+    def type(self, line: str, within_s: float) -> tuple[int, str]:
+        """The exit code of a line, and what it prints. Raises MachineFailed if it does not end within the time."""
+        end = f"end of {secrets.token_hex(8)}"
+        assert self._started.stdin
+        assert self._started.stdout
+        self._started.stdin.write(f"{line}\nprintf '\\n%s %d\\n' '{end}' $?\n".encode())
+        self._started.stdin.flush()
+        said, deadline_s = b"", time.monotonic() + within_s
+        while not (found := re.search(rf"\n{end} (\d+)\n".encode(), said)):
+            ready, _, _ = select.select([self._started.stdout], [], [], max(0, deadline_s - time.monotonic()))
+            more = os.read(self._started.stdout.fileno(), 2**16) if ready else b""
+            if not more:
+                why = "the shell has ended" if ready else f"no end within {within_s:.0f} s"
+                raise MachineFailed(f"{line}: {why}\n{said.decode(errors='replace')}")
+            said += more
+        return int(found[1]), said[: found.start()].decode(errors="replace")
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    return {"PATH": _PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **kept, **environment}
+
+
+def _end_all(started: subprocess.Popen[Any]) -> None:
+    """End a command in the machine, and what it has started in its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
 
 
 def image(release: str, *packages: str) -> Path:

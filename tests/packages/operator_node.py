@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from tests.packages.acts import Act, commands
 
-from .machine import Machine
+from .machine import Machine, MachineFailed
 
 NUMBER: Final = "0312345678"
 """It has a licence in the sample registry."""
@@ -37,6 +36,8 @@ mkdir -p {MAILS}
 cat > {MAILS}/$(date +%s%N)
 """
 CALL_S: Final = 30.0
+LINE_S: Final = 300.0
+"""The limit of a line that an operator types. The longest one installs Asterisk."""
 LISTEN: Final = "127.0.0.1:9573"
 
 
@@ -58,14 +59,19 @@ class OperatorNode:
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
         """Run lines as an operator types them, in one shell, and return what they print. A line that begins as
-        `refused` may fail."""
-        script = ["cd /root"]
-        for line in lines:
-            answer = next((text for start, text in ANSWERS.items() if line.startswith(start)), "y")
-            may_fail = line.startswith(refused) if refused else False
-            script += [f"echo {shlex.quote(f'# {line}')}"]
-            script += [f"{{ {line}\n}} < <(yes {answer}) || {'true' if may_fail else 'exit 1'}"]
-        return self.machine.run("bash", "-c", "\n".join(script), **JAPAN)
+        `refused` may fail. Each has `LINE_S`."""
+        said = ""
+        with self.machine.shell(**JAPAN) as shell:
+            shell.type("cd /root", LINE_S)
+            for line in lines:
+                answer = next((text for start, text in ANSWERS.items() if line.startswith(start)), "y")
+                began_s = time.monotonic()
+                code, printed = shell.type(f"{{ {line}\n}} < <(yes {answer})", LINE_S)
+                said += f"# {line}\n{printed}"
+                print(f"{time.monotonic() - began_s:6.1f} s  {line}")
+                if code and not (refused and line.startswith(refused)):
+                    raise MachineFailed(f"{line}: exit {code}\n{said}")
+        return said
 
     def do(self, act: Act) -> str:
         began_s = time.monotonic()
@@ -101,6 +107,21 @@ class OperatorNode:
 
         self.wait(is_there, "the record of a call", CALL_S)
         return new[0]
+
+    def call_with_a_wrong_clock(self) -> dict[str, Any]:
+        """The record of a call for which the service's time is two hours ahead. The machine's clock stays as it is."""
+        self.machine.install("libfaketime")
+        (library,) = (self.root / "usr/lib").glob("*/faketime/libfaketime.so.1")
+        faked = f"LD_PRELOAD=/{library.relative_to(self.root)} FAKETIME=+2h FAKETIME_DONT_FAKE_MONOTONIC=1"
+        part = "/etc/systemd/system/idtone.service.d/ahead.conf"
+        self.write(part, f"[Service]\nEnvironment={faked}\n")
+        restart = "systemctl daemon-reload && systemctl restart idtone"
+        self.machine.run("sh", "-c", restart)
+        try:
+            self.wait(self.is_well, "the service with a wrong clock", 30)
+            return self.call()
+        finally:
+            self.machine.run("sh", "-c", f"rm {part} && {restart}")
 
     def status(self) -> dict[str, Any]:
         """What `idtone status --json` prints; it ends with 1 if no service runs."""

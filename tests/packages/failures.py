@@ -1,0 +1,114 @@
+"""How each failure of a node is told: by `idtone status`, by an alert and by mail, within two minutes.
+
+`first_month.py` makes each of them and measures. `when-something-fails.md` has the same table for operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .pbx import SOUNDS
+
+TOLD_WITHIN_S: Final = 120
+SAMPLE: Final = "/usr/share/doc/idtone/examples/registry.yaml"
+LEDGER: Final = "/var/lib/idtone/ledger.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    trouble: str
+    """Its id in `troubles` of `idtone status --json`."""
+    alert: str
+    mail: str
+    """The beginning of its line in the mail."""
+
+    @property
+    def told(self) -> tuple[str, str, str]:
+        return f"status: {self.trouble}", f"alert: {self.alert}", f"mail: - {self.mail}"
+
+
+FAILURES: Final = {
+    each.trouble: each
+    for each in (
+        Failure("service", "IdtoneDown", "no service runs"),
+        Failure("restarts", "IdtoneRestarts", "the service ended and was restarted"),
+        Failure("asterisk", "IdtoneAriDisconnected", "Asterisk is not connected"),
+        Failure("hook", "IdtoneHookNotLoaded", "Asterisk has not loaded the hook"),
+        Failure("registry", "IdtoneRegistryMissing", "there is no registry"),
+        Failure("registry-expired", "IdtoneRegistryExpired", "the registry has expired"),
+        Failure("licence-lapsed", "IdtoneLicenceLapsed", "a licence has lapsed"),
+        Failure("member", "IdtoneMemberUnknown", "the registry does not know association.member"),
+        Failure("ledger", "IdtoneReserveUsed", "the ledger's disk is"),
+        Failure("ledger-damaged", "IdtoneLedgerSetAside", "the ledger was damaged"),
+        Failure("journal", "IdtoneJournalNotRead", "the journal has not been read"),
+    )
+}
+OTHERS: Final = {
+    "fallback": "IdtoneFallbackFileOld",
+    "lines": "IdtoneLinesNotRead",
+    "replication": "IdtoneEvidenceNotReplicated",
+    "timestamp": "IdtoneTimestampOverdue",
+    "canary": "IdtoneCanaryFailed",
+}
+"""Troubles of what a node of the first month does not have, and one that a faulty disk makes; with their alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Failures that happen at the same time, and how: lines that root types. `mend` takes them back."""
+
+    failures: tuple[str, ...]
+    make: tuple[str, ...]
+    mend: tuple[str, ...]
+
+
+_KEPT: Final = "/root/kept"
+_ENDED: Final = r"$(date --utc --date '-1 hour' +%Y-%m-%dT%H:%M:%SZ)"
+_MEMBER: Final = "/etc/idtone/idtone.d/90-member.yaml"
+
+HAPPENINGS: Final = (
+    Happening(
+        ("asterisk", "registry-expired", "licence-lapsed", "ledger-damaged", "journal"),
+        (
+            f"cp {SAMPLE} {_KEPT}; stat --format %a {SOUNDS}/journal > {_KEPT}.mode",
+            f'sed -i "0,/expires: [^,}}]*/s//expires: {_ENDED}/" {SAMPLE}',
+            f'sed -i "/id: L-0001/,/until/s/until: [^}}]*/until: {_ENDED}/" {SAMPLE}',
+            # All pages of the database but the first.
+            f"head -c $(($(stat --format %s {LEDGER}) - 4096)) /dev/zero | tr '\\0' '\\377' |"
+            f" dd of={LEDGER} bs=4096 seek=1 conv=notrunc status=none",
+            "systemctl restart idtone",
+            "systemctl stop asterisk",
+            f"chmod 0 {SOUNDS}/journal",
+        ),
+        (f"cp {_KEPT} {SAMPLE}", f"chmod $(cat {_KEPT}.mode) {SOUNDS}/journal", "systemctl start asterisk"),
+    ),
+    Happening(
+        ("hook", "registry"),
+        (
+            f"mv {SAMPLE} {_KEPT}",
+            "sed -i 's/^#include idtone.conf/;&/' /etc/asterisk/extensions.conf",
+            "systemctl restart asterisk idtone",
+        ),
+        (
+            f"mv {_KEPT} {SAMPLE}",
+            "sed -i 's/^;#include idtone.conf/#include idtone.conf/' /etc/asterisk/extensions.conf",
+            "asterisk -rx 'dialplan reload'",
+        ),
+    ),
+    Happening(
+        ("member",),
+        (f"echo 'association: {{member: m-9999}}' > {_MEMBER}", "systemctl reload idtone"),
+        (f"rm {_MEMBER}", "systemctl reload idtone"),
+    ),
+    Happening(("service",), ("systemctl stop idtone",), ("systemctl start idtone",)),
+    Happening(
+        ("restarts",),
+        (
+            "setsid sh -c 'while :; do systemctl kill --kill-whom main --signal KILL idtone; sleep 3; done'"
+            " > /dev/null 2>&1 & echo $! > /root/loop",
+        ),
+        ("kill $(cat /root/loop)", "systemctl restart idtone"),
+    ),
+)
+"""The full disk has a drill of its own, because the ledger moves to another disk first."""
