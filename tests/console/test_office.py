@@ -27,6 +27,7 @@ from idtone.console.drawings.trace import trace_of
 from idtone.console.office import office_files, reports
 from idtone.console.page import Method
 from idtone.registry.trust import tuf_roles
+from idtone.reports.report_documents import new_receipt
 
 from ..authority.desk.desk_process import running as running_desk
 from ..authority.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
@@ -563,7 +564,7 @@ async def test_a_report_is_masked_until_it_is_opened_and_then_closed(site_of, de
 
 async def test_the_list_of_reports_has_pages(site_of, desk, monkeypatch):
     monkeypatch.setattr(reports, "SHOWN", 1)
-    desk.report()
+    desk.report(receipt=new_receipt())
     visitor, page, found = await (await site_of(desk.desk.folder)).visitor(*ME), "/office/reports?stage=member", []
     while page:
         answer = await visitor.get(page)

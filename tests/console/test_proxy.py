@@ -166,7 +166,7 @@ async def test_the_report_page_knows_visitors_behind_the_socket(settings, socket
             statuses = {}
             for address in ("192.0.2.1", "192.0.2.2"):
                 headers = {"Host": HOST, "X-Forwarded-For": address}
-                for _ in range(40):
+                for _ in range(400):
                     async with http.post(f"http://{HOST}/report", headers=headers, data={"x": "y"}) as answer:
                         statuses.setdefault(address, []).append(answer.status)
                     if answer.status == 429:

@@ -75,7 +75,7 @@ async def test_a_badge_counts_only_as_it_was_published_and_while_it_is_valid(pub
             }
         ]
     }  # fmt: skip
-    monkeypatch.setattr(Published, "read", lambda office: Published(listed, {}))
+    monkeypatch.setattr(Published, "read", lambda office: Published(listed, {}, frozenset()))
     visitor = await public.visitor()
     good = await visitor.upload("/public/operators/badge?lang=en", octets, "badge.svg")
     assert "Genuine." in good.text

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.authority.change_registry import suspensions_of
-from idtone.authority.prepared_package import FOLDER
+from idtone.authority.prepared_package import DUTY_FOLDER
 from idtone.authority.workspace import Workspace
 from idtone.console.stop_states import StopFacts, StopState, own_stages, stages
 from idtone.correspondence.signed_document import signed
@@ -138,7 +138,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
 
     async def sign() -> None:
         assert (await first.send("/office/publication", "/office/publication/prepare", {"keys": "duty"})).status == 303
-        signing = office.run("sign", office.folder / FOLDER, *office.duty(), "--trust", office.root, "--yes")
+        signing = office.run("sign", office.folder / DUTY_FOLDER, *office.duty(), "--trust", office.root, "--yes")
         assert signing[0] == 0, signing
 
     async def publish() -> None:
