@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -80,8 +79,7 @@ class _Calls(_Reported):
     over: Count
     a_second: float | None = None
     with_sound: Count
-    sent: Annotated[Count, Field(validation_alias=AliasChoices("sent", "heard"))]
-    """A node of a release before reports it as `heard`."""
+    sent: Count
     confirmed: Count = 0
 
 

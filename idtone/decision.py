@@ -255,9 +255,10 @@ def decide(
     elif call.presents_other:
         refused = Reason.PRESENTED_NUMBER_DIFFERS
     skip: Skip | None = None
+    cause: int | None = None
     profiles: Mapping[Party, str] = {}
     if refused:
-        outcome, reason, licence = Outcome.REFUSE, refused, None
+        outcome, reason, licence, cause = Outcome.REFUSE, refused, None, policy.refuse_cause
     else:
         parties = policy.hearing(call)
         # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
@@ -277,15 +278,15 @@ def decide(
         if reason is _VALID and licence:
             outcome, profiles = _PLAY, licensed
         elif _refuses(call, registry, policy, remembered, reason):
-            outcome = Outcome.REFUSE
+            outcome, cause = Outcome.REFUSE, policy.refuse_cause
         else:
             outcome, profiles = Outcome.NOTICE, dict.fromkeys(parties, policy.notice_profile)
         if profiles and (skip := policy.skip(call)):
             profiles = {}
     return Decision(
         outcome, reason, licence.id if licence else None, profiles, registry_version=version,
-        hangup_cause=policy.refuse_cause if outcome is Outcome.REFUSE else None, skip=skip, registry_trust=trust,
-        member=member, wholesale_chain=chain, customer=customer, registry_sha256=digest,
+        hangup_cause=cause, skip=skip, registry_trust=trust, member=member, wholesale_chain=chain, customer=customer,
+        registry_sha256=digest,
     )  # fmt: skip
 
 
