@@ -30,7 +30,7 @@ from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.numbers import Number, NumberKind, parse
 from idtone.persons import visiting
-from idtone.translation import Message, template
+from idtone.translation import Message, template, translated
 
 from ..access.rights import Right
 from ..application import protect
@@ -283,9 +283,9 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    answer = visit.render("problem.html", HTTPStatus.TOO_MANY_REQUESTS, problem=problem)
-    answer.headers["Retry-After"] = "60"
-    return answer
+    """A page would cost more than the refusal is worth, if there are many."""
+    headers = {"Retry-After": "60"}
+    return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
