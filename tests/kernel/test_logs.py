@@ -51,7 +51,7 @@ def test_levels_have_syslogs_names_and_numbers(level: int, name: str, number: in
 
 
 def test_a_text_in_the_message_is_no_line_of_its_own() -> None:
-    forged = record("x\n2026-12-01 info administrator signed in\x1b[2J\u2028山田\u3000")
+    forged = record("%s", "x\n2026-12-01 info administrator signed in\x1b[2J\u2028山田\u3000")
     line = TextFormatter(logs.TEXT).format(forged).split(" ", 3)[3]
     assert line == "x\\n2026-12-01 info administrator signed in\\x1b[2J\\u2028山田\u3000"
 
