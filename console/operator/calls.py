@@ -50,6 +50,8 @@ NUMBER_CALLS: Final = 50
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 200
 CSV_PART_S: Final = 0.1
+CSV_REST_S: Final = 0.05
+"""Between two parts: pages have the processor then."""
 EXPORTS_OF_SESSION: Final = 1
 EXPORTS: Final = 2
 """At a time, of all sessions."""
@@ -308,6 +310,7 @@ async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) 
         count, place = count + len(found.records), found.reached
         if place is None or count >= CSV_CALLS:
             return "".join(parts).encode()
+        await asyncio.sleep(CSV_REST_S)
 
 
 def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:
