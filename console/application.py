@@ -25,7 +25,7 @@ from idtone.request_limits import (
     WITHOUT_SESSION,
     WITHOUT_SESSION_OF_NETWORK,
 )
-from idtone.translation import Message, speak
+from idtone.translation import Message, speak, translated
 
 from . import static_files
 from .access.cookies import LANGUAGE, SESSION, WANTED
@@ -165,7 +165,8 @@ async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
         if has_room and limits.admits(f"session {session.id}", OF_SESSION):
             return await _answered_if_allowed(visit, right)
     visit.console.refused.warning(f"a session sends too many: {session.name}, from {visit.address or UNKNOWN}")
-    return _problem(visit, HTTPStatus.TOO_MANY_REQUESTS, Message("Too many requests. Wait some seconds."))
+    wait = translated(Message("Too many requests. Wait some seconds."))
+    return _plain(HTTPStatus.TOO_MANY_REQUESTS, wait, **{"Retry-After": "5"})
 
 
 async def _answered_if_allowed(visit: Visit, right: Right) -> web.StreamResponse:

@@ -22,7 +22,11 @@ def line(text: str, option: str) -> str:
     character = unreadable(text)
     if character and "\n" not in text:
         raise UsageError(
-            Message("{option} has the character {character}; leave it out", option=option, character=character)
+            Message(
+                "{option} is not a readable text: it has the character {character}; leave it out",
+                option=option,
+                character=character,
+            )
         )
     if not text or character or len(text) > 200:
         raise UsageError(

@@ -88,13 +88,6 @@ def _escaped(character: str) -> str:
     return character if is_shown else character.encode("unicode_escape", "surrogatepass").decode()
 
 
-class _JournalFormatter(logging.Formatter):
-    """The message, and the report of a fault of this program in lines of its own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return one_line(super().formatMessage(record))
-
-
 class TextFormatter(logging.Formatter):
     """One line for people, with the local time and its offset from UTC."""
 
@@ -206,7 +199,7 @@ class JournaldWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._formatter = _JournalFormatter()
+        self._formatter = logging.Formatter()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._instead = StandardErrorWriter(TextFormatter(TEXT))

@@ -60,7 +60,9 @@ def need_keys(settings: Settings) -> None:
 def checked_case(case: str | None) -> str:
     """Raises UsageError if it cannot name a case."""
     if character := unreadable(case or ""):
-        raise UsageError(Message("--case has the character {character}; leave it out", character=character))
+        raise UsageError(
+            Message("--case needs 1 to 200 printable characters; {character} is none", character=character)
+        )
     if not case or len(case) > 200:
         raise UsageError(Message("--case needs 1 to 200 printable characters"))
     return case

@@ -41,7 +41,10 @@ def _id(value: str) -> str:
 
 def _text(value: str) -> str:
     if character := unreadable(value.replace(_WIDE_SPACE, " ")):
-        raise ValueError(Message("has the character {character}", character=character), Message("Leave it out"))
+        raise ValueError(
+            Message("is not a readable text: it has the character {character}", character=character),
+            Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT),
+        )
     if not value.strip() or len(value) > _TEXT_LIMIT:
         raise ValueError(
             Message("is not a readable text"), Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT)

@@ -34,7 +34,10 @@ def _number(value: str) -> str:
 def _words(value: str) -> str:
     text = "\n".join(line.rstrip() for line in readable(value).strip().split("\n"))
     if character := unreadable(text.replace("\n", "")):
-        raise ValueError(Message("has the character {character}", character=character), Message("Leave it out"))
+        raise ValueError(
+            Message("is not a readable text: it has the character {character}", character=character),
+            Message("Write 1 to {limit} characters", limit=WORDS_LIMIT),
+        )
     if not text or len(text) > WORDS_LIMIT:
         raise ValueError(Message("is not a readable text"), Message("Write 1 to {limit} characters", limit=WORDS_LIMIT))
     return text

@@ -31,7 +31,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.numbers import Number, NumberKind, parse
 from idtone.persons import visiting
 from idtone.registry.model import JAPAN
-from idtone.translation import Message, template
+from idtone.translation import Message, template, translated
 
 from ..access.rights import Right
 from ..application import protect
@@ -51,6 +51,8 @@ NUMBER_CALLS: Final = 50
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 200
 CSV_PART_S: Final = 0.1
+CSV_REST_S: Final = 0.05
+"""Between two parts: pages have the processor then."""
 EXPORTS_OF_SESSION: Final = 1
 EXPORTS: Final = 2
 """At a time, of all sessions."""
@@ -289,9 +291,9 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    answer = visit.render("problem.html", HTTPStatus.TOO_MANY_REQUESTS, problem=problem)
-    answer.headers["Retry-After"] = "60"
-    return answer
+    """A page would cost more than the refusal is worth, if there are many."""
+    headers = {"Retry-After": "60"}
+    return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
@@ -314,6 +316,7 @@ async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) 
         count, place = count + len(found.records), found.reached
         if place is None or count >= CSV_CALLS:
             return "".join(parts).encode()
+        await asyncio.sleep(CSV_REST_S)
 
 
 def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:

@@ -164,7 +164,12 @@ def fits(text: str) -> bool:
 def text_objection(name: str, text: str | None) -> Message | None:
     """Why a text must not be recorded for ever; None if it may. `name` is its option."""
     if text is not None and (character := unreadable(text)):
-        return Message("--{name} has the character {character}; leave it out", name=name, character=character)
+        return Message(
+            "--{name} needs 1 to {limit} printable characters; {character} is none",
+            name=name,
+            limit=TEXT_LIMIT,
+            character=character,
+        )
     if text is not None and not fits(text):
         return Message("--{name} needs 1 to {limit} printable characters", name=name, limit=TEXT_LIMIT)
     if text is not None and holds_number(text):

@@ -18,7 +18,11 @@ from .legal_basis import TEXT_LIMIT, fits
 def purpose_objection(purpose: str) -> Message | None:
     """Why this purpose must not be recorded for ever; None if it may."""
     if character := unreadable(purpose):
-        return Message("The purpose has the character {character}; leave it out.", character=character)
+        return Message(
+            "The purpose needs 1 to {limit} printable characters; {character} is none.",
+            limit=TEXT_LIMIT,
+            character=character,
+        )
     if not fits(purpose):
         return Message("The purpose needs 1 to {limit} printable characters.", limit=TEXT_LIMIT)
     if holds_number(purpose):

@@ -48,7 +48,9 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
     """The refusal of a request, which is not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
     if character := unreadable(why):
-        raise UsageError(Message("--why has the character {character}; leave it out", character=character))
+        raise UsageError(
+            Message("--why needs a reason, in printable characters; {character} is none", character=character)
+        )
     if not why.strip():
         raise UsageError(Message("--why needs a reason, in printable characters"))
     with LedgerReader.open(settings.ledger.own()) as reader:

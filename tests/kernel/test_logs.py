@@ -50,6 +50,12 @@ def test_levels_have_syslogs_names_and_numbers(level: int, name: str, number: in
     assert (fields["level"], fields["priority"]) == (name, number)
 
 
+def test_a_text_in_the_message_is_no_line_of_its_own() -> None:
+    forged = record("%s", "x\n2026-12-01 info administrator signed in\x1b[2J\u2028山田\u3000")
+    line = TextFormatter(logs.TEXT).format(forged).split(" ", 3)[3]
+    assert line == "x\\n2026-12-01 info administrator signed in\\x1b[2J\\u2028山田\u3000"
+
+
 def test_json_is_one_object_a_line_with_the_call_and_the_reason() -> None:
     made = record("first\nsecond %s", "“x”", **about("1795.1-1", "licence-valid"))
     line = JsonFormatter().format(made)

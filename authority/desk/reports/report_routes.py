@@ -37,7 +37,9 @@ _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
 _THREADS: Final = 4
 _REFUSED: Final = 10
-"""So many times more forms may be refused than are accepted: a person corrects a field, and loses nothing."""
+"""Forms that are refused have a budget of their own, of so many times more of all visitors: who corrects a field loses
+nothing, and many wrong ones keep no right one out.
+"""
 _MB: Final = 1024 * 1024
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
@@ -64,7 +66,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
     """Raises DocumentError if the desk's limits cannot be read."""
     limits = read_rules(desk.folder).page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
-    refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * _REFUSED)
+    refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
     threads = ThreadPoolExecutor(_THREADS, "reports")
 
     async def in_thread(do: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:

@@ -1,22 +1,29 @@
 """The desk: documents over HTTP from a member's command line, each kept once, each a leaf of the office's ledger."""
 
 import json
+import socket
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from idtone.authority.desk import desk_server
 from idtone.authority.desk.desk import Accepted, Desk
+from idtone.authority.desk.desk_server import _hosts
 from idtone.authority.desk.office_ledger import OfficeLedger
 from idtone.correspondence.signed_document import signed
 from idtone.errors import TrustError
+from idtone.http_connections import Connections
 from idtone.ledger.keys.private_files import replace_private
 from idtone.signed_notes import Signer
 
 from ...registry.examples import GOOD, with_keys
 from ...terminal import Terminal
-from .desk_process import running
+from .desk_process import attended, running
 
 SIGNER = Signer("m-0001/pbx-1", b"1" * 32)
 NOW = datetime.now(UTC)
@@ -106,3 +113,28 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
     [act] = OfficeLedger(folder).acts()
     assert (act.act, act.details) == ("met", {"minutes": 30})
     assert terminal.told("ledger", "verify", "-c", OfficeLedger(folder).settings_file)["faults"] == []
+
+
+def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
+    """Before, 1,100 half requests did, and it answered to any name."""
+    monkeypatch.setattr(desk_server, "Connections", lambda: Connections(20))
+    with attended(desk) as address, ExitStack() as opened:
+        host, port = urlsplit(address).hostname, urlsplit(address).port
+        for _ in range(60):
+            half = opened.enter_context(socket.create_connection((host, port), 10))
+            half.sendall(b"POST /documents HTTP/1.1\r\nHost: ")
+
+        def status(name: str, method: str = "GET") -> tuple[int, str | None]:
+            connection = HTTPConnection(host, port, timeout=30)
+            connection.request(method, "/report/keys", headers={"Host": name})
+            answer = connection.getresponse()
+            connection.close()
+            return answer.status, answer.getheader("Server")
+
+        for name in (f"127.0.0.1:{port}", f"LOCALHOST:{port}"):
+            assert status(name) == (200, "idtone")
+        for name in ("evil.example", "127.0.0.1", f"127.0.0.1:{port}.evil.example"):
+            assert status(name) == (421, "idtone")
+        assert status(f"127.0.0.1:{port}", "PUT") == (405, "idtone")
+    assert _hosts("::1", 1, ("Desk.example",)) == {"[::1]:1", "localhost:1", "desk.example"}
+    assert (_hosts("0.0.0.0", 1, ()), _hosts("::", 1, ("d.example",))) == (None, {"d.example"})
