@@ -17,7 +17,7 @@ from idtone.registry.model import RegistryDocument
 from . import ROOT, modules
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
-TOOLS = {"idtone/files.py", "ledger/keys/private_files.py"}
+TOOLS = {"authority/shared_folder.py", "idtone/files.py", "ledger/keys/private_files.py"}
 """By which the others write."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {
@@ -34,12 +34,13 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "authority/history.py": ("history/",),
     "authority/keys.py": ("idtone authority new-key",),
     "authority/operator_list_site.py": ("site",),
-    "authority/prepared_package.py": ("prepared/",),
+    "authority/pending_rotations.py": ("history/",),
+    "authority/prepared_package.py": ("prepared/", "prepared-duty/"),
     "authority/refused/change_refusals.py": ("refusals.list",),
     "authority/refused/refusal_key.py": ("refusals.key",),
     "authority/refused/refusal_store.py": ("refusals.sqlite3",),
     "authority/repository.py": ("repository/",),
-    "authority/suspension_requests.py": ("suspension-requests.json", "suspension-requests.key"),
+    "authority/suspension_requests.py": ("suspension-requests.json",),
     "authority/turns.py": (),  # empty files that are locks
     "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "brake/state_files.py": ("….brake", "….brake-lines"),
@@ -163,6 +164,8 @@ def writes(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    if ast.unparse(node.func) in ("shared_folder.write", "shared_folder.rewrite"):
+        return True
     if name not in CALLS | {"connect", "open", "replace"}:
         return False
     called = ast.unparse(node.func)

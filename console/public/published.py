@@ -21,7 +21,7 @@ class Published:
 
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
-    stopped: frozenset[str]
+    stopped: frozenset[str] = frozenset()
     """Members whose numbers are all suspended: the pages leave them out at once, the signed list as soon as the keys of
     the registry have signed it again.
     """

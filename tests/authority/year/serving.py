@@ -12,10 +12,11 @@ import urllib3
 from idtone.calls import Direction, ForwardedCall, Outcome
 from idtone.decision import decide
 from idtone.ledger.evidence import steps as evidence
+from idtone.ledger.store.sqlite import path_of
 from idtone.numbers import parse
 from idtone.registry.local_registry import known
 from idtone.registry.model import JAPAN
-from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations
+from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations, confirmed
 
 from ...ledger.sample_evidence import SHA256
 from .flow_picture import Box, Rows, Tone
@@ -158,12 +159,12 @@ def confirm(year: OfficeYear, member: str) -> None:
     settings = year.settings(member)
     registry = known(settings.registry).index()
     confirming = SuspensionConfirmations(settings, lambda: registry, lambda: None, {})
+    ledger = path_of(settings.ledger.own())
 
     async def until_sent() -> None:
         running = asyncio.create_task(confirming.run())
-        await asyncio.sleep(3 * LOOK_EVERY_S)
-        async with asyncio.timeout(10):
-            while confirming.waiting:  # noqa: ASYNC110
+        async with asyncio.timeout(30):
+            while confirmed(ledger).at is None or confirming.waiting:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY_S)
         running.cancel()
 
