@@ -12,8 +12,8 @@ from typing import Final
 from aiohttp import web
 
 from idtone.decision import time_by
-from idtone.operations.doctor.registry import LICENCE_SOON
 from idtone.registry.expiries import Expiry, ExpiryKind, expiries
+from idtone.registry.licence_lapses import LICENCE_SOON
 from idtone.translation import template
 
 from ..access.rights import Right
