@@ -186,7 +186,7 @@ def test_a_failure_is_told_by_status_alert_and_mail(
 def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus) -> None:
     """On a disk of its own, to which the ledger is moved."""
     disk = "/srv"
-    node.machine.run("mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", disk)
+    node.machine.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
     said = node.do(_LATER["ledger-move"])
     node.wait(node.is_well, said, 60)
     watch = Watch(node, prometheus)
