@@ -57,7 +57,9 @@ PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
 """The environment variable with a passphrase, so that a command does not ask for it. A command line would show it."""
 CONFIG: Final = "IDTONE_CONFIG"
 """The environment variable for the option --config."""
-_NO_SETTINGS: Final = (CONFIG, PASSPHRASE)
+MAIL_TO: Final = "IDTONE_MAIL_TO"
+"""The environment variable with the receiver of the mails about failures."""
+_NO_SETTINGS: Final = (CONFIG, PASSPHRASE, MAIL_TO)
 
 
 class AriSettings(Model):

@@ -24,13 +24,11 @@ from idtone.errors import IdtoneError, UsageError
 from idtone.files import replace_durably
 from idtone.service.status_answer import answer, restarts
 from idtone.service.troubles import Trouble, troubles
-from idtone.settings import load_settings
+from idtone.settings import MAIL_TO, load_settings
 from idtone.translation import JAPANESE, Message, speak, translated
 
 from .told_troubles import ToldTroubles
 
-TO: Final = "IDTONE_MAIL_TO"
-"""The environment variable with the receiver of the mails."""
 LINES: Final = 60
 _WITHIN_S: Final = 60.0
 _PATH: Final = os.pathsep.join(("/usr/sbin", "/usr/lib", os.defpath))
@@ -39,7 +37,7 @@ _PATH: Final = os.pathsep.join(("/usr/sbin", "/usr/lib", os.defpath))
 def failed(
     unit: Annotated[str, typer.Argument(metavar="[UNIT]", help="The unit of systemd that has failed.")] = "",
     to: Annotated[
-        str, typer.Option("--to", metavar="ADDRESS", envvar=TO, help="Who gets the mail.", show_default=True)
+        str, typer.Option("--to", metavar="ADDRESS", envvar=MAIL_TO, help="Who gets the mail.", show_default=True)
     ] = "root",
     config: ConfigOption = None,
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from idtone.operations import failure_mail
 from idtone.operations.told_troubles import ToldTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
+from idtone.settings import MAIL_TO
 
 from .. import ROOT
 from ..terminal import Terminal
@@ -48,7 +49,7 @@ def test_a_mail_says_in_both_languages_what_failed(sent: Path, monkeypatch: pyte
     text = message.get_body().get_content()
     assert "log of idtone.service: 設定" in text
     assert "idtone doctor" in text
-    monkeypatch.setenv(failure_mail.TO, "noc@example.jp")
+    monkeypatch.setenv(MAIL_TO, "noc@example.jp")
     terminal.shown("failed", "idtone-doctor.service")
     assert b"To: noc@example.jp" in sent.read_bytes()
 
@@ -129,7 +130,8 @@ def test_the_mail_about_trouble_is_in_both_languages() -> None:
 def test_what_cannot_be_mailed_is_mailed_the_next_time(
     sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service does not run."""
+    """The service does not run. The receiver's name is in the environment, as the unit has it."""
+    monkeypatch.setenv(MAIL_TO, "noc@example.jp")
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"ledger: {{url: 'sqlite:///{tmp_path}/ledger.sqlite3'}}\nregistry: {{source: /nowhere}}\n")
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))

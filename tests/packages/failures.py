@@ -71,7 +71,7 @@ HAPPENINGS: Final = (
     Happening(
         ("asterisk", "registry-expired", "licence-lapsed", "ledger-damaged", "journal"),
         (
-            f"cp {SAMPLE} {_KEPT}; stat --format %a {SOUNDS}/journal > {_KEPT}.mode",
+            f"cp {SAMPLE} {_KEPT}",
             f'sed -i "0,/expires: [^,}}]*/s//expires: {_ENDED}/" {SAMPLE}',
             f'sed -i "/id: L-0001/,/until/s/until: [^}}]*/until: {_ENDED}/" {SAMPLE}',
             # All pages of the database but the first.
@@ -79,9 +79,14 @@ HAPPENINGS: Final = (
             f" dd of={LEDGER} bs=4096 seek=1 conv=notrunc status=none",
             "systemctl restart idtone",
             "systemctl stop asterisk",
-            f"chmod 0 {SOUNDS}/journal",
+            # Only another owner lasts: the service repairs the mode of its own folder.
+            f"chown root: {SOUNDS}/journal && chmod 700 {SOUNDS}/journal",
         ),
-        (f"cp {_KEPT} {SAMPLE}", f"chmod $(cat {_KEPT}.mode) {SOUNDS}/journal", "systemctl start asterisk"),
+        (
+            f"cp {_KEPT} {SAMPLE}",
+            f"chown idtone:asterisk {SOUNDS}/journal && chmod 2710 {SOUNDS}/journal",
+            "systemctl start asterisk",
+        ),
     ),
     Happening(
         ("hook", "registry"),

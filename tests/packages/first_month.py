@@ -147,12 +147,17 @@ class Watch:
 
     def until_told(self, failure: Failure) -> None:
         """Until status, an alert and a mail have named it."""
-        self._node.wait(
-            lambda: self.look() is not None and all(self._first(each) is not None for each in failure.told),
-            f"{failure.told}; {sorted(self.first_s)}", TOLD_WITHIN_S, every_s=2,
-        )  # fmt: skip
-        ways = zip(("status", "alert", "mail"), map(self._first, failure.told), strict=True)
-        print(f"{failure.trouble}: " + ", ".join(f"{way} {first_s:.0f} s" for way, first_s in ways))
+
+        def is_told() -> bool:
+            self.look()
+            return all(self._first(each) is not None for each in failure.told)
+
+        try:
+            self._node.wait(is_told, ", ".join(failure.told), TOLD_WITHIN_S, every_s=2)
+        finally:
+            print(
+                f"{failure.trouble}: {[(each, self._first(each)) for each in failure.told]} of {sorted(self.first_s)}"
+            )
 
     def _first(self, wanted: str) -> float | None:
         return min((s for said, s in self.first_s.items() if said.startswith(wanted)), default=None)
@@ -181,7 +186,7 @@ def test_a_failure_is_told_by_status_alert_and_mail(
 def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus) -> None:
     """On a disk of its own, to which the ledger is moved."""
     disk = "/srv"
-    node.machine.run("mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", disk)
+    node.machine.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
     said = node.do(_LATER["ledger-move"])
     node.wait(node.is_well, said, 60)
     watch = Watch(node, prometheus)
