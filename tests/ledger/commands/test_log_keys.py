@@ -29,6 +29,8 @@ from ..sample_ledger import opened
 from .running import run, told
 
 LOG = "pbx-1/idtone"
+EVERY_TIME = ("the end is written", "the next tree has its name")
+"""The moments at which a replacement is killed in `make test`; the others in the night."""
 
 
 class Node:
@@ -96,7 +98,9 @@ def test_a_key_is_replaced(node):
     )
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=() if each in EVERY_TIME else pytest.mark.nightly) for each in MOMENTS]
+)
 def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_begun(node, moment):
     old = own_key(node.settings, "pbx-1")
     assert killed(None, replace_key, str(node.config), moment) == ["replacing"]
