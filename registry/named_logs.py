@@ -7,14 +7,16 @@ numbers of members. docs/evidence-format.md, section 6.8, has the form.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from idtone.documents import Location, ValidationFault
-from idtone.signed_notes import VerifierKey
 from idtone.translation import Message
 
 from .compiled import text_of, utc
 from .model import LogEntry, RegistryDocument, WitnessEntry
+
+if TYPE_CHECKING:
+    from idtone.signed_notes import VerifierKey
 
 
 def named_logs(document: RegistryDocument) -> dict[str, Any] | None:
@@ -50,7 +52,7 @@ def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     for m, member in enumerate(document.members):
         for n, entry in enumerate(member.logs):
             here: Location = ("members", m, "logs", n)
-            public = VerifierKey.parse(entry.key).public
+            public = _key(entry.key).public
             if entry.key in seen or owners.setdefault(public, member.id) != member.id:
                 yield ValidationFault(
                     (*here, "key"),
@@ -64,7 +66,7 @@ def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
         return
     for n, witness in enumerate(policy.witnesses):
         here = ("witness_policy", "witnesses", n)
-        if witness.key in seen or VerifierKey.parse(witness.key).public in owners:
+        if witness.key in seen or _key(witness.key).public in owners:
             yield ValidationFault(
                 (*here, "key"),
                 Message("is there twice, or signs a log: a log is no witness of itself"),
@@ -80,6 +82,12 @@ def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
         )
 
 
+def _key(text: str) -> VerifierKey:
+    from idtone.signed_notes import VerifierKey  # here, because most registries have no logs, and it takes time
+
+    return VerifierKey.parse(text)
+
+
 def _dates(here: Location, entry: LogEntry | WitnessEntry) -> Iterator[ValidationFault]:
     if entry.until is not None and entry.until <= entry.since:
         yield ValidationFault(
@@ -89,4 +97,4 @@ def _dates(here: Location, entry: LogEntry | WitnessEntry) -> Iterator[Validatio
 
 def _names(witnesses: Iterable[WitnessEntry]) -> set[str]:
     """A witness that replaces its key keeps its name."""
-    return {VerifierKey.parse(each.key).name for each in witnesses}
+    return {_key(each.key).name for each in witnesses}

@@ -151,7 +151,9 @@ def test_settings_that_a_page_names_exist_and_links_lead_somewhere(page):
     known = {".".join(location[:depth]) for location in locations() for depth in range(1, len(location) + 1)}
     if page.name == "status.md":  # its fields have such names too
         known |= {each.name for each in (*FEED, *STATE)}
-    ours = {name for name in named if name.partition(".")[0] in SECTIONS and not name.endswith((".conf", ".yaml"))}
+    ours = {
+        name for name in named if name.partition(".")[0] in SECTIONS and not name.endswith((".conf", ".yaml", ".json"))
+    }
     assert ours <= known
     for target, heading in re.findall(r"\]\(([^)#:]+)(#[^)]+)?\)", text):
         assert (page.parent / target).exists(), target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,23 +17,33 @@ from .private_files import replace_private
 class CheckpointFile:
     """It need not exist yet."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
+        """`keeps_earlier`: the last checkpoint of a tree that another one continues stays, in a file of its own."""
         self.path = path
+        self._keeps_earlier = keeps_earlier
+
+    def of_tree(self, origin: str) -> Path:
+        """Where the last checkpoint of an earlier tree stays."""
+        return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
         """None if nothing was signed under this name yet.
 
         A checkpoint of another name is one of another log. Raises LedgerError if the file holds anything else.
         """
+        found = self._latest(self.path, log)
+        return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
+
+    def _latest(self, path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
         try:
-            octets = self.path.read_bytes()[: NOTE_LIMIT + 1]
+            octets = path.read_bytes()[: NOTE_LIMIT + 1]
         except FileNotFoundError:
             return None
         except OSError as error:
             raise LedgerError(
                 Message(
                     "{path}: the latest signed checkpoint cannot be read: {reason}",
-                    path=self.path,
+                    path=path,
                     reason=error.strerror,
                 )
             ) from error
@@ -45,10 +56,22 @@ class CheckpointFile:
             checkpoint = believed(note, log)
         except ProofError as error:
             raise LedgerError(
-                Message("{path}: {error}; restore this file from a backup", path=self.path, error=error)
+                Message("{path}: {error}; restore this file from a backup", path=path, error=error)
             ) from error
         return note, checkpoint
 
     def remember(self, note: Note) -> None:
         """Replace what was there. Raises OSError."""
+        if self._keeps_earlier:
+            self._keep_earlier(note)
         replace_private(self.path, str(note).encode())
+
+    def _keep_earlier(self, note: Note) -> None:
+        """The checkpoint that is there, if it is another tree's. Raises OSError."""
+        try:
+            octets = self.path.read_bytes()
+            origin = Note.parse(octets[: NOTE_LIMIT + 1]).text.partition("\n")[0]
+        except (FileNotFoundError, ProofError):
+            return
+        if origin != note.text.partition("\n")[0]:
+            replace_private(self.of_tree(origin), octets)

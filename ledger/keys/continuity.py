@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.errors import LedgerError
+from idtone.errors import LedgerError, ProofError
 from idtone.files import sync_folder
 from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
@@ -111,6 +111,23 @@ class Continuity:
         if key:
             added = replace(added, key=str(replace(key.public, name=following)), key_at=key.place, told=dict(key.told))
         self._write([*self._all, added])
+
+    def intend(self, key: NextKey) -> None:
+        """Remember the key of the next tree before the end of this one names it. Raises OSError."""
+        kept = {"public": str(key.public), "place": key.place, "told": dict(key.told)}
+        replace_private(self._intended(), json.dumps(kept).encode())
+
+    def intended(self, public: str) -> NextKey | None:
+        """The key with this public half, if the end of a tree named it and the next one was not begun."""
+        try:
+            kept = json.loads(self._intended().read_text("utf-8"))
+            key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
+        except (OSError, ValueError, LookupError, TypeError, ProofError):
+            return None
+        return key if str(key.public) == public else None
+
+    def _intended(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.next")
 
     def following(self, is_restored: bool = False) -> str:
         """The name of the next tree."""

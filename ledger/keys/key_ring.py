@@ -71,7 +71,7 @@ class KeyRing:
             DayKeys(settings.day_keys(), ledger_key),
             keys.signer(continuity.origin),
             CheckpointFile(settings.seen()),
-            CheckpointFile(settings.cosigned()),
+            CheckpointFile(settings.cosigned(), keeps_earlier=True),
             continuity,
             keys,
         )
@@ -103,7 +103,8 @@ def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> No
 
     Raises LedgerError if it cannot be used.
     """
-    if not os.access(settings.cosigned(), os.R_OK):
+    file = CheckpointFile(settings.cosigned(), keeps_earlier=True)
+    if not any(os.access(path, os.R_OK) for path in (file.path, file.of_tree(origin or ""))):
         return None
-    latest = CheckpointFile(settings.cosigned()).latest(own_key(settings, node, origin))
+    latest = file.latest(own_key(settings, node, origin))
     return latest[0] if latest else None

@@ -96,9 +96,11 @@ def _key_faults(
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
     """The checkpoints of this tree that are kept elsewhere, and where."""
-    for path in (settings.ledger.seen(), settings.ledger.cosigned()):
-        if os.access(path, os.R_OK) and (latest := CheckpointFile(path).latest(key)):
-            yield str(path), latest[0]
+    ledger = settings.ledger
+    cosigned = CheckpointFile(ledger.cosigned(), keeps_earlier=True)
+    for file in (CheckpointFile(ledger.seen()), cosigned):
+        if os.access(file.path, os.R_OK) and (latest := file.latest(key)):
+            yield str(file.path), latest[0]
     for each in continuity_of(settings.ledger, settings.node).trees:
         if each.after == key.name and each.checkpoint:
             yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from idtone.errors import LedgerError
 from idtone.signed_notes import Note
@@ -17,8 +18,11 @@ from ..evidence.act_ids import new_act_id
 from ..evidence.steps import Step
 from ..keys.continuity import Continued
 from ..keys.key_ring import KeyRing
+from ..keys.step_key import StepKey
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
+from ..store.step_macs import StepMacs
+from ..store.stored_tree import open_call
 from ..tree.checkpoints import Checkpoint, believed
 
 _log = logging.getLogger(__name__)
@@ -58,3 +62,20 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
         yield note
     except (sqlite3.Error, LedgerError):
         yield None  # it is damaged, after all
+
+
+def unclosed_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
+    """The rows of the calls in progress of a ledger that has ended, in order; empty if it cannot be read."""
+    try:
+        with closing(connect_for_reading(path)) as connection:
+            macs = StepMacs(connection, key)
+            calls = connection.execute("SELECT call_id FROM in_progress").fetchall()
+            kept = sorted(step for (call,) in calls for step in open_call(connection, call).steps)
+            return [
+                {"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details}
+                for s in kept
+                if macs.vouch_for(s, None)
+            ]
+    except (sqlite3.Error, LedgerError, OSError) as error:
+        _log.error("%s: its calls in progress cannot be read: %s", path, error)
+        return []

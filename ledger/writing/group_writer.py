@@ -38,7 +38,7 @@ from ..store.sqlite import (
     trouble,
     writing,
 )
-from .damaged_database import continued, emptied, latest
+from .damaged_database import continued, emptied, latest, unclosed_in
 from .log_store import LogAppend, LogStore
 from .reserve import Reserve
 
@@ -282,6 +282,9 @@ class GroupWriter:
         begun = continuity.unfinished(self._path)
         if begun:
             move_aside(self._path, Path(begun.file))
+            if not self._unclosed and f".{ENDED}-" in Path(begun.file).name:
+                # The process that ended that log was killed before it wrote them into the next one.
+                self._unclosed = unclosed_in(Path(begun.file), self._key_ring.days.ledger_key.step_key(begun.after))
         elif self._is_ours() and self._path.exists() and self._path.stat().st_size == 0:
             raise emptied()
         with ExitStack() as opened:
@@ -312,8 +315,19 @@ class GroupWriter:
             self._opened = opened.pop_all()
         if tree.has_ended:
             _log.warning("%s: this log has ended; another one is begun, which continues it", self._path)
-            self._begin_next(ENDED, self._latest())
+            self._begin_next(ENDED, self._latest(), self._next_key(tree.next_key))
             self._start()
+
+    def _next_key(self, named: str) -> NextKey | None:
+        """The key that the end of this log names: its replacement was interrupted there."""
+        key = self._key_ring.continuity.intended(named) if named else None
+        if named and key is None:
+            _log.error(
+                "%s: its last leaf names the key %s for the log that follows, and the replacement was interrupted; "
+                "that log begins with the old key. Run `idtone ledger replace-key` again, and tell the association",
+                self._path, named,
+            )  # fmt: skip
+        return key
 
     def _is_ours(self) -> bool:
         """Whether this file was opened as our ledger before."""
@@ -365,6 +379,7 @@ class GroupWriter:
         Raises NotWrittenError, LedgerError, OSError.
         """
         if ending:
+            self._key_ring.continuity.intend(key)
             self.end(ending)
         aside = self._begin_next(ENDED, self._latest() if ending else trusted, key)
         self._start()

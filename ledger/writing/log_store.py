@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -123,6 +124,8 @@ class LogStore:
         self.checkpoint = checkpoint
         self.has_ended = False
         """The last leaf is the end of the log: no other follows."""
+        self.next_key = ""
+        """The key of the log that follows, which that leaf names; empty if it names none."""
 
     @classmethod
     def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
@@ -164,9 +167,11 @@ class LogStore:
         except LedgerError as error:
             checkpoint, refusal = None, _refusing(path, str(error), _RESTORE)
         newest = newest_id(connection)
-        ended = scalar(connection, "SELECT 1 FROM steps WHERE id = ? AND kind = ?", (newest, StepKind.LOG_ENDED.value))
+        query = "SELECT details FROM steps WHERE id = ? AND kind = ?"
+        ended = scalar(connection, query, (newest, StepKind.LOG_ENDED.value))
         opened = cls(key_ring, frontier, newest + 1, checkpoint, refusal, path, node, macs.of(newest))
         opened.has_ended = ended is not None
+        opened.next_key = "" if ended is None else _next_key(ended)
         opened._aside, opened._is_known_key = aside or SetAside(), aside is not None
         opened._read_calls_in_progress(connection)
         # What was set aside now counts when it is committed.
@@ -412,6 +417,13 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
         "set aside and not signed: somebody else can write this file. docs/how-to/damaged-evidence.md says what to do",
         path, aside.steps, ", ".join(list(aside.calls)[:CALLS_TOLD]) or "no call", aside.missing,
     )  # fmt: skip
+
+
+def _next_key(details: Any) -> str:
+    """Empty if the end of a log names none, or is unreadable, which verifiers find."""
+    with suppress(ValueError, AttributeError, TypeError):
+        return str(json.loads(details).get("next_key", ""))
+    return ""
 
 
 def _refusing(path: Path, reason: str, remedy: str) -> str:

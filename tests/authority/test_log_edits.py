@@ -7,6 +7,7 @@ from idtone.registry.parsers import parse_registry
 from idtone.signed_notes import Signer
 
 from .office import WHY, Office
+from .test_edition_rules import changed, sign
 
 LOG, OTHER = (str(Signer(name, b"1" * 32).key) for name in ("pbx-1/idtone", "pbx-9/idtone"))
 FIRST, SECOND = (Signer(f"{name}.example/w", name.encode().ljust(32)) for name in ("first", "second"))
@@ -70,3 +71,11 @@ def test_what_cannot_be_a_log_or_a_witness_is_refused(office):
         ("is not a corporate number", "add-log-key", "m-0001", OTHER, "--corporate-number", "1000012050002"),
     ):
         assert words in office.refused(*command), command
+
+
+def test_a_package_with_other_logs_than_the_file_is_not_signed(office, tmp_path):
+    office.told("add-log-key", "m-0001", LOG)
+    office.told("prepare", "--package", tmp_path / "package")
+    changed("registry", lambda signed: signed.targets["registry.yaml"].custom.pop("logs"), tmp_path / "package")
+    code, error = sign(office, tmp_path / "package", "registry-1")
+    assert (code, "names other logs and witnesses than registry.yaml" in error) == (2, True), error

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable
 from itertools import count
 from multiprocessing.connection import Connection
+from typing import Any
 
+from idtone.cli import app
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys import continuity
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication import batch, replicator
 from idtone.ledger.store import sqlite
-from idtone.ledger.writing import housekeeping, ledger_writer
+from idtone.ledger.writing import group_writer, housekeeping, ledger_writer
 from idtone.settings import LedgerSettings
 
 from .sample_evidence import heard_call, put, wait_until
@@ -21,15 +27,18 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
 
 
-def killed(after_s: float, work: Callable[..., None], *arguments: object) -> list[str]:
-    """Kill a process so long after the first text that it tells; all texts that it had told."""
+def killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
+    """Kill a process so long after the first text that it tells; None: it kills itself. All texts that it had told."""
     receiving, sending = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=work, args=(sending, *arguments), daemon=True)
     process.start()
     sending.close()
     told = [receiving.recv()]
-    time.sleep(after_s)
-    process.kill()
+    if after_s is None:
+        process.join()
+    else:
+        time.sleep(after_s)
+        process.kill()
     try:
         while True:
             told.append(receiving.recv())
@@ -62,3 +71,36 @@ def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None
             for step in heard_call(f"{start}-{number}", number):
                 writer.append(step)
             time.sleep(0.002)
+
+
+MOMENTS = {
+    "the new key is made": (continuity.Continuity, "intend"),
+    "the new key is remembered": (group_writer.GroupWriter, "end"),
+    "the end is written": (group_writer.GroupWriter, "_begin_next"),
+    "the next tree has its name": (group_writer.GroupWriter, "_start"),
+    "the old database is set aside": (group_writer, "connect_for_writing"),
+    "the next tree is begun": (continuity.Continuity, "finish"),
+}
+"""Before which call a process that replaces a key is killed."""
+
+
+def replace_key(telling: Connection, config: str, moment: str) -> None:
+    """Replace the key of the log, and die at a moment of it."""
+    owner, method = MOMENTS[moment]
+    done = getattr(owner, method)
+    ready: list[bool] = []
+
+    def killed(*arguments: Any, **named: Any) -> Any:
+        if ready:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done(*arguments, **named)
+
+    def begun(*arguments: Any) -> str:
+        ready.append(True)  # the ledger was opened before
+        return new_key(*arguments)
+
+    new_key = steps.key_replaced
+    steps.key_replaced = begun
+    setattr(owner, method, killed)
+    telling.send("replacing")
+    app(["ledger", "replace-key", "--why", "x", "--yes", "-c", config])

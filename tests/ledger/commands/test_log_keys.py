@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from idtone.errors import LedgerError, TokenAwayError, UsageError
 from idtone.ledger.evidence import steps
-from idtone.ledger.keys.key_ring import KeyRing, own_key
+from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
@@ -21,11 +22,15 @@ from idtone.settings import LedgerSettings, load_settings
 from idtone.signed_notes import Note, VerifierKey
 
 from ...lab import token
+from ..dying import MOMENTS, killed, replace_key
+from ..example_pack import WITNESS
 from ..sample_evidence import ALICE, NOW, decided, heard_call, put
 from ..sample_ledger import opened
 from .running import run, told
 
 LOG = "pbx-1/idtone"
+EVERY_TIME = ("the end is written", "the next tree has its name")
+"""The moments at which a replacement is killed in `make test`; the others in the night."""
 
 
 class Node:
@@ -91,6 +96,39 @@ def test_a_key_is_replaced(node):
     assert (
         "it continues with the key" in run("verify", "-c", node.config, "--ledger", f"sqlite:///{made['file']}").stdout
     )
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=() if each in EVERY_TIME else pytest.mark.nightly) for each in MOMENTS]
+)
+def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_begun(node, moment):
+    old = own_key(node.settings, "pbx-1")
+    assert killed(None, replace_key, str(node.config), moment) == ["replacing"]
+    node.write(*heard_call("c-3", 20_000))
+    now = node.verify()
+    assert now["good"], now
+    with opened(node.settings.url, node.ring().days) as reader:
+        assert reader.record("open").numbers, "the call in progress goes on"
+    if moment in list(MOMENTS)[:2]:
+        assert (now["log"], now["leaves"]) == (str(old), 3)
+        return
+    [aside] = path_of(node.settings.url).parent.glob("*.ended-*Z")
+    before = node.verify("--ledger", f"sqlite:///{aside}")
+    assert (before["good"], before["log"], before["ended"]["next_key"]) == (True, str(old), now["log"])
+    assert (VerifierKey.parse(now["log"]).public != old.public, now["continues"]["why"]) == (True, "x")
+
+
+def test_the_cosigned_head_of_the_old_tree_stays(node):
+    """Packs of the old tree need the cosignatures, although the new tree has a head of its own in that file."""
+    ring = node.ring()
+    heads = {}
+    for origin in (LOG, f"{LOG}.2"):
+        note = Note.parse(node.settings.seen().read_bytes())
+        heads[origin] = replace(note, signatures=(*note.signatures, WITNESS.cosign(note.text, 1_793_498_460)))
+        ring.cosigned.remember(heads[origin])
+        node.run("replace-key", "--why", "x", "--yes")
+    assert {name: cosigned_note(node.settings, "pbx-1", name) for name in heads} == heads
+    assert cosigned_note(node.settings, "pbx-1", f"{LOG}.3") is None
 
 
 def test_two_replacements_leave_three_keys(node):

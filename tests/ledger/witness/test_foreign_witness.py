@@ -1,0 +1,96 @@
+"""A witness of others, sigsum's, cosigns our log. Debian's package, as it is, unpacked for the lab."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from idtone.ledger.keys.key_ring import KeyRing, cosigned_note
+from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.witness.cosigning import Cosigning
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.settings import LedgerSettings
+from idtone.signed_notes import Algorithm, VerifierKey, cosigned_at
+
+from ...lab.asterisk import free_ports
+from ...lab.unpacked_packages import command, tree
+from ..sample_evidence import heard_call, put, wait_until
+
+pytestmark = pytest.mark.nightly
+
+SEED = bytes(range(32))
+
+
+def openssh(public: bytes) -> bytes:
+    key = Ed25519PublicKey.from_public_bytes(public)
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" log\n"
+
+
+@contextmanager
+def sigsum(folder: Path, log: bytes) -> Iterator[str]:
+    """sigsum's witness for the log with this key; what `ledger.witnesses` says of it."""
+    own = Ed25519PrivateKey.from_private_bytes(SEED)
+    (folder / "log.pub").write_bytes(openssh(log))
+    (folder / "witness").write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    (folder / "witness").chmod(0o600)
+    [port] = free_ports(1)
+    place = f"127.0.0.1:{port}"
+    words = ["-k", folder / "witness", "--log-key", folder / "log.pub", "--state-file", folder / "state", place]
+    # Go reads `POST /add-checkpoint` as a host and a path unless it is told that it is newer than 1.21.
+    environment = {**os.environ, "GODEBUG": "httpmuxgo121=0"}
+    program = [*command(tree("sigsum-go"), "usr/bin/sigsum-witness"), *map(str, words)]
+    process = subprocess.Popen(program, env=environment)
+    try:
+        wait_until(lambda: answers(place))
+        public = own.public_key().public_bytes_raw()
+        name = f"sigsum.org/v1/witness/{hashlib.sha256(public).hexdigest()}"
+        yield f"http://{place} {VerifierKey(name, Algorithm.COSIGNATURE, public)}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(place: str) -> bool:
+    host, port = place.split(":")
+    with socket.socket() as tried:
+        return tried.connect_ex((host, int(port))) == 0
+
+
+async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(tmp_path):
+    """Its log is named after its key (`ledger.origin`)."""
+    named = {"url": f"sqlite:///{tmp_path}/l.sqlite3", "key_file": tmp_path / "key"}
+    public = KeyRing.of(LedgerSettings(**named), "pbx-1").signer.key.public
+    settings = LedgerSettings(**named, origin=f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}")
+    sizes = []
+    with sigsum(tmp_path, public) as witness:
+        key = VerifierKey.parse(witness.partition(" ")[2])
+        for call in ("c-1", "c-2", "c-3"):
+            ring = KeyRing.of(settings, "pbx-1")
+            # Each is a restarted service: it does not know what the witness has cosigned, and learns it by 409.
+            with LedgerWriter.open(settings.url, "pbx-1", ring) as writer:
+                put(writer, *heard_call(call))
+                async with aiohttp.ClientSession() as session:
+                    cosigning = Cosigning(writer, ring, [witness], 60)
+                    await cosigning.ask(session)
+                    assert not cosigning.witnesses[0].complaint
+            note = cosigned_note(settings, "pbx-1", None)
+            assert note
+            assert note.signed_by([key]) == (key,)
+            assert cosigned_at(next(line for line in note.signatures if line.name == key.name)) > 1_700_000_000
+            sizes.append(Checkpoint.parse(note.text).size)
+    assert sizes == [1, 2, 3]
