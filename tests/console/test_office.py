@@ -454,7 +454,7 @@ async def test_a_report_is_masked_until_it_is_opened_and_then_closed(site_of, de
 
 async def test_the_list_of_reports_has_pages(site_of, desk, monkeypatch):
     monkeypatch.setattr(reports, "SHOWN", 1)
-    desk.report()
+    desk.report(receipt="BCDEF-GHJKM-NPQRS-TVWXY")
     visitor, page, found = await (await site_of(desk.desk.folder)).visitor(*ME), "/office/reports?stage=member", []
     while page:
         answer = await visitor.get(page)
