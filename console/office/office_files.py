@@ -88,6 +88,8 @@ class OfficeFiles:
         self.desk = desk
         self.folder = desk.folder
         self.workspace = desk.workspace
+        self.association = ""
+        """Its name, as soon as the registry was read."""
         self.requests = SuspensionRequests(desk.workspace)
         self.package = PreparedPackage(desk.workspace)
         self.duty_package = PreparedPackage(desk.workspace, by_duty_keys_alone=True)
@@ -193,6 +195,7 @@ class OfficeFiles:
 
     def _read_registry(self) -> Registered:
         document = registry_of(self.workspace)
+        self.association = document.registry.association
         members = {member.id: member for member in document.members}
         spans = {each.id: [*map(read_span, each.numbers)] for each in document.members}
         return Registered(document, members, spans, {each.id: covered(each) for each in document.members})

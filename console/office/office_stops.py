@@ -69,13 +69,14 @@ class OfficeStops:
         return list(self._stops(entries, published, signed, _of_suspension, confirmed, now))
 
     def never_originating(
-        self, entries: Iterable[NeverOriginatesEntry], now: datetime
+        self, entries: Iterable[NeverOriginatesEntry], limit: int, now: datetime
     ) -> list[OfficeStop[NeverOriginatesEntry]]:
+        """As `suspensions`, of the last `limit` of the file."""
         published, signed = (
             each.never_originates.never_originates if each and each.never_originates else None
             for each in (self._published, self._signed)
         )
-        return list(self._stops(entries, published, signed, _of_number, lambda _: (), now))
+        return list(self._stops(entries, published, signed, _of_number, lambda _: (), now, limit))
 
     def published_ends(self, since: datetime) -> list[PublishedEnd]:
         """Of the ends that were approved from `since` on, the newest first."""
@@ -89,12 +90,13 @@ class OfficeStops:
     def _stops(
         self, entries: Iterable[E], published: Sequence[E] | None, signed: Sequence[E] | None,
         words: Callable[[E], tuple[str, str]], confirmed: Callable[[E], Sequence[datetime | None]], now: datetime,
+        limit: int = 0,
     ) -> Iterator[OfficeStop[E]]:  # fmt: skip
-        """`words` are those of the history for the entry, and for its end."""
+        """`words` are those of the history for the entry, and for its end; `limit` 0 is none."""
         in_file: dict[E, None] = dict.fromkeys(entries)
         in_published, in_signed = set(published or ()), set(signed or ())
         signed_at = self._signed.at if self._signed else None
-        for entry in (*in_file, *(each for each in published or () if each not in in_file)):
+        for entry in (*[*in_file][-limit:], *(each for each in published or () if each not in in_file)):
             began, ended = map(self._by_words.get, words(entry))
             reached: dict[StopState, datetime | None] = {StopState.APPROVED: began[0].at if began else None}
             if entry in in_published:

@@ -74,8 +74,8 @@ async def suspensions(
     me = acting()
     return visit.render(
         "office_suspensions.html", status, problem=problem, words=WORDS, me=me, stops=STOPS, held=held,
-        never=[(each, span_text(span_of(each.entry))) for each in found.never[-SHOWN:]],
-        never_count=len(found.never), entries=[(each, _span(each.entry)) for each in found.stops], ends=found.ends,
+        never=[(each, span_text(span_of(each.entry))) for each in found.never],
+        never_count=found.never_count, entries=[(each, _span(each.entry)) for each in found.stops], ends=found.ends,
         requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
         confirmed=by_reference(found.confirmations), untold=found.trouble, ends_of=ENDS,
     )  # fmt: skip
@@ -83,10 +83,11 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the page shows. `trouble`: why the history does not say since when."""
+    """What the page shows. `trouble`: why the history or the package does not say since when."""
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
+    never_count: int
     ends: Sequence[PublishedEnd]
     requests: Sequence[SuspensionRequest]
     confirmations: Sequence[Confirmation]
@@ -97,15 +98,16 @@ def _read(files: OfficeFiles, now: datetime) -> _Found:
     """Raises IdtoneError."""
     document, listed, confirmations = files.suspensions(), files.never_originates(), files.confirmations()
     history: Sequence[HistoryLine] = ()
-    trouble = None
+    signed, trouble = None, None
     try:
-        history = files.history()
+        history, signed = files.history(), files.signed_stops()
     except TrustError as error:
         trouble = error
-    stops = OfficeStops(history, files.published_at, files.published_stops(), files.signed_stops())
+    never = listed.never_originates if listed else ()
+    stops = OfficeStops(history, files.published_at, files.published_stops(), signed)
     return _Found(
         stops.suspensions(document.suspensions, confirmations, now),
-        stops.never_originating(listed.never_originates if listed else (), now),
+        stops.never_originating(never, SHOWN, now), len(never),
         stops.published_ends(now - ENDS_SHOWN), files.requests.waiting(), confirmations, trouble,
     )  # fmt: skip
 

@@ -210,7 +210,7 @@ def test_the_quick_ranges_keep_the_rest_of_the_search():
     query = CallQuery.of({"outcome": "REFUSE", "from": "2026-01-01T00:00", "until": "2026-02-01T00:00"})
     found = [query.since(begin) for _, begin in calls.quick_ranges(now)]
     begins = ("2026-11-01T23%3A30", "2026-11-02T00%3A00", "2026-10-26T00%3A30")
-    assert found == [f"/calls?outcome=REFUSE&from={begin}" for begin in begins]
+    assert found == [f"/calls?from={begin}&outcome=REFUSE" for begin in begins]
     assert CallQuery.of({"from": "2026-11-02T00:30"}).start == now
 
 

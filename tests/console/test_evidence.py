@@ -222,7 +222,9 @@ def test_the_period_of_the_address(first, last, period):
     plot_of(Counts(), found, datetime(2026, 11, 28, tzinfo=UTC))
 
 
-async def test_the_statistics_are_those_of_the_command(node, settings, tmp_path, in_japan):
+# The command counts by the days of the machine's time zone, the console by those of Japan.
+@pytest.mark.usefixtures("in_japan")
+async def test_the_statistics_are_those_of_the_command(node, settings, tmp_path):
     visitor = await node.visitor(Role.VIEWER)
     assert "Calls are being counted" in (await visitor.get("/evidence/statistics")).text
     told = await events(visitor, "/evidence/statistics/changes")

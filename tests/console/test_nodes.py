@@ -53,7 +53,7 @@ async def test_calls_of_another_node(settings, replicated):
         visitor = await site.visitor(Role.INVESTIGATOR)
 
         async def found(query: str) -> list[str]:
-            return re.findall(r'class="mono long">([^<]+)<', (await visitor.get(f"/calls{query}")).text)
+            return re.findall(r'class="mono long"[^>]*>([^<]+)<', (await visitor.get(f"/calls{query}")).text)
 
         assert set(await found("")) == {"tokyo-heard", "tokyo-refused", "tokyo-going-on"}
         theirs = {"osaka-heard", "osaka-refused", "osaka-going-on"}

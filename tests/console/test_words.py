@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import copy_context
 from datetime import UTC, date, datetime
+from functools import partial
 
 import pytest
 
@@ -18,11 +21,11 @@ from idtone.translation import speak, translated
 EVENING = datetime(2026, 11, 1, 16, 30, 5, tzinfo=UTC)
 
 
-@pytest.fixture
-def japanese():
-    speak("ja")
-    yield
-    speak("en")
+def in_japanese(do: Callable[[], object]) -> str:
+    """In a context of its own: the choice of a language outlasts a test."""
+    context = copy_context()
+    context.run(speak, "ja")
+    return str(context.run(do))
 
 
 def test_each_code_has_words_and_each_outcome_one_colour():
@@ -55,13 +58,13 @@ def test_each_code_has_words_and_each_outcome_one_colour():
         (lambda: translated(recognised("hello")), "hello"),
     ],
 )  # fmt: skip
-def test_people_read_words(japanese, shown_of, text):
-    assert str(shown_of()) == text
+def test_people_read_words(shown_of, text):
+    assert in_japanese(shown_of) == text
 
 
-def test_every_detail_of_a_step_has_a_name_in_both_languages(japanese):
+def test_every_detail_of_a_step_has_a_name_in_both_languages():
     for name in DETAILS.keys() - {"sha256"}:
-        assert not detail_words(name, "x").isascii(), name
+        assert not in_japanese(partial(detail_words, name, "x")).isascii(), name
 
 
 @pytest.mark.parametrize(
