@@ -310,7 +310,8 @@ def test_the_registry_itself_is_extended(office):
         assert fault in office.refused("prolong", "--until", moment, *WHY), moment
 
 
-def test_what_blocks_a_change(office):
+def test_what_blocks_a_change(office, monkeypatch):
+    monkeypatch.setattr("idtone.authority.workspace.TURN_WITHIN_S", 0.1)
     with Workspace(office.folder).locked():
         assert "another command is changing something" in office.refused("revoke", "L-0001", *WHY)
     for why in ("", " ", "x\ny", "x" * 201):
