@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import pwd
 import re
 import secrets
@@ -183,23 +182,25 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
                 file = settings_files(wishes.config)[-1]
                 raise UsageError(Message("{config} has another {key}; change it there", config=file, key=key))
         return None, settings
-    text = _own_text(
-        {
-            "node": platform.node() or None,
-            "ari": {
-                "url": _ari_url(options(wishes.folder, "http.conf", "general")),
-                "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
-            },
-            "registry": {"source": wishes.registry, "trust": wishes.trust},
-            "association": {"member": wishes.member},
-            "ledger": {"retention": RETENTION},
-        }
-    )
+    keys: dict[str, str | Mapping[str, str | None] | None] = {
+        "ari": {
+            "url": _ari_url(options(wishes.folder, "http.conf", "general")),
+            "password_file": str(wishes.config.absolute().with_name(PASSWORD_FILE)),
+        },
+        "registry": {"source": wishes.registry, "trust": wishes.trust},
+        "association": {"member": wishes.member},
+        "ledger": {"retention": RETENTION},
+    }
     with tempfile.TemporaryDirectory() as place:
         draft = Path(place, wishes.config.name)
         draft.write_text(_shipped(), "utf-8")
         own = own_file(draft)
         own.parent.mkdir()
+        for other in settings_files(wishes.config)[1:]:
+            shutil.copy(other, own.parent)
+        own.write_text(_own_text(keys), "utf-8")
+        # The name in the ledger that is there: by another one, the evidence could not be signed.
+        text = _own_text({"node": load_settings(draft).node or None, **keys})
         own.write_text(text, "utf-8")
         return text, load_settings(draft)
 
@@ -229,8 +230,13 @@ _HEAD: Final = """\
 
 
 def is_new(config: Path) -> bool:
-    """Whether there are no settings yet, or only a package's that are not filled in."""
-    return not settings_files(config)[1:] and (not config.exists() or _text(config) == _shipped())
+    """Whether there are no settings yet, or only a package's that are not filled in. After a removal, files in idtone.d
+    may be left that say other things than setup does.
+    """
+    filled = any(
+        re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
+    )
+    return not filled and (not config.exists() or _text(config) == _shipped())
 
 
 def _shipped() -> str:

@@ -9,11 +9,12 @@ import pwd
 import re
 import resource
 import shutil
+import sqlite3
 import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from idtone.errors import UsageError
 from idtone.operations.changes import MARK
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from idtone.operations.make_changes import RECORD
-from idtone.operations.setup.plan_setup import own_file
+from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_file
 
 from ... import ROOT
 from ...conftest import LAB_REGISTRY
@@ -452,3 +453,25 @@ def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
     record.chmod(0o666)
     ended = CliRunner().invoke(app, ["setup", "--undo", "--yes", "--copies", str(tmp_path / "copies")])
     assert "others can write it" in str(ended.exception)
+
+
+def test_settings_that_a_removal_left_are_kept_under_those_of_setup(tmp_path: Path) -> None:
+    """The operator's files say where the ledger is; the evidence there has the node's name."""
+    config, ledger = tmp_path / "idtone.yaml", tmp_path / "ledger.sqlite3"
+    folder = own_file(config).parent
+    folder.mkdir()
+    (folder / "60-ledger.yaml").write_text(f"ledger: {{url: 'sqlite:///{ledger}'}}\n")
+    assert is_new(config)
+    with closing(sqlite3.connect(ledger)) as one:
+        one.execute("CREATE TABLE steps (id, node)")
+        one.execute("CREATE TABLE meta (key, value)")
+        one.execute("INSERT INTO steps VALUES (1, 'pbx-9')")
+        one.execute("INSERT INTO meta VALUES ('checkpoint', 'pbx-9/idtone\n1\n')")
+        one.commit()
+    text, settings = _settings(Wishes(config, tmp_path, "idtone", "/registry.yaml", "unsigned", "m-1"))
+    assert text is not None
+    assert 'node: "pbx-9"\n' in text
+    assert str(ledger) in settings.ledger.url
+    assert settings.association.member == "m-1"
+    (folder / "50-own.yaml").write_text("association: {member: m-2}\n")
+    assert not is_new(config)
