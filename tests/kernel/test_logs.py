@@ -164,7 +164,7 @@ def test_a_journald_that_is_slow_for_a_second_loses_no_line_and_holds_up_no_call
         before_s = time.monotonic()
         queued.handle(record("%s", number))
         longest_s = max(longest_s, time.monotonic() - before_s)
-    assert longest_s < 0.1
+    assert longest_s < 0.5
     time.sleep(1.0 - (time.monotonic() - began_s))  # this is how slow journald is
     assert [journald.read()["MESSAGE"] for _ in range(200)] == [str(number) for number in range(200)]
 

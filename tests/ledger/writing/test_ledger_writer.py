@@ -372,7 +372,7 @@ def test_what_is_kept_behind_a_fault_is_tried(url, file, monkeypatch):
 
 
 def test_while_steps_are_kept_nobody_waits_for_a_lock(url, file, monkeypatch):
-    busy_s = 0.6
+    busy_s = 2.0
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", busy_s)
     waited_s: list[float] = []
     with writer_of(url) as writer:
