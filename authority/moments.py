@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from idtone.errors import UsageError
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 from idtone.translation import Message
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199

@@ -14,8 +14,8 @@ from html import escape
 from typing import Any, Final
 
 from idtone.calls import Direction, LicenceStatus
+from idtone.japan import JAPAN
 from idtone.registry.model import (
-    JAPAN,
     EvaluationEntry,
     LicenceEntry,
     Pledge,

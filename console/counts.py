@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
+from idtone.japan import JAPAN
 from idtone.ledger.evidence.leaves import ACTS
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.tally import Part, Tally
-from idtone.registry.model import JAPAN
 
 
 @dataclass(slots=True)

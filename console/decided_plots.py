@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.calls import Outcome
 from idtone.errors import LedgerError
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 
 from .decided_by_minute import MINUTE, DecidedByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 
 
 def shown(at: datetime | None) -> str:

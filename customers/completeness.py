@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from idtone.documents import Location, ValidationFault
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 from idtone.translation import Message
 
 from .customer_form import ROOT, Application, CustomerForm, IdentityDocument, Subject, Verification

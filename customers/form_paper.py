@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
+from idtone.japan import JAPAN
 from idtone.paper.content import Paper, Section
-from idtone.registry.model import JAPAN
 
 from .customer_form import Application, CustomerKind, Verification
 from .field_labels import GROUPS, KINDS, SUBJECTS, labels

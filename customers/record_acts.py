@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from idtone.japan import JAPAN
 from idtone.ledger.disclosure.disclosure_request import person_of
 from idtone.ledger.evidence.steps import Step
 from idtone.persons import Person
-from idtone.registry.model import JAPAN
 from idtone.translation import Message
 
 from .form_rules import LEAST_YEARS

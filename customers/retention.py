@@ -12,13 +12,13 @@ from typing import Final, Protocol
 
 from idtone.daemon_thread import in_daemon
 from idtone.errors import IdtoneError
+from idtone.japan import JAPAN
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.logs import in_words
 from idtone.persons import acting
-from idtone.registry.model import JAPAN
 from idtone.settings import Settings
 
 from .form_rules import load_rules

@@ -17,11 +17,12 @@ from pydantic import Field, ValidationError
 from idtone.correspondence.signed_document import SignedDocument
 from idtone.documents import Model
 from idtone.errors import ProofError, TrustError
+from idtone.japan import JAPAN
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.tree.checkpoints import Checkpoint, believed
-from idtone.registry.model import JAPAN, Days, Moment
+from idtone.registry.model import Days, Moment
 from idtone.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.translation import Message
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Self
 
 from idtone.errors import UsageError
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 from idtone.translation import Message
 
 

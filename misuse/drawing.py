@@ -9,11 +9,11 @@ from typing import Final
 
 from rich.text import Text
 
+from idtone.japan import JAPAN
 from idtone.pictures import LINES, new_figure, write_picture
 from idtone.translation import translated
 
 from .findings import Finding
-from .rules import JAPAN
 from .windows import Series
 
 _BAR: Final = 50

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from idtone.calls import Direction, Outcome, Reason
+from idtone.japan import JAPAN
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.numbers import NumberKind
@@ -31,7 +32,6 @@ from .tails import (
 )
 from .windows import Series, Sign, Subject, Window, aligned, per_window, split, windows
 
-JAPAN: Final = timezone(timedelta(hours=9))
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0

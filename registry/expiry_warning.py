@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from idtone.calls import Licence
+from idtone.japan import JAPAN
 
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex
 from .licence_lapses import lapse_words, lapses
-from .model import JAPAN
 
 _log = logging.getLogger(__name__)
 

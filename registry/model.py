@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from idtone.calls import Direction, LicenceStatus
 from idtone.documents import Model
 from idtone.errors import ProofError
+from idtone.japan import JAPAN
 from idtone.readable_text import unreadable
 from idtone.translation import Message
 
@@ -26,7 +27,6 @@ _LARGEST: Final = 2**53 - 1
 """The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can hold."""
 CHAIN_LIMIT: Final = 16
 """The most links of a wholesale chain."""
-JAPAN: Final = timezone(timedelta(hours=9), "JST")
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 

@@ -11,13 +11,13 @@ from typing import Final, TypedDict
 
 from idtone.calls import link_is_checked
 from idtone.decision import judge
+from idtone.japan import JAPAN
 from idtone.numbers import Number, parse_japanese
 from idtone.translation import Message, joined, template
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
 from .model import (
-    JAPAN,
     Certification,
     ChainEntry,
     Member,

@@ -19,6 +19,7 @@ from typing import Any, Final
 from idtone.call_control.fallback import Fallback
 from idtone.errors import FallbackError, IdtoneError, UsageError
 from idtone.fleet_settings import read_fleet_key
+from idtone.japan import JAPAN
 from idtone.ledger.disclosure.record_act import ActEvidence
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
@@ -29,7 +30,6 @@ from idtone.number_spans import NumberSpan
 from idtone.persons import acting
 from idtone.policy_settings import PolicySettings
 from idtone.registry.index import RegistryIndex
-from idtone.registry.model import JAPAN
 from idtone.settings import Settings
 from idtone.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
 from idtone.suspensions.own_suspension import (

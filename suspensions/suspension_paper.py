@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from idtone.japan import JAPAN
 from idtone.ledger.evidence.steps import Step
 from idtone.number_spans import NumberSpan
 from idtone.paper.content import Paper, Section, Table, known
-from idtone.registry.model import JAPAN
 from idtone.registry.number_notation import written
 
 from .own_suspension import Act, Duty, DutyKind, OwnSuspension, SuspensionState

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from idtone import command_line
+from idtone.japan import JAPAN
 from idtone.registry.commands.checking import checking
-from idtone.registry.model import JAPAN
 from idtone.translation import Message, translated
 
 from ..desk.desk import Desk

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from idtone.errors import UsageError
+from idtone.japan import JAPAN
 from idtone.registry.file_kinds import KINDS
-from idtone.registry.model import JAPAN
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message, translated
 

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from idtone import command_line
 from idtone.customers.commands.identity_input import IdentityArgument, identity_given
 from idtone.errors import UsageError
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 from idtone.translation import Message, translated
 
 from ..refused.change_refusals import Refusals

@@ -20,7 +20,8 @@ from idtone.evaluation.criteria import Criteria, parse_criteria
 from idtone.evaluation.period import Period
 from idtone.evaluation.published_evaluation import CRITERIA, FOLDER
 from idtone.evaluation.result import Result, check, octets
-from idtone.registry.model import JAPAN, EvaluationEntry, RegistryDocument
+from idtone.japan import JAPAN
+from idtone.registry.model import EvaluationEntry, RegistryDocument
 from idtone.translation import Message
 
 from .. import registry_edits, shared_folder

@@ -14,8 +14,8 @@ from idtone.customers.refused.refusal_list import RefusalList, packed
 from idtone.documents import read_text
 from idtone.errors import TrustError, UsageError
 from idtone.files import replace_durably
+from idtone.japan import JAPAN
 from idtone.ledger.evidence.steps import Scalar
-from idtone.registry.model import JAPAN
 from idtone.registry.trust import tuf_roles
 from idtone.translation import Message
 

@@ -9,7 +9,7 @@ from idtone.correspondence.signed_document import SignedDocument
 from idtone.customers.refused.oprf import VOPRF
 from idtone.customers.refused.refusal_check import KIND, elements_of
 from idtone.errors import TrustError
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 from idtone.translation import Message
 
 from ..desk.desk import Accepted, Desk

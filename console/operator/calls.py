@@ -17,6 +17,7 @@ from idtone.calls import Direction, Outcome, Reason
 from idtone.command_line import csv_lines
 from idtone.decision_words import DIRECTIONS, REASONS
 from idtone.errors import LedgerError, NumberError, UsageError
+from idtone.japan import JAPAN
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
@@ -30,7 +31,6 @@ from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.numbers import Number, NumberKind, parse
 from idtone.persons import visiting
-from idtone.registry.model import JAPAN
 from idtone.translation import Message, template, translated
 
 from ..access.rights import Right

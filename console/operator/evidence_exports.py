@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from idtone.errors import IdtoneError, UsageError
+from idtone.japan import JAPAN
 from idtone.ledger.commands.shared import answerable, discloser
 from idtone.ledger.disclosure.deliveries import made_by, record_delivery
 from idtone.ledger.disclosure.disclosure_index import (
@@ -26,7 +27,7 @@ from idtone.ledger.disclosure.disclosure_index import (
 )
 from idtone.ledger.disclosure.disclosure_papers import index_paper, receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
-from idtone.ledger.disclosure.legal_basis import JAPAN, TEXT_LIMIT, load_legal_bases
+from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
 from idtone.ledger.disclosure.pack_file import zipped
 from idtone.ledger.disclosure.receipts import Export, exports
 from idtone.ledger.disclosure.request_answers import approval, record_answer, refusal

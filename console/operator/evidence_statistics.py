@@ -13,8 +13,9 @@ from aiohttp import web
 
 from idtone.calls import Outcome
 from idtone.errors import IdtoneError
+from idtone.japan import JAPAN
 from idtone.ledger.evidence.tally import Part, Tally, columns
-from idtone.registry.model import JAPAN, day_begins
+from idtone.registry.model import day_begins
 from idtone.translation import speak
 
 from ..access.rights import Right

@@ -12,9 +12,9 @@ from typing import Final
 from aiohttp import web
 
 from idtone.decision import time_by
+from idtone.japan import JAPAN
 from idtone.registry.expiries import Expiry, ExpiryKind, expiries
 from idtone.registry.licence_lapses import LICENCE_SOON
-from idtone.registry.model import JAPAN
 from idtone.translation import template
 
 from ..access.rights import Right

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 
 
 def now() -> datetime:

@@ -10,12 +10,12 @@ from idtone import command_line
 from idtone.correspondence.desk_client import document_signer, member_of, send
 from idtone.correspondence.signed_document import signed
 from idtone.errors import TrustError, UsageError
+from idtone.japan import JAPAN
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.persons import acting
-from idtone.registry.model import JAPAN
 from idtone.registry.trust.client import Repository
 from idtone.settings import Settings, load_settings
 from idtone.translation import Message, translated

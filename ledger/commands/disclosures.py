@@ -13,6 +13,7 @@ import typer
 from idtone import command_line
 from idtone.errors import LedgerError, ProofError, UsageError
 from idtone.files import replace_durably
+from idtone.japan import JAPAN
 from idtone.paper.content import Paper
 from idtone.settings import load_settings
 from idtone.translation import Message, translated
@@ -20,7 +21,6 @@ from idtone.translation import Message, translated
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
 from ..disclosure.disclosure_papers import index_paper, receipt_sheet
-from ..disclosure.legal_basis import JAPAN
 from ..disclosure.office_signature import signing_office
 from ..disclosure.receipts import exports
 from ..evidence import steps

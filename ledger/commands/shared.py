@@ -19,12 +19,12 @@ from rich.progress import Progress
 
 from idtone import command_line
 from idtone.errors import IdtoneError, ProofError, UsageError
+from idtone.japan import JAPAN
 from idtone.persons import Person, acting
 from idtone.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.signed_notes import Algorithm, Note, VerifierKey
 from idtone.translation import Message
 
-from ..disclosure.legal_basis import JAPAN
 from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys
 from ..keys.key_ring import continuity_of, own_key

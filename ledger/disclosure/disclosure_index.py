@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
+from idtone.japan import JAPAN
+
 from ..evidence.steps import Step
 from .disclosure_request import DisclosureRequest, RequestState, requests
-from .legal_basis import JAPAN, LegalBasis
+from .legal_basis import LegalBasis
 from .receipts import Export, exports
 
 SMALL: Final = 5

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from idtone.japan import JAPAN
 from idtone.paper.content import Paper, Section, Table, known
 
 from .disclosure_index import SMALL, BasisFigures, IndexEntry
 from .disclosure_request import RequestState
 from .evidence_report import basis_facts, japanese_time
-from .legal_basis import JAPAN
 from .receipts import Export, Receipt
 
 _STATES: Final = {

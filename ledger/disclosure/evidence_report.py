@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from idtone.japan import JAPAN
 from idtone.numbers import Number, NumberKind
 from idtone.paper.content import Paper, Section, Table, known
 
@@ -14,7 +15,7 @@ from ..evidence.masked_number import MaskedNumber
 from ..evidence.records import Record
 from ..evidence.steps import NumberRole, Step
 from .disclosure_request import DisclosureRequest
-from .legal_basis import JAPAN, LegalBasis
+from .legal_basis import LegalBasis
 from .log_binding import LogBinding
 from .pack import PackRecord
 from .report_words import STEPS, delivery_in_both, owner_in_both, policy_in_both, shown_details

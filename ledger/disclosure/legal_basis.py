@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -18,13 +18,13 @@ from pydantic import AfterValidator, Field
 
 from idtone.documents import Model, load, parse
 from idtone.errors import UsageError
+from idtone.japan import JAPAN
 from idtone.numbers import holds_number
 from idtone.readable_text import unreadable
 from idtone.translation import Message, template
 
 from ..evidence.steps import Scalar
 
-JAPAN: Final = timezone(timedelta(hours=9))
 TEXT_LIMIT: Final = 300
 """Characters of each text."""
 FILE: Final = "legal_bases.yaml"

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from idtone.errors import LedgerError, UsageError
+from idtone.japan import JAPAN
 from idtone.persons import Person
 from idtone.translation import Message
 
@@ -22,7 +23,7 @@ from ..evidence import steps
 from ..evidence.canonical import canonical
 from ..evidence.steps import REQUEST_LIMIT, Scalar, Step, StepKind
 from .disclosure_request import person_of
-from .legal_basis import JAPAN, text_objection
+from .legal_basis import text_objection
 
 PLACED, LIFTED = "hold-placed", "hold-lifted"
 """The acts."""

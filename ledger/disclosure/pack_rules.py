@@ -15,6 +15,7 @@ import rfc8785
 from cryptography.x509 import Certificate
 
 from idtone.errors import ProofError
+from idtone.japan import JAPAN
 from idtone.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.translation import Message
 
@@ -24,7 +25,7 @@ from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import stamped_at
 from .disclosure_request import DisclosureRequest
-from .legal_basis import JAPAN, LegalBasis
+from .legal_basis import LegalBasis
 from .pack import REGISTRY, TIMESTAMP
 
 _WORD: Final = re.compile(r"[\w\u0300-\u036f]+")

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
+from idtone.japan import JAPAN
 from idtone.persons import Person
 from idtone.translation import Message
 
 from ..evidence.steps import Scalar, Step, StepKind
 from .disclosure_request import person_of
-from .legal_basis import JAPAN, LegalBasis, text_objection
+from .legal_basis import LegalBasis, text_objection
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from typing import Final
 from idtone.calls import Reason, Trust
 from idtone.decision import judge
 from idtone.errors import DocumentError, TrustError
+from idtone.japan import JAPAN
 from idtone.registry.compiled import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, lapse_words
-from idtone.registry.model import JAPAN, RegistryDocument
+from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.summary import counts

@@ -32,7 +32,7 @@ from idtone.customers.refused import ristretto255 as group
 from idtone.customers.refused.identity_table import default_table
 from idtone.customers.refused.refusal_check import KIND, RefusalCheck
 from idtone.customers.refused.refusal_list import RefusalList, RefusedToken, packed
-from idtone.registry.model import JAPAN
+from idtone.japan import JAPAN
 from idtone.signed_notes import Signer
 
 from ..registry.examples import GOOD

@@ -28,8 +28,8 @@ from idtone.brake.limits import (
 from idtone.brake.subject import CALM_S
 from idtone.brake.windows import BITS, Positions, distinct
 from idtone.calls import Direction, Reason
+from idtone.japan import JAPAN
 from idtone.misuse.limits import load_limits
-from idtone.misuse.rules import JAPAN
 
 from ..bench.brake import SHARES, case, year
 from .calling import DAY_S, KEY, NOON_S, call, new_brake, number, offer, ordinary_days, passed, steps

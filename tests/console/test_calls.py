@@ -22,6 +22,7 @@ from idtone.console.access.rights import Role
 from idtone.console.operator import calls
 from idtone.console.operator.call_query import CallQuery
 from idtone.errors import LedgerError
+from idtone.japan import JAPAN
 from idtone.ledger.commands.proofs import prove
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.record_fields import FIELDS
@@ -32,7 +33,6 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.numbers import parse
-from idtone.registry.model import JAPAN
 from idtone.settings import Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library

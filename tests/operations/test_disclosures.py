@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from idtone.errors import LedgerError, UsageError
+from idtone.japan import JAPAN
 from idtone.ledger.commands import disclosures as commands
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.legal_basis import JAPAN
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps

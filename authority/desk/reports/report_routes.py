@@ -17,8 +17,8 @@ from aiohttp import BodyPartReader, web
 from pydantic import ValidationError
 
 from idtone.errors import IdtoneError
+from idtone.japan import JAPAN
 from idtone.readable_text import readable, unreadable
-from idtone.registry.model import JAPAN
 from idtone.reports.report import Report
 from idtone.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
 from idtone.reports.sealed_box import public_key

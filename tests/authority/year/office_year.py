@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from idtone.japan import JAPAN
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.registry.model import JAPAN
 from idtone.settings import PASSPHRASE, Settings, load_settings
 from idtone.translation import is_japanese
 

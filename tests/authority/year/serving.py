@@ -11,11 +11,11 @@ import urllib3
 
 from idtone.calls import Direction, ForwardedCall, Outcome
 from idtone.decision import decide
+from idtone.japan import JAPAN
 from idtone.ledger.evidence import steps as evidence
 from idtone.ledger.store.sqlite import path_of
 from idtone.numbers import parse
 from idtone.registry.local_registry import known
-from idtone.registry.model import JAPAN
 from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations, confirmed
 
 from ...ledger.sample_evidence import SHA256

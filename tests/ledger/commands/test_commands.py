@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from idtone.calls import Party
 from idtone.errors import LedgerError, UsageError
+from idtone.japan import JAPAN
 from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
-from idtone.ledger.disclosure.legal_basis import JAPAN
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.tree.inclusion_proof import InclusionProof
