@@ -122,6 +122,8 @@ REGISTRY: dict[str, tuple[str, str] | None] = {
     "version": None, "evaluations": None, "members": None, "registry": None, "chains": None, "links": None,
     "since": None, "until": None, "reference": None, "authority": None, "suspensions": None,
     "next_check": None, "mark_until": None, "why": None, "portings": None, "at": None,
+    "corporate_number": None, "logs": None, "key": None, "witness_policy": None, "witnesses": None,
+    "cosignatures": None,
     "giver": ("members", "会員"),
     "taker": ("members", "会員"),
     "name": ("names", "名称"),

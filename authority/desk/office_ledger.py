@@ -24,6 +24,7 @@ from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Scalar, Step, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.private_files import PRIVATE_FILE
+from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.persons import acting
@@ -125,17 +126,20 @@ class OfficeLedger:
 
     def knows(self, act_id: str) -> bool:
         """Whether an act is recorded. Raises LedgerError."""
-        if not self.settings_file.exists():
+        if not self._is_begun():
             return False
         with LedgerReader.open(self._settings().url) as reader:
             return reader.knows(act_id)
 
     def acts(self) -> list[OfficeAct]:
         """All acts, in the order of writing. Raises LedgerError."""
-        if not self.settings_file.exists():
+        if not self._is_begun():
             return []
         with LedgerReader.open(self._settings().url) as reader:
             return [OfficeAct.of(step) for step in reader.acts(frozenset({StepKind.DUTY}))]
+
+    def _is_begun(self) -> bool:
+        return self.settings_file.exists() and sqlite.path_of(self._settings().url).exists()
 
     def _settings(self) -> LedgerSettings:
         """Missing ones are written."""

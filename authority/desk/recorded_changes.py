@@ -52,13 +52,18 @@ class RecordedChanges:
 
     def settle(self) -> None:
         """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises as `make`."""
+        if not self._intended():
+            return
+        with self._ledger.turn():  # an act that is under way makes its change itself
+            for act_id, since in self._intended():
+                if self._ledger.knows(act_id):
+                    self._change(act_id)
+                elif _now() - since > _LATE / timedelta(microseconds=1):
+                    self._change(act_id, drop=True)
+
+    def _intended(self) -> list[tuple[str, int]]:
         with self._opened() as database:
-            intended = database.execute("SELECT act, since FROM intended ORDER BY since").fetchall()
-        for act_id, since in intended:
-            if self._ledger.knows(act_id):
-                self._change(act_id)
-            elif _now() - since > _LATE / timedelta(microseconds=1):
-                self._change(act_id, drop=True)
+            return database.execute("SELECT act, since FROM intended ORDER BY since").fetchall()
 
     def _change(self, act_id: str, drop: bool = False) -> bool:
         with self._opened() as database:

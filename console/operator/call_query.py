@@ -67,7 +67,7 @@ class CallQuery:
 
     def since(self, begin: datetime) -> str:
         """The address of the same search of the calls from a time on."""
-        values = {name: value for name, value in self.values.items() if name not in ("from", "until")}
+        values = {name: value for name, value in self.values.items() if name != "until"}
         return replace(self, values=values | {"from": begin.strftime("%Y-%m-%dT%H:%M")}).address()
 
     def address(self, path: str = PATH, **places: object) -> str:

@@ -69,10 +69,12 @@ async def test_alerts_of_a_real_prometheus_are_shown_in_both_languages(settings,
                 health = await visitor.get("/health")
                 assert 'sse-connect="/health/alerts/changes"' in health.text
                 deadline_s = asyncio.get_running_loop().time() + WITHIN_S
+                page = await visitor.get("/health/alerts")
                 wanted = ("1 firing", "IdtoneRegistryExpired", "IdtoneAriDisconnected")
-                while not all(each in (page := await visitor.get("/health/alerts")).text for each in wanted):
+                while not all(each in page.text for each in wanted):
                     assert asyncio.get_running_loop().time() < deadline_s, page.text
                     await asyncio.sleep(0.2)
+                    page = await visitor.get("/health/alerts")
                 part = await first_event(visitor, "/health/alerts/changes")
                 visitor.language = "ja"
                 japanese = await visitor.get("/health/alerts")

@@ -63,7 +63,7 @@ class Happening:
     mend: tuple[str, ...]
 
 
-_KEPT: Final = "/root/kept"
+_KEPT: Final = "/opt/kept"
 _ENDED: Final = r"$(date --utc --date '-1 hour' +%Y-%m-%dT%H:%M:%SZ)"
 _MEMBER: Final = "/etc/idtone/idtone.d/90-member.yaml"
 
@@ -111,9 +111,9 @@ HAPPENINGS: Final = (
         ("restarts",),
         (
             "setsid sh -c 'while :; do systemctl kill --kill-whom main --signal KILL idtone; sleep 3; done'"
-            " > /dev/null 2>&1 & echo $! > /root/loop",
+            " > /dev/null 2>&1 & echo $! > /opt/loop",
         ),
-        ("kill $(cat /root/loop)", "systemctl restart idtone"),
+        ("kill $(cat /opt/loop)", "systemctl restart idtone"),
     ),
 )
 """The full disk has a drill of its own, because the ledger moves to another disk first."""
