@@ -264,6 +264,7 @@ class Network:
         """Call, and hang up when the parties hear each other."""
         placed = await self.answered(case)
         await until(lambda: talk(placed), f"the parties of {case} to talk")
+        await placed.caller.final()  # the other's voice may be there before the answer
         await placed.caller.hangup()
         assert placed.called
         await placed.called.ended()
