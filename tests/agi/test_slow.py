@@ -93,6 +93,7 @@ async def p99_ms(address: tuple[str, int]) -> float:
     return sorted(await asyncio.gather(*asking))[-2]
 
 
+@pytest.mark.nightly
 @pytest.mark.alone
 async def test_slow_sockets_do_not_delay_a_verdict(caplog):
     try:

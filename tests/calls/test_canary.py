@@ -59,6 +59,7 @@ def test_the_licensed_sound_arrives_and_the_call_has_a_marked_record(looped: Loo
     assert list(spool.iterdir()) == [], "Asterisk has removed the call file"
 
 
+@pytest.mark.nightly
 def test_another_node_answers_and_plays_back_what_arrived_there(looped: Loop) -> None:
     with looped.carrier_does("answers"):
         assert_good(looped, *looped.node.canary(IDTONE_CANARY_ANSWERED="elsewhere"))
@@ -237,5 +238,6 @@ def test_without_a_ledger_no_earlier_call_counts(looped: Loop) -> None:
     assert (code, report["verdict"], report["fault"]) == (1, "cannot-tell", "not-placed"), report
 
 
+@pytest.mark.nightly
 def test_all_is_well_again(looped: Loop) -> None:
     assert_good(looped, *looped.node.canary())

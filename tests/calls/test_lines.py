@@ -23,7 +23,7 @@ from ..lab.chosen_asterisk import transports
 from ..lab.heard import identify
 from ..lab.lab import Lab, Placed, lab, until
 from ..lab.service import Service
-from ..nights import rest_at_night
+from ..nights import one_of_each, rest_at_night
 from .detour import far
 from .hearing import assert_heard_then_connected
 from .proving import answered
@@ -67,8 +67,7 @@ async def talked(phones: Lab, *calls: Placed) -> None:
     await phones.nothing_is_left()
 
 
-@pytest.mark.parametrize("transport", transports())
-@pytest.mark.parametrize("how", ["cut", "swallow"])
+@pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports()))
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
     """In the middle of a sound, with a caller who asks meanwhile: both hear the licensed sound, once and whole."""
     beside.away()

@@ -21,6 +21,7 @@ from ..lab.journald import Journald
 from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from ..lab.phone import Behaviour, Refuse
 from ..lab.service import Service
+from ..nights import rest_at_night
 from .proving import side_by_side
 
 NUMBERS = [
@@ -79,15 +80,16 @@ class Logging(Service):
         return [{name.removeprefix("IDTONE_").lower(): value for name, value in each.items()} for each in self.entries]
 
 
-@pytest.fixture(params=["text", "json", "journald"])
-def logging_service(request: pytest.FixtureRequest, asterisk, beside) -> Iterator[Logging]:
+@pytest.fixture
+def logging_service(form: str, asterisk, beside) -> Iterator[Logging]:
     beside.settled()
-    service = Logging(asterisk, LAB_REGISTRY, form=request.param)
+    service = Logging(asterisk, LAB_REGISTRY, form=form)
     with service.journald.reading() as service.entries, service:
         yield service
     service.journald.path.unlink()
 
 
+@rest_at_night("form", ["journald", "text", "json"])
 async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_service):
     service, since = logging_service, datetime.now(UTC)
     async with lab(asterisk) as phones:

@@ -68,6 +68,7 @@ def prometheus(own: Service, tmp_path: Path) -> Iterator[Prometheus]:
         yield running
 
 
+@pytest.mark.nightly
 async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     becomes = prometheus.becomes
     async with lab(asterisk) as phones:

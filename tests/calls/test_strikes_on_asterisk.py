@@ -51,6 +51,7 @@ async def test_asterisk(serving, references, event, blow):
     await struck(serving(policy=POLICY), event, blow, references)
 
 
+@pytest.mark.nightly
 async def test_asterisk_is_killed(installation, tmp_path, references):
     """Nothing of the calls is left to be told; what is in the evidence was so."""
     with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY, POLICY) as service:

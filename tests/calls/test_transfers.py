@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from ..lab import transfer, voices
 from ..lab.call import Call
 from ..lab.called import IncomingCall
@@ -179,6 +181,7 @@ async def test_a_blind_transfer_of_a_connected_call(asterisk, serving, reference
     await check_transfers(asterisk, serving(policy=POLICY), references["sample"], blindly)
 
 
+@pytest.mark.nightly
 async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, references):
     await check_transfers(asterisk, serving(policy=POLICY), references["sample"], with_consultation)
 

@@ -208,6 +208,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
     verify(stopped)
 
 
+@pytest.mark.nightly
 async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path):
     """As many records as calls, by the callers' count and by Asterisk's; by either interface in turn."""
     before, already = set(stopped.records()), by_asterisks_count(pbx)
