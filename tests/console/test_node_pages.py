@@ -36,10 +36,11 @@ from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 
 from ..lab.demo import REGISTRY as LAB_REGISTRY
+from ..lab.lab import until
 from ..lab.publication import MEMBER
 from ..registry.trust.association import Association, Machine
 from ..registry.trust.conftest import association, begun, machine
-from .site import Site, Visitor
+from .site import Site, Visitor, running
 
 __all__ = ["association", "begun", "machine"]
 
@@ -238,6 +239,31 @@ async def test_a_signed_registry_is_that_which_the_service_has_kept(association:
     assert [entry.reference for entry in second.document.suspensions] == ["R-1"]
     assert second.changes is not None
     assert "R-1" in second.changes.words[-1]
+
+
+async def test_every_page_says_in_time_that_the_registrys_signatures_end(settings, association, machine):
+    """Also if no page of the registry was opened: before, none said so after a start, and all did a week later."""
+
+    def publish(lasts: str) -> None:
+        (association.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
+        association.publish()
+        machine.take()
+
+    publish("PT47H")
+    signed = RegistrySettings(source=machine.source, trust=str(machine.trust), cache=machine.cache)
+    async with running(settings.model_copy(update={"registry": signed})) as site:
+        visitor = await site.visitor(Role.VIEWER)
+
+        async def is_said() -> bool:
+            return "signatures end at" in (await visitor.get("/account")).text
+
+        async def is_over() -> bool:
+            await site.console.read_ahead()
+            return not await is_said()
+
+        await until(is_said, "the registry to be read ahead", 30)
+        publish("P3D")
+        await until(is_over, "the new edition", 30)
 
 
 async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_path, monkeypatch):

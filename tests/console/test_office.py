@@ -503,6 +503,7 @@ async def test_everybody_sees_in_time_that_a_signature_ends(at_office, office):
     for lasts, is_soon in (("P3D", False), ("PT47H", True)):
         (office.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
         office.told("publish", *office.duty())
+        await at_office.console.read_ahead()  # as it does every other second
         for visitor, path in zip(visitors, ("/office/members", "/account"), strict=True):
             assert (told in (await visitor.get(path)).text) == is_soon, (lasts, path)
 
