@@ -102,7 +102,7 @@ def made(settings: Settings) -> Console:
             *sign_in.pages,
             *account.pages(sign_in.proof),
             *PAGES,
-            *licences.pages(),
+            *licences.PAGES,
             *STATE_PAGES,
             *nodes.pages(settings.ledger),
             *packs.pages(is_office=office is not None),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from idtone.calls import Direction, Outcome, Reason
-from idtone.console import registry_in_use
+from idtone.console import number_searches, registry_in_use
 from idtone.console.access.rights import Role
 from idtone.console.doctor_runs import DoctorRuns, examine
 from idtone.console.drawings.month_bars import month_bars
@@ -30,6 +30,7 @@ from idtone.policy_settings import PolicySettings
 from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
+from idtone.request_limits import Rate
 from idtone.service.suspension_confirmations import confirmed
 from idtone.settings import AssociationSettings, RegistrySettings, Settings
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
@@ -158,7 +159,7 @@ async def test_the_decision_for_a_number_names_it_by_its_last_digits_alone(site,
 
 
 async def test_nobody_finds_suspended_numbers_by_trying(site, registry, monkeypatch):
-    monkeypatch.setattr(licences, "MOST_NUMBERS", 2)
+    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0, 2))
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.APPROVER)
     assert [(await asked(viewer, "0312345677")).status for _ in range(3)] == [200, 200, 429]
     assert (await asked(await site.visitor(Role.VIEWER), "0312345677")).status == 429  # another session of this person
