@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
@@ -88,12 +89,18 @@ class Console:
 
     def signatures_end(self, now: datetime) -> datetime | None:
         """When the first of the association's signatures ends, if that is soon; every page shows it. On an operator's
-        node, when its registry does. None also if that is not known.
+        node, when its registry does. None also if that is not known. `read_ahead` keeps it.
         """
-        with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
-            end = self.office_files.signed_until() if self.office_files else self.registry.signed_until
-            return end if end is not None and end - now <= ENDS_SOON else None
-        return None
+        end = self.office_files.signed_until if self.office_files else self.registry.signed_until
+        return end if end is not None and end - now <= ENDS_SOON else None
+
+    async def read_ahead(self) -> None:
+        """Keep in memory what pages show: a registry of many numbers takes seconds to parse."""
+        if self.office_files:
+            await asyncio.to_thread(self.office_files.read_ahead)
+        else:
+            with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
+                await self.registry.look()
 
     def __post_init__(self) -> None:
         self.plots = Shared(partial(decided_plots, DecidedByMinute(self.reader)), EVERY_S)

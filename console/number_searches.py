@@ -1,4 +1,4 @@
-"""How often a user may search by a number."""
+"""How often a user may search by a number, or ask what a call of it would get: no number is found by trying."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a mi
 
 
 def admits_number_search(visit: Visit) -> bool:
-    """It counts if so."""
+    """Whether this user may search now. It counts if so."""
     return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

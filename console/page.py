@@ -109,10 +109,7 @@ class Visit:
         """Do what blocks for a moment, as reading a file, beside the event loop. Raises ConnectionAbortedError if the
         visitor has left.
         """
-        threads = self.console.threads
-        queue = threads.public if self.page.right is None else threads.pages
-        if self.page.uploads:
-            queue = threads.uploads
+        queue = self.console.threads.of_page(is_public=self.page.right is None, uploads=self.page.uploads)
         return await queue.run(self.party, self.is_gone, partial(do, *args, **named))
 
     async def in_long_read(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:

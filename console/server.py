@@ -60,6 +60,8 @@ from .security import PLAIN
 
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
+LOOK_EVERY_S: Final = 60.0
+"""At an operator, for the signatures' end alone: its pages look by themselves."""
 PAGES: Final[tuple[Page, ...]] = (
     *common_pages.PAGES,
     *now.PAGES,
@@ -100,7 +102,7 @@ def made(settings: Settings) -> Console:
             *sign_in.pages,
             *account.pages(sign_in.proof),
             *PAGES,
-            *licences.pages(),
+            *licences.PAGES,
             *STATE_PAGES,
             *nodes.pages(settings.ledger),
             *packs.pages(is_office=office is not None),
@@ -208,7 +210,6 @@ def _group(name: str | None) -> int | None:
 
 
 async def _read_ahead(console: Console) -> None:
-    """Keep what the office's pages show in memory: a registry of many numbers takes seconds to parse."""
-    while console.office_files is not None:
-        await asyncio.to_thread(console.office_files.read_ahead)
-        await asyncio.sleep(READ_AHEAD_EVERY_S)
+    while True:
+        await console.read_ahead()
+        await asyncio.sleep(LOOK_EVERY_S if console.office_files is None else READ_AHEAD_EVERY_S)

@@ -29,6 +29,12 @@ class Stamped(Generic[T]):
         self._lock = threading.Lock()
         self._kept: tuple[tuple[Stamp | None, ...], T] | None = None
 
+    @property
+    def last(self) -> T | None:
+        """What was read last, without a look at the files; None before that."""
+        kept = self._kept
+        return kept[1] if kept else None
+
     def get(self) -> T:
         """Blocks while it reads."""
         with self._lock:

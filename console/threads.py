@@ -21,6 +21,7 @@ PUBLIC: Final = 2
 LONG: Final = 2
 EXPORTS: Final = 2
 UPLOADS: Final = 2
+PUBLIC_UPLOADS: Final = 2
 ACCESS: Final = 2
 
 
@@ -60,7 +61,7 @@ class Queue:
 
 class Threads:
     """`pages` are for users, `public` for everyone, `long` for searches, `exports` for what reads a whole ledger,
-    `uploads` for what was sent as a file.
+    `uploads` and `public_uploads` for what a user and what everyone sends as a file.
     """
 
     def __init__(self) -> None:
@@ -69,14 +70,21 @@ class Threads:
         self.long = Queue(ThreadPoolExecutor(LONG, "long"), 1)
         self.exports = Queue(ThreadPoolExecutor(EXPORTS, "export"), 1)
         self.uploads = Queue(ThreadPoolExecutor(UPLOADS, "upload"), 1)
+        self.public_uploads = Queue(ThreadPoolExecutor(PUBLIC_UPLOADS, "public-upload"), 1)
         self._access = ThreadPoolExecutor(ACCESS, "access")
+
+    def of_page(self, *, is_public: bool, uploads: bool) -> Queue:
+        """The threads of a page's handler."""
+        if uploads:
+            return self.public_uploads if is_public else self.uploads
+        return self.public if is_public else self.pages
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """Do what admits a visitor. No page has these threads."""
         return await _in(self._access, partial(do, *args, **named))
 
     def close(self) -> None:
-        for each in (self.pages, self.public, self.long, self.exports, self.uploads):
+        for each in (self.pages, self.public, self.long, self.exports, self.uploads, self.public_uploads):
             each.threads.shutdown(wait=False, cancel_futures=True)
         self._access.shutdown(wait=False, cancel_futures=True)
 

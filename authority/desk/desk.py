@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -51,7 +50,6 @@ class Desk:
         self.ledger = OfficeLedger(folder)
         self.documents = DocumentStore(folder)
         self._rules = rules
-        self._one_at_a_time = threading.Lock()
         self._registry: tuple[bytes, RegistryDocument] | None = None
         self._changes = RecordedChanges(self.documents.opened, self.ledger)
         if self.documents.exists:
@@ -62,7 +60,7 @@ class Desk:
 
         A document that was accepted before gets the same answer, and leaves nothing.
         """
-        with self._one_at_a_time, self.ledger.turn():
+        with self.ledger.turn():
             document = verified(octets, self.keys_of)
             known = self.documents.get(document.id)
             if known and known.octets == octets:

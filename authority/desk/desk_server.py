@@ -7,7 +7,9 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -30,6 +32,10 @@ from .reports.retention import forget_in_time
 DOCUMENT_LIMIT: Final = 256 * 1024
 """Bytes."""
 CLOSE_WITHIN_S: Final = 2.0
+HTTP_PORT: Final = 80
+"""A client leaves it out of `Host`."""
+THREADS: Final = 2
+"""For documents. They wait there for an act that waits for the desk, and must not hold the threads that record it."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +81,8 @@ def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
     if ipaddress.ip_address(host).is_unspecified if _is_address(host) else not host:
         return frozenset(each.lower() for each in names) or None
     own = f"[{host}]" if ":" in host else host
-    return frozenset(each.lower() for each in (f"{own}:{port}", f"localhost:{port}", *names))
+    here = {f"{each}:{port}" for each in (own, "localhost")} | ({own, "localhost"} if port == HTTP_PORT else set())
+    return frozenset(each.lower() for each in (*here, *names))
 
 
 def _is_address(host: str) -> bool:
@@ -99,11 +106,13 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
 
 def application(desk: Desk, *guards: Middleware) -> web.Application:
     """The endpoints of the desk."""
+    threads = ThreadPoolExecutor(THREADS, "documents")
 
     async def documents(request: web.Request) -> web.Response:
         octets = await request.read()
         try:
-            answer = await asyncio.to_thread(desk.accept, octets, datetime.now(UTC))
+            accept = partial(copy_context().run, desk.accept, octets, datetime.now(UTC))
+            answer = await asyncio.get_running_loop().run_in_executor(threads, accept)
         except TrustError as error:
             _log.warning("refused: %s", error)
             return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
@@ -112,9 +121,13 @@ def application(desk: Desk, *guards: Middleware) -> web.Application:
             return _json({"error": "the desk cannot accept documents now"}, HTTPStatus.SERVICE_UNAVAILABLE)
         return _json(answer, HTTPStatus.OK)
 
+    async def end(_: web.Application) -> None:
+        threads.shutdown(wait=False, cancel_futures=True)
+
     made = web.Application(client_max_size=DOCUMENT_LIMIT, middlewares=guards)
     made.router.add_post(PATH, documents)
     add_report_routes(made, desk)
+    made.on_cleanup.append(end)
     return made
 
 

@@ -22,9 +22,8 @@ _MOST_TICKS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One series: its number, from 1, chooses its colour."""
+    """One series."""
 
-    number: int
     name: str
     points: str
     """As SVG's polygon takes them."""
@@ -77,11 +76,11 @@ def stacked_plot(
         return round(bottom - (bottom - TOP) * count / top_count, 1)
 
     areas, below = [], [0] * len(times)
-    for number, (name, counts) in enumerate(series.items(), 1):
+    for name, counts in series.items():
         above = [low + count for low, count in zip(below, counts, strict=True)]
         outline = [*_edges(times, above, step), *reversed([*_edges(times, below, step)])]
         points = " ".join(f"{x(time):g},{y(count):g}" for time, count in outline)
-        areas.append(Area(number, name, points, sum(counts)))
+        areas.append(Area(name, points, sum(counts)))
         below = above
     begun = [time for time in times if now is not None and time <= now < time + (step or times[1] - times[0])]
     unfinished = [time if step else max(time - (times[1] - times[0]), first) for time in begun]

@@ -178,13 +178,20 @@ class OfficeFiles:
 
     def read_ahead(self) -> None:
         """Read what has changed, so that the next visitor need not wait for it."""
-        for read in (self.registered, self.suspensions, self.applications, self.differences, self.confirmations):
+        for read in (
+            self._signed_until.get, self.registered, self.suspensions, self.applications, self.differences,
+            self.confirmations,
+        ):  # fmt: skip
             with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
                 read()
 
+    @property
     def signed_until(self) -> datetime | None:
-        """When the first of the published signatures ends; None if nothing is published."""
-        return self._signed_until.get()
+        """When the first of the published signatures ends, as `read_ahead` has read it; None if nothing is published.
+
+        It does not block.
+        """
+        return self._signed_until.last
 
     def is_published(self) -> bool:
         return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None

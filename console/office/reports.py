@@ -50,7 +50,7 @@ async def reports(
     rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
         "office_reports.html", status, rows=rows, page=page, has_more=len(upto) > (page + 1) * SHOWN, stage=stage,
-        stages=Stage, problem=problem,
+        stages=Stage, problem=problem, most=SHOWN,
         late={each.report: each for each in late[::-1]}, is_by_number=token is not None, purpose=visit.field("purpose"),
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
     Raises UsageError, LedgerError: then nothing is shown.
     """
     token = desk.key.token(any_number_of(number))
-    desk.searched(token, line(purpose, Message("Purpose")))
+    desk.searched(line(purpose, Message("Purpose")))
     return token
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,6 +24,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences
+from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
 from .spans import span_words
@@ -33,9 +32,6 @@ from .spans import span_words
 PATH: Final = "/licences"
 ROWS: Final = 100
 """Members, and chains, of a page."""
-WITHIN_S: Final = 15 * 60.0
-MOST_NUMBERS: Final = 60
-"""Numbers that a person may ask for within `WITHIN_S`, so that the suspended ones are not found by trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +59,20 @@ class Answer:
     holder: NumberReport | None
 
 
-class NumberQuestions:
-    """Answers what a call of a number would get. Used by the event loop alone."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, deque[float]] = {}
-        """When each person asked."""
-
-    async def ask(self, visit: Visit) -> web.StreamResponse:
-        """The form sends the number in its body, so that no address and no log has it."""
-        assert visit.user is not None
-        try:
-            number, direction = parse_japanese(visit.field("number")), Direction(visit.field("direction"))
-        except NumberError as error:
-            return await _page(visit, HTTPStatus.BAD_REQUEST, problem=error)
-        except ValueError:
-            return await _page(visit, HTTPStatus.BAD_REQUEST, problem=Message("Choose a direction."))
-        if not self._may_ask(visit.user.name):
-            many = Message("You have asked for many numbers. Try again in 15 minutes.")
-            return await _page(visit, HTTPStatus.TOO_MANY_REQUESTS, problem=many)
-        read = await visit.console.registry.look()
-        settings = visit.console.settings
-        answer = await visit.in_thread(answer_for, number, direction, read, settings, datetime.now(UTC))
-        return await _page(visit, answer=answer)
-
-    def _may_ask(self, name: str) -> bool:
-        now_s = time.monotonic()
-        times = self._asked.setdefault(name, deque())
-        while times and now_s - times[0] >= WITHIN_S:
-            times.popleft()
-        if len(times) >= MOST_NUMBERS:
-            return False
-        times.append(now_s)
-        return True
+async def ask(visit: Visit) -> web.StreamResponse:
+    """What a call of a number would get. The form sends the number in its body: no address and no log has it."""
+    try:
+        number, direction = parse_japanese(visit.field("number")), Direction(visit.field("direction"))
+    except NumberError as error:
+        return await _page(visit, HTTPStatus.BAD_REQUEST, problem=error)
+    except ValueError:
+        return await _page(visit, HTTPStatus.BAD_REQUEST, problem=Message("Choose a direction."))
+    if not admits_number_search(visit):
+        return await _page(visit, HTTPStatus.TOO_MANY_REQUESTS, problem=TOO_MANY_NUMBERS)
+    read = await visit.console.registry.look()
+    settings = visit.console.settings
+    answer = await visit.in_thread(answer_for, number, direction, read, settings, datetime.now(UTC))
+    return await _page(visit, answer=answer)
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -169,9 +146,7 @@ def member_rows(read: ReadRegistry, part: slice, now: datetime) -> list[MemberRo
     return rows
 
 
-def pages() -> Sequence[Page]:
-    questions = NumberQuestions()
-    return (
-        Page(PATH, show, Right.LOOK, title=template("Licences and numbers")),
-        Page(PATH, questions.ask, Right.LOOK, Method.POST),
-    )
+PAGES = (
+    Page(PATH, show, Right.LOOK, title=template("Licences and numbers")),
+    Page(PATH, ask, Right.LOOK, Method.POST),
+)

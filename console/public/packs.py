@@ -19,7 +19,7 @@ from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Visit
-from ..threads import UPLOADS as AT_ONCE
+from ..threads import PUBLIC_UPLOADS as AT_ONCE
 from ..uploads import received
 
 PATH: Final = "/public/pack"

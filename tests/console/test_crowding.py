@@ -16,7 +16,9 @@ from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_line import KNOWN, LONGEST, LineFullError, PasswordLine
 from idtone.console.access.rights import Role
 from idtone.console.operator import calls
+from idtone.console.page import Visit
 from idtone.console.public import packs
+from idtone.errors import UsageError
 from idtone.ledger.store.call_search import NEWEST, FoundCalls
 from idtone.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
 
@@ -130,6 +132,32 @@ async def test_slow_uploads_hold_no_place_of_the_verification(public: Site):
     async with senders(public, octets, packs.AT_ONCE + packs.WAITING) as slow:
         await until(lambda: public.console.limits.count("without a session") == len(slow), "the uploads to begin")
         assert (await (await public.visitor()).upload("/public/pack", PACK.read_bytes())).status == 200
+
+
+async def test_strangers_packs_do_not_delay_what_the_office_uploads(public: Site, monkeypatch):
+    """Before, two of them did, and the upload that publishes a suspension waited."""
+    begun, may_go_on = threading.Semaphore(0), threading.Event()
+
+    def endless(*_: object) -> None:
+        begun.release()
+        assert may_go_on.wait(30)
+        raise UsageError("late")
+
+    monkeypatch.setattr(packs, "_verified", endless)
+    parties = iter(range(1000))  # strangers of as many networks
+    monkeypatch.setattr(Visit, "party", property(lambda visit: f"user {visit.user}" if visit.user else next(parties)))
+    visitor, office = await public.visitor(), await public.visitor(Role.OFFICE)
+    packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"")) for _ in range(packs.AT_ONCE)]
+    try:
+        for _ in packs_sent:
+            assert await asyncio.to_thread(begun.acquire, timeout=30)
+        token = (await office.get("/office/applications")).form_token
+        fields = {"form_token": token, "why": "by post"}
+        async with asyncio.timeout(20):
+            assert (await office.upload("/office/applications", b"no application", **fields)).status == 400
+    finally:
+        may_go_on.set()
+    assert [(await each).status for each in packs_sent] == [400] * packs.AT_ONCE
 
 
 async def test_a_body_has_its_time_however_evenly_it_comes(public: Site, monkeypatch):

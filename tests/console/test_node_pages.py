@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from idtone.calls import Direction, Outcome, Reason
-from idtone.console import registry_in_use
+from idtone.console import number_searches, registry_in_use
 from idtone.console.access.rights import Role
 from idtone.console.doctor_runs import DoctorRuns, examine
 from idtone.console.drawings.month_bars import month_bars
@@ -30,16 +30,18 @@ from idtone.policy_settings import PolicySettings
 from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
+from idtone.request_limits import Rate
 from idtone.service.suspension_confirmations import confirmed
 from idtone.settings import AssociationSettings, RegistrySettings, Settings
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 
 from ..lab.demo import REGISTRY as LAB_REGISTRY
+from ..lab.lab import until
 from ..lab.publication import MEMBER
 from ..registry.trust.association import Association, Machine
 from ..registry.trust.conftest import association, begun, machine
-from .site import Site, Visitor
+from .site import Site, Visitor, running
 
 __all__ = ["association", "begun", "machine"]
 
@@ -157,7 +159,7 @@ async def test_the_decision_for_a_number_names_it_by_its_last_digits_alone(site,
 
 
 async def test_nobody_finds_suspended_numbers_by_trying(site, registry, monkeypatch):
-    monkeypatch.setattr(licences, "MOST_NUMBERS", 2)
+    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0, 2))
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.APPROVER)
     assert [(await asked(viewer, "0312345677")).status for _ in range(3)] == [200, 200, 429]
     assert (await asked(await site.visitor(Role.VIEWER), "0312345677")).status == 429  # another session of this person
@@ -238,6 +240,31 @@ async def test_a_signed_registry_is_that_which_the_service_has_kept(association:
     assert [entry.reference for entry in second.document.suspensions] == ["R-1"]
     assert second.changes is not None
     assert "R-1" in second.changes.words[-1]
+
+
+async def test_every_page_says_in_time_that_the_registrys_signatures_end(settings, association, machine):
+    """Also if no page of the registry was opened: before, none said so after a start, and all did a week later."""
+
+    def publish(lasts: str) -> None:
+        (association.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
+        association.publish()
+        machine.take()
+
+    publish("PT47H")
+    signed = RegistrySettings(source=machine.source, trust=str(machine.trust), cache=machine.cache)
+    async with running(settings.model_copy(update={"registry": signed})) as site:
+        visitor = await site.visitor(Role.VIEWER)
+
+        async def is_said() -> bool:
+            return "signatures end at" in (await visitor.get("/account")).text
+
+        async def is_over() -> bool:
+            await site.console.read_ahead()
+            return not await is_said()
+
+        await until(is_said, "the registry to be read ahead", 30)
+        publish("P3D")
+        await until(is_over, "the new edition", 30)
 
 
 async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_path, monkeypatch):

@@ -121,9 +121,12 @@ class ReportDesk:
             )
         return found
 
-    def searched(self, token: str, purpose: str) -> None:
-        """The office is about to look for reports about a number. Raises LedgerError."""
-        self._desk.ledger.record("reports-searched", "number", token=token, why=purpose)
+    def searched(self, purpose: str) -> None:
+        """The office is about to look for reports about a number. Raises LedgerError.
+
+        The number's token stays out of the ledger, which keeps all: with the desk's key it tells the number.
+        """
+        self._desk.ledger.record("reports-searched", "number", why=purpose)
 
     def shown(self, report_id: str) -> None:
         """The office is about to read a report. Raises LedgerError."""

@@ -40,7 +40,8 @@ _REFUSED: Final = 10
 """Forms that are refused have a budget of their own, of so many times more of all visitors: who corrects a field loses
 nothing, and many wrong ones keep no right one out.
 """
-_MB: Final = 1024 * 1024
+_FORM_LIMIT: Final = 1024 * 1024
+"""Bytes. The fields are smaller; a file is answered with what is wrong."""
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-store",
@@ -86,7 +87,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         with_reporter = (await in_thread(_keys, desk))["officer"] is not None
         values: dict[str, str] = {}
         try:
-            await _read_form(request, limits.upload_mb * _MB, values)
+            await _read_form(request, values)
             receipt = new_receipt()
             if not values.get(TRAP):
                 made = _report(values, datetime.now(UTC))
@@ -143,9 +144,9 @@ def _enter(desk: Desk, report: Report, receipt: str) -> None:
     reports.enter(sealed, PAGE, datetime.now(UTC))
 
 
-async def _read_form(request: web.Request, limit: int, values: dict[str, str]) -> None:
+async def _read_form(request: web.Request, values: dict[str, str]) -> None:
     """Read the fields into `values`. Raises _FormError, also for a file: the page takes none."""
-    if (request.content_length or 0) > limit + _CHUNK:
+    if (request.content_length or 0) > _FORM_LIMIT:
         raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if request.content_type != "multipart/form-data":
         raise _FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

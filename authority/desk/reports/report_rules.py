@@ -33,13 +33,10 @@ class Statistics(Model):
 
 
 class Page(Model):
-    """Limits of the public page. `hourly` and `hourly_each`: requests of all visitors, and of one address. `upload_mb`:
-    the largest form; it has no files.
-    """
+    """Limits of the public page. `hourly` and `hourly_each`: requests of all visitors, and of one address."""
 
     hourly: Annotated[int, Field(ge=1)] = 600
     hourly_each: Annotated[int, Field(ge=1)] = 20
-    upload_mb: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
 class ReportRules(Model):

@@ -1,8 +1,10 @@
 """The desk: documents over HTTP from a member's command line, each kept once, each a leaf of the office's ledger."""
 
+import asyncio
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -10,14 +12,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from idtone.authority.desk import desk_server
 from idtone.authority.desk.desk import Accepted, Desk
-from idtone.authority.desk.desk_server import _hosts
+from idtone.authority.desk.desk_server import _hosts, application
 from idtone.authority.desk.office_ledger import OfficeLedger
+from idtone.correspondence.desk_client import PATH
 from idtone.correspondence.signed_document import signed
 from idtone.errors import TrustError
 from idtone.http_connections import Connections
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.keys.private_files import replace_private
 from idtone.signed_notes import Signer
 
@@ -92,6 +99,38 @@ def test_acts_of_several_threads_are_all_recorded(desk):
     assert {act.subject for act in desk.ledger.acts()} == {f"S-{n}" for n in range(20)}
 
 
+async def test_an_act_beside_the_desk_is_recorded_while_documents_wait_for_it(desk):
+    """They wait for its turn, and it for the desk. Before, six documents held the threads that record acts."""
+    count, arrived, may_record = 32, 0, threading.Event()
+
+    @web.middleware
+    async def counting(request, handler):
+        nonlocal arrived
+        await request.read()
+        arrived += 1
+        if arrived == count:
+            may_record.set()
+        return await handler(request)
+
+    def act() -> None:
+        beside = OfficeLedger(desk.folder)
+        with beside.turn():
+            loop.call_soon_threadsafe(has_turn.set)
+            assert may_record.wait(30)
+            beside.record("met", "S-9")
+
+    loop, has_turn = asyncio.get_running_loop(), asyncio.Event()
+    with desk.ledger.open() as (url, writer), ThreadPoolExecutor(1) as console:
+        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules()))
+        async with TestClient(TestServer(application(desk, counting))) as member:
+            acting = loop.run_in_executor(console, act)
+            await has_turn.wait()
+            answers = await asyncio.gather(*(member.post(PATH, data=note(f"S-{n}")) for n in range(count)), acting)
+        recording.cancel()
+    assert {each.status for each in answers if each is not None} == {200}
+    assert {act.subject for act in desk.ledger.acts()} == {f"S-{n}" for n in range(count)} | {"S-9"}
+
+
 def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_path):
     terminal = Terminal()
     settings = tmp_path / "idtone.yaml"
@@ -137,4 +176,5 @@ def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
             assert status(name) == (421, "idtone")
         assert status(f"127.0.0.1:{port}", "PUT") == (405, "idtone")
     assert _hosts("::1", 1, ("Desk.example",)) == {"[::1]:1", "localhost:1", "desk.example"}
+    assert _hosts("127.0.0.1", 80, ()) == {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}
     assert (_hosts("0.0.0.0", 1, ()), _hosts("::", 1, ("d.example",))) == (None, {"d.example"})

@@ -42,7 +42,7 @@ def form(fields: Mapping[str, str] = FIELDS, files: Mapping[str, bytes] | None =
 
 @pytest.fixture
 async def visitor(members: Members) -> AsyncIterator[Visitor]:
-    (members.desk.folder / "reports.yaml").write_text("page: {hourly_each: 8, hourly: 20, upload_mb: 1}")
+    (members.desk.folder / "reports.yaml").write_text("page: {hourly_each: 8, hourly: 20}")
     async with TestClient(TestServer(application(members.desk))) as client:
         yield client
 
