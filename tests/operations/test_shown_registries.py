@@ -217,6 +217,11 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     assert "as demanded: 1 of witness.example/w; cosigned in time by witness.example/w" in says(told)
     assert "were not verified" not in told.stdout
 
+    other = association_of(tmp_path / "other")
+    alien = other.repository / "metadata" / "1.root.json"
+    told = run("ledger", "verify-pack", node.pack, "--root", alien)
+    assert (told.exit_code, "whose log not known: see the faults above" in says(told)) == (1, True), told.stdout
+
     named(association, node, ", until: 2026-10-01T00:00:00Z")
     today = plain_names(association.repository / "metadata", tmp_path)
     told = run("ledger", "verify-pack", node.pack, "--root", node.root, "--registry", today, "--json")
