@@ -114,8 +114,8 @@ def openssl(*words):
 
 
 def tuf_json(value):  # 6.8: it escapes two characters alone
-    escaped = re.compile(r"\\(?:u....|.)")
-    return escaped.sub(lambda e: e[0] if e[0][1] in '"\\' else json.loads(f'"{e[0]}"'), canonical(value)).encode()
+    plain = re.compile(r"\\(?:[bfnrt]|u....)|(\\.)").sub
+    return plain(lambda e: e[1] or json.loads(f'"{e[0]}"'), canonical(value)).encode()
 
 
 def verify(kind, public, *signed):  # 6.8
@@ -287,7 +287,8 @@ class Pack:
                 found.append((signed["version"], signed["targets"]["registry.yaml"]["custom"]["logs"]))
         if not found:
             self.told.append("whose log: not known, since no registry that counts says it")
-            return need(not self.root, "no registry that counts says whose log it is")
+            need(not self.root, "no registry that counts says whose log it is")
+            return
         version, said = max(found, key=lambda each: each[0])
         known = [({**member, **each}, *term(each, 1)) for member in said["members"] for each in member["logs"]]
         own, names = self.log[3].public_bytes_raw(), {self.log[0], re.sub(r"\.[0-9]+$", "", self.log[0])}

@@ -82,7 +82,8 @@ def metadata(
     named: Keys = (3, 4), bad: Keys = (),
 ) -> dict[str, bytes]:  # fmt: skip
     """As an association signs it, with the keys `own`, `own` + 1 for its root, and `by`, of its keys `named`, for its
-    registry; `bad` are those whose lines hold a signature of other words. It has no more files than a verifier of 6.8 needs.
+    registry; `bad` are those whose lines hold a signature of other words. It has no more files than a verifier of 6.8
+    needs.
     """
     head = {"expires": "2036-01-01T00:00:00Z", "spec_version": "1.0.31"}
     roots, delegates = keys(own, own + 1), keys(*named)
