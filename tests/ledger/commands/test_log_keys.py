@@ -77,6 +77,7 @@ def test_a_key_is_replaced(node):
     made = node.run("replace-key", "--why", "every two years", "--yes")
     assert (made["before"], VerifierKey.parse(made["log"]).name) == (str(old), "pbx-1/idtone.2")
     assert VerifierKey.parse(made["log"]).public != old.public
+    assert not list(node.settings.continued().parent.glob("*.next")), "it names the person and the reason"
     node.write(*heard_call("c-3", 20_000))
 
     now = node.verify()
