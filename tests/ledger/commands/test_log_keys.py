@@ -18,6 +18,7 @@ from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.settings import LedgerSettings, load_settings
 from idtone.signed_notes import Note, VerifierKey
 
@@ -129,6 +130,8 @@ def test_the_cosigned_head_of_the_old_tree_stays(node):
         ring.cosigned.remember(heads[origin])
         node.run("replace-key", "--why", "x", "--yes")
     assert {name: cosigned_note(node.settings, "pbx-1", name) for name in heads} == heads
+    kept = known_heads(node.settings, own_key(node.settings, "pbx-1", LOG), ask=False)
+    assert kept == [KnownHead(str(ring.cosigned.of_tree(LOG)), heads[LOG])]
     assert cosigned_note(node.settings, "pbx-1", f"{LOG}.3") is None
 
 
