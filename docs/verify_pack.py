@@ -9,6 +9,7 @@ import subprocess
 import time
 import zipfile
 import zlib
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +17,14 @@ from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
 try:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 except ImportError:
     raise SystemExit("verify_pack.py needs the library cryptography: apt install python3-cryptography") from None
 
+ECDSA = {("ecdsa", "ecdsa-sha2-nistp256", "secp256r1"): SHA256, ("ecdsa", "ecdsa-sha2-nistp384", "secp384r1"): SHA384}
 BASIS = {*"basis law authority reference scope received deadline court valid_until why confirm_by".split()}  # 6.2
 ACTS = {*"export-requested export-approved export-refused exported export-received export-confirmed forgotten".split()}
 ACTS |= {*"numbers-opened duty gap continued quarantined clock log-ended".split()}  # 2.1
@@ -80,7 +84,7 @@ def vkey(text, kind):  # 3.1
     octets = unbase64(encoded)
     fits = (sha256(f"{name}\n".encode() + octets).hexdigest()[:8], octets[0]) == (key_id, kind)
     need(fits, f"the key of {name} has another id, or is not of type {kind}")
-    return name, kind, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(octets[1:])
+    return name, kind, bytes.fromhex(key_id), ed25519.Ed25519PublicKey.from_public_bytes(octets[1:])
 
 
 def signed(note, name, kind, key_id, public, since=0, until=0):  # 3.2, 3.4: its text, "" if the key has not signed it
@@ -105,22 +109,30 @@ def cosigned(note, key, *terms):  # 6.8: whether a cosignature of this witness i
 def openssl(*words):
     command = ["openssl", "ts", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  of our own words
-    return need(
-        done.returncode == 0, f"openssl ts {words[0]}: {done.stderr.strip() or done.stdout.strip()}", done.stdout
-    )
+    why = done.stderr.strip() or done.stdout.strip()
+    return need(done.returncode == 0, f"openssl ts {words[0]}: {why}", done.stdout)
+
+
+def tuf_json(value):  # 6.8: it escapes two characters alone
+    plain = re.compile(r"\\(?:[bfnrt]|u....)|(\\.)").sub
+    return plain(lambda e: e[1] or json.loads(f'"{e[0]}"'), canonical(value)).encode()
+
+
+def verify(kind, public, *signed):  # 6.8
+    if kind == ("ed25519", "ed25519"):
+        return ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(*signed)
+    return (key := load_pem_public_key(public.encode())).verify(*signed, ec.ECDSA(ECDSA[*kind, key.curve.name]()))
 
 
 def delegated(parent, role, metadata, name):  # TUF: the signed part of a role that its keys have signed
-    keys, one, done = parent["keys"], metadata[name], set()
-    for each in json.loads(one)["signatures"]:
-        if each["keyid"] in role["keyids"] and each["sig"]:
-            key = keys[each["keyid"]]
-            need((key["keytype"], key["scheme"]) == ("ed25519", "ed25519"), f"{name}: a key of an unknown kind")
-            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key["keyval"]["public"]))
-            public.verify(bytes.fromhex(each["sig"]), canonical(json.loads(one)["signed"]).encode())
-            done.add(key["keyval"]["public"])
-    need(len(done) >= role["threshold"], f"{name}: the association has not signed it", None)
-    return json.loads(one)["signed"]
+    one, done = json.loads(metadata[name]), set()
+    for each in one["signatures"]:
+        with suppress(Exception):  # a bad signature does not count
+            key = parent["keys"][need(each["keyid"] in role["keyids"], "not a key of the role", each["keyid"])]
+            kind, public = (key["keytype"], key["scheme"]), key["keyval"]["public"]
+            verify(kind, public, bytes.fromhex(each["sig"]), tuf_json(one["signed"]))
+            done.add(public)
+    return need(len(done) >= role["threshold"], f"{name}: the association has not signed it", one["signed"])
 
 
 def signed_by(metadata, root):  # 6.8
@@ -267,15 +279,15 @@ class Pack:
 
     def whose(self):  # 6.8
         found = []
-        for metadata in [*self.shown, *([self.later] if self.later else [])]:
-            if self.root:
-                signed_by(metadata, self.root)
+        for metadata in [*self.shown, *([self.later] if self.later else [])] if self.root else ():
+            signed_by(metadata, self.root)
+        for metadata in [self.later] if self.later else self.shown:
             signed = json.loads(metadata["registry.json"])["signed"]
             if "logs" in signed["targets"]["registry.yaml"].get("custom", {}):
                 found.append((signed["version"], signed["targets"]["registry.yaml"]["custom"]["logs"]))
         if not found:
-            self.told.append("whose log: not known, since no registry in the pack says it")
-            need(not self.root, "no registry in the pack says whose log it is")
+            self.told.append("whose log: not known, since no registry that counts says it")
+            need(not self.root, "no registry that counts says whose log it is")
             return
         version, said = max(found, key=lambda each: each[0])
         known = [({**member, **each}, *term(each, 1)) for member in said["members"] for each in member["logs"]]
@@ -299,10 +311,11 @@ class Pack:
         others = {each[0]["member"] for each in known} & self.licensed
         need(mine or not (self.root or others), "the registry names other logs for the member")
         need(not mine or self.licensed <= {member["member"]}, "the log is of another member than a licence in it")
+        need(self.made - 300 >= since, "the log is the member's only after the pack was made")
         need(not self.root or not number or all(enough), "fewer witnesses than the registry demands")
         for note, names in counted.items():
             seen = since <= self.stamped.get(self.notes[note], float("inf")) < until
-            need(until == float("inf") or seen or len(names) >= max(1, number), "the key was over before others saw it")
+            need(until > time.time() or seen or len(names) >= max(1, number), "the key was over before others saw it")
 
     def timestamp(self, size):  # 6.7
         text, latest = self.heads[size]

@@ -215,7 +215,8 @@ def make_pack(
         print(translated(Message("the pack lacks a registry: {error}", error=error)), file=sys.stderr)
     shown = {f"registry/{sha256}.json": content for sha256, content in registries.items()}
     heads = [proven.proof.checkpoint for each in (*chosen, *approval) for proven in each.proven]
-    binding, wrong = log_binding(registries_of(shown), log, heads, [each.record for each in summaries], {})
+    of_calls = [each.record for each in summaries]
+    binding, wrong = log_binding(registries_of(shown), log, heads, of_calls, now, {}, now=now)
     for fault in wrong:
         print(translated(Message("the pack will not be good: {fault}", fault=fault)), file=sys.stderr)
     reports = report_files(report(case, now, summaries, profiles, str(log), basis, request, binding))

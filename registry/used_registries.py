@@ -102,12 +102,15 @@ class UsedRegistries:
         return self._read(sha256)
 
     def latest(self) -> UsedRegistry | None:
-        """The one that came last; None if there is none. Raises TrustError where it is damaged, or cannot be read."""
+        """The one of the largest version, and of these the one that came last: a restored folder has other times. None
+        if there is none. Raises TrustError where one is damaged, or cannot be read.
+        """
         try:
-            known = [(path.stat().st_mtime_ns, path.stem) for path in self._folder.glob("*.json")]
+            came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}
         except OSError as error:
             raise _unreadable(self._folder, error) from error
-        return self.find(max(known)[1]) if known else None
+        known = [self._read(name) for name in came]
+        return max(known, key=lambda each: (_version(each), came[each.sha256]), default=None)
 
     def _exists(self, sha256: str) -> bool:
         try:
@@ -135,6 +138,14 @@ class UsedRegistries:
         if hashlib.sha256(octets).hexdigest() != used.files[file]:
             raise TrustError(Message("{path}: was changed here", path=path))
         return octets
+
+
+def _version(used: UsedRegistry) -> int:
+    """Of the registry that was signed; -1 if none was."""
+    try:
+        return int(json.loads(used.metadata["registry.json"])["signed"]["version"])
+    except (ValueError, LookupError, TypeError):
+        return -1
 
 
 def _unreadable(path: Path, error: Exception) -> TrustError:

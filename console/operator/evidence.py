@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from idtone.errors import IdtoneError
-from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
@@ -59,7 +59,7 @@ class Heads:
         held = LedgerReader.open(settings.ledger.own()).checkpoint()
         signed = Note.parse(held.encode()) if held else None
         key = own_key(settings.ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
-        cosigned = CheckpointFile(settings.ledger.cosigned()).latest(key)
+        cosigned = cosigned_file(settings.ledger).latest(key)
         return cls(signed, cosigned[0] if cosigned else None, key)
 
 

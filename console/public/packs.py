@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -67,7 +68,7 @@ def _verified(file: Path, key: str, desk: Desk | None) -> tuple[PackVerdict, str
         files = read_zip(file, LIMIT)
     except IdtoneError as error:
         raise UsageError(Message("this is no pack, or it is damaged")) from error
-    verdict = verified(files, log)
+    verdict = verified(files, log, now=datetime.now(UTC))
     return verdict, holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
 
 

@@ -23,7 +23,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import StepKind
-from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.unwritten_steps import MissingSteps
@@ -102,8 +102,7 @@ def send(
 
 def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
     """The head that was cosigned last. Raises LedgerError if that was before the end of the period."""
-    path = settings.ledger.cosigned()
-    latest = CheckpointFile(path).latest(own_key(settings.ledger, settings.node, reader.origin()))
+    latest = cosigned_file(settings.ledger).latest(own_key(settings.ledger, settings.node, reader.origin()))
     times = list(_cosigned(latest[0])) if latest else []
     if latest is None or not any(at >= period.ends for at in times):
         last = max(times).isoformat() if times else "never"

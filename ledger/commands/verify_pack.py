@@ -82,9 +82,9 @@ def verify_pack(
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     stamp_roots = read_roots(stamp_root) if stamp_root else []
     files = read_zip(pack)
-    later = [read_metadata(registry)] if registry else []
+    today = [read_metadata(registry)] if registry else []
     trusted = read_root(root) if root else None
-    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots, trusted, later)
+    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots, trusted, today)
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     if tiles is not None and verdict.log and not verdict.faults:
@@ -172,9 +172,13 @@ def _binding(binding: LogBinding) -> dict[str, object]:
     }
 
 
-def _binding_lines(binding: LogBinding) -> Iterator[str]:
+def _binding_lines(verdict: PackVerdict) -> Iterator[str]:
+    binding = verdict.binding
+    if not binding.is_read or (binding.logs is None and any(fault.rule is Rule.REGISTRY for fault in verdict.faults)):
+        yield Message("  whose log    not known: see the faults above")
+        return
     if binding.logs is None:
-        yield Message("  whose log    not known: no registry in the pack says it")
+        yield Message("  whose log    not known: no registry that counts says it")
         return
     if owner := binding.owner:
         name = f"{owner.japanese} / {owner.english}"
@@ -239,7 +243,7 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
         _print(
             Message("               this key is from the pack itself: compare it with the key that the member gave you")
         )
-    for line in _binding_lines(verdict.binding):
+    for line in _binding_lines(verdict):
         _print(line)
     for witness in verdict.cosigners:
         _print(Message("  cosigned by  {name}", name=witness.name))

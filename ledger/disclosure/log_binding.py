@@ -79,7 +79,8 @@ class LogBinding:
     """`logs` is None if the pack has no registry that names logs, and `owner` if none of its members has this log.
 
     `cosigners` are the names of the witnesses that count and have cosigned each tree of the pack in time. `is_met`:
-    each tree has enough of them. `is_verified`: the association's signatures, by the root that was given.
+    each tree has enough of them. `is_verified`: the association's signatures, by the root that was given. `is_read`:
+    what the registries say of logs could be read.
     """
 
     logs: SignedLogs | None = None
@@ -87,6 +88,7 @@ class LogBinding:
     cosigners: tuple[str, ...] = ()
     is_met: bool = False
     is_verified: bool = False
+    is_read: bool = False
 
     @property
     def witnesses(self) -> tuple[str, ...]:
@@ -112,21 +114,26 @@ def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
 
 
 def log_binding(
-    registries: Iterable[Registry], log: VerifierKey, heads: Iterable[Note], records: Sequence[Record],
-    stamps: Mapping[int, datetime], root: Metadata[Root] | None = None,
+    registries: Sequence[Registry], log: VerifierKey, heads: Iterable[Note], records: Sequence[Record],
+    exported: datetime, stamps: Mapping[int, datetime], root: Metadata[Root] | None = None,
+    today: Sequence[Registry] = (), now: datetime | None = None,
 ) -> tuple[LogBinding, list[Breach]]:  # fmt: skip
-    """The latest of the registries counts. `heads` are the signed heads to which the pack's proofs lead, `stamps` when
-    an authority says that they were there.
+    """The latest of the pack's registries counts; but if the verifier has one of `today`, that alone: a pack of a key
+    that is in other hands may hold any version. `heads` are the signed heads to which the pack's proofs lead, `stamps`
+    when an authority says that they were there. An end of a key that is announced for after `now` does not count yet.
 
     With `root`, the association's from another source than the pack, its signatures are verified, and it must name the
     log, and enough of its witnesses must have cosigned.
     """
     try:
-        known = [_signed_logs(each, root) for each in registries]
+        if root is not None:
+            for each in (*registries, *today):
+                _verify(each, root)
+        known = [_signed_logs(each) for each in today or registries]
         logs = max((each for each in known if each), key=lambda each: each.version, default=None)
         if logs is None:
-            unknown = Message("no registry in the pack says whose log it is")
-            return LogBinding(), [breach(Rule.LOG_MEMBER, unknown)] if root else []
+            unknown = Message("no registry that counts says whose log it is")
+            return LogBinding(is_read=True), [breach(Rule.LOG_MEMBER, unknown)] if root else []
         owner = logs.owner(log)
         counted = [(note, _counted(note, logs, owner)) for note in {str(note): note for note in heads}.values()]
     except ProofError as error:
@@ -134,8 +141,9 @@ def log_binding(
         return LogBinding(), [breach(rule, Message("{error}", error=error))]
     everywhere = set.intersection(*(names for _, names in counted)) if counted else set[str]()
     is_met = logs.cosignatures > 0 and all(len(names) >= logs.cosignatures for _, names in counted)
-    binding = LogBinding(logs, owner, tuple(sorted(everywhere)), is_met, root is not None)
-    return binding, [*_faults(binding, log, records, root is not None), *_ended(binding, counted, stamps)]
+    binding = LogBinding(logs, owner, tuple(sorted(everywhere)), is_met, root is not None, True)
+    faults = [*_faults(binding, log, records, root is not None), *_begun(binding, exported)]
+    return binding, [*faults, *_ended(binding, counted, stamps, now)]
 
 
 def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is_relied_on: bool) -> Iterator[Breach]:
@@ -146,12 +154,13 @@ def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is
         names = ", ".join(sorted(licensed)) or "—"
         other = Message("the registry names other logs than {log} for {members}", log=log.name, members=names)
         yield breach(Rule.LOG_MEMBER, other)
-    for member in sorted(licensed - {owner.member}) if owner else ():
-        other = Message(
-            "the log {log} is of {owner}, and a call in it has a licence of {member}",
-            log=log.name, owner=owner.member if owner else "", member=member,
-        )  # fmt: skip
-        yield breach(Rule.LOG_MEMBER, other)
+    if owner:
+        for member in sorted(licensed - {owner.member}):
+            other = Message(
+                "the log {log} is of {owner}, and a call in it has a licence of {member}",
+                log=log.name, owner=owner.member, member=member,
+            )  # fmt: skip
+            yield breach(Rule.LOG_MEMBER, other)
     if is_relied_on and binding.required and not binding.is_met:
         few = Message(
             "the registry demands cosignatures of {required} of {witnesses}",
@@ -160,11 +169,21 @@ def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is
         yield breach(Rule.WITNESS_POLICY, few)
 
 
+def _begun(binding: LogBinding, exported: datetime) -> Iterator[Breach]:
+    if binding.owner and exported < binding.owner.term.since:
+        early = Message(
+            "the log {log} is of {owner} from {since} on, and the pack was made before",
+            log=binding.owner.term.key.name, owner=binding.owner.member, since=binding.owner.term.since.isoformat(),
+        )  # fmt: skip
+        yield breach(Rule.LOG_MEMBER, early)
+
+
 def _ended(
-    binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime]
+    binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime], now: datetime | None
 ) -> Iterator[Breach]:
     """A key that is over may have signed a head at any time, unless others have seen it before the end."""
-    if binding.owner is None or binding.owner.term.until is None:
+    until = binding.owner.term.until if binding.owner else None
+    if binding.owner is None or until is None or (now and until > now):
         return
     for note, names in counted:
         size = Checkpoint.parse(note.text).size
@@ -173,7 +192,7 @@ def _ended(
             late = Message(
                 "the key of {log} is not believed from {until} on, and no other has seen the tree of {size} leaves "
                 "before",
-                log=binding.owner.term.key.name, until=binding.owner.term.until.isoformat(), size=size,
+                log=binding.owner.term.key.name, until=until.isoformat(), size=size,
             )  # fmt: skip
             yield breach(Rule.LOG_UNTIL, late)
 
@@ -195,10 +214,8 @@ def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
     return found
 
 
-def _signed_logs(registry: Registry, root: Metadata[Root] | None) -> SignedLogs | None:
+def _signed_logs(registry: Registry) -> SignedLogs | None:
     """None if the registry names no logs. Raises ProofError."""
-    if root is not None:
-        _verify(registry, root)
     try:
         signed = json.loads(registry["registry.json"])["signed"]
         said = signed["targets"][_FILE].get("custom", {}).get("logs")

@@ -84,14 +84,14 @@ def verified(
     now: datetime | None = None,
     stamp_roots: Sequence[Certificate] = (),
     root: Metadata[Root] | None = None,
-    registries: Sequence[Registry] = (),
+    today: Sequence[Registry] = (),
 ) -> PackVerdict:
     """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
 
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
     have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
-    With `root`, the association's, the registry must name the log and enough witnesses must have cosigned; `registries`
-    are later ones than the pack has.
+    With `root`, the association's, the registry must name the log and enough witnesses must have cosigned. `today` are
+    the registries of today: if there is one, those of the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -150,8 +150,8 @@ def verified(
         verdict.faults += (wrong_registries := list(registry_faults(files, shown)))
         verdict.heads = [each.checkpoint for each in leaves]
         verdict.binding, faults = log_binding(
-            [*(() if wrong_registries else registries_of(files)), *registries], verdict.log, verdict.heads,
-            [each.record for each in verdict.told], verdict.stamps if stamp_roots else {}, root,
+            () if wrong_registries else registries_of(files), verdict.log, verdict.heads,
+            [each.record for each in verdict.told], exported, verdict.stamps if stamp_roots else {}, root, today, now,
         )  # fmt: skip
         verdict.faults += faults
     except ProofError as error:

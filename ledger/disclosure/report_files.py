@@ -79,10 +79,11 @@ def remade_reports(files: Mapping[str, bytes], verdict: PackVerdict) -> dict[str
         profiles[name] = profile
     assert verdict.log
     records = [each.record for each in verdict.told]
-    binding, _ = log_binding(registries_of(files), verdict.log, verdict.heads, records, {})
+    exported = datetime.fromisoformat(verdict.exported)
+    binding, _ = log_binding(registries_of(files), verdict.log, verdict.heads, records, exported, {})
     return report_files(
         report(
-            verdict.case, datetime.fromisoformat(verdict.exported), verdict.told, profiles, str(verdict.log),
+            verdict.case, exported, verdict.told, profiles, str(verdict.log),
             verdict.basis, verdict.request, binding,
         )
     )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from idtone.errors import LedgerError, ProofError
+from idtone.settings import LedgerSettings
 from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.translation import Message
 
@@ -33,6 +34,11 @@ class CheckpointFile:
         """
         found = self._latest(self.path, log)
         return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
+
+    def path_for(self, log: VerifierKey) -> Path:
+        """Where `latest` finds it. Raises LedgerError."""
+        is_earlier = self._keeps_earlier and self._latest(self.path, log) is None
+        return self.of_tree(log.name) if is_earlier else self.path
 
     def _latest(self, path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
         try:
@@ -75,3 +81,8 @@ class CheckpointFile:
             return
         if origin != note.text.partition("\n")[0]:
             replace_private(self.of_tree(origin), octets)
+
+
+def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
+    """That of the last checkpoint that witnesses have cosigned, with those of the trees before."""
+    return CheckpointFile(settings.cosigned(), keeps_earlier=True)

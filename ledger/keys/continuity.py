@@ -136,7 +136,9 @@ class Continuity:
         return f"{self._base}.{number}"
 
     def finish(self, begun: Continued) -> None:
-        """Raises OSError."""
+        """What was intended is forgotten, with the person and the reason that it names. Raises OSError."""
+        if begun.key:
+            self._intended().unlink(missing_ok=True)
         self._write([replace(each, begun=True) if each == begun else each for each in self._all])
 
     def read_again(self) -> None:

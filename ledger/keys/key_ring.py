@@ -9,7 +9,7 @@ from pathlib import Path
 from idtone.settings import LedgerSettings
 from idtone.signed_notes import Note, NoteSigner, VerifierKey
 
-from .checkpoint_file import CheckpointFile
+from .checkpoint_file import CheckpointFile, cosigned_file
 from .continuity import Continuity, NextKey
 from .day_keys import DayKeys
 from .key_file import load_key, read_key
@@ -71,7 +71,7 @@ class KeyRing:
             DayKeys(settings.day_keys(), ledger_key),
             keys.signer(continuity.origin),
             CheckpointFile(settings.seen()),
-            CheckpointFile(settings.cosigned(), keeps_earlier=True),
+            cosigned_file(settings),
             continuity,
             keys,
         )
@@ -103,7 +103,7 @@ def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> No
 
     Raises LedgerError if it cannot be used.
     """
-    file = CheckpointFile(settings.cosigned(), keeps_earlier=True)
+    file = cosigned_file(settings)
     if not any(os.access(path, os.R_OK) for path in (file.path, file.of_tree(origin or ""))):
         return None
     latest = file.latest(own_key(settings, node, origin))

@@ -11,7 +11,7 @@ from idtone.signed_notes import Note, VerifierKey
 from idtone.translation import Message
 
 from ..evidence.steps import Step
-from ..keys.checkpoint_file import CheckpointFile
+from ..keys.checkpoint_file import CheckpointFile, cosigned_file
 from ..keys.continuity import Continued
 from ..keys.key_ring import continuity_of
 from ..keys.log_keys import LogKeys, same_key
@@ -97,10 +97,9 @@ def _key_faults(
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
     """The checkpoints of this tree that are kept elsewhere, and where."""
     ledger = settings.ledger
-    cosigned = CheckpointFile(ledger.cosigned(), keeps_earlier=True)
-    for file in (CheckpointFile(ledger.seen()), cosigned):
+    for file in (CheckpointFile(ledger.seen()), cosigned_file(ledger)):
         if os.access(file.path, os.R_OK) and (latest := file.latest(key)):
-            yield str(file.path), latest[0]
+            yield str(file.path_for(key)), latest[0]
     for each in continuity_of(settings.ledger, settings.node).trees:
         if each.after == key.name and each.checkpoint:
             yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())

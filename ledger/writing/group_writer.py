@@ -314,6 +314,13 @@ class GroupWriter:
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
         if tree.has_ended:
+            if tree.owes_signature:
+                self.sign_head()  # the token was away when the end was written
+            if tree.owes_signature:
+                _log.error(
+                    "%s: the end of this log is not signed, and the next one continues the last head that is: %s",
+                    self._path, tree.refusal,
+                )  # fmt: skip
             _log.warning("%s: this log has ended; another one is begun, which continues it", self._path)
             self._begin_next(ENDED, self._latest(), self._next_key(tree.next_key))
             self._start()

@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from idtone.errors import IdtoneError, LedgerError, ProofError
-from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.replication.own_replica import ASKED_WITHIN_S
 from idtone.ledger.store.meta import CHECKPOINT, COSIGNED, facts
 from idtone.ledger.store.postgresql import Server, schema_of
@@ -47,7 +47,7 @@ def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
     """The heads of the tree by this key's name; with `ask`, also of the witnesses and of the replica."""
-    found = [_in_file(CheckpointFile(path), log) for path in (settings.seen(), settings.cosigned())]
+    found = [_in_file(file, log) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
     if ask and settings.is_shared():
         found += [_in_replica(settings, log)]
     if ask and settings.witnesses:
@@ -58,7 +58,7 @@ def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[K
 def _in_file(file: CheckpointFile, log: VerifierKey) -> KnownHead:
     try:
         kept = file.latest(log)
-        return KnownHead(str(file.path), kept[0] if kept else None)
+        return KnownHead(str(file.path_for(log)), kept[0] if kept else None)
     except LedgerError as error:
         return KnownHead(str(file.path), None, str(error))
 

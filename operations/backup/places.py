@@ -20,10 +20,10 @@ SETTINGS: Final = "settings/idtone.yaml"
 FOLDER: Final = "settings/idtone.d"
 OWN: Final = "ledger"
 OFFICE: Final = "console/office/ledger"
-KEYS: Final = ("sign", "token", "days", "days-held", "continued", "cosigned", "stamps")
-"""The files beside a ledger's key, with those of replaced keys, `sign-2` and so on. What was signed
-last is left out: a restored node must not take it for the end.
-"""
+KEYS: Final = ("sign", "token", "days", "days-held", "continued", "continued.next", "cosigned", "stamps")
+"""The files beside a ledger's key. What was signed last is left out: a restored node must not take it for the end."""
+OF_EARLIER_TREES: Final = ("sign-*", "cosigned-*")
+"""Besides: replaced keys, and the heads that witnesses have cosigned of the trees before."""
 _BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
 """What the service keeps beside a ledger and cannot make again."""
 KEPT: Final = (
@@ -65,7 +65,8 @@ class LedgerPlace:
         """Role → path of its keys, and of what the service keeps beside it."""
         key, database = self.settings.key_file, self.database
         found = {f"{self.role}/ledger.key": key}
-        names = [*KEYS, *(path.name.removeprefix(f"{key.name}.") for path in key.parent.glob(f"{key.name}.sign-*"))]
+        earlier = [path for each in OF_EARLIER_TREES for path in key.parent.glob(f"{key.name}.{each}")]
+        names = [*KEYS, *(path.name.removeprefix(f"{key.name}.") for path in earlier)]
         found |= {f"{self.role}/ledger.key.{name}": key.with_name(f"{key.name}.{name}") for name in names}
         return found | {f"{self.role}/ledger.sqlite3{end}": database.with_name(database.name + end) for end in _BESIDE}
 

@@ -19,7 +19,7 @@ from idtone.errors import AriError, DocumentError, LedgerError, TrustError, Usag
 from idtone.ledger.disclosure.legal_holds import legal_holds
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys import key_ring
-from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.keys.log_keys import LogKeys, is_in_token
 from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.replication.own_replica import own_replica
@@ -534,7 +534,7 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         try:
             if origin := reader.origin():
                 check_name(origin, key.name)
-            kept = [CheckpointFile(path).latest(key) for path in (settings.seen(), settings.cosigned())]
+            kept = [file.latest(key) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
         except RenamedError as error:
             return ledger.signed(None, str(error), looked=True, remedy=error.remedy)

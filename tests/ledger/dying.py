@@ -28,7 +28,9 @@ _FORKS.set_forkserver_preload([__name__])
 
 
 def killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
-    """Kill a process so long after the first text that it tells; None: it kills itself. All texts that it had told."""
+    """Kill a process so long after the first text that it tells; None: it kills itself. All texts that it had told. It
+    must not end in another way.
+    """
     receiving, sending = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=work, args=(sending, *arguments), daemon=True)
     process.start()
@@ -44,6 +46,7 @@ def killed(after_s: float | None, work: Callable[..., None], *arguments: object)
             told.append(receiving.recv())
     except (EOFError, OSError):  # a text that the kill cut off was never told
         process.join()
+        assert process.exitcode == -signal.SIGKILL
         return told
 
 

@@ -36,7 +36,7 @@ from .example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made
 from .sample_evidence import LOG
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
-LINES = 370
+LINES = 376
 
 
 @pytest.fixture(scope="module")

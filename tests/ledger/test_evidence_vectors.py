@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 
 from idtone.ledger.evidence.rules import Rule
 
 from ..bench.mutations import packs, pages, tile_files
 from .example_pack import PAGE
-from .vectors import FOLDER, bases, lines, vectors
+from .vectors import FOLDER, bases, lines, packed, vectors
 from .vectors.kinds import in_ledgers
 from .vectors.ledgers import LedgerFiles, rows_of, without_day
+from .vectors.logs_table import OURS, logs, metadata, of
 from .vectors.tree_table import trees
 from .vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT, Rule.TIMESTAMP}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
 """What is wrong with a request may be named by another of these."""
-LINES = 740
+LINES = 745
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,20 @@ def _fits(rule: str | None, found: frozenset[str] | None) -> bool:
     if found is None or rule is None:
         return not found
     return found == UNREAD or rule in found or (rule in OF_A_REQUEST and not OF_A_REQUEST.isdisjoint(found))
+
+
+@pytest.mark.parametrize("verifier", VERIFIERS)
+def test_an_association_may_sign_with_keys_in_tokens(verifier):
+    """These are no vectors, since each such signature is another one."""
+    token, other = generate_private_key(SECP256R1()), generate_private_key(SECP384R1())
+    made = {
+        None: metadata(logs(OURS), named=(token, other), by=(token, other)),
+        "registry": metadata(logs(OURS), named=(token, other), by=(token,), bad=(other,)),
+    }
+    told = VERIFIERS[verifier](
+        [packed("tokens", rule, of(logs(OURS), made=signed), bases()) for rule, signed in made.items()], bases()
+    )
+    assert [_fits(rule, rules) for rule, rules in zip(made, told, strict=True)] == [True, True]
 
 
 def test_the_page_names_each_rule():

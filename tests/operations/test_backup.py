@@ -268,12 +268,16 @@ def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: Back
     assert (continues.details["origin"], continues.details["leaves"]) == ("pbx-1/idtone", 3)
 
 
-def test_the_keys_that_were_replaced_are_restored(node: BackedNode, tmp_path: Path) -> None:
+def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node: BackedNode, tmp_path: Path) -> None:
     node.sign("c-1")
     terminal.told("ledger", "replace-key", "--why", "x", "--yes", "-c", node.config)
     node.sign("c-2")
+    beside = ("continued.next", "cosigned-0123456789abcdef", "sign-9")
+    for name in beside:
+        (node.folder / f"ledger.key.{name}").write_text(name)
     backup(node)
     new, _ = restored(node, tmp_path / "new")
+    assert [(new.folder / "ledger" / f"ledger.key.{name}").read_text() for name in beside] == list(beside)
     assert new.next_tree() != node.next_tree()
     new.sign("c-3")
     assert new.faults() == []

@@ -31,7 +31,7 @@ from idtone.numbers import parse
 from idtone.registry.sources import FileSource, SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
-from idtone.registry.used_registries import FOLDER, UsedRegistries
+from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from idtone.settings import Settings, load_settings
 from idtone.signed_notes import Note, Signer
 
@@ -217,6 +217,11 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     assert "as demanded: 1 of witness.example/w; cosigned in time by witness.example/w" in says(told)
     assert "were not verified" not in told.stdout
 
+    other = association_of(tmp_path / "other")
+    alien = other.repository / "metadata" / "1.root.json"
+    told = run("ledger", "verify-pack", node.pack, "--root", alien)
+    assert (told.exit_code, "whose log not known: see the faults above" in says(told)) == (1, True), told.stdout
+
     named(association, node, ", until: 2026-10-01T00:00:00Z")
     today = plain_names(association.repository / "metadata", tmp_path)
     told = run("ledger", "verify-pack", node.pack, "--root", node.root, "--registry", today, "--json")
@@ -320,6 +325,18 @@ def test_a_later_registry_does_not_replace_the_earlier_one(association, node, tm
     used = UsedRegistries(machine.cache / FOLDER)
     assert {bool(used.find(each)) for each in (before, source.current.sha256)} == {True}
     assert len(list((machine.cache / FOLDER).glob("*.gz"))) == 3, "files that did not change are kept once"
+
+
+def test_the_latest_registry_is_the_one_of_the_largest_version_whatever_the_times_of_the_files(tmp_path):
+    used = UsedRegistries(tmp_path)
+    kept = {}
+    for number, (version, age_s) in enumerate([(9, 300), (10, 400), (10, 500), (2, 0)]):
+        metadata = {"registry.json": json.dumps({"signed": {"version": version}, "signatures": [number]}).encode()}
+        kept[number] = UsedRegistry(metadata_digest(metadata), {}, metadata)
+        used.put(kept[number], lambda name: b"")
+        at = time.time() - age_s
+        os.utime(tmp_path / f"{kept[number].sha256}.json", (at, at))
+    assert used.latest() == kept[1], "of one version, the one that came last"
 
 
 def test_an_unsigned_registry_is_shown_as_the_members_own_words(tmp_path):

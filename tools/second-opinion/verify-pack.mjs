@@ -205,14 +205,16 @@ function rootOf(index, size, leaf, path) {
 
 // -- 3: keys, notes, checkpoints --------------------------------------------------------------------------------------
 
+const ed25519 = (octets) =>
+  createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: octets.toString("base64url") }, format: "jwk" });
+
 /** A verifier key (3.1) of a type: 1 for a log, 4 for a witness. */
 function verifierKey(text, type) {
   const [name, id, ...rest] = String(text).trim().split("+");
   const octets = unbase64(rest.join("+"));
   const isKey = /^[^\s+]+$/u.test(name) && octets?.length === 33 && octets[0] === type;
   need(isKey && sha256(name, "\n", octets).toString("hex", 0, 4) === id, "keys", `${text} is no key of type ${type}`);
-  const jwk = { kty: "OKP", crv: "Ed25519", x: octets.subarray(1).toString("base64url") };
-  return { name, type, id, text: `${name}+${id}+${octets.toString("base64")}`, key: createPublicKey({ key: jwk, format: "jwk" }) };
+  return { name, type, id, text: `${name}+${id}+${octets.toString("base64")}`, key: ed25519(octets.subarray(1)) };
 }
 
 /** The text and the signature lines of a note (3.2). */
@@ -347,17 +349,26 @@ function read(octets) {
   }
 }
 
+const SCHEMES = { "ed25519/ed25519": [], "ecdsa/ecdsa-sha2-nistp256": ["prime256v1", "sha256"], "ecdsa/ecdsa-sha2-nistp384": ["secp384r1", "sha384"] };
+
+/** Whether it is a signature of a key of TUF; one that cannot be read is none. */
+function isSignature({ keytype, scheme, keyval }, octets, signature) {
+  try {
+    const [curve, hash = null] = SCHEMES[`${keytype}/${scheme}`];
+    const key = curve ? createPublicKey(keyval.public) : ed25519(Buffer.from(keyval.public, "hex"));
+    return key.asymmetricKeyDetails.namedCurve === curve && verifySignature(hash, octets, key, signature);
+  } catch {
+    return false;
+  }
+}
+
 /** TUF: enough keys of a role, which `parent` names, have signed it. */
 function delegated(keys, role, octets) {
   const { signatures: lines, signed } = read(octets);
-  const done = lines.filter(({ keyid, sig }) => {
-    if (!role.keyids.includes(keyid) || sig === "") return false;
-    const { keytype, scheme, keyval } = keys[keyid];
-    need(keytype === "ed25519" && scheme === "ed25519", "registry", "a key of the association is of an unknown kind");
-    const jwk = { kty: "OKP", crv: "Ed25519", x: Buffer.from(keyval.public, "hex").toString("base64url") };
-    return verifySignature(null, Buffer.from(canonical(signed)), createPublicKey({ key: jwk, format: "jwk" }), Buffer.from(sig, "hex"));
-  });
-  const signers = new Set(done.map(({ keyid }) => keys[keyid].keyval.public));
+  const unescaped = (each) => (/^\\["\\]/u.test(each) ? each : JSON.parse(`"${each}"`)); // 6.8
+  const said = Buffer.from(canonical(signed).replace(/\\(?:u....|.)/gu, unescaped));
+  const isGood = ({ keyid, sig }) => role.keyids.includes(keyid) && isSignature(keys[keyid] ?? {}, said, Buffer.from(sig, "hex"));
+  const signers = new Set(lines.filter(isGood).map(({ keyid }) => keys[keyid].keyval.public));
   need(signers.size >= role.threshold, "registry", "the association has not signed it");
   return signed;
 }
@@ -497,20 +508,16 @@ class Pack {
 
   /** 6.8. Timestamps are not looked at, so they do not show that a head is older than the end of its key. */
   whose() {
-    const shown = this.later ? [...this.shown, this.later] : this.shown;
-    if (this.root) {
-      for (const metadata of shown) {
-        try {
-          verifyRegistry(metadata, this.root);
-        } catch (error) {
-          throw new Broken("registry", error.message);
-        }
-      }
+    const counting = this.later ? [this.later] : this.shown; // a pack may hold any version
+    try {
+      if (this.root) new Set([...this.shown, ...counting]).forEach((metadata) => verifyRegistry(metadata, this.root));
+    } catch (error) {
+      throw new Broken("registry", error.message);
     }
-    const known = shown.map(namedLogs).filter((logs) => logs !== null).sort((one, other) => other.version - one.version);
+    const known = counting.map(namedLogs).filter((logs) => logs !== null).sort((one, other) => other.version - one.version);
     if (known.length === 0) {
-      this.told.push("whose log: not known, since no registry in the pack says it");
-      return need(!this.root, "log-member", "no registry in the pack says whose log it is");
+      this.told.push("whose log: not known, since no registry that counts says it");
+      return need(!this.root, "log-member", "no registry that counts says whose log it is");
     }
     const { version, owners, witnesses, number } = known[0];
     const names = [this.log.name, this.log.name.replace(/\.[0-9]+$/u, "")];
@@ -534,10 +541,12 @@ class Pack {
     if (!this.root) this.told.push("the association's signatures were not verified: give --root");
     const isAnothers = owners.some(({ member }) => this.licensed.has(member.member));
     need(mine || !(this.root || isAnothers), "log-member", "the registry names other logs for the member");
+    need(!mine || this.exported >= mine.since, "log-member", "the log is the member's only after the pack was made");
     need(!mine || [...this.licensed].every((id) => id === mine.member.member), "log-member", "a licence in it is another member's");
     this.attempt("registry/", () => need(!this.root || number === 0 || isMet, "witness-policy", "too few witnesses have cosigned"));
     const isSeen = (some) => some.size >= Math.max(1, number);
-    return need(!mine || mine.until === Infinity || counted.every(isSeen), "log-until", "its key was over before others saw it");
+    const isOver = mine && mine.until <= this.now;
+    return need(!isOver || counted.every(isSeen), "log-until", "its key was over before others saw it, unless its timestamps are older (not checked here)");
   }
 
   /** 6.6; what the registry says of the numbers is not looked at. */

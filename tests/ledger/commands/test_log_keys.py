@@ -18,6 +18,7 @@ from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.settings import LedgerSettings, load_settings
 from idtone.signed_notes import Note, VerifierKey
 
@@ -77,6 +78,7 @@ def test_a_key_is_replaced(node):
     made = node.run("replace-key", "--why", "every two years", "--yes")
     assert (made["before"], VerifierKey.parse(made["log"]).name) == (str(old), "pbx-1/idtone.2")
     assert VerifierKey.parse(made["log"]).public != old.public
+    assert not list(node.settings.continued().parent.glob("*.next")), "it names the person and the reason"
     node.write(*heard_call("c-3", 20_000))
 
     now = node.verify()
@@ -128,6 +130,8 @@ def test_the_cosigned_head_of_the_old_tree_stays(node):
         ring.cosigned.remember(heads[origin])
         node.run("replace-key", "--why", "x", "--yes")
     assert {name: cosigned_note(node.settings, "pbx-1", name) for name in heads} == heads
+    kept = known_heads(node.settings, own_key(node.settings, "pbx-1", LOG), ask=False)
+    assert kept == [KnownHead(str(ring.cosigned.of_tree(LOG)), heads[LOG])]
     assert cosigned_note(node.settings, "pbx-1", f"{LOG}.3") is None
 
 

@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 
 from idtone.errors import LedgerError, TokenAwayError
+from idtone.ledger.evidence.steps import log_ended
 from idtone.ledger.keys import token_signer
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.keys.token_signer import TokenProcess, TokenSigner
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.settings import LedgerSettings, TokenSettings
+from idtone.signed_notes import Note
 
 from ...lab import token
 from ...nights import rest_at_night
-from ..sample_evidence import LOG, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
+from ..sample_evidence import ALICE, LOG, NOW, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
 from ..sample_ledger import faults, query
 
 PLACE = "hsm:1?label=log"
@@ -142,6 +145,20 @@ def test_what_was_not_signed_is_signed_after_the_next_start(stub, file):
     with stub.writer() as writer:
         wait_until(lambda: writer.checkpoint)
     assert faults(stub.url) == []
+
+
+def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub, file):
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-1"))
+        stub.does("error")
+        put(writer, log_ended("act-1", NOW, ALICE, "x"))
+        assert not writer.signs
+    stub.does("good")
+    stub.writer().close()
+    [aside] = file.parent.glob("*.ended-*Z")
+    [(head,)] = query(aside, "SELECT value FROM meta WHERE key = 'checkpoint'")
+    assert Checkpoint.parse(Note.parse(head.encode()).text).size == 2
+    assert continuity_of(stub.url).trees[-1].ended[1] == 2
 
 
 def test_what_others_wrote_while_the_token_was_away_is_not_signed(stub, file):

@@ -110,9 +110,13 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
                 patch.setattr(postgresql_module, "CONNECT_WITHIN_S", 2)
                 patch.setattr(postgresql_module, "ORPHANED_AFTER_S", 0.3)
                 patch.setattr(replica_connection, "ANSWER_WITHIN_S", 0.3)
-                while not is_lost:  # a slow machine may take longer than that before the message comes
+                for _ in range(20):  # a slow machine may take longer than that before the message comes
                     with pytest.raises(LedgerError):
                         replicate_one()
+                    if is_lost:
+                        break
+                else:
+                    pytest.fail(f"message {lost_at} has never come")
             # Losing the answer to the commit means that it was done, and nothing was left to replicate again.
             left = 0 if lost_at == commit and not to_server else 6 * (written - before)
             assert node.replicate() == left, lost_at

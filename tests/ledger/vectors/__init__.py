@@ -7,10 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..example_pack import WITNESS
 from ..sample_evidence import LOG
+
+if TYPE_CHECKING:
+    from .plans import Plan
 
 FOLDER: Final = Path(__file__).parents[3] / "docs" / "evidence-vectors"
 NOW: Final = "2026-12-01T00:00:00+00:00"
@@ -51,16 +54,23 @@ def bases() -> dict[str, Any]:
 def packs() -> Iterator[dict[str, Any]]:
     from .pack_table import packs as rows
 
-    known = {name: {n: octets_of(c) for n, c in files.items()} for name, files in bases()["packs"].items()}
+    known = bases()
     for name, rule, plan in rows():
-        files = plan.files()
-        differ = {base: _difference(files, had) for base, had in known.items()}
-        base = min(differ, key=lambda each: len(json.dumps(differ[each])))
-        given: dict[str, Any] = {"log_key": plan.log_key, "witness_keys": plan.witnesses, "now": plan.now}
-        given |= {"root": plan.root and value_of(plan.root)}
-        given |= {"registry": plan.later and {name: value_of(octets) for name, octets in plan.later.items()}}
-        given = {key: value for key, value in given.items() if value is not None}
-        yield {"name": name, "rule": rule, "base": base, "files": differ[base], **given}
+        yield packed(name, rule, plan, known)
+
+
+def packed(name: str, rule: str | None, plan: Plan, bases: Mapping[str, Any]) -> dict[str, Any]:
+    """The vector of a pack; `bases` is the content of bases.json."""
+    files = plan.files()
+    differ = {
+        base: _difference(files, {n: octets_of(c) for n, c in had.items()}) for base, had in bases["packs"].items()
+    }
+    base = min(differ, key=lambda each: len(json.dumps(differ[each])))
+    given: dict[str, Any] = {"log_key": plan.log_key, "witness_keys": plan.witnesses, "now": plan.now}
+    given |= {"root": plan.root and value_of(plan.root)}
+    given |= {"registry": plan.later and {name: value_of(octets) for name, octets in plan.later.items()}}
+    given = {key: value for key, value in given.items() if value is not None}
+    return {"name": name, "rule": rule, "base": base, "files": differ[base], **given}
 
 
 def _difference(files: Mapping[str, bytes], base: Mapping[str, bytes]) -> dict[str, object]:

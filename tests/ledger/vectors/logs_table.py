@@ -7,7 +7,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from securesystemslib.formats import encode_canonical
+from securesystemslib.signer import SSlibKey
 
 from idtone.signed_notes import Note, Signer
 
@@ -19,6 +23,9 @@ Said = dict[str, Any]
 Row = tuple[str, str | None, Plan]
 COSIGNED: Final = (AT // S + 5000) * S
 """When the witness of `Plan` has cosigned."""
+EXPORTED: Final = AT + 7200 * S
+ANNOUNCED: Final = AT + 1000 * 86400 * S
+"""After the time at which the verifiers look."""
 OPENED: Final = [{"call": CALL, "key": base64.b64encode(b"\5" * 32).decode(), "leaves": [0]}]
 SECOND_TREE: Final = Signer(f"{LOG.name}.2", SEED)
 
@@ -42,37 +49,44 @@ def seal_of_the_second(text: str) -> Note:
 OURS: Final = member(term(LOG))
 
 
-def keys(*numbers: int) -> dict[str, Ed25519PrivateKey]:
-    """By their ids; `numbers` are the bytes of their seeds."""
-    made = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in numbers]
-    return {hashlib.sha256(each.public_key().public_bytes_raw()).hexdigest(): each for each in made}
+Key = Ed25519PrivateKey | EllipticCurvePrivateKey
+Keys = tuple[int | EllipticCurvePrivateKey, ...]
 
 
-def _named(some: Mapping[str, Ed25519PrivateKey]) -> Said:
-    return {
-        name: {
-            "keytype": "ed25519",
-            "scheme": "ed25519",
-            "keyval": {"public": key.public_key().public_bytes_raw().hex()},
-        }
-        for name, key in some.items()
-    }
+def keys(*numbers: int | EllipticCurvePrivateKey) -> dict[str, Key]:
+    """By their ids; `numbers` are the bytes of their seeds, or keys as in tokens."""
+    made = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) if isinstance(n, int) else n for n in numbers]
+    return {SSlibKey.from_crypto(each.public_key()).keyid: each for each in made}
 
 
-def _signed(signed: Said, by: Mapping[str, Ed25519PrivateKey]) -> bytes:
-    octets = canonical(signed)
-    lines = [{"keyid": name, "sig": key.sign(octets).hex()} for name, key in by.items()]
+def _named(some: Mapping[str, Key]) -> Said:
+    return {name: SSlibKey.from_crypto(key.public_key()).to_dict() for name, key in some.items()}
+
+
+def _signature(key: Key, octets: bytes) -> bytes:
+    if isinstance(key, Ed25519PrivateKey):
+        return key.sign(octets)
+    return key.sign(octets, ECDSA(SHA384() if key.key_size == 384 else SHA256()))
+
+
+def _signed(signed: Said, by: Mapping[str, Key], bad: Mapping[str, Key] | None = None) -> bytes:
+    """`bad`: whose lines hold a signature of other words."""
+    octets = encode_canonical(signed).encode()
+    lines = [{"keyid": name, "sig": _signature(key, octets + b"x").hex()} for name, key in (bad or {}).items()]
+    lines += [{"keyid": name, "sig": _signature(key, octets).hex()} for name, key in by.items()]
     return canonical({"signatures": lines, "signed": signed})
 
 
 def metadata(
-    said: Said | None, version: int = 7, own: int = 1, by: tuple[int, ...] = (3, 4), root_version: int = 1
-) -> dict[str, bytes]:
-    """As an association signs it, with the keys `own`, `own` + 1 for its root, and `by` for its registry. It has no
-    more files than a verifier of 6.8 needs.
+    said: Said | None, version: int = 7, own: int = 1, by: Keys = (3, 4), root_version: int = 1,
+    named: Keys = (3, 4), bad: Keys = (),
+) -> dict[str, bytes]:  # fmt: skip
+    """As an association signs it, with the keys `own`, `own` + 1 for its root, and `by`, of its keys `named`, for its
+    registry; `bad` are those whose lines hold a signature of other words. It has no more files than a verifier of 6.8
+    needs.
     """
     head = {"expires": "2036-01-01T00:00:00Z", "spec_version": "1.0.31"}
-    roots, named = keys(own, own + 1), keys(3, 4)
+    roots, delegates = keys(own, own + 1), keys(*named)
     role = {"keyids": list(roots), "threshold": 2}
     root = {
         **head,
@@ -83,7 +97,7 @@ def metadata(
         "version": root_version,
     }
     delegation = {
-        "keyids": list(named),
+        "keyids": list(delegates),
         "name": "registry",
         "paths": ["registry.yaml"],
         "terminating": True,
@@ -92,7 +106,7 @@ def metadata(
     targets = {
         **head,
         "_type": "targets",
-        "delegations": {"keys": _named(named), "roles": [delegation]},
+        "delegations": {"keys": _named(delegates), "roles": [delegation]},
         "targets": {},
         "version": 1,
     }
@@ -101,7 +115,7 @@ def metadata(
     registry = {**head, "_type": "targets", "targets": {"registry.yaml": file}, "version": version}
     return {
         "root.json": _signed(root, roots), "targets.json": _signed(targets, roots),
-        "registry.json": _signed(registry, keys(*by)),
+        "registry.json": _signed(registry, keys(*by), keys(*bad)),
     }  # fmt: skip
 
 
@@ -196,6 +210,16 @@ def good_logs() -> Iterator[Row]:
         of(logs(member(term(LOG), name="m-0002")), licence=False),
     )
     yield "entered between the call and the export", None, of(None, at_export=logs(OURS))
+    yield "an end of the key that is announced", None, of(
+        logs(member(term(LOG, AT, ANNOUNCED)), cosignatures=0), cosigned=[], witnesses=[]
+    )  # fmt: skip
+    yield "the log's term begins with the export", None, of(logs(member(term(LOG, EXPORTED)), cosignatures=0))
+    yield "named by today's registry alone", None, of(None, later=metadata(logs(OURS)))
+    yield (
+        "a bad signature beside two of three keys",
+        None,
+        of(logs(OURS), made=metadata(logs(OURS), named=(3, 4, 5), bad=(5,))),
+    )
     yield "the association's later root", None, of(logs(OURS), made=metadata(logs(OURS), root_version=2))
 
 
@@ -262,8 +286,40 @@ def bad_logs() -> Iterator[Row]:
             log_lines=lambda text: [SIGNER.sign(text), SECOND.cosign(text + "x\n", COSIGNED // S)],
         ),
     )
+    for root in (ROOT, None):
+        yield (
+            f"over by the registry of today, and the pack has a later version, {'a' if root else 'no'} root",
+            "log-until",
+            of(
+                logs(OURS, cosignatures=0),
+                root,
+                made=metadata(logs(OURS, cosignatures=0), 99),
+                later=metadata(logs(member(term(LOG, AT, COSIGNED)), cosignatures=0), 9),
+            ),
+        )
+    yield (
+        "over by the registry of today, and the pack has another of that version",
+        "log-until",
+        of(logs(OURS), None, made=metadata(logs(OURS), 9), later=metadata(logs(member(term(LOG, AT, COSIGNED))), 9)),
+    )
+    yield "named by the pack's registry, and not by today's", "log-member", of(logs(OURS), later=metadata(None))
+    yield (
+        "the pack's registry by another association, and one of today",
+        "registry",
+        of(logs(OURS), made=metadata(logs(OURS), own=9), later=metadata(logs(OURS), 9)),
+    )
+    yield (
+        "the log's term begins after the export",
+        "log-member",
+        of(logs(member(term(LOG, EXPORTED + S)), cosignatures=0), None),
+    )
     yield "signed by another association", "registry", of(logs(OURS), made=metadata(logs(OURS), own=9))
     yield "signed by one key of two", "registry", of(logs(OURS), made=metadata(logs(OURS), by=(3,)))
+    yield (
+        "a bad signature beside one of three keys",
+        "registry",
+        of(logs(OURS), made=metadata(logs(OURS), by=(3,), named=(3, 4, 5), bad=(5,))),
+    )
     yield "signed by keys of others", "registry", of(logs(OURS), made=metadata(logs(OURS), by=(5, 6)))
     yield "signed by one key twice", "registry", of(logs(OURS), made=metadata(logs(OURS), by=(3, 3)))
     yield "today's registry by another association", "registry", of(logs(OURS), later=metadata(logs(OURS), 9, own=9))

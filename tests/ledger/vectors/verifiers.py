@@ -55,10 +55,10 @@ def _by_idtone(vector: Vector, known: Mapping[str, Any]) -> Rules:
         files = _unzipped(vector["zip"]) if "zip" in vector else files_of(vector, known)
     except LedgerError:
         return frozenset({Rule.ZIP})
-    root, later = association_of(vector)
+    root, today = association_of(vector)
     trusted: Metadata[Root] | None = Metadata[Root].from_bytes(root) if root else None
     now = datetime.fromisoformat(vector.get("now", known["now"]))
-    verdict = verified(files, log, witnesses, now, (), trusted, [later] if later else [])
+    verdict = verified(files, log, witnesses, now, (), trusted, [today] if today else [])
     missing = [Rule.COSIGNATURE] if len(verdict.cosigners) < len(witnesses) else []
     return frozenset([*(fault.rule for fault in verdict.faults), *missing])
 

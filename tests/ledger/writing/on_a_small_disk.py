@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -132,6 +133,7 @@ def fill_and_write(telling: Connection, url: str) -> None:
         while not late(writer, number := number + 1):
             pass
     telling.send("late")
+    signal.pause()  # until it is killed
 
 
 def test_a_service_that_dies_on_a_full_disk_leaves_no_silent_gap(url, mounted):
