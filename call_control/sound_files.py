@@ -70,7 +70,7 @@ class PlayedFile:
 
 
 class SoundFiles:
-    """Can be used from several threads. `restore` makes the files again; it raises ToneError if it cannot."""
+    """Can be used from several threads. `restore` makes the files again; it raises ToneError if it cannot make all."""
 
     def __init__(self, sounds: Iterable[Sound], restore: Callable[[], object] = lambda: None) -> None:
         self._sounds = tuple(sounds)
@@ -124,11 +124,17 @@ class SoundFiles:
         now_s = time.monotonic()
         self._folders.clear()
         damaged = {file.path for sound in self._sounds for file in sound.files if not self._is_right(file)}
+        failed: ToneError | None = None
         if any(now_s - self._since_s.get(path, now_s) >= RESTORE_AFTER_S for path in damaged):
-            self._restore()
+            try:
+                self._restore()
+            except ToneError as error:
+                failed = error
             damaged = {file.path for sound in self._sounds for file in sound.files if not self._is_right(file)}
         foreign = {path for sound in self._sounds for path in self._foreign(sound)}
         self._since_s = {path: self._since_s.get(path, now_s) for path in sorted(damaged | foreign)}
+        if failed:
+            raise failed
         if self._since_s:
             raise ToneError(_trouble(damaged, foreign))
 

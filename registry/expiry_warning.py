@@ -11,7 +11,7 @@ from idtone.japan import JAPAN
 
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex
-from .licence_lapses import lapse_words, lapses
+from .licence_lapses import lapses, named, over_and_soon, remedies
 
 _log = logging.getLogger(__name__)
 
@@ -57,13 +57,13 @@ class Expiry:
     def _licence(self, registry: RegistryIndex, now: datetime) -> str:
         if self._licences is None or self._licences[0] is not registry:
             self._licences = registry, registry.licences(self._member)
-        over, soon = lapse_words(lapses(self._licences[1], now), now)
+        over, soon = over_and_soon(lapses(self._licences[1], now), now)
         if over:
             return (
-                f"a licence HAS LAPSED, and no other one covers the calls ({over}): they get the notice; "
-                "ask the association to renew it"
+                f"a licence HAS LAPSED, and no other one covers the calls ({named(over)}): they get the notice; "
+                f"{remedies(over)}"
             )
-        return f"a licence lapses soon ({soon}): ask the association to renew it" if soon else ""
+        return f"a licence lapses soon ({named(soon)}): {remedies(soon)}" if soon else ""
 
     def _certification(self, registry: RegistryIndex, now: datetime) -> str:
         if self._lapses is None or self._lapses[0] is not registry:

@@ -12,24 +12,40 @@ from idtone.translation import Message, joined
 
 LICENCE_SOON: Final = timedelta(days=30)
 """Enough time to renew a licence."""
+LAPSED_FOR: Final = timedelta(days=90)
+"""For how long a lapse is told. A member that has let its licence end on purpose needs no more."""
 _JAPAN: Final = timezone(timedelta(hours=9))
 _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
 
 
 @dataclass(frozen=True, slots=True)
 class LicenceLapse:
-    """From `at` on, no licence is valid for calls of this direction. `licence` is the id of the last one."""
+    """From `at` on, no licence is valid for calls of this direction. `licence` is the id of the last one, `suspended`
+    that of one that would be valid then, or now, if it were not suspended; empty without one.
+    """
 
     direction: Direction
     at: datetime
     licence: str
+    suspended: str = ""
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> LicenceLapse:
-        return cls(Direction(found["direction"]), datetime.fromisoformat(found["at"]), found["licence"])
+        at = datetime.fromisoformat(found["at"])
+        return cls(Direction(found["direction"]), at, found["licence"], found.get("suspended", ""))
 
     def to_json(self) -> dict[str, str]:
-        return {"direction": self.direction.value, "at": self.at.isoformat(), "licence": self.licence}
+        fields = {"direction": self.direction.value, "at": self.at.isoformat(), "licence": self.licence}
+        return fields | {"suspended": self.suspended}
+
+    @property
+    def remedy(self) -> Message:
+        """The end of a sentence."""
+        if self.suspended:
+            return Message(
+                "{licence} would be valid, but is suspended: ask the association to resume it", licence=self.suspended
+            )
+        return Message("ask the association to renew it")
 
     def __str__(self) -> str:
         day = self.at.astimezone(_JAPAN).date()
@@ -41,10 +57,10 @@ class LicenceLapse:
 def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
     """The lapse of each direction for which licences of one member are active, or were.
 
-    Licences that follow each other without a gap are as good as one. A lapse in the past: no licence is valid now. A
-    revoked or suspended licence does not lapse: the association has ended it.
+    Licences that follow each other without a gap are as good as one. A lapse in the past, of the last `LAPSED_FOR`: no
+    licence is valid now. A revoked or suspended licence does not lapse: the association has ended it.
     """
-    terms = [_Term.of(each) for each in held if each.status is LicenceStatus.ACTIVE and each.pledged_from]
+    terms = [_Term.of(each) for each in held if each.status is not LicenceStatus.REVOKED and each.pledged_from]
     return [lapse for direction in Direction for lapse in _of(direction, terms, now)]
 
 
@@ -64,19 +80,28 @@ class _Term:
 
 
 def _of(direction: Direction, terms: Iterable[_Term], now: datetime) -> Iterator[LicenceLapse]:
-    ours = [each for each in terms if direction in each.licence.directions and each.begin < each.end]
+    whole = [each for each in terms if direction in each.licence.directions and each.begin < each.end]
+    ours = [each for each in whole if each.licence.status is LicenceStatus.ACTIVE]
     last = max((each for each in ours if each.end <= now), key=lambda each: each.end, default=None)
     at = now
     while valid := [each for each in ours if each.begin <= at < each.end]:
         last = max(valid, key=lambda each: each.end)
         at = last.end
-    if last is not None:
-        yield LicenceLapse(direction, last.end, last.licence.id)
+    if last is not None and now < last.end + LAPSED_FOR:
+        suspended = [each.licence.id for each in whole if each not in ours and each.begin <= at < each.end]
+        yield LicenceLapse(direction, last.end, last.licence.id, suspended[0] if suspended else "")
 
 
-def lapse_words(found: Iterable[LicenceLapse], now: datetime) -> tuple[str, str]:
-    """What has lapsed, and what lapses within 30 days, in words; empty if nothing."""
+def over_and_soon(found: Iterable[LicenceLapse], now: datetime) -> tuple[list[LicenceLapse], list[LicenceLapse]]:
+    """What has lapsed, and what lapses within 30 days; the first lapse first."""
     by_time = sorted(found, key=lambda each: each.at)
-    over = [str(each) for each in by_time if each.at <= now]
-    soon = [str(each) for each in by_time if now < each.at <= now + LICENCE_SOON]
-    return joined("; ", over), joined("; ", soon)
+    over = [each for each in by_time if each.at <= now]
+    return over, [each for each in by_time if now < each.at <= now + LICENCE_SOON]
+
+
+def named(found: Iterable[LicenceLapse]) -> str:
+    return joined("; ", map(str, found))
+
+
+def remedies(found: Iterable[LicenceLapse]) -> str:
+    return joined("; ", dict.fromkeys(each.remedy for each in found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,8 +22,8 @@ from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.call_control.sound_files import SoundFiles
 from idtone.daemon_thread import in_daemon
-from idtone.decision import NOTHING_REMEMBERED, time_by
-from idtone.errors import IdtoneError
+from idtone.decision import NOTHING_REMEMBERED, Policy, time_by
+from idtone.errors import IdtoneError, ToneError
 from idtone.extras import require
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
@@ -38,10 +38,12 @@ from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.settings import RegistrySettings, Settings
 from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
+from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sounds import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 from idtone.tones.ready_sounds import ReadySounds
+from idtone.translation import joined
 
 from . import canary_result
 from .brake_keeper import brake_of
@@ -70,21 +72,26 @@ class Loaded:
     stops: StopsInUse = field(kw_only=True)
     """What the operator has stopped itself."""
     restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
-    """Puts damaged sound files in place again."""
+    """Puts damaged sound files in place again, all that it can. Raises ToneError that names the others."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
 
 def load(settings: Settings, config: Path | None = None) -> Loaded:
-    """`config` is the file that the settings were read from, if one was named."""
+    """`config` is the file that the settings were read from, if one was named.
+
+    A profile whose files cannot be made is logged, and the notice replaces it. Raises ToneError if it is the notice.
+    """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
-    put = partial(
-        put_sounds, settings.sounds.directory, profiles, ReadySounds(settings.sounds.directory, library).content
-    )
-    sounds = put()
+    put = partial(put_each, settings.sounds.directory, content=ReadySounds(settings.sounds.directory, library).content)
+    sounds, refused = put(profiles)
+    if error := refused.pop(Policy().notice_profile, None):
+        raise error
+    for name, error in refused.items():
+        log.error("the profile %r is not played: %s; the notice replaces it", name, error)
     for sound in sounds.values():
         for file in sound.files:
             if file.written:
@@ -97,8 +104,30 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
         canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
     hook = _hook(settings, config, library)
+
+    def restore() -> None:
+        _, refused = put([profile for profile in profiles if profile.id in sounds])
+        if refused:
+            raise ToneError(joined("; ", dict.fromkeys(map(str, refused.values()))))
+
     stops = StopsInUse(suspensions_path(settings))
-    return Loaded(profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook, stops=stops, restore=put)
+    return Loaded(
+        profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook, stops=stops, restore=restore
+    )  # fmt: skip
+
+
+def put_each(
+    directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
+) -> tuple[dict[str, Sound], dict[str, ToneError]]:
+    """The sounds by profile id, and by that id too why one cannot be put in place, which keeps no other from it."""
+    sounds: dict[str, Sound] = {}
+    refused: dict[str, ToneError] = {}
+    for profile in profiles:
+        try:
+            sounds |= put_sounds(directory, [profile], content)
+        except ToneError as error:
+            refused[profile.id] = error
+    return sounds, refused
 
 
 def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:

@@ -31,7 +31,9 @@ from idtone.registry.local_registry import known
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
 from idtone.settings import LedgerSettings, Settings, load_settings
+from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
+from idtone.tones.ready_sounds import ReadySounds
 from idtone.translation import Message, joined, translated
 
 from . import used_settings
@@ -122,7 +124,11 @@ def check_settings(settings: Settings) -> None:
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
-    load_library(settings.sounds.profiles).for_calls()
+    library = load_library(settings.sounds.profiles)
+    ready = ReadySounds(settings.sounds.directory, library)
+    for profile in library.for_calls():
+        for name in PBX_FORMATS:
+            ready.content(profile, named_format(name))
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     settings.fleet.key()

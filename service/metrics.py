@@ -371,7 +371,7 @@ METRICS: Final = (
     Metric(
         "idtone_licence_lapses_timestamp_seconds", _GAUGE,
         "From when on no licence of `association.member` is valid for calls of this direction; absent for a direction "
-        "without a licence.",
+        "without a licence, and 90 days after the lapse.",
         lambda observed: {
             (each.direction.value,): each.at.timestamp() for each in observed.licence_lapses(datetime.now(UTC))
         },

@@ -337,8 +337,9 @@ FEED: Final = (
     ),
     Field(
         "registry.licence_lapses",
-        "From when on no licence of `association.member` is valid: a list of `direction`, `at`, and `licence` (the id "
-        "of the last one); without a direction that has no licence.",
+        "From when on no licence of `association.member` is valid: a list of `direction`, `at`, `licence` (the id of "
+        "the last one), and `suspended` (the id of one that would be valid if it were not suspended, or empty); "
+        "without a direction that has no licence, or has had none for 90 days.",
         _licence_lapses,
     ),
     Field(

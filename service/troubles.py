@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from idtone.registry.licence_lapses import LicenceLapse, lapse_words
+from idtone.registry.licence_lapses import LicenceLapse, over_and_soon
 from idtone.translation import Message
 
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
@@ -51,17 +51,19 @@ def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _of_licences(found: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Trouble]:
-    over, soon = lapse_words(map(LicenceLapse.of_json, found), now)
-    if over:
+    """One for each direction, so that a mail tells the second, too."""
+    over, soon = over_and_soon(map(LicenceLapse.of_json, found), now)
+    for each in over:
         lapsed = Message(
-            "a licence has lapsed, and no other one covers the calls: {licences}; they get the notice or are refused "
-            "(policy.unlicensed); ask the association to renew it",
-            licences=over,
+            "a licence has lapsed, and no other one covers the calls: {licence}; they get the notice or are refused "
+            "(policy.unlicensed); {remedy}",
+            licence=str(each),
+            remedy=each.remedy,
         )
-        yield Trouble("licence-lapsed", lapsed)
-    if soon:
-        ends = Message("a licence lapses soon: {licences}; ask the association to renew it", licences=soon)
-        yield Trouble("licence-lapses-soon", ends, is_warning=True)
+        yield Trouble(f"licence-lapsed-{each.direction.value}", lapsed)
+    for each in soon:
+        ends = Message("a licence lapses soon: {licence}; {remedy}", licence=str(each), remedy=each.remedy)
+        yield Trouble(f"licence-lapses-soon-{each.direction.value}", ends, is_warning=True)
 
 
 def _without_service(found: Mapping[str, Any]) -> list[Trouble]:

@@ -81,7 +81,8 @@ JAPANESE: Final = {
     "idtone_registry_expires_timestamp_seconds": "使用中の登録簿の期限",
     "idtone_suspensions_in_force": "有効な停止(番号、番号帯、会員)の数。登録簿がなければ fallback.conf の項目数",
     "idtone_licence_lapses_timestamp_seconds": (
-        "`association.member` の有効な利用許諾がこの種類の通話になくなる時刻。利用許諾のない種類は出力しません"
+        "`association.member` の有効な利用許諾がこの種類の通話になくなる時刻。"
+        "利用許諾のない種類と、失効から 90 日が過ぎた種類は出力しません"
     ),
     "idtone_certification_lapses_timestamp_seconds": (
         "`association.member`(設定がなければすべての会員)の番号に関係する認定のうち、最初に失効または確認期日を迎える時刻。"

@@ -91,7 +91,8 @@ JAPANESE: Final = {
     "`in_force`(サービスが確認するまで null)、`calls_ended`、`home`(停止を申請したノード。このノードなら空)、"
     "`not_confirmed_by`(まだ確認していないほかのノード)、`duties`(`kind`、`due`、`overdue`)",
     "registry.licence_lapses": "`association.member` の有効な利用許諾がなくなる時刻の一覧: `direction`、`at`、"
-    "`licence`(最後の利用許諾の ID)。利用許諾のない種類は含みません",
+    "`licence`(最後の利用許諾の ID)、`suspended`(一時停止中でなければ有効な利用許諾の ID。なければ空)。"
+    "利用許諾のない種類と、失効から 90 日が過ぎた種類は含みません",
     "registry.certification_lapses": "最初に失効または確認期日を迎える認定の時刻。認定の記録がなければ null",
     "registry.never_originates": "発信に使われない番号の一覧の項目数。協会が一覧を公開していなければ null",
     "registry.taken": "この登録簿を使い始めた時刻",

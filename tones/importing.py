@@ -122,9 +122,9 @@ def render(profile: Profile, measured: Master, name: str) -> str:
     return (
         f"{standard}#\n"
         f"# Written by `idtone tone import` from {origin}. An exact copy of the master is beside this file.\n"
-        "# A master with another SHA-256 than the one below is not used. To change the profile, import again.\n"
+        "# No sound is made of a master with another SHA-256 than the one below. To change the profile, import again.\n"
         f"# `idtone tone import` が {origin} から作成しました。原盤はこのファイルの隣に元のまま保存されています。\n"
-        "# 下の SHA-256 と一致しない原盤は使われません。変更するときは編集せず、もう一度取り込んでください。\n"
+        "# 下の SHA-256 と一致しない原盤からは音を作りません。変更するときは編集せず、もう一度取り込んでください。\n"
         "#\n"
         "# Measurements of the master / 原盤の測定値:\n"
         f"#   level of the sounding part / 有音部のレベル   {level_dbm0:.2f} dBm0 ({profile.law})\n"

@@ -64,12 +64,12 @@ class ReadySounds:
         return encode(profile, sound_format)
 
 
-def anew(directory: Path, library: Library) -> Callable[[Profile, SoundFormat], bytes]:
-    """As `ReadySounds.content`, but made from the profile and its master where the libraries for that are installed."""
+def anew() -> Callable[[Profile, SoundFormat], bytes] | None:
+    """The function that makes the content of a file from the profile and its master; None without its libraries."""
     try:
         from .making.encoders import encode
     except ModuleNotFoundError:
-        return ReadySounds(directory, library).content
+        return None
     return encode
 
 

@@ -17,7 +17,7 @@ from idtone.japan import JAPAN
 from idtone.registry.compiled import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
-from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, lapse_words
+from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, over_and_soon
 from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
@@ -288,12 +288,14 @@ def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLap
         Message("{count} {standing}", count=count, standing=name) for name, count in sorted(standings.items())
     ]
     found = joined(", ", counted_ones) if counted_ones else Message("no licence")
-    over, _ = lapse_words(own, now)
+    over, _ = over_and_soon(own, now)
     if over:
         lapsed = Message(
-            "{found}; no licence of this node covers its calls any more: {licences}", found=found, licences=over
+            "{found}; no licence of this node covers its calls any more: {licences}", found=found, licences=named(over)
         )
-        return bad(topic, lapsed, _RENEW)
+        halted = joined(", ", dict.fromkeys(each.suspended for each in over if each.suspended))
+        resume = Message("Ask the association to resume {licences}, which is suspended", licences=halted)
+        return bad(topic, lapsed, resume if halted else _RENEW)
     if not standings["valid"]:
         return warning(
             topic, found, Message("Ask the association for licences for your numbers, and for the registry with them")

@@ -45,10 +45,12 @@ class Rights:
 
 
 def files(
-    wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool, further: Sequence[Path] = ()
-) -> Finding:
+    wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool, further: Sequence[Path] = (),
+    *, by_list: bool = False,
+) -> Finding:  # fmt: skip
     """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist.
-    `further` are other files that Asterisk could play as these sounds.
+    `further` are other files that Asterisk could play as these sounds. `by_list`: `wanted` of imported sounds is what
+    their list names, not made from their masters.
     """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
@@ -62,6 +64,15 @@ def files(
             f"rm {' '.join(quote(str(path)) for path in further)}",
         )
     if not missing and not other:
+        if by_list:
+            return good(
+                "sounds",
+                Message(
+                    "{count} files; those of imported sounds are compared with the list only, because idtone[sounds] "
+                    "is not installed",
+                    count=len(wanted),
+                ),
+            )
         return good("sounds", Message("{count} files, all as their profiles say", count=len(wanted)))
     parts = []
     if missing:

@@ -12,13 +12,19 @@ from idtone.call_control.sound_files import beside
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.errors import DocumentError, ToneError
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
-from idtone.tones.ready_sounds import anew
+from idtone.tones.profile_library import SHIPPED
+from idtone.tones.ready_sounds import ReadySounds, anew
+from idtone.translation import Message
 
 from . import observe_machine, shared_file_findings, write_trial
 from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
 from .findings import Finding, State, bad, unknown
 
 SOUNDS: Final = ("sounds", "sounds-readable")
+NOT_MADE: Final = (
+    Message("a sound cannot be made"),
+    Message("Import the sound again, or: pip install 'idtone[sounds]'"),
+)
 WRITABLE: Final = ("sounds-writable", "journal-writable")
 
 
@@ -30,7 +36,8 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
-    content = anew(directory, exam.library)
+    made_anew = anew()
+    content = made_anew or ReadySounds(directory, exam.library).content
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)
@@ -38,8 +45,8 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
             for made in map(named_format, PBX_FORMATS)
         }
     except ToneError as error:
-        yield bad("sounds", str(error), BAD_PROFILES[1])
-        yield unknown("sounds-readable", *BAD_PROFILES)
+        yield bad("sounds", str(error), NOT_MADE[1])
+        yield unknown("sounds-readable", *NOT_MADE)
         return
     try:
         there = {path: observe_machine.content(path) for path in wanted}
@@ -48,7 +55,8 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
     further = sorted(set(beside(directory, {profile.id for profile in profiles})) - set(wanted))
-    yield shared_file_findings.files(wanted, there, bool(exam.running()), further)
+    by_list = made_anew is None and any(exam.library.source(profile.id) != SHIPPED for profile in profiles)
+    yield shared_file_findings.files(wanted, there, bool(exam.running()), further, by_list=by_list)
     who = exam.asterisk_process()
     try:
         folders = [observe_machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]

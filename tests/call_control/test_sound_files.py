@@ -179,13 +179,17 @@ def test_a_damaged_file_is_made_again_after_a_minute(sounds, sample, monkeypatch
     assert (files.damaged, files.changes) == (0, 1)
 
 
-def test_a_file_that_cannot_be_made_again_is_named_with_the_reason(sounds, sample, monkeypatch):
+def test_a_file_that_cannot_be_made_again_is_named_with_the_reason_and_the_others_are_not(sounds, sample, monkeypatch):
     def restore() -> None:
+        ensure_sounds(sample.stem.parent, [load_library()["notice"]])
         raise ToneError("cannot be written")
 
     files = SoundFiles(sounds.values(), restore)
     damage(of(sample, "gsm"))
+    damage(of(sounds["notice"], "gsm"))
     refusal(ToneError, files.look)
+    assert files.damaged == 2
     monkeypatch.setattr(module, "RESTORE_AFTER_S", 0.0)
     assert "cannot be written" in refusal(ToneError, files.look)
     assert files.damaged == 1
+    assert files.as_made(sounds["notice"])

@@ -102,7 +102,7 @@ class Supervisor(Service):
 
     def reload(self) -> None:
         """As `systemctl reload`."""
-        assert self.unit["ExecReload"].startswith("/bin/sh -c 'kill -HUP $MAINPID; ")
+        assert self.unit["ExecReload"].startswith("/bin/sh -c 'kill -HUP $MAINPID || exit 1; ")
         os.kill(self.pid, signal.SIGHUP)
 
     # -- the thread ---------------------------------------------------------------------------------------------

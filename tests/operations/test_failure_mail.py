@@ -74,7 +74,7 @@ def test_the_units_send_it_and_the_package_has_them() -> None:
 
 BEGUN = Trouble("asterisk", "Asterisk is not connected")
 CRASHED = Trouble("restarts", "3 times", at_once=True)
-SOON = Trouble("licence-lapses-soon", "a licence lapses soon", is_warning=True)
+SOON = Trouble("licence-lapses-soon-incoming", "a licence lapses soon", is_warning=True)
 
 
 def test_two_looks_are_within_two_minutes() -> None:

@@ -37,7 +37,7 @@ FAILURES: Final = {
         Failure("hook", "IdtoneHookNotLoaded", "Asterisk has not loaded the hook"),
         Failure("registry", "IdtoneRegistryMissing", "there is no registry"),
         Failure("registry-expired", "IdtoneRegistryExpired", "the registry has expired"),
-        Failure("licence-lapsed", "IdtoneLicenceLapsed", "a licence has lapsed"),
+        Failure("licence-lapsed-incoming", "IdtoneLicenceLapsed", "a licence has lapsed"),
         Failure("member", "IdtoneMemberUnknown", "the registry does not know association.member"),
         Failure("ledger", "IdtoneReserveUsed", "the ledger's disk is"),
         Failure("ledger-damaged", "IdtoneLedgerSetAside", "the ledger was damaged"),
@@ -69,7 +69,7 @@ _MEMBER: Final = "/etc/idtone/idtone.d/90-member.yaml"
 
 HAPPENINGS: Final = (
     Happening(
-        ("asterisk", "registry-expired", "licence-lapsed", "ledger-damaged", "journal"),
+        ("asterisk", "registry-expired", "licence-lapsed-incoming", "ledger-damaged", "journal"),
         (
             f"cp {SAMPLE} {_KEPT}",
             f'sed -i "0,/expires: [^,}}]*/s//expires: {_ENDED}/" {SAMPLE}',

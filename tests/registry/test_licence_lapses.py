@@ -10,7 +10,7 @@ import pytest
 from idtone.calls import Direction, Licence, LicenceStatus
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.index import RegistryIndex
-from idtone.registry.licence_lapses import LicenceLapse, lapse_words, lapses
+from idtone.registry.licence_lapses import LicenceLapse, lapses, named, over_and_soon, remedies
 from idtone.registry.sources import parse_document
 
 from .examples import GOOD
@@ -53,12 +53,28 @@ def licence(
         pytest.param([licence("a", -9, 90, pledge=(-9, 8))], ("a", 8), ("a", 8), id="the pledge ends first"),
         pytest.param([licence("a", -9, 90, pledge=(None, None))], None, None, id="no pledge"),
         pytest.param([licence("a", -9, -1, status=LicenceStatus.REVOKED)], None, None, id="revoked"),
-        pytest.param([licence("a", -9, -1, status=LicenceStatus.SUSPENDED)], None, None, id="suspended"),
+        pytest.param([licence("a", -9, 9, status=LicenceStatus.SUSPENDED)], None, None, id="suspended"),
+        pytest.param([licence("a", -99, -89)], ("a", -89), ("a", -89), id="89 days ago"),
+        pytest.param([licence("a", -99, -90), licence("b", -9, 9, INCOMING)], ("b", 9), None, id="90 days ago"),
+        pytest.param(
+            [licence("a", -9, -1), licence("b", -1, 90, INCOMING, LicenceStatus.SUSPENDED)],
+            ("a", -1, "b"),
+            ("a", -1),
+            id="the next one is suspended",
+        ),
+        pytest.param(
+            [licence("a", -9, 5), licence("b", 5, 90, status=LicenceStatus.SUSPENDED)],
+            ("a", 5, "b"),
+            ("a", 5, "b"),
+            id="the next one will be suspended",
+        ),
     ],
 )
 def test_when_calls_are_without_a_licence(held, incoming, outgoing):
     wanted = {Direction.INCOMING: incoming, Direction.OUTGOING: outgoing}
-    expected = [LicenceLapse(way, day(ends[1]), ends[0]) for way, ends in wanted.items() if ends]
+    expected = [
+        LicenceLapse(way, day(at), name, *more) for way, ends in wanted.items() if ends for name, at, *more in [ends]
+    ]
     found = lapses(held, NOW)
     assert found == expected
     assert [LicenceLapse.of_json(each.to_json()) for each in found] == expected
@@ -74,7 +90,14 @@ def test_when_calls_are_without_a_licence(held, incoming, outgoing):
     ],
 )
 def test_what_has_lapsed_and_what_lapses_within_30_days(at, over, soon):
-    assert lapse_words([LicenceLapse(Direction.INCOMING, day(at), "a")], NOW) == (over, soon)
+    assert tuple(map(named, over_and_soon([LicenceLapse(Direction.INCOMING, day(at), "a")], NOW))) == (over, soon)
+
+
+def test_what_to_do_depends_on_whether_the_next_one_is_suspended():
+    found = [LicenceLapse(way, NOW, "a", "b" if way is Direction.OUTGOING else "") for way in (*Direction, *Direction)]
+    assert remedies(found) == (
+        "ask the association to renew it; b would be valid, but is suspended: ask the association to resume it"
+    )
 
 
 def test_the_log_names_a_licence_once_a_day(caplog: pytest.LogCaptureFixture):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from idtone.call_control.journal_intake import JournalIntake
+from idtone.errors import ToneError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.service.assembly import assemble, load
+from idtone.service.commands import check_settings
 from idtone.settings import Settings
+from idtone.tones.importing import ImportRequest, import_master
+from idtone.tones.making.sounds import PBX_FORMATS
 
 from ..ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
 from ..registry.examples import valid_until_2096
+from ..tones.recorded import recorded, write
 
 SUSPENDED = f"""suspensions:
   - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}
@@ -42,3 +48,26 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
             written.result()
         record = reader.record(call_id)
     assert (record.status, record.complete, refused) == ("CONNECTED", True, [])
+
+
+def test_a_sound_that_cannot_be_made_keeps_no_other_from_its_calls(settings: Settings, tmp_path, monkeypatch, caplog):
+    """A node without the libraries that make sounds, on which a file of an imported profile is damaged."""
+    own, folder = tmp_path / "own", settings.sounds.directory
+    master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
+    import_master(master, ImportRequest("pu-pu", "Pu pu", -16), own, folder, PBX_FORMATS)
+    settings = settings.model_copy(update={"sounds": settings.sounds.model_copy(update={"profiles": own})})
+    monkeypatch.setitem(sys.modules, "idtone.tones.making.encoders", None)
+    check_settings(settings)
+    loaded = load(settings)
+    assert sorted(loaded.sounds) == ["notice", "pu-pu", "sample"]
+    for name in ("pu-pu.ulaw", "sample.ulaw"):
+        (folder / name).write_bytes(b"")
+    with pytest.raises(ToneError, match=r"pu-pu\.ulaw: is not the file that"):
+        loaded.restore()
+    assert loaded.sounds["sample"].is_there
+    (folder / "sample.ulaw").write_bytes(b"")
+    with pytest.raises(ToneError, match=r"pu-pu\.ulaw: is not the file that"):
+        check_settings(settings)
+    assert (folder / "sample.ulaw").read_bytes() == b"", "a check writes nothing"
+    assert sorted(load(settings).sounds) == ["notice", "sample"]
+    assert "the profile 'pu-pu' is not played: " in caplog.text

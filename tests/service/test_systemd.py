@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -94,6 +95,39 @@ def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds():
     assert unit["Type"] == "notify"
     assert unit["Restart"] == "always"
     assert unit.seconds("WatchdogSec") + unit.seconds("TimeoutAbortSec") + unit.seconds("RestartSec") <= 1.5
+
+
+ENDS = "trap 'sleep 0.2; exit' HUP; echo; while :; do sleep 0.1; done"
+
+
+@pytest.mark.parametrize(
+    ("main_does", "main_pid", "status"),
+    [
+        pytest.param(ENDS, "1", 0, id="the next one has taken over"),
+        pytest.param("trap '' HUP; echo; exec sleep 60", "1", 1, id="it goes on"),
+        pytest.param(ENDS, "0", 1, id="it crashed"),
+        pytest.param(ENDS, "$MAINPID", 1, id="it crashed, and systemd has not seen it yet"),
+        pytest.param("echo", "1", 1, id="it is gone already"),
+    ],
+)
+def test_a_reload_succeeds_only_if_another_instance_has_taken_over(tmp_path, main_does, main_pid, status):
+    """By the line of the unit file. `main_pid` is what systemd says when the previous main process is gone."""
+    stub = tmp_path / "systemctl"
+    stub.write_text(f'#!/bin/sh\n[ "$*" = "show -P MainPID idtone.service" ] && echo {main_pid}\n')
+    stub.chmod(0o755)
+    line = Unit()["ExecReload"].replace("%n", "idtone.service")
+    shell = shlex.split(line if main_does == ENDS else line.replace("n=300", "n=5"))
+    with subprocess.Popen(["/bin/sh", "-c", main_does], stdout=subprocess.PIPE) as main:
+        assert main.stdout
+        main.stdout.readline()  # from now on it answers SIGHUP as it should
+        if main_does == "echo":
+            main.wait()
+        environment = {"PATH": f"{tmp_path}:{os.defpath}", "MAINPID": str(main.pid)}
+        with subprocess.Popen(shell, env=environment, stderr=subprocess.DEVNULL) as reload:
+            if main_does == ENDS:
+                main.wait()  # else it stays as a zombie, which can get signals
+            assert reload.wait(30) == status
+        main.kill()
 
 
 def test_systemd_takes_the_unit_file(tmp_path):

@@ -27,8 +27,8 @@ WELL: dict[str, Any] = {
 }
 
 
-def lapse(days: int) -> dict[str, str]:
-    return {"direction": "incoming", "at": (NOW + timedelta(days=days)).isoformat(), "licence": "L-1"}
+def lapse(days: int, direction: str = "incoming") -> dict[str, str]:
+    return {"direction": direction, "at": (NOW + timedelta(days=days)).isoformat(), "licence": "L-1"}
 
 
 DOWN = {"running": False, "trouble": "no service runs", "ledger": {}, "registry": {}}
@@ -48,10 +48,10 @@ DOWN = {"running": False, "trouble": "no service runs", "ledger": {}, "registry"
         ({"ledger": {"trouble": "", "timestamp": {"overdue": True, "trouble": "it answered 503"}}}, ["timestamp"]),
         ({"ledger": {"trouble": "", "timestamp": {"overdue": False, "trouble": "it answered 503"}}}, []),
         ({"ledger": {"trouble": ""}}, []),  # a service of the version before
-        ({"registry": WELL["registry"] | {"licence_lapses": [lapse(0)]}}, ["licence-lapsed"]),
+        ({"registry": WELL["registry"] | {"licence_lapses": [lapse(0)]}}, ["licence-lapsed-incoming"]),
         (
-            {"registry": WELL["registry"] | {"licence_lapses": [lapse(-9), lapse(30)]}},
-            ["licence-lapsed", "licence-lapses-soon"],
+            {"registry": WELL["registry"] | {"licence_lapses": [lapse(-9), lapse(30, "outgoing")]}},
+            ["licence-lapsed-incoming", "licence-lapses-soon-outgoing"],
         ),
         ({"registry": WELL["registry"] | {"licence_lapses": [lapse(31)]}}, []),
         ({"journal": {"lag_seconds": 11}}, ["journal"]),

@@ -62,8 +62,9 @@ def node_member(member):
     return registry.node_member(member, RegistryIndex(document()))
 
 
-def standing(now, pledge="signed: 2026-01-05", lapses_in_days=None):
-    own = [] if lapses_in_days is None else [LicenceLapse(Direction.INCOMING, now + lapses_in_days * DAY, "L-9")]
+def standing(now, pledge="signed: 2026-01-05", lapses_in_days=None, *suspended):
+    at = now + (lapses_in_days or 0) * DAY
+    own = [] if lapses_in_days is None else [LicenceLapse(Direction.INCOMING, at, "L-9", *suspended)]
     return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now, own)
 
 
@@ -100,6 +101,7 @@ TABLE = {
         ((NOW, "signed: 2026-11-21"), GOOD, "1 valid, 3 without a pledge in force"),
         ((date("2036-01-01"),), WARNING, "ending within 30 days: L-0001"),
         ((NOW, "signed: 2026-01-05", -1), BAD, "no licence of this node covers its calls any more: L-9 (incoming): "),
+        ((NOW, "signed: 2026-01-05", -1, "L-10"), BAD, "L-9", "Ask the association to resume L-10"),
         ((NOW, "signed: 2026-01-05", 1), GOOD),
         ((date("2037-01-01"),), WARNING, "6 expired, 1 revoked"),
     ],
