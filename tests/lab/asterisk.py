@@ -229,6 +229,11 @@ class Asterisk:
         """Whether it decodes Opus: Debian's does, one that is built from the public sources does not."""
         return not self.installation.without(["codec_opus_open_source"])
 
+    @property
+    def has_srtp(self) -> bool:
+        """Whether its phones use SRTP: the site wants it, and it was built with libsrtp."""
+        return self.site.srtp and not self.installation.without(["res_srtp"])
+
     # -- life ---------------------------------------------------------------------------------------------------
 
     def start(self, timeout_s: float = 30) -> None:
@@ -430,7 +435,7 @@ class Asterisk:
                 password = {self.ari_password}
             """,
             "pjsip.conf": pjsip(
-                self.sip_address, self.site.transport, self.site.trusted, self.certificate, self.site.srtp
+                self.sip_address, self.site.transport, self.site.trusted, self.certificate, self.has_srtp
             ),
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}",

@@ -235,7 +235,7 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
         return behave
 
     async with AsyncExitStack() as life:
-        media = life.enter_context(Media(asterisk.site.host, asterisk.site.loss, asterisk.site.srtp))
+        media = life.enter_context(Media(asterisk.site.host, asterisk.site.loss, asterisk.has_srtp))
         caller = await life.enter_async_context(Phone(media, voices.CALLER))
         members = [
             await life.enter_async_context(Phone(media, voice, scripted(behaviour)))

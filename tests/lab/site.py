@@ -88,6 +88,8 @@ class Site:
             missing.append("host name: it is given together with own users")
         if self.disk_ms and not slow_disk.library(_cache()):
             missing.append("slow disk: there is no C compiler")
+        if self.srtp and self.installation().without(["res_srtp"]):
+            missing.append("SRTP: this Asterisk was built without libsrtp")
         if not _has_locale(self.locale):
             missing.append(f"locale: neither the machine nor localedef has {self.locale}; only LANG says it")
         return missing
