@@ -135,7 +135,8 @@ def _cell(value: Any) -> str:
 
 def _repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
     files = read_zip(pack)
-    verdict = verified(files, parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None)
+    log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None
+    verdict = verified(files, log, now=datetime.now(UTC))
     faults = [translated(fault) for fault in verdict.faults]
     trusted = None
     if root is not None:
