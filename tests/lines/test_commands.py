@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 
 from idtone.errors import DocumentError
 from idtone.service.commands import check_settings
 from idtone.settings import load_settings
+from idtone.tones.profile_library import Library
 
 from ..terminal import Terminal
 from .tables import GOOD
@@ -81,7 +81,7 @@ def test_decide(config, words, number, reason, customer):
 
 
 def test_the_settings_are_checked_with_the_table_but_without_a_database(config, monkeypatch):
-    monkeypatch.setattr("idtone.service.commands.load_library", lambda _: Mock())
+    monkeypatch.setattr("idtone.service.commands.load_library", lambda _: Library(()))
     monkeypatch.setattr("idtone.service.commands.load_registry", lambda _: None)
     table = config.with_name("numbers.yaml")
 
