@@ -12,7 +12,7 @@ from aiohttp import web
 
 from idtone.authority.desk.suspension_confirmations import Confirmation
 from idtone.authority.history import Action
-from idtone.authority.stop_holders import words as held
+from idtone.authority.stop_holders import names as held
 from idtone.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
 from idtone.authority.suspension_terms import SuspensionTerms
 from idtone.errors import IdtoneError, TrustError, UsageError
