@@ -93,6 +93,13 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
         )
 
 
+def is_end(words: str) -> bool:
+    """Whether the English words of a difference say that a suspension, or an entry of numbers that never originate,
+    has ended.
+    """
+    return any(f"{said} (reference " in words for said in (*map(str, _LIFTED.values()), _MAY_ORIGINATE))
+
+
 def never_originates_differences(
     old: NeverOriginatesDocument, new: NeverOriginatesDocument, say: Say = masked
 ) -> Iterator[str]:
@@ -135,6 +142,7 @@ _SUSPENDED: Final = {
     SuspensionKind.STOP: Message("is suspended"),
     SuspensionKind.NO_NEW_NUMBERS: Message("gets no new numbers"),
 }
+_MAY_ORIGINATE: Final = "may originate calls again"
 _LIFTED: Final = {
     SuspensionKind.STOP: Message("its suspension is lifted"),
     SuspensionKind.NO_NEW_NUMBERS: Message("may get new numbers again"),

@@ -74,9 +74,12 @@ class Confirmation:
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
-def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirmation]:
+def confirmations(
+    desk: Desk, reference: str | None = None, ended_since: datetime | None = None
+) -> Iterator[Confirmation]:
     """For each reference of a published stop, or for one, and for each node of each member that holds numbers. Then the
-    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm.
+    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm, or has
+    confirmed from `ended_since` on.
 
     Raises TrustError if nothing was published, or never this reference.
     """
@@ -102,7 +105,10 @@ def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirma
     gone = {reference: earlier} if reference and earlier else {}
     if reference is None:
         gone = _confirmed_before(wanted, documents)
-    yield from _lifted(desk, gone, documents, are_all=reference is not None)
+    for rows in _lifted(desk, gone, documents):
+        is_late = ended_since is not None and any(each.lifted and each.lifted >= ended_since for each in rows)
+        if reference is not None or is_late or any(each.is_missing for each in rows):
+            yield from rows
 
 
 def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
@@ -122,17 +128,15 @@ def _confirmed_before(published: Collection[str], documents: _Documents) -> dict
 
 
 def _lifted(
-    desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents, are_all: bool
-) -> Iterator[Confirmation]:
+    desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents
+) -> Iterator[list[Confirmation]]:
     for reference, entries in of.items():
-        rows = [
+        yield [
             replace(row, is_lifted=True, lifted=_end(row, documents.ends))
             for member in desk.registry().members
             if member.numbers or member.keys
             for row in _of_member(reference, entries, member, documents)
         ]
-        if are_all or any(row.is_missing for row in rows):
-            yield from rows
 
 
 def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
