@@ -64,7 +64,8 @@ _log = logging.getLogger(__name__)
 class SuspensionRequest:
     """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered.
 
-    `holders` are who holds it, which the second person sees: None if that is not known, or no stop of numbers is asked for.
+    `holders` are who holds it, which the second person sees: None if that is not known, or no stop of numbers is
+    asked for.
     """
 
     id: str

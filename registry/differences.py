@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from idtone.calls import Direction, LicenceStatus
+from idtone.japan import last_day
 from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 from idtone.translation import Message, joined, template
@@ -32,7 +33,6 @@ from .model import (
     SuspensionsDocument,
     ToneEntry,
     WitnessEntry,
-    last_day,
 )
 from .never_originating import span_of
 from .number_notation import counted, masked, read_span

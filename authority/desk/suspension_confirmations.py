@@ -127,9 +127,7 @@ def _confirmed_before(published: Collection[str], documents: _Documents) -> dict
     return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
 
 
-def _lifted(
-    desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents
-) -> Iterator[list[Confirmation]]:
+def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents) -> Iterator[list[Confirmation]]:
     for reference, entries in of.items():
         yield [
             replace(row, is_lifted=True, lifted=_end(row, documents.ends))

@@ -42,9 +42,11 @@ class Published:
         return cls(listed, files, workspace.stopped(datetime.now(UTC)))
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator whose badge in force this is; None if it is forged, changed or out of date."""
+        """The operator whose badge in force this is, also if it is stopped; None if it is forged, changed or out of
+        date.
+        """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
-        for operator in self.operators:
+        for operator in self.listed["operators"]:
             evaluation = operator.get("evaluation")
             if evaluation and evaluation["badge"] == sha256:
                 start, until = (datetime.fromisoformat(evaluation[f"valid_{end}"]) for end in ("from", "until"))

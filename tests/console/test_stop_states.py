@@ -117,7 +117,8 @@ def test_an_own_stop_is_in_force_node_by_node_and_ends_so():
 
 
 def test_an_end_of_a_part_claims_no_end_of_the_rest():
-    head, terms = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n", "since: 2026-11-01T00:00:00+09:00, reference: R-7"
+    head = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n"
+    terms = "since: 2026-11-01T00:00:00+09:00, reference: R-7"
     stopped, rest = (
         parse_suspensions(head + "".join(f'  - {{numbers: "{each}", {terms}}}\n' for each in numbers), "s.yaml")
         for numbers in (["+81312345600-+81312345699"], ["+81312345600-+81312345609", "+81312345611-+81312345699"])
@@ -129,7 +130,9 @@ def test_an_end_of_a_part_claims_no_end_of_the_rest():
         what = tuple(map(str, suspension_differences(old, new)))
         entry = HistoryEntry(at=T[number], action=action, by="a", subject="s", why="w", what=what)
         lines.append((entry, HistorySignature(tuf_roles.SUSPENSIONS, number, ())))
-    rows = [Confirmation("R-7", "m-0001", node, T[0], is_lifted=True, lifted=at) for node, at in (("a", T[3]), ("b", None))]
+    rows = [
+        Confirmation("R-7", "m-0001", node, T[0], is_lifted=True, lifted=at) for node, at in (("a", T[3]), ("b", None))
+    ]
     ends = OfficeStops(lines, lambda _, version: T[version], None, None).published_ends(T[0], rows, NOW)
     told = [(len(each.what), each.is_partial, str(each.stages[-1].words)) for each in ends]
     assert told == [(2, False, "ended on 1 of 2 nodes"), (1, True, "end published")]
