@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ class Published:
 
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
-    stopped: frozenset[str] = frozenset()
+    stopped: Set[str] = frozenset()
     """Members whose numbers are all suspended: the pages leave them out at once, the signed list as soon as the keys of
     the registry have signed it again.
     """
