@@ -21,6 +21,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Time
 from idtone.customers.refused.refusal_list import RefusalList, differences
 from idtone.errors import TrustError
 from idtone.registry.file_kinds import KINDS, Kind
+from idtone.registry.model import RegistryDocument
 from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
@@ -196,10 +197,7 @@ def _examine_targets(edition: Edition, name: str) -> None:
         return
     if (named[file].custom or {}).get("logs") != named_logs(document):
         raise _unfit(name, Message("names other logs and witnesses than {file}", file=file))
-    listed = edition.targets.get(tuf_roles.OPERATORS_FILE)
-    if tuf_roles.OPERATORS_FILE not in named or listed != operator_list.octets(
-        document, _suspensions(edition.files, edition.targets)
-    ):
+    if tuf_roles.OPERATORS_FILE not in named or not _has_its_list(edition, document):
         raise _unfit(tuf_roles.OPERATORS_FILE, Message("is not the list that follows from {file}", file=file))
     masters = {tone.id: tone.sha256 for tone in document.tones}
     for path in named.keys() - {file, tuf_roles.OPERATORS_FILE}:
@@ -207,6 +205,25 @@ def _examine_targets(edition: Edition, name: str) -> None:
             named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
         ):
             raise _unfit(path, Message("is not a master that {file} names", file=file))
+
+
+def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
+    """Whether operators.json follows from the registry and the suspensions, the package's own or the published ones."""
+    suspensions = _suspensions(edition.files, edition.targets)
+    return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.octets(document, suspensions)
+
+
+def examine_list(edition: Edition) -> None:
+    """For an edition that kept to the rules when it was made: the suspensions that are published since may leave other
+    members in the public list. Raises TrustError.
+    """
+    if tuf_roles.REGISTRY not in edition.metadata:
+        return
+    file = tuf_roles.REGISTRY_FILE
+    if not _has_its_list(edition, KINDS[tuf_roles.REGISTRY].parse(_text(edition, file), file)):
+        raise TrustError(
+            Message("the public list has changed because of a suspension; discard this package and prepare it again")
+        )
 
 
 def _suspensions(*files: Mapping[str, bytes]) -> Any:

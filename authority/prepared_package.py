@@ -24,7 +24,7 @@ from idtone.translation import Message
 from . import draft_metadata
 from .desk.office_ledger import OfficeLedger
 from .edition import Edition, assembled, read_edition
-from .edition_rules import describe, examine, examine_issued
+from .edition_rules import describe, examine, examine_issued, examine_list
 from .edits_by_hand import record_edits_by_hand
 from .refused.change_refusals import Refusals
 from .workspace import Workspace
@@ -60,13 +60,7 @@ class PreparedPackage:
 
     def prepare(self, now: datetime) -> None:
         """Make the package, in place of one that no holder has signed yet. Raises IdtoneError."""
-        waiting = self.edition()
-        if waiting and any(waiting.holders().values()):
-            raise UsageError(
-                Message(
-                    "holders have signed already what waits; collect the other signatures, or discard the package first"
-                )
-            )
+        self._check_unsigned()
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
             present = draft_metadata.role_of(tuf_roles.SUSPENSIONS, self._workspace.repository.roles()).keyids
@@ -78,6 +72,7 @@ class PreparedPackage:
         examine(edition, now)
         examine_issued(edition, now)
         with self._workspace.locked():
+            self._check_unsigned()
             self._record(PREPARED, edition)
             shutil.rmtree(self.folder, ignore_errors=True)
             edition.write(self.folder)
@@ -95,11 +90,11 @@ class PreparedPackage:
 
     def zipped(self, now: datetime) -> bytes:
         """For a holder: unpacked, it is the folder that `idtone authority sign` takes. Raises IdtoneError."""
-        self._present()
-        self.renew(now)
         made = io.BytesIO()
-        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(self._present().rglob("*")):
+        with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+            self._present()
+            self.renew(now)
+            for path in sorted(self.folder.rglob("*")):
                 if path.is_file():
                     archive.write(path, path.relative_to(self.folder).as_posix())
         return made.getvalue()
@@ -129,6 +124,7 @@ class PreparedPackage:
             edition = read_edition(self._present())
             edition.check_complete()
             latest = self._workspace.latest(edition, now)
+            examine_list(latest.unpublished())
             examine_issued(latest, now)
             latest.check_complete()
             self._record(PUBLISHED, latest)
@@ -138,18 +134,20 @@ class PreparedPackage:
 
     def renew(self, now: datetime) -> None:
         """Base the package on what is published now: it gets a new snapshot and a new timestamp, and the signatures of
-        its other roles stay. A package of which something else was published in the meantime stays as it is.
+        its other roles stay. A package of which something else was published in the meantime stays as it is. Raises
+        TrustError if a suspension has changed the public list in the meantime.
         """
-        if not self.folder.is_dir():
-            return
-        edition = read_edition(self.folder)
-        try:
-            latest = self._workspace.latest(edition, now)
-        except TrustError:
-            return
-        if all(latest.metadata[name].signed_bytes == draft.signed_bytes for name, draft in edition.metadata.items()):
-            return
         with self._workspace.locked():
+            if not self.folder.is_dir():
+                return
+            edition = read_edition(self.folder)
+            try:
+                latest = self._workspace.latest(edition, now)
+            except TrustError:
+                return
+            if all(latest.metadata[name].signed_bytes == each.signed_bytes for name, each in edition.metadata.items()):
+                return
+            examine_list(latest.unpublished())
             shutil.rmtree(self.folder, ignore_errors=True)
             latest.write(self.folder)
 
@@ -157,6 +155,16 @@ class PreparedPackage:
         """Remove the package; its copies count no more."""
         with self._workspace.locked():
             shutil.rmtree(self._present(), ignore_errors=True)
+
+    def _check_unsigned(self) -> None:
+        """Raises UsageError if a holder has signed what waits."""
+        waiting = self.edition()
+        if waiting and any(waiting.holders().values()):
+            raise UsageError(
+                Message(
+                    "holders have signed already what waits; collect the other signatures, or discard the package first"
+                )
+            )
 
     def _present(self) -> Path:
         if not self.folder.is_dir():

@@ -61,16 +61,21 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
 
 
 def words(holders: Sequence[Holder] | None) -> Message:
-    """For the officers."""
+    """For the officers, in a line of their own."""
+    return names(holders) if holders == [] else Message("holder: {holders}", holders=names(holders))
+
+
+def names(holders: Sequence[Holder] | None) -> Message:
+    """For the officers, beside a label."""
     if holders is None:
-        return Message("holder: not known, because no registry can be read")
+        return Message("not known, because no registry can be read")
     if not holders:
         return Message("NO MEMBER HOLDS THIS: compare it with the request again")
     said = (
         Message("{member} {name} ({count})", member=each.member, name=each.name, count=counted(each.numbers))
         for each in holders
     )
-    return Message("holder: {holders}", holders=joined(", ", said))
+    return joined(", ", said)
 
 
 def refuse_unheld(holders: list[Holder] | None) -> None:

@@ -52,7 +52,8 @@ ACTIONS: Final = (
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """What can be requested."""
-STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
+STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
+"""Those whose holder the second person sees. The holder of a member's numbers is what the first has entered."""
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Those without terms."""
 
@@ -63,7 +64,8 @@ _log = logging.getLogger(__name__)
 class SuspensionRequest:
     """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered.
 
-    `holders` are who holds it, which the second person sees: None if that is not known, or no stop is asked for.
+    `holders` are who holds it, which the second person sees: None if that is not known, or no stop of numbers is
+    asked for.
     """
 
     id: str

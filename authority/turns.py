@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import threading
 import time
@@ -11,7 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from .shared_folder import file_mode
+
 LOOK_EVERY_S: Final = 0.01
+GIVE_WAY_EVERY_S: Final = 0.5
+"""How long threads of this process follow one another before another process gets its turn."""
 
 
 class _Lock:
@@ -19,6 +24,10 @@ class _Lock:
         self.of_process = threading.Lock()
         """Threads of this process wait here, so that one of them at a time asks for the file."""
         self.holder: tuple[int, object] | None = None
+        self.is_wanted = False
+        """Whether a thread has found it taken."""
+        self.gave_way_s = -math.inf
+        """When no thread of this process wanted it, or another process could take it."""
 
 
 _locks: dict[Path, _Lock] = {}
@@ -35,12 +44,14 @@ def turn(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
     if lock.holder == me:
         yield
         return
-    if not lock.of_process.acquire(timeout=within_s):
-        raise TimeoutError
+    if not lock.of_process.acquire(blocking=False):
+        lock.is_wanted = True
+        if not lock.of_process.acquire(timeout=within_s):
+            raise TimeoutError
     with ExitStack() as held:
         held.callback(lock.of_process.release)
-        # To be locked, a file need not be written: another account may have made it.
-        descriptor = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        held.callback(_give_way, lock)
+        descriptor = _open(file)
         held.callback(os.close, descriptor)
         _take(descriptor, until_s)
         lock.holder = me
@@ -48,6 +59,28 @@ def turn(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
             yield
         finally:
             lock.holder = None
+
+
+def _open(file: Path) -> int:
+    """To be locked, a file need not be written: another account may have made it."""
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(file, flags)
+    os.fchmod(descriptor, file_mode(file.parent))
+    return descriptor
+
+
+def _give_way(lock: _Lock) -> None:
+    """Called between the release of the file and that of the process: the next thread would always be faster than
+    another process, which looks for the file from time to time.
+    """
+    if lock.is_wanted and time.monotonic() - lock.gave_way_s < GIVE_WAY_EVERY_S:
+        return
+    if lock.is_wanted:
+        time.sleep(2 * LOOK_EVERY_S)
+    lock.is_wanted, lock.gave_way_s = False, time.monotonic()
 
 
 def _take(descriptor: int, until_s: float) -> None:

@@ -48,8 +48,8 @@ from .turns import turn
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
-TURN_WITHIN_S: Final = 5.0
-"""How long a change waits for the one before it."""
+TURN_WITHIN_S: Final = 60.0
+"""How long a change waits for the one before it, which may itself wait for the office's ledger."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
+from idtone import japan
 from idtone.japan import JAPAN
 
 
@@ -29,12 +30,8 @@ def exact(at: datetime) -> str:
 
 
 def last_day(until: datetime | date | str) -> str:
-    """The filter `last_day`: the last day of a period up to, but not including, this moment or day."""
-    if isinstance(until, str):
-        until = datetime.fromisoformat(until) if "T" in until else date.fromisoformat(until)
-    if isinstance(until, datetime):
-        return (until - timedelta(microseconds=1)).astimezone(JAPAN).date().isoformat()
-    return (until - timedelta(days=1)).isoformat()
+    """The filter `last_day`."""
+    return japan.last_day(until).isoformat()
 
 
 def last_moment(until: datetime | None) -> str:

@@ -51,7 +51,7 @@ WORDS: Final[Mapping[StopState, str]] = {
     StopState.OVER: template("its time is over"),
 }
 HERE: Final = template("in force on this node")
-_DONE: Final = frozenset({StopState.WITHDRAWN, StopState.END_PUBLISHED, StopState.TAKEN_OVER, StopState.OVER})
+_DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
 """Nothing is refused because of it any more, or the association answers for it."""
 
 

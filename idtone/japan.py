@@ -1,8 +1,17 @@
-"""Japan Standard Time."""
+"""Japan Standard Time, and what people there call the end of a period."""
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
+
+
+def last_day(until: datetime | date | str) -> date:
+    """The last day of a period up to, but not including, a moment or day. Raises ValueError for a text that is none."""
+    if isinstance(until, str):
+        until = datetime.fromisoformat(until) if "T" in until else date.fromisoformat(until)
+    if isinstance(until, datetime):
+        return (until - timedelta(microseconds=1)).astimezone(JAPAN).date()
+    return until - timedelta(days=1)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from idtone.calls import Direction, LicenceStatus
+from idtone.japan import last_day
 from idtone.number_spans import NumberSpan
 from idtone.numbers import parse_japanese
 from idtone.translation import Message, joined, template
@@ -32,7 +33,6 @@ from .model import (
     SuspensionsDocument,
     ToneEntry,
     WitnessEntry,
-    last_day,
 )
 from .never_originating import span_of
 from .number_notation import counted, masked, read_span
@@ -93,6 +93,13 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
         )
 
 
+def is_end(words: str) -> bool:
+    """Whether the English words of a difference say that a suspension, or an entry of numbers that never originate,
+    has ended.
+    """
+    return any(f"{said} (reference " in words for said in (*map(str, _LIFTED.values()), _MAY_ORIGINATE))
+
+
 def never_originates_differences(
     old: NeverOriginatesDocument, new: NeverOriginatesDocument, say: Say = masked
 ) -> Iterator[str]:
@@ -135,6 +142,7 @@ _SUSPENDED: Final = {
     SuspensionKind.STOP: Message("is suspended"),
     SuspensionKind.NO_NEW_NUMBERS: Message("gets no new numbers"),
 }
+_MAY_ORIGINATE: Final = "may originate calls again"
 _LIFTED: Final = {
     SuspensionKind.STOP: Message("its suspension is lifted"),
     SuspensionKind.NO_NEW_NUMBERS: Message("may get new numbers again"),

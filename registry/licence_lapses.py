@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from idtone.calls import Direction, Licence, LicenceStatus
+from idtone.japan import JAPAN
 from idtone.translation import Message, joined
 
 LICENCE_SOON: Final = timedelta(days=30)
 """Enough time to renew a licence."""
 LAPSED_FOR: Final = timedelta(days=90)
 """For how long a lapse is told. A member that has let its licence end on purpose needs no more."""
-_JAPAN: Final = timezone(timedelta(hours=9))
 _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
 
 
@@ -48,7 +48,7 @@ class LicenceLapse:
         return Message("ask the association to renew it")
 
     def __str__(self) -> str:
-        day = self.at.astimezone(_JAPAN).date()
+        day = self.at.astimezone(JAPAN).date()
         return Message(
             "{licence} ({direction}): {day}", licence=self.licence, direction=_DIRECTIONS[self.direction], day=day
         )

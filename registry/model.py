@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
@@ -139,11 +139,6 @@ Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 def day_begins(day: date) -> datetime:
     """The moment, in UTC, at which a day begins in Japan."""
     return datetime.combine(day, time(), JAPAN).astimezone(UTC)
-
-
-def last_day(until: date) -> date:
-    """The last day of a period up to, but not including, a day: what people call its end."""
-    return until - timedelta(days=1)
 
 
 class Header(Model):

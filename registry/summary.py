@@ -6,12 +6,12 @@ Of each number, only the last four digits are shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from idtone.calls import link_is_checked
 from idtone.decision import judge
-from idtone.japan import JAPAN
+from idtone.japan import JAPAN, last_day
 from idtone.numbers import Number, parse_japanese
 from idtone.translation import Message, joined, template
 
@@ -25,7 +25,6 @@ from .model import (
     RegistryDocument,
     SuspensionEntry,
     SuspensionKind,
-    last_day,
 )
 from .number_notation import masked, read_span
 
@@ -304,8 +303,9 @@ def _certification_report(it: Certification | None, now: datetime) -> Certificat
 
 
 def certification_words(report: CertificationReport) -> str:
+    until = report["mark_until"]
     mark = (
-        Message(", mark {mark} until {mark_until}", mark=report["mark"], mark_until=_last_day(report["mark_until"]))
+        Message(", mark {mark} until {mark_until}", mark=report["mark"], mark_until=last_day(until) if until else "")
         if report["mark"]
         else ""
     )
@@ -313,7 +313,7 @@ def certification_words(report: CertificationReport) -> str:
     words = Message(
         "{number} until {until}{mark}, by {document}",
         number=report["number"],
-        until=_last_day(report["until"]),
+        until=last_day(report["until"]),
         mark=mark,
         document=report["document"],
     )
@@ -440,7 +440,7 @@ def _pledge(report: MemberReport) -> str:
         else []
     )
     words += (
-        [Message("until {pledge_until}", pledge_until=_last_day(report["pledge_until"]))]
+        [Message("until {pledge_until}", pledge_until=last_day(report["pledge_until"]))]
         if report["pledge_until"]
         else []
     )
@@ -455,7 +455,3 @@ def covered(member: Member) -> int:
         total += max(0, span.last - max(span.first, reached + 1) + 1)
         reached = max(reached, span.last)
     return total
-
-
-def _last_day(until: str | None) -> str:
-    return "" if until is None else last_day(date.fromisoformat(until)).isoformat()

@@ -22,7 +22,7 @@ from idtone.registry.trust.roots import read_root
 from idtone.translation import Message, translated
 
 from ..edition import assembled, read_edition
-from ..edition_rules import describe, examine, examine_before, examine_issued
+from ..edition_rules import describe, examine, examine_before, examine_issued, examine_list
 from ..edits_by_hand import record_edits_by_hand
 from ..evaluation.results import published_files
 from ..operator_list_site import write_site
@@ -105,6 +105,7 @@ def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> 
     if package is None:
         return workspace.differences(is_whole=True)
     edition = workspace.latest(read_edition(package), now).unpublished()
+    examine_list(edition)
     examine(edition, now)
     return describe(edition, is_whole=True)
 

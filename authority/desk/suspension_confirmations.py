@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -74,9 +74,12 @@ class Confirmation:
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
-def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirmation]:
+def confirmations(
+    desk: Desk, reference: str | None = None, ended_since: datetime | None = None
+) -> Iterator[Confirmation]:
     """For each reference of a published stop, or for one, and for each node of each member that holds numbers. Then the
-    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm.
+    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm, or has
+    confirmed from `ended_since` on.
 
     Raises TrustError if nothing was published, or never this reference.
     """
@@ -94,7 +97,7 @@ def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirma
         raise TrustError(
             Message("no published suspension has the reference {reference!r}, or had it before", reference=reference)
         )
-    documents = list(_documents(desk))
+    documents = _Documents.of(_documents(desk))
     for each, of_reference in wanted.items():
         for member in desk.registry().members:
             if member.numbers or member.keys:
@@ -102,7 +105,10 @@ def confirmations(desk: Desk, reference: str | None = None) -> Iterator[Confirma
     gone = {reference: earlier} if reference and earlier else {}
     if reference is None:
         gone = _confirmed_before(wanted, documents)
-    yield from _lifted(desk, gone, documents, are_all=reference is not None)
+    for rows in _lifted(desk, gone, documents):
+        is_late = ended_since is not None and any(each.lifted and each.lifted >= ended_since for each in rows)
+        if reference is not None or is_late or any(each.is_missing for each in rows):
+            yield from rows
 
 
 def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
@@ -116,33 +122,25 @@ def _of_earlier(repository: SignedRepository, reference: str) -> list[Suspension
     return None
 
 
-def _confirmed_before(published: Collection[str], documents: Iterable[_Document]) -> dict[str, list[SuspensionEntry]]:
+def _confirmed_before(published: Collection[str], documents: _Documents) -> dict[str, list[SuspensionEntry]]:
     """The references that nodes have confirmed and that are not published any more, with their last known stops."""
-    found: dict[str, list[SuspensionEntry]] = {}
-    for document in documents:
-        for stop in document.content.stops:
-            if stop.reference not in published:
-                found[stop.reference] = [each for each in document.edition if each.reference == stop.reference]
-    return found
+    return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
 
 
-def _lifted(
-    desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: list[_Document], are_all: bool
-) -> Iterator[Confirmation]:
+def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents) -> Iterator[list[Confirmation]]:
     for reference, entries in of.items():
-        ends = {
-            each.node: each.content.in_use
-            for each in documents
-            if reference in each.content.lifts and all(entry.reference != reference for entry in each.edition)
-        }
-        rows = [
-            replace(row, is_lifted=True, lifted=ends.get(row.node or ""))
+        yield [
+            replace(row, is_lifted=True, lifted=_end(row, documents.ends))
             for member in desk.registry().members
             if member.numbers or member.keys
             for row in _of_member(reference, entries, member, documents)
         ]
-        if are_all or any(row.is_missing for row in rows):
-            yield from rows
+
+
+def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
+    """Since when the node goes by the end of a stop: not that of an earlier one by the same reference."""
+    end = ends.get((row.node or "", row.reference))
+    return end if end and (row.in_use is None or end >= row.in_use) else None
 
 
 def is_published(desk: Desk, reference: str) -> bool:
@@ -158,17 +156,40 @@ class _Document:
     edition: list[SuspensionEntry]
 
 
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    """What nodes have said, by node and reference: the stops, and the latest end. `last_known` are a reference's stops
+    of the last document that has some.
+    """
+
+    stops: dict[tuple[str, str], list[_Document]] = field(default_factory=dict)
+    ends: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    last_known: dict[str, list[SuspensionEntry]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, documents: Iterable[_Document]) -> _Documents:
+        """In the order of receipt."""
+        found = cls()
+        for each in documents:
+            in_edition: dict[str, list[SuspensionEntry]] = {}
+            for entry in each.edition:
+                in_edition.setdefault(entry.reference, []).append(entry)
+            for stop in each.content.stops:
+                found.stops.setdefault((each.node, stop.reference), []).append(each)
+                found.last_known[stop.reference] = in_edition.get(stop.reference, [])
+            for reference in each.content.lifts:
+                if reference not in in_edition:
+                    found.ends[each.node, reference] = each.content.in_use
+        return found
+
+
 def _of_member(
-    reference: str, entries: list[SuspensionEntry], member: Member, documents: list[_Document]
+    reference: str, entries: list[SuspensionEntry], member: Member, documents: _Documents
 ) -> Iterator[Confirmation]:
     if not member.keys:
         yield Confirmation(reference, member.id, None)
     for node in dict.fromkeys(VerifierKey.parse(key).name for key in member.keys):
-        about = [
-            each
-            for each in documents
-            if each.node == node and any(stop.reference == reference for stop in each.content.stops)
-        ]
+        about = documents.stops.get((node, reference), [])
         needed = [next((each for each in about if entry in each.edition), None) for entry in entries]
         found = [each for each in needed if each is not None]
         if len(found) < len(entries):

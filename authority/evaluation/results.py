@@ -25,9 +25,10 @@ from idtone.registry.model import EvaluationEntry, RegistryDocument
 from idtone.translation import Message
 
 from .. import registry_edits, shared_folder
-from ..change_registry import Attribution, change_registry
+from ..change_registry import Attribution, change_registry, suspensions_of
 from ..desk.office_ledger import OfficeLedger
 from ..history import Action, HistoryEntry
+from ..stopped_members import stopped_members
 from ..workspace import Workspace
 from ..yaml_text import YamlText
 from .badge import badge
@@ -50,7 +51,8 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
     """Keep the results, and enter those with a grade into registry.yaml instead of the ones before.
 
     The act is in the office's ledger first. Raises IdtoneError: also if the registry has changed since the evaluation,
-    other criteria were used under the same version, or the criteria name no address of the public list yet.
+    a member with a grade was stopped since, other criteria were used under the same version, or the criteria name no
+    address of the public list yet.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
@@ -78,6 +80,15 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
     def edit(text: YamlText, now: RegistryDocument) -> None:
         if _judged_by(now) != _judged_by(registry):
             raise UsageError(Message("registry.yaml has changed since this evaluation; evaluate again"))
+        graded = {each.member.id for each in evaluated.evaluations if each.grade}
+        judged = (each for each in now.members if each.id in graded)
+        if stopped := stopped_members(judged, suspensions_of(workspace), attribution.at):
+            raise UsageError(
+                Message(
+                    "all numbers of member {member} were stopped since this evaluation; evaluate again",
+                    member=min(stopped),
+                )
+            )
         registry_edits.evaluated(text, entries)
         OfficeLedger(workspace.folder).record(
             ACT, str(period), criteria=criteria.sha256, results=digest, members=len(made), graded=len(entries)

@@ -6,9 +6,9 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from idtone.authority import operator_list
 from idtone.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
@@ -76,6 +76,8 @@ class Stops:
     """When it was written."""
 
 
+ENDS_SHOWN: Final = timedelta(days=30)
+"""How long an end that is published stays on the page of suspensions."""
 OperatorList = Mapping[str, Mapping[str, Any]]
 """The entries of a public list by member."""
 HistoryLine = tuple[HistoryEntry, HistorySignature | None]
@@ -145,7 +147,9 @@ class OfficeFiles:
         return self._acts.get()
 
     def confirmations(self) -> Sequence[Confirmation]:
-        """Of each published stop and each node. Empty if nothing is published."""
+        """Of each published stop and each node, and of the ends that nodes have still to confirm, or have confirmed
+        lately. Empty if nothing is published.
+        """
         return self._confirmations.get()
 
     def evaluations(self) -> Sequence[tuple[Criteria, list[Result]]]:
@@ -219,7 +223,8 @@ class OfficeFiles:
         return min(ends)
 
     def _read_confirmations(self) -> list[Confirmation]:
-        return list(confirmations(self.desk)) if self.is_published() else []
+        lately = datetime.now(UTC) - ENDS_SHOWN
+        return list(confirmations(self.desk, ended_since=lately)) if self.is_published() else []
 
     def _read_published_stops(self) -> Stops | None:
         repository = self.workspace.repository

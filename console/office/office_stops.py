@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 from idtone.authority.desk.suspension_confirmations import Confirmation
 from idtone.authority.history import Action
 from idtone.authority.signed_history import HistorySignature
-from idtone.registry.differences import never_originates_differences, suspension_differences
+from idtone.registry.differences import is_end, never_originates_differences, suspension_differences
 from idtone.registry.model import (
     NeverOriginatesDocument,
     NeverOriginatesEntry,
@@ -36,10 +36,13 @@ class OfficeStop(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class PublishedEnd:
-    """An end of a stop, or of an entry of numbers that never originate, in the words of the history."""
+    """An end of a stop, or of an entry of numbers that never originate, in the words of the history. `is_partial`: the
+    rest of a range stayed suspended.
+    """
 
     what: Sequence[str]
-    stage: Stage
+    is_partial: bool
+    stages: Sequence[Stage]
 
 
 class OfficeStops:
@@ -78,14 +81,26 @@ class OfficeStops:
         )
         return list(self._stops(entries, published, signed, _of_number, lambda _: (), now, limit))
 
-    def published_ends(self, since: datetime) -> list[PublishedEnd]:
-        """Of the ends that were approved from `since` on, the newest first."""
-        ended = [
-            (entry, signature)
-            for entry, signature in reversed(self._history)
-            if entry.action in _ENDS and signature and entry.at >= since
-        ]
-        return [PublishedEnd(entry.what, Stage(StopState.END_PUBLISHED, self._at(of))) for entry, of in ended]
+    def published_ends(
+        self, since: datetime, confirmations: Iterable[Confirmation], now: datetime
+    ) -> list[PublishedEnd]:
+        """Of the ends that were approved from `since` on, the newest first. What nodes have confirmed is about the
+        newest end of a reference.
+        """
+        nodes: dict[str, list[datetime | None]] = {}
+        for each in confirmations:
+            if each.is_lifted and (each.in_use or each.lifted):
+                nodes.setdefault(each.reference, []).append(each.lifted)
+        found = []
+        for entry, signature in reversed(self._history):
+            if entry.action not in _ENDS or signature is None or entry.at < since:
+                continue
+            ends = [words for words in entry.what if is_end(words)]
+            references = [each for each in nodes if any(words.endswith(f"(reference {each})") for words in ends)]
+            released = [at for each in references for at in nodes.pop(each)]
+            facts = StopFacts({StopState.END_PUBLISHED: self._at(signature)}, released=released)
+            found.append(PublishedEnd(ends, len(ends) < len(entry.what), stages(facts, now)))
+        return found
 
     def _stops(
         self, entries: Iterable[E], published: Sequence[E] | None, signed: Sequence[E] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from idtone.authority.desk.suspension_confirmations import Confirmation
 from idtone.authority.history import Action
-from idtone.authority.stop_holders import words as held
+from idtone.authority.stop_holders import names as held
 from idtone.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
 from idtone.authority.suspension_terms import SuspensionTerms
 from idtone.errors import IdtoneError, TrustError, UsageError
@@ -28,7 +28,7 @@ from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
 from .acts import acted, attributed, files_of, span_text
-from .office_files import HistoryLine, OfficeFiles
+from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
 PATH: Final = "/office/suspensions"
@@ -49,8 +49,6 @@ _LABELS: Final = {
     "until": template("End"),
     "authority": template("Requested by"),
 }
-ENDS_SHOWN: Final = timedelta(days=30)
-"""How long an end that is published stays on the page."""
 SHOWN: Final = 200
 """The most numbers that never originate on the page; `idtone authority never-originating` lists all."""
 
@@ -108,7 +106,7 @@ def _read(files: OfficeFiles, now: datetime) -> _Found:
     return _Found(
         stops.suspensions(document.suspensions, confirmations, now),
         stops.never_originating(never, SHOWN, now), len(never),
-        stops.published_ends(now - ENDS_SHOWN), files.requests.waiting(), confirmations, trouble,
+        stops.published_ends(now - ENDS_SHOWN, confirmations, now), files.requests.waiting(), confirmations, trouble,
     )  # fmt: skip
 
 
@@ -122,7 +120,7 @@ def _span(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """Those with missing confirmations first."""
+    """Those with missing confirmations first, without the ends that all have confirmed."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -133,6 +131,7 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
             each_of[0].is_lifted,
         )
         for reference, each_of in of.items()
+        if not each_of[0].is_lifted or any(each.is_missing for each in each_of)
     ]  # fmt: skip
     return sorted(found, key=lambda each: not each.missing)
 

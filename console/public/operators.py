@@ -57,7 +57,8 @@ async def badge(visit: Visit) -> web.StreamResponse:
         return visit.render("badge.html", HTTPStatus.BAD_REQUEST, operator=None, problem=error, times=_time)
     published = await visit.in_thread(_files(visit).published)
     operator = published.of_badge(octets)
-    return visit.render("badge.html", operator=operator, problem=None, times=_time)
+    is_stopped = operator is not None and operator["member"] in published.stopped
+    return visit.render("badge.html", operator=operator, is_stopped=is_stopped, problem=None, times=_time)
 
 
 def _files(visit: Visit) -> OfficeFiles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ class Published:
 
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
-    stopped: frozenset[str] = frozenset()
+    stopped: Set[str] = frozenset()
     """Members whose numbers are all suspended: the pages leave them out at once, the signed list as soon as the keys of
     the registry have signed it again.
     """
@@ -42,9 +42,11 @@ class Published:
         return cls(listed, files, workspace.stopped(datetime.now(UTC)))
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator whose badge in force this is; None if it is forged, changed or out of date."""
+        """The operator whose badge in force this is, also if it is stopped; None if it is forged, changed or out of
+        date.
+        """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
-        for operator in self.operators:
+        for operator in self.listed["operators"]:
             evaluation = operator.get("evaluation")
             if evaluation and evaluation["badge"] == sha256:
                 start, until = (datetime.fromisoformat(evaluation[f"valid_{end}"]) for end in ("from", "until"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import typer
 
 from idtone import command_line
 from idtone.errors import TrustError
-from idtone.registry.model import last_day
+from idtone.japan import last_day
 from idtone.translation import Message, translated
 
 from ..published_evaluation import verify_published
@@ -48,7 +48,7 @@ def verify(
             Message(
                 "{period_from} – {period_until}, valid until {valid_until}",
                 period_from=evaluation["period_from"],
-                period_until=last_day(date.fromisoformat(evaluation["period_until"])),
+                period_until=last_day(evaluation["period_until"]),
                 valid_until=evaluation["valid_until"],
             )
         )

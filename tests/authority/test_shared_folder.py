@@ -34,7 +34,7 @@ def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umas
     office.told("suspend-number", *STOP, typed=TWICE)
     office.told("assign-number", "m-0002", *WHY, typed="0362345670\n")
     office.told("publish", *office.all_keys())
-    kept = {"registry.yaml", "suspensions.yaml", "registry.jsonl", "suspensions.jsonl", "A-1.yaml"}
+    kept = {"registry.yaml", "suspensions.yaml", "registry.jsonl", "suspensions.jsonl", "A-1.yaml", ".lock"}
     assert kept <= {path.name for path, _ in paths(office)}
     for path, mode in paths(office):
         if path.is_dir():

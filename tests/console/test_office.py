@@ -223,7 +223,7 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
     assert "Suspensions to be approved" in (await second.get("/office/today")).text
     seen = (await second.get(page)).text
-    assert "holder: m-0001 良い電話株式会社" in seen
+    assert "<dt>Held by</dt><dd>m-0001 良い電話株式会社" in seen
     assert STOPPED not in seen
     assert STOPPED[1:] not in (office.folder / FILE).read_text()
     kept = json.loads((office.folder / FILE).read_text())[0]["digest"].partition(":")[2]
@@ -251,6 +251,17 @@ async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, offi
     assert STOPPED not in shown.text
     twice = await second.send(page, f"{page}/approve", again)
     assert "does not wait any more" in twice.text
+
+
+async def test_what_member_the_first_has_entered_is_not_shown_to_the_second(at_office, office):
+    page = "/office/suspensions"
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    of_member = {**SUSPENSION, "action": "suspend-member", "entered": "m-0001"}
+    assert (await first.send(page, f"{page}/request", of_member)).status == 303
+    card = (await second.get(page)).text.partition('<section class="card">')[2].partition("</section>")[0]
+    assert "R-7" in card
+    assert "m-0001" not in card
+    assert "m-0001" not in (office.folder / FILE).read_text()
 
 
 async def test_a_request_of_an_earlier_console_is_entered_again(at_office, office):

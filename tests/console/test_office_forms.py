@@ -21,7 +21,7 @@ from idtone.authority.workspace import Workspace
 from .. import ROOT
 from ..authority.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
 from ..authority.evaluation.conftest import ASSESSMENTS, folder, hand_in
-from ..authority.office import WHY, Office
+from ..authority.office import STOP, WHY, Office
 from ..authority.refused.test_refusals import REFUSED, SOON
 from ..evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from ..messages import catalogue_text
@@ -243,6 +243,10 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
     folder.registry.write_text(before.replace("version: 43", "version: 45"))
     folder.told("note", *WHY)
     folder.told("release-number", "m-0001", *WHY, typed="0312345678")
+    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
+    stopped = await visitor.send(NEW, f"{NEW}/enter", fields)
+    assert (stopped.status, "were stopped since this evaluation; evaluate again" in stopped.text) == (400, True)
+    folder.told("lift", *WHY, typed="m-0001\nm-0001\n")
     assert (await visitor.send(NEW, f"{NEW}/enter", fields)).status == 303, "numbers are no part of an evaluation"
     again = await visitor.send(NEW, f"{NEW}/enter", fields)
     assert (again.status, "entered already" in again.text) == (400, True)

@@ -61,7 +61,7 @@ async def test_the_list_is_the_one_that_was_signed(public):
 
 
 async def test_a_badge_counts_only_as_it_was_published_and_while_it_is_valid(public, monkeypatch):
-    octets = b"<svg/>"
+    octets, stopped = b"<svg/>", set[str]()
     listed = {
         "operators": [
             {
@@ -75,13 +75,18 @@ async def test_a_badge_counts_only_as_it_was_published_and_while_it_is_valid(pub
             }
         ]
     }  # fmt: skip
-    monkeypatch.setattr(Published, "read", lambda office: Published(listed, {}, frozenset()))
+    monkeypatch.setattr(Published, "read", lambda office: Published(listed, {}, stopped))
     visitor = await public.visitor()
     good = await visitor.upload("/public/operators/badge?lang=en", octets, "badge.svg")
     assert "Genuine." in good.text
     assert HOSTILE not in good.text
     for other in (octets + b" ", b""):
         assert "NOT genuine." in (await visitor.upload("/public/operators/badge?lang=en", other)).text
+    stopped.add("m-1")
+    at_present = (await visitor.upload("/public/operators/badge?lang=en", octets)).text
+    assert "does not count at present: the member is not in the public list" in at_present
+    assert "enuine." not in at_present
+    stopped.clear()
     listed["operators"][0]["evaluation"]["valid_until"] = "2021-01-01T00:00:00+09:00"
     assert "NOT genuine." in (await visitor.upload("/public/operators/badge?lang=en", octets)).text
 

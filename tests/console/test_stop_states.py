@@ -8,13 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.authority.change_registry import suspensions_of
+from idtone.authority.desk.suspension_confirmations import Confirmation
+from idtone.authority.history import Action, HistoryEntry
 from idtone.authority.prepared_package import DUTY_FOLDER
+from idtone.authority.signed_history import HistorySignature
 from idtone.authority.workspace import Workspace
+from idtone.console.office.office_stops import OfficeStops
 from idtone.console.stop_states import StopFacts, StopState, own_stages, stages
 from idtone.correspondence.signed_document import signed
 from idtone.correspondence.suspension_confirmation import KIND
 from idtone.number_spans import NumberSpan
 from idtone.persons import AccountKnownBy, Person
+from idtone.registry.differences import suspension_differences
+from idtone.registry.parsers import parse_suspensions
 from idtone.registry.trust import tuf_roles
 from idtone.signed_notes import Signer
 from idtone.suspensions.own_suspension import (
@@ -64,6 +70,7 @@ TABLE = {
     "ended by one of two": (
         StopFacts({StopState.END_APPROVED: T[6]}, [T[4], T[4]], [T[7], None]), "ended on 1 of 2 nodes", T[7], "warning",
     ),
+    "end published": (StopFacts({StopState.END_PUBLISHED: T[7]}), "end published", T[7], "warning"),
     "its time is over": (
         StopFacts({StopState.PUBLISHED: T[3]}, [T[4]], until=T[8]), "its time is over", T[8], "quiet",
     ),
@@ -109,6 +116,29 @@ def test_an_own_stop_is_in_force_node_by_node_and_ends_so():
     ]
 
 
+def test_an_end_of_a_part_claims_no_end_of_the_rest():
+    head = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n"
+    terms = "since: 2026-11-01T00:00:00+09:00, reference: R-7"
+    stopped, rest = (
+        parse_suspensions(head + "".join(f'  - {{numbers: "{each}", {terms}}}\n' for each in numbers), "s.yaml")
+        for numbers in (["+81312345600-+81312345699"], ["+81312345600-+81312345609", "+81312345611-+81312345699"])
+    )
+    lines = []
+    for number, action, old, new in (
+        (1, Action.LIFT, stopped, rest), (2, Action.LIFT, rest, rest.model_copy(update={"suspensions": ()})),
+    ):  # fmt: skip
+        what = tuple(map(str, suspension_differences(old, new)))
+        entry = HistoryEntry(at=T[number], action=action, by="a", subject="s", why="w", what=what)
+        lines.append((entry, HistorySignature(tuf_roles.SUSPENSIONS, number, ())))
+    rows = [
+        Confirmation("R-7", "m-0001", node, T[0], is_lifted=True, lifted=at) for node, at in (("a", T[3]), ("b", None))
+    ]
+    ends = OfficeStops(lines, lambda _, version: T[version], None, None).published_ends(T[0], rows, NOW)
+    told = [(len(each.what), each.is_partial, str(each.stages[-1].words)) for each in ends]
+    assert told == [(2, False, "ended on 1 of 2 nodes"), (1, True, "end published")]
+    assert all("its suspension is lifted" in words for each in ends for words in each.what)
+
+
 @pytest.fixture
 async def at_office(site_of, office):  # noqa: F811
     return await site_of(office.folder)
@@ -144,19 +174,21 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
     async def publish() -> None:
         assert (await first.send("/office/publication", "/office/publication/publish")).status == 303
 
-    async def confirm() -> None:
+    async def confirm(**what: object) -> None:
         found, now = suspensions_of(Workspace(office.folder)), datetime.now(UTC)
         content = {
             "sha256": Workspace(office.folder).repository.sha256(tuf_roles.SUSPENSIONS),
             "issued": found.issued.isoformat(), "registry_version": 1, "in_use": now.isoformat(),
-            "stops": [{"reference": "R-7", "calls_ended": 0}],
+            "stops": [], **what,
         }  # fmt: skip
         at_office.console.desk.accept(signed(KIND, "m-0001", content, node, now), now)
 
     before, walk = await state(), []
     for do in (
-        lambda: enter(asked), approve, sign, publish, confirm,
+        lambda: enter(asked), approve, sign, publish,
+        lambda: confirm(stops=[{"reference": "R-7", "calls_ended": 0}]),
         lambda: enter({"action": "lift", "entered": STOPPED, "why": "as asked"}), approve, sign, publish,
+        lambda: confirm(lifts=["R-7"]),
     ):  # fmt: skip
         await do()
         if not walk:  # the card names its period, and claims no state
@@ -180,4 +212,5 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
         ["end approved"],
         ["end signed with the keys"],
         ["end published"],
+        ["ended on 1 of 1 nodes"],
     ]

@@ -95,6 +95,19 @@ def test_the_end_of_a_suspension_is_confirmed_and_an_old_order_can_be_reported(a
     assert told("R-1") == (0, [("m-0001/a", True, True), two, other]), "the police ask about it later"
     assert "lifted since" in office.run("in-force", association.folder, "R-1")[1]
 
+    again = STOPPED.replace("issued: 2026-11-02", "issued: 2026-11-05").replace("since: 2026-", "since: 2025-")
+    last = ended.replace("2026-11-04", "2026-11-06")
+    second, third = NOW + timedelta(seconds=10), NOW + timedelta(seconds=20)
+    association.write(suspensions=again)
+    association.publish(association.signers(Keys.DUTY))
+    desk.accept(confirmation(ONE, text=again, at=second, in_use=second), second)
+    association.write(suspensions=last)
+    association.publish(association.signers(Keys.DUTY))
+    assert told() == (1, [one, two, other]), "it was stopped again: the first end does not count for the second stop"
+    lift = {**content(last, {}, third), "lifts": ["R-1"]}
+    desk.accept(signed(KIND, "m-0001", lift, ONE, third), third)
+    assert told() == (0, [])
+
 
 def own_report(state: str = "in-force", number: int = 1, **more: object) -> bytes:
     content = {
