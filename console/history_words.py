@@ -105,8 +105,8 @@ def _parts(pieces: list[str], start: int) -> Iterator[tuple[Message, int]]:
 @cache
 def patterns() -> list[tuple[re.Pattern[str], str]]:
     """Those with the most words of their own first."""
-    of = (differences, number_notation.masked, number_notation.counted)
-    sources = "\n".join(map(inspect.getsource, of))
+    numbers = map(inspect.getsource, (number_notation.masked, number_notation.counted))
+    sources = "\n".join((inspect.getsource(differences), *numbers))
     tree = ast.parse(sources.replace("from __future__ import annotations", ""))
     templates = {each for node in ast.walk(tree) if isinstance(node, ast.Call) for each in _templates(node)}
     own = {each: _FIELD.sub("", each) for each in templates}

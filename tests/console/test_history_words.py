@@ -29,15 +29,19 @@ PLEDGE = {
     "until": "2036-01-05",
     "sha256": "a" * 64,
 }
-LICENCE = {
+LICENCE: dict[str, Any] = {
     "id": "L-1",
     "tone": "sample",
     "status": "active",
     "valid": {"from": AT, "until": THEN},
     "directions": ["incoming"],
 }
-BOTH = {**LICENCE, "id": "L-2", "status": "revoked", "directions": ["incoming", "outgoing"]}
-EIGHT = {"id": "m-0008", "name": {"ja": "八番電話", "en": "Hachi"}}
+LATER_LICENCE = {
+    **LICENCE, "tone": "other", "status": "suspended", "valid": {"from": THEN, "until": LATER},
+    "directions": ["outgoing"],
+}  # fmt: skip
+BOTH: dict[str, Any] = {**LICENCE, "id": "L-2", "status": "revoked", "directions": ["incoming", "outgoing"]}
+EIGHT: dict[str, Any] = {"id": "m-0008", "name": {"ja": "八番電話", "en": "Hachi"}}
 FULL = {
     **EIGHT, "certification": MARKED, "pledge": PLEDGE, "licences": [LICENCE, BOTH],
     "numbers": ["0312345678", "0312345700-0312345799"], "logs": [{"key": LOG, "since": AT}],
@@ -52,8 +56,8 @@ LINKS = [
     {"from": "m-0001", "to": "m-0002", "checked": CHECKED, "certification": CERTIFIED},
     {"from": "m-0002", "to": "m-0003"},
 ]
-STOP = {"number": "0312345678", "since": AT, "reference": "R-7"}
-NEVER = {"number": "0312345678", "since": AT, "reference": "R-7", "holder": "警察署"}
+STOP: dict[str, Any] = {"number": "0312345678", "since": AT, "reference": "R-7"}
+NEVER: dict[str, Any] = {"number": "0312345678", "since": AT, "reference": "R-7", "holder": "警察署"}
 
 
 def registry(
@@ -67,10 +71,10 @@ def witnesses(number: int, *entries: dict[str, Any]) -> dict[str, Any]:
     return {"witness_policy": {"cosignatures": number, "witnesses": entries}}
 
 
-TONE = {"id": "sample", "title": "Sample sound, not the association's"}
+TONE: dict[str, Any] = {"id": "sample", "title": "Sample sound, not the association's"}
 MASTER = {**TONE, "title": "Sound", "sha256": "d" * 64}
-PORTED = {"numbers": "0312345678", "from": "m-0001", "to": "m-0002", "at": AT}
-CHAIN = {"numbers": "0312345700-0312345799", "links": LINKS}
+PORTED: dict[str, Any] = {"numbers": "0312345678", "from": "m-0001", "to": "m-0002", "at": AT}
+CHAIN: dict[str, Any] = {"numbers": "0312345700-0312345799", "links": LINKS}
 REGISTRIES = {
     "header": (registry(), registry(header="Other")),
     "tones": (registry(), registry(tones=(TONE, MASTER | {"id": "other"}))),
@@ -84,23 +88,7 @@ REGISTRIES = {
         registry(FULL | {"corporate_number": "7000012050002"}),
     ),
     "names": (registry(EIGHT), registry(EIGHT | {"name": {"ja": "はち", "en": "Hachi Co., Ltd."}, "keys": [NODE]})),
-    "a licence": (
-        registry(EIGHT | {"licences": [LICENCE]}),
-        registry(
-            EIGHT
-            | {
-                "licences": [
-                    {
-                        **LICENCE,
-                        "tone": "other",
-                        "status": "suspended",
-                        "valid": {"from": THEN, "until": LATER},
-                        "directions": ["outgoing"],
-                    }
-                ]
-            }
-        ),
-    ),
+    "a licence": (registry(EIGHT | {"licences": [LICENCE]}), registry(EIGHT | {"licences": [LATER_LICENCE]})),
     "numbers": (
         registry(EIGHT | {"numbers": ["0312345678", "0612345*"]}),
         registry(EIGHT | {"numbers": ["0312345679"]}),
@@ -122,7 +110,7 @@ REGISTRIES = {
         registry(chains=[CHAIN | {"links": LINKS[1:]}], portings=[PORTED | {"at": THEN}]),
     ),
 }
-SUSPENSIONS = {
+SUSPENSIONS: dict[str, list[dict[str, Any]]] = {
     "numbers": [
         STOP,
         STOP | {"numbers": "0312345700-0312345799", "number": None, "until": THEN, "authority": "警視庁, 捜査第一課"},
@@ -131,7 +119,7 @@ SUSPENSIONS = {
     "no new numbers": [{"member": "m-0008", "since": AT, "reference": "R-9", "kind": "no-new-numbers"}],
     "changed": [STOP | {"since": THEN, "until": LATER, "reference": "R 10", "authority": "県警"}],
 }
-NEVERS = {
+NEVERS: dict[str, list[dict[str, Any]]] = {
     "one": [NEVER],
     "changed": [NEVER | {"since": THEN, "until": LATER, "reference": "R-8", "holder": "銀行", "why": "代表番号"}],
 }
@@ -150,14 +138,14 @@ def lines() -> dict[str, str]:
             stops = [
                 SuspensionsDocument.model_validate({"issued": AT, "suspensions": each}) for each in (first, second)
             ]
-            found += suspension_differences(*stops)
+            found += suspension_differences(stops[0], stops[1])
     for first in [[], *NEVERS.values()]:
         for second in [[], *NEVERS.values()]:
             never = [
                 NeverOriginatesDocument.model_validate({"issued": AT, "never_originates": each})
                 for each in (first, second)
             ]
-            found += never_originates_differences(*never)
+            found += never_originates_differences(never[0], never[1])
     return {str.__str__(each): each for each in found}  # as plain text
 
 
@@ -179,11 +167,11 @@ LINES = lines()
 
 
 @pytest.mark.parametrize("words", LINES)
-def test_words_of_the_history_become_the_message_that_they_were(words):
+def test_words_of_the_history_become_the_message_that_they_were(words: str) -> None:
     assert not isinstance(words, Message)
     assert recognised(words) == words
     assert in_japanese(recognised(words)) == in_japanese(LINES[words])
 
 
-def test_the_lines_hold_each_template():
+def test_the_lines_hold_each_template() -> None:
     assert {template for _, template in patterns()} <= set().union(*map(templates_of, LINES.values()))

@@ -161,7 +161,8 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
         await do()
         if not walk:  # the card names its period, and claims no state
             card = (await japanese.get(page)).text.partition('class="card"')[2].partition("</section>")[0]
-            assert ("適用中" in card, "2199-03-31" in card) == (False, True)
+            in_force = catalogue_text("in force on {count} of {nodes} nodes").format(count=0, nodes=nodes)
+            assert (in_force in card, "2199-03-31" in card) == (False, True)
         shown = await state()
         for each in before:
             shown.remove(each)
