@@ -105,8 +105,9 @@ def _parts(pieces: list[str], start: int) -> Iterator[tuple[Message, int]]:
 @cache
 def patterns() -> list[tuple[re.Pattern[str], str]]:
     """Those with the most words of their own first."""
-    numbers = map(inspect.getsource, (number_notation.masked, number_notation.counted))
-    sources = "\n".join((inspect.getsource(differences), *numbers))
+    sources = "\n".join(
+        inspect.getsource(each) for each in (differences, number_notation.masked, number_notation.counted)
+    )
     tree = ast.parse(sources.replace("from __future__ import annotations", ""))
     templates = {each for node in ast.walk(tree) if isinstance(node, ast.Call) for each in _templates(node)}
     own = {each: _FIELD.sub("", each) for each in templates}

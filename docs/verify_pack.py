@@ -302,7 +302,10 @@ class Pack:
         need(not self.root or not number or all(enough), "fewer witnesses than the registry demands")
         for note, names in counted.items():
             seen = since <= self.stamped.get(self.notes[note], float("inf")) < until
-            need(until == float("inf") or seen or len(names) >= max(1, number), "the key was over before others saw it")
+            need(
+                until == float("inf") or seen or len(names) >= max(1, number),
+                "the key had expired before others saw it",
+            )
 
     def timestamp(self, size):  # 6.7
         text, latest = self.heads[size]

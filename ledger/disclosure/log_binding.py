@@ -163,7 +163,7 @@ def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is
 def _ended(
     binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime]
 ) -> Iterator[Breach]:
-    """A key that is over may have signed a head at any time, unless others have seen it before the end."""
+    """An expired key may have signed a head at any time, unless others have seen it before the end."""
     if binding.owner is None or binding.owner.term.until is None:
         return
     for note, names in counted:

@@ -537,7 +537,7 @@ class Pack {
     need(!mine || [...this.licensed].every((id) => id === mine.member.member), "log-member", "a licence in it is another member's");
     this.attempt("registry/", () => need(!this.root || number === 0 || isMet, "witness-policy", "too few witnesses have cosigned"));
     const isSeen = (some) => some.size >= Math.max(1, number);
-    return need(!mine || mine.until === Infinity || counted.every(isSeen), "log-until", "its key was over before others saw it");
+    return need(!mine || mine.until === Infinity || counted.every(isSeen), "log-until", "its key had expired before others saw it");
   }
 
   /** 6.6; what the registry says of the numbers is not looked at. */
