@@ -64,7 +64,8 @@ class PreparedPackage:
         if waiting and any(waiting.holders().values()):
             raise UsageError(
                 Message(
-                    "holders have already signed the waiting package; collect the other signatures, or discard the package first"
+                    "holders have already signed the waiting package; collect the other signatures, or discard the "
+                    "package first"
                 )
             )
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
