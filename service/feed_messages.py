@@ -22,7 +22,7 @@ def with_messages(feed: dict[str, Any]) -> dict[str, Any]:
 def read_messages(feed: dict[str, Any]) -> dict[str, Any]:
     """The feed with its messages in place of their words; a service of another version may send none."""
     carried = feed.pop(MESSAGES, None)
-    known = {}
+    known: dict[str, Message] = {}
     for words, written in carried.items() if isinstance(carried, dict) else ():
         try:
             message = _read(written)
@@ -30,7 +30,7 @@ def read_messages(feed: dict[str, Any]) -> dict[str, Any]:
             continue
         if message == words:
             known[words] = message
-    return _replaced(feed, known)
+    return {name: _replaced(each, known) for name, each in feed.items()}
 
 
 def _messages(value: Any) -> Iterator[Message]:
@@ -56,7 +56,7 @@ def _read(value: Any) -> Any:
     return value
 
 
-def _replaced(value: Any, known: dict[str, Any]) -> Any:
+def _replaced(value: Any, known: dict[str, Message]) -> Any:
     if isinstance(value, dict):
         return {name: _replaced(each, known) for name, each in value.items()}
     if isinstance(value, list):
