@@ -34,7 +34,7 @@ def read_messages(feed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(value: Any) -> Iterator[Message]:
-    if isinstance(value, Message):
+    if isinstance(value, Message) and value:
         yield value
     elif isinstance(value, dict):
         for each in value.values():
