@@ -162,7 +162,8 @@ class PreparedPackage:
         if waiting and any(waiting.holders().values()):
             raise UsageError(
                 Message(
-                    "holders have signed already what waits; collect the other signatures, or discard the package first"
+                    "holders have already signed the waiting package; collect the other signatures, or discard the "
+                    "package first"
                 )
             )
 

@@ -143,9 +143,7 @@ class SuspensionRequests:
                 raise UsageError(Message("you have entered this request; another person has to approve it"))
             if request.is_outdated:
                 raise UsageError(
-                    Message(
-                        "the console was started again since; withdraw this request, and enter it again, both of you"
-                    )
+                    Message("the console has been restarted since; withdraw this request, and both enter it again")
                 )
             scope = self._scope(request.action, entered)
             if not hmac.compare_digest(self._digest(request.action, scope), request.digest):

@@ -314,8 +314,8 @@ class Pack:
         need(self.made - 300 >= since, "the log is the member's only after the pack was made")
         need(not self.root or not number or all(enough), "fewer witnesses than the registry demands")
         for note, names in counted.items():
-            seen = since <= self.stamped.get(self.notes[note], float("inf")) < until
-            need(until > time.time() or seen or len(names) >= max(1, number), "the key was over before others saw it")
+            seen = until > time.time() or since <= self.stamped.get(self.notes[note], float("inf")) < until
+            need(seen or len(names) >= max(1, number), "the key had expired before others saw it")
 
     def timestamp(self, size):  # 6.7
         text, latest = self.heads[size]

@@ -61,7 +61,7 @@ def checked_case(case: str | None) -> str:
     """Raises UsageError if it cannot name a case."""
     if character := unreadable(case or ""):
         raise UsageError(
-            Message("--case needs 1 to 200 printable characters; {character} is none", character=character)
+            Message("--case needs 1 to 200 printable characters; {character} is not printable", character=character)
         )
     if not case or len(case) > 200:
         raise UsageError(Message("--case needs 1 to 200 printable characters"))

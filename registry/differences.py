@@ -81,13 +81,13 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
             continue
         until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
         asked = f", {entry.authority}" if entry.authority else ""
-        since = Message(
-            "{what} since {since}{until}", what=_SUSPENDED[entry.kind], since=_moment(entry.since), until=until
+        state = Message(
+            "{effect} since {since}{until}", effect=_SUSPENDED[entry.kind], since=_moment(entry.since), until=until
         )
         yield Message(
-            "{entry}: {since} (reference {reference}{asked})",
+            "{entry}: {state} (reference {reference}{asked})",
             entry=_suspended(entry, say),
-            since=since,
+            state=state,
             reference=entry.reference,
             asked=asked,
         )
@@ -119,12 +119,12 @@ def never_originates_differences(
             continue
         until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
         why = f", {entry.why}" if entry.why else ""
-        since = Message("never originates since {since}{until}", since=_moment(entry.since), until=until)
+        state = Message("never originates since {since}{until}", since=_moment(entry.since), until=until)
         yield Message(
-            "{span} of {holder} {since} (reference {reference}{why})",
+            "{span} of {holder} {state} (reference {reference}{why})",
             span=say(span),
             holder=entry.holder,
-            since=since,
+            state=state,
             reference=entry.reference,
             why=why,
         )
@@ -192,7 +192,8 @@ def _reseller(link: ChainLink) -> str:
         if check
         else Message("not checked")
     )
-    certified = Message("; certification {link}", link=_certification(link)) if link.certification else ""
+    seen = _certification(link)
+    certified = Message("; certification {certification}", certification=seen) if seen else ""
     return Message("{reseller} ({check}{certified})", reseller=link.reseller, check=words, certified=certified)
 
 
@@ -248,8 +249,8 @@ def _items(
             yield Message("{kind} {identity} is new: {item}", kind=kind, identity=identity, item=summary(item))
         elif item != before[identity]:
             yield from (
-                Message("{kind} {identity}: {words}", kind=kind, identity=identity, words=words)
-                for words in compare(before[identity], item)
+                Message("{kind} {identity}: {change}", kind=kind, identity=identity, change=change)
+                for change in compare(before[identity], item)
             )
 
 
@@ -282,7 +283,8 @@ def _of_member(member: Member, say: Say) -> str:
         else joined(", ", (counted(numbers), *map(say, map(read_span, member.numbers))))
     )
     pledge = Message("pledge {pledge}", pledge=_pledge(member.pledge)) if member.pledge else Message("no pledge")
-    certified = Message(", certification {member}", member=_certification(member)) if member.certification else ""
+    certification = _certification(member)
+    certified = Message(", certification {certification}", certification=certification) if certification else ""
     name = f"{member.name.ja} / {member.name.en}"
     certified = joined("", (name, certified))
     logs = [Message("log {key}", key=each.key) for each in member.logs]
@@ -317,7 +319,7 @@ def _pledge(pledge: Pledge | None) -> str | None:
         return None
     words = [Message("signed {signed}", signed=pledge.signed)]
     words += [Message("by {signatory}", signatory=pledge.signatory)] if pledge.signatory else []
-    words += [Message("version {document}", document=pledge.document)] if pledge.document else []
+    words += [Message("version {version}", version=pledge.document)] if pledge.document else []
     words += [Message("SHA-256 {sha256}…", sha256=pledge.sha256[:8])] if pledge.sha256 else []
     words += [Message("until {until}", until=last_day(pledge.until))] if pledge.until else []
     return joined(", ", words)
@@ -350,16 +352,16 @@ def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tup
     )
 
 
-def _terms(what: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
+def _terms(kind: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
     """Keys of logs or witnesses, and when each counts."""
     before, after = ({each.key: each for each in some} for some in (old, new))
     for key in (key for key in before if key not in after):
-        yield Message("{what} {key} is removed", what=what, key=key)
+        yield Message("{kind} {key} is removed", kind=kind, key=key)
     for key, entry in after.items():
         if key not in before:
-            yield Message("{what} {key} is new: {term}", what=what, key=key, term=_term(entry))
+            yield Message("{kind} {key} is new: {term}", kind=kind, key=key, term=_term(entry))
         else:
-            yield from _changed(Message("{what} {key}", what=what, key=key), _term(before[key]), _term(entry))
+            yield from _changed(Message("{kind} {key}", kind=kind, key=key), _term(before[key]), _term(entry))
 
 
 def _term(entry: LogEntry | WitnessEntry) -> str:
@@ -377,15 +379,15 @@ def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[Numb
 
 def _of_licence(licence: LicenceEntry) -> str:
     directions = _directions(licence)
-    until = Message(
+    valid = Message(
         "from {start} until {until}", start=_moment(licence.valid.start), until=_moment(licence.valid.until)
     )
     return Message(
-        "{status}, tone {tone}, {directions}, {until}",
+        "{status}, tone {tone}, {directions}, {valid}",
         status=Message(_STATUS[licence.status]),
         tone=licence.tone,
         directions=directions,
-        until=until,
+        valid=valid,
     )
 
 
@@ -410,9 +412,9 @@ def _directions(licence: LicenceEntry) -> str:
     return Message("incoming and outgoing") if others else Message(_DIRECTIONS[first])
 
 
-def _numbers(what: str, spans: list[NumberSpan], say: Say) -> Iterator[str]:
+def _numbers(act: str, spans: list[NumberSpan], say: Say) -> Iterator[str]:
     for span in spans:
-        yield Message("{what}: {numbers}", what=what, numbers=say(span))
+        yield Message("{act}: {span}", act=act, span=say(span))
 
 
 def _number(text: str) -> str:

@@ -85,7 +85,7 @@ def _key_of(value: str, kind: str, remedy: Message) -> str:
     except ProofError as error:
         raise ValueError(str(error), remedy) from error
     if key.algorithm is not Algorithm[kind]:
-        raise ValueError(Message("is a key of another kind: a log's is no witness's"), remedy)
+        raise ValueError(Message("is a key of another kind: a log key cannot be a witness key"), remedy)
     return str(key)
 
 

@@ -14,7 +14,7 @@ from idtone.errors import AriError
 
 LOOK_EVERY_S: Final = 1.0
 ASK_EVERY_S: Final = 10.0
-"""A hook that is gone must be told of within two minutes, by mail too."""
+"""Status, alert and mail report a missing hook within two minutes."""
 
 _log = logging.getLogger(__name__)
 

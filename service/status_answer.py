@@ -12,6 +12,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.settings import Settings
 from idtone.translation import Message
 
+from .feed_messages import read_messages
 from .local_sockets import connected
 from .service_user import SYSTEMD_S, UNIT
 from .systemd import unit_properties
@@ -50,7 +51,7 @@ def ask(ledger: Path) -> dict[str, Any] | None:
             return None  # it has just ended
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UsageError(Message("the service is of another version; use the `idtone` that it runs"))
-    return found
+    return read_messages(found)
 
 
 def answer(settings: Settings) -> dict[str, Any]:

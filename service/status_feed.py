@@ -32,6 +32,7 @@ from idtone.shared_settings import fleet_settings_report
 
 from . import backup_result, canary_result
 from .call_counts import LABELS
+from .feed_messages import with_messages
 from .ledger_room import set_aside
 from .local_sockets import is_ours, listening
 from .metrics import METRICS, Observed
@@ -503,6 +504,6 @@ async def _attend(listener: socket.socket, observed: Observed) -> None:
             try:
                 made = await asyncio.wrap_future(in_daemon(lambda: snapshot(observed), "the status"))
                 async with asyncio.timeout(READ_WITHIN_S):
-                    await loop.sock_sendall(end, json.dumps(made).encode() + b"\n")
+                    await loop.sock_sendall(end, json.dumps(with_messages(made)).encode() + b"\n")
             except Exception as error:
                 log.error("the status was not read: %s", in_words(error), exc_info=unexpected(error))

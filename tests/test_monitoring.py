@@ -224,9 +224,33 @@ def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:
         ],
     }
     path = tmp_path / "tests.json"
-    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test, lapsed()]}))
     promtool("test", "rules", path)
     assert {alert["alert"] for alert in ALERTS} == set().union(*(fire for _, fire in CASES))
+
+
+def lapsed() -> dict[str, Any]:
+    """The words of an alert about a direction, in Japanese those of the law."""
+    name = "idtone_licence_lapses_timestamp_seconds"
+    directions = {"incoming": "着信転送", "outgoing": "発信転送"}
+    [alert] = [each for each in ALERTS if each["alert"] == "IdtoneLicenceLapsed"]
+    expected = []
+    for direction, japanese in directions.items():
+        words = {
+            key: re.sub("{{ if .*{{ end }}", japanese, text)
+            .replace("{{ $labels.instance }}", "n")
+            .replace("{{ $labels.direction }}", direction)
+            for key, text in alert["annotations"].items()
+        }
+        labels = {"severity": "critical", "instance": "n", "direction": direction}
+        expected.append({"exp_labels": labels, "exp_annotations": words})
+    return {
+        "interval": "1m",
+        "input_series": [
+            {"series": _of("n", f'{name}{{direction="{direction}"}}'), "values": "5000x90"} for direction in directions
+        ],
+        "alert_rule_test": [{"eval_time": "85m", "alertname": "IdtoneLicenceLapsed", "exp_alerts": expected}],
+    }
 
 
 def _of(instance: str, series: str) -> str:

@@ -26,9 +26,7 @@ WitnessKeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The veri
 SinceOption = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="From when on it counts (default: now); the log's first signature.")
 ]
-EndOption = Annotated[
-    str, typer.Option(metavar="MOMENT", help="From when on it counts no more: a day in Japan, or a moment.")
-]
+EndOption = Annotated[str, typer.Option(metavar="MOMENT", help="When it stops counting: a day in Japan, or a moment.")]
 
 
 def add_log_key(

@@ -66,7 +66,7 @@ def suspend_number(
 ) -> None:
     """Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.
 
-    The command shows which member holds the number. If none does, it stops nothing.
+    The command shows which member holds the number. If no member does, the suspension has no effect.
     """
 
     def asked() -> NumberSpan:

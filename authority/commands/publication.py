@@ -55,9 +55,9 @@ def publish(
     Suspensions need the two duty keys, and with them the list of refused contractors, from which those whose period is
     over are left out. A changed registry also needs two registry keys; without any of them, it stays unpublished.
     Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
-    Without a change it renews the signatures. Do that at least once a week: otherwise they expire, and no licence is
-    valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a file has
-    faults, or a role has too few keys; nothing was published.
+    Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
+    licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
+    file has faults, or a role has too few keys; nothing was published.
     """
     workspace = Workspace(folder)
     now, left = datetime.now(UTC), list[str]()

@@ -75,7 +75,7 @@ def verify_pack(
     Nothing but the pack is needed. The registry in it says whose log it is, and which witnesses count; --root verifies
     that the association has signed this, and --registry compares what it says today. That the last leaves of a call are
     in it is shown by the whole tree alone: with --tiles, a folder or an https address, all of that is read and verified
-    too. Exit 1: something is wrong, a given witness has not cosigned, the log is not the member's, its key was over
+    too. Exit 1: something is wrong, a given witness has not cosigned, the log is not the member's, its key had expired
     before others saw the tree, or the pack lacks the approval that --two-persons demands.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
@@ -142,6 +142,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "approved": _answered(verdict.request.approval) if verdict.request else None,
         "records": [each.record.to_json() | {"leaves": each.leaves, "opened": _numbers(each)} for each in verdict.told],
         "faults": verdict.faults,
+        "not_compared": list(verdict.not_compared),
         "rules": sorted({fault.rule for fault in verdict.faults}),
     }
 
@@ -245,6 +246,13 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
         )
     for line in _binding_lines(verdict):
         _print(line)
+    for path in verdict.not_compared:
+        _print(
+            Message(
+                "  {path} was not compared with the leaves: read report.html, or pip install 'idtone[office]'",
+                path=path,
+            )
+        )
     for witness in verdict.cosigners:
         _print(Message("  cosigned by  {name}", name=witness.name))
     for size, at in sorted(verdict.stamps.items()):

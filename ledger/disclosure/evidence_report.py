@@ -59,7 +59,7 @@ _PROVES: Final = (
     "記録の名義人と証人の定めは、このパックにある協会の登録簿の記載です。協会の署名は、"
     "協会の root で検証してください "
     "(idtone ledger verify-pack --root)。",
-    "Whose log it is, and which witnesses count, is what the association's registry in this pack says. Verify the "
+    "The association's registry in this pack says whose log this is and which witnesses count. Verify the "
     "association's signatures with its root (idtone ledger verify-pack --root).",
     "署名鍵の保持者が真実を記録したことは証明しません。"
     "証人の連署があれば、後から別の履歴に置き換えられていないことが示されます。",

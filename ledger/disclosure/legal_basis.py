@@ -165,7 +165,7 @@ def text_objection(name: str, text: str | None) -> Message | None:
     """Why a text must not be recorded for ever; None if it may. `name` is its option."""
     if text is not None and (character := unreadable(text)):
         return Message(
-            "--{name} needs 1 to {limit} printable characters; {character} is none",
+            "--{name} needs 1 to {limit} printable characters; {character} is not printable",
             name=name,
             limit=TEXT_LIMIT,
             character=character,

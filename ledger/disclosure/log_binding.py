@@ -181,7 +181,7 @@ def _begun(binding: LogBinding, exported: datetime) -> Iterator[Breach]:
 def _ended(
     binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime], now: datetime | None
 ) -> Iterator[Breach]:
-    """A key that is over may have signed a head at any time, unless others have seen it before the end."""
+    """An expired key may have signed a head at any time, unless others have seen it before the end."""
     until = binding.owner.term.until if binding.owner else None
     if binding.owner is None or until is None or (now and until > now):
         return

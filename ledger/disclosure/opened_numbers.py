@@ -19,7 +19,7 @@ def purpose_objection(purpose: str) -> Message | None:
     """Why this purpose must not be recorded for ever; None if it may."""
     if character := unreadable(purpose):
         return Message(
-            "The purpose needs 1 to {limit} printable characters; {character} is none.",
+            "The purpose needs 1 to {limit} printable characters; {character} is not printable.",
             limit=TEXT_LIMIT,
             character=character,
         )

@@ -75,6 +75,8 @@ class PackVerdict:
     """Whose log it is, and which witnesses count, as the association says."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
+    not_compared: tuple[str, ...] = ()
+    """Reports in the pack that were not compared with the leaves, because the part `office` is not installed."""
 
 
 def verified(
@@ -97,7 +99,9 @@ def verified(
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
     wrong += [each.name for each in witnesses if each.algorithm is not Algorithm.COSIGNATURE]
     if wrong:
-        other = Message("the key of {names} is of another kind: a log's is no witness's", names=", ".join(wrong))
+        other = Message(
+            "the key of {names} is of another kind: a log key cannot be a witness key", names=", ".join(wrong)
+        )
         verdict.faults.append(breach(Rule.KEYS, other))
         return verdict
     try:

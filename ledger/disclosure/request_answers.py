@@ -49,7 +49,7 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
     """The refusal of a request, which is not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
     if character := unreadable(why):
         raise UsageError(
-            Message("--why needs a reason, in printable characters; {character} is none", character=character)
+            Message("--why needs a reason, in printable characters; {character} is not printable", character=character)
         )
     if not why.strip():
         raise UsageError(Message("--why needs a reason, in printable characters"))

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
 from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.translation import Message, joined
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
@@ -156,10 +156,11 @@ class LedgerWriter:
     def words(self) -> str:
         """What the operator should know about the evidence; empty if all is well. From any thread."""
         owed, refusal = self._unwritten.owed, self._database.refusal
-        late = f"{owed.steps} steps of evidence are not written" if owed else ""
-        unsigned = f"evidence is NOT signed: {refusal}" if refusal else ""
-        aside = f"{self.quarantined} steps that idtone did not write are in quarantine" if self.quarantined else ""
-        return ", ".join(filter(None, (unsigned, self._database.reserve.words, late, aside)))
+        steps, strange = owed.steps if owed else 0, self.quarantined
+        late = Message("{steps} steps of evidence are not written", steps=steps) if steps else ""
+        unsigned = Message("evidence is NOT signed: {refusal}", refusal=refusal) if refusal else ""
+        aside = Message("{steps} steps that idtone did not write are in quarantine", steps=strange) if strange else ""
+        return joined(", ", filter(None, (unsigned, self._database.reserve.words, late, aside)))
 
     @property
     def quarantined(self) -> int:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from idtone.translation import Message, template
+
 from ..keys.private_files import open_private
 
 PIECE: Final = 2**20
@@ -81,7 +83,12 @@ class Reserve:
         """What the operator should know; empty if there is room."""
         if self._told is RoomLeft.AMPLE:
             return ""
-        return f"the ledger's disk is {self._told}, {self._left / _MB:.0f} of {self._size / _MB:.0f} MB in reserve"
+        return Message(
+            "the ledger's disk is {room}, {left:.0f} of {size:.0f} MB in reserve",
+            room=Message(_WORDS[self._told]),
+            left=self._left / _MB,
+            size=self._size / _MB,
+        )
 
     def look(self) -> None:
         """Fill it as far as there is room, and log how it is, at most every ten minutes."""
@@ -169,6 +176,9 @@ class Reserve:
         else:
             level = logging.ERROR if room is RoomLeft.GONE else logging.WARNING
             _log.log(level, "%s; make room on the disk of %s", self.words, self._ledger)
+
+
+_WORDS: Final = {RoomLeft.LOW: template("low"), RoomLeft.DRAWN: template("drawn"), RoomLeft.GONE: template("gone")}
 
 
 def _held(status: os.stat_result) -> int:

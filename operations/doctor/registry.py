@@ -32,7 +32,9 @@ from .shared_file_findings import Rights
 SOON: Final = timedelta(days=7)
 """Enough time to get the next registry, or to ask why it does not come."""
 SIGNED_SOON: Final = timedelta(days=2)
-"""The association renews its signatures every few days, so this late they were not renewed, or not fetched."""
+"""The association renews its signatures every five days at the latest, so this late they were not renewed, or not
+fetched.
+"""
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:

@@ -103,9 +103,8 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
     yield finding
     # The group of the sounds' folder, now or after the remedy.
     group = shared_file_findings.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
-    if (
-        who and own and theirs.held and finding.changes
-    ):  # they open the way to the journal, so `--fix` repairs both at once
+    # The changes open the way to the journal, so `--fix` repairs both at once.
+    if who and own and theirs.held and finding.changes:
         opened = shared_file_findings.Rights(beside, shared_file_findings.SOUNDS_MODE, who.user, group or own.group)
         theirs = replace(theirs, above=[opened if each.path == beside else each for each in theirs.above])
     yield shared_file_findings.puttable(WRITABLE[1], theirs, who, owner, shared_file_findings.JOURNAL_MODE, group)

@@ -60,8 +60,8 @@ suspensions, and the list of refused contractors; the numbers that never origina
 """
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
-"""The number of keys of each set in a new repository. Two of the duty keys sign each week: if these were all, one
-officer who is ill at New Year would end all licences.
+"""The number of keys of each set in a new repository. Two of the duty keys sign every five days at the latest, because
+nodes warn two days before the end: if these were all, one officer who is ill at New Year would end all licences.
 """
 THRESHOLD: Final = 2
 """How many keys of a set must sign."""

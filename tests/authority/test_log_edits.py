@@ -60,8 +60,8 @@ def test_what_cannot_be_a_log_or_a_witness_is_refused(office):
     for words, *command in (
         ("is there twice", "add-log-key", "m-0001", LOG),
         ("another member's", "add-log-key", "m-0002", OTHER),
-        ("a log's is no witness's", "add-log-key", "m-0001", str(FIRST.cosigner)),
-        ("a log's is no witness's", "add-witness", LOG),
+        ("a log key cannot be a witness key", "add-log-key", "m-0001", str(FIRST.cosigner)),
+        ("a log key cannot be a witness key", "add-witness", LOG),
         ("a log is no witness of itself", "add-witness", str(Signer("w.example/w", b"1" * 32).cosigner)),
         ("is more than there are witnesses", "demand-cosignatures", "2", *WHY),
         ("is not after `since`", "end-log-key", LOG, "--until", "2020-01-01", *WHY),

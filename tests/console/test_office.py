@@ -273,10 +273,10 @@ async def test_a_request_of_an_earlier_console_is_entered_again(at_office, offic
     waiting[0]["digest"] = f"{'0' * 16}:{waiting[0]['digest'].partition(':')[2]}"
     (office.folder / FILE).write_text(json.dumps(waiting))
     seen = (await second.get(page)).text
-    assert "The console was started again since" in seen
+    assert "The console has been restarted since" in seen
     again = {"request": request_id(seen), "entered": STOPPED, "why": "yes"}
     late = await second.send(page, f"{page}/approve", again)
-    assert (late.status, "the console was started again since" in late.text) == (400, True)
+    assert (late.status, "the console has been restarted since" in late.text) == (400, True)
 
 
 async def test_a_suspension_ends_by_two_persons_too(at_office, office):
@@ -460,7 +460,7 @@ async def test_a_suspension_at_night_keeps_what_holders_of_the_registry_have_sig
     early, late = [await package(visitor, tmp_path / name) for name in ("early", "late")]
     await signs(early, "registry-1")
     again = await visitor.send(page, f"{page}/prepare")
-    assert (again.status, "holders have signed already what waits" in again.text) == (400, True)
+    assert (again.status, "holders have already signed the waiting package" in again.text) == (400, True)
 
     office.told("suspend-number", *STOP, typed=TWICE)
     assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303

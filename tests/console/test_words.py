@@ -51,10 +51,6 @@ def test_each_code_has_words_and_each_outcome_one_colour():
         (lambda: detail_words("of a later version", 1), "of a later version: 1"),
         (lambda: person("a (uid 0, by console)"), '<span title="a (uid 0, by console)">a (コンソール)</span>'),
         (lambda: person("<b>"), "&lt;b&gt;"),
-        (lambda: translated(recognised("…5677: its suspension is lifted (reference R-7)")),
-         "…5677: 番号停止を解除(文書番号 R-7)"),
-        (lambda: translated(recognised("licence L-0001: the status is revoked, was active")),
-         "利用許諾 L-0001: 状態: 取消し(変更前 有効)"),
         (lambda: translated(recognised("hello")), "hello"),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from idtone.service.status_answer import ask, socket_path
 from idtone.service.status_command import look, rows, rows_without_service
 from idtone.service.status_feed import FEED, snapshot
 from idtone.settings import Settings, TimestampSettings
+from idtone.translation import Message, joined, speak, translated
 
 from ..call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from ..ledger.sample_evidence import CALLED, FORWARDING
@@ -171,6 +173,22 @@ def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(observed, monkeyp
         found = ask(ledger)
     assert found
     assert len(found["padding"]) == 2**21
+
+
+def test_the_feed_carries_messages_so_that_a_reader_shows_them_in_japanese(observed, monkeypatch):
+    low = Message(
+        "the ledger's disk is {room}, {left:.0f} of {size:.0f} MB in reserve", room=Message("low"), left=4, size=4
+    )
+    made = {"format": 1, "ledger": {"trouble": joined(", ", (low, "x")), "path": "/l"}, "witnesses": [{"trouble": low}]}
+    monkeypatch.setattr(status_feed, "snapshot", lambda _: made)
+    with serving(observed) as ledger:
+        found = ask(ledger)
+    assert found == made
+    context = copy_context()
+    context.run(speak, "ja")
+    shown = context.run(translated, found["ledger"]["trouble"])
+    assert shown == "台帳のディスク: 空きがわずか(予備領域 4 / 4 MB), x"
+    assert context.run(translated, found["witnesses"][0]["trouble"]) + ", x" == shown
 
 
 def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkeypatch):

@@ -545,8 +545,8 @@ class Pack {
     need(!mine || [...this.licensed].every((id) => id === mine.member.member), "log-member", "a licence in it is another member's");
     this.attempt("registry/", () => need(!this.root || number === 0 || isMet, "witness-policy", "too few witnesses have cosigned"));
     const isSeen = (some) => some.size >= Math.max(1, number);
-    const isOver = mine && mine.until <= this.now;
-    return need(!isOver || counted.every(isSeen), "log-until", "its key was over before others saw it, unless its timestamps are older (not checked here)");
+    const isExpired = mine && mine.until <= this.now;
+    return need(!isExpired || counted.every(isSeen), "log-until", "its key had expired before others saw it, unless its timestamps are older (not checked here)");
   }
 
   /** 6.6; what the registry says of the numbers is not looked at. */

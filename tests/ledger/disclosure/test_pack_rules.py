@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -16,7 +17,7 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, Reque
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_rules import PackedLeaf, basis_faults, leaf_faults, time_faults
 from idtone.ledger.disclosure.pack_verification import verified
-from idtone.ledger.disclosure.report_files import remade_reports, report_faults
+from idtone.ledger.disclosure.report_files import remade_report, report_faults, report_files
 from idtone.ledger.evidence.leaves import leaf, step_text
 from idtone.ledger.store.rows import microseconds
 from idtone.ledger.tree.checkpoints import Checkpoint
@@ -164,17 +165,30 @@ def with_files(files: Files, other: Files) -> Files:
 
 
 def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
-    good = with_files(told_pack, remade_reports(told_pack, verified(told_pack, LOG)))
+    good = with_files(told_pack, report_files(remade_report(told_pack, verified(told_pack, LOG))))
     verdict = verified(good, LOG)
     assert verdict.faults == []
     assert list(report_faults(good, verdict)) == []
     another = resealed(told_pack, lambda manifest: manifest.update(case="R-8"))
-    for path, octets in remade_reports(another, verified(another, LOG)).items():
+    for path, octets in report_files(remade_report(another, verified(another, LOG))).items():
         false = with_files(good, {path: octets})
         verdict = verified(false, LOG)
         assert verdict.faults == []
         [fault] = report_faults(false, verdict)
         assert fault.startswith(f"{path} does not say what the leaves say")
+
+
+def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
+    """Without ReportLab, which the part `office` brings."""
+    good = with_files(told_pack, report_files(remade_report(told_pack, verified(told_pack, LOG))))
+    monkeypatch.delitem(sys.modules, "idtone.paper.pdf")
+    monkeypatch.setitem(sys.modules, "reportlab", None)
+    monkeypatch.setitem(sys.modules, "reportlab.lib.colors", None)
+    verdict = verified(good, LOG)
+    assert list(report_faults(good, verdict)) == []
+    assert verdict.not_compared == ("report.pdf",)
+    false = with_files(good, {"report.html": b"x"})
+    assert [fault.partition(" ")[0] for fault in report_faults(false, verified(false, LOG))] == ["report.html"]
 
 
 @pytest.mark.parametrize(

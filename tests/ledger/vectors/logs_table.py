@@ -200,7 +200,7 @@ def good_logs() -> Iterator[Row]:
     yield "one of two witnesses", None, of(logs(OURS, witnesses=TWO))
     yield "no witness is demanded", None, of(logs(OURS, witnesses=(), cosignatures=0), cosigned=[], witnesses=[])
     yield "a witness with a new key", None, of(logs(OURS, witnesses=(term(SECOND.cosigner, AT, COSIGNED), *TWO[:1])))
-    yield "cosigned before the key was over", None, of(logs(member(term(LOG, AT, COSIGNED + S))))
+    yield "cosigned before the key had expired", None, of(logs(member(term(LOG, AT, COSIGNED + S))))
     yield "a registry that names no logs", None, of(None, None)
     yield "a member without logs, and no root", None, of(logs(member(term(STRANGER.key), name="m-0002")), None)
     yield "too few witnesses, without the association's root", None, of(logs(OURS, witnesses=TWO, cosignatures=2), None)
@@ -257,14 +257,14 @@ def bad_logs() -> Iterator[Row]:
         of(logs(OURS, witnesses=(term(WITNESS.cosigner, COSIGNED + S),))),
     )
     yield "cosigned before the log was the member's", "witness-policy", of(logs(member(term(LOG, COSIGNED + S))))
-    yield "cosigned when the key was over", "log-until", of(logs(member(term(LOG, AT, COSIGNED))), None)
+    yield "cosigned when the key had expired", "log-until", of(logs(member(term(LOG, AT, COSIGNED))), None)
     yield (
-        "the key was over, and one of two had seen it",
+        "the key had expired, and one of two had seen it",
         "log-until",
         of(logs(member(term(LOG, AT, COSIGNED + S)), witnesses=TWO, cosignatures=2), None),
     )
     yield (
-        "the key was over, and no witness counts",
+        "the key had expired, and no witness counts",
         "log-until",
         of(logs(member(term(LOG, AT, COSIGNED + S)), witnesses=(), cosignatures=0), None),
     )
