@@ -192,6 +192,13 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("remove-porting", *WHY, typed=f"{part}\n\n")
     yield of_office("add-node-key", "m-00001", node)
     yield of_office("remove-node-key", "m-00001", node, *WHY)
+    log, witness = str(Signer("pbx-1/idtone", b"l" * 32).key), str(Signer("witness.example/w", b"w" * 32).cosigner)
+    yield of_office("add-log-key", "m-00001", log)
+    yield of_office("add-witness", witness)
+    yield of_office("add-witness", str(Signer("second.example/w", b"v" * 32).cosigner))
+    yield of_office("demand-cosignatures", "2", *WHY)
+    yield of_office("end-log-key", log, "--until", "2037-01-01", *WHY)
+    yield of_office("end-witness", witness, "--until", "2037-01-01", *WHY)
     yield of_office("prolong", "--until", "2037-01-01", *WHY)
     yield of_office("suspend-number", *POLICE, "--no-holder", typed=f"{free}\n{free}\n")
     part = "05030000010-05030000019"
