@@ -163,7 +163,7 @@ def test_a_timestamp_shows_that_a_tree_is_older_than_the_end_of_its_key(stamped,
     assert (found, told["rules"]) == (code, ["log-until"] * code)
     assert stamped.verify()[0] == 0
     told = stamped.verify_elsewhere(log_key, capsys, "--tsa-root", root, "--registry", tmp_path)
-    assert (told[0], "the key was over" in told[1]) == (code, bool(code)), told
+    assert (told[0], "the key had expired" in told[1]) == (code, bool(code)), told
     command = [*find_or_get_node(), SECOND, stamped.pack, "--log-key", log_key, "--registry", tmp_path]
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (second.returncode, "unless its timestamps are older (not checked here)" in second.stdout) == (1, True)
