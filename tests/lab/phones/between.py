@@ -120,16 +120,22 @@ class _Relay(asyncio.DatagramProtocol):
 async def _relays(lossy: Lossy) -> tuple[_Relay, _Relay]:
     """For RTP and, at the next port, for RTCP."""
     loop = asyncio.get_running_loop()
-    while (first := free_ports(1, socket.SOCK_DGRAM)[0]) % 2:
-        pass
-    made = []
-    for component in (0, 1):
-        _, relay = await loop.create_datagram_endpoint(
-            lambda component=component: _Relay(lossy, component), local_addr=(LOOPBACK, first + component)
-        )
-        relay.port = first + component
-        made.append(relay)
-    return made[0], made[1]
+    while True:
+        while (first := free_ports(1, socket.SOCK_DGRAM)[0]) % 2:
+            pass
+        made: list[_Relay] = []
+        try:
+            for component in (0, 1):
+                _, relay = await loop.create_datagram_endpoint(
+                    lambda component=component: _Relay(lossy, component), local_addr=(LOOPBACK, first + component)
+                )
+                relay.port = first + component
+                made.append(relay)
+        except OSError:  # another has the next port
+            for relay in made:
+                relay.transport.close()
+            continue
+        return made[0], made[1]
 
 
 def _address(body: bytes, component: int) -> Address:
@@ -156,6 +162,12 @@ class Between(asyncio.DatagramProtocol):
         task = asyncio.create_task(self._pass(data, source))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def ended(self) -> None:
+        """Whatever is under way is cancelled, so that no media is made any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _pass(self, data: bytes, source: Address) -> None:
         async with self._turn:
@@ -207,4 +219,5 @@ async def between(phone: Address, media: Media) -> AsyncIterator[Between]:
         yield proxy
     finally:
         transport.close()
+        await proxy.ended()
         await media.close()
