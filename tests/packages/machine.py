@@ -206,7 +206,8 @@ def _end_all(started: subprocess.Popen[Any]) -> None:
     """End a command in the machine, and what it has started in its session."""
     with suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
-    started.wait()
+    with started:  # waits for it, and closes its pipes
+        pass
 
 
 def image(release: str, *packages: str) -> Path:
