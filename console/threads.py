@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, ParamSpec, TypeVar
+
+from idtone.in_thread import in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +44,7 @@ class Queue:
         async with self._turn(party):
             if is_gone():
                 raise ConnectionAbortedError
-            return await _in(self.threads, do)
+            return await in_thread(self.threads, do)
 
     @asynccontextmanager
     async def _turn(self, party: str) -> AsyncIterator[None]:
@@ -81,13 +81,9 @@ class Threads:
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """Do what admits a visitor. No page has these threads."""
-        return await _in(self._access, partial(do, *args, **named))
+        return await in_thread(self._access, do, *args, **named)
 
     def close(self) -> None:
         for each in (self.pages, self.public, self.long, self.exports, self.uploads, self.public_uploads):
             each.threads.shutdown(wait=False, cancel_futures=True)
         self._access.shutdown(wait=False, cancel_futures=True)
-
-
-async def _in(threads: Executor, do: Callable[[], R]) -> R:
-    return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, do)

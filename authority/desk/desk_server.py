@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from aiohttp.typedefs import Middleware
 from idtone.correspondence.desk_client import PATH
 from idtone.errors import IdtoneError, TrustError
 from idtone.http_connections import IDLE_S, MOST, Connections
+from idtone.in_thread import in_thread
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
 
@@ -78,19 +78,19 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
 
 def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
     """As `Host` may name the desk. None if it listens on all addresses, and no name is known."""
-    if ipaddress.ip_address(host).is_unspecified if _is_address(host) else not host:
+    if _is_any(host):
         return frozenset(each.lower() for each in names) or None
     own = f"[{host}]" if ":" in host else host
     here = {f"{each}:{port}" for each in (own, "localhost")} | ({own, "localhost"} if port == HTTP_PORT else set())
     return frozenset(each.lower() for each in (*here, *names))
 
 
-def _is_address(host: str) -> bool:
+def _is_any(host: str) -> bool:
+    """Whether to listen there is to listen on all addresses."""
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host).is_unspecified
     except ValueError:
-        return False
-    return True
+        return not host
 
 
 def _protocol(runner: web.AppRunner) -> web.RequestHandler:
@@ -111,8 +111,7 @@ def application(desk: Desk, *guards: Middleware) -> web.Application:
     async def documents(request: web.Request) -> web.Response:
         octets = await request.read()
         try:
-            accept = partial(copy_context().run, desk.accept, octets, datetime.now(UTC))
-            answer = await asyncio.get_running_loop().run_in_executor(threads, accept)
+            answer = await in_thread(threads, desk.accept, octets, datetime.now(UTC))
         except TrustError as error:
             _log.warning("refused: %s", error)
             return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 
+from idtone.in_thread import in_thread
 from idtone.translation import Message
 
 from ..page import Visit
@@ -19,7 +18,6 @@ from .password_line import KNOWN, LineFullError, PasswordLine
 from .passwords import PasswordCheck, hashed
 from .users import NAME_LIMIT, User
 
-R = TypeVar("R")
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 _OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
@@ -40,7 +38,7 @@ class PasswordProof:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
         self._line = PasswordLine()
-        self._thread = ThreadPoolExecutor(1, "password")
+        self._thread = ThreadPoolExecutor(1, "password")  # the threads of the pages may be busy
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""
@@ -52,7 +50,8 @@ class PasswordProof:
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, _OFTEN)
         try:
             async with self._line.turn(rank):
-                right = await self._do(self.check.is_right, user, as_entered(visit, "password"), visit.field("code"))
+                entered = as_entered(visit, "password"), visit.field("code")
+                right = await in_thread(self._thread, self.check.is_right, user, *entered)
         except LineFullError:
             self._attempts.withdrawn(attempt)
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
@@ -64,11 +63,7 @@ class PasswordProof:
 
     async def hashed(self, visit: Visit, password: str) -> str:
         async with self._line.turn(KNOWN):
-            return await self._do(hashed, password)
-
-    async def _do(self, do: Callable[..., R], *given: object) -> R:
-        """Not in a thread of the pages, which may be busy."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, do, *given)
+            return await in_thread(self._thread, hashed, password)
 
 
 def as_entered(visit: Visit, field: str) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from datetime import UTC, datetime
-from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 from aiohttp import BodyPartReader, web
 from pydantic import ValidationError
 
 from idtone.errors import IdtoneError
+from idtone.in_thread import in_thread
 from idtone.japan import JAPAN
 from idtone.readable_text import readable, unreadable
 from idtone.reports.report import Report
@@ -37,8 +35,8 @@ _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
 _THREADS: Final = 4
 _REFUSED: Final = 10
-"""Forms that are refused have a budget of their own, of so many times more of all visitors: who corrects a field loses
-nothing, and many wrong ones keep no right one out.
+"""Forms that are refused have a budget of their own, so many times larger for all visitors together: correcting a field
+costs nothing, and many wrong forms keep no right one out.
 """
 _FORM_LIMIT: Final = 1024 * 1024
 """Bytes. The fields are smaller; a file is answered with what is wrong."""
@@ -50,8 +48,6 @@ _HEADERS: Final = {
 }
 
 _log = logging.getLogger(__name__)
-P = ParamSpec("P")
-R = TypeVar("R")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -70,28 +66,24 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
     refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
     threads = ThreadPoolExecutor(_THREADS, "reports")
 
-    async def in_thread(do: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
-        loop, act = asyncio.get_running_loop(), partial(do, *given, **named)
-        return await loop.run_in_executor(threads, copy_context().run, act)
-
     async def end(_: web.Application) -> None:
         threads.shutdown(wait=False, cancel_futures=True)
 
     async def keys(request: web.Request) -> web.StreamResponse:
-        return web.json_response(await in_thread(_keys, desk))
+        return web.json_response(await in_thread(threads, _keys, desk))
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return _html(form_page({}, (await in_thread(_keys, desk))["officer"] is not None))
+        return _html(form_page({}, (await in_thread(threads, _keys, desk))["officer"] is not None))
 
     async def report(request: web.Request) -> web.StreamResponse:
-        with_reporter = (await in_thread(_keys, desk))["officer"] is not None
+        with_reporter = (await in_thread(threads, _keys, desk))["officer"] is not None
         values: dict[str, str] = {}
         try:
             await _read_form(request, values)
             receipt = new_receipt()
             if not values.get(TRAP):
                 made = _report(values, datetime.now(UTC))
-                await in_thread(_enter, desk, made, receipt)
+                await in_thread(threads, _enter, desk, made, receipt)
         except _FormError as error:
             reports.give_back(visitor_of(request))
             if not refused.admits(visitor_of(request), time.monotonic()):
@@ -108,7 +100,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
 
     async def status(request: web.Request) -> web.StreamResponse:
         digest = receipt_digest(str((await request.post()).get("receipt", ""))[:200])
-        found = await in_thread(lambda: ReportDesk(desk).store.by_receipt(digest))
+        found = await in_thread(threads, lambda: ReportDesk(desk).store.by_receipt(digest))
         return _html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
