@@ -7,10 +7,9 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
@@ -20,6 +19,7 @@ from idtone.http_connections import Connections
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.log_throttle import LogThrottle
+from idtone.registry.expiries import SIGNED_SOON
 from idtone.request_limits import RequestLimits
 from idtone.settings import Settings
 
@@ -46,8 +46,6 @@ from .templates import Templates
 from .threads import Threads
 from .uploads import UploadRoom
 from .verification import Verification
-
-ENDS_SOON: Final = timedelta(hours=48)
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +90,7 @@ class Console:
         node, when its registry does. None also if that is not known. `read_ahead` keeps it.
         """
         end = self.office_files.signed_until if self.office_files else self.registry.signed_until
-        return end if end is not None and end - now <= ENDS_SOON else None
+        return end if end is not None and end - now <= SIGNED_SOON else None
 
     async def read_ahead(self) -> None:
         """Keep in memory what pages show: a registry of many numbers takes seconds to parse."""

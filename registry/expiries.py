@@ -72,6 +72,11 @@ _ENDS: Final = {
 CERTIFICATION_SOON: Final = timedelta(days=30)
 """Enough time to renew a certification, or to look at it again."""
 
+SIGNED_SOON: Final = timedelta(days=2)
+"""The association renews its signatures every five days at the latest, so this late they were not renewed, or not
+fetched.
+"""
+
 
 def certification_ends(document: RegistryDocument, member: str | None = None) -> Iterator[Expiry]:
     """The ends of the certifications of members and of links; with `member`, of those that its numbers depend on."""

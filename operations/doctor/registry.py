@@ -15,7 +15,7 @@ from idtone.decision import judge
 from idtone.errors import DocumentError, TrustError
 from idtone.japan import JAPAN
 from idtone.registry.compiled import licences
-from idtone.registry.expiries import CERTIFICATION_SOON, Expiry, ExpiryKind, certification_ends
+from idtone.registry.expiries import CERTIFICATION_SOON, SIGNED_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, over_and_soon
 from idtone.registry.model import RegistryDocument
@@ -31,10 +31,6 @@ from .shared_file_findings import Rights
 
 SOON: Final = timedelta(days=7)
 """Enough time to get the next registry, or to ask why it does not come."""
-SIGNED_SOON: Final = timedelta(days=2)
-"""The association renews its signatures every five days at the latest, so this late they were not renewed, or not
-fetched.
-"""
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
