@@ -134,7 +134,7 @@ class PreparedPackage:
 
     def renew(self, now: datetime) -> None:
         """Base the package on what is published now: it gets a new snapshot and a new timestamp, and the signatures of
-        its other roles stay. A package of which something else was published in the meantime stays as it is. Raises
+        its other roles stay. Leave the package as it is if one of these roles was published in the meantime. Raises
         TrustError if a suspension has changed the public list in the meantime.
         """
         with self._workspace.locked():

@@ -77,7 +77,7 @@ def _whole(text: str) -> Message | None:
 
 
 def _list(text: str) -> Message | None:
-    """The text as a list, of which a template holds one part or more."""
+    """The text as a list, if a template holds one of its parts or more."""
     pieces = _SEPARATOR.split(text)  # parts, and what separates them, in turns
     found: list[str] = []
     start = 0

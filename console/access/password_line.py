@@ -68,7 +68,7 @@ class PasswordLine:
             raise
 
     def _next(self) -> None:
-        """The turn goes to the best one directly, so that nobody comes in between."""
+        """Give the turn directly to the best one: nobody can take it first."""
         self._is_taken = bool(self._waiting)
         if self._waiting:
             best = min(self._waiting)
